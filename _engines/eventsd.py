@@ -1,0 +1,80 @@
+"""
+Keep the events of this master's bus in databases.
+
+:depends: salt-eventsd (``salt-pip install salt-eventsd``)
+
+With no options at all, jobs, returns and state results of minions, runners and wheels go into SQLite at
+``<cachedir>/eventsd/history.db``:
+
+.. code-block:: yaml
+
+    engines:
+      - eventsd
+
+Everything there is to set, with its default or an example:
+
+.. code-block:: yaml
+
+    engines:
+      - eventsd
+    eventsd:
+      workers:                          # name -> where to write
+        history:
+          module: sql                   # a file in _eventsd_workers
+          url: postgresql://salt:secret@db.example.com/salt
+          batch: {events: 1000, bytes: 8MiB, seconds: 1}
+          concurrency: 1                # batches of this worker in flight at once
+      defaults:                         # common to all workers that do not say otherwise
+        password: sdb://vault/salt?db
+      events:                           # name -> what to take, and for whom
+        jobs:
+          tag: salt/(job|run|wheel)/[^/]+/new    # regular expression, matched at the start of the tag
+          worker: history               # one name or a list
+          into: jobs                    # jobs, returns, states, events or minions
+        returns:
+          tag: salt/job/[^/]+/ret/
+          worker: history
+          into: returns
+          ignore: [saltutil.find_job]   # functions (globs) never taken
+          subs:                         # looked at only when the parent matched; the event goes to both
+            deploys: {fun: 'state\\.', worker: history, into: events}
+        alarms: {tag: company/alarm/, worker: history, into: events, prio: 1}    # prio: written at once
+      spool:
+        dir: <cachedir>/eventsd/spool
+        max_bytes: 1GiB
+        when_full: drop_oldest          # or drop_newest
+        commit_seconds: 0.1             # at most so much is lost if the engine is killed
+      redact:
+        keys: [password, passwd, secret, token, private_key]
+        values: []                      # regular expressions
+        functions: {}                   # glob on the function -> return, arguments or both
+      max_workers: 4                    # threads; at least one a worker
+      state_file: <cachedir>/eventsd/status.json
+      state_timer: 5                    # seconds
+
+A mapping given under ``engines:`` is merged over ``eventsd:``.
+"""
+
+try:
+    from salt_eventsd import service
+
+    MISSING = ""
+except ImportError as exc:
+    MISSING = str(exc)
+
+__virtualname__ = "eventsd"
+
+
+def __virtual__():
+    if MISSING:
+        return False, f"salt-eventsd is not whole: {MISSING}; salt-pip install salt-eventsd"
+    return __virtualname__
+
+
+def start(**options):
+    """
+    Run until the master ends.
+
+    :param options: what stands under ``engines: [eventsd: {...}]``, merged over ``eventsd:`` of the master config.
+    """
+    service.run(__opts__, options, functions=__salt__, runners=globals().get("__runners__"))  # noqa: F821 - the loader's

@@ -1,0 +1,36 @@
+"""
+A worker that does nothing with its events: the template for one of your own, and a way to measure the engine alone.
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        nothing: {module: noop}
+"""
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`; ``context.options`` has the keys of the config.
+    """
+    if context.options:
+        raise context.problem(next(iter(context.options)), "unknown key; noop has no options")
+    return Noop()
+
+
+class Noop:
+    """Takes every batch."""
+
+    def write(self, batch):
+        """
+        Write a batch; return once it is safe.
+
+        :param batch: a :class:`salt_eventsd.workers.Batch`; each of ``batch.events`` has ``tag``, ``jid``,
+            ``minion_id``, ``fun``, ``stamp`` and ``data``.
+        """
+
+    def check(self):
+        """Return a line that says the backend can be reached, or raise."""
+        return "takes everything"

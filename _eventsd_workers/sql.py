@@ -1,0 +1,53 @@
+"""
+The job history in a SQL database: SQLite, PostgreSQL, MySQL or MariaDB, exactly once.
+
+:depends: SQLAlchemy; psycopg2 for PostgreSQL and PyMySQL for MySQL and MariaDB come with salt-eventsd.
+
+The tables (``eventsd_jobs``, ``eventsd_returns``, ``eventsd_states``, ``eventsd_events``, ``eventsd_minions``) are made
+when missing. The database and its user are not: ``CREATE DATABASE salt`` is the administrator's.
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        history:
+          module: sql
+          # Any SQLAlchemy URL. postgresql:// means psycopg2, mysql:// and mariadb:// mean PyMySQL.
+          url: postgresql://salt:secret@db.example.com:5432/salt
+          # Or in parts; what a URL leaves out is taken from them too:
+          #   driver: postgresql        # sqlite, postgresql, mysql, mariadb, or dialect+driver
+          #   host: db.example.com
+          #   port: 5432
+          #   user: salt
+          #   password: sdb://vault/salt?db
+          #   database: salt
+          connect_seconds: 5            # how long a connection may take to be made
+          batch:                        # a batch is written at whichever comes first
+            events: 1000
+            bytes: 8MiB
+            seconds: 1
+          concurrency: 1                # batches in flight at once
+"""
+
+from salt_eventsd.database.engines import OptionError, make_engine, read_options
+from salt_eventsd.database.store import Store
+
+__virtualname__ = "sql"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`.
+    :raises salt_eventsd.exceptions.ConfigError: an option is wrong or a driver is missing.
+    """
+    try:
+        engine = make_engine(read_options(context.options), context.concurrency)
+    except OptionError as exc:
+        raise context.problem(exc.key, str(exc)) from None
+    return Store(engine, context.node_id)

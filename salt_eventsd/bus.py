@@ -1,0 +1,208 @@
+"""
+Listen: read frames off Salt's event bus, reconnect, count the gaps. Nothing else ever runs in this thread.
+
+The bus never repeats an event and cuts off whoever reads slowly, so a frame is handed over as it came, tag and payload
+unread. Salt has two readers: an asyncio one since 3007, a Tornado one of its own in 3006; both are reached through
+:func:`salt.utils.event.get_event`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import salt.utils.event
+
+log = logging.getLogger(__name__)
+
+#: Waking up for each event costs ten times what reading it does, so after reading for so long ...
+_READ_SECONDS = 0.001
+#: ... the thread naps, while the publisher's socket buffers ...
+_NAP_SECONDS = 0.008
+#: ... unless so much came in the meantime, in bytes, that napping would let it fall behind.
+_BUSY_BYTES = 32_768
+#: How long to wait before connecting again where Salt does not do so itself.
+_RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+#: How many gaps are remembered for the status.
+_GAPS_KEPT = 20
+
+
+@dataclass
+class Gap:
+    """
+    A time in which events may have been missed.
+
+    :param since: when the connection was found lost, in seconds since 1970 UTC.
+    :param until: when there was one again; None while there is not.
+    :param why: the reason, as far as it can be told.
+    """
+
+    since: float
+    until: float | None
+    why: str
+
+
+class Bus:
+    """
+    A reader of one event bus.
+
+    :param opts: Salt's options, which say where the bus is.
+    :param sink: called with each frame; it must not block.
+    """
+
+    def __init__(self, opts: Mapping[str, Any], sink: Callable[[bytes], None]) -> None:
+        self.connected = False
+        self.connected_since = 0.0
+        self.reconnects = 0
+        self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
+        self._opts = opts
+        self._sink = sink
+        self._node = "master" if opts.get("__role") == "master" else "minion"
+        self._stopped = False
+        self._wake: Callable[[], None] = lambda: None
+
+    def run(self) -> None:
+        """Read until :meth:`stop`; returns only then."""
+        if _has_own_tornado():
+            self._run_tornado()
+        else:
+            asyncio.run(self._run_asyncio())
+        self.connected = False
+
+    def stop(self) -> None:
+        """End :meth:`run`; may be called from a signal handler."""
+        self._stopped = True
+        self._wake()
+
+    def _opened(self) -> None:
+        self.connected, self.connected_since = True, time.time()
+        if self.gaps and self.gaps[-1].until is None:
+            gap = self.gaps[-1]
+            gap.until = time.time()
+            self.reconnects += 1
+            log.warning(
+                "eventsd: connected to the event bus again; events of %.3f s may be missing (%s)",
+                gap.until - gap.since,
+                gap.why,
+            )
+
+    def _lost(self, why: str) -> None:
+        if not self.connected:
+            return
+        self.connected = False
+        self.gaps.append(Gap(time.time(), None, why))
+        if not self._stopped:
+            log.error("eventsd: lost the event bus: %s", why)
+
+    async def _run_asyncio(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while not self._stopped:
+            session = loop.create_task(self._session())
+            self._wake = lambda task=session: loop.call_soon_threadsafe(task.cancel)  # type: ignore[misc]
+            if self._stopped:
+                session.cancel()
+            try:
+                await session
+                failures = 0
+            except asyncio.CancelledError:
+                return
+            except Exception as exc:
+                # A frame larger than Salt's reader takes, for one: only a new connection is sure to be in step again.
+                self._lost(f"{type(exc).__name__}: {exc}")
+                log.debug("eventsd: reading the event bus", exc_info=True)
+                await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+                failures += 1
+
+    async def _session(self) -> None:
+        """Read from one subscriber, which reconnects by itself, until it fails or is cancelled."""
+        from tornado.ioloop import IOLoop
+
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+
+        # Salt 3007 calls these and 3008 awaits what they return; a finished future suits both.
+        def opened(_ok: bool) -> asyncio.Future[None]:
+            ready.set()
+            self._opened()
+            return _finished(loop)
+
+        def lost() -> asyncio.Future[None]:
+            self._lost("the publisher closed the connection: it was restarted, or this reader was too slow for it")
+            return _finished(loop)
+
+        bus = salt.utils.event.get_event(self._node, opts=dict(self._opts), listen=True, io_loop=IOLoop.current())
+        try:
+            # The connection is made when the loop runs next, so these are in time for it.
+            bus.subscriber.connect_callback = opened
+            bus.subscriber.disconnect_callback = lost
+            await ready.wait()
+            await self._read(bus.subscriber.recv)
+        finally:
+            bus.destroy()
+
+    async def _read(self, receive: Callable[[], Any]) -> None:
+        sink, clock = self._sink, time.monotonic
+        since, size = clock(), 0
+        while True:
+            raw = await receive()
+            if not raw:
+                continue
+            sink(raw)
+            size += len(raw)
+            if clock() - since > _READ_SECONDS:
+                if size < _BUSY_BYTES:
+                    await asyncio.sleep(_NAP_SECONDS)
+                since, size = clock(), 0
+
+    def _run_tornado(self) -> None:
+        """Salt 3006: its subscriber calls back with each frame, and ends for good when the connection is lost."""
+        from salt.ext.tornado.gen import coroutine, sleep
+        from salt.ext.tornado.ioloop import IOLoop
+
+        loop = IOLoop()
+        loop.make_current()
+        self._wake = lambda: loop.add_callback_from_signal(loop.stop)
+
+        @coroutine  # type: ignore[untyped-decorator]
+        def sessions() -> Any:
+            failures = 0
+            while not self._stopped:
+                bus = salt.utils.event.get_event(self._node, opts=dict(self._opts), listen=True, io_loop=loop)
+                try:
+                    while not bus.subscriber.connected():
+                        yield bus.subscriber.connect(timeout=5)
+                    failures = 0
+                    self._opened()
+                    yield bus.set_event_handler(self._sink)
+                    self._lost("the publisher closed the connection: it was restarted, or this reader was too slow")
+                except Exception as exc:
+                    self._lost(f"{type(exc).__name__}: {exc}")
+                finally:
+                    bus.destroy()
+                yield sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+                failures += 1
+
+        loop.add_callback(sessions)
+        if not self._stopped:
+            loop.start()
+
+
+def _finished(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
+
+
+def _has_own_tornado() -> bool:
+    """Whether this is a Salt that ships its own Tornado, which is to say 3006."""
+    try:
+        import salt.ext.tornado  # noqa: F401 - only whether it is there
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""
+What ``salt-run eventsd.check`` finds: is this config right, can each worker reach its backend. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from salt_eventsd.config import Config
+from salt_eventsd.config_load import load
+from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.settle import brief
+from salt_eventsd.workers import Context, load_modules, make
+
+
+def check(opts: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what is right and what is wrong, with ``retcode`` 0 (all well), 1 (a backend is away) or 2 (config wrong).
+
+    :param opts: Salt's options.
+    """
+    try:
+        config = load(opts)
+    except ConfigError as exc:
+        return {"config": "wrong", "problems": exc.problems, "retcode": 2}
+    problems = _folders(config)
+    workers, away = {}, []
+    modules = load_modules(opts)
+    for name, settings in config.workers.items():
+        context = Context(name, settings.options, str(opts.get("id", "")), 1, opts)
+        try:
+            worker = make(modules, settings.module, context)
+        except ConfigError as exc:
+            problems += exc.problems
+            workers[name] = "not usable"
+            continue
+        try:
+            ask = getattr(worker, "check", None)
+            workers[name] = ask() if ask else "has no check"
+        except Exception as exc:
+            away.append(f"eventsd: workers.{name}: {brief(exc)}")
+            workers[name] = "not reachable"
+        finally:
+            if close := getattr(worker, "close", None):
+                close()
+    return {
+        "config": "wrong" if problems else "right",
+        "problems": problems + away,
+        "workers": workers,
+        "events": {name: list(rule.workers) for name, rule in config.events.items()},
+        "retcode": 2 if problems else 1 if away else 0,
+    }
+
+
+def _folders(config: Config) -> list[str]:
+    """The spool and the state file need folders that are there or can be made."""
+    problems = []
+    for key, folder in (
+        ("spool.dir", Path(config.general.spool.dir)),
+        ("state_file", Path(config.general.state_file).parent),
+    ):
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        if not there.is_dir():
+            problems.append(f"eventsd: {key}: {there} is not a folder")
+        elif not os.access(there, os.W_OK | os.X_OK):
+            problems.append(f"eventsd: {key}: {there} cannot be written")
+    return problems

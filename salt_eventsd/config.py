@@ -1,0 +1,197 @@
+"""
+What ``eventsd:`` may hold: the whole configuration as frozen structs, with every default.
+
+``docs/configuration.rst`` explains each key; :mod:`salt_eventsd.config_load` reads the structs from Salt's options and
+says what is wrong with them, all of it at once.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import salt.utils.stringutils
+
+#: Tables of the sql worker a rule may name with ``into``.
+BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
+#: What may be dropped of a function's events (``redact: functions:``).
+DROPPABLE = ("return", "arguments", "both")
+#: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
+IGNORED_BY_DEFAULT = ("saltutil.find_job",)
+
+
+class Size(int):
+    """A number of bytes; ``8MiB``, ``1GiB`` and plain numbers are understood."""
+
+    @classmethod
+    def read(cls, value: Any) -> Size:
+        """
+        Read a size.
+
+        :param value: bytes as a number, or text such as ``8MiB``.
+        :raises ValueError: it is not a size above 0.
+        """
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError(f"expected a size such as 8MiB, got {value!r}")
+        size = salt.utils.stringutils.human_to_bytes(value) if isinstance(value, str) else int(value)
+        if size <= 0:
+            raise ValueError(f"expected a size above 0 such as 8MiB, got {value!r}")
+        return cls(size)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Batch(_Struct, frozen=True, kw_only=True):
+    """A batch is written when it holds so many events, or bytes, or its oldest event has waited so long."""
+
+    events: int = 1000
+    bytes: Size = Size(8 * 2**20)
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(self.events >= 1, f"events: expected 1 or more, got {self.events}")
+        _require(self.seconds > 0, f"seconds: expected a number above 0, got {self.seconds}")
+
+
+class WorkerConfig(_Struct, frozen=True, kw_only=True):
+    """
+    One entry of ``workers``.
+
+    :param options: the keys that belong to the worker's module, ``defaults`` merged under them.
+    """
+
+    module: str = "sql"
+    batch: Batch = Batch()
+    concurrency: int = 1
+    options: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        _require(self.concurrency >= 1, f"concurrency: expected 1 or more, got {self.concurrency}")
+
+
+class EventRule(_Struct, frozen=True, kw_only=True):
+    """One entry of ``events``, or of its ``subs``."""
+
+    tag: str | None = None
+    fun: str | None = None
+    worker: str | list[str] | None = None
+    into: str | None = None
+    ignore: tuple[str, ...] = ()
+    prio: bool | int | None = None
+    subs: dict[str, EventRule] = {}
+
+    def __post_init__(self) -> None:
+        _compiles("tag", self.tag)
+        _compiles("fun", self.fun)
+        _require(
+            self.into is None or self.into in BUILT_IN_TABLES,
+            f"into: no table {self.into!r}; there are {', '.join(BUILT_IN_TABLES)}",
+        )
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The workers by name, none if the rule does not say."""
+        if self.worker is None:
+            return ()
+        return (self.worker,) if isinstance(self.worker, str) else tuple(self.worker)
+
+    def with_inherited(self, workers: tuple[str, ...], prio: bool | int | None) -> EventRule:
+        """Return the rule with what its own parent settles, for its sub-events to inherit."""
+        return msgspec.structs.replace(self, worker=list(workers), prio=prio)
+
+
+class SpoolConfig(_Struct, frozen=True, kw_only=True):
+    """The spool: where, how much, and what gives way when it is full."""
+
+    dir: str = "<cachedir>/eventsd/spool"
+    max_bytes: Size = Size(2**30)
+    when_full: str = "drop_oldest"
+    commit_seconds: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(
+            self.when_full in ("drop_oldest", "drop_newest"),
+            f"when_full: expected drop_oldest or drop_newest, got {self.when_full!r}",
+        )
+        _require(
+            0 < self.commit_seconds <= 60,
+            f"commit_seconds: expected a number above 0 and up to 60, got {self.commit_seconds}",
+        )
+
+
+class RedactConfig(_Struct, frozen=True, kw_only=True):
+    """What is masked before the spool."""
+
+    keys: tuple[str, ...] = ("password", "passwd", "secret", "token", "private_key")
+    values: tuple[str, ...] = ()
+    functions: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        for index, value in enumerate(self.values):
+            _compiles(f"values[{index}]", value)
+        for glob, what in self.functions.items():
+            _require(what in DROPPABLE, f"functions.{glob}: expected one of {', '.join(DROPPABLE)}, got {what!r}")
+
+
+class MetricsConfig(_Struct, frozen=True, kw_only=True):
+    """Where Prometheus reads the engine's numbers."""
+
+    host: str = "127.0.0.1"
+    port: int = 9175
+
+
+class General(_Struct, frozen=True, kw_only=True):
+    """The keys that stand directly under ``eventsd:``, ``workers`` and ``events`` apart."""
+
+    spool: SpoolConfig = SpoolConfig()
+    redact: RedactConfig = RedactConfig()
+    max_workers: int = 4
+    state_file: str = "<cachedir>/eventsd/status.json"
+    state_timer: float = 5.0
+    metrics: MetricsConfig | None = None
+    pillar: bool | str = False
+
+    def __post_init__(self) -> None:
+        _require(self.max_workers >= 1, f"max_workers: expected 1 or more, got {self.max_workers}")
+        _require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration, found right."""
+
+    general: General
+    workers: dict[str, WorkerConfig]
+    events: dict[str, EventRule]
+
+
+def default_events(worker: str) -> dict[str, EventRule]:
+    """
+    Return the rules of a config that has none: jobs and returns of minions, runners and wheels.
+
+    :param worker: the worker that gets them.
+    """
+    ignore = IGNORED_BY_DEFAULT
+    return {
+        "jobs": EventRule(tag=r"salt/(job|run|wheel)/[^/]+/new\Z", worker=worker, into="jobs", ignore=ignore),
+        "returns": EventRule(
+            tag=r"salt/(job/[^/]+/ret/|(run|wheel)/[^/]+/ret\Z)", worker=worker, into="returns", ignore=ignore
+        ),
+    }
+
+
+def _compiles(key: str, pattern: str | None) -> None:
+    if pattern is None:
+        return
+    try:
+        re.compile(pattern)
+    except re.error as exc:
+        where = "" if exc.pos is None else f" at {exc.pos}"
+        raise ValueError(f"{key}: {exc.msg}{where} in '{pattern}'") from None

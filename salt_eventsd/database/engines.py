@@ -1,0 +1,157 @@
+"""
+Connect: a worker's options become a SQLAlchemy engine. Nothing is opened before the first write.
+
+The password is in the engine's URL and nowhere else; what is shown of a URL hides it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from salt_eventsd.database.dialects import dialect_for
+
+#: What may stand as ``driver`` for short.
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql+psycopg2",
+    "postgresql": "postgresql+psycopg2",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+#: Drivers that are no dependency of ours -> what to install for them, where it is not the driver's own name.
+_PACKAGES = {"mysqldb": "mysqlclient", "mysqlconnector": "mysql-connector-python"}
+
+
+class OptionError(ValueError):
+    """An option of the sql worker is wrong; ``key`` says which."""
+
+    def __init__(self, key: str, what: str) -> None:
+        super().__init__(what)
+        self.key = key
+
+
+class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The options of a sql worker: a URL, or its parts, or a URL whose missing parts stand beside it.
+
+    :param url: any SQLAlchemy URL; a bare dialect gets its usual driver.
+    :param driver: dialect and driver, if there is no URL.
+    :param connect_seconds: how long a connection may take to be made.
+    """
+
+    url: str | None = None
+    driver: str | None = None
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    password: str | None = None
+    database: str | None = None
+    connect_seconds: float = 5.0
+
+
+def read_options(options: Mapping[str, Any]) -> SqlOptions:
+    """
+    Check a worker's options.
+
+    :param options: as they stand in the config.
+    :raises OptionError: one of them is wrong.
+    """
+    known = [field.name for field in msgspec.structs.fields(SqlOptions)]
+    for key in options:
+        if key not in known:
+            raise OptionError(str(key), f"unknown key; a sql worker knows {', '.join(known)}")
+    try:
+        read = msgspec.convert(dict(options), SqlOptions)
+    except msgspec.ValidationError as exc:
+        message, _, path = str(exc).partition(" - at `$")
+        raise OptionError(path.strip(".`"), message.replace("`", "").lower()) from None
+    if not read.url and not read.driver:
+        raise OptionError("url", "missing; expected a SQLAlchemy URL such as postgresql://user:password@host/database")
+    return read
+
+
+def make_url_of(options: SqlOptions) -> URL:
+    """
+    Return the URL of a database.
+
+    :param options: from :func:`read_options`.
+    :raises OptionError: it is no URL, or of a dialect that is not installed.
+    """
+    if options.url:
+        try:
+            url = make_url(options.url)
+        except (ArgumentError, ValueError):
+            # SQLAlchemy's message repeats the URL, password and all.
+            raise OptionError("url", "not a SQLAlchemy URL such as postgresql://user:password@host/database") from None
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    else:
+        driver = options.driver or ""
+        url = URL.create(_DRIVERS.get(driver, driver))
+    return url.set(
+        username=url.username or options.user,
+        password=url.password or options.password,
+        host=url.host or options.host,
+        port=url.port or options.port,
+        database=url.database or options.database,
+    )
+
+
+def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
+    """
+    Return an engine that opens its first connection when it is first used.
+
+    :param options: from :func:`read_options`.
+    :param concurrency: how many connections are used at once, besides one for prio events.
+    :raises OptionError: the URL is wrong or its driver is missing.
+    """
+    url = make_url_of(options)
+    key = "url" if options.url else "driver"
+    try:
+        dialect = dialect_for(url.get_backend_name())
+        if dialect.name == "sqlite":
+            _make_folder(url)
+        engine = sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=concurrency + 1,
+            max_overflow=0,
+            pool_timeout=30,
+            # Values of JSON columns come as JSON text already.
+            json_serializer=_as_it_is,
+            # Values of a failing statement may be secrets.
+            hide_parameters=True,
+            connect_args=dialect.connect_args(url.get_driver_name(), options.connect_seconds),
+            **dialect.engine_args,
+        )
+    except NoSuchModuleError:
+        raise OptionError(key, f"no SQLAlchemy dialect for {url.drivername!r}") from None
+    except ModuleNotFoundError as exc:
+        missing = exc.name or url.get_driver_name()
+        raise OptionError(
+            key,
+            f"driver {missing!r} is not installed: salt-pip install {_PACKAGES.get(missing.lower(), missing)}",
+        ) from None
+    dialect.prepare(engine)
+    return engine
+
+
+def shown(url: URL) -> str:
+    """Return a URL without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _make_folder(url: URL) -> None:
+    if url.database and url.database != ":memory:":
+        folder = os.path.dirname(os.path.abspath(url.database))
+        os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -1,0 +1,66 @@
+"""
+Bring a database's tables to the version this release knows: made when missing, upgraded when old. Alembic does it.
+
+Alembic is imported only when there is something to do, which is once in a database's life and once a release.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.schema import VERSION_TABLE
+from salt_eventsd.exceptions import Held
+
+#: The newest version in ``migrations/versions``.
+HEAD = "0001"
+
+_VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
+
+
+def version(connection: Connection) -> str | None:
+    """
+    Return the version of a database's tables, None if it has none of ours.
+
+    :param connection: to the database.
+    """
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+
+
+def ensure(engine: Engine, dialect: Dialect) -> None:
+    """
+    Make or upgrade the tables if need be.
+
+    :param engine: of the database.
+    :param dialect: what differs in it.
+    :raises Held: the tables are of a newer release than this.
+    """
+    with engine.connect() as connection:
+        found = version(connection)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise Held(f"the tables are of version {found}, this salt-eventsd knows {HEAD}: upgrade salt-eventsd")
+    with engine.connect() as connection, connection.begin():
+        dialect.lock_schema(connection)
+        try:
+            # Another master may have done it while we waited for the lock.
+            if version(connection) != HEAD:
+                _upgrade(connection)
+        finally:
+            dialect.unlock_schema(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,140 @@
+"""The first tables: jobs, returns, states, events, minions, stats and receipts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql, postgresql
+
+revision = "0001"
+down_revision = None
+
+# Written out rather than taken from the schema module: a version stays what it was when later ones change the tables.
+JSON = (
+    sa.JSON(none_as_null=True)
+    .with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+    .with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+)
+TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+OPTIONS: dict[str, Any] = {
+    f"{backend}_{key}": value
+    for backend in ("mysql", "mariadb")
+    for key, value in (("charset", "utf8mb4"), ("collate", "utf8mb4_bin"), ("engine", "InnoDB"))
+}
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    op.create_table(
+        "eventsd_events",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("tag", TEXT, nullable=False),
+        sa.Column("data", JSON),
+        sa.Column("stamp", TIME, nullable=False),
+        sa.Column("received", TIME, nullable=False),
+        sa.Column("master_id", sa.String(255), nullable=False),
+        sa.Column("digest", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("stamp", "digest", name="eventsd_events_once"),
+        **OPTIONS,
+    )
+    op.create_table(
+        "eventsd_jobs",
+        sa.Column("jid", sa.String(64), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("fun", sa.String(255)),
+        sa.Column("arg", JSON),
+        sa.Column("tgt", TEXT),
+        sa.Column("tgt_type", sa.String(32)),
+        sa.Column("user", sa.String(255)),
+        sa.Column("minions", JSON),
+        sa.Column("minion_count", sa.Integer()),
+        sa.Column("stamp", TIME, nullable=False),
+        sa.Column("master_id", sa.String(255), nullable=False),
+        sa.Column("load", JSON),
+        sa.PrimaryKeyConstraint("jid"),
+        **OPTIONS,
+    )
+    op.create_index("eventsd_jobs_by_fun", "eventsd_jobs", ["fun", "stamp"])
+    op.create_index("eventsd_jobs_by_stamp", "eventsd_jobs", ["stamp"])
+    op.create_table(
+        "eventsd_minions",
+        sa.Column("minion_id", sa.String(255), nullable=False),
+        sa.Column("first_seen", TIME, nullable=False),
+        sa.Column("last_seen", TIME, nullable=False),
+        sa.Column("last_jid", sa.String(64)),
+        sa.Column("last_fun", sa.String(255)),
+        sa.Column("master_id", sa.String(255), nullable=False),
+        sa.PrimaryKeyConstraint("minion_id"),
+        **OPTIONS,
+    )
+    op.create_table(
+        "eventsd_receipts",
+        sa.Column("spool", sa.String(32), nullable=False),
+        sa.Column("chunk", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("stamp", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("spool", "chunk"),
+        **OPTIONS,
+    )
+    op.create_table(
+        "eventsd_returns",
+        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("jid", sa.String(64), nullable=False),
+        sa.Column("minion_id", sa.String(255), nullable=False),
+        sa.Column("fun", sa.String(255)),
+        sa.Column("fun_args", JSON),
+        sa.Column("retcode", sa.Integer()),
+        sa.Column("success", sa.Boolean()),
+        sa.Column("test", sa.Boolean()),
+        sa.Column("return", JSON),
+        sa.Column("duration_ms", sa.Float()),
+        sa.Column("stamp", TIME, nullable=False),
+        sa.Column("received", TIME, nullable=False),
+        sa.Column("master_id", sa.String(255), nullable=False),
+        sa.Column("load", JSON),
+        sa.Column("digest", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
+        **OPTIONS,
+    )
+    op.create_index("eventsd_returns_by_minion", "eventsd_returns", ["minion_id", "stamp"])
+    op.create_index("eventsd_returns_by_stamp", "eventsd_returns", ["stamp"])
+    op.create_table(
+        "eventsd_states",
+        sa.Column("jid", sa.String(64), nullable=False),
+        sa.Column("minion_id", sa.String(255), nullable=False),
+        sa.Column("run_num", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("sls", TEXT),
+        sa.Column("state_id", TEXT),
+        sa.Column("state", sa.String(255)),
+        sa.Column("name", TEXT),
+        sa.Column("result", sa.Boolean()),
+        sa.Column("changed", sa.Boolean(), nullable=False),
+        sa.Column("duration_ms", sa.Float()),
+        sa.Column("comment", TEXT),
+        sa.Column("changes", JSON),
+        sa.Column("stamp", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("jid", "minion_id", "run_num"),
+        **OPTIONS,
+    )
+    op.create_index("eventsd_states_by_minion", "eventsd_states", ["minion_id", "stamp"])
+    op.create_index("eventsd_states_by_result", "eventsd_states", ["result", "stamp"])
+    op.create_table(
+        "eventsd_stats",
+        sa.Column("master_id", sa.String(255), nullable=False),
+        sa.Column("stamp", TIME, nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("master_id", "stamp", "name"),
+        **OPTIONS,
+    )
+
+
+def downgrade() -> None:
+    """Drop the tables, and the history with them."""
+    for name in ("jobs", "returns", "states", "events", "minions", "stats", "receipts"):
+        op.drop_table(f"eventsd_{name}")

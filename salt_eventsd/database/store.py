@@ -1,0 +1,172 @@
+"""
+Write a batch into the built-in tables, exactly once.
+
+The receipts of a batch's chunks are inserted in the same transaction as its rows. A replay after a crash, or after a
+commit whose answer was lost, finds them and writes nothing twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from salt_eventsd.database import migrate, schema
+from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import Transient, WorkerError
+from salt_eventsd.settle import brief, isolate
+from salt_eventsd.workers import Batch, Refusal
+
+#: How often receipts of chunks that are gone from the spool are deleted, in seconds.
+_SWEEP_SECONDS = 60.0
+
+#: The rows of one event: each with the name of its table.
+Rows = list[tuple[str, Row]]
+
+
+class Store:
+    """
+    The built-in tables of one database.
+
+    :param engine: of the database.
+    :param node_id: the master's (or minion's) id, kept with each row.
+    """
+
+    def __init__(self, engine: Engine, node_id: str) -> None:
+        self._engine = engine
+        self._node_id = node_id
+        self._dialect = dialect_for(engine.dialect.name)
+        new = self._dialect.insert_new
+        self._inserts = {
+            "jobs": new(schema.jobs),
+            "returns": new(schema.returns),
+            "states": new(schema.states),
+            "events": new(schema.events),
+            "minions": self._dialect.upsert(
+                schema.minions, ["minion_id"], ["last_seen", "last_jid", "last_fun", "master_id"]
+            ),
+        }
+        self._builder: RowBuilder | None = None
+        self._ready = threading.Lock()
+        self._sweep_at = 0.0
+
+    def write(self, batch: Batch) -> None:
+        """
+        Write a batch in one transaction; what the database refuses of it is buried.
+
+        :param batch: the batch.
+        :raises WorkerError: nothing was written, and why.
+        """
+        try:
+            builder = self._prepared()
+            with self._engine.connect() as connection, connection.begin():
+                todo = self._receive(connection, batch)
+                refusals = self._insert(connection, builder, batch.events, todo)
+                # After a replay that writes nothing, what the earlier try buried is as it should be.
+                if todo:
+                    batch.bury(refusals)
+        except WorkerError:
+            raise
+        except Exception as exc:
+            raise meaning(exc) from exc
+
+    def check(self) -> str:
+        """
+        Return a line about the database as it is now, or raise like :meth:`write`.
+
+        :raises WorkerError: it cannot be reached.
+        """
+        try:
+            with self._engine.connect() as connection:
+                found = migrate.version(connection)
+        except Exception as exc:
+            raise meaning(exc) from exc
+        return f"reachable, tables of version {found}" if found else "reachable, tables not made yet"
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._engine.dispose()
+
+    def _prepared(self) -> RowBuilder:
+        """On first use: make the tables and learn the database's limits."""
+        with self._ready:
+            if self._builder is None:
+                migrate.ensure(self._engine, self._dialect)
+                with self._engine.connect() as connection:
+                    largest = self._dialect.largest_value(connection)
+                self._builder = RowBuilder(self._node_id, self._dialect, largest)
+            return self._builder
+
+    def _receive(self, connection: Connection, batch: Batch) -> list[int]:
+        """Insert the receipts and return the positions of the events that have not been written yet."""
+        table = schema.receipts
+        mine = table.c.spool == batch.spool_id
+        known: set[int] = set()
+        if batch.replay:
+            ids = [chunk for chunk, _ in batch.chunks]
+            known.update(connection.scalars(sa.select(table.c.chunk).where(mine, table.c.chunk.in_(ids))))
+        now = datetime.now(timezone.utc)
+        new = [
+            {"spool": batch.spool_id, "chunk": chunk, "stamp": now} for chunk, _ in batch.chunks if chunk not in known
+        ]
+        if new:
+            try:
+                connection.execute(sa.insert(table), new)
+            except IntegrityError:
+                raise Transient("an earlier try at this batch has not ended yet in the database") from None
+        if new and time.monotonic() >= self._sweep_at:
+            connection.execute(sa.delete(table).where(mine, table.c.chunk < batch.oldest_chunk))
+            self._sweep_at = time.monotonic() + _SWEEP_SECONDS
+        todo: list[int] = []
+        start = 0
+        for chunk, events in batch.chunks:
+            if chunk not in known:
+                todo.extend(range(start, start + events))
+            start += events
+        return todo
+
+    def _insert(
+        self, connection: Connection, builder: RowBuilder, events: Sequence[Event], todo: list[int]
+    ) -> list[Refusal]:
+        refusals: list[Refusal] = []
+        built: list[tuple[int, Rows]] = []
+        for position in todo:
+            try:
+                built.append((position, list(builder.rows(events[position]))))
+            except Exception as exc:  # an event no row can be made of is refused like one the database refuses
+                refusals.append((position, brief(exc)))
+
+        def write(some: Sequence[tuple[int, Rows]]) -> None:
+            try:
+                with connection.begin_nested():
+                    self._execute(connection, [row for _, rows in some for row in rows])
+            except Exception as exc:
+                raise meaning(exc) from exc
+
+        if built:
+            refusals += [(built[at][0], why) for at, why in isolate(built, write)]
+        return sorted(refusals)
+
+    def _execute(self, connection: Connection, rows: Rows) -> None:
+        by_table: dict[str, list[Row]] = {}
+        minions: dict[str, Row] = {}
+        for name, row in rows:
+            if name != "minions":
+                by_table.setdefault(name, []).append(row)
+                continue
+            known = minions.setdefault(row["minion_id"], row)
+            if row["last_seen"] >= known["last_seen"]:
+                minions[row["minion_id"]] = {**row, "first_seen": known["first_seen"]}
+        # In one order everywhere, so that two batches in flight cannot lock each other out.
+        if minions:
+            by_table["minions"] = [minions[key] for key in sorted(minions)]
+        for name, some in by_table.items():
+            connection.execute(self._inserts[name], some)

@@ -1,0 +1,108 @@
+"""
+Claim and run: one thread that gives the lanes' due batches to a bounded pool of threads.
+
+No lane can take the last free thread that another lane without one would need, so one that hangs delays no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.lane import Lane
+from salt_eventsd.spool import Kept, Spool
+
+log = logging.getLogger(__name__)
+
+#: The thread looks at least so often, should a wake-up ever be missed.
+_LOOK_SECONDS = 1.0
+#: How often an idle engine considers giving disk space back.
+_SHRINK_SECONDS = 60.0
+
+
+class Dispatcher(threading.Thread):
+    """
+    Runs the lanes.
+
+    :param spool: theirs.
+    :param lanes: by worker name.
+    :param max_workers: threads; at least one a lane.
+    """
+
+    def __init__(self, spool: Spool, lanes: Mapping[str, Lane], max_workers: int) -> None:
+        super().__init__(name="eventsd-dispatch", daemon=True)
+        self.lanes = dict(lanes)
+        self.threads = max(max_workers, len(lanes))
+        self._spool = spool
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
+        self._running: dict[Future[None], tuple[Lane, bool]] = {}
+        self._wake = threading.Event()
+        self._flush = threading.Event()
+        self._stopping = threading.Event()
+        self._shrink_at = time.monotonic() + _SHRINK_SECONDS
+
+    def kept(self, chunks: list[Kept]) -> None:
+        """Note what has just been kept; called by the intake."""
+        for chunk in chunks:
+            if lane := self.lanes.get(chunk.worker):
+                lane.queued(chunk)
+        self._wake.set()
+
+    def run(self) -> None:
+        """Run until stopped."""
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                patience = self._round()
+            except SpoolError:
+                log.exception("eventsd: the spool cannot be read")
+                patience = _LOOK_SECONDS
+            self._wake.wait(min(patience, _LOOK_SECONDS))
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """
+        Start no more batches, and give those in flight some time.
+
+        :param timeout_seconds: how long.
+        :returns: whether all of them have ended. Those that have not end with the process: they are still in the spool.
+        """
+        self._stopping.set()
+        self._wake.set()
+        self.join(timeout_seconds)
+        pending = wait(list(self._running), timeout_seconds).not_done
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return not pending
+
+    def _round(self) -> float:
+        """Start every batch that is due and return the seconds until the next may be."""
+        self._reap()
+        patience = _LOOK_SECONDS
+        for lane in self.lanes.values():
+            while self._may_start(lane):
+                chunks, wait_seconds = lane.claim(time.time(), self._flush.is_set())
+                if not chunks:
+                    patience = min(patience, wait_seconds)
+                    break
+                future = self._pool.submit(lane.run, chunks)
+                self._running[future] = (lane, chunks[0].prio)
+                future.add_done_callback(lambda _: self._wake.set())
+        if not self._running and time.monotonic() >= self._shrink_at:
+            self._shrink_at = time.monotonic() + _SHRINK_SECONDS
+            self._spool.shrink()
+        return patience
+
+    def _reap(self) -> None:
+        for future in [one for one in self._running if one.done()]:
+            lane, prio = self._running.pop(future)
+            lane.finished(prio)
+
+    def _may_start(self, lane: Lane) -> bool:
+        free = self.threads - len(self._running)
+        if not lane.running:
+            return free > 0
+        reserved = sum(1 for other in self.lanes.values() if other is not lane and not other.running)
+        return free > reserved

@@ -1,0 +1,263 @@
+"""
+Parse: a raw frame off the bus becomes one frozen :class:`Event`.
+
+This is the only module that knows the shapes a payload can take. A frame is ``tag``, two line feeds, and the payload
+in MessagePack (:meth:`salt.utils.event.SaltEvent.pack`). Payloads come from minions, runners, syndics and whoever
+fires events, so anything may be missing or odd; what cannot be understood is kept as text rather than dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import msgpack
+import msgspec
+import orjson
+
+_TAG_END = b"\n\n"
+_SYNDIC = re.compile(r"syndic/[^/]+/(?=.)")
+#: salt/job/<jid>/ret/<minion id>, and the jid of any job, runner or wheel tag.
+_JOB_TAG = re.compile(r"salt/(job|run|wheel)/([^/]+)/(new|ret)(?:/(.+))?\Z", re.DOTALL)
+#: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
+_SALT_DATETIME = 78
+#: No payload deeper than this is kept as a structure; it is orjson's own limit, and databases refuse much deeper JSON.
+_DEEPEST = 250
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One event, as it is kept in the spool and handed to workers.
+
+    :param tag: the tag, without a syndic's prefix.
+    :param received: when the engine read it, in seconds since 1970 UTC.
+    :param stamp: when it was fired, in seconds since 1970 UTC; ``received`` where the event does not say.
+    :param jid: the job id, from the payload or else the tag; "" if there is none.
+    :param minion_id: the minion id, from the payload or else the tag; "" if there is none.
+    :param fun: the function, several joined with commas; "" if there is none.
+    :param kind: "job", "run" or "wheel" for a job's start and return, else "".
+    :param phase: "new" or "ret" where ``kind`` is set, else "".
+    :param body: the payload as JSON text in UTF-8.
+    :param rule: the name of the rule that took it.
+    :param into: the built-in table the rule names.
+    """
+
+    tag: str
+    received: float
+    stamp: float
+    jid: str
+    minion_id: str
+    fun: str
+    kind: str
+    phase: str
+    body: bytes
+    rule: str = ""
+    into: str = ""
+
+    @property
+    def data(self) -> Any:
+        """The payload, decoded."""
+        return msgspec.json.decode(self.body)
+
+    def fields(self) -> dict[str, msgspec.Raw]:
+        """Return the payload's top-level fields with their values still as JSON text; {} if it is no mapping."""
+        if not self.body.startswith(b"{"):
+            return {}
+        return _FIELDS.decode(self.body)
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """A frame off the bus whose tag has been read and whose payload has not."""
+
+    tag: str
+    full_tag: str
+    payload: bytes
+    received: float
+
+
+def read_tag(raw: bytes, received: float) -> Frame:
+    """
+    Split a frame into tag and payload; cheap enough for events nobody wants.
+
+    :param raw: the frame.
+    :param received: when it was read, in seconds since 1970 UTC.
+    """
+    tag_bytes, _, payload = raw.partition(_TAG_END)
+    full_tag = tag_bytes.decode("utf-8", "backslashreplace")
+    tag = full_tag
+    if tag.startswith("syndic/"):
+        # A master of masters sees its syndics' events under syndic/<name>/, several deep where syndics are.
+        while prefix := _SYNDIC.match(tag):
+            tag = tag[prefix.end() :]
+    return Frame(tag, full_tag, payload, received)
+
+
+def decode(payload: bytes) -> Any:
+    """
+    Decode a payload. Never raises: text that is not UTF-8 comes with its bad bytes escaped (``\\xff``), and what is no
+    MessagePack at all comes as ``{"undecodable": <text>}``.
+
+    :param payload: MessagePack, as Salt packs it.
+    """
+    try:
+        return msgspec.msgpack.decode(payload, ext_hook=_ext)
+    except Exception:  # any refusal at all: the second, slower reader takes more, and the last resort takes anything
+        try:
+            return msgpack.unpackb(
+                payload,
+                raw=False,
+                unicode_errors="backslashreplace",
+                strict_map_key=False,
+                ext_hook=lambda code, data: _ext(code, memoryview(data)),
+                object_pairs_hook=_pairs,
+            )
+        except Exception:
+            return {"undecodable": payload.decode("utf-8", "backslashreplace")}
+
+
+def encode(data: Any) -> bytes:
+    """
+    Encode a payload as JSON text. Never raises: bytes become text, keys become strings, what JSON has no word for
+    becomes its ``str()``; a structure too deep for a database becomes text.
+
+    :param data: what :func:`decode` returned.
+    """
+    try:
+        return orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, ValueError, RecursionError):
+        try:
+            return json.dumps(_cleaned(data, 0), ensure_ascii=False).encode("utf-8", "backslashreplace")
+        except (TypeError, ValueError, RecursionError):
+            return orjson.dumps({"undecodable": _as_text(data)})
+
+
+def build(frame: Frame, data: Any, body: bytes | None = None) -> Event:
+    """
+    Build the event of a frame and its decoded payload.
+
+    :param frame: from :func:`read_tag`.
+    :param data: from :func:`decode`, redacted where it must be.
+    :param body: ``data`` as JSON text, if the caller has it already.
+    """
+    fields: Mapping[Any, Any] = data if isinstance(data, dict) else {}
+    jid, minion_id = _text(fields.get("jid")), _text(fields.get("id"))
+    kind = phase = ""
+    if shape := _JOB_TAG.match(frame.tag):
+        kind, phase = shape[1], shape[3]
+        jid = jid or shape[2]
+        minion_id = minion_id or (shape[4] or "" if phase == "ret" else "")
+    return Event(
+        tag=frame.tag,
+        received=frame.received,
+        stamp=_seconds(fields.get("_stamp"), frame.received),
+        jid=jid,
+        minion_id=minion_id,
+        fun=function_of(data),
+        kind=kind,
+        phase=phase,
+        body=encode(data) if body is None else body,
+    )
+
+
+def for_route(event: Event, rule: str, into: str) -> Event:
+    """
+    Return the event as one of its destinations gets it.
+
+    :param rule: the name of the rule that takes it there.
+    :param into: the built-in table; where the rule names none, the kind of event decides.
+    """
+    into = into or {"new": "jobs", "ret": "returns"}.get(event.phase, "events")
+    return msgspec.structs.replace(event, rule=rule, into=into)
+
+
+def function_of(data: Any) -> str:
+    """
+    Return the function a payload is about: ``fun``, or ``data.fun`` where an older Salt nests it; "" if neither.
+
+    :param data: a decoded payload.
+    """
+    if not isinstance(data, dict):
+        return ""
+    fun = data.get("fun")
+    if fun is None and isinstance(inner := data.get("data"), dict):
+        fun = inner.get("fun")
+    if isinstance(fun, (list, tuple)):
+        return ",".join(_text(one) for one in fun)
+    return _text(fun)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, (dict, list, tuple, bool)):
+        return ""
+    return str(_plain(value)) if isinstance(value, (bytes, bytearray, memoryview)) else str(value)
+
+
+def _seconds(stamp: Any, otherwise: float) -> float:
+    """Salt stamps with naive ISO 8601 in UTC; a stamp that says its zone is believed."""
+    if not isinstance(stamp, str):
+        return otherwise
+    try:
+        moment = datetime.fromisoformat(stamp)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
+        return otherwise
+    # Some databases have no word for a time before 1970; a stamp from then is a broken clock's.
+    return seconds if seconds > 0 else otherwise
+
+
+def _ext(code: int, data: memoryview) -> Any:
+    text = bytes(data).decode("utf-8", "backslashreplace")
+    if code == _SALT_DATETIME:
+        try:
+            return datetime.strptime(text, "%Y%m%dT%H:%M:%S.%f").isoformat()
+        except ValueError:
+            return text
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    return str(value)
+
+
+def _pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Keys that cannot be hashed (a list, a mapping) are kept as their text."""
+    return {key if isinstance(key, (str, int)) else str(_plain(key)): value for key, value in pairs}
+
+
+def _as_text(data: Any) -> str:
+    try:
+        return repr(data).encode("utf-8", "backslashreplace").decode()
+    except RecursionError:
+        return "nested too deeply to be kept"
+
+
+def _cleaned(value: Any, depth: int) -> Any:
+    """The payload with everything JSON or UTF-8 has no word for as text; only for payloads the fast path refuses."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if depth >= _DEEPEST:
+        raise RecursionError
+    if isinstance(value, dict):
+        return {
+            str(_cleaned(key if isinstance(key, str) else _plain(key), 0)): _cleaned(one, depth + 1)
+            for key, one in value.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_cleaned(one, depth + 1) for one in value]
+    return _cleaned(_plain(value), depth + 1)

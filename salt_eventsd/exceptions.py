@@ -1,0 +1,51 @@
+"""
+What can go wrong, by what the engine does about it.
+
+The first line of an exception's docstring is its message where none is given. What a worker raises decides what becomes
+of its batch: :class:`Transient` is tried again, :class:`Held` is tried again and reported as failing, :class:`Refused`
+is split until the bad events stand alone.
+"""
+
+from __future__ import annotations
+
+
+class EventsdError(Exception):
+    """Something in salt-eventsd went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+
+class ConfigError(EventsdError):
+    """The configuration is wrong.
+
+    :param problems: one line each, ``eventsd: <key>: what is wrong and what would be right``.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SpoolBusy(EventsdError):
+    """Another engine has this spool open."""
+
+
+class SpoolError(EventsdError):
+    """The spool cannot be written."""
+
+
+class WorkerError(EventsdError):
+    """A worker could not write its batch."""
+
+
+class Transient(WorkerError):
+    """The backend is away or busy; the same batch may well be taken later."""
+
+
+class Held(WorkerError):
+    """The backend refuses everything (no such table, no permission, no driver); an operator has to act."""
+
+
+class Refused(WorkerError):
+    """The backend refused at least one event of the batch because of what is in it."""

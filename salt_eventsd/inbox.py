@@ -1,0 +1,73 @@
+"""
+The hand-over from the thread that reads the bus to the one that keeps events: bounded, and never waited for.
+
+``put`` is all the bus thread ever calls. It takes no lock that is held over I/O: a deque's append and a flag.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+#: What may wait here, in bytes of frames. It fills only while the spool's disk hangs; what does not fit is counted.
+MOST_BYTES = 256 * 2**20
+
+
+class Inbox:
+    """
+    Frames read and not yet kept.
+
+    Each counter has one writer: ``received``, ``received_bytes`` and ``dropped`` are the bus thread's, ``_taken`` is the
+    keeper's.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._frames: deque[tuple[bytes, float]] = deque()
+        self._most_bytes = most_bytes
+        self._taken = 0
+        self._wake = threading.Event()
+        self.received = 0
+        self.received_bytes = 0
+        self.dropped = 0
+        self._dropped_bytes = 0
+
+    def put(self, raw: bytes) -> None:
+        """
+        Take a frame off the bus thread's hands.
+
+        :param raw: the frame.
+        """
+        size = len(raw)
+        self.received += 1
+        self.received_bytes += size
+        if self.waiting_bytes > self._most_bytes:
+            self.dropped += 1
+            self._dropped_bytes += size
+            return
+        self._frames.append((raw, time.time()))
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def take(self, timeout_seconds: float) -> list[tuple[bytes, float]]:
+        """
+        Return all frames there are, each with when it was read; waits for the first.
+
+        :param timeout_seconds: return nothing after so long.
+        """
+        self._wake.wait(timeout_seconds)
+        self._wake.clear()
+        frames = []
+        while self._frames:
+            frames.append(self._frames.popleft())
+        self._taken += sum(len(raw) for raw, _ in frames)
+        return frames
+
+    def wake(self) -> None:
+        """End a wait in :meth:`take`."""
+        self._wake.set()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of frames put and not yet taken."""
+        return self.received_bytes - self._dropped_bytes - self._taken

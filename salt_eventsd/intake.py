@@ -1,0 +1,202 @@
+"""
+The thread between bus and spool: parse, match, redact, keep.
+
+Events wait in memory for at most ``commit_seconds`` and then go to disk in one transaction; an event with ``prio``
+takes all that is waiting along at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from salt_eventsd import event as events
+from salt_eventsd.config import Batch
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.inbox import Inbox
+from salt_eventsd.redact import Redactor
+from salt_eventsd.rules import Route, Rules, route
+from salt_eventsd.spool import Chunk, Kept, Spool, encode_events
+
+log = logging.getLogger(__name__)
+
+#: Frames are taken in gulps of this long: each gulp costs a wake-up, and prio events wait no longer for one.
+_GULP_SECONDS = 0.005
+#: How long the thread sleeps when nothing comes.
+_IDLE_SECONDS = 1.0
+#: What an event takes in a chunk besides its body, roughly: tag, ids, times, names.
+_ENVELOPE_BYTES = 200
+#: What may wait in memory while the spool cannot be written, in bytes.
+_MOST_UNKEPT_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    How the intake treats events; swapped as a whole when the config is reloaded.
+
+    :param rules: which workers get an event.
+    :param redactor: what is masked.
+    :param batches: worker -> its batch limits; no chunk is larger, so that a batch is made of whole chunks.
+    """
+
+    rules: Rules
+    redactor: Redactor
+    batches: Mapping[str, Batch]
+
+
+@dataclass
+class _Stage:
+    """Events of one worker on their way into one chunk."""
+
+    events: list[Event] = field(default_factory=list)
+    bytes: int = 0
+
+
+class Intake(threading.Thread):
+    """
+    Takes frames from the inbox until :meth:`stop`, and keeps what the rules want in the spool.
+
+    :param inbox: where the bus thread puts frames.
+    :param spool: where chunks are kept.
+    :param policy: rules, redaction and chunk sizes.
+    :param commit_seconds: how long an event waits for others before they are committed together.
+    :param admit: called with the bytes about to be kept; makes room, and says whether they may be.
+    :param kept: called with what has been kept.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        spool: Spool,
+        policy: Policy,
+        commit_seconds: float,
+        admit: Callable[[list[Chunk]], list[Chunk]],
+        kept: Callable[[list[Kept]], None],
+    ) -> None:
+        super().__init__(name="eventsd-intake", daemon=True)
+        self.policy = policy
+        self.matched = 0
+        self.unmatched = 0
+        self.ignored = 0
+        self.lost = 0
+        self.spool_error = ""
+        self._inbox = inbox
+        self._spool = spool
+        self._commit_seconds = commit_seconds
+        self._admit = admit
+        self._kept = kept
+        self._stages: dict[tuple[str, bool], _Stage] = {}
+        self._ready: list[Chunk] = []
+        self._staged_at = 0.0
+        self._urgent = False
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Run until stopped; what was read by then is kept."""
+        while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
+            for raw, received in self._inbox.take(self._patience()):
+                try:
+                    self._stage(raw, received)
+                except Exception:
+                    self.lost += 1
+                    log.exception("eventsd: an event could not be read and was left out (%d so far)", self.lost)
+            if self._due():
+                self._commit()
+            if not self._stopping.is_set():
+                time.sleep(_GULP_SECONDS)
+        self._commit()
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """
+        Keep what was read and end the thread.
+
+        :param timeout_seconds: how long to wait for it.
+        :returns: whether all that was read is on disk.
+        """
+        self._stopping.set()
+        self._inbox.wake()
+        self.join(timeout_seconds)
+        return not self.is_alive() and not self._ready
+
+    def _patience(self) -> float:
+        if not (self._stages or self._ready):
+            return _IDLE_SECONDS
+        return max(0.0, self._staged_at + self._commit_seconds - time.monotonic())
+
+    def _due(self) -> bool:
+        if not (self._stages or self._ready):
+            return False
+        return self._urgent or time.monotonic() - self._staged_at >= self._commit_seconds
+
+    def _stage(self, raw: bytes, received: float) -> None:
+        policy = self.policy
+        frame = events.read_tag(raw, received)
+        candidates = policy.rules.candidates(frame.tag, frame.full_tag)
+        if not candidates:
+            self.unmatched += 1
+            return
+        data = events.decode(frame.payload)
+        fun = events.function_of(data)
+        routes = route(candidates, frame.tag, fun)
+        if not routes:
+            self.ignored += 1
+            return
+        self.matched += 1
+        if policy.redactor.concerns(frame.payload, fun):
+            data = policy.redactor.apply(data, fun)
+        event = events.build(frame, data)
+        for one in routes:
+            self._add(one, event, policy.batches[one.worker])
+
+    def _add(self, to: Route, event: Event, limits: Batch) -> None:
+        if not self._stages and not self._ready:
+            self._staged_at = time.monotonic()
+        key = (to.worker, to.prio)
+        stage = self._stages.setdefault(key, _Stage())
+        size = len(event.body) + _ENVELOPE_BYTES
+        if stage.events and (len(stage.events) >= limits.events or stage.bytes + size > limits.bytes):
+            self._cut(key)
+            stage = self._stages[key] = _Stage()
+        stage.events.append(events.for_route(event, to.rule, to.into))
+        stage.bytes += size
+        self._urgent = self._urgent or to.prio
+
+    def _cut(self, key: tuple[str, bool]) -> None:
+        stage = self._stages.pop(key)
+        self._ready.append(
+            Chunk(key[0], key[1], len(stage.events), stage.events[0].received, encode_events(stage.events))
+        )
+
+    def _commit(self) -> None:
+        for key in list(self._stages):
+            self._cut(key)
+        self._urgent = False
+        if not self._ready:
+            return
+        try:
+            chunks = self._admit(self._ready)
+            kept = self._spool.put(chunks)
+        except SpoolError as exc:
+            self._unkept(str(exc))
+            return
+        if self.spool_error:
+            log.warning("eventsd: the spool can be written again")
+            self.spool_error = ""
+        self._ready = []
+        self._kept(kept)
+
+    def _unkept(self, error: str) -> None:
+        if error != self.spool_error:
+            log.error("%s; events wait in memory, up to %d MiB", error, _MOST_UNKEPT_BYTES >> 20)
+            self.spool_error = error
+        self._staged_at = time.monotonic()
+        waiting = sum(len(chunk.payload) for chunk in self._ready)
+        while waiting > _MOST_UNKEPT_BYTES:
+            gone = self._ready.pop(0)
+            waiting -= len(gone.payload)
+            self.lost += gone.events

@@ -1,0 +1,242 @@
+"""
+One worker's lane: its queue, its state of retry, its numbers. Lanes know nothing of each other.
+
+A lane decides what its next batch is and when; :mod:`salt_eventsd.dispatch` gives it threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from salt_eventsd.config import WorkerConfig
+from salt_eventsd.exceptions import Held, WorkerError
+from salt_eventsd.retry import Backoff
+from salt_eventsd.settle import brief, write_batch
+from salt_eventsd.spool import Burial, Kept, Spool, Totals
+from salt_eventsd.workers import Batch, Refusal, Worker
+
+log = logging.getLogger(__name__)
+
+#: No more chunks than this go into one batch, however small they are.
+_MOST_CHUNKS = 1000
+
+
+class Lane:
+    """
+    A worker's queue and state.
+
+    :param name: the worker's name.
+    :param config: its batch limits and concurrency.
+    :param worker: the worker, or None if it could not be made; its events wait in the spool all the same.
+    :param problem: why it could not be made, else "".
+    :param spool: where its chunks are.
+    :param backoff: how long to wait after a failure.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: WorkerConfig,
+        worker: Worker | None,
+        problem: str,
+        spool: Spool,
+        backoff: Backoff,
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.worker = worker
+        self.state = "ok" if worker else "held"
+        self.last_error = problem
+        self.last_write = 0.0
+        self.written = 0
+        self.buried = 0
+        self.dropped = 0
+        self.retries = 0
+        self.queued_events = 0
+        self.queued_bytes = 0
+        self.running_since: dict[bool, float] = {}
+        self._spool = spool
+        self._backoff = backoff
+        self._failures = 0
+        self._retry_at = 0.0
+        self._claimed: set[int] = set()
+        self._running = {False: 0, True: 0}
+        # Chunks up to here may have been written by an engine that died before it could forget them.
+        self._replay_below = 0
+        self._mutex = threading.Lock()
+
+    def restore(self, left: Totals) -> None:
+        """
+        Count what an earlier engine left in the spool.
+
+        :param left: what is queued for this worker.
+        """
+        self.queued_events, self.queued_bytes = left.events, left.bytes
+        self.buried = self._spool.dead_letters().get(self.name, 0)
+        self._replay_below = self._spool.newest_id() + 1
+
+    def oldest(self) -> float:
+        """Return when the oldest event queued was read, in seconds since 1970 UTC; 0 if none is queued."""
+        first = [chunk.oldest for prio in (True, False) for chunk in self._spool.waiting(self.name, prio=prio, most=1)]
+        return min(first, default=0.0)
+
+    def queued(self, kept: Kept) -> None:
+        """Count a chunk that has just been kept."""
+        with self._mutex:
+            self.queued_events += kept.events
+            self.queued_bytes += kept.bytes
+
+    def gone(self, chunks: Sequence[Kept], *, dropped: bool = False) -> None:
+        """Count chunks that have left the spool."""
+        events = sum(chunk.events for chunk in chunks)
+        with self._mutex:
+            self.queued_events -= events
+            self.queued_bytes -= sum(chunk.bytes for chunk in chunks)
+            self._claimed.difference_update(chunk.id for chunk in chunks)
+            if dropped:
+                self.dropped += events
+
+    @property
+    def running(self) -> int:
+        """Batches in flight."""
+        return sum(self._running.values())
+
+    @property
+    def claimed(self) -> set[int]:
+        """Ids of chunks in flight."""
+        with self._mutex:
+            return set(self._claimed)
+
+    def claim(self, now: float, flush: bool) -> tuple[list[Kept], float]:
+        """
+        Take the next batch if one is due.
+
+        Prio chunks go alone and need not wait for a free place: one batch of them may be in flight besides the others.
+
+        :param now: seconds since 1970 UTC.
+        :param flush: take what there is, whatever its age.
+        :returns: the chunks (none if nothing is due) and the seconds until something may be.
+        """
+        if self.worker is None or not self.queued_events:
+            return [], 60.0
+        if (pause := self._retry_at - time.monotonic()) > 0:
+            return [], pause
+        if not self._running[True] and (chunks := self._next(True, now, flush)[0]):
+            return self._take(chunks, True), 0.0
+        if self._running[False] >= (1 if self._failures else self.config.concurrency):
+            return [], 60.0
+        chunks, wait = self._next(False, now, flush)
+        return (self._take(chunks, False), 0.0) if chunks else ([], wait)
+
+    def _next(self, prio: bool, now: float, flush: bool) -> tuple[list[Kept], float]:
+        limits = self.config.batch
+        claimed = self.claimed
+        batch: list[Kept] = []
+        events = size = 0
+        full = False
+        for chunk in self._spool.waiting(self.name, prio=prio, most=_MOST_CHUNKS + len(claimed)):
+            if chunk.id in claimed:
+                continue
+            if batch and (events + chunk.events > limits.events or size + chunk.bytes > limits.bytes):
+                full = True
+                break
+            batch.append(chunk)
+            events, size = events + chunk.events, size + chunk.bytes
+        if not batch:
+            return [], 60.0
+        full = full or events >= limits.events or size >= limits.bytes or len(batch) >= _MOST_CHUNKS
+        # A clock that was set back makes an event look younger than it is, never older than a batch may wait.
+        age = now - batch[0].oldest
+        if full or prio or flush or age >= limits.seconds or age < 0:
+            return batch, 0.0
+        return [], limits.seconds - age
+
+    def _take(self, chunks: list[Kept], prio: bool) -> list[Kept]:
+        with self._mutex:
+            self._claimed.update(chunk.id for chunk in chunks)
+        self._running[prio] += 1
+        self.running_since[prio] = time.time()
+        return chunks
+
+    def run(self, chunks: list[Kept]) -> None:
+        """
+        Write a batch; called in a thread of the pool.
+
+        :param chunks: from :meth:`claim`.
+        """
+        worker = self.worker
+        assert worker is not None
+        ids = [chunk.id for chunk in chunks]
+        try:
+            batch, buried = self._load(chunks)
+            if batch.events:
+                write_batch(worker, batch)
+            self._spool.settle(ids)
+        except Exception as exc:
+            self._failed(exc, ids)
+        else:
+            self._succeeded(chunks, len(batch.events), sum(buried))
+
+    def finished(self, prio: bool) -> None:
+        """Give back the place of a batch in flight; called by the dispatch thread."""
+        self._running[prio] -= 1
+        self.running_since.pop(prio, None)
+
+    def _load(self, chunks: list[Kept]) -> tuple[Batch, list[int]]:
+        loaded = [(chunk.id, self._spool.read(chunk.id)) for chunk in chunks]
+        origin = [(id_, position) for id_, events in loaded for position in range(len(events))]
+        events = [event for _, some in loaded for event in some]
+        ids = [id_ for id_, _ in loaded]
+        replay = self._failures > 0 or ids[0] < self._replay_below
+
+        buried: list[int] = []
+
+        def bury(refusals: Sequence[Refusal]) -> None:
+            if refusals or (replay and self._spool.noted(ids)):
+                burials = [Burial(*origin[at], events[at], why) for at, why in refusals]
+                self._spool.bury(self.name, ids, burials)
+            buried[:] = [len(refusals)]
+
+        batch = Batch(
+            spool_id=self._spool.id,
+            chunks=tuple((id_, len(some)) for id_, some in loaded),
+            events=events,
+            oldest_chunk=self._spool.oldest_id(),
+            replay=replay,
+            bury=bury,
+        )
+        return batch, buried
+
+    def _succeeded(self, chunks: list[Kept], events: int, buried: int) -> None:
+        if self._failures:
+            log.warning("eventsd: worker %s writes again after %d failed tries", self.name, self._failures)
+        self._failures = 0
+        self.state = "ok"
+        self.written += events - buried
+        self.buried += buried
+        self.last_write = time.time()
+        self.gone(chunks)
+
+    def _failed(self, exc: Exception, ids: list[int]) -> None:
+        state = "held" if isinstance(exc, Held) else "retrying"
+        error = brief(exc)
+        if state != self.state:
+            # One line when the state changes, not one for each try.
+            log.error("eventsd: worker %s %s: %s", self.name, _VERDICTS[state], error)
+            if not isinstance(exc, (WorkerError, OSError)):
+                log.debug("eventsd: worker %s", self.name, exc_info=exc)
+        self._failures += 1
+        self.retries += 1
+        self.state, self.last_error = state, error
+        self._retry_at = time.monotonic() + self._backoff.seconds(self._failures)
+        with self._mutex:
+            self._claimed.difference_update(ids)
+
+
+_VERDICTS = {
+    "held": "is refused everything, its events wait in the spool until that is mended",
+    "retrying": "cannot write, its events wait in the spool",
+}

@@ -1,0 +1,82 @@
+"""
+Keep the spool within ``max_bytes``: what gives way when it is full, and that it is counted.
+
+What is dropped is the operator's choice: the oldest events (the default, the newest are the ones asked for) or the
+newest (nothing that was kept is lost).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from salt_eventsd.config import SpoolConfig
+from salt_eventsd.lane import Lane
+from salt_eventsd.spool import Chunk, Spool
+
+log = logging.getLogger(__name__)
+
+#: Room is made for more than is needed, so that a full spool is not searched at every commit.
+_HEADROOM = 0.02
+
+
+class Room:
+    """
+    Decides which chunks may be kept.
+
+    :param config: the spool's.
+    :param spool: the spool.
+    :param lanes: by worker name; they count what is dropped.
+    """
+
+    def __init__(self, config: SpoolConfig, spool: Spool, lanes: Mapping[str, Lane]) -> None:
+        self._config = config
+        self._spool = spool
+        self._lanes = lanes
+        self.full = False
+
+    def admit(self, chunks: list[Chunk]) -> list[Chunk]:
+        """
+        Return the chunks that may be kept, room made for them.
+
+        :param chunks: what is about to be kept.
+        """
+        most = int(self._config.max_bytes)
+        used = sum(lane.queued_bytes for lane in self._lanes.values())
+        needed = used + sum(len(chunk.payload) for chunk in chunks) - most
+        self._tell(needed > 0)
+        if needed <= 0:
+            return chunks
+        if self._config.when_full == "drop_oldest":
+            needed -= self._drop_oldest(needed + int(most * _HEADROOM))
+        return self._drop_newest(chunks, needed) if needed > 0 else chunks
+
+    def _drop_oldest(self, needed: int) -> int:
+        """Drop from the longest queue, so that one dead backend does not cost another its events."""
+        freed = 0
+        for lane in sorted(self._lanes.values(), key=lambda one: one.queued_bytes, reverse=True):
+            if freed >= needed:
+                break
+            dropped = self._spool.drop_oldest(lane.name, needed - freed, lane.claimed)
+            freed += sum(chunk.bytes for chunk in dropped)
+            lane.gone(dropped, dropped=True)
+        return freed
+
+    def _drop_newest(self, chunks: list[Chunk], needed: int) -> list[Chunk]:
+        admitted = list(chunks)
+        while admitted and needed > 0:
+            gone = admitted.pop()
+            needed -= len(gone.payload)
+            self._lanes[gone.worker].dropped += gone.events
+        return admitted
+
+    def _tell(self, full: bool) -> None:
+        if full and not self.full:
+            log.error(
+                "eventsd: the spool is full (spool.max_bytes %d): events are dropped (%s) and counted",
+                self._config.max_bytes,
+                self._config.when_full,
+            )
+        elif self.full and not full:
+            log.warning("eventsd: the spool has room again")
+        self.full = full

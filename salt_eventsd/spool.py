@@ -1,0 +1,348 @@
+"""
+Keep: the durable queue between the bus and the workers, one SQLite file.
+
+A *chunk* is one worker's events of one group commit, encoded once and never taken apart in here. A chunk stays until it
+is settled, so whatever happens to the engine or to a database, what was put is found again. Chunk ids are never used
+twice in one spool (AUTOINCREMENT), and each spool file has an id of its own: together they are the receipt that makes
+a replay harmless.
+
+Every call is thread-safe. All of them do I/O under one lock, which is why the thread that reads the bus makes none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import SpoolBusy, SpoolError
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    worker TEXT NOT NULL,
+    prio INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    oldest REAL NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chunks_by_worker ON chunks (worker, prio, id, events, bytes, oldest);
+CREATE TABLE IF NOT EXISTS dead (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    chunk INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    settled INTEGER NOT NULL,
+    worker TEXT NOT NULL,
+    error TEXT NOT NULL,
+    buried REAL NOT NULL,
+    event BLOB NOT NULL,
+    UNIQUE (chunk, position)
+);
+"""
+_FILE = "spool.db"
+_LOCK_FILE = "lock"
+#: More pages than this on the free list (64 MiB at 4 KiB) are given back to the disk when the spool is empty.
+_FREE_PAGES_KEPT = 16_384
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """
+    One worker's events of one group commit, before the spool has given it an id.
+
+    :param payload: from :func:`encode_events`.
+    :param oldest: when the oldest of its events was read, in seconds since 1970 UTC.
+    """
+
+    worker: str
+    prio: bool
+    events: int
+    oldest: float
+    payload: bytes
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A chunk in the spool; its payload is read when it is written."""
+
+    id: int
+    worker: str
+    prio: bool
+    events: int
+    bytes: int
+    oldest: float
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What the spool holds for one worker."""
+
+    events: int = 0
+    bytes: int = 0
+
+
+class Burial(msgspec.Struct, frozen=True):
+    """An event a backend refused: which one of which chunk, and why."""
+
+    chunk: int
+    position: int
+    event: Event
+    error: str
+
+
+_EVENTS = msgspec.msgpack.Decoder(list[Event])
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def encode_events(events: Sequence[Event]) -> bytes:
+    """Encode events as a chunk's payload: a MessagePack array of arrays."""
+    return _ENCODER.encode(events)
+
+
+def lock(folder: Path) -> IO[str]:
+    """
+    Take the spool's lock, which the engine holds as long as it lives; the system lets go of it if it dies.
+
+    :param folder: the spool's.
+    :raises SpoolBusy: another engine has it.
+    """
+    handle = open(folder / _LOCK_FILE, "a", encoding="utf-8")  # noqa: SIM115 - held for the engine's life
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise SpoolBusy(f"eventsd: spool.dir: another engine has {folder} open; give each engine its own") from None
+    return handle
+
+
+def is_locked(folder: Path) -> bool:
+    """
+    Say whether a living engine holds this spool.
+
+    :param folder: the spool's.
+    """
+    try:
+        lock(folder).close()
+    except SpoolBusy:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class Spool:
+    """
+    The spool in a folder (made with mode 0700), locked until :meth:`close`.
+
+    :param folder: where; on a disk of the master's own, not a network's.
+    :raises SpoolBusy: another engine has it open.
+    :raises SpoolError: it cannot be opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mutex = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            self._held = lock(folder)
+            self._db = self._open(folder / _FILE)
+        except OSError as exc:
+            raise SpoolError(f"eventsd: spool.dir: {folder}: {exc.strerror or exc}") from exc
+        except sqlite3.Error as exc:
+            self._held.close()
+            raise SpoolError(f"eventsd: spool.dir: {folder / _FILE}: {exc}") from exc
+        self.id = self._read_id()
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        # WAL with NORMAL: a commit outlives the engine's death without an fsync each time.
+        db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA journal_size_limit=67108864")
+        db.executescript(_SCHEMA)
+        return db
+
+    def _read_id(self) -> str:
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
+            row: tuple[str] = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
+        return row[0]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as exc:
+                raise SpoolError(f"eventsd: spool.dir: {self.folder / _FILE}: {exc}") from exc
+
+    def put(self, chunks: Iterable[Chunk]) -> list[Kept]:
+        """
+        Keep chunks, all of them in one transaction.
+
+        :param chunks: what to keep.
+        :returns: the same chunks with their ids.
+        :raises SpoolError: nothing was kept.
+        """
+        kept = []
+        with self._transaction() as db:
+            for chunk in chunks:
+                size = len(chunk.payload)
+                cursor = db.execute(
+                    "INSERT INTO chunks (worker, prio, events, bytes, oldest, payload) VALUES (?, ?, ?, ?, ?, ?)",
+                    (chunk.worker, chunk.prio, chunk.events, size, chunk.oldest, chunk.payload),
+                )
+                kept.append(Kept(cursor.lastrowid or 0, chunk.worker, chunk.prio, chunk.events, size, chunk.oldest))
+        return kept
+
+    def waiting(self, worker: str, *, prio: bool, after: int = 0, most: int = 1000) -> list[Kept]:
+        """
+        Return a worker's chunks, oldest first, without their payloads.
+
+        :param worker: its name.
+        :param prio: the prio chunks, or the others.
+        :param after: only chunks with a higher id.
+        :param most: no more than so many.
+        """
+        rows = self._rows(
+            "SELECT id, events, bytes, oldest FROM chunks WHERE worker = ? AND prio = ? AND id > ? ORDER BY id LIMIT ?",
+            (worker, prio, after, most),
+        )
+        return [Kept(id_, worker, prio, events, size, oldest) for id_, events, size, oldest in rows]
+
+    def read(self, chunk_id: int) -> list[Event]:
+        """
+        Return a chunk's events; none if it is not there any more.
+
+        :param chunk_id: from :meth:`put` or :meth:`waiting`.
+        """
+        rows = self._rows("SELECT payload FROM chunks WHERE id = ?", (chunk_id,))
+        return _EVENTS.decode(rows[0][0]) if rows else []
+
+    def settle(self, chunk_ids: Iterable[int]) -> None:
+        """
+        Forget chunks that have been written; the events of them that were buried stay, as dead letters.
+
+        :param chunk_ids: ids from :meth:`put` or :meth:`waiting`.
+        """
+        ids = [(one,) for one in chunk_ids]
+        with self._transaction() as db:
+            db.executemany("UPDATE dead SET settled = 1 WHERE chunk = ?", ids)
+            db.executemany("DELETE FROM chunks WHERE id = ?", ids)
+
+    def bury(self, worker: str, chunk_ids: Iterable[int], burials: Iterable[Burial]) -> None:
+        """
+        Note, before the backend commits, which events of these chunks it refused.
+
+        They become dead letters when the chunks are settled. A new try at the same chunks replaces what an earlier one
+        noted, so an event is either written or buried, never both.
+
+        :param worker: who could not write them.
+        :param chunk_ids: all chunks of the try.
+        :param burials: the refused events.
+        """
+        now = time.time()
+        with self._transaction() as db:
+            db.executemany("DELETE FROM dead WHERE chunk = ? AND settled = 0", [(one,) for one in chunk_ids])
+            db.executemany(
+                "INSERT INTO dead (chunk, position, settled, worker, error, buried, event)"
+                " VALUES (?, ?, 0, ?, ?, ?, ?)",
+                [(one.chunk, one.position, worker, one.error, now, _ENCODER.encode(one.event)) for one in burials],
+            )
+
+    def noted(self, chunk_ids: Sequence[int]) -> bool:
+        """Say whether an earlier try noted burials for any of these chunks."""
+        marks = ",".join("?" * len(chunk_ids))
+        return bool(
+            self._rows(f"SELECT 1 FROM dead WHERE settled = 0 AND chunk IN ({marks}) LIMIT 1", tuple(chunk_ids))
+        )
+
+    def totals(self) -> dict[str, Totals]:
+        """Return what is kept, by worker."""
+        rows = self._rows("SELECT worker, SUM(events), SUM(bytes) FROM chunks GROUP BY worker", ())
+        return {worker: Totals(events, size) for worker, events, size in rows}
+
+    def dead_letters(self) -> dict[str, int]:
+        """Return how many events have been buried, by worker."""
+        return dict(self._rows("SELECT worker, COUNT(*) FROM dead WHERE settled = 1 GROUP BY worker", ()))
+
+    def drop_oldest(self, worker: str | None, at_least_bytes: int, spared: set[int]) -> list[Kept]:
+        """
+        Drop the oldest chunks until so many bytes are free.
+
+        :param worker: whose, or None for anybody's.
+        :param at_least_bytes: how many bytes must go.
+        :param spared: ids of chunks that are being written just now.
+        :returns: what was dropped.
+        """
+        dropped: list[Kept] = []
+        with self._transaction() as db:
+            freed = 0
+            rows = db.execute(
+                "SELECT id, worker, prio, events, bytes, oldest FROM chunks WHERE worker = coalesce(?, worker)"
+                " ORDER BY id",
+                (worker,),
+            )
+            for row in rows:
+                if freed >= at_least_bytes:
+                    break
+                if row[0] not in spared:
+                    dropped.append(Kept(row[0], row[1], bool(row[2]), *row[3:]))
+                    freed += row[4]
+            db.executemany("DELETE FROM chunks WHERE id = ?", [(one.id,) for one in dropped])
+        return dropped
+
+    def oldest_id(self) -> int:
+        """Return the lowest id still kept, or one above the highest ever given: receipts below it are of no use."""
+        lowest = self._rows("SELECT MIN(id) FROM chunks", ())[0][0]
+        return self.newest_id() + 1 if lowest is None else int(lowest)
+
+    def newest_id(self) -> int:
+        """Return the highest id ever given, 0 if none was."""
+        rows = self._rows("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'chunks'), 0)", ())
+        return int(rows[0][0])
+
+    def shrink(self) -> None:
+        """Give disk space back that an outage's backlog has left free; does nothing while little is free."""
+        if self._rows("PRAGMA freelist_count", ())[0][0] > _FREE_PAGES_KEPT:
+            with self._mutex:
+                self._db.execute(f"PRAGMA incremental_vacuum({_FREE_PAGES_KEPT // 16})").fetchall()
+
+    def file_bytes(self) -> int:
+        """Return what the spool takes on disk, in bytes."""
+        return sum(one.stat().st_size for one in self.folder.glob(f"{_FILE}*"))
+
+    def close(self) -> None:
+        """Close the file and let go of the lock."""
+        with self._mutex:
+            self._db.close()
+            self._held.close()
+
+    def _rows(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._mutex:
+            try:
+                return self._db.execute(sql, parameters).fetchall()
+            except sqlite3.Error as exc:
+                raise SpoolError(f"eventsd: spool.dir: {self.folder / _FILE}: {exc}") from exc

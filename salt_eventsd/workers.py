@@ -1,0 +1,140 @@
+"""
+Write: what a worker is, and how Salt's loader finds its module.
+
+A worker module lives in ``_eventsd_workers/`` and has one function, ``worker(context)``, which returns an object with a
+``write(batch)`` method. ``docs/writing_a_worker.rst`` has the contract with a ten-line example.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import salt.loader
+
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.loader import package_dir
+
+_TAG = "eventsd_workers"
+_OWN_PACKAGE = "salt_eventsd.eventsd_workers"
+
+#: (position in the batch, why): an event a backend refused.
+Refusal = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Context:
+    """
+    What a worker is made from.
+
+    :param name: its name under ``workers``.
+    :param options: the keys of its own there, ``defaults`` merged under them.
+    :param node_id: the id of the master (or minion) the engine lives in.
+    :param concurrency: how many batches may be in flight at once.
+    :param opts: Salt's options, which a thread would not find otherwise.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    node_id: str
+    concurrency: int = 1
+    opts: Mapping[str, Any] = field(default_factory=dict)
+
+    def problem(self, key: str, what: str) -> ConfigError:
+        """
+        Return the error of a wrong option, to raise.
+
+        :param key: the option, "" for the worker as a whole.
+        :param what: what is wrong and what would be right.
+        """
+        path = f"workers.{self.name}.{key}" if key else f"workers.{self.name}"
+        return ConfigError([f"eventsd: {path}: {what}"])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    What a worker writes at once.
+
+    :param spool_id: the id of the spool the events come from.
+    :param chunks: the chunks they come in, each with how many of ``events`` are its own, in order.
+    :param events: the events.
+    :param oldest_chunk: no chunk with a lower id will ever come again from this spool.
+    :param replay: an earlier try at some of these chunks may have been committed.
+    :param bury: to be called, before anything is committed, with the events the backend refused.
+    """
+
+    spool_id: str
+    chunks: tuple[tuple[int, int], ...]
+    events: Sequence[Event]
+    oldest_chunk: int = 0
+    replay: bool = True
+    bury: Callable[[Sequence[Refusal]], None] = lambda refusals: None
+
+
+class Worker(Protocol):
+    """
+    A backend.
+
+    ``write`` returns when the batch is safe in the backend. It raises :class:`~salt_eventsd.exceptions.Transient` to be
+    tried again later, :class:`~salt_eventsd.exceptions.Held` where an operator has to act, and
+    :class:`~salt_eventsd.exceptions.Refused` if something in the batch is unacceptable: the batch is then split until
+    the bad events stand alone. It may be called from several threads if ``concurrency`` is above 1.
+
+    ``check`` (optional) returns a line that says the backend can be reached, or raises like ``write``.
+    ``close`` (optional) is called once, at the end.
+    """
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch."""
+
+
+def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Any:
+    """
+    Return Salt's lazy loader over all worker modules: synced ones first, then ``eventsd_workers_dirs``, then ours.
+
+    :param opts: Salt's options.
+    :param functions: ``__salt__`` for the modules.
+    :param runners: ``__runners__`` for the modules.
+    """
+    folders = [os.path.join(str(opts["extension_modules"]), _TAG)] if opts.get("extension_modules") else []
+    configured = opts.get("eventsd_workers_dirs") or []
+    folders += [configured] if isinstance(configured, str) else list(configured)
+    folders.append(package_dir(_OWN_PACKAGE))
+    return salt.loader.LazyLoader(
+        [folder for folder in folders if os.path.isdir(folder)],
+        opts,
+        tag=_TAG,
+        pack={"__salt__": functions or {}, "__runners__": runners or {}, "__context__": {}},
+    )
+
+
+def make(modules: Any, module: str, context: Context) -> Worker:
+    """
+    Make a worker; it opens nothing yet.
+
+    :param modules: from :func:`load_modules`.
+    :param module: the worker's module.
+    :raises ConfigError: there is no such module, it cannot be imported, or an option is wrong.
+    """
+    name = f"{module}.worker"
+    try:
+        factory = modules[name]
+    except KeyError:
+        why = modules.missing_fun_string(name)
+        known = sorted({key.split(".")[0] for key in modules if key.endswith(".worker")})
+        raise context.problem("module", f"no worker module {module!r} ({why}); there are {', '.join(known)}") from None
+    try:
+        worker: Worker = factory(context)
+    except ConfigError:
+        raise
+    except ImportError as exc:
+        raise context.problem("module", f"{module} needs a library that is missing: {exc}") from exc
+    except Exception as exc:
+        raise context.problem("module", f"{module} could not be set up: {type(exc).__name__}: {exc}") from exc
+    if not callable(getattr(worker, "write", None)):
+        raise context.problem("module", f"{module}.worker() returned {type(worker).__name__}, which has no write()")
+    return worker
