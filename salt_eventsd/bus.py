@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import salt.utils.event
@@ -64,7 +65,7 @@ class Bus:
         self._sink = sink
         self._node = "master" if opts.get("__role") == "master" else "minion"
         self._stopped = False
-        self._wake: Callable[[], None] = lambda: None
+        self._wake: Callable[[], object] = lambda: None
 
     def run(self) -> None:
         """Read until :meth:`stop`; returns only then."""
@@ -104,9 +105,7 @@ class Bus:
         failures = 0
         while not self._stopped:
             session = loop.create_task(self._session())
-            self._wake = lambda task=session: loop.call_soon_threadsafe(task.cancel)  # type: ignore[misc]
-            if self._stopped:
-                session.cancel()
+            self._wake = partial(loop.call_soon_threadsafe, session.cancel)
             try:
                 await session
                 failures = 0
@@ -142,6 +141,8 @@ class Bus:
             bus.subscriber.connect_callback = opened
             bus.subscriber.disconnect_callback = lost
             await ready.wait()
+            if self._stopped:
+                return
             await self._read(bus.subscriber.recv)
         finally:
             bus.destroy()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,6 +21,8 @@ _TAG_END = b"\n\n"
 _SYNDIC = re.compile(r"syndic/[^/]+/(?=.)")
 #: salt/job/<jid>/ret/<minion id>, and the jid of any job, runner or wheel tag.
 _JOB_TAG = re.compile(r"salt/(job|run|wheel)/([^/]+)/(new|ret)(?:/(.+))?\Z", re.DOTALL)
+#: Where an event goes by its phase, if its rule does not say.
+_INTO = {"new": "jobs", "ret": "returns", "": "events"}
 #: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
 _SALT_DATETIME = 78
 #: No payload deeper than this is kept as a structure; it is orjson's own limit, and databases refuse much deeper JSON.
@@ -40,9 +41,11 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     :param fun: the function, several joined with commas; "" if there is none.
     :param kind: "job", "run" or "wheel" for a job's start and return, else "".
     :param phase: "new" or "ret" where ``kind`` is set, else "".
-    :param body: the payload as JSON text in UTF-8.
+    :param body: the payload as JSON text in UTF-8, without its ``return`` where it has one.
+    :param returned: what the function returned, as JSON text in UTF-8; b"" if the payload has no ``return``. It is kept
+        apart because it goes to a column of its own, and is by far the largest part.
     :param rule: the name of the rule that took it.
-    :param into: the built-in table the rule names.
+    :param into: the built-in table it goes to.
     """
 
     tag: str
@@ -54,22 +57,24 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kind: str
     phase: str
     body: bytes
+    returned: bytes = b""
     rule: str = ""
     into: str = ""
 
     @property
     def data(self) -> Any:
         """The payload, decoded."""
-        return msgspec.json.decode(self.body)
+        data = msgspec.json.decode(self.body)
+        if self.returned:
+            data["return"] = msgspec.json.decode(self.returned)
+        return data
 
-    def fields(self) -> dict[str, msgspec.Raw]:
-        """Return the payload's top-level fields with their values still as JSON text; {} if it is no mapping."""
-        if not self.body.startswith(b"{"):
-            return {}
-        return _FIELDS.decode(self.body)
-
-
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+    def json(self) -> bytes:
+        """Return the whole payload as JSON text."""
+        if not self.returned:
+            return self.body
+        comma = b"" if self.body == b"{}" else b","
+        return b'%s%s"return":%s}' % (self.body[:-1], comma, self.returned)
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -137,15 +142,22 @@ def encode(data: Any) -> bytes:
             return orjson.dumps({"undecodable": _as_text(data)})
 
 
-def build(frame: Frame, data: Any, body: bytes | None = None) -> Event:
+def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> Event:
     """
     Build the event of a frame and its decoded payload.
 
     :param frame: from :func:`read_tag`.
-    :param data: from :func:`decode`, redacted where it must be.
-    :param body: ``data`` as JSON text, if the caller has it already.
+    :param data: from :func:`decode`, redacted where it must be; its ``return`` is taken out.
+    :param fun: from :func:`function_of`.
+    :param rule: the name of the rule that takes it.
+    :param into: the built-in table; where the rule names none, the kind of event decides.
     """
-    fields: Mapping[Any, Any] = data if isinstance(data, dict) else {}
+    returned = b""
+    fields: dict[Any, Any] = {}
+    if isinstance(data, dict):
+        fields = data
+        if "return" in data:
+            returned = encode(data.pop("return"))
     jid, minion_id = _text(fields.get("jid")), _text(fields.get("id"))
     kind = phase = ""
     if shape := _JOB_TAG.match(frame.tag):
@@ -158,22 +170,24 @@ def build(frame: Frame, data: Any, body: bytes | None = None) -> Event:
         stamp=_seconds(fields.get("_stamp"), frame.received),
         jid=jid,
         minion_id=minion_id,
-        fun=function_of(data),
+        fun=fun,
         kind=kind,
         phase=phase,
-        body=encode(data) if body is None else body,
+        body=encode(data),
+        returned=returned,
+        rule=rule,
+        into=into or _INTO[phase],
     )
 
 
 def for_route(event: Event, rule: str, into: str) -> Event:
     """
-    Return the event as one of its destinations gets it.
+    Return the event as a further destination gets it.
 
     :param rule: the name of the rule that takes it there.
     :param into: the built-in table; where the rule names none, the kind of event decides.
     """
-    into = into or {"new": "jobs", "ret": "returns"}.get(event.phase, "events")
-    return msgspec.structs.replace(event, rule=rule, into=into)
+    return msgspec.structs.replace(event, rule=rule, into=into or _INTO[event.phase])
 
 
 def function_of(data: Any) -> str:

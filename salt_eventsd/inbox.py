@@ -18,8 +18,7 @@ class Inbox:
     """
     Frames read and not yet kept.
 
-    Each counter has one writer: ``received``, ``received_bytes`` and ``dropped`` are the bus thread's, ``_taken`` is the
-    keeper's.
+    Each counter has one writer: ``_taken`` the keeper's thread, all others the bus's.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:

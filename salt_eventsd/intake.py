@@ -149,20 +149,24 @@ class Intake(threading.Thread):
         self.matched += 1
         if policy.redactor.concerns(frame.payload, fun):
             data = policy.redactor.apply(data, fun)
-        event = events.build(frame, data)
-        for one in routes:
-            self._add(one, event, policy.batches[one.worker])
+        first = routes[0]
+        event = events.build(frame, data, fun, first.rule, first.into)
+        self._add(first, event, policy.batches[first.worker])
+        for one in routes[1:]:
+            self._add(one, events.for_route(event, one.rule, one.into), policy.batches[one.worker])
 
     def _add(self, to: Route, event: Event, limits: Batch) -> None:
         if not self._stages and not self._ready:
             self._staged_at = time.monotonic()
         key = (to.worker, to.prio)
-        stage = self._stages.setdefault(key, _Stage())
-        size = len(event.body) + _ENVELOPE_BYTES
+        stage = self._stages.get(key)
+        if stage is None:
+            stage = self._stages[key] = _Stage()
+        size = len(event.body) + len(event.returned) + _ENVELOPE_BYTES
         if stage.events and (len(stage.events) >= limits.events or stage.bytes + size > limits.bytes):
             self._cut(key)
             stage = self._stages[key] = _Stage()
-        stage.events.append(events.for_route(event, to.rule, to.into))
+        stage.events.append(event)
         stage.bytes += size
         self._urgent = self._urgent or to.prio
 

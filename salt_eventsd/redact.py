@@ -51,7 +51,10 @@ class Redactor:
         if self.values or self.needles is None:
             return True
         lowered = payload.lower()
-        return any(needle in lowered for needle in self.needles) or bool(self.dropped(fun))
+        for needle in self.needles:  # a loop, for it is run for each event there is
+            if needle in lowered:
+                return True
+        return bool(self.functions) and bool(self.dropped(fun))
 
     def dropped(self, fun: str) -> str:
         """Return what is dropped of this function's events: "", "return", "arguments" or "both"."""

@@ -32,5 +32,5 @@ class Backoff:
         :param draw: returns a number in [0, 1); a test gives its own.
         """
         exponent = min(max(failures, 1) - 1, 32)
-        cap = min(self.most_seconds, self.first_seconds * 2**exponent)
+        cap = min(self.most_seconds, self.first_seconds * 2.0**exponent)
         return max(self.least_seconds, cap * draw())

@@ -7,7 +7,8 @@ Column types that differ are in :mod:`salt_eventsd.database.schema`, as variants
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,11 +25,11 @@ class Dialect:
     What the store needs to know of a database; this base class is SQLite and the fallback for others.
 
     :cvar name: SQLAlchemy's name of the backend.
-    :cvar engine_args: further arguments of ``create_engine``.
+    :cvar engine_args: further arguments of ``create_engine``, by name.
     """
 
     name = "sqlite"
-    engine_args: dict[str, Any] = {}
+    engine_args: Mapping[str, Any] = MappingProxyType({})
 
     def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
         """Return the driver's own arguments."""
@@ -95,7 +96,7 @@ class PostgreSQL(Dialect):
     name = "postgresql"
 
     def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
-        """Notice a host that is gone without a word: keepalives for an idle connection, a user timeout for a busy one."""
+        """Notice a host that is gone without a word: keepalives while idle, a user timeout while busy."""
         if driver != "psycopg2":
             return {}
         return {
@@ -146,7 +147,7 @@ class MySQL(Dialect):
     """MySQL and MariaDB: no insert-or-ignore that would not also swallow bad data, and a limit on packets."""
 
     name = "mysql"
-    engine_args = {"pool_recycle": 1800}
+    engine_args = MappingProxyType({"pool_recycle": 1800})
 
     def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
         """Four-byte characters, and no waiting for ever on a host that is gone without a word."""

@@ -32,6 +32,32 @@ _TRUNCATED_HEAD = 65_536
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 
+class _Job(msgspec.Struct, gc=False):
+    """What a job's start may hold, values of JSON columns still as JSON text."""
+
+    arg: msgspec.Raw = msgspec.Raw()
+    fun_args: msgspec.Raw = msgspec.Raw()
+    tgt: Any = None
+    tgt_type: Any = None
+    user: Any = None
+    minions: msgspec.Raw = msgspec.Raw()
+
+
+class _Return(msgspec.Struct, gc=False):
+    """What a job's return may hold, besides what it returns."""
+
+    fun_args: msgspec.Raw = msgspec.Raw()
+    arg: msgspec.Raw = msgspec.Raw()
+    retcode: Any = None
+    success: Any = None
+    duration: Any = None
+
+
+_AS_JOB = msgspec.json.Decoder(_Job).decode
+_AS_RETURN = msgspec.json.Decoder(_Return).decode
+_AS_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
 class RowBuilder:
     """
     Builds rows for one database.
@@ -53,13 +79,12 @@ class RowBuilder:
 
         :param event: from the spool.
         """
-        fields = event.fields()
         if event.into == "jobs" and event.jid not in _NO_JID:
-            yield "jobs", self._job(event, fields)
+            yield "jobs", self._job(event)
         elif event.into == "returns":
-            yield from self._returned(event, fields)
+            yield from self._returned(event)
         elif event.into == "states":
-            yield from self._states(event, fields, _truth(fields.get("test")))
+            yield from self._states(event)
         elif event.into == "minions" and event.minion_id:
             yield "minions", self._minion(event)
         else:
@@ -68,60 +93,61 @@ class RowBuilder:
             if event.minion_id and event.tag.startswith("salt/minion/"):
                 yield "minions", self._minion(event)
 
-    def _job(self, event: Event, fields: dict[str, msgspec.Raw]) -> Row:
-        minions = fields.get("minions")
+    def _job(self, event: Event) -> Row:
+        job = _AS_JOB(event.body) if event.body.startswith(b"{") else _Job()
         return {
             "jid": self._clip(event.jid, JID_LENGTH),
             "kind": _KINDS.get(event.kind, "job"),
             "fun": self._clip(event.fun, NAME_LENGTH),
-            "arg": self._value(fields.get("arg") or fields.get("fun_args")),
-            "tgt": self._string(fields.get("tgt")),
-            "tgt_type": self._short(fields.get("tgt_type"), 32),
-            "user": self._short(fields.get("user"), NAME_LENGTH),
-            "minions": self._value(minions),
-            "minion_count": _length(minions),
+            "arg": self._value(bytes(job.arg) or bytes(job.fun_args)),
+            "tgt": self._string(job.tgt),
+            "tgt_type": self._short(job.tgt_type, 32),
+            "user": self._short(job.user, NAME_LENGTH),
+            "minions": self._value(bytes(job.minions)),
+            "minion_count": _length(bytes(job.minions)),
             "stamp": _time(event.stamp),
             "master_id": self._node_id,
-            "load": self._value(event.body),
+            "load": self._value(event.json()),
         }
 
-    def _returned(self, event: Event, fields: dict[str, msgspec.Raw]) -> Iterator[tuple[str, Row]]:
-        returned = fields.get("return")
-        args = fields.get("fun_args") or fields.get("arg")
-        retcode = _whole(fields.get("retcode"))
-        success = _truth(fields.get("success"))
-        test = _is_test(args)
-        states = list(self._states(event, fields, test))
+    def _returned(self, event: Event) -> Iterator[tuple[str, Row]]:
+        ret = _AS_RETURN(event.body) if event.body.startswith(b"{") else _Return()
+        args = bytes(ret.fun_args) or bytes(ret.arg)
+        retcode = _whole(ret.retcode)
+        success = ret.success if isinstance(ret.success, bool) else None
+        states = list(self._states(event)) if _STATE_MARK in event.returned else []
         durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None]
+        seen = _time(event.stamp)
+        jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
+        minion_id = self._clip(event.minion_id or self._node_id, NAME_LENGTH)
         yield (
             "returns",
             {
-                "jid": self._clip(event.jid, JID_LENGTH),
-                "minion_id": self._clip(event.minion_id or self._node_id, NAME_LENGTH),
-                "fun": self._clip(event.fun, NAME_LENGTH),
+                "jid": jid,
+                "minion_id": minion_id,
+                "fun": fun,
                 "fun_args": self._value(args),
                 "retcode": retcode,
                 # Salt says success where the function ran through; what it returned may still be a failure.
-                "success": success if not retcode or success is None else False,
-                "test": test,
-                "return": self._value(returned),
-                "duration_ms": sum(durations) if durations else _number(fields.get("duration")),
-                "stamp": _time(event.stamp),
+                "success": False if retcode and success else success,
+                "test": _is_test(args),
+                "return": self._value(event.returned),
+                "duration_ms": sum(durations) if durations else _milliseconds(ret.duration),
+                "stamp": seen,
                 "received": _time(event.received),
                 "master_id": self._node_id,
-                "load": self._value(_without(fields, "return") if fields else event.body),
-                "digest": _digest(event, fields, returned),
+                "load": self._value(event.body),
+                "digest": _digest(event),
             },
         )
         yield from states
         if event.minion_id:
-            yield "minions", self._minion(event)
+            yield "minions", self._seen(minion_id, seen, jid, fun)
 
-    def _states(self, event: Event, fields: dict[str, msgspec.Raw], test: bool | None) -> Iterator[tuple[str, Row]]:
-        raw = fields.get("return")
-        if raw is None or _STATE_MARK not in bytes(raw):
+    def _states(self, event: Event) -> Iterator[tuple[str, Row]]:
+        if _STATE_MARK not in event.returned:
             return
-        returned = msgspec.json.decode(raw)
+        returned = msgspec.json.decode(event.returned)
         # An orchestration returns the states of a master one level down: {"data": {"<id>": {states}}}.
         runs: Any = returned.get("data") if isinstance(returned, dict) else None
         if not isinstance(runs, dict) or any(_STATE_SEPARATOR in key for key in runs):
@@ -161,31 +187,34 @@ class RowBuilder:
         }
 
     def _event(self, event: Event) -> Row:
+        whole = event.json()
         return {
             "tag": self._text(event.tag),
-            "data": self._value(event.body),
+            "data": self._value(whole),
             "stamp": _time(event.stamp),
             "received": _time(event.received),
             "master_id": self._node_id,
-            "digest": _hash(event.tag.encode(), _without(event.fields(), *_VOLATILE) or event.body),
+            "digest": _hash(event.tag.encode(), _lasting(whole)),
         }
 
     def _minion(self, event: Event) -> Row:
-        seen = _time(event.stamp)
+        jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
+        return self._seen(self._clip(event.minion_id, NAME_LENGTH), _time(event.stamp), jid, fun)
+
+    def _seen(self, minion_id: str, when: datetime, jid: str, fun: str) -> Row:
         return {
-            "minion_id": self._clip(event.minion_id, NAME_LENGTH),
-            "first_seen": seen,
-            "last_seen": seen,
-            "last_jid": self._clip(event.jid, JID_LENGTH) or None,
-            "last_fun": self._clip(event.fun, NAME_LENGTH) or None,
+            "minion_id": minion_id,
+            "first_seen": when,
+            "last_seen": when,
+            "last_jid": jid or None,
+            "last_fun": fun or None,
             "master_id": self._node_id,
         }
 
-    def _value(self, raw: Any) -> str | None:
+    def _value(self, text: bytes) -> str | None:
         """JSON text for a JSON column; what is too large for the database says so and keeps its beginning."""
-        if raw is None:
+        if not text or text == b"null":
             return None
-        text = bytes(raw)
         if self._largest is not None and len(text) > self._largest:
             text = msgspec.json.encode(
                 {
@@ -196,26 +225,32 @@ class RowBuilder:
             )
         return self._json(text)
 
-    def _string(self, raw: Any) -> str | None:
-        """Text for a text column: a JSON string's own, the JSON text of anything else."""
-        if raw is None:
+    def _string(self, value: Any) -> str | None:
+        """Text for a text column; what is no text as JSON."""
+        if value is None:
             return None
-        text = bytes(raw)
-        return self._text(msgspec.json.decode(text) if text.startswith(b'"') else text.decode())
+        return self._text(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
-    def _short(self, raw: Any, length: int) -> str | None:
-        text = self._string(raw)
-        return None if text is None or text == "null" else text[:length]
+    def _short(self, value: Any, length: int) -> str | None:
+        text = self._string(value)
+        return None if text is None else text[:length]
 
     def _clip(self, text: str, length: int) -> str:
         """Odd ids are kept as far as they fit; the load has them whole."""
         return self._text(text[:length])
 
 
-def _digest(event: Event, fields: dict[str, msgspec.Raw], returned: Any) -> int:
+def _digest(event: Event) -> int:
     """Tell a copy of a return (another master's, a syndic's, a minion's second try) from another return of the job."""
-    what = bytes(returned) if returned is not None else _without(fields, *_VOLATILE) or event.body
-    return _hash(repr(event.stamp).encode() if event.jid in _NO_JID else b"", what)
+    what = event.returned or _lasting(event.body)
+    return _hash(what, repr(event.stamp).encode()) if event.jid in _NO_JID else _hash(what)
+
+
+def _lasting(body: bytes) -> bytes:
+    """Return a payload without what differs between copies of one event."""
+    if not body.startswith(b"{"):
+        return body
+    return msgspec.json.encode({key: value for key, value in _AS_FIELDS(body).items() if key not in _VOLATILE})
 
 
 def _hash(*parts: bytes) -> int:
@@ -225,41 +260,24 @@ def _hash(*parts: bytes) -> int:
     return int.from_bytes(digest.digest(), "big", signed=True)
 
 
-def _without(fields: dict[str, msgspec.Raw], *names: str) -> bytes:
-    if not fields:
-        return b""
-    return msgspec.json.encode({key: value for key, value in fields.items() if key not in names})
-
-
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 
-def _decoded(raw: Any) -> Any:
-    return None if raw is None else msgspec.json.decode(raw)
+def _whole(value: Any) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and _SMALLEST <= value <= _LARGEST
+    return value if fits else None
 
 
-def _truth(raw: Any) -> bool | None:
-    value = _decoded(raw)
-    return value if isinstance(value, bool) else None
-
-
-def _whole(raw: Any) -> int | None:
-    value = _decoded(raw)
-    return value if isinstance(value, int) and not isinstance(value, bool) and _SMALLEST <= value <= _LARGEST else None
-
-
-def _number(raw: Any) -> float | None:
-    return _milliseconds(_decoded(raw))
-
-
-def _length(raw: Any) -> int | None:
-    value = _decoded(raw)
+def _length(text: bytes) -> int | None:
+    value = msgspec.json.decode(text) if text else None
     return len(value) if isinstance(value, list) else None
 
 
 def _milliseconds(value: Any) -> float | None:
     """Older Salt writes ``12.3 ms``."""
+    if value is None:
+        return None
     if isinstance(value, str):
         value = value.removesuffix("ms").strip()
     try:
@@ -275,14 +293,13 @@ def _joined(comment: Any) -> str:
     return comment if isinstance(comment, str) else "" if comment is None else str(comment)
 
 
-def _is_test(raw: Any) -> bool | None:
+def _is_test(text: bytes) -> bool | None:
     """Whether the function was called with ``test=True``; None if the return does not tell how it was called."""
-    args = _decoded(raw)
-    if not isinstance(args, list):
+    if not text.startswith(b"["):
         return None
-    return any(
+    return b"test" in text and any(
         str(arg.get("test", "")).lower() == "true"
         if isinstance(arg, dict)
         else isinstance(arg, str) and arg.replace(" ", "").lower() == "test=true"
-        for arg in args
+        for arg in msgspec.json.decode(text)
     )
