@@ -7,17 +7,39 @@ Column types that differ are in :mod:`salt_eventsd.database.schema`, as variants
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.database.bulk import Inserter, by_driver, by_json_table, by_recordset
+
 _NUL_IN_JSON = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+#: A document of rows for MySQL is no longer than this, in bytes.
+_LONGEST_DOCUMENT = 2**20
+#: What a statement takes of a packet besides its value, in bytes.
+_STATEMENT_BYTES = 2**16
 #: Shown in place of a NUL where a database has no way to keep one.
 NUL_SYMBOL = "\N{SYMBOL FOR NULL}"
+
+
+class Upsert(NamedTuple):
+    """
+    How the later of two rows with one key wins.
+
+    :param key: the columns of the key.
+    :param decides: the column whose larger value is the later.
+    :param replaces: the other columns taken from the later row.
+    """
+
+    key: tuple[str, ...]
+    decides: str
+    replaces: tuple[str, ...]
 
 
 class Dialect:
@@ -53,26 +75,29 @@ class Dialect:
         def _begin(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    def insert_new(self, table: sa.Table) -> sa.Insert:
-        """Return an insert that leaves rows alone whose unique key is there already."""
-        return sqlite.insert(table).on_conflict_do_nothing()
-
-    def upsert(self, table: sa.Table, keys: list[str], newer: list[str]) -> sa.Insert:
+    def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
         """
-        Return an insert that updates rows whose key is there already, if they are older.
+        Return how rows get into a table; a row whose unique key is there already is left alone.
 
-        :param keys: the columns of the key.
-        :param newer: the columns to update; the first of them says which row is newer.
+        :param connection: to the database, to ask what it can do.
+        :param columns: the columns that are inserted.
         """
-        insert = sqlite.insert(table)
-        return insert.on_conflict_do_update(
-            index_elements=keys,
-            set_={name: insert.excluded[name] for name in newer},
-            where=table.c[newer[0]] <= insert.excluded[newer[0]],
-        )
+        return by_driver(sqlite.insert(table).on_conflict_do_nothing(), columns)
 
-    def json(self, text: bytes) -> str:
-        """Return JSON text as the database takes it."""
+    def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
+        """
+        Return how rows get into a table in which each key has one row, the latest.
+
+        :param latest: the key and the columns that a later row replaces.
+        """
+        return by_driver(_upsert(sqlite.insert(table), table, latest), columns)
+
+    def time(self, seconds: float) -> str:
+        """Return a time as the database takes it, in UTC with microseconds."""
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(" ", "microseconds")[:26]
+
+    def json(self, text: bytes) -> Any:
+        """Return JSON text as the inserter takes it."""
         return text.decode()
 
     def text(self, value: str) -> str:
@@ -111,24 +136,23 @@ class PostgreSQL(Dialect):
     def prepare(self, engine: Engine) -> None:
         """Nothing to set."""
 
-    def insert_new(self, table: sa.Table) -> sa.Insert:
+    def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
         """See :class:`Dialect`."""
-        return postgresql.insert(table).on_conflict_do_nothing()
+        return by_recordset(table, columns, lambda insert: insert.on_conflict_do_nothing())
 
-    def upsert(self, table: sa.Table, keys: list[str], newer: list[str]) -> sa.Insert:
+    def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
         """See :class:`Dialect`."""
-        insert = postgresql.insert(table)
-        return insert.on_conflict_do_update(
-            index_elements=keys,
-            set_={name: insert.excluded[name] for name in newer},
-            where=table.c[newer[0]] <= insert.excluded[newer[0]],
-        )
+        return by_recordset(table, columns, lambda insert: _upsert(insert, table, latest))
 
-    def json(self, text: bytes) -> str:
+    def time(self, seconds: float) -> str:
+        """See :class:`Dialect`; a session's time zone does not matter to a time that names its own."""
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(" ", "microseconds")
+
+    def json(self, text: bytes) -> Any:
         r"""``\u0000`` becomes a visible symbol; an escaped backslash before a plain ``u0000`` is left alone."""
         if b"\\u0000" in text:
             text = _NUL_IN_JSON.sub(rb"\1" + NUL_SYMBOL.encode(), text)
-        return text.decode()
+        return msgspec.Raw(text)
 
     def text(self, value: str) -> str:
         """See :meth:`json`."""
@@ -170,25 +194,51 @@ class MySQL(Dialect):
             cursor.execute("SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
             cursor.close()
 
-    def insert_new(self, table: sa.Table) -> sa.Insert:
-        """INSERT IGNORE would turn errors in the data into warnings; a no-op update ignores only the double."""
-        insert = mysql.insert(table)
-        first = next(iter(table.primary_key.columns))
-        return insert.on_duplicate_key_update({first.name: first})
+    def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
+        """See :class:`Dialect`. INSERT IGNORE would hide errors in the data; a no-op update ignores only the double."""
+        key = next(iter(table.primary_key.columns))
+        return self._bulk(connection, table, columns, lambda insert: insert.on_duplicate_key_update({key.name: key}))
 
-    def upsert(self, table: sa.Table, keys: list[str], newer: list[str]) -> sa.Insert:
+    def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
         """See :class:`Dialect`. Assignments happen in order, so the column that decides comes last."""
-        insert = mysql.insert(table)
-        decides = newer[0]
-        is_newer = insert.inserted[decides] >= table.c[decides]
-        return insert.on_duplicate_key_update(
-            [(name, sa.func.if_(is_newer, insert.inserted[name], table.c[name])) for name in [*newer[1:], decides]]
-        )
+
+        def conflict(insert: mysql.Insert) -> mysql.Insert:
+            is_newer = insert.inserted[latest.decides] >= table.c[latest.decides]
+            return insert.on_duplicate_key_update(
+                [
+                    (name, sa.func.if_(is_newer, insert.inserted[name], table.c[name]))
+                    for name in (*latest.replaces, latest.decides)
+                ]
+            )
+
+        return self._bulk(connection, table, columns, conflict)
+
+    def _bulk(
+        self,
+        connection: Connection,
+        table: sa.Table,
+        columns: Sequence[str],
+        conflict: Callable[[mysql.Insert], mysql.Insert],
+    ) -> Inserter:
+        plain = by_driver(conflict(mysql.insert(table)), columns)
+        if not self._has_json_table(connection):
+            return plain
+        return by_json_table(table, columns, conflict, min(_LONGEST_DOCUMENT, self._packet(connection) // 2), plain)
+
+    def _has_json_table(self, connection: Connection) -> bool:
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.text("SELECT a FROM JSON_TABLE('[1]', '$[*]' COLUMNS (a INT PATH '$')) AS r"))
+        except sa.exc.DBAPIError:
+            return False
+        return True
+
+    def _packet(self, connection: Connection) -> int:
+        return int(connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()) - _STATEMENT_BYTES
 
     def largest_value(self, connection: Connection) -> int | None:
         """A statement has to fit a packet, escaped (twice as long at the worst)."""
-        row = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()
-        return int(row) // 2 - 2**16
+        return self._packet(connection) // 2
 
     def lock_schema(self, connection: Connection) -> None:
         """Let one engine at a time create tables; DDL ends a transaction here, so the lock is the session's."""
@@ -203,6 +253,15 @@ class MariaDB(MySQL):
     """MariaDB under its own name in a URL."""
 
     name = "mariadb"
+
+
+def _upsert(insert: Any, table: sa.Table, latest: Upsert) -> Any:
+    """The conflict clause that SQLite and PostgreSQL share."""
+    return insert.on_conflict_do_update(
+        index_elements=list(latest.key),
+        set_={name: insert.excluded[name] for name in (latest.decides, *latest.replaces)},
+        where=table.c[latest.decides] <= insert.excluded[latest.decides],
+    )
 
 
 def dialect_for(backend: str) -> Dialect:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -71,6 +70,7 @@ class RowBuilder:
         self._node_id = node_id
         self._json = dialect.json
         self._text = dialect.text
+        self._time = dialect.time
         self._largest = largest
 
     def rows(self, event: Event) -> Iterator[tuple[str, Row]]:
@@ -105,7 +105,7 @@ class RowBuilder:
             "user": self._short(job.user, NAME_LENGTH),
             "minions": self._value(bytes(job.minions)),
             "minion_count": _length(bytes(job.minions)),
-            "stamp": _time(event.stamp),
+            "stamp": self._time(event.stamp),
             "master_id": self._node_id,
             "load": self._value(event.json()),
         }
@@ -117,7 +117,7 @@ class RowBuilder:
         success = ret.success if isinstance(ret.success, bool) else None
         states = list(self._states(event)) if _STATE_MARK in event.returned else []
         durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None]
-        seen = _time(event.stamp)
+        seen = self._time(event.stamp)
         jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
         minion_id = self._clip(event.minion_id or self._node_id, NAME_LENGTH)
         yield (
@@ -134,7 +134,7 @@ class RowBuilder:
                 "return": self._value(event.returned),
                 "duration_ms": sum(durations) if durations else _milliseconds(ret.duration),
                 "stamp": seen,
-                "received": _time(event.received),
+                "received": self._time(event.received),
                 "master_id": self._node_id,
                 "load": self._value(event.body),
                 "digest": _digest(event),
@@ -183,7 +183,7 @@ class RowBuilder:
             "duration_ms": _milliseconds(result.get("duration")),
             "comment": self._text(_joined(result.get("comment"))),
             "changes": self._value(msgspec.json.encode(changes if changes is not None else {})),
-            "stamp": _time(event.stamp),
+            "stamp": self._time(event.stamp),
         }
 
     def _event(self, event: Event) -> Row:
@@ -191,17 +191,17 @@ class RowBuilder:
         return {
             "tag": self._text(event.tag),
             "data": self._value(whole),
-            "stamp": _time(event.stamp),
-            "received": _time(event.received),
+            "stamp": self._time(event.stamp),
+            "received": self._time(event.received),
             "master_id": self._node_id,
             "digest": _hash(event.tag.encode(), _lasting(whole)),
         }
 
     def _minion(self, event: Event) -> Row:
         jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
-        return self._seen(self._clip(event.minion_id, NAME_LENGTH), _time(event.stamp), jid, fun)
+        return self._seen(self._clip(event.minion_id, NAME_LENGTH), self._time(event.stamp), jid, fun)
 
-    def _seen(self, minion_id: str, when: datetime, jid: str, fun: str) -> Row:
+    def _seen(self, minion_id: str, when: str, jid: str, fun: str) -> Row:
         return {
             "minion_id": minion_id,
             "first_seen": when,
@@ -211,7 +211,7 @@ class RowBuilder:
             "master_id": self._node_id,
         }
 
-    def _value(self, text: bytes) -> str | None:
+    def _value(self, text: bytes) -> Any:
         """JSON text for a JSON column; what is too large for the database says so and keeps its beginning."""
         if not text or text == b"null":
             return None
@@ -258,10 +258,6 @@ def _hash(*parts: bytes) -> int:
     for part in parts:
         digest.update(part)
     return int.from_bytes(digest.digest(), "big", signed=True)
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def _whole(value: Any) -> int | None:

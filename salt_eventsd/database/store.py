@@ -17,7 +17,8 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.bulk import Inserter
+from salt_eventsd.database.dialects import Upsert, dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.rows import Row, RowBuilder
 from salt_eventsd.event import Event
@@ -27,6 +28,15 @@ from salt_eventsd.workers import Batch, Refusal
 
 #: How often receipts of chunks that are gone from the spool are deleted, in seconds.
 _SWEEP_SECONDS = 60.0
+
+_TABLES = {
+    "jobs": schema.jobs,
+    "returns": schema.returns,
+    "states": schema.states,
+    "events": schema.events,
+    "minions": schema.minions,
+}
+_LATEST_MINION = Upsert(("minion_id",), "last_seen", ("last_jid", "last_fun", "master_id"))
 
 #: The rows of one event: each with the name of its table.
 Rows = list[tuple[str, Row]]
@@ -44,16 +54,7 @@ class Store:
         self._engine = engine
         self._node_id = node_id
         self._dialect = dialect_for(engine.dialect.name)
-        new = self._dialect.insert_new
-        self._inserts = {
-            "jobs": new(schema.jobs),
-            "returns": new(schema.returns),
-            "states": new(schema.states),
-            "events": new(schema.events),
-            "minions": self._dialect.upsert(
-                schema.minions, ["minion_id"], ["last_seen", "last_jid", "last_fun", "master_id"]
-            ),
-        }
+        self._inserters: dict[str, Inserter] = {}
         self._builder: RowBuilder | None = None
         self._ready = threading.Lock()
         self._sweep_at = 0.0
@@ -102,8 +103,15 @@ class Store:
                 migrate.ensure(self._engine, self._dialect)
                 with self._engine.connect() as connection:
                     largest = self._dialect.largest_value(connection)
+                    self._inserters = {name: self._inserter(connection, table) for name, table in _TABLES.items()}
                 self._builder = RowBuilder(self._node_id, self._dialect, largest)
             return self._builder
+
+    def _inserter(self, connection: Connection, table: sa.Table) -> Inserter:
+        columns = [column.name for column in table.columns if column.autoincrement is not True]
+        if table is schema.minions:
+            return self._dialect.upserter(connection, table, columns, _LATEST_MINION)
+        return self._dialect.inserter(connection, table, columns)
 
     def _receive(self, connection: Connection, batch: Batch) -> list[int]:
         """Insert the receipts and return the positions of the events that have not been written yet."""
@@ -169,4 +177,4 @@ class Store:
         if minions:
             by_table["minions"] = [minions[key] for key in sorted(minions)]
         for name, some in by_table.items():
-            connection.execute(self._inserts[name], some)
+            self._inserters[name](connection, some)

@@ -1,0 +1,133 @@
+"""
+Insert many rows at little cost per row.
+
+A driver's ``executemany`` costs up to a hundred microseconds a row: SQLAlchemy treats each value, psycopg2 sends each
+row by itself, PyMySQL escapes each value in Python. Where the database can take a JSON document apart, a batch's rows
+travel as one parameter; SQLite, which lives in the process, gets them as they are.
+
+All statements are SQLAlchemy Core, built once for each table and cached by it.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.dml import Insert
+
+Row = dict[str, Any]
+#: Inserts rows that all have the same columns.
+Inserter = Callable[[Connection, Sequence[Row]], None]
+
+
+def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
+    """
+    Return an inserter that hands rows to the driver untreated.
+
+    :param statement: an insert into the table, with its conflict clause.
+    :param columns: the columns that are inserted.
+    """
+    compiled: dict[str, str] = {}
+    values = itemgetter(*columns)
+
+    def insert(connection: Connection, rows: Sequence[Row]) -> None:
+        dialect = connection.dialect
+        sql = compiled.get(dialect.name)
+        if sql is None:
+            made = statement.compile(dialect=dialect, column_keys=list(columns))
+            sql = compiled[dialect.name] = str(made)
+        connection.exec_driver_sql(sql, [values(row) for row in rows])
+
+    return insert
+
+
+def by_recordset(table: sa.Table, columns: Sequence[str], conflict: Callable[[Any], Insert]) -> Inserter:
+    """
+    Return an inserter for PostgreSQL: the rows as one document, taken apart by ``json_to_recordset``.
+
+    :param table: the table.
+    :param columns: its columns that are inserted.
+    :param conflict: adds the conflict clause to the insert.
+    """
+    document = sa.cast(sa.bindparam("document"), postgresql.JSON)
+    source = (
+        sa.func.json_to_recordset(document)
+        .table_valued(*[sa.column(name, table.c[name].type) for name in columns], name="r")
+        .render_derived(with_types=True)
+    )
+    select = sa.select(*[source.c[name] for name in columns])
+    statement = conflict(postgresql.insert(table).from_select(list(columns), select))
+
+    def insert(connection: Connection, rows: Sequence[Row]) -> None:
+        connection.execute(statement, {"document": msgspec.json.encode(rows).decode()})
+
+    return insert
+
+
+def by_json_table(
+    table: sa.Table, columns: Sequence[str], conflict: Callable[[Any], Insert], most_bytes: int, large: Inserter
+) -> Inserter:
+    """
+    Return an inserter for MySQL 8 and MariaDB 10.6: the rows as documents, taken apart by ``JSON_TABLE``.
+
+    :param table: the table.
+    :param columns: its columns that are inserted.
+    :param conflict: adds the conflict clause to the insert.
+    :param most_bytes: no document is longer, so that it fits a packet when it is escaped.
+    :param large: inserts a row that is longer by itself.
+    """
+    dialect = mysql.dialect()
+    quote = dialect.identifier_preparer.quote
+    shapes = ", ".join(
+        f"{quote(name)} {_json_table_type(table.c[name].type, dialect)} PATH '$.{name}' ERROR ON ERROR"
+        for name in columns
+    )
+    # A colon in a textual statement starts a parameter; none of the names has one.
+    document = "CONVERT(FROM_BASE64(:document) USING utf8mb4)"
+    source = sa.text(f"JSON_TABLE({document}, '$[*]' COLUMNS ({shapes})) AS r")
+    select: Any = sa.select(*[sa.literal_column(f"r.{quote(name)}") for name in columns]).select_from(source)
+    statement = conflict(mysql.insert(table).from_select(list(columns), select))
+
+    def insert(connection: Connection, rows: Sequence[Row]) -> None:
+        for document in _documents(rows, most_bytes):
+            if isinstance(document, dict):
+                large(connection, [document])
+            else:
+                # Base64 has nothing in it that PyMySQL would escape, which it does character by character.
+                connection.execute(statement, {"document": b64encode(document).decode()})
+
+    return insert
+
+
+def _json_table_type(kind: Any, dialect: Any) -> str:
+    sql = str(kind.dialect_impl(dialect).compile(dialect=dialect))
+    is_text = isinstance(kind, (sa.String, sa.JSON))
+    return f"{sql} CHARACTER SET utf8mb4" if is_text else sql
+
+
+def _documents(rows: Sequence[Row], most_bytes: int) -> Iterator[bytes | Row]:
+    """Yield arrays of rows as JSON text within the limit, and rows that are beyond it alone as they are."""
+    part: list[bytes] = []
+    size = 0
+    for row in rows:
+        text = msgspec.json.encode(row)
+        if len(text) > most_bytes:
+            yield row
+            continue
+        if part and size + len(text) > most_bytes:
+            yield _array(part)
+            part, size = [], 0
+        part.append(text)
+        size += len(text) + 1
+    if part:
+        yield _array(part)
+
+
+def _array(texts: list[bytes]) -> bytes:
+    return b"[%s]" % b",".join(texts)
