@@ -1,0 +1,111 @@
+"""
+Builders of frames, payloads and events, in the shapes a real bus carries.
+
+``*_data`` return payloads, :func:`frame` packs one as Salt does, :func:`read` takes a frame apart as the engine does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import salt.payload
+
+from salt_eventsd import event as events
+from salt_eventsd.event import Event
+
+JID = "20260102030405678901"
+MINION = "web1.example.com"
+#: When events are fired and read, unless a test says otherwise.
+STAMP = "2026-01-02T03:04:05.678901"
+STAMP_SECONDS = 1767323045.678901
+RECEIVED = STAMP_SECONDS + 0.25
+
+
+def job_data(jid: str = JID, fun: str = "test.ping", **more: Any) -> dict[str, Any]:
+    """Return the payload of ``salt/job/<jid>/new``."""
+    return {
+        "jid": jid,
+        "tgt_type": "glob",
+        "tgt": "*",
+        "user": "root",
+        "fun": fun,
+        "arg": [],
+        "minions": [MINION],
+        "missing": [],
+        "_stamp": STAMP,
+        **more,
+    }
+
+
+def return_data(
+    returned: Any = True, jid: str = JID, minion_id: str = MINION, fun: str = "test.ping", **more: Any
+) -> dict[str, Any]:
+    """Return the payload of ``salt/job/<jid>/ret/<minion id>``."""
+    return {
+        "cmd": "_return",
+        "id": minion_id,
+        "success": True,
+        "return": returned,
+        "retcode": 0,
+        "jid": jid,
+        "fun": fun,
+        "fun_args": [],
+        "_stamp": STAMP,
+        **more,
+    }
+
+
+def state_result(name: str = "/etc/motd", number: int = 0, **more: Any) -> dict[str, Any]:
+    """Return one state's result, as it stands under its tag in what a state run returns."""
+    return {
+        "name": name,
+        "changes": {},
+        "result": True,
+        "comment": "in the right state",
+        "__sls__": "motd",
+        "__run_num__": number,
+        "start_time": "03:04:05.000000",
+        "duration": 1.5,
+        "__id__": "motd",
+        **more,
+    }
+
+
+def frame(tag: str, data: Any) -> bytes:
+    """Pack a frame with Salt's own serializer."""
+    packed: bytes = salt.payload.dumps(data)
+    return raw_frame(tag, packed)
+
+
+def raw_frame(tag: str | bytes, payload: bytes) -> bytes:
+    """Return a frame whose payload is packed already, or is nothing Salt would pack."""
+    return (tag.encode() if isinstance(tag, str) else tag) + b"\n\n" + payload
+
+
+def read(raw: bytes, received: float = RECEIVED, rule: str = "", into: str = "") -> Event:
+    """Return the event of a frame, by the steps the engine takes."""
+    head = events.read_tag(raw, received)
+    data = events.decode(head.payload)
+    return events.build(head, data, events.function_of(data), rule, into)
+
+
+def fired(tag: str, data: Any, into: str = "") -> Event:
+    """Return the event that Salt's firing ``data`` with ``tag`` becomes."""
+    return read(frame(tag, data), into=into)
+
+
+def job(jid: str = JID, fun: str = "test.ping", **more: Any) -> Event:
+    """Return a job's start."""
+    return fired(f"salt/job/{jid}/new", job_data(jid, fun, **more))
+
+
+def returned(
+    value: Any = True, jid: str = JID, minion_id: str = MINION, fun: str = "test.ping", **more: Any
+) -> Event:
+    """Return a minion's return of a job."""
+    return fired(f"salt/job/{jid}/ret/{minion_id}", return_data(value, jid, minion_id, fun, **more))
+
+
+def numbered(count: int, start: int = 0) -> list[Event]:
+    """Return so many returns that can be told apart by their jid."""
+    return [returned(number, jid=str(number)) for number in range(start, start + count)]

@@ -1,0 +1,245 @@
+"""Secrets go before anything touches a disk, however they are hidden in a payload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salt_eventsd import event as events
+from salt_eventsd.config import RedactConfig
+from salt_eventsd.redact import MASK, Redactor, compile_redactor
+
+SECRET = "hunter2"
+
+
+def redactor(**settings: Any) -> Redactor:
+    """Return the redactor of a ``redact:`` block."""
+    config = RedactConfig(**settings)
+    return compile_redactor(config.keys, config.values, config.functions)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({"password": SECRET}, id="a key"),
+        pytest.param({"PassWord": SECRET}, id="in any case"),
+        pytest.param({"a": [{"b": {"token": SECRET}}]}, id="nested"),
+        pytest.param({"db_password": SECRET}, id="behind a prefix"),
+        pytest.param({"mysql.pass-root_PASSWD": SECRET}, id="behind a long prefix"),
+        pytest.param({"secret": [SECRET, {"a": SECRET}]}, id="a list"),
+        pytest.param({"private_key": {"pem": SECRET}}, id="a mapping"),
+        pytest.param({b"password": SECRET}, id="a key in bytes"),
+        pytest.param({"password": SECRET.encode()}, id="a value in bytes"),
+        pytest.param({"arg": [{"__kwarg__": True, "password": SECRET}]}, id="a keyword argument"),
+        pytest.param({"arg": ["bob", f"password={SECRET}"]}, id="an argument as a string"),
+        pytest.param({"arg": [f"password = {SECRET}"]}, id="with blanks"),
+        pytest.param({"arg": [f"x; export DB_PASSWORD={SECRET}; y"]}, id="in a command"),
+        pytest.param({"arg": [f'password="{SECRET} {SECRET}"']}, id="in double quotes"),
+        pytest.param({"arg": [f"password='{SECRET}, {SECRET}'"]}, id="in single quotes"),
+        pytest.param({"arg": [f'password="a\\"{SECRET}"']}, id="with an escaped quote"),
+        pytest.param({"arg": [f"http://x/?token={SECRET}&y=1"]}, id="in a URL's query"),
+        pytest.param({"return": f'{{"password": "{SECRET} {SECRET}", "a": 1}}'}, id="in JSON text"),
+        pytest.param({"return": f"{{'password': '{SECRET}'}}"}, id="in Python's words"),
+        pytest.param({"return": f"user: bob\npassword: {SECRET}\nhost: db\n"}, id="in YAML text"),
+        pytest.param({"return": f"user: bob\npassword:\n  {SECRET}\n"}, id="in YAML text on a line of its own"),
+        pytest.param({"return": f"[db]\npasswd = {SECRET}\n".encode()}, id="in bytes"),
+        pytest.param([f"token={SECRET}"], id="a payload that is a list"),
+        pytest.param(f"token={SECRET}", id="a payload that is text"),
+        pytest.param({"undecodable": f"\\x81password\\xa7{SECRET}"}, id="in what could not be decoded"),
+    ],
+)
+def test_a_secret_is_masked_by_its_key(data: Any) -> None:
+    # Given
+    masking = redactor()
+
+    # When
+    kept = events.encode(masking.apply(data, ""))
+
+    # Then
+    assert SECRET.encode() not in kept
+    assert MASK.encode() in kept
+    assert masking.concerns(msgpack.packb(data), "")
+
+
+@pytest.mark.xfail(strict=True, reason="a key is not found behind an escaped quote")
+def test_a_secret_is_masked_in_json_text_within_json_text() -> None:
+    data = {"arg": [f'curl -d "{{\\"password\\": \\"{SECRET}\\"}}" http://x']}
+
+    assert SECRET.encode() not in events.encode(redactor().apply(data, ""))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({"passwords": 3}, id="another word"),
+        pytest.param({"mypassword": "x"}, id="a word that only ends like it"),
+        pytest.param({"password_changed": True}, id="a word that only begins like it"),
+        pytest.param({"comment": "the password was changed"}, id="in a sentence"),
+        pytest.param({"password": None}, id="no value"),
+        pytest.param({"return": "tokens: 3"}, id="another word in text"),
+        pytest.param({"a": [1, 2.5, None, True, "x"], "b": {}}, id="nothing to do with secrets"),
+    ],
+)
+def test_what_is_no_secret_is_left_alone(data: Any) -> None:
+    assert redactor().apply(data, "test.ping") == data
+
+
+def test_only_the_value_is_masked() -> None:
+    data = {"user": "bob", "password": SECRET, "arg": [f"user=bob password={SECRET} host=db"]}
+
+    assert redactor().apply(data, "") == {
+        "user": "bob",
+        "password": MASK,
+        "arg": [f"user=bob password={MASK} host=db"],
+    }
+
+
+def test_the_input_is_not_changed() -> None:
+    inner = {"password": SECRET}
+    data = {"a": [inner]}
+
+    redactor().apply(data, "")
+
+    assert data == {"a": [{"password": SECRET}]}
+
+
+def test_values_are_masked_by_pattern_wherever_they_stand() -> None:
+    # Given
+    masking = redactor(values=[r"\b\d{4}-\d{4}\b", "AKIA[A-Z]+"])
+
+    # When
+    found = masking.apply({"a": ["card 1234-5678 and 1234-5679", {"b": b"AKIAXYZ"}], "c": "12345-678"}, "")
+
+    # Then
+    assert found == {"a": [f"card {MASK} and {MASK}", {"b": MASK}], "c": "12345-678"}
+
+
+@pytest.mark.parametrize(
+    ("what", "gone"),
+    [
+        pytest.param("return", {"return", "full_ret"}, id="return"),
+        pytest.param("arguments", {"arg", "fun_args", "kwargs"}, id="arguments"),
+        pytest.param("both", {"return", "full_ret", "arg", "fun_args", "kwargs"}, id="both"),
+    ],
+)
+def test_a_functions_return_or_arguments_can_be_dropped(what: str, gone: set[str]) -> None:
+    # Given
+    masking = redactor(functions={"vault.*": what})
+    data = {
+        "fun": "vault.read_secret",
+        "id": "m",
+        "return": {"x": SECRET},
+        "full_ret": SECRET,
+        "arg": [SECRET],
+        "fun_args": [SECRET],
+        "kwargs": {"x": SECRET},
+    }
+
+    # When
+    found = masking.apply(data, "vault.read_secret")
+
+    # Then
+    assert {key for key, value in found.items() if value == MASK} == gone
+    assert {key: value for key, value in found.items() if key not in gone} == {
+        key: value for key, value in data.items() if key not in gone
+    }
+    assert masking.concerns(b"", "vault.read_secret")
+
+
+@pytest.mark.parametrize("fun", ["vaults.read", "test.ping", ""])
+def test_other_functions_are_left_alone(fun: str) -> None:
+    masking = redactor(functions={"vault.*": "both"})
+
+    assert masking.apply({"return": 1, "arg": [2]}, fun) == {"return": 1, "arg": [2]}
+    assert not masking.concerns(b"", fun)
+
+
+def test_the_first_glob_that_matches_counts() -> None:
+    masking = redactor(functions={"vault.list": "arguments", "vault.*": "both"})
+
+    assert (masking.dropped("vault.list"), masking.dropped("vault.read")) == ("arguments", "both")
+
+
+def test_what_is_too_deep_to_be_looked_through_is_masked_as_a_whole() -> None:
+    data: Any = {"password": SECRET}
+    for _ in range(100_000):
+        data = [data]
+
+    assert redactor().apply(data, "") == {"undecodable": MASK}
+
+
+def test_with_nothing_to_look_for_nothing_changes() -> None:
+    masking = redactor(keys=[])
+    data = {"password": SECRET, "arg": [f"password={SECRET}"]}
+
+    assert masking.apply(data, "") == data
+    assert not masking.concerns(msgpack.packb(data), "")
+
+
+def test_a_key_of_the_users_own_in_any_script_and_case() -> None:
+    masking = redactor(keys=["Kennwört"])
+
+    assert masking.apply({"KENNWÖRT": SECRET}, "") == {"KENNWÖRT": MASK}
+    assert masking.concerns(msgpack.packb({"KENNWÖRT": SECRET}), "")
+
+
+@pytest.mark.xfail(strict=True, reason="the search for keys ignores case in Unicode, the quick look only in ASCII")
+@pytest.mark.parametrize("key", ["pa\N{LATIN SMALL LETTER LONG S}sword", "to\N{KELVIN SIGN}en"])
+def test_the_quick_look_knows_letters_that_only_look_like_another_case(key: str) -> None:
+    masking = redactor()
+
+    assert masking.concerns(msgpack.packb({key: SECRET}), "") == (masking.apply({key: SECRET}, "") != {key: SECRET})
+
+
+WORDS = st.sampled_from(
+    ["password", "PASSWD", "db_Secret", "token", "tokens", "x", "=", ": ", "'", '"', "hunter2", "\n", "user", "\\"]
+)
+TEXTS = st.lists(WORDS, max_size=6).map("".join) | st.text(max_size=10)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 9) | TEXTS | TEXTS.map(lambda text: text.encode("utf-8", "replace")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(TEXTS | st.binary(max_size=3) | st.sampled_from(["return", "fun_args"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+SETTINGS = st.fixed_dictionaries(
+    {
+        "keys": st.sampled_from([("password", "secret"), ("token",), (), ("pässe", "token")]),
+        "values": st.sampled_from([(), ("hunter.",)]),
+        "functions": st.sampled_from([{}, {"vault.*": "both"}, {"*": "return"}]),
+    }
+)
+
+
+@given(data=VALUES, settings=SETTINGS, fun=st.sampled_from(["", "vault.read", "test.ping"]))
+def test_the_quick_look_never_misses_what_would_be_masked(data: Any, settings: dict[str, Any], fun: str) -> None:
+    # Given
+    masking = redactor(**settings)
+    payload = msgpack.packb(data, unicode_errors="surrogatepass")
+    decoded = events.decode(payload)
+
+    # When
+    changed = events.encode(masking.apply(decoded, fun)) != events.encode(decoded)
+
+    # Then
+    assert masking.concerns(payload, fun) or not changed
+
+
+@given(data=VALUES, payload=st.binary(max_size=60))
+def test_redacting_never_raises_and_leaves_something_to_keep(data: Any, payload: bytes) -> None:
+    masking = redactor(values=["hunter."])
+
+    for one in (data, events.decode(payload)):
+        assert b"hunter2" not in events.encode(_values_only(masking.apply(one, "")))
+
+
+def _values_only(data: Any) -> Any:
+    """Keys are not looked at by patterns on values."""
+    if isinstance(data, dict):
+        return [_values_only(value) for value in data.values()]
+    return [_values_only(one) for one in data] if isinstance(data, list) else data
