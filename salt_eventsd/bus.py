@@ -29,6 +29,9 @@ _NAP_SECONDS = 0.008
 _BUSY_BYTES = 32_768
 #: How long to wait before connecting again where Salt does not do so itself.
 _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+#: A connection that has lasted so long is one.
+_SETTLED_SECONDS = 0.05
+_CLOSED = "the publisher closed the connection: it was restarted, or this reader was too slow for it"
 #: How many gaps are remembered for the status.
 _GAPS_KEPT = 20
 
@@ -80,11 +83,11 @@ class Bus:
         self._stopped = True
         self._wake()
 
-    def _opened(self) -> None:
-        self.connected, self.connected_since = True, time.time()
+    def _opened(self, when: float) -> None:
+        self.connected, self.connected_since = True, when
         if self.gaps and self.gaps[-1].until is None:
             gap = self.gaps[-1]
-            gap.until = time.time()
+            gap.until = when
             self.reconnects += 1
             log.warning(
                 "eventsd: connected to the event bus again; events of %.3f s may be missing (%s)",
@@ -124,15 +127,19 @@ class Bus:
 
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
+        settled: list[asyncio.TimerHandle] = []
 
-        # Salt 3007 calls these and 3008 awaits what they return; a finished future suits both.
+        # Salt 3007 calls these and 3008 awaits what they return; a finished future suits both. Both say "connected" of a
+        # socket that could not be connected, too, and notice only when they read from it: wait a moment to believe it.
         def opened(_ok: bool) -> asyncio.Future[None]:
             ready.set()
-            self._opened()
+            settled[:] = [loop.call_later(_SETTLED_SECONDS, self._opened, time.time())]
             return _finished(loop)
 
         def lost() -> asyncio.Future[None]:
-            self._lost("the publisher closed the connection: it was restarted, or this reader was too slow for it")
+            for timer in settled:
+                timer.cancel()
+            self._lost(_CLOSED)
             return _finished(loop)
 
         bus = salt.utils.event.get_event(self._node, opts=dict(self._opts), listen=True, io_loop=IOLoop.current())
@@ -179,9 +186,9 @@ class Bus:
                     while not bus.subscriber.connected():
                         yield bus.subscriber.connect(timeout=5)
                     failures = 0
-                    self._opened()
+                    self._opened(time.time())
                     yield bus.set_event_handler(self._sink)
-                    self._lost("the publisher closed the connection: it was restarted, or this reader was too slow")
+                    self._lost(_CLOSED)
                 except Exception as exc:
                     self._lost(f"{type(exc).__name__}: {exc}")
                 finally:
