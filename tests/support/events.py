@@ -99,9 +99,7 @@ def job(jid: str = JID, fun: str = "test.ping", **more: Any) -> Event:
     return fired(f"salt/job/{jid}/new", job_data(jid, fun, **more))
 
 
-def returned(
-    value: Any = True, jid: str = JID, minion_id: str = MINION, fun: str = "test.ping", **more: Any
-) -> Event:
+def returned(value: Any = True, jid: str = JID, minion_id: str = MINION, fun: str = "test.ping", **more: Any) -> Event:
     """Return a minion's return of a job."""
     return fired(f"salt/job/{jid}/ret/{minion_id}", return_data(value, jid, minion_id, fun, **more))
 

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import salt._logging
 
 from salt_eventsd.spool import Spool
 
 hypothesis.settings.register_profile("unit", deadline=None, max_examples=150, database=None)
 hypothesis.settings.load_profile("unit")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_log_kept_for_the_end() -> None:
+    """Salt keeps log lines until its logging is set up, and would print them when the tests have ended."""
+    salt._logging.shutdown_temp_handler()
 
 
 @pytest.fixture

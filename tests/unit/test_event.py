@@ -149,9 +149,7 @@ def test_the_function_is_found_in_all_its_shapes(data: Any, fun: str) -> None:
         pytest.param({"jid": b"7", "id": b"\xfe"}, "7", "\\xfe", id="bytes"),
     ],
 )
-def test_jid_and_minion_come_from_the_payload_or_else_the_tag(
-    fields: dict[str, Any], jid: str, minion_id: str
-) -> None:
+def test_jid_and_minion_come_from_the_payload_or_else_the_tag(fields: dict[str, Any], jid: str, minion_id: str) -> None:
     event = fired(f"salt/job/{JID}/ret/{MINION}", fields)
 
     assert (event.jid, event.minion_id) == (jid, minion_id)

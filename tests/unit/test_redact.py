@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgpack
@@ -243,3 +244,19 @@ def _values_only(data: Any) -> Any:
     if isinstance(data, dict):
         return [_values_only(value) for value in data.values()]
     return [_values_only(one) for one in data] if isinstance(data, list) else data
+
+
+@pytest.mark.xfail(strict=True, reason="the search for a key's prefix starts anew at each sign")
+@pytest.mark.parametrize("unit", ["-", "_", "a_", "x."])
+def test_long_runs_of_signs_cost_no_more_than_other_text(unit: str) -> None:
+    # Given
+    masking = redactor()
+    text = unit * (6000 // len(unit))
+
+    # When
+    began = time.process_time()
+    found = masking.apply({"a": text, "token": SECRET}, "")
+
+    # Then
+    assert found == {"a": text, "token": MASK}
+    assert time.process_time() - began < 0.2

@@ -1,0 +1,61 @@
+"""Lanes over a real spool, and chunks to put into them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from salt_eventsd.config import Batch as BatchConfig
+from salt_eventsd.config import Size, WorkerConfig
+from salt_eventsd.event import Event
+from salt_eventsd.lane import Lane
+from salt_eventsd.retry import Backoff
+from salt_eventsd.spool import Chunk, Kept, Spool, encode_events
+from salt_eventsd.workers import Worker
+from tests.support.events import numbered
+
+#: Fails fast and tries again soon, so that a test need not wait.
+SOON = Backoff(first_seconds=0.01, most_seconds=0.02, least_seconds=0.01)
+#: Does not try again while a test lasts.
+LATER = Backoff(first_seconds=60, most_seconds=60, least_seconds=60)
+
+
+def lane_of(
+    spool: Spool,
+    worker: Worker | None,
+    name: str = "history",
+    *,
+    events: int = 1000,
+    size: int = 2**23,
+    seconds: float = 1.0,
+    concurrency: int = 1,
+    backoff: Backoff = SOON,
+    problem: str = "",
+) -> Lane:
+    """Return a worker's lane with these batch limits."""
+    batch = BatchConfig(events=events, bytes=Size(size), seconds=seconds)
+    return Lane(name, WorkerConfig(batch=batch, concurrency=concurrency), worker, problem, spool, backoff)
+
+
+def chunk(
+    events: Sequence[Event] | int = 1, worker: str = "history", *, prio: bool = False, oldest: float = 0.0
+) -> Chunk:
+    """Return a chunk as the intake makes it; events given as a number are built."""
+    some = numbered(events) if isinstance(events, int) else events
+    return Chunk(worker, prio, len(some), oldest, encode_events(some))
+
+
+def keep(lane: Lane, spool: Spool, *chunks: Chunk) -> list[Kept]:
+    """Put chunks and have the lane count them, as the intake and the dispatcher do."""
+    kept = spool.put(chunks)
+    for one in kept:
+        lane.queued(one)
+    return kept
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until a condition holds; fail if it does not within so long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "this did not happen in time"
+        time.sleep(0.002)

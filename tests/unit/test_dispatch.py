@@ -1,0 +1,261 @@
+"""Lanes on a bounded pool of threads, with real threads: one that hangs or fails delays no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from salt_eventsd.dispatch import Dispatcher
+from salt_eventsd.exceptions import Held, Transient
+from salt_eventsd.lane import Lane
+from salt_eventsd.spool import Chunk, Spool
+from salt_eventsd.workers import Batch
+from tests.support.events import numbered, returned
+from tests.support.lanes import SOON, chunk, eventually, lane_of
+from tests.support.workers import Hanging, Recorder
+
+Start = Callable[..., Dispatcher]
+
+
+@pytest.fixture
+def start(spool: Spool) -> Iterator[Start]:
+    """Start a dispatcher over these lanes; stopped when the test ends."""
+    started: list[Dispatcher] = []
+
+    def start(*lanes: Lane, max_workers: int = 1) -> Dispatcher:
+        dispatcher = Dispatcher(spool, {lane.name: lane for lane in lanes}, max_workers)
+        dispatcher.start()
+        started.append(dispatcher)
+        return dispatcher
+
+    yield start
+    for one in started:
+        for lane in one.lanes.values():
+            if isinstance(lane.worker, Hanging):
+                lane.worker.go.set()
+        one.stop(10)
+
+
+def put(dispatcher: Dispatcher, spool: Spool, *chunks: Chunk) -> None:
+    """Keep chunks as the intake does."""
+    dispatcher.kept(spool.put(chunks))
+
+
+def test_a_batch_is_written_without_anything_following_it(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Recorder()
+    dispatcher = start(lane_of(spool, worker, seconds=0.2))
+
+    # When
+    put(dispatcher, spool, chunk(3, oldest=time.time()))
+
+    # Then
+    eventually(lambda: worker.batches)
+    assert worker.batches == [["0", "1", "2"]]
+    eventually(lambda: not dispatcher.lanes["history"].running)
+    assert spool.totals() == {}
+
+
+def test_prio_does_not_wait_for_a_batch_to_fill(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Recorder()
+    dispatcher = start(lane_of(spool, worker, seconds=3600))
+    put(dispatcher, spool, chunk(numbered(2), oldest=time.time()))
+
+    # When
+    put(dispatcher, spool, chunk(numbered(1, start=7), prio=True, oldest=time.time()))
+
+    # Then
+    eventually(lambda: worker.batches)
+    assert worker.batches == [["7"]]
+
+
+def test_prio_overtakes_a_batch_that_hangs(spool: Spool, start: Start) -> None:
+    # Given
+    class HangsUnlessUrgent(Hanging):
+        """Hangs in everything but the event told apart as urgent."""
+
+        def write(self, batch: Batch) -> None:
+            if batch.events[0].jid == "urgent":
+                Recorder.write(self, batch)
+            else:
+                super().write(batch)
+
+    worker = HangsUnlessUrgent()
+    dispatcher = start(lane_of(spool, worker, seconds=0.01), max_workers=2)
+    put(dispatcher, spool, chunk(2))
+    assert worker.entered.acquire(timeout=10)
+
+    # When
+    put(dispatcher, spool, chunk([returned(jid="urgent")], prio=True))
+
+    # Then
+    eventually(lambda: worker.batches)
+    assert worker.batches == [["urgent"]]
+
+
+def test_a_worker_that_hangs_delays_no_other(spool: Spool, start: Start) -> None:
+    # Given
+    hanging, well = Hanging(), Recorder()
+    dispatcher = start(
+        lane_of(spool, hanging, "hanging", events=1, concurrency=8),
+        lane_of(spool, well, "well", seconds=0.01),
+        max_workers=3,
+    )
+    put(dispatcher, spool, *(chunk(1, "hanging") for _ in range(8)))
+    assert hanging.entered.acquire(timeout=10)
+    assert hanging.entered.acquire(timeout=10)
+
+    # When
+    for number in range(5):
+        put(dispatcher, spool, chunk(numbered(1, start=number), "well"))
+        eventually(lambda number=number: str(number) in well.written, 5)
+
+    # Then
+    assert hanging.written == []
+    assert dispatcher.lanes["hanging"].running == 2
+
+
+def test_there_is_a_thread_for_each_lane_however_few_are_asked_for(spool: Spool, start: Start) -> None:
+    # Given
+    hanging = [Hanging() for _ in range(3)]
+    well = Recorder()
+    lanes = [lane_of(spool, worker, f"hanging{at}") for at, worker in enumerate(hanging)]
+    dispatcher = start(*lanes, lane_of(spool, well, "well"), max_workers=1)
+    put(dispatcher, spool, *(chunk(1, lane.name) for lane in lanes))
+    for worker in hanging:
+        assert worker.entered.acquire(timeout=10)
+
+    # When
+    put(dispatcher, spool, chunk(1, "well"))
+
+    # Then
+    eventually(lambda: well.batches)
+    assert dispatcher.threads == 4
+
+
+def test_batches_of_one_worker_run_side_by_side_if_asked_for(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Hanging()
+    dispatcher = start(lane_of(spool, worker, events=1, concurrency=3), max_workers=4)
+
+    # When
+    put(dispatcher, spool, *(chunk(1) for _ in range(5)))
+
+    # Then
+    for _ in range(3):
+        assert worker.entered.acquire(timeout=10)
+    assert not worker.entered.acquire(timeout=0.1)
+    worker.go.set()
+    eventually(lambda: len(worker.batches) == 5)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Transient("away"), id="away"),
+        pytest.param(Held("no such table"), id="held"),
+        pytest.param(ConnectionResetError("reset"), id="a socket's error"),
+    ],
+)
+def test_after_an_outage_everything_is_written_once(spool: Spool, start: Start, error: Exception) -> None:
+    # Given
+    worker, well = Recorder(errors=[error] * 6), Recorder()
+    dispatcher = start(
+        lane_of(spool, worker, "ill", events=20, seconds=0.01, backoff=SOON),
+        lane_of(spool, well, "well", events=20, seconds=0.01),
+    )
+
+    # When
+    for number in range(100):
+        put(dispatcher, spool, *(chunk(numbered(2, start=2 * number), name) for name in ("ill", "well")))
+
+    # Then
+    eventually(lambda: spool.totals() == {})
+    everything = [str(number) for number in range(200)]
+    assert worker.written == everything
+    assert well.written == everything
+    assert dispatcher.lanes["ill"].retries == 6
+    assert dispatcher.lanes["well"].retries == 0
+    eventually(lambda: dispatcher.lanes["ill"].state == "ok")
+
+
+def test_a_bug_in_a_worker_stops_nobody_and_is_mended_by_itself(spool: Spool, start: Start) -> None:
+    # Given
+    worker, well = Recorder(errors=[ZeroDivisionError("bug")] * 4), Recorder()
+    dispatcher = start(lane_of(spool, worker, "ill"), lane_of(spool, well, "well"))
+
+    # When
+    put(dispatcher, spool, chunk(1, "ill"), chunk(3, "well"))
+
+    # Then
+    eventually(lambda: spool.totals() == {})
+    assert worker.written == ["0"]
+    assert well.written == ["0", "1", "2"]
+    assert spool.dead_letters() == {}
+    assert dispatcher.is_alive()
+
+
+def test_bad_events_are_buried_and_the_lane_goes_on(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Recorder(bad=["3", "11"])
+    dispatcher = start(lane_of(spool, worker, events=8, seconds=0.01))
+
+    # When
+    put(dispatcher, spool, *(chunk([event]) for event in numbered(20)))
+
+    # Then
+    eventually(lambda: spool.totals() == {})
+    assert sorted(map(int, worker.written)) == [number for number in range(20) if number not in (3, 11)]
+    assert spool.dead_letters() == {"history": 2}
+
+
+def test_events_for_a_worker_that_is_gone_wait(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Recorder()
+    dispatcher = start(lane_of(spool, worker, seconds=0.01))
+
+    # When
+    put(dispatcher, spool, chunk(2, "gone"), chunk(1))
+
+    # Then
+    eventually(lambda: worker.batches)
+    assert spool.totals()["gone"].events == 2
+
+
+def test_stopping_gives_batches_in_flight_some_time(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Hanging()
+    dispatcher = start(lane_of(spool, worker, events=1))
+    put(dispatcher, spool, chunk(1), chunk(1))
+    assert worker.entered.acquire(timeout=10)
+
+    # When
+    threading.Timer(0.1, worker.go.set).start()
+    ended = dispatcher.stop(10)
+
+    # Then
+    assert ended
+    assert len(worker.batches) == 1
+    assert spool.totals()["history"].events == 1
+
+
+def test_stopping_does_not_wait_for_ever(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Hanging()
+    dispatcher = start(lane_of(spool, worker))
+    put(dispatcher, spool, chunk(2))
+    assert worker.entered.acquire(timeout=10)
+
+    # When
+    began = time.monotonic()
+    ended = dispatcher.stop(0.2)
+
+    # Then
+    assert not ended
+    assert time.monotonic() - began < 5
+    assert spool.totals()["history"].events == 2
+    worker.go.set()

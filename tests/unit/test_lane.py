@@ -1,0 +1,422 @@
+"""One worker's queue: what its next batch is, when it is due, and what becomes of it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from salt_eventsd.exceptions import Held, Refused, Transient
+from salt_eventsd.lane import Lane
+from salt_eventsd.spool import Chunk, Kept, Spool, Totals
+from salt_eventsd.workers import Batch
+from tests.support.events import numbered
+from tests.support.lanes import LATER, SOON, chunk, eventually, keep, lane_of
+from tests.support.workers import Recorder
+
+NOW = 1_000_000.0
+
+
+def claimed(lane: Lane, now: float = NOW, flush: bool = False) -> list[int]:
+    return [one.id for one in lane.claim(now, flush)[0]]
+
+
+def run(lane: Lane, flush: bool = True) -> list[Kept]:
+    """Claim and write one batch, as the dispatcher does."""
+    chunks, _ = lane.claim(NOW, flush)
+    if chunks:
+        lane.run(chunks)
+        lane.finished(chunks[0].prio)
+    return chunks
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes", "batch"),
+    [
+        pytest.param({"events": 10}, [4, 4], None, id="not full, not old: not yet"),
+        pytest.param({"events": 10}, [4, 6], 2, id="full to the brim"),
+        pytest.param({"events": 10}, [4, 4, 4], 2, id="the next chunk would be too much"),
+        pytest.param({"events": 10}, [25, 1], 1, id="a chunk larger than a batch goes alone"),
+        pytest.param({"events": 1}, [1, 1], 1, id="one at a time"),
+    ],
+)
+def test_a_batch_is_due_when_it_has_enough_events(
+    spool: Spool, limits: dict[str, int], sizes: list[int], batch: int | None
+) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), seconds=5, **limits)
+    kept = keep(lane, spool, *(chunk(size, oldest=NOW) for size in sizes))
+
+    # When, Then
+    assert claimed(lane) == [one.id for one in kept[: batch or 0]]
+
+
+@pytest.mark.parametrize(
+    ("most", "batch"),
+    [
+        pytest.param(301, 0, id="not full"),
+        pytest.param(300, 3, id="full to the brim"),
+        pytest.param(250, 2, id="the next chunk would be too much"),
+        pytest.param(50, 1, id="a chunk larger than a batch goes alone"),
+    ],
+)
+def test_a_batch_is_due_when_it_has_enough_bytes(spool: Spool, most: int, batch: int) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), seconds=5, size=most)
+    kept = keep(lane, spool, *(Chunk("history", False, 1, NOW, b"x" * 100) for _ in range(3)))
+
+    # When, Then
+    assert claimed(lane) == [one.id for one in kept[:batch]]
+
+
+def test_a_batch_is_due_when_its_oldest_event_has_waited_long_enough(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), seconds=5)
+    kept = keep(lane, spool, chunk(1, oldest=NOW), chunk(1, oldest=NOW + 4))
+
+    # When
+    early, wait = lane.claim(NOW + 4.5, False)
+
+    # Then
+    assert (early, wait) == ([], pytest.approx(0.5))
+    assert claimed(lane, NOW + 5) == [one.id for one in kept]
+
+
+def test_a_clock_set_back_keeps_nothing_waiting(spool: Spool) -> None:
+    lane = lane_of(spool, Recorder(), seconds=5)
+    keep(lane, spool, chunk(1, oldest=NOW + 3600))
+
+    assert claimed(lane)
+
+
+def test_a_flush_takes_what_there_is(spool: Spool) -> None:
+    lane = lane_of(spool, Recorder(), seconds=5)
+    keep(lane, spool, chunk(1, oldest=NOW))
+
+    assert not claimed(lane)
+    assert claimed(lane, flush=True)
+
+
+def test_nothing_queued_is_nothing_due(spool: Spool) -> None:
+    chunks, wait = lane_of(spool, Recorder()).claim(NOW, True)
+
+    assert chunks == []
+    assert wait > 1
+
+
+def test_other_workers_chunks_are_left_alone(spool: Spool) -> None:
+    lane = lane_of(spool, Recorder(), "history")
+    kept = keep(lane, spool, chunk(1, "other"), chunk(1, "history"))
+
+    assert claimed(lane) == [kept[1].id]
+
+
+def test_prio_goes_at_once_alone_and_besides_a_batch_in_flight(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), seconds=3600)
+    slow = keep(lane, spool, chunk(1, oldest=NOW - 3600))
+    assert claimed(lane) == [slow[0].id]
+
+    # When
+    urgent = keep(lane, spool, chunk(1, oldest=NOW), chunk(1, prio=True, oldest=NOW))
+
+    # Then
+    assert claimed(lane) == [urgent[1].id]
+    assert lane.running == 2
+
+
+def test_no_more_batches_are_in_flight_than_concurrency_allows(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), events=1, concurrency=2)
+    kept = keep(lane, spool, *(chunk(1) for _ in range(3)))
+
+    # When
+    batches = [lane.claim(NOW, False)[0] for _ in range(3)]
+
+    # Then
+    assert [[one.id for one in batch] for batch in batches] == [[kept[0].id], [kept[1].id], []]
+    lane.run(batches[0])
+    lane.finished(False)
+    assert claimed(lane) == [kept[2].id]
+
+
+def test_what_is_written_is_forgotten_and_counted(spool: Spool) -> None:
+    # Given
+    worker = Recorder()
+    lane = lane_of(spool, worker)
+    keep(lane, spool, chunk(numbered(3)), chunk(numbered(2, start=3)))
+
+    # When
+    before = time.time()
+    run(lane)
+
+    # Then
+    assert worker.batches == [["0", "1", "2", "3", "4"]]
+    assert spool.totals() == {}
+    assert (lane.written, lane.queued_events, lane.queued_bytes, lane.claimed) == (5, 0, 0, set())
+    assert (lane.state, lane.last_error) == ("ok", "")
+    assert lane.last_write >= before
+
+
+def test_a_batch_tells_the_worker_its_chunks(spool: Spool) -> None:
+    # Given
+    worker = Recorder()
+    lane = lane_of(spool, worker)
+    kept = keep(lane, spool, chunk(3), chunk(2))
+
+    # When
+    run(lane)
+
+    # Then
+    (batch,) = worker.tries
+    assert batch.spool_id == spool.id
+    assert batch.chunks == ((kept[0].id, 3), (kept[1].id, 2))
+    assert batch.oldest_chunk == kept[0].id
+    assert not batch.replay
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        pytest.param(Transient("away"), "retrying", id="away"),
+        pytest.param(Held("no such table"), "held", id="held"),
+        pytest.param(ConnectionRefusedError("refused"), "retrying", id="a socket's error"),
+    ],
+)
+def test_a_fault_keeps_everything_and_pauses_the_lane(spool: Spool, error: Exception, state: str) -> None:
+    # Given
+    worker = Recorder(errors=[error])
+    lane = lane_of(spool, worker, backoff=LATER)
+    kept = keep(lane, spool, chunk(3))
+
+    # When
+    run(lane)
+    again, wait = lane.claim(NOW, True)
+
+    # Then
+    assert (again, worker.written) == ([], [])
+    assert 50 < wait <= 60
+    assert spool.waiting("history", prio=False) == kept
+    assert (lane.state, lane.retries, lane.queued_events, lane.claimed) == (state, 1, 3, set())
+    assert str(error) in lane.last_error
+
+
+def test_no_prio_batch_either_while_a_lane_pauses(spool: Spool) -> None:
+    lane = lane_of(spool, Recorder(errors=[Transient("away")]), backoff=LATER)
+    keep(lane, spool, chunk(1))
+    run(lane)
+    keep(lane, spool, chunk(1, prio=True))
+
+    assert not claimed(lane, flush=True)
+
+
+def test_after_the_pause_the_same_batch_is_tried_again_as_a_replay(spool: Spool) -> None:
+    # Given
+    worker = Recorder(errors=[Transient("away"), Transient("away")])
+    lane = lane_of(spool, worker)
+    keep(lane, spool, chunk(3))
+
+    # When
+    eventually(lambda: run(lane) and worker.batches)
+
+    # Then
+    assert worker.batches == [["0", "1", "2"]]
+    assert [batch.replay for batch in worker.tries] == [False, True, True]
+    assert len({batch.chunks for batch in worker.tries}) == 1
+    assert (lane.state, lane.retries, lane.written) == ("ok", 2, 3)
+    assert spool.totals() == {}
+
+
+def test_while_a_backend_is_away_only_one_batch_knocks(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(errors=[Transient("away")]), events=1, concurrency=4, backoff=SOON)
+    keep(lane, spool, *(chunk(1) for _ in range(4)))
+    run(lane)
+    time.sleep(0.03)
+
+    # When
+    first, second = lane.claim(NOW, True)[0], lane.claim(NOW, True)[0]
+
+    # Then
+    assert first
+    assert second == []
+
+
+def test_refused_events_are_buried_alone(spool: Spool) -> None:
+    # Given
+    worker = Recorder(bad=["1", "4"])
+    lane = lane_of(spool, worker)
+    keep(lane, spool, chunk(numbered(3)), chunk(numbered(3, start=3)))
+
+    # When
+    run(lane)
+
+    # Then
+    assert sorted(worker.written) == ["0", "2", "3", "5"]
+    assert (lane.written, lane.buried, lane.state, lane.queued_events) == (4, 2, "ok", 0)
+    assert spool.dead_letters() == {"history": 2}
+    assert spool.totals() == {}
+
+
+def test_what_was_noted_before_a_fault_is_settled_by_the_try_that_succeeds(spool: Spool) -> None:
+    # Given
+    class Interrupted(Recorder):
+        """Notes a refusal, then loses its connection before it can commit; the second try finds nothing wrong."""
+
+        def write(self, batch: Batch) -> None:
+            self.tries.append(batch)
+            if len(self.tries) == 1:
+                batch.bury([(0, "bad")])
+                raise Transient("connection lost")
+            batch.bury([])
+            self.batches.append([event.jid for event in batch.events])
+
+    worker = Interrupted()
+    lane = lane_of(spool, worker)
+    keep(lane, spool, chunk(2))
+
+    # When
+    eventually(lambda: run(lane) and worker.batches)
+
+    # Then
+    assert worker.written == ["0", "1"]
+    assert (lane.written, lane.buried, spool.dead_letters()) == (2, 0, {})
+
+
+def test_an_unexpected_error_about_everything_holds_the_worker(spool: Spool) -> None:
+    # Given
+    worker = Recorder(bad=["0", "1"], refuse=ZeroDivisionError)
+    lane = lane_of(spool, worker, backoff=LATER)
+    keep(lane, spool, chunk(2))
+
+    # When
+    run(lane)
+
+    # Then
+    assert lane.state == "held"
+    assert lane.last_error == "ZeroDivisionError: bad: 0, 1"
+    assert (spool.dead_letters(), lane.queued_events) == ({}, 2)
+
+
+def test_one_line_is_logged_when_a_lane_fails_and_one_when_it_recovers(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    worker = Recorder(errors=[Transient("away")] * 5)
+    lane = lane_of(spool, worker)
+    keep(lane, spool, chunk(1))
+
+    # When
+    eventually(lambda: run(lane) and worker.batches)
+
+    # Then
+    assert [record.getMessage() for record in caplog.records] == [
+        "eventsd: worker history cannot write, its events wait in the spool: away",
+        "eventsd: worker history writes again after 5 failed tries",
+    ]
+
+
+def test_a_worker_that_could_not_be_made_keeps_its_events_waiting(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, None, problem="eventsd: workers.history.module: no worker module 'slq'")
+    keep(lane, spool, chunk(2))
+
+    # When, Then
+    assert not claimed(lane, flush=True)
+    assert (lane.state, lane.queued_events) == ("held", 2)
+    assert lane.last_error.endswith("'slq'")
+
+
+def test_what_an_earlier_engine_left_is_written_as_a_replay(spool: Spool) -> None:
+    # Given
+    spool.put([chunk(numbered(2))])
+    worker = Recorder()
+    lane = lane_of(spool, worker, events=2)
+
+    # When
+    lane.restore(spool.totals()["history"])
+    keep(lane, spool, chunk(numbered(2, start=2)))
+    run(lane)
+    run(lane)
+
+    # Then
+    assert worker.batches == [["0", "1"], ["2", "3"]]
+    assert [batch.replay for batch in worker.tries] == [True, False]
+    assert lane.queued_events == 0
+
+
+def test_what_an_earlier_engine_buried_is_counted(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(bad=["0"]))
+    keep(lane, spool, chunk(2))
+    run(lane)
+
+    # When
+    later = lane_of(spool, Recorder())
+    later.restore(Totals())
+
+    # Then
+    assert (later.buried, later.queued_events) == (1, 0)
+
+
+@pytest.fixture
+def corrupt(spool: Spool) -> Kept:
+    (kept,) = spool.put([Chunk("history", False, 1, 0.0, b"\xc1 a disk's bad block")])
+    return kept
+
+
+@pytest.mark.xfail(strict=True, reason="a chunk that cannot be decoded is retried for ever and blocks all behind it")
+def test_a_chunk_that_cannot_be_decoded_stops_no_other(spool: Spool, corrupt: Kept) -> None:
+    # Given
+    worker = Recorder()
+    lane = lane_of(spool, worker)
+    lane.queued(corrupt)
+    keep(lane, spool, chunk(2))
+
+    # When
+    for _ in range(5):
+        run(lane)
+        time.sleep(0.03)
+
+    # Then
+    assert worker.written == ["0", "1"]
+
+
+def test_the_oldest_event_is_told(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder())
+    assert lane.oldest() == 0
+
+    # When
+    keep(lane, spool, chunk(1, oldest=30.0), chunk(1, prio=True, oldest=20.0), chunk(1, "other", oldest=10.0))
+
+    # Then
+    assert lane.oldest() == 20.0
+
+
+def test_a_long_queue_is_taken_in_bounded_batches(spool: Spool) -> None:
+    # Given
+    worker = Recorder()
+    lane = lane_of(spool, worker, events=100_000)
+    keep(lane, spool, *(chunk([event]) for event in numbered(2500)))
+
+    # When
+    while run(lane):
+        pass
+
+    # Then
+    assert [len(batch) for batch in worker.batches] == [1000, 1000, 500]
+    assert worker.written == [str(number) for number in range(2500)]
+
+
+def test_a_refusal_while_splitting_ends_in_a_fault_settles_nothing(spool: Spool) -> None:
+    # Given
+    worker = Recorder(errors=[Refused("bad"), Transient("away")])
+    lane = lane_of(spool, worker, backoff=LATER)
+    keep(lane, spool, chunk(4))
+
+    # When
+    run(lane)
+
+    # Then
+    assert (lane.state, lane.queued_events, spool.dead_letters()) == ("retrying", 4, {})

@@ -1,0 +1,146 @@
+"""A full spool: what gives way is the operator's choice, and every event of it is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from salt_eventsd.config import Size, SpoolConfig
+from salt_eventsd.lane import Lane
+from salt_eventsd.room import Room
+from salt_eventsd.spool import Chunk, Spool
+from tests.support.lanes import keep, lane_of
+from tests.support.workers import Recorder
+
+
+def sized(size: int, worker: str = "a", events: int = 1) -> Chunk:
+    return Chunk(worker, False, events, 0.0, bytes(size))
+
+
+@pytest.fixture
+def lanes(spool: Spool) -> dict[str, Lane]:
+    return {name: lane_of(spool, Recorder(), name) for name in ("a", "b")}
+
+
+def room_of(spool: Spool, lanes: dict[str, Lane], when_full: str, max_bytes: int = 1000) -> Room:
+    return Room(SpoolConfig(max_bytes=Size(max_bytes), when_full=when_full), spool, lanes)
+
+
+@pytest.mark.parametrize("when_full", ["drop_oldest", "drop_newest"])
+def test_what_fits_is_admitted(spool: Spool, lanes: dict[str, Lane], when_full: str) -> None:
+    # Given
+    room = room_of(spool, lanes, when_full)
+    keep(lanes["a"], spool, sized(500))
+    new = [sized(250), sized(250, "b")]
+
+    # When, Then
+    assert room.admit(new) == new
+    assert not room.full
+    assert (lanes["a"].dropped, lanes["b"].dropped) == (0, 0)
+
+
+def test_the_oldest_give_way_of_the_longest_queue(spool: Spool, lanes: dict[str, Lane]) -> None:
+    # Given
+    room = room_of(spool, lanes, "drop_oldest")
+    keep(lanes["b"], spool, sized(100, "b"))
+    kept = keep(lanes["a"], spool, *(sized(200, events=3) for _ in range(4)))
+    new = [sized(250, "b")]
+
+    # When
+    admitted = room.admit(new)
+
+    # Then
+    assert admitted == new
+    assert room.full
+    assert [one.id for one in spool.waiting("a", prio=False)] == [one.id for one in kept[1:]]
+    assert (lanes["a"].dropped, lanes["a"].queued_events, lanes["a"].queued_bytes) == (3, 9, 600)
+    assert (lanes["b"].dropped, lanes["b"].queued_events) == (0, 1)
+
+
+def test_a_batch_in_flight_is_spared(spool: Spool, lanes: dict[str, Lane]) -> None:
+    # Given
+    room = room_of(spool, lanes, "drop_oldest")
+    kept = keep(lanes["a"], spool, *(sized(500) for _ in range(2)))
+    (in_flight, *_), _ = lanes["a"].claim(0.0, True)
+    assert lanes["a"].claimed == {one.id for one in kept}
+
+    # When
+    admitted = room.admit([sized(100, "b", events=7)])
+
+    # Then
+    assert in_flight == kept[0]
+    assert admitted == []
+    assert (lanes["a"].dropped, lanes["b"].dropped) == (0, 7)
+    assert [one.id for one in spool.waiting("a", prio=False)] == [one.id for one in kept]
+
+
+def test_room_is_made_in_several_queues_if_one_is_not_enough(spool: Spool, lanes: dict[str, Lane]) -> None:
+    # Given
+    room = room_of(spool, lanes, "drop_oldest")
+    keep(lanes["a"], spool, sized(600))
+    keep(lanes["b"], spool, sized(400, "b"))
+
+    # When
+    admitted = room.admit([sized(900)])
+
+    # Then
+    assert len(admitted) == 1
+    assert (lanes["a"].dropped, lanes["b"].dropped) == (1, 1)
+    assert spool.totals() == {}
+
+
+def test_the_newest_give_way_if_asked_for(spool: Spool, lanes: dict[str, Lane]) -> None:
+    # Given
+    room = room_of(spool, lanes, "drop_newest")
+    keep(lanes["a"], spool, sized(800))
+    new = [sized(150), sized(150, "b", events=4), sized(50, "b", events=2)]
+
+    # When
+    admitted = room.admit(new)
+
+    # Then
+    assert admitted == new[:1]
+    assert (lanes["a"].dropped, lanes["b"].dropped) == (0, 6)
+    assert lanes["a"].queued_events == 1
+
+
+@pytest.mark.parametrize("when_full", ["drop_oldest", "drop_newest"])
+def test_what_is_larger_than_the_spool_is_not_admitted(spool: Spool, lanes: dict[str, Lane], when_full: str) -> None:
+    room = room_of(spool, lanes, when_full)
+
+    assert room.admit([sized(1001, events=5)]) == []
+    assert lanes["a"].dropped == 5
+
+
+def test_the_spools_bytes_stay_within_bounds_and_every_event_is_accounted_for(
+    spool: Spool, lanes: dict[str, Lane]
+) -> None:
+    # Given
+    room = room_of(spool, lanes, "drop_oldest", 10_000)
+
+    # When
+    for number in range(300):
+        name = "ab"[number % 2]
+        for one in spool.put(room.admit([sized(100 + number, name, events=2)])):
+            lanes[name].queued(one)
+        assert sum(lane.queued_bytes for lane in lanes.values()) <= 10_000
+
+    # Then
+    totals = spool.totals()
+    for name, lane in lanes.items():
+        assert (lane.queued_events, lane.queued_bytes) == (totals[name].events, totals[name].bytes)
+        assert lane.queued_events + lane.dropped == 300
+
+
+def test_filling_and_emptying_are_logged_once_each(
+    spool: Spool, lanes: dict[str, Lane], caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    room = room_of(spool, lanes, "drop_newest")
+
+    # When
+    for size in (1100, 1200, 1300, 10, 10):
+        room.admit([sized(size)])
+
+    # Then
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert "spool.max_bytes 1000" in caplog.text
