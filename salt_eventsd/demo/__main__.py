@@ -50,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m salt_eventsd.demo",
         description="Run a salt-master and a salt-minion of their own, and show the job history the engine keeps.",
     )
-    parser.add_argument("--keep", metavar="DIR", type=Path, help="work in DIR, new or empty, and leave it there")
+    parser.add_argument(
+        "--keep", metavar="DIR", type=Path, help="leave configuration, logs and history in DIR, new or empty"
+    )
     keep = parser.parse_args(arguments).keep
     signals = _Signals()
     terminal = Terminal()
@@ -82,7 +84,7 @@ def _explain(error: DemoError, sandbox: Sandbox) -> None:
 def _left(keep: Path | None) -> str:
     if keep is None:
         return "Nothing is left running, and the folder is gone; --keep DIR would leave it."
-    return f"Nothing is left running. Configuration, logs and history are in {keep}."
+    return f"Nothing is left running. The history is in {keep}/cache/master/eventsd/history.db, the logs are in {keep}."
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,9 @@ def _common(name: str, folder: Path, sockets: Path) -> dict[str, Any]:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise DemoError(f"user id {os.getuid()} has no name in the user database, and Salt needs one") from None
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise DemoError(f"user id {os.geteuid()} has no name in the user database, and Salt needs one") from None
 
 
 def _free_ports(count: int) -> list[int]:

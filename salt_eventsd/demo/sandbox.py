@@ -37,7 +37,7 @@ class Sandbox:
     """
     A master and a minion; nothing runs before :meth:`start`, nothing is left after the ``with`` block.
 
-    :param keep: the folder to work in and to leave; None for a temporary one.
+    :param keep: where to leave the folder at the end; None to remove it.
     :param may_go_on: called again and again while something takes long; raises to end it. It is not called while
         processes are being ended, so that nothing cuts that short.
     """
@@ -45,29 +45,30 @@ class Sandbox:
     def __init__(self, keep: Path | None = None, may_go_on: Callable[[], None] = lambda: None) -> None:
         self._keep = keep
         self._may_go_on = may_go_on
-        self._temporary: list[Path] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Sandbox:
-        if self._keep is not None and self._keep.exists() and (not self._keep.is_dir() or any(self._keep.iterdir())):
-            raise DemoError(f"--keep {self._keep}: not an empty folder")
-        short = self._make_temporary()
-        self.folder = short if self._keep is None else self._keep.absolute()
+        if self._keep is not None:
+            _make_empty(self._keep)
+        self.folder = _make_temporary()
         self.history = self.folder / "cache" / "master" / "eventsd" / "history.db"
         self.states = self.folder / "states"
+        self._sockets = self.folder / "run"
         try:
-            write_configuration(self.folder, self.states, short / "run")
-        except BaseException as exc:
-            self.__exit__()
-            if isinstance(exc, OSError):
-                raise DemoError(f"{self.folder}: {exc.strerror or exc}") from exc
+            write_configuration(self.folder, self.states, self._sockets)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self.stop()
-        for folder in self._temporary:
-            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            if self._keep is not None:
+                shutil.rmtree(self._sockets, ignore_errors=True)
+                shutil.copytree(self.folder, self._keep, dirs_exist_ok=True, symlinks=True)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, tick: Tick) -> None:
         """Start both, and return when the minion takes jobs and the engine reads the bus."""
@@ -173,15 +174,24 @@ class Sandbox:
         self._running[name] = process
         return process
 
-    def _make_temporary(self) -> Path:
-        room = _LONGEST_SOCKET_PATH - _LONGEST_SOCKET_NAME - len("/eventsd-xxxxxxxx/run")
-        parents = [one for one in (tempfile.gettempdir(), "/tmp", "/var/tmp") if len(one) <= room]
-        for parent in parents:
+
+def _make_empty(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = any(folder.iterdir())
+    except OSError as exc:
+        raise DemoError(f"--keep {folder}: {exc.strerror or exc}") from exc
+    if there:
+        raise DemoError(f"--keep {folder}: not an empty folder")
+
+
+def _make_temporary() -> Path:
+    room = _LONGEST_SOCKET_PATH - _LONGEST_SOCKET_NAME - len("/eventsd-xxxxxxxx/run/minion")
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if len(parent) <= room:
             with suppress(OSError):
-                folder = Path(tempfile.mkdtemp(prefix="eventsd-", dir=parent)).resolve()
-                self._temporary.append(folder)
-                return folder
-        raise DemoError("no temporary folder with a short path can be written (Unix sockets need one)")
+                return Path(tempfile.mkdtemp(prefix="eventsd-", dir=parent))
+    raise DemoError("no temporary folder with a short path can be written (Unix sockets need one)")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
