@@ -25,7 +25,7 @@ from salt_eventsd.spool import Chunk, Kept, Spool, encode_events
 log = logging.getLogger(__name__)
 
 #: Frames are taken in gulps of this long: each gulp costs a wake-up, and prio events wait no longer for one.
-_GULP_SECONDS = 0.005
+_GULP_SECONDS = 0.01
 #: How long the thread sleeps when nothing comes.
 _IDLE_SECONDS = 1.0
 #: What an event takes in a chunk besides its body, roughly: tag, ids, times, names.
