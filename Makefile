@@ -1,0 +1,73 @@
+# Everything here runs in .venv, which is made when first needed. PYTHON chooses the interpreter, BENCH_ARGS and
+# PYTEST_ARGS are handed on.
+
+SHELL      := /bin/sh
+VENV       := .venv
+BIN        := $(VENV)/bin
+PYTHON     := $(or $(PYTHON),$(shell for one in python3 python3.13 python3.12 python3.11 python3.10; do \
+                $$one -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$one; break; }; done))
+BENCH_ARGS ?=
+PYTEST_ARGS ?=
+LAYERS     := unit functional integration
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test bench lint faults clean
+
+help: ## show this
+	@echo "make <target>, with Python 3.10 or newer and nothing else:"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## run a salt-master and a minion of their own for a minute and show the history that was kept
+	@$(BIN)/python -m salt_eventsd.demo
+
+test: $(VENV)/.installed-test ## run the unit, functional and integration tests; PYTEST_ARGS=... goes to pytest
+	@failed=""; number=0; \
+	for layer in $(LAYERS); do \
+	  number=$$((number + 1)); \
+	  echo; echo "==> $$number/$(words $(LAYERS)) $$layer tests"; \
+	  $(BIN)/python -m pytest $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi
+
+faults: $(VENV)/.installed-test ## run the tests that break things on purpose: full disks, killed servers, clocks set back
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/faults
+
+bench: $(VENV)/.installed-test ## measure; BENCH_ARGS=... chooses what
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+lint: $(VENV)/.installed-lint ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## remove what make has made
+	rm -rf $(VENV) .build .tox build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Some systems ship Python without ensurepip; there a pip of the system's own can serve the new environment.
+$(VENV)/.created:
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer was found. Install one, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "==> making $(VENV) with $$($(PYTHON) --version)"
+	@rm -rf $(VENV)
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+	  $(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -m pip --python $(PYTHON) --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; \
+	else \
+	  echo "$(PYTHON) has neither ensurepip nor a pip of 22.3 or newer. Install one of them;" \
+	    "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	fi
+	@$(BIN)/python -m pip --version >/dev/null
+	@touch $@
+
+$(VENV)/.installed: EXTRAS :=
+$(VENV)/.installed-test: EXTRAS := [test]
+$(VENV)/.installed-lint: EXTRAS := [lint]
+
+$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-lint: setup.cfg pyproject.toml | $(VENV)/.created
+	@echo "==> installing salt-eventsd$(EXTRAS) and what it needs into $(VENV); the first time that is some 80 packages" \
+	  "and takes a few minutes"
+	@$(BIN)/python -m pip --disable-pip-version-check install --editable '.$(EXTRAS)'
+	@touch $@
