@@ -48,18 +48,19 @@ clean: ## remove what make has made
 
 # Some systems ship Python without ensurepip; there a pip of the system's own can serve the new environment.
 $(VENV)/.created:
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer was found. Install one, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "No Python 3.10 or newer here. Install one, or say make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "==> making $(VENV) with $$($(PYTHON) --version)"
 	@rm -rf $(VENV)
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
 	  $(PYTHON) -m venv $(VENV); \
-	elif $(PYTHON) -m pip --python $(PYTHON) --version >/dev/null 2>&1; then \
-	  $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; \
 	else \
-	  echo "$(PYTHON) has neither ensurepip nor a pip of 22.3 or newer. Install one of them;" \
-	    "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
-	fi
-	@$(BIN)/python -m pip --version >/dev/null
+	  $(PYTHON) -m venv --without-pip $(VENV) && \
+	    $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check pip; \
+	fi && $(BIN)/python -m pip --version >/dev/null || { \
+	  rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make $(VENV): it needs its modules venv and ensurepip, or a pip of 22.3 or newer." \
+	    "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.installed: EXTRAS :=
