@@ -18,8 +18,8 @@ try:
 
     import salt_eventsd.check
     import salt_eventsd.status
-    from salt_eventsd import config_load
-    from salt_eventsd.exceptions import ConfigError
+    from salt_eventsd import config_load, letters
+    from salt_eventsd.exceptions import ConfigError, EventsdError
 
     MISSING = ""
 except ImportError as exc:
@@ -64,6 +64,82 @@ def check():
         salt-run eventsd.check
     """
     return _answer(salt_eventsd.check.check(__opts__))  # noqa: F821
+
+
+def dead(worker=None, contains=None, limit=20, after=0):
+    """
+    List dead letters: events a backend refused because of what is in them, oldest first.
+
+    :param worker: only this worker's.
+    :param contains: only those whose tag or error contains this text.
+    :param limit: no more than so many.
+    :param after: only those with a higher id: the last one of the page before.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.dead
+        salt-run eventsd.dead worker=history contains='too long' limit=5
+    """
+    which = letters.Filter(worker=worker, contains=contains)
+    found, problem = _on_spool(lambda folder: letters.listed(folder, which, int(limit), int(after)))
+    return _answer(problem or {"letters": found, "retcode": 0})
+
+
+def requeue(*ids, worker=None, contains=None, everything=False):
+    """
+    Put dead letters back into their workers' queues, once what made the backend refuse them is mended.
+
+    :param ids: the ids :py:func:`dead` shows; or give a filter; or say ``everything=True``.
+    :param worker: only this worker's.
+    :param contains: only those whose tag or error contains this text.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.requeue 17 18
+        salt-run eventsd.requeue worker=history
+    """
+    return _act("requeued", letters.requeue, ids, worker, contains, everything)
+
+
+def discard(*ids, worker=None, contains=None, everything=False):
+    """
+    Delete dead letters for good.
+
+    :param ids: the ids :py:func:`dead` shows; or give a filter; or say ``everything=True``.
+    :param worker: only this worker's.
+    :param contains: only those whose tag or error contains this text.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.discard 17 18
+        salt-run eventsd.discard everything=True
+    """
+    return _act("discarded", letters.discard, ids, worker, contains, everything)
+
+
+def _act(done, action, ids, worker, contains, everything):
+    if not (ids or worker or contains or everything):
+        return _answer({"problem": "say which: ids, worker=, contains= or everything=True", "retcode": 2})
+    try:
+        which = letters.Filter([int(one) for one in ids], worker, contains)
+    except ValueError:
+        return _answer({"problem": "ids are the numbers that eventsd.dead shows", "retcode": 2})
+    count, problem = _on_spool(lambda folder: action(folder, which))
+    return _answer(problem or {done: count, "retcode": 0})
+
+
+def _on_spool(action):
+    try:
+        folder = Path(config_load.load(__opts__).general.spool.dir)  # noqa: F821
+        return action(folder), None
+    except EventsdError as exc:
+        return None, {"problem": str(exc), "retcode": 2}
 
 
 def _answer(found):

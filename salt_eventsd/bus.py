@@ -129,8 +129,8 @@ class Bus:
         ready = asyncio.Event()
         settled: list[asyncio.TimerHandle] = []
 
-        # Salt 3007 calls these and 3008 awaits what they return; a finished future suits both. Both say "connected" of a
-        # socket that could not be connected, too, and notice only when they read from it: wait a moment to believe it.
+        # Salt 3007 calls these and 3008 awaits what they return; a finished future suits both. Both say "connected" of
+        # a socket that could not be connected, too, and notice only when they read from it: wait before believing it.
         def opened(_ok: bool) -> asyncio.Future[None]:
             ready.set()
             settled[:] = [loop.call_later(_SETTLED_SECONDS, self._opened, time.time())]

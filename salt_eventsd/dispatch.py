@@ -43,12 +43,14 @@ class Dispatcher(threading.Thread):
         self._wake = threading.Event()
         self._flush = threading.Event()
         self._stopping = threading.Event()
+        self._look_at = 0.0
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
 
     def kept(self, chunks: list[Kept]) -> None:
         """Note what has just been kept; called by the intake."""
         for chunk in chunks:
             if lane := self.lanes.get(chunk.worker):
+                lane.spool_broke(self._spool.file.first_id)
                 lane.queued(chunk)
         self._wake.set()
 
@@ -80,6 +82,7 @@ class Dispatcher(threading.Thread):
     def _round(self) -> float:
         """Start every batch that is due and return the seconds until the next may be."""
         self._reap()
+        self._look_at_spool()
         patience = _LOOK_SECONDS
         for lane in self.lanes.values():
             while self._may_start(lane):
@@ -94,6 +97,16 @@ class Dispatcher(threading.Thread):
             self._shrink_at = time.monotonic() + _SHRINK_SECONDS
             self._spool.shrink()
         return patience
+
+    def _look_at_spool(self) -> None:
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        for lane in self.lanes.values():
+            lane.spool_broke(self._spool.file.first_id)
+        for worker, back in self._spool.requeued().items():
+            if worker in self.lanes:
+                self.lanes[worker].requeued(back)
 
     def _reap(self) -> None:
         for future in [one for one in self._running if one.done()]:

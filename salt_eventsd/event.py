@@ -23,6 +23,8 @@ _SYNDIC = re.compile(r"syndic/[^/]+/(?=.)")
 _JOB_TAG = re.compile(r"salt/(job|run|wheel)/([^/]+)/(new|ret)(?:/(.+))?\Z", re.DOTALL)
 #: Where an event goes by its phase, if its rule does not say.
 _INTO = {"new": "jobs", "ret": "returns", "": "events"}
+#: 9999-12-31, less a day for any time zone.
+_LATEST_SECONDS = 253_402_214_400.0
 #: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
 _SALT_DATETIME = 78
 #: No payload deeper than this is kept as a structure; it is orjson's own limit, and databases refuse much deeper JSON.
@@ -190,6 +192,17 @@ def for_route(event: Event, rule: str, into: str) -> Event:
     return msgspec.structs.replace(event, rule=rule, into=into or _INTO[event.phase])
 
 
+def undecodable(payload: bytes, received: float) -> Event:
+    """
+    Return an event that holds, as text, what could not be decoded at all.
+
+    :param payload: anything.
+    :param received: when, in seconds since 1970 UTC.
+    """
+    body = encode({"undecodable": payload.decode("utf-8", "backslashreplace")})
+    return Event("eventsd/undecodable", received, received, "", "", "", "", "", body, into="events")
+
+
 def function_of(data: Any) -> str:
     """
     Return the function a payload is about: ``fun``, or ``data.fun`` where an older Salt nests it; "" if neither.
@@ -223,8 +236,8 @@ def _seconds(stamp: Any, otherwise: float) -> float:
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         return otherwise
-    # Some databases have no word for a time before 1970; a stamp from then is a broken clock's.
-    return seconds if seconds > 0 else otherwise
+    # Some databases have no word for a time before 1970 or after 9999; such a stamp is a broken clock's.
+    return seconds if 0 < seconds < _LATEST_SECONDS else otherwise
 
 
 def _ext(code: int, data: memoryview) -> Any:

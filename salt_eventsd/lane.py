@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from salt_eventsd.config import WorkerConfig
 from salt_eventsd.exceptions import Held, WorkerError
@@ -54,6 +54,7 @@ class Lane:
         self.written = 0
         self.buried = 0
         self.dropped = 0
+        self.lost = 0
         self.retries = 0
         self.queued_events = 0
         self.queued_bytes = 0
@@ -66,6 +67,7 @@ class Lane:
         self._running = {False: 0, True: 0}
         # Chunks up to here may have been written by an engine that died before it could forget them.
         self._replay_below = 0
+        self._first_id = spool.file.first_id
         self._mutex = threading.Lock()
 
     def restore(self, left: Totals) -> None:
@@ -75,8 +77,29 @@ class Lane:
         :param left: what is queued for this worker.
         """
         self.queued_events, self.queued_bytes = left.events, left.bytes
-        self.buried = self._spool.dead_letters().get(self.name, 0)
         self._replay_below = self._spool.newest_id() + 1
+
+    def spool_broke(self, first_id: int) -> None:
+        """
+        Count out what was queued in a spool file that broke, unless that has been done.
+
+        :param first_id: the lowest chunk id of the new file.
+        """
+        with self._mutex:
+            if first_id > self._first_id:
+                self._first_id = first_id
+                self.lost += self.queued_events
+                self.queued_events = self.queued_bytes = 0
+
+    def requeued(self, back: Totals) -> None:
+        """
+        Count dead letters that an operator has put back.
+
+        :param back: how much.
+        """
+        with self._mutex:
+            self.queued_events += back.events
+            self.queued_bytes += back.bytes
 
     def oldest(self) -> float:
         """Return when the oldest event queued was read, in seconds since 1970 UTC; 0 if none is queued."""
@@ -91,11 +114,13 @@ class Lane:
 
     def gone(self, chunks: Sequence[Kept], *, dropped: bool = False) -> None:
         """Count chunks that have left the spool."""
-        events = sum(chunk.events for chunk in chunks)
         with self._mutex:
-            self.queued_events -= events
-            self.queued_bytes -= sum(chunk.bytes for chunk in chunks)
             self._claimed.difference_update(chunk.id for chunk in chunks)
+            # Those of a file that broke meanwhile have been counted out already.
+            counted = [chunk for chunk in chunks if chunk.id >= self._first_id]
+            events = sum(chunk.events for chunk in counted)
+            self.queued_events -= events
+            self.queued_bytes -= sum(chunk.bytes for chunk in counted)
             if dropped:
                 self.dropped += events
 
@@ -194,10 +219,11 @@ class Lane:
 
         buried: list[int] = []
 
-        def bury(refusals: Sequence[Refusal]) -> None:
-            if refusals or (replay and self._spool.noted(ids)):
+        def bury(refusals: Sequence[Refusal], chunks: Collection[int] | None = None) -> None:
+            tried = ids if chunks is None else [id_ for id_ in ids if id_ in chunks]
+            if refusals or (replay and tried and self._spool.noted(tried)):
                 burials = [Burial(*origin[at], events[at], why) for at, why in refusals]
-                self._spool.bury(self.name, ids, burials)
+                self._spool.bury(self.name, tried, burials)
             buried[:] = [len(refusals)]
 
         batch = Batch(

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 MASK = "***"
+#: Between a key and its value: =, or : as in YAML and JSON, where quotes may be escaped for they stand in a string.
+_SAYS = r"""\\*["']?\s*[=:]\s*"""
+#: A value: quoted with escaped quotes, quoted, or up to a blank or separator.
+_VALUE = r"""(?:(\\+["']).*?\2|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&'"\\]+)"""
 #: Fields of a payload that hold what a function was called with, or what it returned.
 _ARGUMENTS = ("arg", "fun_args", "kwargs", "kwarg")
 _RETURNED = ("return", "full_ret")
@@ -117,20 +121,15 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
     """
     lowered = sorted({key.lower() for key in keys}, key=len, reverse=True)
     names = "|".join(re.escape(key) for key in lowered)
-    # A name counts alone or behind a prefix that ends at one of these: db_password, mysql-password, api.token.
-    prefixed = rf"(?:[\w.-]*[_.-])?(?:{names})"
+    ascii_only = all(map(str.isascii, lowered))
+    # Unicode knows letters that are an ASCII letter in another case; a look at bytes does not.
+    flags = re.IGNORECASE | (re.ASCII if ascii_only else 0)
     return Redactor(
-        names=re.compile(prefixed, re.IGNORECASE) if names else None,
-        needles=tuple(key.encode() for key in lowered) if all(map(str.isascii, lowered)) else None,
-        mentions=re.compile(names, re.IGNORECASE) if names else None,
-        # The value ends at a blank or a separator unless it is quoted.
-        assignment=re.compile(
-            rf"""((?<![A-Za-z0-9]){prefixed}["']?\s*[=:]\s*)"""
-            r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&'"]+)""",
-            re.IGNORECASE,
-        )
-        if names
-        else None,
+        # A name counts alone or at the end of a longer one: db_password, mysql-password, api.token.
+        names=re.compile(rf"(?:.*[^A-Za-z0-9])?(?:{names})", flags | re.DOTALL) if names else None,
+        needles=tuple(key.encode() for key in lowered) if ascii_only else None,
+        mentions=re.compile(names, flags) if names else None,
+        assignment=re.compile(rf"((?<![A-Za-z0-9])(?:{names}){_SAYS}){_VALUE}", flags) if names else None,
         values=tuple(re.compile(value) for value in values),
         functions=tuple(functions.items()),
     )

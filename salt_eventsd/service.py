@@ -67,6 +67,7 @@ class Service:
         )
         self.spool = _open_spool(Path(config.general.spool.dir))
         modules = load_modules(opts, functions, runners)
+        self.spool.requeued()
         left = self.spool.totals()
         self.lanes = {name: _lane(name, config, modules, opts, self.spool) for name in config.workers}
         for name, lane in self.lanes.items():

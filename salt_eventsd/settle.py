@@ -7,7 +7,7 @@ bad event costs about ``2 * log2(batch)`` extra writes and no other event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -39,47 +39,44 @@ def isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], None], offs
     return []
 
 
+class Unexpected(Refused):
+    """A worker raised what the contract does not name: its own bug, or an event it cannot digest."""
+
+
 def write_batch(worker: Worker, batch: Batch) -> None:
     """
     Have a worker write a batch; events it refuses are buried.
+
+    If part of a batch makes a worker raise what the contract does not name, that is the events' doing; if all of it
+    does, it is the worker's, and nothing is buried.
 
     :param worker: who writes.
     :param batch: what.
     :raises WorkerError: nothing is settled, and why: the batch is to be tried again.
     """
-    try:
-        worker.write(batch)
-    except Refused:
-        refusals = isolate(batch.events, lambda events: worker.write(replace(batch, events=events)))
-        if refusals or batch.replay:
-            batch.bury(refusals)
-    except WorkerError:
-        raise
-    except OSError:
-        raise
-    except Exception as exc:
-        _bury_the_odd_ones(worker, batch, exc)
+    odd: list[str] = []
+    buries_itself = False
 
-
-def _bury_the_odd_ones(worker: Worker, batch: Batch, first: Exception) -> None:
-    """
-    A worker raised what the contract does not name: its own bug, or an event it cannot digest.
-
-    If part of the batch can be written it is the events; if nothing can, it is the worker, and nothing is buried.
-    """
+    def bury(refusals: Sequence[Refusal], chunks: Collection[int] | None = None) -> None:
+        nonlocal buries_itself
+        buries_itself = True
+        batch.bury(refusals, chunks)
 
     def write(events: Sequence[Event]) -> None:
         try:
-            worker.write(replace(batch, events=events))
+            worker.write(replace(batch, events=events, bury=bury))
         except (WorkerError, OSError):
             raise
         except Exception as exc:
-            raise Refused(brief(exc)) from exc
+            if len(events) == 1:
+                odd.append(brief(exc))
+            raise Unexpected(brief(exc)) from exc
 
     refusals = isolate(batch.events, write)
-    if len(refusals) == len(batch.events):
-        raise Held(brief(first)) from first
-    batch.bury(refusals)
+    if odd and len(odd) == len(batch.events):
+        raise Held(odd[0])
+    if refusals or (batch.replay and not buries_itself):
+        batch.bury(refusals, None)
 
 
 def brief(error: BaseException) -> str:

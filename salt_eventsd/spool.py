@@ -1,61 +1,25 @@
 """
-Keep: the durable queue between the bus and the workers, one SQLite file.
+Keep: the durable queue between the bus and the workers.
 
 A *chunk* is one worker's events of one group commit, encoded once and never taken apart in here. A chunk stays until it
 is settled, so whatever happens to the engine or to a database, what was put is found again. Chunk ids are never used
-twice in one spool (AUTOINCREMENT), and each spool file has an id of its own: together they are the receipt that makes
-a replay harmless.
+twice (AUTOINCREMENT), and each spool file has an id of its own: together they are the receipt that makes a replay
+harmless.
 
 Every call is thread-safe. All of them do I/O under one lock, which is why the thread that reads the bus makes none.
 """
 
 from __future__ import annotations
 
-import fcntl
-import logging
-import os
-import sqlite3
-import threading
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
 
 import msgspec
 
-from salt_eventsd.event import Event
-from salt_eventsd.exceptions import SpoolBusy, SpoolError
+from salt_eventsd.event import Event, undecodable
+from salt_eventsd.spool_file import SpoolFile
 
-log = logging.getLogger(__name__)
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    worker TEXT NOT NULL,
-    prio INTEGER NOT NULL,
-    events INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    oldest REAL NOT NULL,
-    payload BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS chunks_by_worker ON chunks (worker, prio, id, events, bytes, oldest);
-CREATE TABLE IF NOT EXISTS dead (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    chunk INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    settled INTEGER NOT NULL,
-    worker TEXT NOT NULL,
-    error TEXT NOT NULL,
-    buried REAL NOT NULL,
-    event BLOB NOT NULL,
-    UNIQUE (chunk, position)
-);
-"""
-_FILE = "spool.db"
-_LOCK_FILE = "lock"
 #: More pages than this on the free list (64 MiB at 4 KiB) are given back to the disk when the spool is empty.
 _FREE_PAGES_KEPT = 16_384
 
@@ -111,40 +75,9 @@ def encode_events(events: Sequence[Event]) -> bytes:
     return _ENCODER.encode(events)
 
 
-def lock(folder: Path) -> IO[str]:
-    """
-    Take the spool's lock, which the engine holds as long as it lives; the system lets go of it if it dies.
-
-    :param folder: the spool's.
-    :raises SpoolBusy: another engine has it.
-    """
-    handle = open(folder / _LOCK_FILE, "a", encoding="utf-8")  # noqa: SIM115 - held for the engine's life
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise SpoolBusy(f"eventsd: spool.dir: another engine has {folder} open; give each engine its own") from None
-    return handle
-
-
-def is_locked(folder: Path) -> bool:
-    """
-    Say whether a living engine holds this spool.
-
-    :param folder: the spool's.
-    """
-    try:
-        lock(folder).close()
-    except SpoolBusy:
-        return True
-    except OSError:
-        return False
-    return False
-
-
 class Spool:
     """
-    The spool in a folder (made with mode 0700), locked until :meth:`close`.
+    The spool in a folder, locked until :meth:`close`.
 
     :param folder: where; on a disk of the master's own, not a network's.
     :raises SpoolBusy: another engine has it open.
@@ -153,50 +86,14 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._mutex = threading.Lock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
-            self._held = lock(folder)
-            self._db = self._open(folder / _FILE)
-        except OSError as exc:
-            raise SpoolError(f"eventsd: spool.dir: {folder}: {exc.strerror or exc}") from exc
-        except sqlite3.Error as exc:
-            self._held.close()
-            raise SpoolError(f"eventsd: spool.dir: {folder / _FILE}: {exc}") from exc
-        self.id = self._read_id()
+        self.file = SpoolFile(folder)
+        self._transaction = self.file.transaction
+        self._rows = self.file.rows
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        # WAL with NORMAL: a commit outlives the engine's death without an fsync each time.
-        db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA journal_size_limit=67108864")
-        db.executescript(_SCHEMA)
-        return db
-
-    def _read_id(self) -> str:
-        with self._transaction() as db:
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
-            row: tuple[str] = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
-        return row[0]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as exc:
-                raise SpoolError(f"eventsd: spool.dir: {self.folder / _FILE}: {exc}") from exc
+    @property
+    def id(self) -> str:
+        """The id of the spool's file, the first half of a receipt."""
+        return self.file.id
 
     def put(self, chunks: Iterable[Chunk]) -> list[Kept]:
         """
@@ -214,6 +111,7 @@ class Spool:
                     "INSERT INTO chunks (worker, prio, events, bytes, oldest, payload) VALUES (?, ?, ?, ?, ?, ?)",
                     (chunk.worker, chunk.prio, chunk.events, size, chunk.oldest, chunk.payload),
                 )
+                self.file.given(cursor.lastrowid or 0)
                 kept.append(Kept(cursor.lastrowid or 0, chunk.worker, chunk.prio, chunk.events, size, chunk.oldest))
         return kept
 
@@ -236,10 +134,17 @@ class Spool:
         """
         Return a chunk's events; none if it is not there any more.
 
+        A chunk that cannot be decoded, for a disk has changed it, comes as one event that holds it as text.
+
         :param chunk_id: from :meth:`put` or :meth:`waiting`.
         """
         rows = self._rows("SELECT payload FROM chunks WHERE id = ?", (chunk_id,))
-        return _EVENTS.decode(rows[0][0]) if rows else []
+        if not rows:
+            return []
+        try:
+            return _EVENTS.decode(rows[0][0])
+        except msgspec.DecodeError:
+            return [undecodable(rows[0][0], time.time())]
 
     def settle(self, chunk_ids: Iterable[int]) -> None:
         """
@@ -319,6 +224,15 @@ class Spool:
         lowest = self._rows("SELECT MIN(id) FROM chunks", ())[0][0]
         return self.newest_id() + 1 if lowest is None else int(lowest)
 
+    def requeued(self) -> dict[str, Totals]:
+        """Return, once, what an operator has put back with :mod:`salt_eventsd.letters`, by worker."""
+        if not self._rows("SELECT 1 FROM requeued LIMIT 1", ()):
+            return {}
+        with self._transaction() as db:
+            rows = db.execute("SELECT worker, SUM(events), SUM(bytes) FROM requeued GROUP BY worker").fetchall()
+            db.execute("DELETE FROM requeued")
+        return {worker: Totals(events, size) for worker, events, size in rows}
+
     def newest_id(self) -> int:
         """Return the highest id ever given, 0 if none was."""
         rows = self._rows("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'chunks'), 0)", ())
@@ -327,22 +241,8 @@ class Spool:
     def shrink(self) -> None:
         """Give disk space back that an outage's backlog has left free; does nothing while little is free."""
         if self._rows("PRAGMA freelist_count", ())[0][0] > _FREE_PAGES_KEPT:
-            with self._mutex:
-                self._db.execute(f"PRAGMA incremental_vacuum({_FREE_PAGES_KEPT // 16})").fetchall()
-
-    def file_bytes(self) -> int:
-        """Return what the spool takes on disk, in bytes."""
-        return sum(one.stat().st_size for one in self.folder.glob(f"{_FILE}*"))
+            self._rows(f"PRAGMA incremental_vacuum({_FREE_PAGES_KEPT // 16})", ())
 
     def close(self) -> None:
         """Close the file and let go of the lock."""
-        with self._mutex:
-            self._db.close()
-            self._held.close()
-
-    def _rows(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._mutex:
-            try:
-                return self._db.execute(sql, parameters).fetchall()
-            except sqlite3.Error as exc:
-                raise SpoolError(f"eventsd: spool.dir: {self.folder / _FILE}: {exc}") from exc
+        self.file.close()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from salt_eventsd import __version__
-from salt_eventsd.spool import is_locked
+from salt_eventsd.spool_file import is_locked
 
 if TYPE_CHECKING:
     from salt_eventsd.lane import Lane
@@ -96,6 +96,7 @@ def report(service: Service) -> Report:
     :param service: the engine.
     """
     bus, inbox, intake = service.bus, service.inbox, service.intake
+    dead = service.spool.dead_letters()
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -112,16 +113,17 @@ def report(service: Service) -> Report:
             "ignored": intake.unmatched + intake.ignored,
             "lost": inbox.dropped + intake.lost,
         },
-        "workers": {name: _lane_report(lane) for name, lane in service.lanes.items()},
+        "workers": {name: _lane_report(lane, dead.get(name, 0)) for name, lane in service.lanes.items()},
         "spool": {
             "dir": str(service.spool.folder),
             "events": sum(lane.queued_events for lane in service.lanes.values()),
             "bytes": sum(lane.queued_bytes for lane in service.lanes.values()),
             "max_bytes": int(service.config.general.spool.max_bytes),
-            "file_bytes": service.spool.file_bytes(),
+            "file_bytes": service.spool.file.bytes_on_disk(),
             "full": service.room.full,
             "error": intake.spool_error,
             "orphaned": service.orphaned,
+            "set_aside": list(service.spool.file.set_aside),
         },
     }
 
@@ -142,7 +144,7 @@ def idle_report(started: float, problems: list[str]) -> Report:
     }
 
 
-def _lane_report(lane: Lane) -> Report:
+def _lane_report(lane: Lane, dead: int) -> Report:
     oldest = lane.oldest()
     now = time.time()
     hanging = [round(now - since) for since in lane.running_since.values() if now - since > _HANGING_SECONDS]
@@ -155,7 +157,9 @@ def _lane_report(lane: Lane) -> Report:
         "hanging_seconds": max(hanging, default=0),
         "written": lane.written,
         "failed": lane.buried,
+        "dead_letters": dead,
         "dropped": lane.dropped,
+        "lost": lane.lost,
         "retries": lane.retries,
         "last_error": lane.last_error,
         "last_write": lane.last_write,
@@ -211,6 +215,7 @@ def _degraded(found: Report) -> list[str]:
         notes.append(spool["error"])
     if spool["full"]:
         notes.append("the spool is full; events are dropped")
+    notes += [f"the spool was broken and set aside: {path}" for path in spool["set_aside"]]
     for name, events in spool["orphaned"].items():
         notes.append(f"{events} events wait for worker {name}, which is no longer under workers")
     for name, worker in found["workers"].items():
@@ -218,8 +223,10 @@ def _degraded(found: Report) -> list[str]:
             notes.append(f"worker {name} is {worker['state']}: {worker['last_error']}")
         if worker["hanging_seconds"]:
             notes.append(f"worker {name} has been writing one batch for {worker['hanging_seconds']} s")
-        if worker["failed"]:
-            notes.append(f"worker {name}: {worker['failed']} events were refused and buried")
+        if worker["dead_letters"]:
+            notes.append(f"worker {name}: {worker['dead_letters']} refused events are buried; see eventsd.dead")
+        if worker["lost"]:
+            notes.append(f"worker {name}: {worker['lost']} events were in a spool that broke")
         if worker["dropped"]:
             notes.append(f"worker {name}: {worker['dropped']} events were dropped because the spool was full")
     return notes

@@ -8,7 +8,7 @@ A worker module lives in ``_eventsd_workers/`` and has one function, ``worker(co
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,7 +64,8 @@ class Batch:
     :param events: the events.
     :param oldest_chunk: no chunk with a lower id will ever come again from this spool.
     :param replay: an earlier try at some of these chunks may have been committed.
-    :param bury: to be called, before anything is committed, with the events the backend refused.
+    :param bury: for a worker with transactions, to be called before it commits: with the events the backend refused,
+        and the ids of the chunks this try is about (None for all). Other workers raise ``Refused`` instead.
     """
 
     spool_id: str
@@ -72,7 +73,7 @@ class Batch:
     events: Sequence[Event]
     oldest_chunk: int = 0
     replay: bool = True
-    bury: Callable[[Sequence[Refusal]], None] = lambda refusals: None
+    bury: Callable[[Sequence[Refusal], Collection[int] | None], None] = lambda refusals, chunks: None
 
 
 class Worker(Protocol):

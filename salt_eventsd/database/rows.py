@@ -132,7 +132,7 @@ class RowBuilder:
                 "success": False if retcode and success else success,
                 "test": _is_test(args),
                 "return": self._value(event.returned),
-                "duration_ms": sum(durations) if durations else _milliseconds(ret.duration),
+                "duration_ms": _milliseconds(sum(durations)) if durations else _milliseconds(ret.duration),
                 "stamp": seen,
                 "received": self._time(event.received),
                 "master_id": self._node_id,
@@ -159,8 +159,8 @@ class RowBuilder:
             for position, (tag, result) in enumerate(results.items()):
                 if _STATE_SEPARATOR not in tag or not isinstance(result, dict):
                     continue
-                number = result.get("__run_num__")
-                if not isinstance(number, int) or number in numbers:
+                number = _whole(result.get("__run_num__"))
+                if number is None or number in numbers:
                     number = next(free for free in range(position, 2**31) if free not in numbers)
                 numbers.add(number)
                 yield "states", self._state(event, minion_id, number, tag, result)
@@ -293,7 +293,7 @@ def _is_test(text: bytes) -> bool | None:
     """Whether the function was called with ``test=True``; None if the return does not tell how it was called."""
     if not text.startswith(b"["):
         return None
-    return b"test" in text and any(
+    return b"test" in text.lower() and any(
         str(arg.get("test", "")).lower() == "true"
         if isinstance(arg, dict)
         else isinstance(arg, str) and arg.replace(" ", "").lower() == "test=true"

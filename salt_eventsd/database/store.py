@@ -69,11 +69,10 @@ class Store:
         try:
             builder = self._prepared()
             with self._engine.connect() as connection, connection.begin():
-                todo = self._receive(connection, batch)
+                chunks, todo = self._receive(connection, batch)
                 refusals = self._insert(connection, builder, batch.events, todo)
-                # After a replay that writes nothing, what the earlier try buried is as it should be.
-                if todo:
-                    batch.bury(refusals)
+                # What an earlier try buried of chunks that turn out to be written stays as it is.
+                batch.bury(refusals, chunks)
         except WorkerError:
             raise
         except Exception as exc:
@@ -113,8 +112,8 @@ class Store:
             return self._dialect.upserter(connection, table, columns, _LATEST_MINION)
         return self._dialect.inserter(connection, table, columns)
 
-    def _receive(self, connection: Connection, batch: Batch) -> list[int]:
-        """Insert the receipts and return the positions of the events that have not been written yet."""
+    def _receive(self, connection: Connection, batch: Batch) -> tuple[set[int], list[int]]:
+        """Insert the receipts; return the chunks that have not been written yet, and the positions of their events."""
         table = schema.receipts
         mine = table.c.spool == batch.spool_id
         known: set[int] = set()
@@ -139,7 +138,7 @@ class Store:
             if chunk not in known:
                 todo.extend(range(start, start + events))
             start += events
-        return todo
+        return {chunk for chunk, _ in batch.chunks} - known, todo
 
     def _insert(
         self, connection: Connection, builder: RowBuilder, events: Sequence[Event], todo: list[int]

@@ -1,0 +1,216 @@
+"""
+The spool's SQLite file: its lock, its transactions, and what happens when it breaks.
+
+A file that is not whole any more is set aside under another name, never deleted, and a new one begun, so that a torn
+page does not end the job history. Chunk ids go on from where they were: an id means one chunk, whatever file it was in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from salt_eventsd.exceptions import SpoolBusy, SpoolError
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    worker TEXT NOT NULL,
+    prio INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    oldest REAL NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chunks_by_worker ON chunks (worker, prio, id, events, bytes, oldest);
+CREATE TABLE IF NOT EXISTS dead (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    chunk INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    settled INTEGER NOT NULL,
+    worker TEXT NOT NULL,
+    error TEXT NOT NULL,
+    buried REAL NOT NULL,
+    event BLOB NOT NULL,
+    UNIQUE (chunk, position)
+);
+CREATE TABLE IF NOT EXISTS requeued (worker TEXT NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL);
+"""
+#: The name of the file in the spool's folder.
+FILE = "spool.db"
+_LOCK_FILE = "lock"
+#: What SQLite says of a file that is not whole any more.
+_BROKEN = ("malformed", "not a database")
+
+
+def lock(folder: Path) -> IO[str]:
+    """
+    Take the spool's lock, which the engine holds as long as it lives; the system lets go of it if it dies.
+
+    :param folder: the spool's.
+    :raises SpoolBusy: another engine has it.
+    """
+    handle = open(folder / _LOCK_FILE, "a", encoding="utf-8")  # noqa: SIM115 - held for the engine's life
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise SpoolBusy(f"eventsd: spool.dir: another engine has {folder} open; give each engine its own") from None
+    return handle
+
+
+def is_locked(folder: Path) -> bool:
+    """
+    Say whether a living engine holds this spool.
+
+    :param folder: the spool's.
+    """
+    try:
+        lock(folder).close()
+    except SpoolBusy:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class SpoolFile:
+    """
+    The file in a folder (made with mode 0700), locked until :meth:`close`. Every call is thread-safe.
+
+    :param folder: where; on a disk of the master's own, not a network's.
+    :raises SpoolBusy: another engine has it open.
+    :raises SpoolError: it cannot be opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / FILE
+        self.id = ""
+        #: The lowest chunk id this file may hold; higher than 1 once a broken one was set aside.
+        self.first_id = 1
+        #: Broken files that were set aside since the start.
+        self.set_aside: list[str] = []
+        self._highest_id = 0
+        self._mutex = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            self._held = lock(folder)
+        except OSError as exc:
+            raise SpoolError(f"eventsd: spool.dir: {folder}: {exc.strerror or exc}") from exc
+        try:
+            self._db = self._open()
+        except (sqlite3.Error, OSError) as exc:
+            self._held.close()
+            raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """
+        Give a connection in a transaction that is committed at the end.
+
+        :raises SpoolError: nothing was changed.
+        """
+        with self._mutex, self._telling():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """
+        Return the rows of a query.
+
+        :raises SpoolError: the file cannot be read.
+        """
+        with self._mutex, self._telling():
+            return self._db.execute(sql, parameters).fetchall()
+
+    def given(self, chunk_id: int) -> None:
+        """Remember the highest id given, for the case that the file is lost."""
+        self._highest_id = max(self._highest_id, chunk_id)
+
+    def bytes_on_disk(self) -> int:
+        """Return what the spool takes on disk, in bytes."""
+        return sum(one.stat().st_size for one in self.folder.glob(f"{FILE}*"))
+
+    def close(self) -> None:
+        """Close the file and let go of the lock."""
+        with self._mutex:
+            self._db.close()
+            self._held.close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            if any(text in str(exc) for text in _BROKEN):
+                self._begin_anew(exc)
+            raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError as exc:
+            if not any(text in str(exc) for text in _BROKEN):
+                raise
+            self._move_aside(exc)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+        try:
+            # WAL with NORMAL: a commit outlives the engine's death without an fsync each time.
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA journal_size_limit=67108864")
+            db.executescript(_SCHEMA)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
+            self.id = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0]
+            if self._highest_id:
+                db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('chunks', ?)", (self._highest_id,))
+                self.first_id = self._highest_id + 1
+            given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+            self._highest_id = max(self._highest_id, given[0] if given else 0)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _begin_anew(self, why: sqlite3.Error) -> None:
+        with suppress(sqlite3.Error):
+            self._db.close()
+        try:
+            self._move_aside(why)
+            self._db = self._connect()
+        except (sqlite3.Error, OSError) as exc:
+            raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
+
+    def _move_aside(self, why: sqlite3.Error) -> None:
+        stem = f"{FILE}.broken-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{len(self.set_aside)}"
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.replace(f"{self.path}{suffix}", self.folder / f"{stem}{suffix}")
+        self.set_aside.append(str(self.folder / stem))
+        log.error("eventsd: the spool is broken (%s); it was set aside as %s and a new one begun", why, stem)
