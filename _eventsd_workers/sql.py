@@ -22,6 +22,7 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
           #   password: sdb://vault/salt?db
           #   database: salt
           connect_seconds: 5            # how long a connection may take to be made
+          too_large: truncate           # or bury: what becomes of a value the server has no room for
           batch:                        # a batch is written at whichever comes first
             events: 1000
             bytes: 8MiB
@@ -47,7 +48,8 @@ def worker(context):
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong or a driver is missing.
     """
     try:
-        engine = make_engine(read_options(context.options), context.concurrency)
+        options = read_options(context.options)
+        engine = make_engine(options, context.concurrency)
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
-    return Store(engine, context.node_id)
+    return Store(engine, context.node_id, truncate=options.too_large == "truncate")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+import salt.config
 import salt.utils.dictupdate
 
 from salt_eventsd.config import Config, EventRule, General, Size, WorkerConfig, default_events
@@ -83,7 +84,8 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
     if not isinstance(block, dict):
         raise ConfigError([f"eventsd: expected a mapping, got {type(block).__name__}"])
     result: dict[str, Any] = salt.utils.dictupdate.update(block, over) if over else block
-    return result
+    resolved: dict[str, Any] = salt.config.apply_sdb(dict(opts), result)
+    return resolved
 
 
 def state_file(opts: Mapping[str, Any]) -> str:

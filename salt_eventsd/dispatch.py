@@ -72,10 +72,11 @@ class Dispatcher(threading.Thread):
         :param timeout_seconds: how long.
         :returns: whether all of them have ended. Those that have not end with the process: they are still in the spool.
         """
+        until = time.monotonic() + timeout_seconds
         self._stopping.set()
         self._wake.set()
         self.join(timeout_seconds)
-        pending = wait(list(self._running), timeout_seconds).not_done
+        pending = wait(list(self._running), max(0.0, until - time.monotonic())).not_done
         self._pool.shutdown(wait=False, cancel_futures=True)
         return not pending
 

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 #: Salt kills an engine 5 s after SIGTERM; these two have to fit into that.
 _KEEP_SECONDS = 0.8
-_FINISH_SECONDS = 2.5
+_FINISH_SECONDS = 2.2
 #: A lock is often free a moment later: the predecessor is just ending, or a runner is looking.
 _LOCK_TRIES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0)
 

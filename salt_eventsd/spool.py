@@ -22,6 +22,8 @@ from salt_eventsd.spool_file import SpoolFile
 
 #: More pages than this on the free list (64 MiB at 4 KiB) are given back to the disk when the spool is empty.
 _FREE_PAGES_KEPT = 16_384
+#: Of more dead letters than this the oldest go, and are counted.
+MOST_DEAD_LETTERS = 100_000
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = SpoolFile(folder)
+        self.letters_dropped = 0
         self._transaction = self.file.transaction
         self._rows = self.file.rows
 
@@ -170,6 +173,9 @@ class Spool:
         """
         now = time.time()
         with self._transaction() as db:
+            self.letters_dropped += db.execute(
+                "DELETE FROM dead WHERE settled = 1 AND id <= (SELECT MAX(id) FROM dead) - ?", (MOST_DEAD_LETTERS,)
+            ).rowcount
             db.executemany("DELETE FROM dead WHERE chunk = ? AND settled = 0", [(one,) for one in chunk_ids])
             db.executemany(
                 "INSERT INTO dead (chunk, position, settled, worker, error, buried, event)"

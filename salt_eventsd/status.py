@@ -123,6 +123,7 @@ def report(service: Service) -> Report:
             "full": service.room.full,
             "error": intake.spool_error,
             "orphaned": service.orphaned,
+            "letters_dropped": service.spool.letters_dropped,
             "set_aside": list(service.spool.file.set_aside),
         },
     }
@@ -174,7 +175,7 @@ def read(path: Path, spool: Path | None) -> Report:
     :param spool: the spool's folder, None if the config does not tell it.
     """
     try:
-        found: Report = msgspec.json.decode(path.read_bytes())
+        found = msgspec.json.decode(path.read_bytes(), type=Report)
     except FileNotFoundError:
         return _down(f"no engine has run here: there is no {path}")
     except (OSError, msgspec.DecodeError) as exc:

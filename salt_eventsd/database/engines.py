@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -44,6 +44,8 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     :param url: any SQLAlchemy URL; a bare dialect gets its usual driver.
     :param driver: dialect and driver, if there is no URL.
     :param connect_seconds: how long a connection may take to be made.
+    :param too_large: what becomes of a value the database has no room for: its beginning is kept, marked as such, or
+        the event is buried as a dead letter.
     """
 
     url: str | None = None
@@ -54,6 +56,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     password: str | None = None
     database: str | None = None
     connect_seconds: float = 5.0
+    too_large: Literal["truncate", "bury"] = "truncate"
 
 
 def read_options(options: Mapping[str, Any]) -> SqlOptions:

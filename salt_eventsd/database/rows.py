@@ -16,6 +16,7 @@ import msgspec
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event import Event
+from salt_eventsd.exceptions import Refused
 
 Row = dict[str, Any]
 
@@ -64,14 +65,16 @@ class RowBuilder:
     :param node_id: the master's (or minion's) id, kept with each row.
     :param dialect: how this database wants text and JSON.
     :param largest: how many bytes a value may have, None for any.
+    :param truncate: keep the beginning of a larger value, rather than refuse its event.
     """
 
-    def __init__(self, node_id: str, dialect: Dialect, largest: int | None = None) -> None:
+    def __init__(self, node_id: str, dialect: Dialect, largest: int | None = None, truncate: bool = True) -> None:
         self._node_id = node_id
         self._json = dialect.json
         self._text = dialect.text
         self._time = dialect.time
         self._largest = largest
+        self._truncate = truncate
 
     def rows(self, event: Event) -> Iterator[tuple[str, Row]]:
         """
@@ -216,6 +219,8 @@ class RowBuilder:
         if not text or text == b"null":
             return None
         if self._largest is not None and len(text) > self._largest:
+            if not self._truncate:
+                raise Refused(f"a value of {len(text)} bytes, and the database takes {self._largest}")
             text = msgspec.json.encode(
                 {
                     "eventsd_truncated": True,

@@ -48,10 +48,12 @@ class Store:
 
     :param engine: of the database.
     :param node_id: the master's (or minion's) id, kept with each row.
+    :param truncate: keep the beginning of a value that is too large, rather than bury its event.
     """
 
-    def __init__(self, engine: Engine, node_id: str) -> None:
+    def __init__(self, engine: Engine, node_id: str, truncate: bool = True) -> None:
         self._engine = engine
+        self._truncate = truncate
         self._node_id = node_id
         self._dialect = dialect_for(engine.dialect.name)
         self._inserters: dict[str, Inserter] = {}
@@ -103,7 +105,7 @@ class Store:
                 with self._engine.connect() as connection:
                     largest = self._dialect.largest_value(connection)
                     self._inserters = {name: self._inserter(connection, table) for name, table in _TABLES.items()}
-                self._builder = RowBuilder(self._node_id, self._dialect, largest)
+                self._builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate)
             return self._builder
 
     def _inserter(self, connection: Connection, table: sa.Table) -> Inserter:
