@@ -1,0 +1,30 @@
+"""
+Find examples in the documentation, so that tests can run them as they stand there.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+#: Everything a user reads.
+DOCUMENTS = (ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst")))
+
+_BLOCK = re.compile(r"^\.\. code-block:: (\w+)\n\n((?:(?: +[^\n]*)?\n)+)", re.MULTILINE)
+
+
+def blocks(document: Path, language: str) -> Iterator[tuple[str, str]]:
+    """
+    Yield the code blocks of one language, each with the name by which a failing test tells it: ``README.rst:76``.
+
+    :param document: a file in reStructuredText.
+    :param language: as it stands behind ``code-block::``.
+    """
+    text = document.read_text(encoding="utf-8")
+    for found in _BLOCK.finditer(text):
+        if found[1] == language:
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{document.name}:{line}", textwrap.dedent(found[2]).strip() + "\n"

@@ -1,0 +1,152 @@
+"""What the documentation says is so: every key, every default, and the worker it teaches to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import salt.config
+import yaml
+
+from salt_eventsd import config_load
+from salt_eventsd.config import Batch, EventRule, General, MetricsConfig, RedactConfig, Size, SpoolConfig, WorkerConfig
+from salt_eventsd.database.engines import SqlOptions
+from salt_eventsd.exceptions import Transient
+from salt_eventsd.workers import Batch as WorkerBatch
+from salt_eventsd.workers import Context, load_modules, make
+from tests.support import events
+from tests.support.docs import ROOT, blocks
+
+_REFERENCE = ROOT / "docs" / "configuration.rst"
+#: The structs a user writes, each with where its keys stand.
+_STRUCTS = {
+    "": General,
+    "spool.": SpoolConfig,
+    "redact.": RedactConfig,
+    "metrics.": MetricsConfig,
+    "workers.<name>.": WorkerConfig,
+    "workers.<name>.batch.": Batch,
+    "events.<name>.": EventRule,
+}
+#: Fields whose own keys are documented instead: they hold structs, or the keys of a worker's module.
+_SECTIONS = {"spool", "redact", "metrics", "workers.<name>.batch", "workers.<name>.options"}
+_ENTRY = re.compile(r"^``([^`]+)``\n    Default: ``([^`]*)``", re.MULTILINE)
+
+
+def _fields() -> Iterator[Any]:
+    for prefix, struct in [*_STRUCTS.items(), ("workers.<name>.", SqlOptions)]:
+        for one in msgspec.structs.fields(struct):
+            if prefix + one.name not in _SECTIONS:
+                yield pytest.param(prefix + one.name, one, id=prefix + one.name)
+
+
+def _documented() -> dict[str, str]:
+    return dict(_ENTRY.findall(_REFERENCE.read_text(encoding="utf-8")))
+
+
+def _default(one: msgspec.structs.FieldInfo) -> Any:
+    return one.default_factory() if one.default is msgspec.NODEFAULT else one.default
+
+
+def _read(text: str, kind: Any) -> Any:
+    value = None if text == "none" else yaml.safe_load(text)
+    return msgspec.convert(value, kind, dec_hook=lambda wanted, given: Size.read(given))
+
+
+@pytest.mark.parametrize(("key", "one"), list(_fields()))
+def test_every_key_is_documented_with_its_default(key: str, one: msgspec.structs.FieldInfo) -> None:
+    documented = _documented()
+
+    assert key in documented, f"docs/configuration.rst has no entry for {key}"
+    assert _read(documented[key], one.type) == _default(one)
+
+
+def test_no_key_is_documented_that_does_not_exist() -> None:
+    assert sorted(_documented()) == sorted(param.id for param in _fields())
+
+
+def test_the_whole_of_the_configuration_is_looked_at() -> None:
+    # Given: all structs that can be reached from the outermost
+    found = {General, WorkerConfig, EventRule}
+    while True:
+        inner = {
+            kind
+            for struct in found
+            for one in msgspec.structs.fields(struct)
+            for kind in (one.type, *getattr(one.type, "__args__", ()))
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        }
+        if inner <= found:
+            break
+        found |= inner
+
+    # Then
+    assert found == set(_STRUCTS.values())
+
+
+def test_the_default_configuration_is_the_one_documented(tmp_path: Path) -> None:
+    # Given
+    opts = {"cachedir": str(tmp_path)}
+    [block] = [text for _, text in blocks(_REFERENCE, "yaml") if "sqlite:///<cachedir>/eventsd/history.db" in text]
+
+    # When
+    documented = config_load.load({**opts, **yaml.safe_load(block)})
+
+    # Then
+    assert documented == config_load.load(opts)
+
+
+def test_what_stands_under_engines_counts(tmp_path: Path) -> None:
+    # Given
+    name, block = next(blocks(_REFERENCE, "yaml"))
+
+    # When
+    config = config_load.load({"cachedir": str(tmp_path), **yaml.safe_load(block)})
+
+    # Then
+    assert config.general.max_workers == 8, name
+
+
+class TestTheWorkerTaught:
+    """The example of docs/writing_a_worker.rst, saved, loaded and used as it says."""
+
+    @pytest.fixture
+    def worker(self, tmp_path: Path) -> Any:
+        """The example's worker, writing into ``events.jsonl``."""
+        folder = tmp_path / "eventsd_workers"
+        folder.mkdir()
+        [(_, code)] = blocks(ROOT / "docs" / "writing_a_worker.rst", "python")
+        (folder / "lines.py").write_text(code, encoding="utf-8")
+        [(_, config)] = blocks(ROOT / "docs" / "writing_a_worker.rst", "yaml")
+        opts = {
+            **salt.config.DEFAULT_MASTER_OPTS,
+            **yaml.safe_load(config.replace("/var/log/salt", str(tmp_path))),
+            "cachedir": str(tmp_path),
+            "eventsd_workers_dirs": [str(folder)],
+        }
+        settings = config_load.load(opts).workers["lines"]
+        modules = load_modules(opts)
+        return make(modules, settings.module, Context("lines", settings.options, "master", 1, opts))
+
+    def test_it_writes(self, worker: Any, tmp_path: Path) -> None:
+        # Given
+        batch = WorkerBatch("spool", ((1, 2),), [events.returned("one", jid="1"), events.returned("two", jid="2")])
+
+        # When
+        worker.write(batch)
+
+        # Then
+        lines = (tmp_path / "events.jsonl").read_bytes().splitlines()
+        assert [(one["jid"], one["return"]) for one in map(msgspec.json.decode, lines)] == [("1", "one"), ("2", "two")]
+
+    def test_it_is_tried_again_where_it_cannot(self, worker: Any, tmp_path: Path) -> None:
+        # Given
+        (tmp_path / "events.jsonl").mkdir()
+
+        # Then
+        with pytest.raises(Transient, match="Is a directory"):
+            worker.write(WorkerBatch("spool", ((1, 1),), [events.returned()]))
