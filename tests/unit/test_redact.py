@@ -45,6 +45,7 @@ def redactor(**settings: Any) -> Redactor:
         pytest.param({"arg": [f"http://x/?token={SECRET}&y=1"]}, id="in a URL's query"),
         pytest.param({"return": f'{{"password": "{SECRET} {SECRET}", "a": 1}}'}, id="in JSON text"),
         pytest.param({"return": f"{{'password': '{SECRET}'}}"}, id="in Python's words"),
+        pytest.param({"arg": [f'-d "{{\\"password\\": \\"{SECRET} x\\"}}"']}, id="in JSON text within JSON text"),
         pytest.param({"return": f"user: bob\npassword: {SECRET}\nhost: db\n"}, id="in YAML text"),
         pytest.param({"return": f"user: bob\npassword:\n  {SECRET}\n"}, id="in YAML text on a line of its own"),
         pytest.param({"return": f"[db]\npasswd = {SECRET}\n".encode()}, id="in bytes"),
@@ -66,11 +67,20 @@ def test_a_secret_is_masked_by_its_key(data: Any) -> None:
     assert masking.concerns(msgpack.packb(data), "")
 
 
-@pytest.mark.xfail(strict=True, reason="a key is not found behind an escaped quote")
-def test_a_secret_is_masked_in_json_text_within_json_text() -> None:
-    data = {"arg": [f'curl -d "{{\\"password\\": \\"{SECRET}\\"}}" http://x']}
-
-    assert SECRET.encode() not in events.encode(redactor().apply(data, ""))
+@pytest.mark.xfail(strict=True, reason="such a value is masked in part or not at all")
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f'password="{SECRET} and no end of it', id="a quote that is never closed"),
+        pytest.param(f"password=a'{SECRET}", id="a quote in the middle"),
+        pytest.param(f"private_key: |\n  {SECRET}\n  {SECRET}\nuser: bob", id="a YAML block"),
+        pytest.param(f"password: correct horse {SECRET}\nuser: bob", id="a YAML value of several words"),
+        pytest.param(f'x = \'{{"a": "\\"password\\": \\"b\n{SECRET}\\""}}\'', id="JSON in JSON over two lines"),
+        pytest.param(f'{{"password" => "{SECRET}"}}', id="in Ruby's words"),
+    ],
+)
+def test_a_secret_in_text_is_masked_to_its_end(text: str) -> None:
+    assert SECRET not in redactor().apply({"return": text}, "")["return"]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +198,6 @@ def test_a_key_of_the_users_own_in_any_script_and_case() -> None:
     assert masking.concerns(msgpack.packb({"KENNWÖRT": SECRET}), "")
 
 
-@pytest.mark.xfail(strict=True, reason="the search for keys ignores case in Unicode, the quick look only in ASCII")
 @pytest.mark.parametrize("key", ["pa\N{LATIN SMALL LETTER LONG S}sword", "to\N{KELVIN SIGN}en"])
 def test_the_quick_look_knows_letters_that_only_look_like_another_case(key: str) -> None:
     masking = redactor()
@@ -246,7 +255,6 @@ def _values_only(data: Any) -> Any:
     return [_values_only(one) for one in data] if isinstance(data, list) else data
 
 
-@pytest.mark.xfail(strict=True, reason="the search for a key's prefix starts anew at each sign")
 @pytest.mark.parametrize("unit", ["-", "_", "a_", "x."])
 def test_long_runs_of_signs_cost_no_more_than_other_text(unit: str) -> None:
     # Given

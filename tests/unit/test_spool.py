@@ -9,17 +9,24 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from salt_eventsd.exceptions import SpoolBusy, SpoolError
-from salt_eventsd.spool import Burial, Chunk, Kept, Spool, Totals, encode_events, is_locked
+from salt_eventsd.spool import Burial, Chunk, Kept, Spool, Totals, encode_events
+from salt_eventsd.spool_file import is_locked
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk
 
 
 def ids(chunks: list[Kept]) -> list[int]:
     return [one.id for one in chunks]
+
+
+def put_for_ever(spool: Spool) -> NoReturn:
+    while True:
+        spool.put([chunk()])
 
 
 def dead(spool: Spool) -> list[tuple[int, int, str, str, int]]:
@@ -199,17 +206,45 @@ def test_a_spool_that_cannot_be_opened_says_which_key(tmp_path: Path) -> None:
         Spool(tmp_path / "file")
 
 
-def test_a_file_that_is_no_spool_is_refused_and_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rubbish", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_spool_is_set_aside_and_a_new_one_begun(tmp_path: Path, rubbish: bytes) -> None:
     # Given
     folder = tmp_path / "spool"
     folder.mkdir()
-    (folder / "spool.db").write_bytes(b"this is no database" * 100)
+    (folder / "spool.db").write_bytes(rubbish)
 
-    # When, Then
-    with pytest.raises(SpoolError, match=r"spool\.dir: .*spool\.db: .*not a database"):
-        Spool(folder)
-    assert (folder / "spool.db").read_bytes() == b"this is no database" * 100
-    assert not is_locked(folder)
+    # When
+    spool = Spool(folder)
+    (kept,) = spool.put([chunk()])
+
+    # Then
+    (aside,) = spool.file.set_aside
+    assert Path(aside).read_bytes() == rubbish
+    assert spool.waiting("history", prio=False) == [kept]
+    spool.close()
+
+
+def test_a_file_that_breaks_while_it_is_open_is_set_aside_and_ids_go_on(spool: Spool) -> None:
+    # Given
+    kept = spool.put([chunk(), chunk()])
+    first = spool.id
+    with sqlite3.connect(spool.folder / "spool.db") as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(spool.folder / "spool.db", "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 40_000)
+
+    # When
+    with pytest.raises(SpoolError, match="malformed"):
+        put_for_ever(spool)
+    (later,) = spool.put([chunk()])
+
+    # Then
+    assert len(spool.file.set_aside) == 1
+    assert later.id > kept[-1].id
+    assert spool.id != first
+    assert spool.waiting("history", prio=False) == [later]
+    assert spool.oldest_id() == later.id
 
 
 def test_a_put_keeps_all_chunks_or_none(spool: Spool) -> None:
@@ -336,7 +371,7 @@ def test_disk_space_is_given_back_after_a_backlog(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     kept = spool.put([Chunk("w", False, 1, 0.0, bytes(2**20)) for _ in range(80)])
     spool.settle(ids(kept))
-    before = spool.file_bytes()
+    before = spool.file.bytes_on_disk()
 
     # When
     for _ in range(20):

@@ -1,0 +1,243 @@
+"""What ``eventsd:`` may hold: defaults, merging, sizes, places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from salt_eventsd.config import Batch, Size, WorkerConfig
+from salt_eventsd.config_load import load, merged, state_file
+from salt_eventsd.exceptions import ConfigError
+
+CACHEDIR = "/var/cache/salt/master"
+
+
+def opts(eventsd: Any = None, engines: Any = None) -> dict[str, Any]:
+    """Return Salt's options, as far as the config reads them."""
+    return {"cachedir": CACHEDIR, "id": "master1", "eventsd": eventsd, "engines": engines}
+
+
+def test_without_options_jobs_and_returns_go_into_sqlite_under_the_cachedir() -> None:
+    config = load({"cachedir": CACHEDIR, "engines": ["eventsd"]})
+
+    assert config.workers == {
+        "history": WorkerConfig(
+            module="sql",
+            batch=Batch(events=1000, bytes=Size(8 * 2**20), seconds=1.0),
+            concurrency=1,
+            options={"url": f"sqlite:///{CACHEDIR}/eventsd/history.db"},
+        )
+    }
+    assert {name: (rule.workers, rule.into) for name, rule in config.events.items()} == {
+        "jobs": (("history",), "jobs"),
+        "returns": (("history",), "returns"),
+    }
+
+
+def test_the_other_defaults() -> None:
+    general = load(opts()).general
+
+    assert general.spool.dir == f"{CACHEDIR}/eventsd/spool"
+    assert (general.spool.max_bytes, general.spool.when_full) == (2**30, "drop_oldest")
+    assert general.spool.commit_seconds == 0.1
+    assert general.max_workers == 4
+    assert (general.state_file, general.state_timer) == (f"{CACHEDIR}/eventsd/status.json", 5.0)
+    assert general.redact.keys == ("password", "passwd", "secret", "token", "private_key")
+    assert (general.redact.values, general.redact.functions) == ((), {})
+    assert general.metrics is None
+    assert general.pillar is False
+
+
+@pytest.mark.parametrize("empty", [None, {}, {"workers": None, "events": None, "defaults": None}, {"workers": {}}])
+def test_nothing_is_the_same_as_no_options(empty: Any) -> None:
+    assert load(opts(empty)) == load(opts())
+
+
+def test_one_worker_of_any_name_gets_jobs_and_returns() -> None:
+    config = load(opts({"workers": {"archive": {"url": "postgresql://db/salt"}}}))
+
+    assert {name: rule.workers for name, rule in config.events.items()} == {
+        "jobs": ("archive",),
+        "returns": ("archive",),
+    }
+
+
+def test_of_several_workers_the_one_named_history_gets_jobs_and_returns() -> None:
+    config = load(opts({"workers": {"graphs": {"module": "graphite"}, "history": {"url": "sqlite://"}}}))
+
+    assert {rule.workers for rule in config.events.values()} == {("history",)}
+
+
+def test_a_rule_need_not_name_the_only_worker() -> None:
+    config = load(opts({"workers": {"w": {}}, "events": {"some": {"tag": "salt/"}}}))
+
+    assert config.events["some"].workers == ("w",)
+
+
+def test_a_workers_own_keys_are_its_options() -> None:
+    config = load(opts({"workers": {"w": {"module": "graphite", "host": "h", "port": 2003, "batch": {"events": 5}}}}))
+
+    worker = config.workers["w"]
+    assert (worker.module, worker.options, worker.batch.events) == ("graphite", {"host": "h", "port": 2003}, 5)
+    assert worker.batch.seconds == 1.0
+
+
+def test_defaults_hold_for_workers_that_do_not_say_otherwise() -> None:
+    # Given
+    block = {
+        "defaults": {"user": "salt", "password": "x", "batch": {"events": 7}, "concurrency": 2},
+        "workers": {"one": {"host": "a"}, "two": {"host": "b", "user": "me", "concurrency": 1}},
+        "events": {"e": {"tag": "x", "worker": ["one", "two"]}},
+    }
+
+    # When
+    one, two = load(opts(block)).workers.values()
+
+    # Then
+    assert one.options == {"user": "salt", "password": "x", "host": "a"}
+    assert two.options == {"user": "me", "password": "x", "host": "b"}
+    assert (one.concurrency, two.concurrency, one.batch.events, two.batch.events) == (2, 1, 7, 7)
+
+
+def test_a_worker_with_a_database_of_its_own_does_not_take_the_defaults_url() -> None:
+    block = {
+        "defaults": {"url": "postgresql://common/salt", "user": "salt"},
+        "workers": {"one": {}, "two": {"host": "own"}},
+        "events": {"e": {"tag": "x", "worker": ["one", "two"]}},
+    }
+
+    one, two = load(opts(block)).workers.values()
+
+    assert one.options == {"url": "postgresql://common/salt", "user": "salt"}
+    assert two.options == {"host": "own", "user": "salt"}
+
+
+def test_defaults_that_name_a_database_replace_sqlite() -> None:
+    config = load(opts({"defaults": {"url": "postgresql://db/salt"}}))
+
+    assert config.workers["history"].options == {"url": "postgresql://db/salt"}
+
+
+@pytest.mark.parametrize(
+    "engines",
+    [
+        pytest.param([{"eventsd": {"max_workers": 9, "spool": {"max_bytes": "1KiB"}}}], id="a list"),
+        pytest.param(["sqs", {"eventsd": {"max_workers": 9, "spool": {"max_bytes": "1KiB"}}}], id="among others"),
+        pytest.param({"eventsd": {"max_workers": 9, "spool": {"max_bytes": "1KiB"}}}, id="a mapping"),
+        pytest.param(
+            [{"mine": {"engine_module": "eventsd", "max_workers": 9, "spool": {"max_bytes": "1KiB"}}}],
+            id="under another name",
+        ),
+    ],
+)
+def test_what_stands_under_engines_is_merged_over_the_block(engines: Any) -> None:
+    block = {"max_workers": 2, "state_timer": 3, "spool": {"max_bytes": "1MiB", "commit_seconds": 0.5}}
+
+    general = load(opts(block, engines)).general
+
+    assert (general.max_workers, general.state_timer) == (9, 3)
+    assert (general.spool.max_bytes, general.spool.commit_seconds) == (1024, 0.5)
+
+
+@pytest.mark.parametrize(
+    "engines", [None, [], ["eventsd"], [{"eventsd": None}], [{"sqs": {"max_workers": 9}}], "eventsd"]
+)
+def test_engines_without_options_for_us_change_nothing(engines: Any) -> None:
+    assert load(opts({"max_workers": 2}, engines)).general.max_workers == 2
+
+
+def test_what_the_engine_was_given_counts_rather_than_what_stands_under_engines() -> None:
+    config = load(opts({"max_workers": 2}, [{"eventsd": {"max_workers": 3}}]), {"max_workers": 4})
+
+    assert config.general.max_workers == 4
+
+
+def test_salts_options_are_not_changed_by_merging() -> None:
+    given = opts({"spool": {"max_bytes": 1}}, [{"eventsd": {"spool": {"max_bytes": 2}}}])
+
+    assert merged(given)["spool"] == {"max_bytes": 2}
+    assert given["eventsd"] == {"spool": {"max_bytes": 1}}
+
+
+def test_the_cachedir_can_be_named_in_any_path() -> None:
+    block = {
+        "spool": {"dir": "<cachedir>/x"},
+        "state_file": "<cachedir>/y.json",
+        "workers": {"w": {"url": "sqlite:///<cachedir>/z.db", "port": 1}},
+    }
+
+    config = load({**opts(block), "cachedir": "/c/"})
+
+    assert (config.general.spool.dir, config.general.state_file) == ("/c/x", "/c/y.json")
+    assert config.workers["w"].options == {"url": "sqlite:////c/z.db", "port": 1}
+
+
+@pytest.mark.parametrize(
+    ("block", "path"),
+    [
+        pytest.param(None, f"{CACHEDIR}/eventsd/status.json", id="the default"),
+        pytest.param({"state_file": "<cachedir>/s"}, f"{CACHEDIR}/s", id="as configured"),
+        pytest.param({"state_file": "/s", "max_workers": "many"}, "/s", id="though the rest is wrong"),
+        pytest.param({"state_file": 3}, f"{CACHEDIR}/eventsd/status.json", id="itself wrong"),
+        pytest.param(["wrong"], f"{CACHEDIR}/eventsd/status.json", id="all wrong"),
+    ],
+)
+def test_the_state_file_is_known_however_wrong_the_config(block: Any, path: str) -> None:
+    assert state_file(opts(block)) == path
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        pytest.param("8MiB", 8 * 2**20, id="MiB"),
+        pytest.param("1GiB", 2**30, id="GiB"),
+        pytest.param("512 KiB", 512 * 2**10, id="with a blank"),
+        pytest.param("1.5k", 1536, id="a fraction"),
+        pytest.param("4096", 4096, id="digits"),
+        pytest.param(4096, 4096, id="a number"),
+        pytest.param(4096.9, 4096, id="a number with a fraction"),
+    ],
+)
+def test_sizes(value: Any, size: int) -> None:
+    assert Size.read(value) == size
+    assert load(opts({"spool": {"max_bytes": value}})).general.spool.max_bytes == size
+
+
+@pytest.mark.parametrize("value", ["", "many", "8 apples", "-1MiB", 0, -1, True, None, [1], {"a": 1}], ids=repr)
+def test_what_is_no_size(value: Any) -> None:
+    with pytest.raises(ValueError, match="expected a size"):
+        Size.read(value)
+
+
+def test_several_problems_are_told_at_once() -> None:
+    # Given
+    block = {
+        "workers": {"graphs": {"batch": {"events": 0}}, "history": {"concurrency": "two"}},
+        "events": {"a": {"tag": "("}, "b": {"tag": "x", "worker": "histroy"}, "c": {"worker": "history"}},
+        "max_workers": 0,
+    }
+
+    # When
+    with pytest.raises(ConfigError) as raised:
+        load(opts(block))
+
+    # Then
+    keys = [problem.split(": ")[1] for problem in raised.value.problems]
+    assert keys == [
+        "workers.graphs.batch.events",
+        "workers.history.concurrency",
+        "events.a.tag",
+        "events.b.worker",
+        "events.c.tag",
+        "max_workers",
+    ]
+    assert str(raised.value) == "\n".join(raised.value.problems)
+
+
+@pytest.mark.xfail(strict=True, reason="only the first problem is told of those directly under eventsd:")
+def test_several_problems_of_general_keys_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(opts({"max_workers": 0, "state_timer": 0, "spool": {"when_full": "x"}, "metric": {}}))
+
+    assert len(raised.value.problems) == 4

@@ -1,0 +1,320 @@
+"""What an operator is told, and the return code: a dead engine is never taken for a living one."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import salt.config
+
+from salt_eventsd.bus import Gap
+from salt_eventsd.config_load import load
+from salt_eventsd.service import Service
+from salt_eventsd.spool import Burial, Spool
+from salt_eventsd.status import Report, Reporter, idle_report, read, report
+from tests.support.events import numbered
+from tests.support.lanes import chunk, eventually
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A configured engine that has not been started: all of it but its threads."""
+    opts: dict[str, Any] = {
+        **salt.config.DEFAULT_MASTER_OPTS,
+        "__role": "master",
+        "id": "master1",
+        "cachedir": str(tmp_path),
+        "extension_modules": str(tmp_path / "extmods"),
+        "eventsd": {"workers": {"history": {"module": "noop"}}},
+    }
+    made = Service(load(opts), opts)
+    made.bus.connected, made.bus.connected_since = True, made.started
+    yield made
+    made.spool.close()
+
+
+Told = Callable[..., Report]
+
+
+@pytest.fixture
+def told(service: Service, tmp_path: Path) -> Told:
+    """Write the engine's report, changed as the test wants it, and read it as the runner does."""
+
+    def told(report_of: Report | None = None, *, spool: Path | None = service.spool.folder, **more: Any) -> Report:
+        path = tmp_path / "status.json"
+        found = {**(report_of or report(service)), "timer": 5.0, "ended": False, **more}
+        path.write_text(json.dumps(found))
+        return read(path, spool)
+
+    return told
+
+
+def test_a_living_engine_is_well(told: Told, service: Service) -> None:
+    found = told()
+
+    assert (found["state"], found["running"], found["retcode"], found["notes"]) == ("well", True, 0, [])
+    assert found["pid"] == os.getpid()
+    assert found["since"].endswith(" UTC")
+    assert found["spool"]["dir"] == str(service.spool.folder)
+    assert found["workers"]["history"]["last_write"] == "never"
+    json.dumps(found)
+
+
+def test_without_a_file_no_engine_has_run(tmp_path: Path) -> None:
+    found = read(tmp_path / "none.json", tmp_path)
+
+    assert (found["state"], found["running"], found["retcode"]) == ("down", False, 2)
+    assert "no engine has run here" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b'{"pid": 1', id="cut short"),
+        pytest.param(b"\xff\xfe", id="no text"),
+        pytest.param(b"{}", id="another file's", marks=pytest.mark.xfail(strict=True, reason="raises KeyError")),
+        pytest.param(b"[1]", id="a list"),
+    ],
+)
+def test_a_file_that_is_no_report_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "status.json"
+    path.write_bytes(content)
+
+    found = read(path, tmp_path)
+
+    assert (found["state"], found["retcode"]) == ("down", 2)
+    assert str(path) in found["notes"][0]
+
+
+def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+    found = read(tmp_path, tmp_path)
+
+    assert found["retcode"] == 2
+    assert "cannot be read" in found["notes"][0]
+
+
+def test_an_engine_that_does_not_hold_its_lock_is_dead_however_fresh_its_report(told: Told, service: Service) -> None:
+    # Given
+    alive = report(service)
+
+    # When
+    service.spool.close()
+    found = told(alive)
+
+    # Then
+    assert (found["state"], found["running"], found["retcode"]) == ("down", False, 2)
+    assert "not running; it last reported at" in found["notes"][0]
+    assert "history" in found["workers"]
+
+
+def test_a_lock_taken_by_another_process_is_a_living_engines(told: Told, service: Service, tmp_path: Path) -> None:
+    # Given
+    script = (
+        "import sys; from pathlib import Path; from salt_eventsd.spool import Spool\n"
+        "spool = Spool(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
+    )
+    folder = tmp_path / "other"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as engine:
+        assert engine.stdout is not None
+        assert engine.stdout.readline() == "open\n"
+
+        # When
+        living = told(spool=folder)
+        engine.kill()
+        engine.wait(30)
+        dead = told(spool=folder)
+
+    # Then
+    assert (living["running"], living["retcode"]) == (True, 0)
+    assert (dead["running"], dead["retcode"]) == (False, 2)
+
+
+def test_an_engine_whose_spool_is_not_known_is_taken_for_dead(told: Told) -> None:
+    assert told(spool=None)["retcode"] == 2
+
+
+def test_an_engine_that_has_said_goodbye_is_down(told: Told) -> None:
+    found = told(ended=True)
+
+    assert (found["state"], found["retcode"]) == ("down", 2)
+
+
+@pytest.mark.parametrize(
+    ("age", "state", "retcode"),
+    [pytest.param(19, "well", 0, id="late"), pytest.param(21, "hanging", 2, id="four times its period late")],
+)
+def test_an_engine_that_does_not_report_hangs(told: Told, age: float, state: str, retcode: int) -> None:
+    found = told(written=time.time() - age)
+
+    assert (found["state"], found["running"], found["retcode"]) == (state, True, retcode)
+    assert bool(found["notes"]) is bool(retcode)
+
+
+def test_an_idle_engine_says_what_is_wrong_with_its_config(told: Told) -> None:
+    problem = "eventsd: max_workers: expected 1 or more, got 0"
+
+    found = told(idle_report(time.time(), [problem]), spool=None)
+
+    assert (found["running"], found["retcode"], found["notes"]) == (True, 2, [problem])
+    assert found["state"].startswith("idle")
+
+
+def test_an_idle_engine_that_died_is_down(told: Told) -> None:
+    # Given
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(30)
+
+    # When
+    found = told(idle_report(time.time(), ["eventsd: x"]), pid=ended.pid)
+
+    # Then
+    assert (found["state"], found["retcode"]) == ("down", 2)
+
+
+def lose_the_bus(service: Service) -> None:
+    service.bus.connected = False
+
+
+def lose_events(service: Service) -> None:
+    service.intake.lost = 2
+    service.inbox.dropped = 3
+
+
+def break_the_spool(service: Service) -> None:
+    service.intake.spool_error = "eventsd: spool.dir: disk full"
+
+
+def fill_the_spool(service: Service) -> None:
+    service.room.full = True
+
+
+def orphan(service: Service) -> None:
+    service.orphaned = {"old": 12}
+
+
+def hold(service: Service) -> None:
+    service.lanes["history"].state, service.lanes["history"].last_error = "held", "no such table"
+
+
+def hang(service: Service) -> None:
+    service.lanes["history"].running_since[False] = time.time() - 90
+
+
+def bury(service: Service) -> None:
+    events = numbered(4)
+    (kept,) = service.spool.put([chunk(events)])
+    service.spool.bury("history", [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
+    service.spool.settle([kept.id])
+
+
+def drop(service: Service) -> None:
+    service.lanes["history"].dropped = 5
+
+
+@pytest.mark.parametrize(
+    ("ail", "note"),
+    [
+        pytest.param(lose_the_bus, "the event bus is not connected", id="no bus"),
+        pytest.param(lose_events, "5 events were lost before they could be spooled", id="lost events"),
+        pytest.param(break_the_spool, "eventsd: spool.dir: disk full", id="a spool that cannot be written"),
+        pytest.param(fill_the_spool, "the spool is full; events are dropped", id="a full spool"),
+        pytest.param(
+            orphan, "12 events wait for worker old, which is no longer under workers", id="events of a worker now gone"
+        ),
+        pytest.param(hold, "worker history is held: no such table", id="a held worker"),
+        pytest.param(hang, "worker history has been writing one batch for 90 s", id="a worker that hangs"),
+        pytest.param(bury, "worker history: 4 refused events are buried; see eventsd.dead", id="buried events"),
+        pytest.param(drop, "worker history: 5 events were dropped because the spool was full", id="dropped events"),
+    ],
+)
+def test_what_ails_an_engine_is_named(told: Told, service: Service, ail: Callable[[Service], None], note: str) -> None:
+    ail(service)
+
+    found = told()
+
+    assert (found["state"], found["retcode"], found["notes"]) == ("degraded", 1, [note])
+
+
+def test_the_queue_is_told(told: Told, service: Service) -> None:
+    # Given
+    service.dispatcher.kept(service.spool.put([chunk(3, oldest=time.time() - 40)]))
+    service.lanes["history"].last_write = 1767323045.0
+
+    # When
+    found = told()
+
+    # Then
+    queue = found["workers"]["history"]
+    assert (queue["queued_events"], found["spool"]["events"]) == (3, 3)
+    assert queue["queued_bytes"] == found["spool"]["bytes"] > 0
+    assert 39 < queue["oldest_age"] < 60
+    assert queue["last_write"] == "2026-01-02 03:04:05 UTC"
+
+
+def test_gaps_are_told_as_times(told: Told, service: Service) -> None:
+    service.bus.gaps.extend([Gap(1767323045.0, 1767323046.0, "too slow"), Gap(1767323050.0, None, "restarted")])
+
+    assert told()["bus"]["gaps"] == [
+        {"from": "2026-01-02 03:04:05 UTC", "to": "2026-01-02 03:04:06 UTC", "why": "too slow"},
+        {"from": "2026-01-02 03:04:10 UTC", "to": "now", "why": "restarted"},
+    ]
+
+
+def test_the_reporter_writes_again_and_again_and_a_last_time(tmp_path: Path, service: Service) -> None:
+    # Given
+    path = tmp_path / "new" / "status.json"
+    reporter = Reporter(path, 0.01, lambda: report(service))
+
+    # When
+    reporter.start()
+    eventually(lambda: read(path, service.spool.folder)["retcode"] == 0)
+    service.inbox.received = 1000
+    eventually(lambda: json.loads(path.read_bytes())["bus"]["events_per_second"] > 0)
+    service.bus.connected = False
+    eventually(lambda: read(path, service.spool.folder)["retcode"] == 1)
+    reporter.stop()
+
+    # Then
+    assert json.loads(path.read_bytes())["ended"] is True
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_report_that_cannot_be_written_is_logged_once_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    (tmp_path / "file").write_text("")
+    made: list[float] = []
+
+    def make() -> Report:
+        made.append(time.time())
+        return idle_report(0.0, [])
+
+    reporter = Reporter(tmp_path / "file" / "status.json", 0.01, make)
+
+    # When
+    reporter.start()
+    eventually(lambda: len(made) > 3)
+    reporter.stop()
+
+    # Then
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "state_file" in caplog.text
+
+
+def test_a_spool_opened_by_nobody_is_not_running(tmp_path: Path, told: Told) -> None:
+    Spool(tmp_path / "unused").close()
+
+    assert told(spool=tmp_path / "unused")["retcode"] == 2
