@@ -16,9 +16,11 @@ write    :mod:`salt_eventsd.workers`          a backend a module; ``sql`` is :mo
 settle   :mod:`salt_eventsd.settle`           written: forget; fault: retry; refused: bury the bad events alone
 ======== ==================================== =================================================================
 
-Besides them: :mod:`salt_eventsd.intake` is the thread in which parse, match, redact and keep happen,
-:mod:`salt_eventsd.config` is what ``eventsd:`` may hold, :mod:`salt_eventsd.status` what ``salt-run eventsd.status``
-tells, :mod:`salt_eventsd.check` what ``salt-run eventsd.check`` finds, and :mod:`salt_eventsd.retry` how long to wait.
+Besides them: :mod:`salt_eventsd.intake` is the thread in which parse, match, redact and keep happen, and
+:mod:`salt_eventsd.lane` one worker's queue. :mod:`salt_eventsd.config` is what ``eventsd:`` may hold and
+:mod:`salt_eventsd.config_load` reads it. Of what :mod:`salt_eventsd.report` writes, :mod:`salt_eventsd.status` tells;
+:mod:`salt_eventsd.check` finds what is wrong beforehand, :mod:`salt_eventsd.letters` deals with dead letters,
+:mod:`salt_eventsd.retry` knows how long to wait, and :mod:`salt_eventsd.room` what gives way when the spool is full.
 """
 
 __version__ = "1.0.0.dev0"

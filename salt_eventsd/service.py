@@ -25,11 +25,11 @@ from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake, Policy
 from salt_eventsd.lane import Lane
 from salt_eventsd.redact import compile_redactor
+from salt_eventsd.report import Parts, Reporter, idle_report, report
 from salt_eventsd.retry import Backoff
 from salt_eventsd.room import Room
 from salt_eventsd.rules import compile_rules
 from salt_eventsd.spool import Spool, Totals
-from salt_eventsd.status import Reporter, idle_report, report
 from salt_eventsd.workers import Context, load_modules, make
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ class Service:
     """
 
     def __init__(self, config: Config, opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> None:
-        self.started = time.time()
         self.config = config
         self.inbox = Inbox()
         self.bus = Bus(opts, self.inbox.put)
@@ -72,8 +71,8 @@ class Service:
         self.lanes = {name: _lane(name, config, modules, opts, self.spool) for name in config.workers}
         for name, lane in self.lanes.items():
             lane.restore(left.pop(name, Totals()))
-        self.orphaned = {name: totals.events for name, totals in left.items()}
-        for name, events in self.orphaned.items():
+        orphaned = {name: totals.events for name, totals in left.items()}
+        for name, events in orphaned.items():
             log.warning("eventsd: %d events wait in the spool for worker %s, which is not configured", events, name)
         self.room = Room(config.general.spool, self.spool, self.lanes)
         self.dispatcher = Dispatcher(self.spool, self.lanes, config.general.max_workers)
@@ -85,7 +84,18 @@ class Service:
             admit=self.room.admit,
             kept=self.dispatcher.kept,
         )
-        self.reporter = Reporter(Path(config.general.state_file), config.general.state_timer, lambda: report(self))
+        parts = Parts(
+            started=time.time(),
+            bus=self.bus,
+            inbox=self.inbox,
+            intake=self.intake,
+            lanes=self.lanes,
+            spool=self.spool,
+            room=self.room,
+            max_bytes=config.general.spool.max_bytes,
+            orphaned=orphaned,
+        )
+        self.reporter = Reporter(Path(config.general.state_file), config.general.state_timer, lambda: report(parts))
 
     def run(self) -> None:
         """Run until SIGTERM."""

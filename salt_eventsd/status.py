@@ -1,5 +1,5 @@
 """
-What ``salt-run eventsd.status`` tells, from the engine's side (a report written now and then) and the runner's.
+What ``salt-run eventsd.status`` tells: the engine's last report, and whether to believe it.
 
 The report alone proves nothing: a living engine is known by the lock it holds on its spool, which the system takes from
 it when it dies, and by how old its last report is.
@@ -7,164 +7,20 @@ it when it dies, and by how old its last report is.
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from salt_eventsd import __version__
 from salt_eventsd.spool_file import is_locked
-
-if TYPE_CHECKING:
-    from salt_eventsd.lane import Lane
-    from salt_eventsd.service import Service
-
-log = logging.getLogger(__name__)
 
 #: A report older than this many state_timers is a sign of a hanging engine.
 _STALE_TIMERS = 4
-#: A batch that has been in flight for so long is named in the status.
-_HANGING_SECONDS = 60.0
 
 Report = dict[str, Any]
-
-
-class Reporter(threading.Thread):
-    """
-    Writes a report into a file every so often, until :meth:`stop`.
-
-    :param path: the file; replaced as a whole, so that a reader never sees half of one.
-    :param seconds: how often.
-    :param make: returns the report.
-    """
-
-    def __init__(self, path: Path, seconds: float, make: Callable[[], Report]) -> None:
-        super().__init__(name="eventsd-status", daemon=True)
-        self._path = path
-        self._seconds = seconds
-        self._make = make
-        self._stopping = threading.Event()
-        self._failed = ""
-        self._rate = (time.monotonic(), 0)
-
-    def run(self) -> None:
-        """Write until stopped, and a last time then."""
-        while not self._stopping.is_set():
-            self._write()
-            self._stopping.wait(self._seconds)
-        self._write()
-
-    def stop(self) -> None:
-        """Write a last report and end."""
-        self._stopping.set()
-        self.join(0.5)
-
-    def _write(self) -> None:
-        try:
-            made = {**self._make(), "timer": self._seconds, "ended": self._stopping.is_set()}
-            self._measure(made)
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-            draft.touch(mode=0o600)
-            draft.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-            os.replace(draft, self._path)
-            self._failed = ""
-        except Exception as exc:
-            # One line per reason: the status is a convenience, the events go on.
-            if str(exc) != self._failed:
-                log.error("eventsd: state_file: %s cannot be written: %s", self._path, exc)
-                self._failed = str(exc)
-
-    def _measure(self, made: Report) -> None:
-        """Turn the count of events into a rate since the last report."""
-        if bus := made.get("bus"):
-            now, (then, before) = time.monotonic(), self._rate
-            bus["events_per_second"] = round((bus["received"] - before) / max(now - then, 1e-3), 1)
-            self._rate = (now, bus["received"])
-
-
-def report(service: Service) -> Report:
-    """
-    Return what there is to say about a running engine.
-
-    :param service: the engine.
-    """
-    bus, inbox, intake = service.bus, service.inbox, service.intake
-    dead = service.spool.dead_letters()
-    return {
-        "version": __version__,
-        "pid": os.getpid(),
-        "started": service.started,
-        "written": time.time(),
-        "problems": [],
-        "bus": {
-            "connected": bus.connected,
-            "since": bus.connected_since,
-            "reconnects": bus.reconnects,
-            "gaps": [{"from": gap.since, "to": gap.until, "why": gap.why} for gap in bus.gaps],
-            "received": inbox.received,
-            "matched": intake.matched,
-            "ignored": intake.unmatched + intake.ignored,
-            "lost": inbox.dropped + intake.lost,
-        },
-        "workers": {name: _lane_report(lane, dead.get(name, 0)) for name, lane in service.lanes.items()},
-        "spool": {
-            "dir": str(service.spool.folder),
-            "events": sum(lane.queued_events for lane in service.lanes.values()),
-            "bytes": sum(lane.queued_bytes for lane in service.lanes.values()),
-            "max_bytes": int(service.config.general.spool.max_bytes),
-            "file_bytes": service.spool.file.bytes_on_disk(),
-            "full": service.room.full,
-            "error": intake.spool_error,
-            "orphaned": service.orphaned,
-            "letters_dropped": service.spool.letters_dropped,
-            "set_aside": list(service.spool.file.set_aside),
-        },
-    }
-
-
-def idle_report(started: float, problems: list[str]) -> Report:
-    """
-    Return what an engine says that cannot work.
-
-    :param started: when it was started, in seconds since 1970 UTC.
-    :param problems: why, a line each.
-    """
-    return {
-        "version": __version__,
-        "pid": os.getpid(),
-        "started": started,
-        "written": time.time(),
-        "problems": problems,
-    }
-
-
-def _lane_report(lane: Lane, dead: int) -> Report:
-    oldest = lane.oldest()
-    now = time.time()
-    hanging = [round(now - since) for since in lane.running_since.values() if now - since > _HANGING_SECONDS]
-    return {
-        "state": lane.state,
-        "queued_events": lane.queued_events,
-        "queued_bytes": lane.queued_bytes,
-        "oldest_age": round(max(0.0, now - oldest), 1) if oldest else 0.0,
-        "in_flight": lane.running,
-        "hanging_seconds": max(hanging, default=0),
-        "written": lane.written,
-        "failed": lane.buried,
-        "dead_letters": dead,
-        "dropped": lane.dropped,
-        "lost": lane.lost,
-        "retries": lane.retries,
-        "last_error": lane.last_error,
-        "last_write": lane.last_write,
-    }
 
 
 def read(path: Path, spool: Path | None) -> Report:

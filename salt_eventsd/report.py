@@ -1,0 +1,186 @@
+"""
+What a running engine reports, and the thread that writes it into the state file every ``state_timer`` seconds.
+
+:mod:`salt_eventsd.status` reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from salt_eventsd import __version__
+from salt_eventsd.bus import Bus
+from salt_eventsd.inbox import Inbox
+from salt_eventsd.intake import Intake
+from salt_eventsd.lane import Lane
+from salt_eventsd.room import Room
+from salt_eventsd.spool import Spool
+
+log = logging.getLogger(__name__)
+
+#: A batch that has been in flight for so long is named in the status.
+_HANGING_SECONDS = 60.0
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    The parts of an engine that have something to report.
+
+    :param started: when the engine was started, in seconds since 1970 UTC.
+    :param max_bytes: what the spool may hold.
+    :param orphaned: events that wait for workers no longer configured, by worker.
+    """
+
+    started: float
+    bus: Bus
+    inbox: Inbox
+    intake: Intake
+    lanes: Mapping[str, Lane]
+    spool: Spool
+    room: Room
+    max_bytes: int
+    orphaned: Mapping[str, int]
+
+
+class Reporter(threading.Thread):
+    """
+    Writes a report into a file every so often, until :meth:`stop`.
+
+    :param path: the file; replaced as a whole, so that a reader never sees half of one.
+    :param seconds: how often.
+    :param make: returns the report.
+    """
+
+    def __init__(self, path: Path, seconds: float, make: Callable[[], Report]) -> None:
+        super().__init__(name="eventsd-status", daemon=True)
+        self._path = path
+        self._seconds = seconds
+        self._make = make
+        self._stopping = threading.Event()
+        self._failed = ""
+        self._rate = (time.monotonic(), 0)
+
+    def run(self) -> None:
+        """Write until stopped, and a last time then."""
+        while not self._stopping.is_set():
+            self._write()
+            self._stopping.wait(self._seconds)
+        self._write()
+
+    def stop(self) -> None:
+        """Write a last report and end."""
+        self._stopping.set()
+        self.join(0.5)
+
+    def _write(self) -> None:
+        try:
+            made = {**self._make(), "timer": self._seconds, "ended": self._stopping.is_set()}
+            self._measure(made)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
+            os.replace(draft, self._path)
+            self._failed = ""
+        except Exception as exc:
+            # One line per reason: the status is a convenience, the events go on.
+            if str(exc) != self._failed:
+                log.error("eventsd: state_file: %s cannot be written: %s", self._path, exc)
+                self._failed = str(exc)
+
+    def _measure(self, made: Report) -> None:
+        """Turn the count of events into a rate since the last report."""
+        if bus := made.get("bus"):
+            now, (then, before) = time.monotonic(), self._rate
+            bus["events_per_second"] = round((bus["received"] - before) / max(now - then, 1e-3), 1)
+            self._rate = (now, bus["received"])
+
+
+def report(parts: Parts) -> Report:
+    """
+    Return what there is to say about a running engine.
+
+    :param parts: of the engine.
+    """
+    bus, inbox, intake, lanes, spool = parts.bus, parts.inbox, parts.intake, parts.lanes, parts.spool
+    dead = spool.dead_letters()
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "started": parts.started,
+        "written": time.time(),
+        "problems": [],
+        "bus": {
+            "connected": bus.connected,
+            "since": bus.connected_since,
+            "reconnects": bus.reconnects,
+            "gaps": [{"from": gap.since, "to": gap.until, "why": gap.why} for gap in bus.gaps],
+            "received": inbox.received,
+            "matched": intake.matched,
+            "ignored": intake.unmatched + intake.ignored,
+            "lost": inbox.dropped + intake.lost,
+        },
+        "workers": {name: _lane_report(lane, dead.get(name, 0)) for name, lane in lanes.items()},
+        "spool": {
+            "dir": str(spool.folder),
+            "events": sum(lane.queued_events for lane in lanes.values()),
+            "bytes": sum(lane.queued_bytes for lane in lanes.values()),
+            "max_bytes": parts.max_bytes,
+            "file_bytes": spool.file.bytes_on_disk(),
+            "full": parts.room.full,
+            "error": intake.spool_error,
+            "orphaned": dict(parts.orphaned),
+            "letters_dropped": spool.letters_dropped,
+            "set_aside": list(spool.file.set_aside),
+        },
+    }
+
+
+def idle_report(started: float, problems: list[str]) -> Report:
+    """
+    Return what an engine says that cannot work.
+
+    :param started: when it was started, in seconds since 1970 UTC.
+    :param problems: why, a line each.
+    """
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "started": started,
+        "written": time.time(),
+        "problems": problems,
+    }
+
+
+def _lane_report(lane: Lane, dead: int) -> Report:
+    oldest = lane.oldest()
+    now = time.time()
+    hanging = [round(now - since) for since in lane.running_since.values() if now - since > _HANGING_SECONDS]
+    return {
+        "state": lane.state,
+        "queued_events": lane.queued_events,
+        "queued_bytes": lane.queued_bytes,
+        "oldest_age": round(max(0.0, now - oldest), 1) if oldest else 0.0,
+        "in_flight": lane.running,
+        "hanging_seconds": max(hanging, default=0),
+        "written": lane.written,
+        "failed": lane.buried,
+        "dead_letters": dead,
+        "dropped": lane.dropped,
+        "lost": lane.lost,
+        "retries": lane.retries,
+        "last_error": lane.last_error,
+        "last_write": lane.last_write,
+    }
