@@ -1,0 +1,63 @@
+"""
+Fresh databases for whatever layer wants them.
+
+A server is started when the first test asks for it and serves all of them. One that is not installed skips its tests,
+and the last lines of the run say so; where CI=true, it fails them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
+
+_MISSING = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture(scope="session")
+def postgresql(request: pytest.FixtureRequest) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server; a test that stops it starts it again."""
+    with _installed(PostgreSQL, request.config) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
+    """A MariaDB server; a test that stops it starts it again."""
+    with _installed(MariaDB, request.config) as server:
+        yield server
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", id="sqlite"),
+        pytest.param("postgresql", id="postgresql", marks=pytest.mark.database("postgresql")),
+        pytest.param("mariadb", id="mariadb", marks=pytest.mark.database("mariadb")),
+    ]
+)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'history.db'}"
+    server: Server = request.getfixturevalue(request.param)
+    return server.new_database()
+
+
+def _installed(kind: type[Server], config: pytest.Config) -> Server:
+    try:
+        return kind()
+    except ServerMissing as exc:
+        config.stash.setdefault(_MISSING, {})[exc.server] = str(exc)
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(exc), pytrace=False)
+        pytest.skip(str(exc))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say at the very end which databases nothing is known about."""
+    for reason in config.stash.get(_MISSING, {}).values():
+        terminalreporter.write_line(f"NOT TESTED: {reason}", red=True, bold=True)

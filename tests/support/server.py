@@ -1,0 +1,216 @@
+"""
+A throwaway database server: started, stopped, killed, frozen, and gone when its owner is.
+
+What differs between the servers is in :mod:`tests.support.servers`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+import sqlalchemy as sa
+from typing_extensions import Self
+
+from tests.support import guard
+from tests.support.binaries import hand_over, unprivileged
+
+USER = "salt"
+PASSWORD = "throwaway-s3cret"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+#: Below the ports that systems give to outgoing connections, one of which could take a stopped server's.
+_PORTS = range(15_000, 32_000)
+
+
+class Server:
+    """
+    A server; it is made and started as a context manager, and by nothing else.
+
+    :cvar settings: the server's own settings, by name; more of them may be given.
+    :param settings: further ones, with underscores for dashes.
+    :raises ServerMissing: its programs are not installed.
+    """
+
+    name = ""
+    drivername = ""
+    system_database = ""
+    stop_signal: int = signal.SIGTERM
+    settings: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = {**self.settings, **settings}
+        self._programs = self._find()
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self.port = 0
+        self.folder = Path()
+
+    def __enter__(self) -> Self:
+        self.folder = Path(tempfile.mkdtemp(prefix="eventsd-")).resolve()
+        self.port = _free_port()
+        try:
+            hand_over(self.folder)
+            self._make()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's first process."""
+        assert self._process, f"{self.name} is not running"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the server has been started and not been stopped, killed, or died."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> Path:
+        """What the server has to say."""
+        return self.folder / "server.log"
+
+    def start(self) -> None:
+        """Start the server, and wait until it takes connections."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # An interrupt from the keyboard is for the owner, which ends the server in its own time.
+                start_new_session=True,
+                **unprivileged(),
+            )
+        self._guard = subprocess.Popen(
+            [sys.executable, guard.__file__, str(self.pid), str(self.folder)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._wait()
+
+    def stop(self) -> None:
+        """Shut the server down; clients lose their connections."""
+        self._end(self.stop_signal)
+
+    def kill(self) -> None:
+        """Kill every process of the server, as a crash of the machine would."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop the server if it runs, and start it on the same port with the same data."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze the server: connections stay open and nothing answers."""
+        guard.send(guard.tree(self.pid), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        guard.send(guard.tree(self.pid), signal.SIGCONT)
+
+    def url(self, database: str = "", user: str = USER, password: str = PASSWORD) -> str:
+        """
+        Return the URL of a database.
+
+        :param database: its name; the server's own where there is none.
+        :param user: who connects.
+        :param password: the user's.
+        """
+        name = database or self.system_database
+        return f"{self.drivername}://{user}:{password}@127.0.0.1:{self.port}/{name}"
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"eventsd_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def execute(self, *statements: str, database: str = "") -> None:
+        """
+        Run statements as the administrator, each by itself.
+
+        :param database: in which.
+        """
+        engine = sa.create_engine(self.url(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def close(self) -> None:
+        """End the server and remove what it kept."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, number: int) -> None:
+        # The guard first: it must not take the server's folder with it.
+        if self._guard:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
+        if self._process:
+            processes = guard.tree(self._process.pid)
+            if number == signal.SIGKILL:
+                guard.send(processes, number)
+            guard.end(processes, number, _STOP_SECONDS)
+            self._process.wait()
+            self._process = None
+
+    def _wait(self) -> None:
+        patience = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.execute("SELECT 1")
+                return
+            except sa.exc.OperationalError as exc:
+                if not self.running or time.monotonic() > patience:
+                    said = self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
+                    self.stop()
+                    raise RuntimeError(f"{self.name} did not start: {exc.orig}\n{said}") from None
+            time.sleep(0.05)
+
+    def _environment(self) -> dict[str, str]:
+        # A user's own PGDATA, LANG or MYSQL_HOME are none of the throwaway server's business.
+        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(self.folder)}
+
+    def _find(self) -> tuple[str, str]:
+        raise NotImplementedError
+
+    def _make(self) -> None:
+        raise NotImplementedError
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+
+def _free_port() -> int:
+    for port in random.sample(_PORTS, 200):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port on 127.0.0.1")

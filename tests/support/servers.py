@@ -1,0 +1,114 @@
+"""
+Throwaway PostgreSQL and MariaDB servers, from the installed programs, on a loopback port and in a temporary folder.
+
+.. code-block:: python
+
+    with PostgreSQL() as server:
+        engine = sqlalchemy.create_engine(server.new_database())
+
+They go when the ``with`` block ends, and also when the process that started them is interrupted or killed. Nothing here
+needs pytest. What they keep need not survive a loss of power, so they never wait for a disk.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.support.binaries import ServerMissing, find, hand_over, run
+from tests.support.server import PASSWORD, USER, Server
+
+__all__ = ["PASSWORD", "USER", "MariaDB", "PostgreSQL", "Server", "ServerMissing"]
+
+
+class PostgreSQL(Server):
+    """A PostgreSQL server; backends of it are processes of their own."""
+
+    name = "PostgreSQL"
+    drivername = "postgresql+psycopg2"
+    system_database = "postgres"
+    # "Fast shutdown": it does not wait for clients to go.
+    stop_signal = signal.SIGINT
+    settings = MappingProxyType(
+        {
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+            "shared_buffers": "64MB",
+            "max_wal_size": "1GB",
+            "max_connections": "60",
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+        }
+    )
+
+    def _find(self) -> tuple[str, str]:
+        postgres = find("postgres")
+        initdb = postgres and find(str(Path(postgres).resolve().parent / "initdb"), "initdb")
+        if not postgres or not initdb:
+            raise ServerMissing(self.name, "postgres and initdb", "the package postgresql")
+        return postgres, initdb
+
+    def _make(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD, encoding="utf-8")
+        hand_over(secret)
+        command = [self._programs[1], "-D", str(self.folder / "data"), "-U", USER, f"--pwfile={secret}", "--no-sync"]
+        command += ["--auth=md5", "--encoding=UTF8", "--locale=C"]
+        run(command, self.folder, self._environment())
+
+    def _command(self) -> list[str]:
+        settings = [word for key, value in self._settings.items() for word in ("-c", f"{key}={value}")]
+        return [self._programs[0], "-D", str(self.folder / "data"), "-p", str(self.port), *settings]
+
+
+class MariaDB(Server):
+    """A MariaDB server."""
+
+    name = "MariaDB"
+    drivername = "mysql+pymysql"
+    system_database = "mysql"
+    settings = MappingProxyType(
+        {
+            "bind_address": "127.0.0.1",
+            "skip_name_resolve": "ON",
+            "character_set_server": "utf8mb4",
+            "innodb_flush_log_at_trx_commit": "0",
+            "innodb_buffer_pool_size": "128M",
+            "innodb_fast_shutdown": "2",
+            "max_allowed_packet": "64M",
+            "max_connections": "60",
+        }
+    )
+
+    def _find(self) -> tuple[str, str]:
+        mariadbd = find("mariadbd", "mysqld")
+        install = find("mariadb-install-db", "mysql_install_db")
+        if not mariadbd or not install:
+            raise ServerMissing(self.name, "mariadbd and mariadb-install-db", "the package mariadb-server")
+        return mariadbd, install
+
+    def _make(self) -> None:
+        command = [self._programs[1], "--no-defaults", f"--datadir={self.folder / 'data'}", "--skip-test-db"]
+        run([*command, "--auth-root-authentication-method=normal"], self.folder, self._environment())
+        administrator = self.folder / "administrator.sql"
+        administrator.write_text(
+            f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n",
+            encoding="utf-8",
+        )
+        hand_over(administrator)
+
+    def _command(self) -> list[str]:
+        return [
+            self._programs[0],
+            "--no-defaults",
+            f"--datadir={self.folder / 'data'}",
+            f"--port={self.port}",
+            f"--socket={self.folder / 'socket'}",
+            f"--pid-file={self.folder / 'pid'}",
+            f"--init-file={self.folder / 'administrator.sql'}",
+            *(f"--{key.replace('_', '-')}={value}" for key, value in self._settings.items()),
+        ]
