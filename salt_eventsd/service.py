@@ -92,7 +92,7 @@ class Service:
             lanes=self.lanes,
             spool=self.spool,
             room=self.room,
-            max_bytes=config.general.spool.max_bytes,
+            max_bytes=int(config.general.spool.max_bytes),
             orphaned=orphaned,
         )
         self.reporter = Reporter(Path(config.general.state_file), config.general.state_timer, lambda: report(parts))
