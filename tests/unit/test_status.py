@@ -8,62 +8,72 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-import salt.config
 
-from salt_eventsd.bus import Gap
-from salt_eventsd.config_load import load
-from salt_eventsd.service import Service
+from salt_eventsd.bus import Bus, Gap
+from salt_eventsd.config import SpoolConfig
+from salt_eventsd.inbox import Inbox
+from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.redact import compile_redactor
+from salt_eventsd.report import Parts, Report, Reporter, idle_report, report
+from salt_eventsd.room import Room
+from salt_eventsd.rules import compile_rules
 from salt_eventsd.spool import Burial, Spool
-from salt_eventsd.status import Report, Reporter, idle_report, read, report
+from salt_eventsd.status import read
 from tests.support.events import numbered
-from tests.support.lanes import chunk, eventually
+from tests.support.lanes import chunk, eventually, keep, lane_of
+from tests.support.workers import Recorder
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    """A configured engine that has not been started: all of it but its threads."""
-    opts: dict[str, Any] = {
-        **salt.config.DEFAULT_MASTER_OPTS,
-        "__role": "master",
-        "id": "master1",
-        "cachedir": str(tmp_path),
-        "extension_modules": str(tmp_path / "extmods"),
-        "eventsd": {"workers": {"history": {"module": "noop"}}},
-    }
-    made = Service(load(opts), opts)
-    made.bus.connected, made.bus.connected_since = True, made.started
-    yield made
-    made.spool.close()
+def parts(spool: Spool) -> Parts:
+    """The parts of an engine that is well: all of it but its threads."""
+    lanes = {"history": lane_of(spool, Recorder())}
+    room = Room(SpoolConfig(), spool, lanes)
+    inbox = Inbox()
+    bus = Bus({"__role": "master"}, inbox.put)
+    bus.connected, bus.connected_since = True, time.time()
+    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {})
+    return Parts(
+        started=time.time(),
+        bus=bus,
+        inbox=inbox,
+        intake=Intake(inbox, spool, policy, 0.1, admit=room.admit, kept=lambda kept: None),
+        lanes=lanes,
+        spool=spool,
+        room=room,
+        max_bytes=2**30,
+        orphaned={},
+    )
 
 
 Told = Callable[..., Report]
 
 
 @pytest.fixture
-def told(service: Service, tmp_path: Path) -> Told:
+def told(parts: Parts, tmp_path: Path) -> Told:
     """Write the engine's report, changed as the test wants it, and read it as the runner does."""
 
-    def told(report_of: Report | None = None, *, spool: Path | None = service.spool.folder, **more: Any) -> Report:
+    def told(report_of: Report | None = None, *, spool: Path | None = parts.spool.folder, **more: Any) -> Report:
         path = tmp_path / "status.json"
-        found = {**(report_of or report(service)), "timer": 5.0, "ended": False, **more}
+        found = {**(report_of or report(parts)), "timer": 5.0, "ended": False, **more}
         path.write_text(json.dumps(found))
         return read(path, spool)
 
     return told
 
 
-def test_a_living_engine_is_well(told: Told, service: Service) -> None:
+def test_a_living_engine_is_well(told: Told, parts: Parts) -> None:
     found = told()
 
     assert (found["state"], found["running"], found["retcode"], found["notes"]) == ("well", True, 0, [])
     assert found["pid"] == os.getpid()
     assert found["since"].endswith(" UTC")
-    assert found["spool"]["dir"] == str(service.spool.folder)
+    assert found["spool"]["dir"] == str(parts.spool.folder)
     assert found["workers"]["history"]["last_write"] == "never"
     json.dumps(found)
 
@@ -102,12 +112,12 @@ def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
     assert "cannot be read" in found["notes"][0]
 
 
-def test_an_engine_that_does_not_hold_its_lock_is_dead_however_fresh_its_report(told: Told, service: Service) -> None:
+def test_an_engine_that_does_not_hold_its_lock_is_dead_however_fresh_its_report(told: Told, parts: Parts) -> None:
     # Given
-    alive = report(service)
+    alive = report(parts)
 
     # When
-    service.spool.close()
+    parts.spool.close()
     found = told(alive)
 
     # Then
@@ -116,7 +126,7 @@ def test_an_engine_that_does_not_hold_its_lock_is_dead_however_fresh_its_report(
     assert "history" in found["workers"]
 
 
-def test_a_lock_taken_by_another_process_is_a_living_engines(told: Told, service: Service, tmp_path: Path) -> None:
+def test_a_lock_taken_by_another_process_is_a_living_engines(told: Told, parts: Parts, tmp_path: Path) -> None:
     # Given
     script = (
         "import sys; from pathlib import Path; from salt_eventsd.spool import Spool\n"
@@ -182,44 +192,49 @@ def test_an_idle_engine_that_died_is_down(told: Told) -> None:
     assert (found["state"], found["retcode"]) == ("down", 2)
 
 
-def lose_the_bus(service: Service) -> None:
-    service.bus.connected = False
+def lose_the_bus(parts: Parts) -> None:
+    parts.bus.connected = False
 
 
-def lose_events(service: Service) -> None:
-    service.intake.lost = 2
-    service.inbox.dropped = 3
+def lose_events(parts: Parts) -> None:
+    parts.intake.lost = 2
+    parts.inbox.dropped = 3
 
 
-def break_the_spool(service: Service) -> None:
-    service.intake.spool_error = "eventsd: spool.dir: disk full"
+def break_the_spool(parts: Parts) -> None:
+    parts.intake.spool_error = "eventsd: spool.dir: disk full"
 
 
-def fill_the_spool(service: Service) -> None:
-    service.room.full = True
+def fill_the_spool(parts: Parts) -> None:
+    parts.room.full = True
 
 
-def orphan(service: Service) -> None:
-    service.orphaned = {"old": 12}
+def orphan(parts: Parts) -> None:
+    cast("dict[str, int]", parts.orphaned)["old"] = 12
 
 
-def hold(service: Service) -> None:
-    service.lanes["history"].state, service.lanes["history"].last_error = "held", "no such table"
+def hold(parts: Parts) -> None:
+    parts.lanes["history"].state, parts.lanes["history"].last_error = "held", "no such table"
 
 
-def hang(service: Service) -> None:
-    service.lanes["history"].running_since[False] = time.time() - 90
+def hang(parts: Parts) -> None:
+    parts.lanes["history"].running_since[False] = time.time() - 90
 
 
-def bury(service: Service) -> None:
+def bury(parts: Parts) -> None:
     events = numbered(4)
-    (kept,) = service.spool.put([chunk(events)])
-    service.spool.bury("history", [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
-    service.spool.settle([kept.id])
+    (kept,) = parts.spool.put([chunk(events)])
+    parts.spool.bury("history", [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
+    parts.spool.settle([kept.id])
 
 
-def drop(service: Service) -> None:
-    service.lanes["history"].dropped = 5
+def break_it(parts: Parts) -> None:
+    keep(parts.lanes["history"], parts.spool, chunk(6))
+    parts.lanes["history"].spool_broke(parts.spool.newest_id() + 1)
+
+
+def drop(parts: Parts) -> None:
+    parts.lanes["history"].dropped = 5
 
 
 @pytest.mark.parametrize(
@@ -235,21 +250,22 @@ def drop(service: Service) -> None:
         pytest.param(hold, "worker history is held: no such table", id="a held worker"),
         pytest.param(hang, "worker history has been writing one batch for 90 s", id="a worker that hangs"),
         pytest.param(bury, "worker history: 4 refused events are buried; see eventsd.dead", id="buried events"),
+        pytest.param(break_it, "worker history: 6 events were in a spool that broke", id="a spool that broke"),
         pytest.param(drop, "worker history: 5 events were dropped because the spool was full", id="dropped events"),
     ],
 )
-def test_what_ails_an_engine_is_named(told: Told, service: Service, ail: Callable[[Service], None], note: str) -> None:
-    ail(service)
+def test_what_ails_an_engine_is_named(told: Told, parts: Parts, ail: Callable[[Parts], None], note: str) -> None:
+    ail(parts)
 
     found = told()
 
     assert (found["state"], found["retcode"], found["notes"]) == ("degraded", 1, [note])
 
 
-def test_the_queue_is_told(told: Told, service: Service) -> None:
+def test_the_queue_is_told(told: Told, parts: Parts) -> None:
     # Given
-    service.dispatcher.kept(service.spool.put([chunk(3, oldest=time.time() - 40)]))
-    service.lanes["history"].last_write = 1767323045.0
+    keep(parts.lanes["history"], parts.spool, chunk(3, oldest=time.time() - 40))
+    parts.lanes["history"].last_write = 1767323045.0
 
     # When
     found = told()
@@ -262,8 +278,8 @@ def test_the_queue_is_told(told: Told, service: Service) -> None:
     assert queue["last_write"] == "2026-01-02 03:04:05 UTC"
 
 
-def test_gaps_are_told_as_times(told: Told, service: Service) -> None:
-    service.bus.gaps.extend([Gap(1767323045.0, 1767323046.0, "too slow"), Gap(1767323050.0, None, "restarted")])
+def test_gaps_are_told_as_times(told: Told, parts: Parts) -> None:
+    parts.bus.gaps.extend([Gap(1767323045.0, 1767323046.0, "too slow"), Gap(1767323050.0, None, "restarted")])
 
     assert told()["bus"]["gaps"] == [
         {"from": "2026-01-02 03:04:05 UTC", "to": "2026-01-02 03:04:06 UTC", "why": "too slow"},
@@ -271,18 +287,18 @@ def test_gaps_are_told_as_times(told: Told, service: Service) -> None:
     ]
 
 
-def test_the_reporter_writes_again_and_again_and_a_last_time(tmp_path: Path, service: Service) -> None:
+def test_the_reporter_writes_again_and_again_and_a_last_time(tmp_path: Path, parts: Parts) -> None:
     # Given
     path = tmp_path / "new" / "status.json"
-    reporter = Reporter(path, 0.01, lambda: report(service))
+    reporter = Reporter(path, 0.01, lambda: report(parts))
 
     # When
     reporter.start()
-    eventually(lambda: read(path, service.spool.folder)["retcode"] == 0)
-    service.inbox.received = 1000
+    eventually(lambda: read(path, parts.spool.folder)["retcode"] == 0)
+    parts.inbox.received = 1000
     eventually(lambda: json.loads(path.read_bytes())["bus"]["events_per_second"] > 0)
-    service.bus.connected = False
-    eventually(lambda: read(path, service.spool.folder)["retcode"] == 1)
+    parts.bus.connected = False
+    eventually(lambda: read(path, parts.spool.folder)["retcode"] == 1)
     reporter.stop()
 
     # Then
