@@ -68,7 +68,7 @@ class Bus:
         self._sink = sink
         self._node = "master" if opts.get("__role") == "master" else "minion"
         self._stopped = False
-        self._wake: Callable[[], object] = lambda: None
+        self._wake: Callable[[], object] = _nothing
 
     def run(self) -> None:
         """Read until :meth:`stop`; returns only then."""
@@ -76,6 +76,7 @@ class Bus:
             self._run_tornado()
         else:
             asyncio.run(self._run_asyncio())
+        self._wake = _nothing
         self.connected = False
 
     def stop(self) -> None:
@@ -199,6 +200,10 @@ class Bus:
         loop.add_callback(sessions)
         if not self._stopped:
             loop.start()
+
+
+def _nothing() -> None:
+    """There is no loop to wake."""
 
 
 def _finished(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

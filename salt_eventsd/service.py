@@ -134,7 +134,9 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
     service: list[Service] = []
 
     def on_signal(_number: int, _frame: Any) -> None:
-        # Salt's own handler ends in os._exit, with events still in memory.
+        # Salt's own handler ends in os._exit, with events still in memory. Salt may signal more than once.
+        if stop.is_set():
+            return
         stop.set()
         for one in service:
             one.bus.stop()
