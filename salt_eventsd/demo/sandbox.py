@@ -18,6 +18,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from salt_eventsd.demo import DemoError
 from salt_eventsd.demo.configuration import write_configuration
 
@@ -79,7 +81,7 @@ class Sandbox:
             lambda: "Minion is ready to receive requests" in _text(minion_log), 60, tick, "the minion did not get ready"
         )
         self.wait_for(
-            lambda: '"connected": true' in _text(status),
+            lambda: _connected(status),
             30,
             tick,
             f"the engine did not report in {status} that it reads the event bus",
@@ -207,6 +209,13 @@ def _executable(command: str) -> str:
         if os.access(folder / command, os.X_OK):
             return str(folder / command)
     raise DemoError(f"no {command} in {folders[0]}: install Salt for this Python, or run the demo with Salt's own")
+
+
+def _connected(status: Path) -> bool:
+    try:
+        return bool(msgspec.json.decode(_text(status) or "{}").get("bus", {}).get("connected"))
+    except (OSError, msgspec.DecodeError):
+        return False
 
 
 def _text(path: Path) -> str:
