@@ -1,0 +1,36 @@
+"""
+An engine that is a process of its own, which a test can kill: ``python -m tests.support.engine <file>``.
+
+Salt's process manager takes up to ten seconds to start a dead engine again; a test starts this one when it likes. The
+file is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import salt._logging
+import salt.config
+
+from salt_eventsd import service
+
+
+def main(path: str) -> None:
+    """
+    Run the engine until SIGTERM.
+
+    :param path: of the file.
+    """
+    given = json.loads(Path(path).read_text(encoding="utf-8"))
+    salt._logging.shutdown_temp_handler()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    opts = salt.config.master_config(given["master"])
+    opts["eventsd"] = given["eventsd"]
+    service.run(opts, {})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
