@@ -30,7 +30,7 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
           concurrency: 1                # batches in flight at once
 """
 
-from salt_eventsd.database.engines import OptionError, make_engine, read_options
+from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, read_options
 from salt_eventsd.database.store import Store
 
 __virtualname__ = "sql"
@@ -48,7 +48,7 @@ def worker(context):
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong or a driver is missing.
     """
     try:
-        options = read_options(context.options)
+        options = read_options(context.known(*OPTION_NAMES))
         engine = make_engine(options, context.concurrency)
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None

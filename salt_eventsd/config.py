@@ -7,6 +7,7 @@ says what is wrong with them, all of it at once.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -17,6 +18,7 @@ import salt.utils.stringutils
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
+_DAY = 86_400
 #: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
 IGNORED_BY_DEFAULT = ("saltutil.find_job",)
 
@@ -32,7 +34,7 @@ class Size(int):
         :param value: bytes as a number, or text such as ``8MiB``.
         :raises ValueError: it is not a size above 0.
         """
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)) or value == math.inf:
             raise ValueError(f"expected a size such as 8MiB, got {value!r}")
         size = salt.utils.stringutils.human_to_bytes(value) if isinstance(value, str) else int(value)
         if size <= 0:
@@ -59,19 +61,22 @@ class Batch(_Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _require(self.events >= 1, f"events: expected 1 or more, got {self.events}")
         _require(self.seconds > 0, f"seconds: expected a number above 0, got {self.seconds}")
+        _require(self.seconds <= _DAY, f"seconds: expected no more than {_DAY}, got {self.seconds}")
 
 
 class WorkerConfig(_Struct, frozen=True, kw_only=True):
     """
     One entry of ``workers``.
 
-    :param options: the keys that belong to the worker's module, ``defaults`` merged under them.
+    :param options: the keys that belong to the worker's module.
+    :param defaults: ``defaults`` of all workers, of which it takes what it knows.
     """
 
     module: str = "sql"
     batch: Batch = Batch()
     concurrency: int = 1
     options: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
         _require(self.concurrency >= 1, f"concurrency: expected 1 or more, got {self.concurrency}")
@@ -147,6 +152,9 @@ class MetricsConfig(_Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 9175
 
+    def __post_init__(self) -> None:
+        _require(0 < self.port < 65_536, f"port: expected a number from 1 to 65535, got {self.port}")
+
 
 class General(_Struct, frozen=True, kw_only=True):
     """The keys that stand directly under ``eventsd:``, ``workers`` and ``events`` apart."""
@@ -162,6 +170,7 @@ class General(_Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _require(self.max_workers >= 1, f"max_workers: expected 1 or more, got {self.max_workers}")
         _require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
+        _require(self.state_timer <= _DAY, f"state_timer: expected no more than {_DAY}, got {self.state_timer}")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,10 +49,16 @@ def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Con
             problems.append(f"eventsd: {section}: expected a mapping, got {type(raw[section]).__name__}")
             raw[section] = {}
     defaults = dict(raw.pop("defaults", None) or {})
+    if problems:
+        # Whatever the rules name could not be found.
+        raise ConfigError(problems)
     raw_workers = raw.pop("workers", None) or {_DEFAULT_WORKER: {}}
     workers = _workers(raw_workers, defaults, problems)
     events = _events(raw.pop("events", None) or {}, [str(name) for name in raw_workers], problems)
-    general = _convert(raw, General, "", problems, others=("workers", "events", "defaults"))
+    for key, value in raw.items():
+        # One by one, so that all that is wrong is told at once.
+        _convert({key: value}, General, "", problems, others=("workers", "events", "defaults"))
+    general = None if problems else _convert(raw, General, "", problems)
     if problems or general is None:
         raise ConfigError(problems)
     cachedir = str(opts.get("cachedir") or "/var/cache/salt/master")
@@ -64,7 +70,9 @@ def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Con
         ),
         workers={
             name: msgspec.structs.replace(
-                worker, options={key: _placed(value, cachedir) for key, value in worker.options.items()}
+                worker,
+                options={key: _placed(value, cachedir) for key, value in worker.options.items()},
+                defaults={key: _placed(value, cachedir) for key, value in worker.defaults.items()},
             )
             for name, worker in workers.items()
         },
@@ -129,7 +137,7 @@ def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[st
         known = {key: own.pop(key) for key in ("module", "batch", "concurrency") if key in own}
         # A worker that says where its database is takes no part of that from the defaults.
         inherited = {key: value for key, value in defaults.items() if not (key == "url" and _names_database(own))}
-        struct = _convert({**known, "options": {**inherited, **own}}, WorkerConfig, where, problems)
+        struct = _convert({**known, "options": own, "defaults": inherited}, WorkerConfig, where, problems)
         if struct is not None:
             workers[str(name)] = struct
     return workers
@@ -158,8 +166,7 @@ def _events(raw: Mapping[Any, Any], workers: list[str], problems: list[str]) -> 
             problems.append(f"eventsd: {where}.tag: missing; expected a regular expression such as salt/job/\\d+/ret/")
         if not rule.workers and len(workers) == 1:
             rule = msgspec.structs.replace(rule, worker=workers[0])
-        if not rule.workers and not any(sub.workers for sub in rule.subs.values()):
-            problems.append(f"eventsd: {where}.worker: missing; expected one or several of {_listed(workers)}")
+        _aimless(rule, where, False, workers, problems)
         _known_workers(rule, where, workers, problems)
         events[str(name)] = rule
     return events
@@ -173,6 +180,14 @@ def _known_workers(rule: EventRule, where: str, workers: list[str], problems: li
     )
     for key, sub in rule.subs.items():
         _known_workers(sub, f"{where}.subs.{key}", workers, problems)
+
+
+def _aimless(rule: EventRule, where: str, inherits: bool, workers: list[str], problems: list[str]) -> None:
+    """A rule needs a worker of its own or its parent's, unless it is there for its sub-events."""
+    if not (rule.workers or inherits or rule.subs):
+        problems.append(f"eventsd: {where}.worker: missing; expected one or several of {_listed(workers)}")
+    for key, sub in rule.subs.items():
+        _aimless(sub, f"{where}.subs.{key}", bool(rule.workers) or inherits, workers, problems)
 
 
 def _convert(
@@ -228,7 +243,7 @@ def _readable(path: str, value: Any) -> str:
             value = value[int(index)] if isinstance(value, list) else None
         elif isinstance(value, Mapping):
             for key, one in value.items():
-                if not _fits(one):
+                if not (isinstance(one, str) if keys[-1:] == ["functions"] else _fits(one)):
                     keys.append(str(key))
                     value = one
                     break
@@ -276,7 +291,7 @@ def _placed(value: Any, cachedir: str) -> Any:
 def _plain(value: Any) -> Any:
     """Salt hands out mappings of several kinds; msgspec and dictupdate want plain ones, and copies."""
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     return value

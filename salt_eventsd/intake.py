@@ -149,6 +149,7 @@ class Intake(threading.Thread):
         self.matched += 1
         if policy.redactor.concerns(frame.payload, fun):
             data = policy.redactor.apply(data, fun)
+            fun = events.function_of(data)
         first = routes[0]
         event = events.build(frame, data, fun, first.rule, first.into)
         self._add(first, event, policy.batches[first.worker])

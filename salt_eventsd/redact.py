@@ -15,10 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 MASK = "***"
-#: Between a key and its value: =, or : as in YAML and JSON, where quotes may be escaped for they stand in a string.
-_SAYS = r"""\\*["']?\s*[=:]\s*"""
-#: A value: quoted with escaped quotes, quoted, or up to a blank or separator.
-_VALUE = r"""(?:(\\+["']).*?\2|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&'"\\]+)"""
+#: After a key: its closing quote (escaped where it stands in a string), then = or : as in shells, YAML and JSON, or =>.
+_SAYS = r"""\\*["']?\s*(?:=>|[=:])\s*"""
+#: The value, the first that fits: in escaped quotes; in quotes; a YAML block; a quote nobody closed, to the line's end;
+#: after a colon, all of the line up to a separator; after anything else, one word.
+_VALUE = (
+    r"""(?:(\\+["'])[\s\S]{0,65536}?\2"""
+    r"""|"(?:[^"\\]|\\[\s\S])*"|'(?:[^'\\]|\\[\s\S])*'"""
+    r"""|[|>][+-]?\d?[ \t]*\n(?:[ \t]+[^\n]*(?:\n|\Z)|[ \t]*\n)+"""
+    r"""|["'][^\n]*"""
+    r"""|(?<=:)[^\s,;&}\]"'][^\n,;&}\]]*|(?<=:[ \t])[^\s,;&}\]"'][^\n,;&}\]]*"""
+    r"""|[^\s,;&]+)"""
+)
 #: Fields of a payload that hold what a function was called with, or what it returned.
 _ARGUMENTS = ("arg", "fun_args", "kwargs", "kwarg")
 _RETURNED = ("return", "full_ret")

@@ -45,11 +45,13 @@ class Rule:
 
     def routes_for(self, tag: str, fun: str) -> Iterator[Route]:
         """Yield where an event goes whose tag has matched already."""
-        if self.ignore is not None and fun and self.ignore.match(fun):
+        if self.fun is not None and not self.fun.match(fun):
+            return
+        if self.ignore is not None and fun and all(map(self.ignore.match, fun.split(","))):
             return
         yield from self.routes
         for sub in self.subs:
-            if (sub.tag is None or sub.tag.match(tag)) and (sub.fun is None or sub.fun.match(fun)):
+            if sub.tag is None or sub.tag.match(tag):
                 yield from sub.routes_for(tag, fun)
 
 

@@ -29,6 +29,7 @@ from salt_eventsd.report import Parts, Reporter, idle_report, report
 from salt_eventsd.retry import Backoff
 from salt_eventsd.room import Room
 from salt_eventsd.rules import compile_rules
+from salt_eventsd.settle import brief
 from salt_eventsd.spool import Spool, Totals
 from salt_eventsd.workers import Context, load_modules, make
 
@@ -148,6 +149,10 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
             service.append(Service(load(opts, given), opts, **loaded))
         except EventsdError as exc:
             _idle(opts, exc, stop)
+        except Exception as exc:
+            # A bug of ours, or of a library's: no better for being started again every ten seconds.
+            log.exception("eventsd: could not be started")
+            _idle(opts, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop)
         else:
             log.info("eventsd: started, spool %s", service[0].spool.folder)
             if not stop.is_set():
@@ -187,7 +192,7 @@ def _lane(name: str, config: Config, modules: Any, opts: Mapping[str, Any], spoo
         worker = make(
             modules,
             settings.module,
-            Context(name, settings.options, str(opts.get("id", "")), settings.concurrency, opts),
+            Context(name, settings.options, str(opts.get("id", "")), settings.concurrency, settings.defaults, opts),
         )
     except ConfigError as exc:
         problem = str(exc)

@@ -36,6 +36,13 @@ def read(path: Path, spool: Path | None) -> Report:
         return _down(f"no engine has run here: there is no {path}")
     except (OSError, msgspec.DecodeError) as exc:
         return _down(f"{path} cannot be read: {exc}")
+    try:
+        return _told(found, spool)
+    except (KeyError, TypeError, AttributeError) as exc:
+        return _down(f"{path} is not of this version of salt-eventsd: {type(exc).__name__} {exc}")
+
+
+def _told(found: Report, spool: Path | None) -> Report:
     age = time.time() - found["written"]
     idle = bool(found["problems"])
     alive = _alive(found["pid"]) if idle else spool is not None and is_locked(spool)

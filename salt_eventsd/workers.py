@@ -31,7 +31,8 @@ class Context:
     What a worker is made from.
 
     :param name: its name under ``workers``.
-    :param options: the keys of its own there, ``defaults`` merged under them.
+    :param options: the keys of its own there.
+    :param defaults: what stands under ``defaults``; a worker takes of it what it knows, see :meth:`known`.
     :param node_id: the id of the master (or minion) the engine lives in.
     :param concurrency: how many batches may be in flight at once.
     :param opts: Salt's options, which a thread would not find otherwise.
@@ -41,7 +42,21 @@ class Context:
     options: Mapping[str, Any]
     node_id: str
     concurrency: int = 1
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     opts: Mapping[str, Any] = field(default_factory=dict)
+
+    def known(self, *names: str) -> dict[str, Any]:
+        """
+        Return the worker's options with those defaults under them that it knows.
+
+        :param names: of the options it knows.
+        :raises ConfigError: it has an option that it does not know.
+        """
+        for key in self.options:
+            if key not in names:
+                listed = f"known are {', '.join(names)}" if names else "there are no options"
+                raise self.problem(str(key), f"unknown key; {listed}")
+        return {**{key: value for key, value in self.defaults.items() if key in names}, **self.options}
 
     def problem(self, key: str, what: str) -> ConfigError:
         """

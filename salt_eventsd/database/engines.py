@@ -59,6 +59,10 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     too_large: Literal["truncate", "bury"] = "truncate"
 
 
+#: The keys of :class:`SqlOptions`.
+OPTION_NAMES = tuple(field.name for field in msgspec.structs.fields(SqlOptions))
+
+
 def read_options(options: Mapping[str, Any]) -> SqlOptions:
     """
     Check a worker's options.
@@ -66,10 +70,6 @@ def read_options(options: Mapping[str, Any]) -> SqlOptions:
     :param options: as they stand in the config.
     :raises OptionError: one of them is wrong.
     """
-    known = [field.name for field in msgspec.structs.fields(SqlOptions)]
-    for key in options:
-        if key not in known:
-            raise OptionError(str(key), f"unknown key; a sql worker knows {', '.join(known)}")
     try:
         read = msgspec.convert(dict(options), SqlOptions)
     except msgspec.ValidationError as exc:
@@ -97,6 +97,9 @@ def make_url_of(options: SqlOptions) -> URL:
     else:
         driver = options.driver or ""
         url = URL.create(_DRIVERS.get(driver, driver))
+    if url.get_backend_name() == "sqlite":
+        # A file has no user and no host; what the defaults say of them is for the other workers.
+        return url.set(database=url.database or options.database)
     return url.set(
         username=url.username or options.user,
         password=url.password or options.password,

@@ -29,10 +29,13 @@ _POSTGRESQL: dict[str, type[WorkerError]] = {
     "28": Held,
     "3D": Held,
     "3F": Held,
+    "42804": Refused,  # a value of the wrong type
     "42": Held,  # no such table or column, no permission
 }
 _MYSQL_REFUSED = frozenset((1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 1153, 3140, 3141, 3819, 4025, 4078))
 _MYSQL_HELD = frozenset((1044, 1045, 1049, 1054, 1064, 1103, 1142, 1143, 1146, 1227, 1364, 1698))
+#: What drivers say of a value they cannot send.
+_UNSENDABLE = ("is not supported", "can not be used with", "can't adapt", "Error binding parameter")
 _SQLITE_HELD = (
     "no such table",
     "no such column",
@@ -73,6 +76,8 @@ def _by_code(original: BaseException) -> type[WorkerError] | None:
         if code in _MYSQL_REFUSED:
             return Refused
         return Held if code in _MYSQL_HELD else None
+    if any(text in str(original) for text in _UNSENDABLE):
+        return Refused
     if type(original).__module__ == "sqlite3" and any(text in str(original) for text in _SQLITE_HELD):
         return Held
     return None

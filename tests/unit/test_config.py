@@ -95,8 +95,8 @@ def test_defaults_hold_for_workers_that_do_not_say_otherwise() -> None:
     one, two = load(opts(block)).workers.values()
 
     # Then
-    assert one.options == {"user": "salt", "password": "x", "host": "a"}
-    assert two.options == {"user": "me", "password": "x", "host": "b"}
+    assert {**one.defaults, **one.options} == {"user": "salt", "password": "x", "host": "a"}
+    assert {**two.defaults, **two.options} == {"user": "me", "password": "x", "host": "b"}
     assert (one.concurrency, two.concurrency, one.batch.events, two.batch.events) == (2, 1, 7, 7)
 
 
@@ -109,14 +109,14 @@ def test_a_worker_with_a_database_of_its_own_does_not_take_the_defaults_url() ->
 
     one, two = load(opts(block)).workers.values()
 
-    assert one.options == {"url": "postgresql://common/salt", "user": "salt"}
-    assert two.options == {"host": "own", "user": "salt"}
+    assert {**one.defaults, **one.options} == {"url": "postgresql://common/salt", "user": "salt"}
+    assert {**two.defaults, **two.options} == {"host": "own", "user": "salt"}
 
 
 def test_defaults_that_name_a_database_replace_sqlite() -> None:
     config = load(opts({"defaults": {"url": "postgresql://db/salt"}}))
 
-    assert config.workers["history"].options == {"url": "postgresql://db/salt"}
+    assert config.workers["history"].defaults == {"url": "postgresql://db/salt"}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,6 @@ def test_several_problems_are_told_at_once() -> None:
     assert str(raised.value) == "\n".join(raised.value.problems)
 
 
-@pytest.mark.xfail(strict=True, reason="only the first problem is told of those directly under eventsd:")
 def test_several_problems_of_general_keys_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         load(opts({"max_workers": 0, "state_timer": 0, "spool": {"when_full": "x"}, "metric": {}}))

@@ -33,7 +33,7 @@ _STRUCTS = {
     "events.<name>.": EventRule,
 }
 #: Fields whose own keys are documented instead: they hold structs, or the keys of a worker's module.
-_SECTIONS = {"spool", "redact", "metrics", "workers.<name>.batch", "workers.<name>.options"}
+_SECTIONS = {"spool", "redact", "metrics", "workers.<name>.batch", "workers.<name>.options", "workers.<name>.defaults"}
 _ENTRY = re.compile(r"^``([^`]+)``\n    Default: ``([^`]*)``", re.MULTILINE)
 
 

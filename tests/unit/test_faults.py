@@ -106,9 +106,6 @@ def test_mysql(code: int, original: type[Exception], sqlalchemy: type[exc.DBAPIE
             {"a": object()},
             Refused,
             id="a value the driver cannot send",
-            marks=pytest.mark.xfail(
-                strict=True, reason="judged by its class, which holds the worker for one bad value"
-            ),
         ),
         pytest.param("INSERT INTO t VALUES (:a)", {"a": 2**70}, Refused, id="a number too large to send"),
         pytest.param("INSERT INTO t VALUES (:a)", {}, Refused, id="a value that is missing"),
