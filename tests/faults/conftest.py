@@ -37,7 +37,7 @@ def salt_factories_config() -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def bus_master(salt_factories: Any) -> Iterator[Master]:
     """A master without an engine: a bus."""
-    daemon = salt_factories.salt_master_daemon("bus", overrides=master_config(engines=[], worker_threads=1))
+    daemon = salt_factories.salt_master_daemon("bus", overrides=master_config(engines=[], worker_threads=3))
     with daemon.started():
         yield Master(daemon)
 

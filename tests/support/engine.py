@@ -2,13 +2,16 @@
 An engine that is a process of its own, which a test can kill: ``python -m tests.support.engine <file>``.
 
 Salt's process manager takes up to ten seconds to start a dead engine again; a test starts this one when it likes. The
-file is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own.
+file is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own. On SIGUSR1 it
+writes where its threads are to its standard error.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +27,7 @@ def main(path: str) -> None:
 
     :param path: of the file.
     """
+    faulthandler.register(signal.SIGUSR1)
     given = json.loads(Path(path).read_text(encoding="utf-8"))
     salt._logging.shutdown_temp_handler()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)

@@ -151,6 +151,13 @@ class Engine:
         found: dict[str, Any] = self.report().get("workers", {}).get(name, {})
         return found
 
+    def story(self) -> str:
+        """Return what it reports, what it has logged and where its threads are, for a failure's text."""
+        if self.running:
+            os.kill(self.pid, signal.SIGUSR1)
+            time.sleep(0.5)
+        return f"{json.dumps(self.report())}\n{self.log[-12_000:]}"
+
     def start(self, *, listening: bool = True) -> None:
         """
         Start the process.
@@ -248,7 +255,10 @@ class Rig:
         probe = self.stream()
         started = time.monotonic()
         probe.burst(1)
-        self.history.wait_for(1, "eventsd_returns", "jid = :jid", timeout_seconds=timeout_seconds, jid=probe.jid)
+        try:
+            self.history.wait_for(1, "eventsd_returns", "jid = :jid", timeout_seconds=timeout_seconds, jid=probe.jid)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}\n{self.engine.story()}") from None
         return time.monotonic() - started
 
     def conserved(self, stream: Stream) -> int:
@@ -269,7 +279,7 @@ class Rig:
         lost = {name: moment for name, moment in missing.items() if not self._was_away(moment)}
         assert not lost, (
             f"{len(lost)} of {len(stream.moments)} events are nowhere: {sorted(lost.items(), key=lambda x: x[1])[:5]};"
-            f" the engine was away {self.engine.away}\n{self.engine.log[-4000:]}"
+            f" the engine was away {self.engine.away}\n{self.engine.story()}"
         )
         return len(missing)
 

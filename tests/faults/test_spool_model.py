@@ -1,0 +1,183 @@
+"""
+A model of the spool: in whatever order chunks are put, read, settled, buried, requeued and discarded, and whenever the
+process dies, each event is in one place, and in only one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings, strategies
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from salt_eventsd import letters
+from salt_eventsd.spool import Burial, Spool
+from tests.support.events import numbered
+from tests.support.lanes import chunk
+
+WORKERS = strategies.sampled_from(["history", "graphs"])
+WHICH = strategies.integers(0, 10**6)
+
+
+class SpoolModel(RuleBasedStateMachine):
+    """
+    What the spool must hold, beside a spool.
+
+    An event is named by its jid. It is waiting, or dead, or gone: settled as written, or discarded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="eventsd-model-"))
+        self.lives = 0
+        self.next_event = 0
+        self.highest = 0
+        #: Chunk id -> worker and the jids of its events.
+        self.chunks: dict[int, tuple[str, list[str]]] = {}
+        #: Chunk id -> positions a try has noted as refused, and no settling has made dead letters yet.
+        self.noted: dict[int, list[int]] = {}
+        self.dead: dict[str, str] = {}
+        self.letters_dropped = 0
+
+    @initialize()
+    def open(self) -> None:
+        self.spool = Spool(self.home / "0")
+
+    @rule(worker=WORKERS, prio=strategies.booleans(), sizes=strategies.lists(strategies.integers(1, 5), max_size=4))
+    def put(self, worker: str, prio: bool, sizes: list[int]) -> None:
+        chunks = [chunk(self._events(size), worker, prio=prio) for size in sizes]
+        for kept, one in zip(self.spool.put(chunks), chunks):
+            assert kept.id > self.highest
+            self.highest = kept.id
+            jids = [event.jid for event in self.spool.read(kept.id)]
+            assert len(jids) == one.events
+            self.chunks[kept.id] = (worker, jids)
+
+    @precondition(lambda self: self.chunks)
+    @rule(which=WHICH)
+    def settle(self, which: int) -> None:
+        self._settle([self._chunk(which)])
+
+    @precondition(lambda self: self.chunks)
+    @rule(which=strategies.lists(WHICH, min_size=1, max_size=4))
+    def settle_a_batch(self, which: list[int]) -> None:
+        self._settle(sorted({self._chunk(one) for one in which}))
+
+    @precondition(lambda self: self.chunks)
+    @rule(which=WHICH, positions=strategies.sets(strategies.integers(0, 4)))
+    def bury(self, which: int, positions: set[int]) -> None:
+        id_ = self._chunk(which)
+        worker, jids = self.chunks[id_]
+        at = sorted(position for position in positions if position < len(jids))
+        events = self.spool.read(id_)
+        self.spool.bury(worker, [id_], [Burial(id_, position, events[position], "refused") for position in at])
+        self.noted[id_] = at
+
+    @rule(worker=WORKERS)
+    def requeue(self, worker: str) -> None:
+        jids = {jid for jid, whose in self.dead.items() if whose == worker}
+        known = set(self.chunks)
+        assert letters.requeue(self.spool.folder, letters.Filter(worker=worker)) == len(jids)
+        for kept in self.spool.waiting(worker, prio=False):
+            if kept.id not in known:
+                back = [event.jid for event in self.spool.read(kept.id)]
+                assert kept.id > self.highest
+                self.chunks[kept.id] = (worker, back)
+                for jid in back:
+                    del self.dead[jid]
+        self.highest = max([self.highest, *self.chunks])
+        assert not jids & set(self.dead)
+        told = self.spool.requeued()
+        assert {name: totals.events for name, totals in told.items()} == ({worker: len(jids)} if jids else {})
+        assert self.spool.requeued() == {}
+
+    @precondition(lambda self: self.dead)
+    @rule(which=WHICH)
+    def discard_one(self, which: int) -> None:
+        listed = letters.listed(self.spool.folder, letters.Filter(), limit=1000)
+        one = listed[which % len(listed)]
+        assert letters.discard(self.spool.folder, letters.Filter(ids=[one["id"]])) == 1
+        del self.dead[one["data"]["jid"]]
+
+    @rule(worker=WORKERS, size=strategies.integers(1, 500), spare=strategies.booleans())
+    def drop_oldest(self, worker: str, size: int, spare: bool) -> None:
+        mine = [id_ for id_, (whose, _) in sorted(self.chunks.items()) if whose == worker]
+        spared = set(mine[:1]) if spare else set()
+        dropped = [one.id for one in self.spool.drop_oldest(worker, size, spared)]
+        assert dropped == [id_ for id_ in mine if id_ not in spared][: len(dropped)]
+        for id_ in dropped:
+            del self.chunks[id_]
+
+    @rule()
+    def close_and_open(self) -> None:
+        self.spool.close()
+        self.spool = Spool(self.spool.folder)
+
+    @rule(size=strategies.integers(1, 5), committed=strategies.booleans())
+    def die(self, size: int, committed: bool) -> None:
+        """What another process finds is what is on the disk at this moment, within a transaction perhaps."""
+        self.lives += 1
+        there = self.home / str(self.lives)
+        if committed:
+            self.put("history", False, [size])
+            shutil.copytree(self.spool.folder, there)
+        else:
+            with self.spool.file.transaction() as db:
+                db.execute("UPDATE chunks SET events = events + 1")
+                db.execute("DELETE FROM dead")
+                shutil.copytree(self.spool.folder, there)
+                db.execute("ROLLBACK")
+                db.execute("BEGIN")
+        (there / "spool.db-shm").unlink()
+        self.spool.close()
+        shutil.rmtree(self.spool.folder)
+        self.spool = Spool(there)
+
+    @invariant()
+    def each_event_is_where_it_belongs(self) -> None:
+        found = {}
+        for worker in ("history", "graphs"):
+            for prio in (False, True):
+                for kept in self.spool.waiting(worker, prio=prio):
+                    found[kept.id] = (worker, [event.jid for event in self.spool.read(kept.id)])
+                    assert kept.events == len(found[kept.id][1])
+        assert found == self.chunks
+        totals: dict[str, int] = {}
+        for worker, jids in self.chunks.values():
+            totals[worker] = totals.get(worker, 0) + len(jids)
+        assert {worker: one.events for worker, one in self.spool.totals().items()} == totals
+
+    @invariant()
+    def the_dead_are_who_was_buried(self) -> None:
+        listed = letters.listed(self.spool.folder, letters.Filter(), limit=1000)
+        assert sorted((one["data"]["jid"], one["worker"]) for one in listed) == sorted(self.dead.items())
+        for id_, positions in self.noted.items():
+            assert self.spool.noted([id_]) == bool(positions)
+
+    @invariant()
+    def ids_are_in_bounds(self) -> None:
+        assert self.spool.newest_id() == self.highest
+        assert self.spool.oldest_id() == min(self.chunks, default=self.highest + 1)
+
+    def teardown(self) -> None:
+        self.spool.close()
+        shutil.rmtree(self.home)
+
+    def _events(self, size: int) -> list:
+        self.next_event += size
+        return numbered(size, self.next_event - size)
+
+    def _chunk(self, which: int) -> int:
+        return sorted(self.chunks)[which % len(self.chunks)]
+
+    def _settle(self, ids: list[int]) -> None:
+        self.spool.settle(ids)
+        for id_ in ids:
+            worker, jids = self.chunks.pop(id_)
+            self.dead.update((jids[at], worker) for at in self.noted.pop(id_, []))
+
+
+TestSpoolModel = SpoolModel.TestCase
+TestSpoolModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, database=None)

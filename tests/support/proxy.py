@@ -1,0 +1,67 @@
+"""
+A proxy before a PostgreSQL server that loses the answer to a commit, as a network does at the worst moment.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+
+from typing_extensions import Self
+
+#: A simple query of PostgreSQL's protocol: its kind, its length, its text.
+_COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+
+
+class CommitCutter:
+    """
+    Listens on :attr:`port` while it is a context, and hands on to a server.
+
+    :param server_port: the server's, on 127.0.0.1.
+    """
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._cut = threading.Event()
+        self._closed = threading.Event()
+        self.port: int = self._listener.getsockname()[1]
+        #: Answers lost so far.
+        self.cuts = 0
+
+    def cut_next(self) -> None:
+        """Hand the next commit to the server, wait until it has answered, and cut the connection instead of telling."""
+        self._cut.set()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", self._server_port)) as server:
+            while not self._closed.is_set():
+                for source in select.select([client, server], [], [], 0.2)[0]:
+                    if not (data := source.recv(65_536)):
+                        return
+                    (server if source is client else client).sendall(data)
+                    if source is client and data.endswith(_COMMIT) and self._cut.is_set():
+                        self._cut.clear()
+                        # The server has committed once it answers.
+                        server.recv(65_536)
+                        self.cuts += 1
+                        return
