@@ -1,0 +1,191 @@
+"""
+``python -m benchmarks``: run what is asked for and print the figures, as text and, with ``--json FILE``, for machines.
+
+Progress goes to stderr, tables to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import salt.version
+
+import salt_eventsd
+from benchmarks import engine, event_return, stages, writing
+from benchmarks.carry import Figures
+from benchmarks.databases import KINDS, POSTGRESQL, Databases
+from benchmarks.rig import RigError
+from benchmarks.table import plain, render
+from benchmarks.targets import targets
+
+#: What ``--only`` may name besides the databases.
+SECTIONS = ("stages", "burst", "latency", "highstate", "event_return")
+_QUICK_EVENTS = 5000
+
+
+class Bench:
+    """
+    Runs, and keeps the figures of each section.
+
+    :param sizes: how much is fired.
+    :param databases: to write into.
+    :param folder: for files.
+    """
+
+    def __init__(self, sizes: argparse.Namespace, databases: Databases, folder: Path) -> None:
+        self.figures: dict[str, list[Figures]] = {}
+        self.failed: list[str] = []
+        self._sizes = sizes
+        self._databases = databases
+        self._folder = folder
+
+    def stages(self, kinds: list[str]) -> None:
+        """Time each step alone."""
+        with self._run("stages: in this process"):
+            rows, events = stages.without_database(self._folder, self._sizes.staged)
+            self._add("stages", rows)
+        with self._run("stages: listening to a bus"):
+            self._add("stages", stages.listening(self._sizes.staged, self._sizes.highstates))
+        for kind in kinds:
+            with self._run(f"stages: writing to {kind}"):
+                folder = self._folder / f"stages-{kind}"
+                folder.mkdir()
+                fresh = self._fresh(kind)
+                self._add("stages", writing.writing(kind, fresh, folder, events))
+
+    def burst(self, kind: str) -> None:
+        """Fire the burst into the engine."""
+        self._one("burst", f"engine, {kind}", lambda: engine.burst(self._fresh(kind)(), self._sizes.events))
+
+    def latency(self, kind: str) -> None:
+        """Fire at a steady rate, then prio events beside it."""
+        seconds = self._sizes.seconds
+        name = f"{engine.STEADY_RATE}/s, {kind}"
+        self._one("latency", name, lambda: engine.latency(self._fresh(kind)(), seconds))
+        name = f"{engine.PRIO_RATE}/s prio beside it, {kind}"
+        self._one("latency", name, lambda: engine.prio(self._fresh(kind)(), seconds))
+
+    def highstate(self, kind: str) -> None:
+        """Fire returns of state runs."""
+        self._one("highstate", f"engine, {kind}", lambda: engine.highstate(self._fresh(kind)(), self._sizes.highstates))
+
+    def event_return(self) -> None:
+        """Fire the burst into what Salt ships."""
+        for queue in event_return.QUEUES:
+            name = f"event_return, queue {queue or 'default'}"
+            self._one(
+                "burst",
+                name,
+                lambda: event_return.burst(self._fresh(POSTGRESQL)(), self._sizes.events, queue),  # noqa: B023
+            )
+
+    def _one(self, section: str, name: str, run: Callable[[], Figures]) -> None:
+        with self._run(f"{section}: {name}"):
+            self._add(section, [{"run": name, **run()}])
+
+    def _fresh(self, kind: str) -> Callable[[], str]:
+        return lambda: self._databases.fresh(kind)
+
+    def _add(self, section: str, rows: list[Figures]) -> None:
+        self.figures.setdefault(section, []).extend(rows)
+
+    @contextmanager
+    def _run(self, what: str) -> Iterator[None]:
+        """Say how long it took; one that fails is named and does not stop the others."""
+        say(f"{what} ...")
+        began = time.monotonic()
+        try:
+            yield
+        except Exception as exc:
+            self.failed.append(what)
+            say(f"{what}: FAILED: {type(exc).__name__}: {exc}")
+        else:
+            say(f"{what}: {time.monotonic() - began:.1f} s")
+
+
+def main() -> int:
+    """Return the exit code: 0, or 1 if a run could not be made."""
+    chosen = _arguments()
+    # Ends the ``with`` blocks, and with them the masters and servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    began = time.monotonic()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
+        try:
+            databases = Databases(folder, stack, chosen.kinds, say)
+        except RigError as exc:
+            say(f"FAILED: {exc}")
+            return 1
+        bench = Bench(chosen, databases, folder)
+        if "stages" in chosen.sections:
+            bench.stages(databases.kinds)
+        for section in ("burst", "latency", "highstate"):
+            for kind in databases.kinds if section in chosen.sections else ():
+                getattr(bench, section)(kind)
+        if "event_return" in chosen.sections and POSTGRESQL in databases.kinds:
+            bench.event_return()
+    found = targets(bench.figures)
+    for section, rows in {**bench.figures, "targets": found}.items():
+        if rows:
+            print(f"\n{render(section, rows)}")
+    if chosen.json:
+        about = _about(chosen, time.monotonic() - began)
+        chosen.json.write_text(json.dumps(plain({**about, **bench.figures, "targets": found}), indent=1) + "\n")
+    say(f"{time.monotonic() - began:.0f} s in all")
+    for what in (*databases.missing, *bench.failed):
+        say(f"NOT MEASURED: {what}")
+    return 1 if bench.failed else 0
+
+
+def say(text: str) -> None:
+    """Tell the user something that is no result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what the engine carries.")
+    names = (*KINDS, *SECTIONS)
+    parser.add_argument("--events", type=int, metavar="N", help="returns in the burst (30000)")
+    parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of {', '.join(names)}")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_EVENTS} returns, and less of everything")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    chosen = parser.parse_args()
+    only = [name for name in chosen.only.split(",") if name]
+    if unknown := [name for name in only if name not in names]:
+        parser.error(f"--only: no {', '.join(unknown)}; there are {', '.join(names)}")
+    chosen.sections = [name for name in SECTIONS if name in only] or list(SECTIONS)
+    chosen.kinds = [kind for kind in KINDS if kind in only] or list(KINDS)
+    chosen.events = chosen.events or (_QUICK_EVENTS if chosen.quick else 30_000)
+    if chosen.events < 1:
+        parser.error("--events: expected 1 or more")
+    chosen.staged = min(chosen.events, 20_000) if chosen.events > 1000 else 1000
+    chosen.highstates = 100 if chosen.quick else 500
+    chosen.seconds = 5.0 if chosen.quick else 15.0
+    return chosen
+
+
+def _about(chosen: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    return {
+        "salt_eventsd": salt_eventsd.__version__,
+        "salt": salt.version.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "events": chosen.events,
+        "seconds": seconds,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

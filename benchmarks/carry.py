@@ -1,0 +1,121 @@
+"""
+One run: fire, wait until all is stored or nothing more comes, count what is there, and say what it took.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.fire import Fired, number_of
+from benchmarks.rig import Process, RigError
+from benchmarks.table import percentile
+from benchmarks.watch import Watch
+
+_LOOK_SECONDS = 0.25
+_LONGEST_SECONDS = 150.0
+
+#: Figures by the name of their column.
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """
+    What is under test, and where its rows are.
+
+    :param process: what it runs in.
+    :param database: to look at its rows.
+    :param table: that the rows go to.
+    :param columns: of the table that tell an event's number.
+    :param number: makes the number of them.
+    :param where: tells rows of the bench's events from others.
+    """
+
+    process: Process
+    database: sa.Engine
+    table: str
+    columns: tuple[str, ...]
+    number: Callable[..., int]
+    where: str = "1 = 1"
+
+    def newest(self) -> int:
+        """Return the highest id there is."""
+        return int(self._rows(f"SELECT coalesce(max(id), 0) FROM {self.table}")[0][0])
+
+    def count(self, after: int) -> int:
+        """Return how many rows came after an id."""
+        return int(self._rows(f"SELECT count(*) FROM {self.table} WHERE id > {after} AND {self.where}")[0][0])
+
+    def numbers(self, after: int) -> list[tuple[int, int]]:
+        """Return the id of each row after an id, and its event's number."""
+        columns = ", ".join(self.columns)
+        sql = f"SELECT id, {columns} FROM {self.table} WHERE id > {after} AND {self.where} ORDER BY id"
+        return [(row[0], self.number(*row[1:])) for row in self._rows(sql)]
+
+    def _rows(self, sql: str) -> Sequence[Any]:
+        with self.database.connect() as connection:
+            return connection.exec_driver_sql(sql).fetchall()
+
+
+def returns_of(process: Process, database: sa.Engine) -> Subject:
+    """Return the engine as a subject, by the returns it stores."""
+    return Subject(process, database, "eventsd_returns", ("jid", "minion_id"), number_of)
+
+
+def carry(
+    subject: Subject,
+    fire: Callable[[], Fired],
+    events: int,
+    *,
+    quiet_seconds: float = 10.0,
+    poll_seconds: float = 0.004,
+) -> Figures:
+    """
+    Make one run and return its figures. CPU is shared out among the events that were stored.
+
+    :param subject: what is under test; it stores events already.
+    :param fire: fires the events, which are numbered from 0.
+    :param events: how many.
+    :param quiet_seconds: when no row has come for so long, what is not there is lost.
+    :param poll_seconds: how often commits are looked for.
+    """
+    after = subject.newest()
+    watch = Watch(subject.database, subject.table, poll_seconds)
+    watch.start()
+    cpu = subject.process.cpu_seconds()
+    try:
+        fired = fire()
+        ended = time.monotonic()
+        while subject.count(after) < events:
+            quiet = time.monotonic() - max(ended, watch.sightings.latest)
+            if quiet > quiet_seconds or time.monotonic() - ended > _LONGEST_SECONDS:
+                break
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        watch.stop()
+    cpu = subject.process.cpu_seconds() - cpu
+    rows = subject.numbers(after)
+    seen = watch.sightings.of([id_ for id_, _ in rows])
+    delays = [(at - fired.at[number]) * 1000 for at, (_, number) in zip(seen, rows)]
+    stored = len({number for _, number in rows})
+    if stored > events:
+        raise RigError(f"{stored} of {events} events stored: the bench cannot tell its events from others")
+    return {
+        "fired": events,
+        "stored": stored,
+        "lost": events - stored,
+        "doubled": len(rows) - stored,
+        "fired/s": events / fired.seconds,
+        "stored after s": max(seen) - fired.at[0] if seen else math.nan,
+        "CPU us/event": cpu / stored * 1e6 if stored else math.nan,
+        "peak RSS MB": subject.process.peak_mb(),
+        "p50 ms": percentile(delays, 50),
+        "p99 ms": percentile(delays, 99),
+        "poll p99 ms": percentile(watch.between, 99) * 1000,
+    }

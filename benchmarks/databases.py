@@ -1,0 +1,78 @@
+"""
+A fresh database for each run: a file for SQLite, one of a throwaway server's for the others.
+
+The servers keep what they commit, as their own defaults have it: one that waits for no disk would flatter everyone. One
+that is not installed is named loudly and left out; where CI=true that is an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from benchmarks.rig import RigError
+from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
+
+SQLITE, POSTGRESQL, MARIADB = "sqlite", "postgresql", "mariadb"
+KINDS = (SQLITE, POSTGRESQL, MARIADB)
+
+_SERVERS: dict[str, Callable[[], Server]] = {
+    POSTGRESQL: lambda: PostgreSQL(fsync="on", full_page_writes="on", synchronous_commit="on", shared_buffers="128MB"),
+    MARIADB: lambda: MariaDB(innodb_flush_log_at_trx_commit="1"),
+}
+
+
+class Databases:
+    """
+    The databases there are. Their servers end with the stack.
+
+    :param folder: for files.
+    :param stack: ends the servers.
+    :param kinds: which are wanted.
+    :param say: tells the user.
+    :raises RigError: where CI=true, a server is not installed.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack, kinds: Sequence[str], say: Callable[[str], None]) -> None:
+        self.missing: list[str] = []
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._servers: dict[str, Server] = {}
+        for kind in kinds:
+            if kind != SQLITE:
+                self._start(kind, stack, say)
+        self.kinds = [kind for kind in kinds if kind == SQLITE or kind in self._servers]
+
+    def fresh(self, kind: str) -> str:
+        """
+        Return the URL of an empty database.
+
+        :param kind: one of ``kinds``.
+        """
+        if kind == SQLITE:
+            return f"sqlite:///{self._folder}/bench_{next(self._numbers)}.db"
+        return self._servers[kind].new_database()
+
+    def _start(self, kind: str, stack: ExitStack, say: Callable[[str], None]) -> None:
+        try:
+            server = _SERVERS[kind]()
+        except ServerMissing as exc:
+            if os.environ.get("CI") == "true":
+                raise RigError(f"{exc} (CI=true, so nothing is left out)") from None
+            self.missing.append(str(exc))
+            say(f"!!! NOT MEASURED: {exc}")
+            return
+        say(f"starting {server.name}")
+        self._servers[kind] = stack.enter_context(server)
+
+
+def reader(url: str) -> sa.Engine:
+    """Return an engine that only looks at a database; it makes no file for SQLite."""
+    if url.startswith("sqlite:///"):
+        url = f"sqlite:///file:{url.removeprefix('sqlite:///')}?mode=ro&uri=true"
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT")

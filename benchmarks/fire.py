@@ -1,0 +1,180 @@
+"""
+Numbered events, built before they are fired, and put straight onto the bus: into the socket all of Salt's own
+processes fire into.
+
+An event's number is in its jid and minion id (or, for an alarm, in its payload), so a row tells which event it was.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import salt.payload
+import salt.transport.frame
+import salt.utils.msgpack
+
+MINIONS = 500
+_JID_HEAD = "20260102030405"
+_MINION_HEAD = "minion-"
+#: So many bytes are handed over at once. All events in them count as fired when the handing over begins.
+_CHUNK_BYTES = 16_384
+
+#: What the functions of the bench return; each job runs the next one.
+_FUNCTIONS: Sequence[tuple[str, list[Any], Any]] = (
+    ("test.ping", [], True),
+    ("cmd.run", ["uptime"], " 10:42:07 up 41 days,  3:12,  2 users,  load average: 0.18, 0.22, 0.19"),
+    ("pkg.version", ["openssl"], "3.0.15-1~deb12u1"),
+    ("status.loadavg", [], {"1-min": 0.18, "5-min": 0.22, "15-min": 0.19}),
+)
+
+
+@dataclass
+class Fired:
+    """
+    What was fired.
+
+    :param at: when each event was handed to the bus, by its number in the order of firing; ``time.monotonic``.
+    :param seconds: from the first event to the last.
+    """
+
+    at: array[float] = field(default_factory=lambda: array("d"))
+    seconds: float = 0.0
+
+
+def returns(count: int) -> list[bytes]:
+    """Build small job returns, 500 minions a job."""
+    return [_return(number, *_FUNCTIONS[number // MINIONS % len(_FUNCTIONS)]) for number in range(count)]
+
+
+def highstates(count: int, size: int) -> list[bytes]:
+    """
+    Build returns of state runs.
+
+    :param size: of each, in bytes, roughly.
+    """
+    one = len(salt.payload.dumps(_state(0, 0)))
+    return [
+        _return(number, "state.highstate", [], dict(_state(number, at) for at in range(size // one)))
+        for number in range(count)
+    ]
+
+
+def alarms(count: int) -> list[bytes]:
+    """Build small events of one's own."""
+    return [frame("company/alarm/disk", {"number": number, "host": "web1", "full": 97}) for number in range(count)]
+
+
+def identity(number: int) -> tuple[str, str]:
+    """Return the jid and minion id of the return that has a number."""
+    return f"{_JID_HEAD}{number // MINIONS:06d}", f"{_MINION_HEAD}{number % MINIONS:04d}.example.com"
+
+
+def number_of(jid: str, minion_id: str) -> int:
+    """
+    Return a return's number.
+
+    :param jid: as it was stored.
+    :param minion_id: likewise.
+    """
+    return int(jid.removeprefix(_JID_HEAD)) * MINIONS + int(minion_id[len(_MINION_HEAD) :].partition(".")[0])
+
+
+def frame(tag: str, data: dict[str, Any]) -> bytes:
+    """Return an event as the bus carries it."""
+    stamp = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
+    body = tag.encode() + b"\n\n" + salt.payload.dumps({**data, "_stamp": stamp}, use_bin_type=True)
+    framed: bytes = salt.transport.frame.frame_msg_ipc(body, raw_body=True)
+    return framed
+
+
+def unframed(frame: bytes) -> bytes:
+    """Return an event as readers of the bus get it."""
+    # Salt 3006 frames by MessagePack alone, later ones put a length before it.
+    packed = frame[4:] if frame[:1] == b"\0" else frame
+    body: bytes = salt.utils.msgpack.loads(packed, raw=False)["body"]
+    return body
+
+
+class Gun:
+    """
+    A connection to the side of a bus that takes events.
+
+    :param pull_socket: ``<sock_dir>/master_event_pull.ipc``.
+    """
+
+    def __init__(self, pull_socket: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(str(pull_socket))
+
+    def burst(self, frames: Sequence[bytes]) -> Fired:
+        """Fire as fast as the bus takes it: a full socket is what slows it down."""
+        fired = Fired()
+        chunks = list(_chunks(frames))
+        began = time.monotonic()
+        for events, chunk in chunks:
+            fired.at.extend([time.monotonic()] * events)
+            self._socket.sendall(chunk)
+        fired.seconds = time.monotonic() - began
+        return fired
+
+    def steady(self, frames: Sequence[bytes], rate: float) -> Fired:
+        """
+        Fire so many events a second, one at a time.
+
+        :param rate: how many.
+        """
+        fired = Fired()
+        began = time.monotonic()
+        for position, one in enumerate(frames):
+            if (pause := began + position / rate - time.monotonic()) > 0:
+                time.sleep(pause)
+            fired.at.append(time.monotonic())
+            self._socket.sendall(one)
+        fired.seconds = time.monotonic() - began
+        return fired
+
+    def close(self) -> None:
+        """Disconnect; what was fired is the bus's."""
+        self._socket.close()
+
+
+def _chunks(frames: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    chunks: list[tuple[int, bytes]] = []
+    part: list[bytes] = []
+    size = 0
+    for one in frames:
+        part.append(one)
+        size += len(one)
+        if size >= _CHUNK_BYTES:
+            chunks.append((len(part), b"".join(part)))
+            part, size = [], 0
+    return [*chunks, (len(part), b"".join(part))]
+
+
+def _return(number: int, fun: str, args: list[Any], returned: Any) -> bytes:
+    jid, minion_id = identity(number)
+    data = {"cmd": "_return", "id": minion_id, "success": True, "return": returned, "retcode": 0, "jid": jid}
+    return frame(f"salt/job/{jid}/ret/{minion_id}", {**data, "fun": fun, "fun_args": args})
+
+
+def _state(number: int, position: int) -> tuple[str, dict[str, Any]]:
+    path = f"/etc/app.d/{number:04d}-{position:03d}.conf"
+    result = {
+        "name": path,
+        "changes": {"diff": f"--- \n+++ \n@@ -1,3 +1,3 @@\n [app]\n-workers = {position}\n+workers = {number}\n"},
+        "result": True,
+        "comment": f"File {path} updated; the service that reads it restarts at the end of the run",
+        "__sls__": "app.config",
+        "__run_num__": position,
+        "start_time": "10:42:07.123456",
+        "duration": 12.345,
+        "__id__": f"app_config_{position}",
+    }
+    return f"file_|-app_config_{position}_|-{path}_|-managed", result

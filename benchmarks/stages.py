@@ -1,0 +1,188 @@
+"""
+Each step of the data path alone, in this process and without Salt's daemons, so that a regression shows where it sits.
+
+Only *listening* has a master: a sink that does nothing on a real bus. What it costs is Salt's and Python's, and
+the least an engine can take.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import fire
+from benchmarks.carry import Figures
+from benchmarks.fire import Gun
+from benchmarks.rig import master, master_opts
+from salt_eventsd.bus import Bus
+from salt_eventsd.config import Batch, RedactConfig, Size, default_events
+from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.event import Event
+from salt_eventsd.inbox import Inbox
+from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.redact import compile_redactor
+from salt_eventsd.rules import compile_rules
+from salt_eventsd.spool import Chunk, Spool, encode_events
+
+#: What a commit of 0.1 s takes along at the speed of the bus.
+CHUNK_EVENTS = 900
+WORKER = "history"
+_WAIT_SECONDS = 20.0
+#: Cuts nothing: what is measured are the steps before a chunk.
+_NO_LIMITS = Batch(events=10**9, bytes=Size(2**40))
+
+
+@dataclass
+class Stopwatch:
+    """Collects a row of figures for each thing that is timed."""
+
+    rows: list[Figures] = field(default_factory=list)
+
+    @contextmanager
+    def time(self, stage: str, events: int) -> Any:
+        """
+        Time the ``with`` block.
+
+        :param stage: what it does.
+        :param events: how many go through it.
+        """
+        cpu, began = time.process_time(), time.perf_counter()
+        yield
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        self.add(stage, events, seconds, cpu)
+
+    def add(self, stage: str, events: int, seconds: float, cpu: float) -> None:
+        """Add a row."""
+        self.rows.append({"stage": stage, "events/s": events / seconds, "CPU us/event": cpu / events * 1e6})
+
+
+def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Event]]:
+    """
+    Time the steps from the inbox to the rows, and return the figures and the events.
+
+    :param folder: for a spool.
+    :param events: how many.
+    """
+    watch = Stopwatch()
+    raw = [fire.unframed(one) for one in fire.returns(events)]
+    # What is made once in a process is made by these.
+    _parsed(raw[: min(100, events)])
+
+    inbox = Inbox()
+    with watch.time("inbox: put and take", events):
+        for one in raw:
+            inbox.put(one)
+        inbox.take(0.0)
+    intake = _intake()
+    with watch.time("parse, match, redact", events):
+        for one in raw:
+            intake._stage(one, time.time())
+    found = _staged(intake)
+
+    spool = Spool(folder / "spool")
+    try:
+        with watch.time(f"spool: keep chunks of {CHUNK_EVENTS}", events):
+            kept = [chunk.id for part in parts(found, CHUNK_EVENTS) for chunk in spool.put([chunk_of(part)])]
+        with watch.time("spool: load chunks", events):
+            for id_ in kept:
+                spool.read(id_)
+    finally:
+        spool.close()
+    builder = RowBuilder("bench-master", Dialect())
+    with watch.time("build rows", events):
+        for event in found:
+            list(builder.rows(event))
+    return watch.rows, found
+
+
+def listening(events: int, highstates: int) -> list[Figures]:
+    """
+    Time the reading of a real bus, with a sink that counts.
+
+    :param events: how many small returns.
+    :param highstates: how many returns of 100 KB.
+    """
+    watch = Stopwatch()
+    with master({}) as running:
+        small = fire.returns(events)
+        large = fire.highstates(highstates, 100_000)
+        opts = master_opts(running)
+        for stage, frames in (("listen: small returns", small), ("listen: returns of 100 KB", large)):
+            seconds, cpu, read = _listen(opts, running.pull_socket, frames)
+            watch.add(stage, max(1, read), seconds, cpu)
+            watch.rows[-1]["MB/s"] = sum(map(len, frames)) / 1e6 * read / len(frames) / seconds
+            watch.rows[-1]["missed"] = len(frames) - read
+    return watch.rows
+
+
+def parts(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """Cut a sequence into parts of a size."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def chunk_of(events: Sequence[Event]) -> Chunk:
+    """Return a chunk of events."""
+    return Chunk(WORKER, False, len(events), events[0].received, encode_events(events))
+
+
+def _listen(opts: dict[str, Any], pull_socket: Path, frames: Sequence[bytes]) -> tuple[float, float, int]:
+    read = 0
+    cpu_before = cpu_after = 0.0
+    last = time.monotonic()
+
+    def sink(raw: bytes) -> None:
+        nonlocal read, last, cpu_before, cpu_after
+        # The master fires events of its own.
+        if raw.startswith(b"salt/job/"):
+            if not read:
+                cpu_before = time.thread_time()
+            read += 1
+            if read == len(frames):
+                cpu_after = time.thread_time()
+            last = time.monotonic()
+
+    bus = Bus({**opts, "__role": "master"}, sink)
+    thread = threading.Thread(target=bus.run, name="bench-listen", daemon=True)
+    thread.start()
+    _until(lambda: bus.connected)
+    gun = Gun(pull_socket)
+    began = last = time.monotonic()
+    gun.burst(frames)
+    _until(lambda: read == len(frames) or time.monotonic() - last > 3.0)
+    gun.close()
+    bus.stop()
+    thread.join(_WAIT_SECONDS)
+    return last - began, cpu_after - cpu_before if cpu_after else float("nan"), read
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _intake() -> Intake:
+    redact = RedactConfig()
+    policy = Policy(
+        rules=compile_rules(default_events(WORKER)),
+        redactor=compile_redactor(redact.keys, redact.values, redact.functions),
+        batches={WORKER: _NO_LIMITS},
+    )
+    return Intake(Inbox(), None, policy, 0.1, admit=list, kept=lambda _: None)  # type: ignore[arg-type]
+
+
+def _parsed(raw: Sequence[bytes]) -> list[Event]:
+    intake = _intake()
+    for one in raw:
+        intake._stage(one, time.time())
+    return _staged(intake)
+
+
+def _staged(intake: Intake) -> list[Event]:
+    return [event for stage in intake._stages.values() for event in stage.events]

@@ -1,0 +1,39 @@
+"""What the figures should be, beside what they are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from benchmarks.carry import Figures
+
+_BATCH_SECONDS = 1.0
+
+
+def targets(figures: Mapping[str, Sequence[Figures]]) -> list[Figures]:
+    """
+    Return a row for each figure that has a target.
+
+    :param figures: section -> its rows.
+    """
+    return list(_targets(figures))
+
+
+def _targets(figures: Mapping[str, Sequence[Figures]]) -> Iterator[Figures]:
+    for row in figures.get("burst", ()):
+        if row["run"].startswith("engine"):
+            yield _target(row, "lost", "0", lambda value: value == 0)
+            yield _target(row, "CPU us/event", "<= 60", lambda value: value <= 60)
+            yield _target(row, "peak RSS MB", "<= 120", lambda value: value <= 120)
+    for row in figures.get("latency", ()):
+        most = 50.0 if "prio" in row["run"] else 1300.0 * _BATCH_SECONDS
+        yield _target(row, "p99 ms", f"<= {most:.0f}", lambda value, most=most: value <= most)
+    for row in figures.get("highstate", ()):
+        yield _target(row, "lost", "0", lambda value: value == 0)
+    for row in figures.get("stages", ()):
+        if "drain" in row["stage"]:
+            yield _target(row, "of plain insert", ">= 0.8", lambda value: value >= 0.8)
+
+
+def _target(row: Figures, figure: str, should: str, is_met: Callable[[float], bool]) -> Figures:
+    what = row.get("run") or row["stage"]
+    return {"what": what, "figure": figure, "is": row[figure], "should be": should, "met": is_met(row[figure])}

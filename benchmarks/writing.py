@@ -1,0 +1,155 @@
+"""
+The databases' part of the data path alone, and beside it the yardstick: the driver's plain batch insert.
+
+The yardstick inserts the same returns, ready-made, into the same table by what the driver has for many rows, a
+transaction each 1000: ``executemany`` of sqlite3 and PyMySQL, ``execute_values`` of psycopg2 (whose ``executemany``
+sends each row by itself). It has no rows to build, no minions, receipts or conflicts to look after. *of plain
+insert* is a rate against the yardstick's; for the draining of a spooled backlog it is what the design calls the drain
+ratio.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.carry import Figures
+from benchmarks.rig import RigError
+from benchmarks.stages import CHUNK_EVENTS, WORKER, Stopwatch, chunk_of, parts
+from salt_eventsd.config import WorkerConfig
+from salt_eventsd.database import schema
+from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.engines import SqlOptions, make_engine
+from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.database.store import Store
+from salt_eventsd.dispatch import Dispatcher
+from salt_eventsd.event import Event
+from salt_eventsd.lane import Lane
+from salt_eventsd.retry import Backoff
+from salt_eventsd.spool import Spool
+from salt_eventsd.workers import Batch
+
+_BATCH_EVENTS = 1000
+_LONGEST_SECONDS = 120.0
+
+
+def writing(kind: str, fresh: Callable[[], str], folder: Path, events: Sequence[Event]) -> list[Figures]:
+    """
+    Time the writing of events into one database.
+
+    :param kind: which.
+    :param fresh: returns the URL of an empty one.
+    :param folder: for a spool.
+    :param events: what is written; the first few are written before, untimed.
+    """
+    watch = Stopwatch()
+    warm_up, timed = events[:100], events[100:]
+    _plain_insert(f"{kind}: driver's plain batch insert", fresh(), warm_up, timed, watch)
+    _store(f"{kind}: write batches of {_BATCH_EVENTS}", fresh(), warm_up, timed, watch)
+    _drain(f"{kind}: drain the spool", fresh(), folder, warm_up, timed, watch)
+    plain, written, drained = watch.rows
+    for row in (written, drained):
+        row["of plain insert"] = row["events/s"] / plain["events/s"]
+    return watch.rows
+
+
+def _store(stage: str, url: str, warm_up: Sequence[Event], timed: Sequence[Event], watch: Stopwatch) -> None:
+    store = _make_store(url)
+    store.write(_batch(warm_up, 1))
+    batches = [_batch(part, id_) for id_, part in enumerate(parts(timed, _BATCH_EVENTS), start=2)]
+    with watch.time(stage, len(timed)):
+        for batch in batches:
+            store.write(batch)
+    _must_have(store._engine, len(warm_up) + len(timed))
+    store.close()
+
+
+def _drain(
+    stage: str, url: str, folder: Path, warm_up: Sequence[Event], timed: Sequence[Event], watch: Stopwatch
+) -> None:
+    store = _make_store(url)
+    store.write(_batch(warm_up, 1))
+    spool = Spool(folder / "backlog")
+    lane = Lane(WORKER, WorkerConfig(), store, "", spool, Backoff())
+    dispatcher = Dispatcher(spool, {WORKER: lane}, 1)
+    dispatcher.kept(spool.put([chunk_of(part) for part in parts(timed, CHUNK_EVENTS)]))
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    with watch.time(stage, len(timed)):
+        dispatcher.start()
+        while lane.queued_events and time.monotonic() < deadline:
+            time.sleep(0.002)
+    dispatcher.stop(1.0)
+    spool.close()
+    _must_have(store._engine, len(warm_up) + len(timed))
+    store.close()
+
+
+def _plain_insert(stage: str, url: str, warm_up: Sequence[Event], timed: Sequence[Event], watch: Stopwatch) -> None:
+    # A store makes the tables, so that they are the same to the last index.
+    store = _make_store(url)
+    store.write(_batch([], 1))
+    engine = store._engine
+    builder = RowBuilder("bench-master", Dialect())
+    columns = [column.name for column in schema.returns.columns if column.name != "id"]
+
+    def rows_of(events: Sequence[Event]) -> list[tuple[Any, ...]]:
+        built = (row for event in events for table, row in builder.rows(event) if table == "returns")
+        return [tuple(row[column] for column in columns) for row in built]
+
+    connection = engine.raw_connection()
+    try:
+        insert = _batch_insert(engine, connection, columns)
+        insert(rows_of(warm_up))
+        batches = parts(rows_of(timed), _BATCH_EVENTS)
+        with watch.time(stage, len(timed)):
+            for rows in batches:
+                insert(rows)
+    finally:
+        connection.close()
+    _must_have(engine, len(warm_up) + len(timed))
+    store.close()
+
+
+def _batch_insert(engine: sa.Engine, connection: Any, columns: Sequence[str]) -> Callable[[Sequence[Any]], None]:
+    """Return what inserts rows in a transaction of their own, by the driver's own means."""
+    names = ", ".join(engine.dialect.identifier_preparer.quote(column) for column in columns)
+    head = f"INSERT INTO {schema.returns.name} ({names}) VALUES"
+    cursor = connection.cursor()
+    if engine.dialect.name == "postgresql":
+        from psycopg2.extras import execute_values
+
+        def insert(rows: Sequence[Any]) -> None:
+            execute_values(cursor, f"{head} %s", rows, page_size=len(rows))
+            connection.commit()
+
+        return insert
+    mark = "?" if engine.dialect.name == "sqlite" else "%s"
+    sql = f"{head} ({', '.join([mark] * len(columns))})"
+
+    def insert_many(rows: Sequence[Any]) -> None:
+        # The engine's SQLite connections leave transactions to whoever uses them.
+        if mark == "?":
+            cursor.execute("BEGIN IMMEDIATE")
+        cursor.executemany(sql, rows)
+        connection.commit()
+
+    return insert_many
+
+
+def _make_store(url: str) -> Store:
+    return Store(make_engine(SqlOptions(url=url)), "bench-master")
+
+
+def _batch(events: Sequence[Event], chunk: int) -> Batch:
+    return Batch(spool_id="bench", chunks=((chunk, len(events)),), events=events, oldest_chunk=chunk, replay=False)
+
+
+def _must_have(engine: sa.Engine, count: int) -> None:
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(f"SELECT count(*) FROM {schema.returns.name}").scalar()
+    if found != count:
+        raise RigError(f"{found} rows where {count} were written")

@@ -1,0 +1,131 @@
+"""The pure parts of the benchmarks: a figure nobody can trust is worse than none."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from benchmarks import fire
+from benchmarks.table import percentile, plain, render
+from benchmarks.targets import targets
+from benchmarks.watch import Sightings
+from tests.support.events import read
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [
+        pytest.param([5.0], 50, 5.0, id="one value is every percentile"),
+        pytest.param([3.0, 1.0, 2.0, 4.0], 50, 2.0, id="half of an even number"),
+        pytest.param([3.0, 1.0, 2.0], 50, 2.0, id="the middle of an odd number"),
+        pytest.param(list(range(1, 101)), 99, 99, id="99 of a hundred"),
+        pytest.param(list(range(1, 1001)), 99, 990, id="99 % of a thousand"),
+        pytest.param([2.0, 9.0, 4.0], 100, 9.0, id="all of them"),
+    ],
+)
+def test_percentile_is_the_nearest_rank(values: list[float], percent: float, expected: float) -> None:
+    # When
+    found = percentile(values, percent)
+
+    # Then
+    assert found == expected
+
+
+def test_percentile_of_nothing_is_not_a_number() -> None:
+    assert math.isnan(percentile([], 99))
+
+
+def test_table_aligns_numbers_to_the_right_and_text_to_the_left() -> None:
+    # Given
+    rows = [{"run": "engine", "lost": 0, "ms": 1.234}, {"run": "other", "lost": 12345, "ms": math.nan, "met": True}]
+
+    # When
+    text = render("burst", rows)
+
+    # Then
+    assert text.splitlines() == [
+        "burst",
+        "run       lost    ms  met",
+        "------  ------  ----  ---",
+        "engine       0  1.23    -",
+        "other   12,345     -  yes",
+    ]
+
+
+def test_figures_become_json_without_nan() -> None:
+    # Given
+    figures = {"burst": [{"run": "engine", "ms": math.nan, "rate": 1.23456, "lost": 0}]}
+
+    # When
+    text = json.dumps(plain(figures), allow_nan=False)
+
+    # Then
+    assert json.loads(text) == {"burst": [{"run": "engine", "ms": None, "rate": 1.235, "lost": 0}]}
+
+
+def test_targets_say_which_figure_misses_them() -> None:
+    # Given
+    figures = {
+        "burst": [
+            {"run": "engine, sqlite", "lost": 1, "CPU us/event": 59.9, "peak RSS MB": 121.0},
+            {"run": "event_return, queue 1000", "lost": 9, "CPU us/event": 900.0, "peak RSS MB": 900.0},
+        ],
+        "latency": [{"run": "500/s, sqlite", "p99 ms": 1300.0}, {"run": "20/s prio beside it, sqlite", "p99 ms": 51.0}],
+        "stages": [{"stage": "build rows"}, {"stage": "sqlite: drain the spool", "of plain insert": math.nan}],
+    }
+
+    # When
+    met = [(row["what"], row["figure"], row["met"]) for row in targets(figures)]
+
+    # Then
+    assert met == [
+        ("engine, sqlite", "lost", False),
+        ("engine, sqlite", "CPU us/event", True),
+        ("engine, sqlite", "peak RSS MB", False),
+        ("500/s, sqlite", "p99 ms", True),
+        ("20/s prio beside it, sqlite", "p99 ms", False),
+        ("sqlite: drain the spool", "of plain insert", False),
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 499, 500, 29_999, 123_456])
+def test_a_return_tells_its_number(number: int) -> None:
+    # Given
+    jid, minion_id = fire.identity(number)
+
+    # When
+    found = fire.number_of(jid, minion_id)
+
+    # Then
+    assert found == number
+
+
+def test_frames_carry_returns_that_the_engine_reads() -> None:
+    # Given
+    frames = fire.returns(1001)
+
+    # When
+    events = [read(fire.unframed(one)) for one in frames]
+
+    # Then
+    assert [fire.number_of(event.jid, event.minion_id) for event in events] == list(range(1001))
+    assert {(event.kind, event.phase, event.into) for event in events} == {("job", "ret", "returns")}
+
+
+def test_a_highstate_is_about_as_large_as_it_was_asked_to_be() -> None:
+    assert len(fire.highstates(1, 100_000)[0]) == pytest.approx(100_000, rel=0.1)
+
+
+def test_a_row_counts_as_committed_when_it_was_first_seen() -> None:
+    # Given
+    sightings = Sightings()
+    for when, newest in ((1.0, 0), (2.0, 10), (3.0, 10), (3.5, 25)):
+        sightings.add(when, newest)
+
+    # When
+    seen = sightings.of([1, 10, 11, 25])
+
+    # Then
+    assert seen == [2.0, 2.0, 3.5, 3.5]
