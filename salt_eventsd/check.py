@@ -30,7 +30,7 @@ def check(opts: Mapping[str, Any]) -> dict[str, Any]:
     workers, away = {}, []
     modules = load_modules(opts)
     for name, settings in config.workers.items():
-        context = Context(name, settings.options, str(opts.get("id", "")), 1, settings.defaults, opts)
+        context = Context(name, settings.options, str(opts.get("id", "")), 1, opts, settings.defaults)
         try:
             worker = make(modules, settings.module, context)
         except ConfigError as exc:

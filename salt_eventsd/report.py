@@ -27,6 +27,8 @@ from salt_eventsd.spool import Spool
 
 log = logging.getLogger(__name__)
 
+#: How soon after something has happened a report is written.
+_NEWS_SECONDS = 1.0
 #: A batch that has been in flight for so long is named in the status.
 _HANGING_SECONDS = 60.0
 
@@ -56,10 +58,10 @@ class Parts:
 
 class Reporter(threading.Thread):
     """
-    Writes a report into a file every so often, until :meth:`stop`.
+    Writes a report into a file every so often, and soon after something has happened, until :meth:`stop`.
 
     :param path: the file; replaced as a whole, so that a reader never sees half of one.
-    :param seconds: how often.
+    :param seconds: how often at least.
     :param make: returns the report.
     """
 
@@ -71,12 +73,14 @@ class Reporter(threading.Thread):
         self._stopping = threading.Event()
         self._failed = ""
         self._rate = (time.monotonic(), 0)
+        self._news: Any = None
+        self._due_at = 0.0
 
     def run(self) -> None:
         """Write until stopped, and a last time then."""
         while not self._stopping.is_set():
             self._write()
-            self._stopping.wait(self._seconds)
+            self._stopping.wait(min(self._seconds, _NEWS_SECONDS))
         self._write()
 
     def stop(self) -> None:
@@ -87,6 +91,8 @@ class Reporter(threading.Thread):
     def _write(self) -> None:
         try:
             made = {**self._make(), "timer": self._seconds, "ended": self._stopping.is_set()}
+            if not self._is_due(made):
+                return
             self._measure(made)
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -99,6 +105,17 @@ class Reporter(threading.Thread):
             if str(exc) != self._failed:
                 log.error("eventsd: state_file: %s cannot be written: %s", self._path, exc)
                 self._failed = str(exc)
+
+    def _is_due(self, made: Report) -> bool:
+        """Someone who asks right after a job wants to see it; an idle engine need not write each second."""
+        news = [
+            (lane["state"], lane["written"], lane["failed"], lane["dropped"])
+            for lane in made.get("workers", {}).values()
+        ]
+        due = news != self._news or time.monotonic() >= self._due_at or made["ended"]
+        if due:
+            self._news, self._due_at = news, time.monotonic() + self._seconds
+        return bool(due)
 
     def _measure(self, made: Report) -> None:
         """Turn the count of events into a rate since the last report."""

@@ -192,7 +192,7 @@ def _lane(name: str, config: Config, modules: Any, opts: Mapping[str, Any], spoo
         worker = make(
             modules,
             settings.module,
-            Context(name, settings.options, str(opts.get("id", "")), settings.concurrency, settings.defaults, opts),
+            Context(name, settings.options, str(opts.get("id", "")), settings.concurrency, opts, settings.defaults),
         )
     except ConfigError as exc:
         problem = str(exc)

@@ -32,18 +32,18 @@ class Context:
 
     :param name: its name under ``workers``.
     :param options: the keys of its own there.
-    :param defaults: what stands under ``defaults``; a worker takes of it what it knows, see :meth:`known`.
-    :param node_id: the id of the master (or minion) the engine lives in.
     :param concurrency: how many batches may be in flight at once.
     :param opts: Salt's options, which a thread would not find otherwise.
+    :param defaults: what stands under ``defaults``; a worker takes of it what it knows, see :meth:`known`.
+    :param node_id: the id of the master (or minion) the engine lives in.
     """
 
     name: str
     options: Mapping[str, Any]
     node_id: str
     concurrency: int = 1
-    defaults: Mapping[str, Any] = field(default_factory=dict)
     opts: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def known(self, *names: str) -> dict[str, Any]:
         """

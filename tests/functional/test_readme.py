@@ -162,7 +162,7 @@ def test_the_pillar_example_loads(tmp_path: Path) -> None:
 
     # Then
     assert list(config.workers) == ["history", "audit"]
-    assert config.workers["audit"].options["user"] == "salt"
+    assert config.workers["audit"].defaults["user"] == "salt"
     _workers_are_made(config, opts)
 
 
@@ -175,4 +175,8 @@ def _workers_are_made(config: Any, opts: dict[str, Any], but: tuple[str, ...] = 
     modules = load_modules(opts)
     for name, settings in config.workers.items():
         if name not in but:
-            make(modules, settings.module, Context(name, settings.options, "master", settings.concurrency, opts))
+            make(
+                modules,
+                settings.module,
+                Context(name, settings.options, "master", settings.concurrency, opts, settings.defaults),
+            )
