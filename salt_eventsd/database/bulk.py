@@ -33,16 +33,16 @@ def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
     :param statement: an insert into the table, with its conflict clause.
     :param columns: the columns that are inserted.
     """
-    compiled: dict[str, str] = {}
+    compiled: dict[str, tuple[str, bool]] = {}
     values = itemgetter(*columns)
 
     def insert(connection: Connection, rows: Sequence[Row]) -> None:
         dialect = connection.dialect
-        sql = compiled.get(dialect.name)
-        if sql is None:
+        if dialect.name not in compiled:
             made = statement.compile(dialect=dialect, column_keys=list(columns))
-            sql = compiled[dialect.name] = str(made)
-        connection.exec_driver_sql(sql, [values(row) for row in rows])
+            compiled[dialect.name] = str(made), made.positional
+        sql, positional = compiled[dialect.name]
+        connection.exec_driver_sql(sql, [values(row) for row in rows] if positional else list(rows))
 
     return insert
 

@@ -20,9 +20,10 @@ VERSION_TABLE = "eventsd_schema_version"
 JID_LENGTH = 64
 NAME_LENGTH = 255
 
-# MySQL's JSON type is left aside: it refuses deep documents, and MariaDB's is text with such a check.
+# MySQL's JSON type is left aside: it refuses deep documents, and MariaDB's is text with such a check. SQLite would take
+# a column declared JSON for one of numbers, and round those that are no 64-bit ones.
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
-_JSON = _JSON.with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_JSON = _JSON.with_variant(mysql.LONGTEXT(), "mysql", "mariadb").with_variant(sa.Text(), "sqlite")
 _TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 _TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 # SQLite numbers rows by itself only where the key is INTEGER.
@@ -69,7 +70,7 @@ returns = sa.Table(
     sa.Column("success", sa.Boolean),
     sa.Column("test", sa.Boolean),
     sa.Column("return", _JSON),
-    sa.Column("duration_ms", sa.Float),
+    sa.Column("duration_ms", sa.Double),
     sa.Column("stamp", _TIME, nullable=False),
     sa.Column("received", _TIME, nullable=False),
     sa.Column("master_id", _NAME, nullable=False),
@@ -93,7 +94,7 @@ states = sa.Table(
     sa.Column("name", _TEXT),
     sa.Column("result", sa.Boolean),
     sa.Column("changed", sa.Boolean, nullable=False),
-    sa.Column("duration_ms", sa.Float),
+    sa.Column("duration_ms", sa.Double),
     sa.Column("comment", _TEXT),
     sa.Column("changes", _JSON),
     sa.Column("stamp", _TIME, nullable=False),

@@ -16,6 +16,7 @@ JSON = (
     sa.JSON(none_as_null=True)
     .with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
     .with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+    .with_variant(sa.Text(), "sqlite")
 )
 TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
@@ -91,7 +92,7 @@ def upgrade() -> None:
         sa.Column("success", sa.Boolean()),
         sa.Column("test", sa.Boolean()),
         sa.Column("return", JSON),
-        sa.Column("duration_ms", sa.Float()),
+        sa.Column("duration_ms", sa.Double()),
         sa.Column("stamp", TIME, nullable=False),
         sa.Column("received", TIME, nullable=False),
         sa.Column("master_id", sa.String(255), nullable=False),
@@ -114,7 +115,7 @@ def upgrade() -> None:
         sa.Column("name", TEXT),
         sa.Column("result", sa.Boolean()),
         sa.Column("changed", sa.Boolean(), nullable=False),
-        sa.Column("duration_ms", sa.Float()),
+        sa.Column("duration_ms", sa.Double()),
         sa.Column("comment", TEXT),
         sa.Column("changes", JSON),
         sa.Column("stamp", TIME, nullable=False),
