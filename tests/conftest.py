@@ -39,11 +39,18 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
         pytest.param("mariadb", id="mariadb", marks=pytest.mark.database("mariadb")),
     ]
 )
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, of each kind in turn."""
-    if request.param == "sqlite":
+    if database_kind == "sqlite":
         return f"sqlite:///{tmp_path / 'history.db'}"
-    server: Server = request.getfixturevalue(request.param)
+    server: Server = request.getfixturevalue(database_kind)
     return server.new_database()
 
 

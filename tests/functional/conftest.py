@@ -1,0 +1,51 @@
+"""What the contract suite shares: every test of it runs on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import salt._logging
+
+from tests.support.servers import Server
+from tests.support.stores import Database
+
+# Salt keeps what is logged early for a terminal that pytest has taken over, and complains of that at exit.
+salt._logging.shutdown_temp_handler()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty database, of each kind in turn."""
+    made = Database(database_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def _shared() -> Iterator[dict[str, Database]]:
+    """The databases whose tables are emptied rather than made anew, by kind."""
+    databases: dict[str, Database] = {}
+    yield databases
+    for database in databases.values():
+        database.close()
+
+
+@pytest.fixture
+def tables(
+    database_kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    _shared: dict[str, Database],
+) -> Database:
+    """A database with our tables, nothing in them; much cheaper than one without, for tests that leave them whole."""
+    if database_kind not in _shared:
+        if database_kind == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'history.db'}"
+        else:
+            server: Server = request.getfixturevalue(database_kind)
+            url = server.new_database()
+        _shared[database_kind] = Database(url)
+        _shared[database_kind].make_tables()
+    _shared[database_kind].empty()
+    return _shared[database_kind]

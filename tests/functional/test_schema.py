@@ -1,0 +1,118 @@
+"""The tables: made when missing, their version kept, and the same in the models and after the migrations."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from salt_eventsd.database import migrate, schema
+from salt_eventsd.exceptions import Held, Transient
+from salt_eventsd.workers import Batch, Worker
+from tests.support.events import returned
+from tests.support.stores import Database, batch_of
+
+
+def test_tables_are_made_when_missing_and_their_version_is_kept(database: Database) -> None:
+    # When
+    database.worker().write(batch_of([returned()]))
+
+    # Then
+    with database.engine.connect() as connection:
+        assert set(sa.inspect(connection).get_table_names()) == {*schema.metadata.tables, schema.VERSION_TABLE}
+        assert migrate.version(connection) == migrate.HEAD
+
+
+def test_the_migrations_make_what_the_models_say(database: Database) -> None:
+    # Given
+    database.worker().write(batch_of([returned()]))
+
+    # When
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"version_table": schema.VERSION_TABLE, "compare_type": True, "compare_server_default": True},
+        )
+        differences = compare_metadata(context, schema.metadata)
+
+    # Then
+    assert differences == []
+
+
+def test_engines_may_make_the_tables_at_the_same_moment(database: Database) -> None:
+    # Given
+    count = 4
+    start = threading.Barrier(count)
+    errors: list[Exception] = []
+
+    def write(number: int) -> None:
+        worker = database.worker()
+        batch = batch_of([returned(jid=str(number))], spool=f"spool-{number}")
+        start.wait(30)
+        try:
+            _write(worker, batch, busy_is_fine=database.kind == "sqlite")
+        except Exception as exc:
+            errors.append(exc)
+
+    # When
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    # Then
+    assert errors == []
+    assert sorted(database.column("returns", "jid")) == ["0", "1", "2", "3"]
+
+
+def _write(worker: Worker, batch: Batch, busy_is_fine: bool) -> None:
+    """A new SQLite file is busy for a moment while somebody turns its write-ahead log on; the engine tries again."""
+    try:
+        worker.write(batch)
+    except Transient:
+        if not busy_is_fine:
+            raise
+        time.sleep(0.5)
+        worker.write(batch)
+
+
+def test_tables_of_a_newer_release_are_left_alone(database: Database) -> None:
+    # Given
+    database.worker().write(batch_of([returned(jid="1")]))
+    database.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
+
+    # When / Then
+    with pytest.raises(Held, match="version 9999"):
+        database.worker().write(batch_of([returned(jid="2")], first=2))
+    assert database.column("returns", "jid") == ["1"]
+
+
+def test_tables_of_others_are_left_alone(database: Database) -> None:
+    # Given
+    database.execute("CREATE TABLE inventory (id INTEGER)", "INSERT INTO inventory VALUES (7)")
+
+    # When
+    database.worker().write(batch_of([returned()]))
+
+    # Then
+    with database.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id FROM inventory").scalar_one() == 7
+
+
+def test_check_tells_the_version_and_makes_nothing(database: Database) -> None:
+    # Given
+    worker = database.worker()
+
+    # When / Then
+    assert worker.check() == "reachable, tables not made yet"
+    with database.engine.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+
+    # When / Then
+    worker.write(batch_of([returned()]))
+    assert worker.check() == f"reachable, tables of version {migrate.HEAD}"

@@ -1,0 +1,160 @@
+"""
+A database as a test sees it: sql workers that write into it, its rows as one would compare them, and its moods.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+import salt.config
+import sqlalchemy as sa
+
+from salt_eventsd.database import schema
+from salt_eventsd.event import Event
+from salt_eventsd.workers import Batch, Context, Refusal, load_modules, make
+
+SPOOL = "spool-1"
+NODE = "master-1"
+
+# What Salt's loader wants to know; nothing is synced into this master.
+_OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": NODE, "extension_modules": ""}
+
+Row = dict[str, Any]
+
+
+@lru_cache(maxsize=1)
+def _modules() -> Any:
+    return load_modules(_OPTS)
+
+
+class Buried:
+    """What a worker buried: an event's position and why, and the chunks it was told of."""
+
+    def __init__(self) -> None:
+        self.refusals: list[Refusal] = []
+        self.calls: list[set[int] | None] = []
+
+    def __call__(self, refusals: Sequence[Refusal], chunks: Collection[int] | None) -> None:
+        self.refusals.extend(refusals)
+        self.calls.append(None if chunks is None else set(chunks))
+
+    @property
+    def positions(self) -> list[int]:
+        """The positions of the events."""
+        return [position for position, _ in self.refusals]
+
+
+def batch_of(
+    *chunks: Sequence[Event],
+    first: int = 1,
+    oldest: int = 1,
+    replay: bool = False,
+    spool: str = SPOOL,
+    buried: Buried | None = None,
+) -> Batch:
+    """
+    Return a batch of some chunks' events.
+
+    :param chunks: the events of each.
+    :param first: the id of the first chunk; the others are numbered on.
+    :param oldest: the oldest chunk still in the spool.
+    :param replay: whether an earlier try may have been committed.
+    :param spool: the spool's id.
+    :param buried: notes what is buried.
+    """
+    sizes = tuple((first + number, len(chunk)) for number, chunk in enumerate(chunks))
+    events = [event for chunk in chunks for event in chunk]
+    return Batch(spool, sizes, events, oldest, replay, buried or Buried())
+
+
+class Database:
+    """
+    A database for one test.
+
+    :param url: of it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.kind = sa.make_url(url).get_backend_name()
+        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+        self._workers: list[Any] = []
+
+    def worker(self, **options: Any) -> Any:
+        """Make a sql worker, as the engine does it, with further options of its own."""
+        context = Context("history", {"url": self.url, **options}, NODE, 2)
+        worker = make(_modules(), "sql", context)
+        self._workers.append(worker)
+        return worker
+
+    def close(self) -> None:
+        """Close what the workers have open."""
+        for worker in self._workers:
+            worker.close()
+        self._workers.clear()
+
+    def make_tables(self) -> None:
+        """Have a worker make the tables, which it does before its first batch."""
+        self.worker().write(batch_of())
+
+    def empty(self) -> None:
+        """Delete all rows, receipts among them."""
+        self.close()
+        self.execute(*(f"DELETE FROM {name}" for name in schema.metadata.tables))
+
+    def rows(self, name: str) -> list[Row]:
+        """Return a table's rows in the order of its key, times in UTC and JSON decoded whatever the database."""
+        table = schema.metadata.tables[f"eventsd_{name}"]
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.select(table).order_by(*table.primary_key)).mappings().all()
+        return [{key: self._plain(table.c[key], value) for key, value in row.items()} for row in found]
+
+    def column(self, name: str, column: str) -> list[Any]:
+        """Return one column of a table."""
+        return [row[column] for row in self.rows(name)]
+
+    def execute(self, *statements: str) -> None:
+        """Execute statements."""
+        with self.engine.connect() as connection, connection.begin():
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def refuse(self, table: str, condition: str) -> None:
+        """Have the database itself refuse some rows of a table by a constraint; MariaDB and PostgreSQL take a CHECK."""
+        name = f"eventsd_{table}"
+        if self.kind == "sqlite":
+            self.execute(
+                f"CREATE TRIGGER poison BEFORE INSERT ON {name} WHEN NEW.{condition} "
+                "BEGIN SELECT RAISE(ABORT, 'poison'); END"
+            )
+        else:
+            self.execute(f"ALTER TABLE {name} ADD CONSTRAINT poison CHECK (NOT ({condition}))")
+
+    def refuse_by_trigger(self, table: str, condition: str) -> None:
+        """Have a trigger refuse some rows of a table, with the error code databases leave to users."""
+        name = f"eventsd_{table}"
+        if self.kind == "sqlite":
+            self.refuse(table, condition)
+        elif self.kind == "postgresql":
+            self.execute(
+                "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'poison'; END $$",
+                f"CREATE TRIGGER poison BEFORE INSERT ON {name} FOR EACH ROW "
+                f"WHEN (NEW.{condition}) EXECUTE FUNCTION poison()",
+            )
+        else:
+            self.execute(
+                f"CREATE TRIGGER poison BEFORE INSERT ON {name} FOR EACH ROW "
+                f"IF NEW.{condition} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'poison'; END IF"
+            )
+
+    def _plain(self, column: sa.Column[Any], value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+        if isinstance(column.type, sa.JSON) and isinstance(value, str) and self.kind in ("mysql", "sqlite"):
+            return json.loads(value)
+        return value
