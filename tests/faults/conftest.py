@@ -26,7 +26,10 @@ salt._logging.shutdown_temp_handler()
 StartRig = Callable[..., Rig]
 
 #: The quick ones first; what is not named here comes before them.
-_ORDER = "spool_model hostile canary poison workers shutdown databases engine_killed spool_disk bus".split()
+_ORDER = (
+    *("spool_model", "hostile", "canary", "poison", "workers"),
+    *("shutdown", "databases", "engine_killed", "spool_disk", "bus"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
