@@ -158,7 +158,8 @@ class Server:
         :param database: in which.
         """
         engine = sa.create_engine(self.url(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        # Without this a percent sign would start a parameter.
+        with engine.execution_options(no_parameters=True).connect() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 

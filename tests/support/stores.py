@@ -119,7 +119,9 @@ class Database:
 
     def execute(self, *statements: str) -> None:
         """Execute statements."""
-        with self.engine.connect() as connection, connection.begin():
+        # Without this a percent sign would start a parameter.
+        engine = self.engine.execution_options(no_parameters=True)
+        with engine.connect() as connection, connection.begin():
             for statement in statements:
                 connection.exec_driver_sql(statement)
 

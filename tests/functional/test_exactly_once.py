@@ -1,0 +1,181 @@
+"""A batch, a chunk or an event that comes again is written once, on each database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+import pytest
+
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import Transient
+from tests.support.events import STAMP, fired, job, numbered, returned, state_result
+from tests.support.stores import SPOOL, Buried, Database, batch_of
+
+_OTHER_MASTER = "2026-01-02T03:04:05.999999"
+
+
+def _receipts(database: Database, spool: str = SPOOL) -> list[int]:
+    return [row["chunk"] for row in database.rows("receipts") if row["spool"] == spool]
+
+
+def test_a_batch_is_written_with_its_receipts(tables: Database) -> None:
+    # Given
+    before = datetime.now(timezone.utc)
+
+    # When
+    tables.worker().write(batch_of(numbered(3), numbered(4, start=3), first=7))
+
+    # Then
+    assert sorted(tables.column("returns", "jid")) == [str(n) for n in range(7)]
+    assert _receipts(tables) == [7, 8]
+    assert all(before <= stamp <= datetime.now(timezone.utc) for stamp in tables.column("receipts", "stamp"))
+
+
+def test_a_replayed_batch_writes_nothing_twice(tables: Database) -> None:
+    # Given: an earlier life of the engine wrote it, and returns have changed since as no honest replay's would
+    tables.worker().write(batch_of(numbered(3), numbered(3, start=3)))
+    tables.execute("DELETE FROM eventsd_returns WHERE jid = '1'")
+
+    # When
+    tables.worker().write(batch_of(numbered(3), numbered(3, start=3), replay=True))
+
+    # Then: it is the receipts that tell, not the rows
+    assert sorted(tables.column("returns", "jid")) == ["0", "2", "3", "4", "5"]
+    assert _receipts(tables) == [1, 2]
+
+
+def test_a_replay_writes_the_chunks_that_are_new_to_it(tables: Database) -> None:
+    # Given
+    tables.worker().write(batch_of(numbered(2, start=2), first=2))
+    tables.execute("DELETE FROM eventsd_returns")
+    buried = Buried()
+
+    # When
+    batch = batch_of(numbered(2), numbered(2, start=2), numbered(2, start=4), replay=True, buried=buried)
+    tables.worker().write(batch)
+
+    # Then
+    assert sorted(tables.column("returns", "jid")) == ["0", "1", "4", "5"]
+    assert _receipts(tables) == [1, 2, 3]
+    assert buried.calls == [{1, 3}]
+
+
+def test_spools_do_not_share_receipts(tables: Database) -> None:
+    # Given
+    tables.worker().write(batch_of(numbered(2)))
+
+    # When
+    tables.worker().write(batch_of(numbered(2, start=2), spool="spool-2", replay=True))
+
+    # Then
+    assert sorted(tables.column("returns", "jid")) == ["0", "1", "2", "3"]
+
+
+def test_a_chunk_whose_earlier_try_turns_out_written_is_tried_again_as_a_replay(tables: Database) -> None:
+    # Given: the earlier try's commit came through after it had been given up
+    tables.worker().write(batch_of(numbered(2)))
+
+    # When / Then
+    with pytest.raises(Transient):
+        tables.worker().write(batch_of(numbered(2), replay=False))
+    tables.worker().write(batch_of(numbered(2), replay=True))
+    assert sorted(tables.column("returns", "jid")) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("make", "table"),
+    [
+        pytest.param(lambda stamp: returned({"a": 1}, _stamp=stamp), "returns", id="return"),
+        pytest.param(lambda stamp: job(_stamp=stamp), "jobs", id="job"),
+        pytest.param(
+            lambda stamp: returned({"pkg_|-vim_|-vim_|-installed": state_result()}, _stamp=stamp), "states", id="state"
+        ),
+        pytest.param(
+            lambda stamp: fired("company/alarm", {"n": 1, "_stamp": STAMP, "__peer_id": stamp}), "events", id="event"
+        ),
+    ],
+)
+@pytest.mark.parametrize("batches", [pytest.param(1, id="in-one-batch"), pytest.param(2, id="in-two-batches")])
+def test_an_event_that_comes_twice_is_one_row(
+    tables: Database, make: Callable[[str], Event], table: str, batches: int
+) -> None:
+    # Given: copies of one event, off two masters' buses
+    copies = [make(STAMP), make(_OTHER_MASTER)]
+    worker = tables.worker()
+
+    # When
+    if batches == 1:
+        worker.write(batch_of(copies))
+    else:
+        worker.write(batch_of(copies[:1], first=1))
+        worker.write(batch_of(copies[1:], first=2))
+
+    # Then
+    assert len(tables.rows(table)) == 1
+
+
+def test_different_returns_of_a_minion_for_one_job_are_kept(tables: Database) -> None:
+    # When
+    worker = tables.worker()
+    worker.write(batch_of([returned("first"), returned("second")]))
+    worker.write(batch_of([returned("third"), returned("first")], first=2))
+
+    # Then
+    assert sorted(tables.column("returns", "return")) == ["first", "second", "third"]
+
+
+def test_a_jobs_return_does_not_replace_its_load(tables: Database) -> None:
+    # When
+    worker = tables.worker()
+    worker.write(batch_of([job(arg=["as published"])]))
+    worker.write(batch_of([job(arg=["as somebody else says"])], first=2))
+
+    # Then
+    assert tables.column("jobs", "arg") == [["as published"]]
+
+
+def test_receipts_of_chunks_long_gone_are_swept(tables: Database) -> None:
+    # Given
+    worker = tables.worker()
+    for chunk in range(1, 6):
+        worker.write(batch_of(numbered(1, start=chunk), first=chunk))
+    worker.write(batch_of(numbered(1, start=10), spool="spool-2", first=1))
+    assert _receipts(tables) == [1, 2, 3, 4, 5]
+
+    # When: an engine starts anew, whose spool has nothing older than chunk 4
+    tables.worker().write(batch_of(numbered(1, start=6), first=6, oldest=4))
+
+    # Then
+    assert _receipts(tables) == [4, 5, 6]
+    assert _receipts(tables, "spool-2") == [1]
+
+
+def test_batches_of_the_same_minions_do_not_lock_each_other_out(tables: Database) -> None:
+    # Given: two connections that update the same hundred minions in opposite order
+    worker = tables.worker()
+    names = [f"minion-{number:03}" for number in range(100)]
+    errors: list[Exception] = []
+
+    def write(first: int, order: list[str]) -> None:
+        for chunk in range(first, first + 10):
+            try:
+                worker.write(batch_of([returned(chunk, minion_id=name) for name in order], first=chunk))
+            except Exception as exc:
+                errors.append(exc)
+
+    # When
+    threads = [
+        threading.Thread(target=write, args=(100, names)),
+        threading.Thread(target=write, args=(200, names[::-1])),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    # Then
+    assert errors == []
+    assert len(tables.rows("returns")) == 2000
+    assert len(tables.rows("minions")) == 100

@@ -1,0 +1,234 @@
+"""Faults of the database, not of an event: nothing is buried, and the batch is written when they are over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from salt_eventsd.exceptions import Held, Transient, WorkerError
+from tests.support.events import numbered, returned
+from tests.support.servers import PASSWORD, MariaDB, PostgreSQL, Server
+from tests.support.stores import Buried, Database, batch_of
+
+_SECRET = "pa55-of-somebody"
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("postgresql", marks=pytest.mark.database("postgresql")),
+        pytest.param("mariadb", marks=pytest.mark.database("mariadb")),
+    ]
+)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server, of each kind in turn, that runs again when a test that stopped it ends."""
+    server: Server = request.getfixturevalue(request.param)
+    yield server
+    if not server.running:
+        server.start()
+
+
+@pytest.fixture
+def served(server: Server) -> Iterator[Database]:
+    """An empty database of the server's."""
+    made = Database(server.new_database())
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("table", [pytest.param(name, id=name) for name in ("returns", "minions", "receipts")])
+def test_a_missing_table_holds_the_worker_until_it_is_back(database: Database, table: str) -> None:
+    # Given
+    worker = database.worker()
+    worker.write(batch_of(numbered(1)))
+    database.execute(f"ALTER TABLE eventsd_{table} RENAME TO elsewhere")
+    buried = Buried()
+
+    # When / Then
+    for _ in range(2):
+        with pytest.raises(Held, match=f"eventsd_{table}"):
+            worker.write(batch_of(numbered(5, start=1), first=2, replay=True, buried=buried))
+    assert buried.refusals == []
+
+    # When
+    database.execute(f"ALTER TABLE elsewhere RENAME TO eventsd_{table}")
+    worker.write(batch_of(numbered(5, start=1), first=2, replay=True, buried=buried))
+
+    # Then
+    assert buried.refusals == []
+    assert len(database.rows("returns")) == 6
+
+
+def test_a_missing_column_holds_the_worker(database: Database) -> None:
+    # Given
+    worker = database.worker()
+    worker.write(batch_of(numbered(1)))
+    database.execute("ALTER TABLE eventsd_returns RENAME COLUMN duration_ms TO elsewhere")
+    buried = Buried()
+
+    # When / Then
+    with pytest.raises(Held):
+        worker.write(batch_of(numbered(5, start=1), first=2, buried=buried))
+    assert buried.refusals == []
+
+
+def test_a_user_who_may_not_write_is_held_until_he_may(served: Database, server: Server) -> None:
+    # Given
+    served.make_tables()
+    name = sa.make_url(served.url).database or ""
+    everything = "ALL TABLES IN SCHEMA public" if isinstance(server, PostgreSQL) else f"{name}.*"
+    user = f"reader_{name}" if isinstance(server, PostgreSQL) else f"'reader_{name}'@'%'"
+    identified = "PASSWORD" if isinstance(server, PostgreSQL) else "IDENTIFIED BY"
+    server.execute(
+        f"CREATE USER {user} {identified} '{_SECRET}'", f"GRANT SELECT ON {everything} TO {user}", database=name
+    )
+    reader = Database(server.url(name, f"reader_{name}", _SECRET))
+    worker = reader.worker()
+    buried = Buried()
+
+    # When / Then
+    with pytest.raises(Held, match="denied") as caught:
+        worker.write(batch_of(numbered(3), buried=buried))
+    assert _SECRET not in str(caught.value)
+    assert buried.refusals == []
+
+    # When
+    more = f"GRANT INSERT, UPDATE, DELETE ON {everything} TO {user}"
+    sequences = [f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user}"] if isinstance(server, PostgreSQL) else []
+    server.execute(more, *sequences, database=name)
+    worker.write(batch_of(numbered(3), replay=True, buried=buried))
+
+    # Then
+    assert len(served.rows("returns")) == 3
+    reader.close()
+
+
+def test_a_user_who_may_make_no_tables_is_held(served: Database, server: Server) -> None:
+    # Given
+    name = sa.make_url(served.url).database or ""
+    user = f"stranger_{name}" if isinstance(server, PostgreSQL) else f"'stranger_{name}'@'%'"
+    identified = "PASSWORD" if isinstance(server, PostgreSQL) else "IDENTIFIED BY"
+    server.execute(f"CREATE USER {user} {identified} '{_SECRET}'")
+    if isinstance(server, MariaDB):
+        server.execute(f"GRANT SELECT ON {name}.* TO {user}")
+    else:
+        server.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC", database=name)
+    stranger = Database(server.url(name, f"stranger_{name}", _SECRET))
+
+    # When / Then
+    with pytest.raises(Held, match="denied"):
+        stranger.worker().write(batch_of(numbered(1)))
+    stranger.close()
+
+
+def test_a_database_that_may_only_be_read_buries_nothing(database: Database) -> None:
+    # Given
+    database.make_tables()
+    path = sa.make_url(database.url).database
+    urls = {
+        "sqlite": f"sqlite:///file:{path}?mode=ro&uri=true",
+        "postgresql": f"{database.url}?options=-c%20default_transaction_read_only%3Don",
+        "mysql": f"{database.url}?init_command=SET+SESSION+TRANSACTION+READ+ONLY",
+    }
+    reading = Database(urls[database.kind])
+    buried = Buried()
+
+    # When / Then
+    with pytest.raises(WorkerError, match=r"(?i)read.?only"):
+        reading.worker().write(batch_of(numbered(3), buried=buried))
+    assert buried.refusals == []
+    assert database.rows("returns") == []
+    reading.close()
+
+
+def test_a_server_that_is_stopped_takes_the_batch_when_it_is_back(served: Database, server: Server) -> None:
+    # Given: a worker with a connection of its own open
+    worker = served.worker()
+    worker.write(batch_of(numbered(1)))
+    server.stop()
+    buried = Buried()
+
+    # When / Then
+    for _ in range(2):
+        with pytest.raises(Transient) as caught:
+            worker.write(batch_of(numbered(3, start=1), first=2, replay=True, buried=buried))
+        assert PASSWORD not in str(caught.value)
+    with pytest.raises(Transient) as caught:
+        worker.check()
+    assert PASSWORD not in str(caught.value)
+    assert buried.refusals == []
+
+    # When
+    server.start()
+    worker.write(batch_of(numbered(3, start=1), first=2, replay=True, buried=buried))
+
+    # Then
+    assert sorted(served.column("returns", "jid")) == ["0", "1", "2", "3"]
+
+
+def test_a_server_that_was_killed_takes_the_next_batch_when_it_is_back(served: Database, server: Server) -> None:
+    # Given
+    worker = served.worker()
+    worker.write(batch_of(numbered(1)))
+
+    # When: its connection is dead, and nobody has told it
+    server.kill()
+    server.start()
+    worker.write(batch_of(numbered(3, start=1), first=2))
+
+    # Then
+    assert len(served.rows("returns")) == 4
+
+
+def test_a_server_that_is_away_when_the_engine_starts(served: Database, server: Server) -> None:
+    # Given
+    server.stop()
+    worker = served.worker()
+
+    # When / Then
+    with pytest.raises(Transient):
+        worker.write(batch_of(numbered(2)))
+
+    # When
+    server.start()
+    worker.write(batch_of(numbered(2)))
+
+    # Then
+    assert len(served.rows("returns")) == 2
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "database"),
+    [
+        pytest.param("salt", _SECRET, "", id="wrong-password"),
+        pytest.param("nobody-we-know", _SECRET, "", id="unknown-user"),
+        pytest.param("salt", PASSWORD, "nowhere", id="unknown-database"),
+    ],
+)
+def test_who_may_not_connect_is_told_why(server: Server, user: str, password: str, database: str) -> None:
+    # Given
+    worker = Database(server.url(database, user, password)).worker()
+    buried = Buried()
+
+    # When / Then
+    for act in (lambda: worker.write(batch_of([returned()], buried=buried)), worker.check):
+        with pytest.raises(WorkerError, match=rf"(?i)authentication failed|denied|{database or user}") as caught:
+            act()
+        assert password not in str(caught.value)
+    assert buried.refusals == []
+
+
+def test_values_are_not_told_with_an_error(served: Database) -> None:
+    # Given
+    worker = served.worker()
+    worker.write(batch_of(numbered(1)))
+    served.execute("ALTER TABLE eventsd_returns RENAME TO elsewhere")
+
+    # When
+    with pytest.raises(Held) as caught:
+        worker.write(batch_of([returned("the-value-itself")], first=2))
+
+    # Then
+    assert "the-value-itself" not in str(caught.value)
+    assert "INSERT" not in str(caught.value)
