@@ -19,6 +19,7 @@ from salt_eventsd.event import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.redact import Redactor
+from salt_eventsd.room import Room
 from salt_eventsd.rules import Route, Rules, route
 from salt_eventsd.spool import Chunk, Kept, Spool, encode_events
 
@@ -65,7 +66,7 @@ class Intake(threading.Thread):
     :param spool: where chunks are kept.
     :param policy: rules, redaction and chunk sizes.
     :param commit_seconds: how long an event waits for others before they are committed together.
-    :param admit: called with the bytes about to be kept; makes room, and says whether they may be.
+    :param room: makes room in the spool, and says what may be kept.
     :param kept: called with what has been kept.
     """
 
@@ -75,7 +76,7 @@ class Intake(threading.Thread):
         spool: Spool,
         policy: Policy,
         commit_seconds: float,
-        admit: Callable[[list[Chunk]], list[Chunk]],
+        room: Room,
         kept: Callable[[list[Kept]], None],
     ) -> None:
         super().__init__(name="eventsd-intake", daemon=True)
@@ -88,7 +89,7 @@ class Intake(threading.Thread):
         self._inbox = inbox
         self._spool = spool
         self._commit_seconds = commit_seconds
-        self._admit = admit
+        self._room = room
         self._kept = kept
         self._stages: dict[tuple[str, bool], _Stage] = {}
         self._ready: list[Chunk] = []
@@ -184,16 +185,19 @@ class Intake(threading.Thread):
         if not self._ready:
             return
         try:
-            chunks = self._admit(self._ready)
-            kept = self._spool.put(chunks)
+            self._ready = self._room.admit(self._ready)
+            fitting = self._room.fitting(self._ready)
+            kept = self._spool.put(self._ready[:fitting])
         except SpoolError as exc:
             self._unkept(str(exc))
             return
-        if self.spool_error:
+        self._ready = self._ready[fitting:]
+        self._kept(kept)
+        if self._ready:
+            self._unkept(f"eventsd: spool.dir: {self._spool.folder}: the disk is full, but for a reserve")
+        elif self.spool_error:
             log.warning("eventsd: the spool can be written again")
             self.spool_error = ""
-        self._ready = []
-        self._kept(kept)
 
     def _unkept(self, error: str) -> None:
         if error != self.spool_error:

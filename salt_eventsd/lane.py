@@ -103,8 +103,7 @@ class Lane:
 
     def oldest(self) -> float:
         """Return when the oldest event queued was read, in seconds since 1970 UTC; 0 if none is queued."""
-        first = [chunk.oldest for prio in (True, False) for chunk in self._spool.waiting(self.name, prio=prio, most=1)]
-        return min(first, default=0.0)
+        return self._spool.oldest(self.name)
 
     def queued(self, kept: Kept) -> None:
         """Count a chunk that has just been kept."""

@@ -11,7 +11,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import msgspec
 
 from salt_eventsd import __version__
 from salt_eventsd.bus import Bus
+from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
@@ -54,6 +56,14 @@ class Parts:
     room: Room
     max_bytes: int
     orphaned: Mapping[str, int]
+    #: What the spool last told, for the times when its disk stalls.
+    told: dict[str, Any] = field(default_factory=dict)
+
+    def ask(self, key: str, question: Callable[[], Any], otherwise: Any) -> Any:
+        """Ask the spool; while it does not answer, return what it last told."""
+        with suppress(SpoolError):
+            self.told[key] = question()
+        return self.told.get(key, otherwise)
 
 
 class Reporter(threading.Thread):
@@ -132,7 +142,8 @@ def report(parts: Parts) -> Report:
     :param parts: of the engine.
     """
     bus, inbox, intake, lanes, spool = parts.bus, parts.inbox, parts.intake, parts.lanes, parts.spool
-    dead = spool.dead_letters()
+    dead = parts.ask("dead", spool.dead_letters, {})
+    oldest = {name: parts.ask(f"oldest.{name}", lane.oldest, 0.0) for name, lane in lanes.items()}
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -149,7 +160,7 @@ def report(parts: Parts) -> Report:
             "ignored": intake.unmatched + intake.ignored,
             "lost": inbox.dropped + intake.lost,
         },
-        "workers": {name: _lane_report(lane, dead.get(name, 0)) for name, lane in lanes.items()},
+        "workers": {name: _lane_report(lane, dead.get(name, 0), oldest[name]) for name, lane in lanes.items()},
         "spool": {
             "dir": str(spool.folder),
             "events": sum(lane.queued_events for lane in lanes.values()),
@@ -181,8 +192,7 @@ def idle_report(started: float, problems: list[str]) -> Report:
     }
 
 
-def _lane_report(lane: Lane, dead: int) -> Report:
-    oldest = lane.oldest()
+def _lane_report(lane: Lane, dead: int, oldest: float) -> Report:
     now = time.time()
     hanging = [round(now - since) for since in lane.running_since.values() if now - since > _HANGING_SECONDS]
     return {

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 
 from salt_eventsd.config import SpoolConfig
+from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.lane import Lane
 from salt_eventsd.spool import Chunk, Spool
 
@@ -37,7 +38,7 @@ class Room:
 
     def admit(self, chunks: list[Chunk]) -> list[Chunk]:
         """
-        Return the chunks that may be kept, room made for them.
+        Return the chunks that may be kept, room made for them within ``max_bytes``; the others are dropped and counted.
 
         :param chunks: what is about to be kept.
         """
@@ -50,6 +51,23 @@ class Room:
         if self._config.when_full == "drop_oldest":
             needed -= self._drop_oldest(needed + int(most * _HEADROOM))
         return self._drop_newest(chunks, needed) if needed > 0 else chunks
+
+    def fitting(self, chunks: list[Chunk]) -> int:
+        """
+        Return how many of the chunks, from the first on, the disk has room for.
+
+        :param chunks: what is about to be kept.
+        :raises SpoolError: the disk cannot be asked.
+        """
+        try:
+            room = self._spool.file.room_bytes()
+        except OSError as exc:
+            raise SpoolError(f"eventsd: spool.dir: {self._spool.folder}: {exc.strerror}") from exc
+        for number, chunk in enumerate(chunks):
+            room -= len(chunk.payload)
+            if room < 0:
+                return number
+        return len(chunks)
 
     def _drop_oldest(self, needed: int) -> int:
         """Drop from the longest queue, so that one dead backend does not cost another its events."""

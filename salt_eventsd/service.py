@@ -82,7 +82,7 @@ class Service:
             self.spool,
             policy,
             config.general.spool.commit_seconds,
-            admit=self.room.admit,
+            room=self.room,
             kept=self.dispatcher.kept,
         )
         parts = Parts(

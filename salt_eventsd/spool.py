@@ -22,6 +22,8 @@ from salt_eventsd.spool_file import SpoolFile
 
 #: More pages than this on the free list (64 MiB at 4 KiB) are given back to the disk when the spool is empty.
 _FREE_PAGES_KEPT = 16_384
+#: How long a report waits for a disk that stalls: what it says of the rest should not be late for it.
+_REPORT_PATIENCE_SECONDS = 0.2
 #: Of more dead letters than this the oldest go, and are counted.
 MOST_DEAD_LETTERS = 100_000
 
@@ -196,8 +198,23 @@ class Spool:
         return {worker: Totals(events, size) for worker, events, size in rows}
 
     def dead_letters(self) -> dict[str, int]:
-        """Return how many events have been buried, by worker."""
-        return dict(self._rows("SELECT worker, COUNT(*) FROM dead WHERE settled = 1 GROUP BY worker", ()))
+        """
+        Return how many events have been buried, by worker.
+
+        :raises SpoolError: the file cannot be read at once.
+        """
+        sql = "SELECT worker, COUNT(*) FROM dead WHERE settled = 1 GROUP BY worker"
+        return dict(self._rows(sql, (), _REPORT_PATIENCE_SECONDS))
+
+    def oldest(self, worker: str) -> float:
+        """
+        Return when the oldest event of a worker was read, in seconds since 1970 UTC; 0 if none is kept.
+
+        :raises SpoolError: the file cannot be read at once.
+        """
+        sql = "SELECT MIN(oldest) FROM (SELECT oldest FROM chunks WHERE worker = ? AND prio = ? ORDER BY id LIMIT 1)"
+        found = [self._rows(sql, (worker, prio), _REPORT_PATIENCE_SECONDS)[0][0] for prio in (0, 1)]
+        return min((one for one in found if one is not None), default=0.0)
 
     def drop_oldest(self, worker: str | None, at_least_bytes: int, spared: set[int]) -> list[Kept]:
         """

@@ -51,6 +51,10 @@ CREATE TABLE IF NOT EXISTS requeued (worker TEXT NOT NULL, events INTEGER NOT NU
 #: The name of the file in the spool's folder.
 FILE = "spool.db"
 _LOCK_FILE = "lock"
+#: What is left free of the disk, in bytes; of a small disk no more than a quarter.
+_RESERVE_BYTES = 16 * 2**20
+#: How much of the free pages inside the file is counted on: rows take more than their payload.
+_FREE_PAGES_USABLE = 0.8
 #: What SQLite says of a file that is not whole any more.
 _BROKEN = ("malformed", "not a database")
 
@@ -135,14 +139,37 @@ class SpoolFile:
                         self._db.execute("ROLLBACK")
                 raise
 
-    def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, parameters: tuple[Any, ...] = (), patience_seconds: float = -1) -> list[tuple[Any, ...]]:
         """
         Return the rows of a query.
 
-        :raises SpoolError: the file cannot be read.
+        :param patience_seconds: how long to wait for other threads, -1 for as long as it takes.
+        :raises SpoolError: the file cannot be read, or not within the patience.
         """
-        with self._mutex, self._telling():
-            return self._db.execute(sql, parameters).fetchall()
+        if not self._mutex.acquire(timeout=patience_seconds):
+            raise SpoolError(f"eventsd: spool.dir: {self.path}: its disk stalls")
+        try:
+            with self._telling():
+                return self._db.execute(sql, parameters).fetchall()
+        finally:
+            self._mutex.release()
+
+    def room_bytes(self) -> int:
+        """
+        Return how much more may be put, in bytes: what the disk has, less a reserve, or what the file has free inside.
+
+        The reserve is there so that chunks can still be forgotten, which takes room too, when the disk is full.
+        """
+        disk = os.statvfs(self.folder)
+        size, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
+        with suppress(FileNotFoundError):
+            # What is in the log will need the same room once more, when it is copied into the file.
+            free -= os.stat(f"{self.path}-wal").st_size
+        room = free - min(_RESERVE_BYTES, size // 4)
+        if room > _RESERVE_BYTES:
+            return room
+        pages, page_bytes = self.rows("PRAGMA freelist_count")[0][0], self.rows("PRAGMA page_size")[0][0]
+        return max(room, int(pages * page_bytes * _FREE_PAGES_USABLE))
 
     def given(self, chunk_id: int) -> None:
         """Remember the highest id given, for the case that the file is lost."""

@@ -42,7 +42,7 @@ def parts(spool: Spool) -> Parts:
         started=time.time(),
         bus=bus,
         inbox=inbox,
-        intake=Intake(inbox, spool, policy, 0.1, admit=room.admit, kept=lambda kept: None),
+        intake=Intake(inbox, spool, policy, 0.1, room=room, kept=lambda kept: None),
         lanes=lanes,
         spool=spool,
         room=room,
