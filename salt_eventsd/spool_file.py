@@ -160,16 +160,24 @@ class SpoolFile:
 
         The reserve is there so that chunks can still be forgotten, which takes room too, when the disk is full.
         """
-        disk = os.statvfs(self.folder)
-        size, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
-        with suppress(FileNotFoundError):
-            # What is in the log will need the same room once more, when it is copied into the file.
-            free -= os.stat(f"{self.path}-wal").st_size
-        room = free - min(_RESERVE_BYTES, size // 4)
-        if room > _RESERVE_BYTES:
-            return room
+        size, free = self._disk()
+        reserve = min(_RESERVE_BYTES, size // 4)
+        if free - reserve > _RESERVE_BYTES:
+            return free - reserve
+        # With the log copied into the file and cut off, what is free is free, and free pages can be written again. They
+        # go through the log first, for which half of what the disk has is taken at a time.
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        _, free = self._disk()
         pages, page_bytes = self.rows("PRAGMA freelist_count")[0][0], self.rows("PRAGMA page_size")[0][0]
-        return max(room, int(pages * page_bytes * _FREE_PAGES_USABLE))
+        return max(free - reserve, min(int(pages * page_bytes * _FREE_PAGES_USABLE), free // 2))
+
+    def _disk(self) -> tuple[int, int]:
+        """Return the disk's size and what is free of it, less what the log will need once more in the file."""
+        disk = os.statvfs(self.folder)
+        free = disk.f_bavail * disk.f_frsize
+        with suppress(FileNotFoundError):
+            free -= os.stat(f"{self.path}-wal").st_size
+        return disk.f_blocks * disk.f_frsize, free
 
     def given(self, chunk_id: int) -> None:
         """Remember the highest id given, for the case that the file is lost."""
