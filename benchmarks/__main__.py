@@ -28,6 +28,7 @@ from benchmarks.databases import KINDS, POSTGRESQL, Databases
 from benchmarks.rig import RigError
 from benchmarks.table import plain, render
 from benchmarks.targets import targets
+from salt_eventsd.event import Event
 
 #: What ``--only`` may name besides the databases.
 SECTIONS = ("stages", "burst", "latency", "highstate", "event_return")
@@ -52,12 +53,13 @@ class Bench:
 
     def stages(self, kinds: list[str]) -> None:
         """Time each step alone."""
+        events: list[Event] = []
         with self._run("stages: in this process"):
             rows, events = stages.without_database(self._folder, self._sizes.staged)
             self._add("stages", rows)
         with self._run("stages: listening to a bus"):
             self._add("stages", stages.listening(self._sizes.staged, self._sizes.highstates))
-        for kind in kinds:
+        for kind in kinds if events else ():
             with self._run(f"stages: writing to {kind}"):
                 folder = self._folder / f"stages-{kind}"
                 folder.mkdir()
@@ -123,15 +125,16 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
         try:
-            databases = Databases(folder, stack, chosen.kinds, say)
+            databases = Databases(folder, stack, chosen.servers, say)
         except RigError as exc:
             say(f"FAILED: {exc}")
             return 1
         bench = Bench(chosen, databases, folder)
+        kinds = [kind for kind in chosen.kinds if kind in databases.kinds]
         if "stages" in chosen.sections:
-            bench.stages(databases.kinds)
+            bench.stages(kinds)
         for section in ("burst", "latency", "highstate"):
-            for kind in databases.kinds if section in chosen.sections else ():
+            for kind in kinds if section in chosen.sections else ():
                 getattr(bench, section)(kind)
         if "event_return" in chosen.sections and POSTGRESQL in databases.kinds:
             bench.event_return()
@@ -166,6 +169,14 @@ def _arguments() -> argparse.Namespace:
         parser.error(f"--only: no {', '.join(unknown)}; there are {', '.join(names)}")
     chosen.sections = [name for name in SECTIONS if name in only] or list(SECTIONS)
     chosen.kinds = [kind for kind in KINDS if kind in only] or list(KINDS)
+    chosen.servers = [
+        kind
+        for kind in KINDS
+        if (kind in chosen.kinds and chosen.sections != ["event_return"])
+        # event_return needs PostgreSQL, also where the engine is measured with other databases only.
+        or (kind == POSTGRESQL and "event_return" in only)
+        or (kind == POSTGRESQL and POSTGRESQL in chosen.kinds and "event_return" in chosen.sections)
+    ]
     chosen.events = chosen.events or (_QUICK_EVENTS if chosen.quick else 30_000)
     if chosen.events < 1:
         parser.error("--events: expected 1 or more")

@@ -18,7 +18,14 @@ from benchmarks.table import percentile
 from benchmarks.watch import Watch
 
 _LOOK_SECONDS = 0.25
+#: When no row has come for so long, what is not there is lost. The same for all that is measured: less patience with
+#: one of them would make its late events look lost.
+_QUIET_SECONDS = 12.0
+#: Nothing is waited for longer. What is still coming then is neither stored nor lost, and the figures say so.
 _LONGEST_SECONDS = 150.0
+
+#: How a run may end.
+ALL_STORED, QUIET, STILL_COMING = "all stored", "quiet", "still coming"
 
 #: Figures by the name of their column.
 Figures = dict[str, Any]
@@ -73,7 +80,6 @@ def carry(
     fire: Callable[[], Fired],
     events: int,
     *,
-    quiet_seconds: float = 10.0,
     poll_seconds: float = 0.004,
 ) -> Figures:
     """
@@ -82,7 +88,6 @@ def carry(
     :param subject: what is under test; it stores events already.
     :param fire: fires the events, which are numbered from 0.
     :param events: how many.
-    :param quiet_seconds: when no row has come for so long, what is not there is lost.
     :param poll_seconds: how often commits are looked for.
     """
     after = subject.newest()
@@ -92,10 +97,9 @@ def carry(
     try:
         fired = fire()
         ended = time.monotonic()
-        while subject.count(after) < events:
-            quiet = time.monotonic() - max(ended, watch.sightings.latest)
-            if quiet > quiet_seconds or time.monotonic() - ended > _LONGEST_SECONDS:
-                break
+        outcome = ""
+        while not outcome:
+            outcome = _outcome(subject.count(after) >= events, ended, watch.sightings.latest)
             time.sleep(_LOOK_SECONDS)
     finally:
         watch.stop()
@@ -109,7 +113,8 @@ def carry(
     return {
         "fired": events,
         "stored": stored,
-        "lost": events - stored,
+        "lost": math.nan if outcome == STILL_COMING else events - stored,
+        "ended": outcome,
         "doubled": len(rows) - stored,
         "fired/s": events / fired.seconds,
         "stored after s": max(seen) - fired.at[0] if seen else math.nan,
@@ -119,3 +124,13 @@ def carry(
         "p99 ms": percentile(delays, 99),
         "poll p99 ms": percentile(watch.between, 99) * 1000,
     }
+
+
+def _outcome(complete: bool, fired_at: float, row_at: float) -> str:
+    """Return how a run has ended, "" if it has not."""
+    now = time.monotonic()
+    if complete:
+        return ALL_STORED
+    if now - max(fired_at, row_at) > _QUIET_SECONDS:
+        return QUIET
+    return STILL_COMING if now - fired_at > _LONGEST_SECONDS else ""

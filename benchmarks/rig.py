@@ -160,9 +160,12 @@ def master(options: Mapping[str, Any]) -> Iterator[Master]:
         running.wait_for(running.pull_socket.exists, "event bus")
         yield running
     finally:
-        if process is not None:
-            _end(process)
-        shutil.rmtree(folder, ignore_errors=True)
+        # A signal may come while the master is given time to end; the folder goes all the same.
+        try:
+            if process is not None:
+                _end(process)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def master_opts(running: Master) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from benchmarks import fire
+from benchmarks import fire, stages, writing
 from benchmarks.table import percentile, plain, render
 from benchmarks.targets import targets
 from benchmarks.watch import Sightings
@@ -129,3 +130,30 @@ def test_a_row_counts_as_committed_when_it_was_first_seen() -> None:
 
     # Then
     assert seen == [2.0, 2.0, 3.5, 3.5]
+
+
+def test_each_stage_alone_carries_every_event(tmp_path: Path) -> None:
+    # When
+    rows, events = stages.without_database(tmp_path, 1000)
+
+    # Then
+    assert [fire.number_of(event.jid, event.minion_id) for event in events] == list(range(1000))
+    assert [row["stage"].partition(":")[0] for row in rows] == [
+        "inbox",
+        "parse, match, redact",
+        "spool",
+        "spool",
+        "build rows",
+    ]
+
+
+def test_writing_alone_is_compared_with_the_same_rows_inserted_plainly(tmp_path: Path) -> None:
+    # Given
+    _, events = stages.without_database(tmp_path, 1000)
+    names = iter(range(10))
+
+    # When
+    rows = writing.writing("sqlite", lambda: f"sqlite:///{tmp_path}/{next(names)}.db", tmp_path, events)
+
+    # Then
+    assert ["of plain insert" in row for row in rows] == [False, True, True]
