@@ -31,6 +31,8 @@ _GULP_SECONDS = 0.01
 _IDLE_SECONDS = 1.0
 #: What an event takes in a chunk besides its body, roughly: tag, ids, times, names.
 _ENVELOPE_BYTES = 200
+#: What has piled up goes into the spool in transactions of about this, in bytes.
+_PORTION_BYTES = 4 * 2**20
 #: What may wait in memory while the spool cannot be written, in bytes.
 _MOST_UNKEPT_BYTES = 128 * 2**20
 
@@ -186,18 +188,26 @@ class Intake(threading.Thread):
             return
         try:
             self._ready = self._room.admit(self._ready)
-            fitting = self._room.fitting(self._ready)
-            kept = self._spool.put(self._ready[:fitting])
+            while self._ready and (portion := self._portion()):
+                kept = self._spool.put(portion)
+                self._ready = self._ready[len(portion) :]
+                self._kept(kept)
         except SpoolError as exc:
             self._unkept(str(exc))
             return
-        self._ready = self._ready[fitting:]
-        self._kept(kept)
         if self._ready:
             self._unkept(f"eventsd: spool.dir: {self._spool.folder}: the disk is full, but for a reserve")
         elif self.spool_error:
             log.warning("eventsd: the spool can be written again")
             self.spool_error = ""
+
+    def _portion(self) -> list[Chunk]:
+        """What one transaction takes: all of a usual commit, part of what has piled up, no more than there is room."""
+        size = number = 0
+        while number < len(self._ready) and (number == 0 or size < _PORTION_BYTES):
+            size += len(self._ready[number].payload)
+            number += 1
+        return self._ready[: self._room.fitting(self._ready[:number])]
 
     def _unkept(self, error: str) -> None:
         if error != self.spool_error:

@@ -220,6 +220,8 @@ class SpoolFile:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA journal_size_limit=67108864")
+            # Some distributions have SQLite overwrite what is deleted: forgetting would take as much disk as keeping.
+            db.execute("PRAGMA secure_delete=OFF")
             db.executescript(_SCHEMA)
             db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
             self.id = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0]
