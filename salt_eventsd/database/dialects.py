@@ -110,6 +110,9 @@ class Dialect:
         """Return how many bytes a value may have, None if only memory limits it."""
         return 900_000_000
 
+    def check_constraints(self, connection: Connection) -> None:
+        """Have constraints looked at now that would be looked at only when committing."""
+
     def lock_schema(self, connection: Connection) -> None:
         """Keep others from changing the schema until the transaction ends; the caller has begun one."""
 
@@ -163,6 +166,10 @@ class PostgreSQL(Dialect):
     def largest_value(self, connection: Connection) -> int | None:
         """A JSONB string may have 256 MiB less one, and a whole value not much more."""
         return 2**28 - 2**20
+
+    def check_constraints(self, connection: Connection) -> None:
+        """See :class:`Dialect`."""
+        connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
 
     def lock_schema(self, connection: Connection) -> None:
         """Let one engine at a time create tables."""

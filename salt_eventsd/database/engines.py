@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import sqlalchemy as sa
@@ -158,6 +159,9 @@ def _as_it_is(text: str) -> str:
 
 
 def _make_folder(url: URL) -> None:
-    if url.database and url.database != ":memory:":
-        folder = os.path.dirname(os.path.abspath(url.database))
+    path = url.database or ":memory:"
+    if path.startswith("file:"):
+        path = unquote(urlsplit(path).path)
+    if path != ":memory:":
+        folder = os.path.dirname(os.path.abspath(path))
         os.makedirs(folder, mode=0o700, exist_ok=True)

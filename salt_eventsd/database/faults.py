@@ -26,13 +26,14 @@ _POSTGRESQL: dict[str, type[WorkerError]] = {
     "23": Refused,  # constraints
     "54": Refused,  # a limit of the program: a row too large
     "0A": Refused,  # not supported: \u0000 in a document, for one
+    "P0": Refused,  # raised by a trigger of the user's
     "28": Held,
     "3D": Held,
     "3F": Held,
     "42804": Refused,  # a value of the wrong type
     "42": Held,  # no such table or column, no permission
 }
-_MYSQL_REFUSED = frozenset((1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 1153, 3140, 3141, 3819, 4025, 4078))
+_MYSQL_REFUSED = frozenset((1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 1153, 3140, 3141, 3819, 4025, 4078, 1644))
 _MYSQL_HELD = frozenset((1044, 1045, 1049, 1054, 1064, 1103, 1142, 1143, 1146, 1227, 1364, 1698))
 #: What drivers say of a value they cannot send.
 _UNSENDABLE = ("is not supported", "can not be used with", "can't adapt", "Error binding parameter")
@@ -68,14 +69,15 @@ def meaning(error: BaseException) -> WorkerError:
 
 
 def _by_code(original: BaseException) -> type[WorkerError] | None:
-    state: Any = getattr(original, "pgcode", None) or getattr(original, "sqlstate", None)
-    if isinstance(state, str):
-        return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2])
     code = original.args[0] if original.args else None
     if isinstance(code, int):
+        # Before the SQLSTATE, which some versions of the driver have too, and which tells less here.
         if code in _MYSQL_REFUSED:
             return Refused
         return Held if code in _MYSQL_HELD else None
+    state: Any = getattr(original, "pgcode", None) or getattr(original, "sqlstate", None)
+    if isinstance(state, str):
+        return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2])
     if any(text in str(original) for text in _UNSENDABLE):
         return Refused
     if type(original).__module__ == "sqlite3" and any(text in str(original) for text in _SQLITE_HELD):
@@ -92,7 +94,9 @@ def _by_class(error: sqlalchemy_exc.DBAPIError) -> type[WorkerError]:
 
 
 def _said(original: BaseException) -> str:
-    """The driver's own words, without the statement SQLAlchemy would add."""
+    """The driver's own words, without the statement SQLAlchemy would add, or the row that PostgreSQL does."""
+    if primary := getattr(getattr(original, "diag", None), "message_primary", None):
+        return f"{type(original).__name__}: {primary}"
     if len(original.args) == 2 and isinstance(original.args[0], int):
         return f"{type(original).__name__} {original.args[0]}: {original.args[1]}"
     return f"{type(original).__name__}: {original}"

@@ -22,7 +22,7 @@ from salt_eventsd.database.dialects import Upsert, dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.rows import Row, RowBuilder
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Transient, WorkerError
+from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
 from salt_eventsd.settle import brief, isolate
 from salt_eventsd.workers import Batch, Refusal
 
@@ -60,6 +60,7 @@ class Store:
         self._builder: RowBuilder | None = None
         self._ready = threading.Lock()
         self._sweep_at = 0.0
+        self._deferred = False
 
     def write(self, batch: Batch) -> None:
         """
@@ -75,10 +76,24 @@ class Store:
                 refusals = self._insert(connection, builder, batch.events, todo)
                 # What an earlier try buried of chunks that turn out to be written stays as it is.
                 batch.bury(refusals, chunks)
-        except WorkerError:
-            raise
+        except WorkerError as exc:
+            raise self._of_all(exc) from exc.__cause__
         except Exception as exc:
-            raise meaning(exc) from exc
+            raise self._of_all(meaning(exc)) from exc
+
+    def _of_all(self, error: WorkerError) -> WorkerError:
+        """Return what a fault means that came with no event of its own: of the connection, the receipts, the commit."""
+        if isinstance(error, Refused):
+            if self._deferred:
+                error = Held(str(error))
+            else:
+                # A constraint that is looked at only when committing, perhaps: the next try has it looked at in time.
+                self._deferred = True
+                error = Transient(str(error))
+        if isinstance(error, Held):
+            # What a connection may do is settled, in some databases, when it is made.
+            self._engine.dispose()
+        return error
 
     def check(self) -> str:
         """
@@ -90,7 +105,7 @@ class Store:
             with self._engine.connect() as connection:
                 found = migrate.version(connection)
         except Exception as exc:
-            raise meaning(exc) from exc
+            raise self._of_all(meaning(exc)) from exc
         return f"reachable, tables of version {found}" if found else "reachable, tables not made yet"
 
     def close(self) -> None:
@@ -157,6 +172,8 @@ class Store:
             try:
                 with connection.begin_nested():
                     self._execute(connection, [row for _, rows in some for row in rows])
+                    if self._deferred:
+                        self._dialect.check_constraints(connection)
             except Exception as exc:
                 raise meaning(exc) from exc
 
