@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import salt.loader
 
+from salt_eventsd.config import EventRule
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.loader import package_dir
@@ -36,6 +37,7 @@ class Context:
     :param opts: Salt's options, which a thread would not find otherwise.
     :param defaults: what stands under ``defaults``; a worker takes of it what it knows, see :meth:`known`.
     :param node_id: the id of the master (or minion) the engine lives in.
+    :param rules: the rules that send it events, by the name an event has them under (``event.rule``).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Context:
     concurrency: int = 1
     opts: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, EventRule] = field(default_factory=dict)
 
     def known(self, *names: str) -> dict[str, Any]:
         """
