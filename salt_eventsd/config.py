@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import salt.utils.stringutils
+
+from salt_eventsd import destination
+from salt_eventsd.conditions import compile_conditions
 
 #: Tables of the sql worker a rule may name with ``into``.
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
@@ -83,23 +87,57 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
 
 
 class EventRule(_Struct, frozen=True, kw_only=True):
-    """One entry of ``events``, or of its ``subs``."""
+    """
+    One entry of ``events``, or of its ``subs``: what it takes (the first half), and what becomes of it.
+
+    :param into: a built-in table; instead of it, ``table`` with ``columns``, or ``statement`` with ``fields``.
+    :param missing: what an own table or statement gets where the event has not got a field: null, or it is refused.
+    """
 
     tag: str | None = None
+    tag_glob: str | None = None
     fun: str | None = None
+    fun_glob: str | None = None
+    minion: str | tuple[str, ...] | None = None
+    where: dict[str, Any] = {}
+    unless: dict[str, Any] = {}
+    ignore: tuple[str, ...] = ()
     worker: str | list[str] | None = None
     into: str | None = None
-    ignore: tuple[str, ...] = ()
+    table: str | None = None
+    columns: dict[str, Any] = {}
+    upsert: tuple[str, ...] = ()
+    statement: str | None = None
+    fields: dict[str, Any] = {}
+    missing: str | None = None
     prio: bool | int | None = None
     subs: dict[str, EventRule] = {}
 
     def __post_init__(self) -> None:
         _compiles("tag", self.tag)
         _compiles("fun", self.fun)
+        _require(self.tag is None or self.tag_glob is None, "tag_glob: there is a tag already; one of them")
+        _require(self.fun is None or self.fun_glob is None, "fun_glob: there is a fun already; one of them")
         _require(
             self.into is None or self.into in BUILT_IN_TABLES,
             f"into: no table {self.into!r}; there are {', '.join(BUILT_IN_TABLES)}",
         )
+        _require(self.missing in (None, "null", "refuse"), f"missing: expected null or refuse, got {self.missing!r}")
+        _told("where", compile_conditions, self.where)
+        _told("unless", compile_conditions, self.unless)
+        destination.check(self)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it goes to a table or a statement of the user's own."""
+        return self.table is not None or self.statement is not None
+
+    @property
+    def minions(self) -> tuple[str, ...]:
+        """The globs of minion ids, none if the rule takes any minion's events."""
+        if self.minion is None:
+            return ()
+        return (self.minion,) if isinstance(self.minion, str) else self.minion
 
     @property
     def workers(self) -> tuple[str, ...]:
@@ -194,6 +232,14 @@ def default_events(worker: str) -> dict[str, EventRule]:
             tag=r"salt/(job/[^/]+/ret/|(run|wheel)/[^/]+/ret\Z)", worker=worker, into="returns", ignore=ignore
         ),
     }
+
+
+def _told(key: str, compile: Callable[[Any], object], value: Any) -> None:
+    """Name the key an error is about."""
+    try:
+        compile(value)
+    except ValueError as exc:
+        raise ValueError(f"{key}.{exc}") from None
 
 
 def _compiles(key: str, pattern: str | None) -> None:

@@ -162,7 +162,7 @@ def _events(raw: Mapping[Any, Any], workers: list[str], problems: list[str]) -> 
         rule = _convert(entry, EventRule, where, problems)
         if rule is None:
             continue
-        if not rule.tag:
+        if not (rule.tag or rule.tag_glob):
             problems.append(f"eventsd: {where}.tag: missing; expected a regular expression such as salt/job/\\d+/ret/")
         if not rule.workers and len(workers) == 1:
             rule = msgspec.structs.replace(rule, worker=workers[0])

@@ -160,12 +160,7 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
         fields = data
         if "return" in data:
             returned = encode(data.pop("return"))
-    jid, minion_id = _text(fields.get("jid")), _text(fields.get("id"))
-    kind = phase = ""
-    if shape := _JOB_TAG.match(frame.tag):
-        kind, phase = shape[1], shape[3]
-        jid = jid or shape[2]
-        minion_id = minion_id or (shape[4] or "" if phase == "ret" else "")
+    jid, minion_id, kind, phase = identity(data, frame.tag)
     return Event(
         tag=frame.tag,
         received=frame.received,
@@ -201,6 +196,23 @@ def undecodable(payload: bytes, received: float) -> Event:
     """
     body = encode({"undecodable": payload.decode("utf-8", "backslashreplace")})
     return Event("eventsd/undecodable", received, received, "", "", "", "", "", body, into="events")
+
+
+def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
+    """
+    Return job id, minion id, kind and phase as :class:`Event` has them: from the payload, or else the tag.
+
+    :param data: a decoded payload.
+    :param tag: without a syndic's prefix.
+    """
+    jid = minion_id = kind = phase = ""
+    if isinstance(data, dict):
+        jid, minion_id = _text(data.get("jid")), _text(data.get("id"))
+    if shape := _JOB_TAG.match(tag):
+        kind, phase = shape[1], shape[3]
+        jid = jid or shape[2]
+        minion_id = minion_id or (shape[4] or "" if phase == "ret" else "")
+    return jid, minion_id, kind, phase
 
 
 def function_of(data: Any) -> str:

@@ -20,7 +20,7 @@ from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.redact import Redactor
 from salt_eventsd.room import Room
-from salt_eventsd.rules import Route, Rules, route
+from salt_eventsd.rules import Route, Rules
 from salt_eventsd.spool import Chunk, Kept, Spool, encode_events
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class Intake(threading.Thread):
             return
         data = events.decode(frame.payload)
         fun = events.function_of(data)
-        routes = route(candidates, frame.tag, fun)
+        routes = candidates.routes(frame.tag, fun, data)
         if not routes:
             self.ignored += 1
             return

@@ -1,18 +1,27 @@
 """
 Match: the config's rules, compiled once, say which workers get an event. Pure: no I/O, no clock, no Salt.
 
-A rule takes an event by its tag (and, for a sub-event, also by its function); the event goes to the rule's workers and,
-besides, to those of each sub-event that matches.
+A rule takes an event by its tag, its function, its minion and conditions on its payload; the event goes to the rule's
+workers and, besides, to those of each sub-event that matches.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from salt_eventsd.conditions import Conditions, Subject, compile_conditions, minion_condition
 from salt_eventsd.config import EventRule
+from salt_eventsd.event import identity
+from salt_eventsd.tags import TagIndex, TagPattern, tag_glob, tag_pattern
+
+#: What ``into`` says of an event that goes to a table or a statement of the user's own.
+OWN = "own"
+#: How many answers are remembered; there are few functions, and few sets of rules that take one tag.
+_MOST_REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class Route:
 
     :param worker: the worker's name.
     :param rule: the rule's name; a sub-event's is ``<parent>.subs.<name>``, as in the config.
-    :param into: a built-in table of the sql worker, or "" to let the kind of event decide.
+    :param into: a built-in table of the sql worker, :data:`OWN`, or "" to let the kind of event decide.
     :param prio: write at once.
     """
 
@@ -37,62 +46,109 @@ class Rule:
     """A compiled rule. ``None`` as a pattern matches everything."""
 
     name: str
-    tag: re.Pattern[str] | None
+    tag: TagPattern | None
     fun: re.Pattern[str] | None
     ignore: re.Pattern[str] | None
+    where: tuple[Conditions, ...]
+    unless: Conditions | None
     routes: tuple[Route, ...]
     subs: tuple[Rule, ...]
 
-    def routes_for(self, tag: str, fun: str) -> Iterator[Route]:
+    @property
+    def by_function(self) -> bool:
+        """Whether the function alone decides, once the tag has matched."""
+        return not self.where and self.unless is None and all(sub.by_function and not sub.tag for sub in self.subs)
+
+    def routes_for(self, subject: Subject) -> Iterator[Route]:
         """Yield where an event goes whose tag has matched already."""
+        fun = subject.fun
         if self.fun is not None and not self.fun.match(fun):
             return
         if self.ignore is not None and fun and all(map(self.ignore.match, fun.split(","))):
             return
+        if not all(conditions.hold(subject) for conditions in self.where):
+            return
+        if self.unless is not None and self.unless.hold(subject):
+            return
         yield from self.routes
         for sub in self.subs:
-            if sub.tag is None or sub.tag.match(tag):
-                yield from sub.routes_for(tag, fun)
+            if sub.tag is None or _has_tag(sub.tag.regex, subject):
+                yield from sub.routes_for(subject)
 
 
 @dataclass(frozen=True)
-class Rules:
-    """All rules of a config, in its order."""
+class Candidates:
+    """The rules whose tag matches an event; there are none for the many events nobody wants."""
 
     rules: tuple[Rule, ...]
+    by_function: bool
+    _known: dict[str, list[Route]] = field(default_factory=dict)
 
-    def candidates(self, tag: str, full_tag: str) -> list[Rule]:
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def routes(self, tag: str, fun: str, data: Any = None) -> list[Route]:
         """
-        Return the rules whose tag matches; empty for the many events nobody wants, which are then never unpacked.
+        Return where an event goes; a worker gets it once for each table, however many rules say so.
+
+        :param tag: the tag, without a syndic's prefix.
+        :param fun: the function, "" if it has none.
+        :param data: its payload, decoded.
+        """
+        if not self.by_function:
+            jid, minion_id, _, _ = identity(data, tag)
+            return self._routes(Subject(tag, fun, jid, minion_id, data))
+        known = self._known.get(fun)
+        if known is None:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            known = self._known[fun] = self._routes(Subject(tag, fun, "", "", None))
+        return known
+
+    def _routes(self, subject: Subject) -> list[Route]:
+        routes: dict[tuple[str, str], Route] = {}
+        for rule in self.rules:
+            for one in rule.routes_for(subject):
+                key = (one.worker, one.rule if one.into == OWN else one.into)
+                known = routes.get(key)
+                if known is None or (one.prio and not known.prio):
+                    routes[key] = one
+        return list(routes.values())
+
+
+class Rules:
+    """
+    All rules of a config.
+
+    :param rules: in the config's order.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self._always = tuple(number for number, rule in enumerate(rules) if rule.tag is None)
+        self._index = TagIndex((rule.tag, number) for number, rule in enumerate(rules) if rule.tag is not None)
+        self._known: dict[tuple[int, ...], Candidates] = {}
+
+    def candidates(self, tag: str, full_tag: str) -> Candidates:
+        """
+        Return the rules whose tag matches; none for the many events nobody wants, which are then never unpacked.
 
         :param tag: without a syndic's prefix.
         :param full_tag: as it came off the bus.
         """
-        return [
-            rule
-            for rule in self.rules
-            if rule.tag is None or rule.tag.match(tag) or (tag is not full_tag and rule.tag.match(full_tag))
-        ]
+        found = self._always + self._index.matching(tag)
+        if full_tag is not tag:
+            found += self._index.matching(full_tag)
+        known = self._known.get(found)
+        if known is None:
+            rules = tuple(self.rules[number] for number in sorted(set(found)))
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            known = self._known[found] = Candidates(rules, all(rule.by_function for rule in rules))
+        return known
 
 
-def route(candidates: list[Rule], tag: str, fun: str) -> list[Route]:
-    """
-    Return where an event goes; a worker gets it once for each table, however many rules say so.
-
-    :param candidates: from :meth:`Rules.candidates`.
-    :param tag: the tag.
-    :param fun: the function, "" if it has none.
-    """
-    routes: dict[tuple[str, str], Route] = {}
-    for rule in candidates:
-        for one in rule.routes_for(tag, fun):
-            known = routes.get((one.worker, one.into))
-            if known is None or (one.prio and not known.prio):
-                routes[one.worker, one.into] = one
-    return list(routes.values())
-
-
-def compile_rules(events: dict[str, EventRule]) -> Rules:
+def compile_rules(events: Mapping[str, EventRule]) -> Rules:
     """
     Compile the ``events`` block, which :mod:`salt_eventsd.config` has found right.
 
@@ -101,17 +157,47 @@ def compile_rules(events: dict[str, EventRule]) -> Rules:
     return Rules(tuple(_compile(name, rule, None) for name, rule in events.items()))
 
 
+def named(events: Mapping[str, EventRule], parent: EventRule | None = None) -> Iterator[tuple[str, EventRule]]:
+    """
+    Yield all rules, sub-events among them, each with its whole name and with what it inherits.
+
+    :param events: rule name -> rule.
+    """
+    for name, rule in events.items():
+        # What a sub-event does not say it takes from its parent, so `subs: {raid: {fun: ..., into: events}}` is enough.
+        workers = rule.workers or (parent.workers if parent else ())
+        prio = rule.prio if rule.prio is not None else (parent.prio if parent else None)
+        whole = rule.with_inherited(workers, prio)
+        yield name, whole
+        yield from named({f"{name}.subs.{key}": sub for key, sub in rule.subs.items()}, whole)
+
+
 def _compile(name: str, rule: EventRule, parent: EventRule | None) -> Rule:
-    # What a sub-event does not say it takes from its parent, so `subs: {raid: {fun: ..., into: events}}` is enough.
-    workers = rule.workers or (parent.workers if parent else ())
-    prio = rule.prio if rule.prio is not None else (parent.prio if parent else None)
+    _, whole = next(named({name: rule}, parent))
     ignore = "|".join(fnmatch.translate(glob) for glob in rule.ignore)
-    resolved = rule.with_inherited(workers, prio)
+    into = OWN if rule.is_own else rule.into or ""
+    where = [compile_conditions(rule.where)] if rule.where else []
+    if rule.minions:
+        where.insert(0, minion_condition(rule.minions))
     return Rule(
         name=name,
-        tag=re.compile(rule.tag) if rule.tag else None,
-        fun=re.compile(rule.fun) if rule.fun else None,
+        tag=tag_pattern(rule.tag) if rule.tag else tag_glob(rule.tag_glob) if rule.tag_glob else None,
+        fun=_fun(rule),
         ignore=re.compile(ignore) if ignore else None,
-        routes=tuple(Route(worker, name, rule.into or "", bool(prio)) for worker in workers),
-        subs=tuple(_compile(f"{name}.subs.{key}", sub, resolved) for key, sub in rule.subs.items()),
+        where=tuple(where),
+        unless=compile_conditions(rule.unless) if rule.unless else None,
+        routes=tuple(Route(worker, name, into, bool(whole.prio)) for worker in whole.workers),
+        subs=tuple(_compile(f"{name}.subs.{key}", sub, whole) for key, sub in rule.subs.items()),
     )
+
+
+def _fun(rule: EventRule) -> re.Pattern[str] | None:
+    if rule.fun:
+        return re.compile(rule.fun)
+    return re.compile(fnmatch.translate(rule.fun_glob)) if rule.fun_glob else None
+
+
+def _has_tag(pattern: re.Pattern[str], subject: Subject) -> bool:
+    """A sub-event's tag may also be the one inside: what a minion sends up is wrapped with its tag."""
+    inner = subject.data.get("tag") if isinstance(subject.data, Mapping) else None
+    return bool(pattern.match(subject.tag) or (isinstance(inner, str) and pattern.match(inner)))

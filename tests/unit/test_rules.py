@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 from salt_eventsd.config import EventRule, default_events
-from salt_eventsd.rules import Route, compile_rules, route
+from salt_eventsd.rules import Route, compile_rules
 
 
-def routes(rules: dict[str, dict[str, Any]], tag: str, fun: str = "", full_tag: str | None = None) -> list[Route]:
+def routes(
+    rules: dict[str, dict[str, Any]], tag: str, fun: str = "", full_tag: str | None = None, data: Any = None
+) -> list[Route]:
     """Return where an event goes under these ``events:``."""
     compiled = compile_rules({name: msgspec.convert(rule, EventRule) for name, rule in rules.items()})
-    return route(compiled.candidates(tag, full_tag or tag), tag, fun)
+    return compiled.candidates(tag, full_tag or tag).routes(tag, fun, data)
 
 
 def taken_by(rules: dict[str, dict[str, Any]], tag: str, fun: str = "") -> list[tuple[str, str]]:
@@ -49,7 +51,7 @@ def test_a_rule_may_ask_for_a_syndics_prefix() -> None:
 def test_an_event_no_rule_names_has_no_candidates() -> None:
     rules = compile_rules({"r": EventRule(tag="salt/job/", worker="w")})
 
-    assert rules.candidates("salt/auth", "salt/auth") == []
+    assert not rules.candidates("salt/auth", "salt/auth")
 
 
 @pytest.mark.parametrize(
@@ -207,6 +209,6 @@ def test_of_two_rules_for_one_table_the_urgent_one_counts() -> None:
 def test_without_rules_jobs_and_returns_are_kept(tag: str, fun: str, into: str | None) -> None:
     rules = compile_rules(default_events("history"))
 
-    found = route(rules.candidates(tag, tag), tag, fun)
+    found = rules.candidates(tag, tag).routes(tag, fun)
 
     assert [(one.worker, one.into) for one in found] == ([("history", into)] if into else [])
