@@ -46,10 +46,10 @@ def status():
         salt-run eventsd.status --out=json
     """
     try:
-        spool = Path(config_load.load(__opts__).general.spool.dir)  # noqa: F821 - the loader's
+        general = config_load.load(__opts__).general  # noqa: F821 - the loader's
+        path, spool = Path(general.state_file), Path(general.spool.dir)
     except ConfigError:
-        spool = None
-    path = Path(config_load.state_file(__opts__))  # noqa: F821
+        path, spool = Path(config_load.state_file(__opts__)), None  # noqa: F821
     return _answer(salt_eventsd.status.read(path, spool))
 
 

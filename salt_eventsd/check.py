@@ -12,40 +12,40 @@ from typing import Any
 from salt_eventsd.config import Config
 from salt_eventsd.config_load import load
 from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.plan import make_plan
 from salt_eventsd.settle import brief
-from salt_eventsd.workers import Context, load_modules, make
+from salt_eventsd.workers import close
 
 
-def check(opts: Mapping[str, Any]) -> dict[str, Any]:
+def check(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> dict[str, Any]:
     """
     Return what is right and what is wrong, with ``retcode`` 0 (all well), 1 (a backend is away) or 2 (config wrong).
 
     :param opts: Salt's options.
+    :param functions: Salt's execution modules, for workers that want them.
+    :param runners: Salt's runners, likewise.
     """
     try:
         config = load(opts)
     except ConfigError as exc:
         return {"config": "wrong", "problems": exc.problems, "retcode": 2}
-    problems = _folders(config)
+    plan = make_plan(config, opts, functions, runners)
+    problems = _folders(config) + plan.problems
     workers, away = {}, []
-    modules = load_modules(opts)
-    for name, settings in config.workers.items():
-        context = Context(name, settings.options, str(opts.get("id", "")), 1, opts, settings.defaults)
-        try:
-            worker = make(modules, settings.module, context)
-        except ConfigError as exc:
-            problems += exc.problems
+    for name, planned in plan.workers.items():
+        if planned.worker is None:
             workers[name] = "not usable"
             continue
         try:
-            ask = getattr(worker, "check", None)
-            workers[name] = ask() if ask else "has no check"
+            workers[name] = planned.worker.check()
+        except ConfigError as exc:
+            problems += exc.problems
+            workers[name] = "not usable"
         except Exception as exc:
             away.append(f"eventsd: workers.{name}: {brief(exc)}")
             workers[name] = "not reachable"
         finally:
-            if close := getattr(worker, "close", None):
-                close()
+            close(planned.worker)
     return {
         "config": "wrong" if problems else "right",
         "problems": problems + away,

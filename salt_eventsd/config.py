@@ -146,6 +146,11 @@ class EventRule(_Struct, frozen=True, kw_only=True):
             return ()
         return (self.worker,) if isinstance(self.worker, str) else tuple(self.worker)
 
+    @property
+    def all_workers(self) -> set[str]:
+        """The workers by name, those of its sub-events among them."""
+        return set(self.workers).union(*(sub.all_workers for sub in self.subs.values()))
+
     def with_inherited(self, workers: tuple[str, ...], prio: bool | int | None) -> EventRule:
         """Return the rule with what its own parent settles, for its sub-events to inherit."""
         return msgspec.structs.replace(self, worker=list(workers), prio=prio)
@@ -232,6 +237,15 @@ def default_events(worker: str) -> dict[str, EventRule]:
             tag=r"salt/(job/[^/]+/ret/|(run|wheel)/[^/]+/ret\Z)", worker=worker, into="returns", ignore=ignore
         ),
     }
+
+
+def stats_rule(workers: list[str]) -> dict[str, EventRule]:
+    """
+    Return the rule for workers that keep the engine's own counters.
+
+    :param workers: the workers that no other rule names.
+    """
+    return {"eventsd_stats": EventRule(tag=r"eventsd/stats\Z", worker=workers)}
 
 
 def _told(key: str, compile: Callable[[Any], object], value: Any) -> None:

@@ -35,7 +35,9 @@ class Dispatcher(threading.Thread):
 
     def __init__(self, spool: Spool, lanes: Mapping[str, Lane], max_workers: int) -> None:
         super().__init__(name="eventsd-dispatch", daemon=True)
-        self.lanes = dict(lanes)
+        self.lanes = lanes
+        #: May be changed while it runs; batches in flight end in the threads they have.
+        self.max_workers = max_workers
         self.threads = max(max_workers, len(lanes))
         self._spool = spool
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
@@ -45,6 +47,10 @@ class Dispatcher(threading.Thread):
         self._stopping = threading.Event()
         self._look_at = 0.0
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
+
+    def wake(self) -> None:
+        """Have it look at once: a lane or the number of threads has changed."""
+        self._wake.set()
 
     def kept(self, chunks: list[Kept]) -> None:
         """Note what has just been kept; called by the intake."""
@@ -83,6 +89,7 @@ class Dispatcher(threading.Thread):
     def _round(self) -> float:
         """Start every batch that is due and return the seconds until the next may be."""
         self._reap()
+        self._resize()
         self._look_at_spool()
         patience = _LOOK_SECONDS
         for lane in self.lanes.values():
@@ -98,6 +105,13 @@ class Dispatcher(threading.Thread):
             self._shrink_at = time.monotonic() + _SHRINK_SECONDS
             self._spool.shrink()
         return patience
+
+    def _resize(self) -> None:
+        threads = max(self.max_workers, len(self.lanes))
+        if threads != self.threads:
+            self._pool.shutdown(wait=False)
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="eventsd-worker")
+            self.threads = threads
 
     def _look_at_spool(self) -> None:
         if time.monotonic() < self._look_at:

@@ -23,8 +23,9 @@ class ConfigError(EventsdError):
     """
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        # A key or value may have line feeds in it.
+        self.problems = [problem.replace("\n", "\\n") for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 class SpoolBusy(EventsdError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -90,9 +91,11 @@ class Intake(threading.Thread):
         self.spool_error = ""
         self._inbox = inbox
         self._spool = spool
-        self._commit_seconds = commit_seconds
+        #: May be changed while it runs, as the policy may.
+        self.commit_seconds = commit_seconds
         self._room = room
         self._kept = kept
+        self._offered: deque[bytes] = deque()
         self._stages: dict[tuple[str, bool], _Stage] = {}
         self._ready: list[Chunk] = []
         self._staged_at = 0.0
@@ -103,16 +106,23 @@ class Intake(threading.Thread):
         """Run until stopped; what was read by then is kept."""
         while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
             for raw, received in self._inbox.take(self._patience()):
-                try:
-                    self._stage(raw, received)
-                except Exception:
-                    self.lost += 1
-                    log.exception("eventsd: an event could not be read and was left out (%d so far)", self.lost)
+                self._try(raw, received)
+            while self._offered:
+                self._try(self._offered.popleft(), time.time())
             if self._due():
                 self._commit()
             if not self._stopping.is_set():
                 time.sleep(_GULP_SECONDS)
         self._commit()
+
+    def offer(self, raw: bytes) -> None:
+        """
+        Take an event that did not come over the bus.
+
+        :param raw: as it would have come.
+        """
+        self._offered.append(raw)
+        self._inbox.wake()
 
     def stop(self, timeout_seconds: float) -> bool:
         """
@@ -129,12 +139,19 @@ class Intake(threading.Thread):
     def _patience(self) -> float:
         if not (self._stages or self._ready):
             return _IDLE_SECONDS
-        return max(0.0, self._staged_at + self._commit_seconds - time.monotonic())
+        return max(0.0, self._staged_at + self.commit_seconds - time.monotonic())
 
     def _due(self) -> bool:
         if not (self._stages or self._ready):
             return False
-        return self._urgent or time.monotonic() - self._staged_at >= self._commit_seconds
+        return self._urgent or time.monotonic() - self._staged_at >= self.commit_seconds
+
+    def _try(self, raw: bytes, received: float) -> None:
+        try:
+            self._stage(raw, received)
+        except Exception:
+            self.lost += 1
+            log.exception("eventsd: an event could not be read and was left out (%d so far)", self.lost)
 
     def _stage(self, raw: bytes, received: float) -> None:
         policy = self.policy

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from salt_eventsd.config import WorkerConfig
@@ -16,7 +17,7 @@ from salt_eventsd.exceptions import Held, WorkerError
 from salt_eventsd.retry import Backoff
 from salt_eventsd.settle import brief, write_batch
 from salt_eventsd.spool import Burial, Kept, Spool, Totals
-from salt_eventsd.workers import Batch, Refusal, Worker
+from salt_eventsd.workers import Batch, Refusal, Worker, close
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,9 @@ class Lane:
         self._replay_below = 0
         self._first_id = spool.file.first_id
         self._mutex = threading.Lock()
+        self._writing: Counter[int] = Counter()
+        #: Whether it is no longer under ``workers``; what waits for it stays in the spool.
+        self.retired = False
 
     def restore(self, left: Totals) -> None:
         """
@@ -78,6 +82,24 @@ class Lane:
         """
         self.queued_events, self.queued_bytes = left.events, left.bytes
         self._replay_below = self._spool.newest_id() + 1
+
+    def swap(self, config: WorkerConfig, worker: Worker | None) -> None:
+        """
+        Go on with another worker; batches in flight end with the old one, which is closed then.
+
+        :param config: the new worker's limits.
+        :param worker: the new worker, None if there is to be none any more.
+        """
+        newest = self._spool.newest_id()
+        with self._mutex:
+            old, self.worker, self.config = self.worker, worker, config
+            self.retired = worker is None
+            self.state, self.last_error = ("ok", "") if worker else ("held", "no longer under workers")
+            # The new one is tried at once. What the old one may have written comes as a replay.
+            self._failures, self._retry_at, self._replay_below = 0, 0.0, newest + 1
+            idle = old is not None and not self._writing[id(old)]
+        if idle:
+            close(old)
 
     def spool_broke(self, first_id: int) -> None:
         """
@@ -191,18 +213,31 @@ class Lane:
 
         :param chunks: from :meth:`claim`.
         """
-        worker = self.worker
-        assert worker is not None
         ids = [chunk.id for chunk in chunks]
+        with self._mutex:
+            worker = self.worker
+            if worker is None:
+                self._claimed.difference_update(ids)
+                return
+            self._writing[id(worker)] += 1
         try:
             batch, buried = self._load(chunks)
             if batch.events:
                 write_batch(worker, batch)
             self._spool.settle(ids)
         except Exception as exc:
-            self._failed(exc, ids)
+            self._failed(exc, ids, worker)
         else:
             self._succeeded(chunks, len(batch.events), sum(buried))
+        finally:
+            self._left(worker)
+
+    def _left(self, worker: Worker) -> None:
+        with self._mutex:
+            self._writing[id(worker)] -= 1
+            last = worker is not self.worker and not self._writing[id(worker)]
+        if last:
+            close(worker)
 
     def finished(self, prio: bool) -> None:
         """Give back the place of a batch in flight; called by the dispatch thread."""
@@ -245,7 +280,12 @@ class Lane:
         self.last_write = time.time()
         self.gone(chunks)
 
-    def _failed(self, exc: Exception, ids: list[int]) -> None:
+    def _failed(self, exc: Exception, ids: list[int], worker: Worker) -> None:
+        if worker is not self.worker:
+            # How an old worker fares says nothing about the one that takes over.
+            with self._mutex:
+                self._claimed.difference_update(ids)
+            return
         state = "held" if isinstance(exc, Held) else "retrying"
         error = brief(exc)
         if state != self.state:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import salt.utils.extmods
+
+log = logging.getLogger(__name__)
+
+#: The kind of our workers, as Salt's loader and file server know it: the folder is ``_eventsd_workers``.
+WORKERS_TAG = "eventsd_workers"
 
 #: Salt's name for a kind of module -> the package of ours that holds them.
 _KINDS = {
@@ -28,3 +38,28 @@ def package_dir(package: str) -> str:
     :param package: the dotted name; in an editable install its folder is the checkout's ``_engines/`` and the like.
     """
     return str(Path(importlib.import_module(package).__path__[0]).resolve())
+
+
+def sync_workers(opts: Mapping[str, Any], saltenv: str = "base") -> list[str]:
+    """
+    Copy ``_eventsd_workers/`` of the file server to ``extension_modules``, and return the names of what is new.
+
+    :param opts: Salt's options.
+    :param saltenv: the environment, or several joined with commas.
+    """
+    found, _ = salt.utils.extmods.sync(dict(opts), WORKERS_TAG, saltenv=saltenv)
+    return [str(name) for name in found]
+
+
+def sync_workers_quietly(opts: Mapping[str, Any]) -> None:
+    """
+    Do the same at an engine's start, where it must neither fail nor wait for a network.
+
+    :param opts: Salt's options.
+    """
+    if opts.get("file_client") != "local":
+        return
+    try:
+        sync_workers(opts)
+    except Exception as exc:
+        log.warning("eventsd: own workers could not be copied from the file server: %s", exc)

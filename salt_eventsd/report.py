@@ -25,7 +25,7 @@ from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
 from salt_eventsd.room import Room
-from salt_eventsd.spool import Spool
+from salt_eventsd.spool import Spool, Totals
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,7 @@ class Parts:
     The parts of an engine that have something to report.
 
     :param started: when the engine was started, in seconds since 1970 UTC.
-    :param max_bytes: what the spool may hold.
-    :param orphaned: events that wait for workers no longer configured, by worker.
+    :param orphaned: what waits for workers that were not configured at the start, by worker.
     """
 
     started: float
@@ -54,8 +53,7 @@ class Parts:
     lanes: Mapping[str, Lane]
     spool: Spool
     room: Room
-    max_bytes: int
-    orphaned: Mapping[str, int]
+    orphaned: Mapping[str, Totals]
     #: What the spool last told, for the times when its disk stalls.
     told: dict[str, Any] = field(default_factory=dict)
 
@@ -73,24 +71,34 @@ class Reporter(threading.Thread):
     :param path: the file; replaced as a whole, so that a reader never sees half of one.
     :param seconds: how often at least.
     :param make: returns the report.
+    :param told: is given a report every so often.
     """
 
-    def __init__(self, path: Path, seconds: float, make: Callable[[], Report]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        seconds: float,
+        make: Callable[[], Report],
+        told: Callable[[Report], None] = lambda _report: None,
+    ) -> None:
         super().__init__(name="eventsd-status", daemon=True)
         self._path = path
-        self._seconds = seconds
+        #: May be changed while it runs.
+        self.seconds = seconds
+        self._told = told
         self._make = make
         self._stopping = threading.Event()
         self._failed = ""
         self._rate = (time.monotonic(), 0)
         self._news: Any = None
         self._due_at = 0.0
+        self._tell_at = time.monotonic() + seconds
 
     def run(self) -> None:
         """Write until stopped, and a last time then."""
         while not self._stopping.is_set():
             self._write()
-            self._stopping.wait(min(self._seconds, _NEWS_SECONDS))
+            self._stopping.wait(min(self.seconds, _NEWS_SECONDS))
         self._write()
 
     def stop(self) -> None:
@@ -100,10 +108,11 @@ class Reporter(threading.Thread):
 
     def _write(self) -> None:
         try:
-            made = {**self._make(), "timer": self._seconds, "ended": self._stopping.is_set()}
+            made = {**self._make(), "timer": self.seconds, "ended": self._stopping.is_set()}
+            self._measure(made)
+            self._tell(made)
             if not self._is_due(made):
                 return
-            self._measure(made)
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
             draft.touch(mode=0o600)
@@ -116,6 +125,11 @@ class Reporter(threading.Thread):
                 log.error("eventsd: state_file: %s cannot be written: %s", self._path, exc)
                 self._failed = str(exc)
 
+    def _tell(self, made: Report) -> None:
+        if time.monotonic() >= self._tell_at and not made["ended"]:
+            self._tell_at = time.monotonic() + self.seconds
+            self._told(made)
+
     def _is_due(self, made: Report) -> bool:
         """Someone who asks right after a job wants to see it; an idle engine need not write each second."""
         news = [
@@ -124,7 +138,7 @@ class Reporter(threading.Thread):
         ]
         due = news != self._news or time.monotonic() >= self._due_at or made["ended"]
         if due:
-            self._news, self._due_at = news, time.monotonic() + self._seconds
+            self._news, self._due_at = news, time.monotonic() + self.seconds
         return bool(due)
 
     def _measure(self, made: Report) -> None:
@@ -160,20 +174,31 @@ def report(parts: Parts) -> Report:
             "ignored": intake.unmatched + intake.ignored,
             "lost": inbox.dropped + intake.lost,
         },
-        "workers": {name: _lane_report(lane, dead.get(name, 0), oldest[name]) for name, lane in lanes.items()},
+        "workers": {
+            name: _lane_report(lane, dead.get(name, 0), oldest.get(name, 0.0))
+            for name, lane in lanes.items()
+            if not lane.retired
+        },
         "spool": {
             "dir": str(spool.folder),
             "events": sum(lane.queued_events for lane in lanes.values()),
             "bytes": sum(lane.queued_bytes for lane in lanes.values()),
-            "max_bytes": parts.max_bytes,
+            "max_bytes": int(parts.room.config.max_bytes),
             "file_bytes": spool.file.bytes_on_disk(),
             "full": parts.room.full,
             "error": intake.spool_error,
-            "orphaned": dict(parts.orphaned),
+            "orphaned": _orphaned(parts),
             "letters_dropped": spool.letters_dropped,
             "set_aside": list(spool.file.set_aside),
         },
     }
+
+
+def _orphaned(parts: Parts) -> dict[str, int]:
+    """What waits for nobody: from before the start, and since a reload took its worker away."""
+    left = {name: totals.events for name, totals in parts.orphaned.items()}
+    left.update({name: lane.queued_events for name, lane in parts.lanes.items() if lane.retired})
+    return {name: events for name, events in left.items() if events}
 
 
 def idle_report(started: float, problems: list[str]) -> Report:

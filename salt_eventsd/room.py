@@ -31,7 +31,7 @@ class Room:
     """
 
     def __init__(self, config: SpoolConfig, spool: Spool, lanes: Mapping[str, Lane]) -> None:
-        self._config = config
+        self.config = config
         self._spool = spool
         self._lanes = lanes
         self.full = False
@@ -42,13 +42,13 @@ class Room:
 
         :param chunks: what is about to be kept.
         """
-        most = int(self._config.max_bytes)
+        most = int(self.config.max_bytes)
         used = sum(lane.queued_bytes for lane in self._lanes.values())
         needed = used + sum(len(chunk.payload) for chunk in chunks) - most
         self._tell(needed > 0)
         if needed <= 0:
             return chunks
-        if self._config.when_full == "drop_oldest":
+        if self.config.when_full == "drop_oldest":
             needed -= self._drop_oldest(needed + int(most * _HEADROOM))
         return self._drop_newest(chunks, needed) if needed > 0 else chunks
 
@@ -92,8 +92,8 @@ class Room:
         if full and not self.full:
             log.error(
                 "eventsd: the spool is full (spool.max_bytes %d): events are dropped (%s) and counted",
-                self._config.max_bytes,
-                self._config.when_full,
+                self.config.max_bytes,
+                self.config.when_full,
             )
         elif self.full and not full:
             log.warning("eventsd: the spool has room again")

@@ -18,20 +18,24 @@ from typing import Any
 
 from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config
-from salt_eventsd.config_load import load, state_file
+from salt_eventsd.config_load import load
 from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy
+from salt_eventsd.idle import idle
 from salt_eventsd.inbox import Inbox
-from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
-from salt_eventsd.redact import compile_redactor
-from salt_eventsd.report import Parts, Reporter, idle_report, report
+from salt_eventsd.lanes import Lanes
+from salt_eventsd.loader import sync_workers_quietly
+from salt_eventsd.plan import Planned, make_plan
+from salt_eventsd.report import Parts, Reporter, report
+from salt_eventsd.requests import answering, requests_to
 from salt_eventsd.retry import Backoff
 from salt_eventsd.room import Room
-from salt_eventsd.rules import compile_rules
 from salt_eventsd.settle import brief
 from salt_eventsd.spool import Spool, Totals
-from salt_eventsd.workers import Context, load_modules, make
+from salt_eventsd.stats import STATS_TAG, stats_frame
+from salt_eventsd.workers import close
 
 log = logging.getLogger(__name__)
 
@@ -55,33 +59,22 @@ class Service:
     """
 
     def __init__(self, config: Config, opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> None:
-        self.config = config
+        self.opts, self.functions, self.runners = opts, functions, runners
+        general = config.general
         self.inbox = Inbox()
         self.bus = Bus(opts, self.inbox.put)
-        policy = Policy(
-            rules=compile_rules(config.events),
-            redactor=compile_redactor(
-                config.general.redact.keys, config.general.redact.values, config.general.redact.functions
-            ),
-            batches={name: worker.batch for name, worker in config.workers.items()},
-        )
-        self.spool = _open_spool(Path(config.general.spool.dir))
-        modules = load_modules(opts, functions, runners)
+        self.spool = _open_spool(Path(general.spool.dir))
+        self.plan = make_plan(config, opts, functions, runners)
         self.spool.requeued()
-        left = self.spool.totals()
-        self.lanes = {name: _lane(name, config, modules, opts, self.spool) for name in config.workers}
-        for name, lane in self.lanes.items():
-            lane.restore(left.pop(name, Totals()))
-        orphaned = {name: totals.events for name, totals in left.items()}
-        for name, events in orphaned.items():
-            log.warning("eventsd: %d events wait in the spool for worker %s, which is not configured", events, name)
-        self.room = Room(config.general.spool, self.spool, self.lanes)
-        self.dispatcher = Dispatcher(self.spool, self.lanes, config.general.max_workers)
+        self._left = self.spool.totals()
+        self.lanes = Lanes({name: self.new_lane(name, planned) for name, planned in self.plan.workers.items()})
+        self.room = Room(general.spool, self.spool, self.lanes)
+        self.dispatcher = Dispatcher(self.spool, self.lanes, general.max_workers)
         self.intake = Intake(
             self.inbox,
             self.spool,
-            policy,
-            config.general.spool.commit_seconds,
+            self.plan.policy,
+            general.spool.commit_seconds,
             room=self.room,
             kept=self.dispatcher.kept,
         )
@@ -93,10 +86,31 @@ class Service:
             lanes=self.lanes,
             spool=self.spool,
             room=self.room,
-            max_bytes=int(config.general.spool.max_bytes),
-            orphaned=orphaned,
+            orphaned=self._left,
         )
-        self.reporter = Reporter(Path(config.general.state_file), config.general.state_timer, lambda: report(parts))
+        self.reporter = Reporter(Path(general.state_file), general.state_timer, lambda: report(parts), self._reported)
+        for name, totals in self._left.items():
+            log.warning(
+                "eventsd: %d events wait in the spool for worker %s, which is not configured", totals.events, name
+            )
+
+    def new_lane(self, name: str, planned: Planned) -> Lane:
+        """
+        Return a lane for a worker, with what waits for it in the spool.
+
+        :param name: the worker's.
+        :param planned: the worker.
+        """
+        for problem in planned.problem.splitlines():
+            log.error("%s; its events wait in the spool", problem)
+        lane = Lane(name, planned.settings, planned.worker, planned.problem, self.spool, Backoff())
+        lane.restore(self._left.pop(name, Totals()))
+        return lane
+
+    def _reported(self, made: Mapping[str, Any]) -> None:
+        """The engine's own counters are an event like any other, for whom a rule wants them."""
+        if self.intake.policy.rules.candidates(STATS_TAG, STATS_TAG):
+            self.intake.offer(stats_frame(made))
 
     def run(self) -> None:
         """Run until SIGTERM."""
@@ -115,8 +129,7 @@ class Service:
         self.reporter.stop()
         if finished:
             for lane in self.lanes.values():
-                if close := getattr(lane.worker, "close", None):
-                    close()
+                close(lane.worker)
         log.info("eventsd: stopped; %d events wait in the spool", sum(x.queued_events for x in self.lanes.values()))
 
 
@@ -144,36 +157,25 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    sync_workers_quietly(opts)
     while not stop.is_set():
         try:
             service.append(Service(load(opts, given), opts, **loaded))
         except EventsdError as exc:
-            _idle(opts, exc, stop)
+            opts, given = idle(opts, given, exc, stop)
         except Exception as exc:
             # A bug of ours, or of a library's: no better for being started again every ten seconds.
             log.exception("eventsd: could not be started")
-            _idle(opts, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop)
+            opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop)
         else:
             log.info("eventsd: started, spool %s", service[0].spool.folder)
             if not stop.is_set():
-                service[0].run()
+                with answering(service[0].plan.config.general.state_file, requests_to(service[0])):
+                    service[0].run()
             break
     logging.shutdown()
     # Threads that hang in a database would keep the process from ending; their batches are in the spool.
     os._exit(0)
-
-
-def _idle(opts: Mapping[str, Any], error: EventsdError, stop: threading.Event) -> None:
-    """Say what is wrong, then wait: for ever if it is the config, a while if it is the spool."""
-    problems = error.problems if isinstance(error, ConfigError) else [str(error)]
-    for problem in problems:
-        log.error("%s", problem)
-    log.error("eventsd: idle until this is mended and the master restarted; events are not kept")
-    started = time.time()
-    reporter = Reporter(Path(state_file(opts)), 5.0, lambda: idle_report(started, problems))
-    reporter.start()
-    stop.wait(None if isinstance(error, ConfigError) else 30.0)
-    reporter.stop()
 
 
 def _open_spool(folder: Path) -> Spool:
@@ -183,18 +185,3 @@ def _open_spool(folder: Path) -> Spool:
         except SpoolBusy:
             time.sleep(pause)
     return Spool(folder)
-
-
-def _lane(name: str, config: Config, modules: Any, opts: Mapping[str, Any], spool: Spool) -> Lane:
-    settings = config.workers[name]
-    worker, problem = None, ""
-    try:
-        worker = make(
-            modules,
-            settings.module,
-            Context(name, settings.options, str(opts.get("id", "")), settings.concurrency, opts, settings.defaults),
-        )
-    except ConfigError as exc:
-        problem = str(exc)
-        log.error("%s; its events wait in the spool", problem)
-    return Lane(name, settings, worker, problem, spool, Backoff())

@@ -7,19 +7,22 @@ A worker module lives in ``_eventsd_workers/`` and has one function, ``worker(co
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import salt.loader
+from salt.loader.context import loader_context
 
 from salt_eventsd.config import EventRule
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError
-from salt_eventsd.loader import package_dir
+from salt_eventsd.loader import WORKERS_TAG, package_dir
 
-_TAG = "eventsd_workers"
+log = logging.getLogger(__name__)
+
 _OWN_PACKAGE = "salt_eventsd.eventsd_workers"
 
 #: (position in the batch, why): an event a backend refused.
@@ -111,6 +114,51 @@ class Worker(Protocol):
         """Write a batch."""
 
 
+class Loaded:
+    """
+    A worker in whose methods the ``__salt__`` and ``__opts__`` of its module work, whatever thread calls them.
+
+    :param worker: what its module's ``worker()`` returned.
+    :param modules: the loader that has its module.
+    """
+
+    def __init__(self, worker: Worker, modules: Any) -> None:
+        self.worker = worker
+        self._modules = modules
+
+    def write(self, batch: Batch) -> None:
+        """See :class:`Worker`."""
+        with loader_context(self._modules):
+            self.worker.write(batch)
+
+    def check(self) -> str:
+        """See :class:`Worker`."""
+        ask = getattr(self.worker, "check", None)
+        if ask is None:
+            return "has no check"
+        with loader_context(self._modules):
+            return str(ask())
+
+    def close(self) -> None:
+        """See :class:`Worker`."""
+        if end := getattr(self.worker, "close", None):
+            with loader_context(self._modules):
+                end()
+
+
+def close(worker: Any) -> None:
+    """
+    Close a worker that is not used any more, if it can be; what it raises is of no interest to anybody else.
+
+    :param worker: the worker.
+    """
+    try:
+        if end := getattr(worker, "close", None):
+            end()
+    except Exception:
+        log.warning("eventsd: a worker could not be closed", exc_info=True)
+
+
 def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Any:
     """
     Return Salt's lazy loader over all worker modules: synced ones first, then ``eventsd_workers_dirs``, then ours.
@@ -119,19 +167,19 @@ def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = 
     :param functions: ``__salt__`` for the modules.
     :param runners: ``__runners__`` for the modules.
     """
-    folders = [os.path.join(str(opts["extension_modules"]), _TAG)] if opts.get("extension_modules") else []
+    folders = [os.path.join(str(opts["extension_modules"]), WORKERS_TAG)] if opts.get("extension_modules") else []
     configured = opts.get("eventsd_workers_dirs") or []
     folders += [configured] if isinstance(configured, str) else list(configured)
     folders.append(package_dir(_OWN_PACKAGE))
     return salt.loader.LazyLoader(
         [folder for folder in folders if os.path.isdir(folder)],
         opts,
-        tag=_TAG,
+        tag=WORKERS_TAG,
         pack={"__salt__": functions or {}, "__runners__": runners or {}, "__context__": {}},
     )
 
 
-def make(modules: Any, module: str, context: Context) -> Worker:
+def make(modules: Any, module: str, context: Context) -> Loaded:
     """
     Make a worker; it opens nothing yet.
 
@@ -156,4 +204,9 @@ def make(modules: Any, module: str, context: Context) -> Worker:
         raise context.problem("module", f"{module} could not be set up: {type(exc).__name__}: {exc}") from exc
     if not callable(getattr(worker, "write", None)):
         raise context.problem("module", f"{module}.worker() returned {type(worker).__name__}, which has no write()")
-    return worker
+    if not getattr(worker, "takes_tables", False) and (own := [name for name, x in context.rules.items() if x.is_own]):
+        what = "table" if context.rules[own[0]].table is not None else "statement"
+        raise ConfigError(
+            [f"eventsd: events.{own[0]}.{what}: worker {context.name} is of module {module}, which has none; sql has"]
+        )
+    return Loaded(worker, modules)

@@ -46,7 +46,6 @@ def parts(spool: Spool) -> Parts:
         lanes=lanes,
         spool=spool,
         room=room,
-        max_bytes=2**30,
         orphaned={},
     )
 
@@ -210,7 +209,7 @@ def fill_the_spool(parts: Parts) -> None:
 
 
 def orphan(parts: Parts) -> None:
-    cast("dict[str, int]", parts.orphaned)["old"] = 12
+    cast("dict[str, Totals]", parts.orphaned)["old"] = Totals(12, 3400)
 
 
 def hold(parts: Parts) -> None:

@@ -1,0 +1,150 @@
+"""
+How a runner speaks to a running engine: a unix socket beside the state file, for the engine's own user (and root) only.
+
+A request is one line of JSON, ``{"verb": "reload", ...}``, and so is its answer. The event bus would not do: any minion
+may fire events.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from salt_eventsd.exceptions import EventsdError
+
+log = logging.getLogger(__name__)
+
+#: How long a runner waits for an answer: a reload compiles pillar and makes workers.
+_ANSWER_SECONDS = 60.0
+#: How long an engine waits for a request once somebody has connected.
+_REQUEST_SECONDS = 5.0
+_LONGEST_REQUEST = 65_536
+
+Answer = dict[str, Any]
+#: Takes a request and returns the answer.
+Handler = Callable[[dict[str, Any]], Answer]
+
+
+class Control(threading.Thread):
+    """
+    Answers requests, one after the other, until :meth:`stop`.
+
+    :param path: of the socket.
+    :param handler: makes the answers; what it raises is one, too.
+    :raises OSError: the socket cannot be made, or another engine has it.
+    """
+
+    def __init__(self, path: Path, handler: Handler) -> None:
+        super().__init__(name="eventsd-control", daemon=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _answers(path):
+            raise FileExistsError(f"{path}: another engine listens there")
+        path.unlink(missing_ok=True)
+        self._path = path
+        with _short(path) as name:
+            before = os.umask(0o177)
+            try:
+                self._server = socketserver.UnixStreamServer(name, _answering(handler))
+            finally:
+                os.umask(before)
+
+    def run(self) -> None:
+        """Answer until stopped."""
+        self._server.serve_forever(poll_interval=0.2)
+
+    def stop(self) -> None:
+        """End, and remove the socket."""
+        if self.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+
+def socket_path(state_file: str | Path) -> Path:
+    """
+    Return where an engine listens.
+
+    :param state_file: its state file.
+    """
+    return Path(f"{state_file}.control")
+
+
+def ask(path: Path, verb: str, **details: Any) -> Answer:
+    """
+    Ask a running engine for something.
+
+    :param path: from :func:`socket_path`.
+    :param verb: what for.
+    :param details: further parts of the request.
+    :raises EventsdError: there is no engine, or it does not answer.
+    """
+    try:
+        with _connected(path, _ANSWER_SECONDS) as connection:
+            connection.sendall(msgspec.json.encode({"verb": verb, **details}) + b"\n")
+            with connection.makefile("rb") as file:
+                answer: Answer = msgspec.json.decode(file.readline())
+                return answer
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise EventsdError(f"eventsd: no engine answers at {path}: is it running?") from None
+    except PermissionError:
+        raise EventsdError(f"eventsd: {path} may be used by the engine's user and root only") from None
+    except (OSError, msgspec.DecodeError) as exc:
+        raise EventsdError(f"eventsd: the engine does not answer at {path}: {exc}") from exc
+
+
+def _answering(handler: Handler) -> type[socketserver.StreamRequestHandler]:
+    class Request(socketserver.StreamRequestHandler):
+        timeout = _REQUEST_SECONDS
+
+        def handle(self) -> None:
+            # Somebody who only looks whether there is an engine says nothing.
+            with suppress(OSError):
+                if line := self.rfile.readline(_LONGEST_REQUEST):
+                    self.wfile.write(msgspec.json.encode(_answer(handler, line)) + b"\n")
+
+    return Request
+
+
+def _answer(handler: Handler, line: bytes) -> Answer:
+    try:
+        return handler(msgspec.json.decode(line, type=dict[str, Any]))
+    except msgspec.DecodeError:
+        return {"problems": ["eventsd: a request is one line of JSON"], "retcode": 2}
+    except Exception as exc:
+        log.exception("eventsd: a request failed")
+        return {"problems": [f"eventsd: {type(exc).__name__}: {exc}"], "retcode": 2}
+
+
+def _answers(path: Path) -> bool:
+    try:
+        with _connected(path, 1.0):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _connected(path: Path, timeout_seconds: float) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as name:
+        connection.settimeout(timeout_seconds)
+        connection.connect(name)
+        yield connection
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A socket's path may have 107 bytes; through its folder's descriptor it has few, however deep the folder is."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

@@ -1,0 +1,84 @@
+"""
+An engine that cannot work: it says what is wrong, and waits until that is mended.
+
+A wrong config is mended by ``eventsd.reload`` or a restart of the master; a spool that another engine holds may be free
+a while later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from salt_eventsd.config_load import load, state_file
+from salt_eventsd.control import Answer
+from salt_eventsd.exceptions import ConfigError, EventsdError
+from salt_eventsd.reload import fresh_opts
+from salt_eventsd.report import Reporter, idle_report
+from salt_eventsd.requests import answering, unknown
+
+log = logging.getLogger(__name__)
+
+Given = Mapping[str, Any] | None
+
+#: How often an idle engine reports.
+_REPORT_SECONDS = 5.0
+#: After so long a spool that was busy is tried again.
+_BUSY_SECONDS = 30.0
+
+
+def idle(
+    opts: Mapping[str, Any], given: Given, error: EventsdError, stop: threading.Event
+) -> tuple[Mapping[str, Any], Given]:
+    """
+    Wait until there is something to try, and return the options to try it with.
+
+    :param opts: Salt's options.
+    :param given: the options under ``engines:``.
+    :param error: why the engine cannot work.
+    :param stop: ends the wait.
+    """
+    problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+    for problem in problems:
+        log.error("%s", problem)
+    log.error("eventsd: idle until this is mended (salt-run eventsd.reload); events are not kept")
+    started = time.time()
+    path = state_file(opts)
+    reporter = Reporter(Path(path), _REPORT_SECONDS, lambda: idle_report(started, problems))
+    reporter.start()
+    try:
+        if not isinstance(error, ConfigError):
+            # Where the spool is another engine's, so may be the socket.
+            stop.wait(_BUSY_SECONDS)
+            return opts, given
+        return _wait_for_reload(opts, given, path, stop)
+    finally:
+        reporter.stop()
+
+
+def _wait_for_reload(
+    opts: Mapping[str, Any], given: Given, path: str, stop: threading.Event
+) -> tuple[Mapping[str, Any], Given]:
+    mended: list[Mapping[str, Any]] = []
+    wake = threading.Event()
+
+    def handle(request: dict[str, Any]) -> Answer:
+        if request.get("verb") != "reload":
+            return unknown(request)
+        try:
+            fresh = fresh_opts(opts)
+            config = load(fresh)
+        except ConfigError as exc:
+            return {"reloaded": False, "problems": exc.problems, "retcode": 2}
+        mended.append(fresh)
+        wake.set()
+        return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "retcode": 0}
+
+    with answering(path, handle):
+        while not (stop.is_set() or wake.wait(0.5)):
+            pass
+    return (mended[-1], None) if mended else (opts, given)

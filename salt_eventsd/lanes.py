@@ -1,0 +1,39 @@
+"""The lanes of an engine, which a reload may add to while its threads look through them."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+
+from salt_eventsd.lane import Lane
+
+
+class Lanes(Mapping[str, Lane]):
+    """
+    The lanes of an engine, by worker name. Whoever looks through them sees those there were when he began.
+
+    :param lanes: to begin with.
+    """
+
+    def __init__(self, lanes: Mapping[str, Lane]) -> None:
+        self._lanes = dict(lanes)
+
+    def add(self, lane: Lane) -> None:
+        """Add a lane while others look."""
+        self._lanes = {**self._lanes, lane.name: lane}
+
+    def __getitem__(self, name: str) -> Lane:
+        return self._lanes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lanes)
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def values(self) -> ValuesView[Lane]:
+        """Return the lanes there are now."""
+        return self._lanes.values()
+
+    def items(self) -> ItemsView[str, Lane]:
+        """Return the lanes there are now, with their names."""
+        return self._lanes.items()

@@ -1,0 +1,103 @@
+"""
+What a configuration comes to: the policy of the intake, and the workers. An engine makes one at its start and another
+one at each reload; ``eventsd.check`` makes one to look at.
+
+Nothing is opened in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from salt_eventsd.config import Config, EventRule, WorkerConfig
+from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.intake import Policy
+from salt_eventsd.redact import Redactor, compile_redactor
+from salt_eventsd.rules import compile_rules, named
+from salt_eventsd.workers import Context, Loaded, load_modules, make
+
+
+@dataclass(frozen=True)
+class Planned:
+    """
+    One worker of a plan.
+
+    :param worker: None if it could not be made.
+    :param problem: why it could not, else "".
+    """
+
+    settings: WorkerConfig
+    worker: Loaded | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a configuration comes to."""
+
+    config: Config
+    policy: Policy
+    workers: dict[str, Planned]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with its workers, a line each."""
+        return [line for planned in self.workers.values() for line in planned.problem.splitlines()]
+
+
+def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Plan:
+    """
+    Make the policy and the workers of a configuration.
+
+    :param config: found right.
+    :param opts: Salt's options.
+    :param functions: Salt's execution modules, for workers that want them.
+    :param runners: Salt's runners, likewise.
+    """
+    modules = load_modules(opts, functions, runners)
+    policy = Policy(
+        rules=compile_rules(config.events),
+        redactor=redactor_of(config),
+        batches={name: worker.batch for name, worker in config.workers.items()},
+    )
+    workers = {name: _planned(name, config, modules, opts) for name in config.workers}
+    return Plan(config, policy, workers)
+
+
+def redactor_of(config: Config) -> Redactor:
+    """
+    Compile what a configuration redacts.
+
+    :param config: found right.
+    """
+    redact = config.general.redact
+    return compile_redactor(redact.keys, redact.values, redact.functions)
+
+
+def rules_of(events: Mapping[str, EventRule], worker: str) -> dict[str, EventRule]:
+    """
+    Return the rules that send events to a worker, sub-events among them, by their whole names.
+
+    :param events: all rules.
+    :param worker: the worker's name.
+    """
+    return {name: rule for name, rule in named(events) if worker in rule.workers}
+
+
+def _planned(name: str, config: Config, modules: Any, opts: Mapping[str, Any]) -> Planned:
+    settings = config.workers[name]
+    context = Context(
+        name=name,
+        options=settings.options,
+        node_id=str(opts.get("id", "")),
+        concurrency=settings.concurrency,
+        opts=opts,
+        defaults=settings.defaults,
+        rules=rules_of(config.events, name),
+    )
+    try:
+        return Planned(settings, make(modules, settings.module, context), "")
+    except ConfigError as exc:
+        return Planned(settings, None, str(exc))
