@@ -16,9 +16,13 @@ configuration is wrong. The runner reads the same ``eventsd:`` block of the mast
 try:
     from pathlib import Path
 
+    import salt.utils.json
+    import salt.utils.stringutils
+
     import salt_eventsd.check
     import salt_eventsd.status
-    from salt_eventsd import config_load, letters
+    from salt_eventsd import catalogue, config_load, control, letters, loader, ruletest
+    from salt_eventsd import tap as taps
     from salt_eventsd.exceptions import ConfigError, EventsdError
 
     MISSING = ""
@@ -63,7 +67,123 @@ def check():
 
         salt-run eventsd.check
     """
-    return _answer(salt_eventsd.check.check(__opts__))  # noqa: F821
+    return _answer(salt_eventsd.check.check(__opts__, __salt__))  # noqa: F821
+
+
+def reload():
+    """
+    Have the running engine read the master's configuration (and pillar) from disk, and go on with it. Nothing is lost:
+    batches that are being written end with the old one. A wrong configuration is refused, with the reasons, and the
+    running one stays. An engine that is idle because of a wrong configuration starts.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.reload
+    """
+    path = control.socket_path(config_load.state_file(__opts__))  # noqa: F821
+    try:
+        return _answer(control.ask(path, "reload"))
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
+
+
+def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, count=None, seconds=None, data=False):
+    """
+    Show events as they come, with the rules that take them, until ctrl-C. What is redacted is redacted here too.
+
+    Filters are globs. With ``--out=json`` each event is a line of JSON, with its data.
+
+    :param tag: only events with such a tag.
+    :param fun: only events of such a function.
+    :param minion: only events of such a minion.
+    :param worker: only events for such a worker.
+    :param rule: only events that such a rule takes.
+    :param taken: only events that any rule takes (True) or none does (False).
+    :param count: end after so many.
+    :param seconds: end after so long.
+    :param data: show the payload, too.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.tap
+        salt-run eventsd.tap 'salt/job/*/ret/*' minion='web*' count=10
+        salt-run eventsd.tap rule=returns seconds=60 --out=json
+    """
+    as_json = __opts__.get("output") == "json"  # noqa: F821
+    which = taps.Filter(tag, fun, minion, worker, rule, taken)
+    try:
+        config = config_load.load(__opts__)  # noqa: F821
+        for seen in taps.watch(
+            config,
+            __opts__,  # noqa: F821
+            which,
+            None if count is None else int(count),
+            None if seconds is None else float(seconds),
+        ):
+            text = salt.utils.json.dumps(seen) if as_json else taps.line(seen)
+            if data and not as_json and "data" in seen:
+                text += "\n    " + salt.utils.json.dumps(seen["data"])
+            salt.utils.stringutils.print_cli(text)
+    except KeyboardInterrupt:
+        pass
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
+    return None
+
+
+def test(path=None):
+    """
+    Run the tests of the rules: events, and where they are expected to go. Needs no master, engine or database.
+
+    :param path: a YAML file of tests, or a folder of them; ``eventsd_tests`` or ``eventsd_tests.yaml`` beside the
+        master's configuration if it is not given. docs/testing_rules.rst has the form.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.test
+        salt-run -c ci/salt eventsd.test path=ci/eventsd_tests.yaml
+    """
+    try:
+        config = config_load.load(__opts__)  # noqa: F821
+        tests = ruletest.read(Path(path) if path else ruletest.default_path(__opts__))  # noqa: F821
+    except EventsdError as exc:
+        return _answer({"problems": str(exc).splitlines(), "retcode": 2})
+    return _answer(ruletest.run(config, tests, str(__opts__.get("id", "master"))))  # noqa: F821
+
+
+def workers():
+    """
+    List the worker modules there are, from where they come, and how they are configured.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.workers
+    """
+    return _answer({"workers": catalogue.catalogue(__opts__, __salt__), "retcode": 0})  # noqa: F821
+
+
+def sync_workers(saltenv="base"):
+    """
+    Copy the workers in ``salt://_eventsd_workers`` to the master. The engine does so by itself when it starts; a running
+    one uses what is new after :py:func:`reload`.
+
+    :param saltenv: the environment, or several joined with commas.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.sync_workers
+    """
+    return _answer({"synced": loader.sync_workers(__opts__, saltenv), "retcode": 0})  # noqa: F821
 
 
 def dead(worker=None, contains=None, limit=20, after=0):

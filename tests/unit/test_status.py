@@ -22,7 +22,7 @@ from salt_eventsd.redact import compile_redactor
 from salt_eventsd.report import Parts, Report, Reporter, idle_report, report
 from salt_eventsd.room import Room
 from salt_eventsd.rules import compile_rules
-from salt_eventsd.spool import Burial, Spool
+from salt_eventsd.spool import Burial, Spool, Totals
 from salt_eventsd.status import read
 from tests.support.events import numbered
 from tests.support.lanes import chunk, eventually, keep, lane_of

@@ -1,0 +1,154 @@
+"""
+The live stream of the bus as the rules see it: each event, redacted, with the rules that take it.
+
+A reader of the bus of its own: the engine need not run, and does not notice.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from typing import Any
+
+from salt_eventsd import event as events
+from salt_eventsd.bus import Bus
+from salt_eventsd.config import Config
+from salt_eventsd.plan import redactor_of
+from salt_eventsd.rules import OWN, Route, compile_rules
+
+#: How many events may wait for a slow terminal; more are left out, and said to be.
+_MOST_WAITING = 10_000
+#: How often the end is looked for while nothing comes, in seconds.
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Filter:
+    """
+    Which events are shown; what is None does not matter. All are globs.
+
+    :param taken: only what a rule takes (True), or what none does (False).
+    """
+
+    tag: str | None = None
+    fun: str | None = None
+    minion: str | None = None
+    worker: str | None = None
+    rule: str | None = None
+    taken: bool | None = None
+
+    def shows(self, seen: Mapping[str, Any]) -> bool:
+        """Say whether an event is meant."""
+        taken = seen["taken"]
+        return (
+            _fits(self.tag, [seen["tag"]])
+            and _fits(self.fun, [seen["fun"]])
+            and _fits(self.minion, [seen["minion_id"]])
+            and _fits(self.worker, [one["worker"] for one in taken])
+            and _fits(self.rule, [one["rule"] for one in taken])
+            and (self.taken is None or self.taken == bool(taken))
+        )
+
+
+class Seer:
+    """
+    Tells of a frame off the bus what the engine would do with it.
+
+    :param config: whose rules and redaction count.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._rules = compile_rules(config.events)
+        self._redactor = redactor_of(config)
+
+    def see(self, raw: bytes, received: float) -> dict[str, Any]:
+        """
+        Return the event, redacted, with who takes it.
+
+        :param raw: the frame.
+        :param received: when it was read, in seconds since 1970 UTC.
+        """
+        frame = events.read_tag(raw, received)
+        data = events.decode(frame.payload)
+        fun = events.function_of(data)
+        routes = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data)
+        event = events.build(frame, self._redactor.apply(data, fun), fun)
+        return {
+            "stamp": datetime.fromtimestamp(event.stamp, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f"),
+            "tag": event.tag,
+            "minion_id": event.minion_id,
+            "fun": event.fun,
+            "jid": event.jid,
+            "taken": [_route(one, event.into) for one in routes],
+            "data": event.data,
+        }
+
+
+def watch(
+    config: Config, opts: Mapping[str, Any], which: Filter, count: int | None, seconds: float | None
+) -> Iterator[dict[str, Any]]:
+    """
+    Yield events as they come.
+
+    :param config: whose rules count.
+    :param opts: Salt's options.
+    :param which: which events.
+    :param count: end after so many, None for never.
+    :param seconds: end after so long, None for never.
+    """
+    waiting: queue.Queue[tuple[bytes, float]] = queue.Queue(_MOST_WAITING)
+    left_out = 0
+
+    def sink(raw: bytes) -> None:
+        nonlocal left_out
+        try:
+            waiting.put_nowait((raw, time.time()))
+        except queue.Full:
+            left_out += 1
+
+    seer, bus = Seer(config), Bus(opts, sink)
+    reader = threading.Thread(target=bus.run, name="eventsd-tap", daemon=True)
+    reader.start()
+    until = None if seconds is None else time.monotonic() + seconds
+    shown = told = 0
+    try:
+        while (count is None or shown < count) and (until is None or time.monotonic() < until):
+            if left_out > told:
+                yield {"left_out": left_out - told}
+                told = left_out
+            try:
+                seen = seer.see(*waiting.get(timeout=_LOOK_SECONDS))
+            except queue.Empty:
+                continue
+            if which.shows(seen):
+                shown += 1
+                yield seen
+    finally:
+        bus.stop()
+        reader.join(2.0)
+
+
+def line(seen: Mapping[str, Any]) -> str:
+    """
+    Return an event as a line for people.
+
+    :param seen: from :func:`watch`.
+    """
+    if "left_out" in seen:
+        return f"... {seen['left_out']} events left out: this terminal is slower than the bus"
+    who = ", ".join(f"{one['rule']} -> {one['worker']} ({one['into']})" for one in seen["taken"]) or "-"
+    return "  ".join(part for part in (seen["stamp"], seen["tag"], seen["fun"], f"[{who}]") if part)
+
+
+def _route(route: Route, usual: str) -> dict[str, Any]:
+    into = "its own table or statement" if route.into == OWN else route.into or usual
+    return {"rule": route.rule, "worker": route.worker, "into": into, "prio": route.prio}
+
+
+def _fits(glob: str | None, texts: list[str]) -> bool:
+    return glob is None or any(fnmatchcase(text, glob) for text in texts)
