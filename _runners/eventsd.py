@@ -135,7 +135,7 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
     return None
 
 
-def test(path=None):
+def test(path=None):  # noqa: PT028 - a verb of the runner
     """
     Run the tests of the rules: events, and where they are expected to go. Needs no master, engine or database.
 
@@ -172,8 +172,8 @@ def workers():
 
 def sync_workers(saltenv="base"):
     """
-    Copy the workers in ``salt://_eventsd_workers`` to the master. The engine does so by itself when it starts; a running
-    one uses what is new after :py:func:`reload`.
+    Copy the workers in ``salt://_eventsd_workers`` to the master. The engine does so by itself when it starts; one that
+    runs uses what is new after :py:func:`reload`.
 
     :param saltenv: the environment, or several joined with commas.
 

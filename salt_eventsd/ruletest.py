@@ -71,7 +71,8 @@ class _Test(msgspec.Struct, forbid_unknown_fields=True):
 
 def default_path(opts: Mapping[str, Any]) -> Path:
     """
-    Return where the tests are if nobody says: ``eventsd_tests``, a folder, or ``eventsd_tests.yaml``, beside the config.
+    Return where the tests are if nobody says: in a folder ``eventsd_tests`` or a file ``eventsd_tests.yaml`` beside the
+    configuration.
 
     :param opts: Salt's options.
     """
