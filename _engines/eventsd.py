@@ -77,4 +77,14 @@ def start(**options):
 
     :param options: what stands under ``engines: [eventsd: {...}]``, merged over ``eventsd:`` of the master config.
     """
-    service.run(__opts__, options, functions=__salt__, runners=globals().get("__runners__"))  # noqa: F821 - the loader's
+    service.run(
+        __opts__,  # noqa: F821 - the loader's
+        options,
+        functions=_itself(__salt__),  # noqa: F821
+        runners=_itself(globals().get("__runners__")),
+    )
+
+
+def _itself(packed):
+    """What the loader packs is known in this thread only; what it stands for, in all."""
+    return packed.value() if hasattr(packed, "value") else packed

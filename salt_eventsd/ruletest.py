@@ -28,7 +28,6 @@ from typing import Any
 
 import msgspec
 import salt.utils.yaml
-import yaml
 
 from salt_eventsd import event as events
 from salt_eventsd.config import Config, EventRule
@@ -95,7 +94,7 @@ def read(path: Path) -> list[_Test]:
             found += msgspec.convert(raw["tests"] if isinstance(raw, dict) and "tests" in raw else raw, list[_Test])
         except (OSError, UnicodeDecodeError) as exc:
             raise EventsdError(f"eventsd: test: {one} cannot be read: {exc}") from None
-        except (yaml.YAMLError, msgspec.ValidationError) as exc:
+        except (salt.utils.yaml.YAMLError, msgspec.ValidationError) as exc:
             raise EventsdError(f"eventsd: test: {one}: {' '.join(str(exc).split())}") from None
     if not found:
         raise EventsdError(f"eventsd: test: there are no tests in {path}")
@@ -216,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         opts = salt.utils.yaml.safe_load(given.config.read_text(encoding="utf-8")) or {}
         answer = run(load({"__role": "master", **opts}), read(given.tests))
-    except (OSError, yaml.YAMLError) as exc:
+    except (OSError, salt.utils.yaml.YAMLError) as exc:
         print(f"eventsd: {given.config} cannot be read: {exc}", file=sys.stderr)
         return 2
     except ConfigError as exc:

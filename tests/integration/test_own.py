@@ -1,0 +1,212 @@
+"""
+What users bring themselves: workers from the file server, configuration in pillar, tests of their rules.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import salt.utils.yaml
+
+from tests.integration.conftest import StartMaster
+from tests.integration.test_reload import configure
+from tests.support.nodes import Master, sqlite_history
+from tests.support.salt import wait_until
+
+LINES = '''
+"""Lines of JSON.
+
+.. code-block:: yaml
+
+    workers:
+      lines: {module: lines, path: /tmp/lines}
+"""
+import os
+
+def worker(context):
+    return Lines(context.options["path"])
+
+class Lines:
+    def __init__(self, path):
+        self.path = path
+
+    def write(self, batch):
+        with open(self.path, "ab") as file:
+            for event in batch.events:
+                file.write(event.json() + b"\\n")
+                file.write(b"%s %s\\n" % (__opts__["id"].encode(), str(__salt__["test.echo"]("echoed")).encode()))
+'''
+ALARMS = {"tag": "company/alarm/", "worker": "lines"}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder the master's file server serves."""
+    return tmp_path_factory.mktemp("roots")
+
+
+@pytest.fixture(scope="module")
+def pillar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the master's pillar."""
+    return tmp_path_factory.mktemp("pillar")
+
+
+@pytest.fixture(scope="module")
+def own(start_master: StartMaster, root: Path, pillar: Path) -> Iterator[Master]:
+    """A master with a worker of its own in file_roots, and with pillar."""
+    (root / "_eventsd_workers").mkdir()
+    (root / "_eventsd_workers" / "lines.py").write_text(LINES, encoding="utf-8")
+    (pillar / "top.sls").write_text("base: {'keeper': [eventsd]}\n", encoding="utf-8")
+    path = root / "lines.txt"
+    block = {
+        "eventsd": {
+            "workers": {"lines": {"module": "lines", "path": str(path)}},
+            "events": {"alarms": {**ALARMS, "tag": "overridden/by/the/master"}},
+        }
+    }
+    (pillar / "eventsd.sls").write_text(salt.utils.yaml.safe_dump(block), encoding="utf-8")
+    eventsd = {
+        "pillar": "keeper",
+        "workers": sqlite_history(),
+        "events": {"alarms": {"tag": "company/alarm/"}, "pings": {"tag": "company/ping/", "worker": "history"}},
+        "state_timer": 0.5,
+    }
+    options: dict[str, Any] = {"file_roots": {"base": [str(root)]}, "pillar_roots": {"base": [str(pillar)]}}
+    with start_master("own", eventsd=eventsd, **options) as running:
+        yield running
+
+
+def lines(root: Path) -> list[str]:
+    path = root / "lines.txt"
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def test_a_worker_from_the_file_server_works_with_its_config_in_pillar(own: Master, root: Path) -> None:
+    # When
+    with own.bus() as bus:
+        bus.fire("company/alarm/fire", {"where": "cellar"})
+
+    # Then: written, and Salt's functions and options work in the worker's thread
+    found = wait_until(lambda: len(lines(root)) >= 2 and lines(root), "written lines")
+    assert json.loads(found[0])["where"] == "cellar"
+    assert found[1] == f"{own.daemon.id} echoed"
+    assert own.status().returncode == 0
+
+
+def test_the_workers_there_are_are_listed(own: Master) -> None:
+    found = own.run("eventsd.workers").data["workers"]
+
+    assert found["lines"]["about"] == "Lines of JSON."
+    assert found["lines"]["config"].startswith("workers:")
+    assert found["lines"]["file"].startswith(own.daemon.config["extension_modules"])
+    assert "eventsd:" in found["sql"]["config"]
+
+
+def test_a_changed_worker_is_used_after_a_reload(own: Master, root: Path) -> None:
+    # Given
+    module = root / "_eventsd_workers" / "lines.py"
+    module.write_text(LINES.replace("echoed", "changed"), encoding="utf-8")
+
+    # When
+    assert own.run("eventsd.sync_workers").data["synced"] == ["eventsd_workers.lines"]
+    assert own.run("eventsd.reload").returncode == 0
+    with own.bus() as bus:
+        bus.fire("company/alarm/again", {})
+
+    # Then
+    wait_until(lambda: any(line.endswith("changed") for line in lines(root)), "line of the changed worker")
+
+
+def test_a_pillar_that_does_not_compile_is_refused(own: Master, pillar: Path) -> None:
+    # Given
+    sls = pillar / "eventsd.sls"
+    before = sls.read_text(encoding="utf-8")
+    sls.write_text("eventsd: {{ no_such_thing.at_all }}\n", encoding="utf-8")
+
+    # When
+    answer = own.run("eventsd.reload")
+    sls.write_text(before, encoding="utf-8")
+
+    # Then
+    assert answer.returncode == 2
+    assert answer.data["problems"][0].startswith("eventsd: pillar: that of keeper cannot be compiled")
+
+
+def tap(own: Master, *args: str) -> subprocess.Popen[str]:
+    """Start ``salt-run eventsd.tap`` and wait until it shows events."""
+    config = Path(own.daemon.config["conf_file"]).parent
+    command = [sys.executable, "-m", "tests.support.salt_run", "-c", str(config), "eventsd.tap", *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_tap_shows_who_takes_what_without_secrets(own: Master) -> None:
+    # Given
+    with tap(own, "company/*", "count=2", "--out=json") as process, own.bus() as bus:
+        # When: fired until it has seen enough
+        while process.poll() is None:
+            bus.fire("company/alarm/x", {"password": "canary", "id": "m"})
+            bus.fire("elsewhere/x", {})
+            wait_until(lambda: True, "moment")
+            try:
+                process.wait(0.3)
+            except subprocess.TimeoutExpired:
+                continue
+        assert process.stdout
+        shown = process.stdout.read()
+
+    # Then
+    events = [json.loads(line) for line in shown.splitlines() if line.startswith("{")]
+    assert len(events) == 2
+    assert events[0]["tag"] == "company/alarm/x"
+    assert [(one["rule"], one["worker"]) for one in events[0]["taken"]] == [("alarms", "lines")]
+    assert events[0]["data"]["password"] == "***"
+    assert "canary" not in shown
+    assert process.returncode == 0
+
+
+TESTS = [
+    {
+        "name": "an alarm is written as lines",
+        "event": {"tag": "company/alarm/x", "data": {"a": 1}},
+        "expect": ["lines"],
+    },
+    {"name": "a ping is kept", "event": {"tag": "company/ping/x"}, "expect": [{"worker": "history", "into": "events"}]},
+]
+
+
+def test_rules_are_tested(own: Master) -> None:
+    # Given
+    path = Path(own.daemon.config["conf_file"]).parent / "eventsd_tests.yaml"
+
+    # When / Then
+    path.write_text(salt.utils.yaml.safe_dump(TESTS), encoding="utf-8")
+    well = own.run("eventsd.test")
+    assert (well.returncode, well.data["passed"]) == (0, 2)
+
+    # When / Then
+    path.write_text(salt.utils.yaml.safe_dump([{**TESTS[0], "expect": ["history"]}]), encoding="utf-8")
+    ill = own.run("eventsd.test")
+    assert ill.returncode == 1
+    assert "expected for worker history; it is for lines" in ill.data["failed"]["an alarm is written as lines"][0]
+
+
+def test_the_engines_own_counters_are_events(own: Master) -> None:
+    # Given
+    config = salt.utils.yaml.safe_load(Path(own.daemon.config["conf_file"]).read_text(encoding="utf-8"))["eventsd"]
+    config["events"]["own"] = {"tag": "eventsd/stats", "worker": "history", "into": "events"}
+
+    # When
+    configure(own, config)
+    assert own.run("eventsd.reload").returncode == 0
+
+    # Then
+    wait_until(lambda: own.history.count("eventsd_events", "tag = 'eventsd/stats'") >= 2, "counters")
+    [row] = own.history.rows("SELECT data FROM eventsd_events WHERE tag = 'eventsd/stats' ORDER BY id LIMIT 1")
+    assert json.loads(row["data"])["workers"]["history"]["written"] >= 0
+    assert json.loads(row["data"])["process"]["rss_bytes"] > 10_000_000

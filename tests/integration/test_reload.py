@@ -1,0 +1,167 @@
+"""
+Another configuration for a running engine: nothing is lost, and a wrong one changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import salt.utils.yaml
+
+from tests.integration.conftest import StartMaster
+from tests.support.nodes import Master, sqlite_history
+from tests.support.rig import Stream
+from tests.support.salt import History, wait_until
+
+RETURNS = {"tag": r"salt/job/\d+/ret/", "worker": "history", "into": "returns"}
+BEFORE: dict[str, Any] = {
+    "workers": sqlite_history(batch={"seconds": 0.3}),
+    "events": {"returns": RETURNS},
+    "state_timer": 0.5,
+}
+
+
+def configure(master: Master, eventsd: dict[str, Any], **options: Any) -> None:
+    """Write another configuration of the engine into the master's file."""
+    path = Path(master.daemon.config["conf_file"])
+    config = salt.utils.yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(salt.utils.yaml.safe_dump({**config, "eventsd": eventsd, **options}), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def reloaded(start_master: StartMaster) -> Iterator[Master]:
+    """A master whose engine is reloaded."""
+    with start_master("reloaded", eventsd=BEFORE) as running:
+        yield running
+
+
+def test_a_reload_under_load_loses_nothing(reloaded: Master, tmp_path: Path) -> None:
+    # Given
+    other = History.of_file(tmp_path / "other.db")
+    more = {"other": {"url": f"sqlite:///{tmp_path / 'other.db'}", "batch": {"seconds": 0.2}}}
+    both = {**RETURNS, "worker": ["history", "other"]}
+    stream = Stream(reloaded.bus, per_second=800)
+    configs = [
+        {**BEFORE, "workers": {**sqlite_history(), **more}, "events": {"returns": both}, "max_workers": 6},
+        {**BEFORE, "workers": sqlite_history(batch={"events": 50, "seconds": 0.1})},
+        {**BEFORE, "workers": {**sqlite_history(), **more}, "events": {"all": both}},
+    ]
+
+    # When
+    with stream.firing():
+        for config in configs:
+            time.sleep(0.7)
+            configure(reloaded, config)
+            answer = reloaded.run("eventsd.reload")
+            assert answer.returncode == 0, answer.stdout
+        time.sleep(0.5)
+
+    # Then: every event once, whichever configuration took it
+    fired = len(stream.moments)
+    reloaded.history.wait_for(fired, "eventsd_returns", "jid = :jid", timeout_seconds=30, jid=stream.jid)
+    wait_until(lambda: reloaded.report()["workers"]["other"]["queued_events"] == 0, "empty queue")
+    assert 0 < other.count("eventsd_returns", "jid = :jid", jid=stream.jid) < fired
+    status = reloaded.status()
+    assert status.returncode == 0, status.data
+    assert status.data["bus"]["reconnects"] == 0
+
+
+def test_a_wrong_config_is_refused_and_the_running_one_stays(reloaded: Master) -> None:
+    # Given
+    configure(reloaded, BEFORE)
+    assert reloaded.run("eventsd.reload").returncode == 0
+
+    # When
+    configure(reloaded, {**BEFORE, "events": {"returns": {**RETURNS, "tag": r"salt/job/(\d+"}}})
+    answer = reloaded.run("eventsd.reload")
+
+    # Then
+    assert answer.returncode == 2
+    assert answer.data["reloaded"] is False
+    assert answer.data["problems"] == [
+        r"eventsd: events.returns.tag: missing ), unterminated subpattern at 9 in 'salt/job/(\d+'"
+    ]
+    with reloaded.bus() as bus:
+        bus.fire_returns("70001", ["still-kept"])
+    reloaded.history.wait_for(1, "eventsd_returns", "jid = '70001'")
+    assert reloaded.report()["problems"] == []
+
+
+def test_a_worker_that_cannot_be_made_is_refused(reloaded: Master) -> None:
+    # When
+    configure(reloaded, {**BEFORE, "workers": {"history": {"module": "no_such"}}})
+    answer = reloaded.run("eventsd.reload")
+
+    # Then
+    assert answer.returncode == 2
+    assert "eventsd: workers.history.module: no worker module 'no_such'" in answer.data["problems"][0]
+
+
+def test_what_waits_for_a_worker_that_is_gone_is_told_and_comes_when_it_is_back(
+    reloaded: Master, tmp_path: Path
+) -> None:
+    # Given: a worker that can write nothing for now
+    folder = tmp_path / "file"
+    folder.write_text("in the way of a folder", encoding="utf-8")
+    away = {"away": {"url": f"sqlite:///{tmp_path / 'away.db'}", "batch": {"seconds": 3600}}}
+    with_away = {
+        **BEFORE,
+        "workers": {**sqlite_history(), **away},
+        "events": {"returns": {**RETURNS, "worker": ["history", "away"]}},
+    }
+    configure(reloaded, with_away)
+    assert reloaded.run("eventsd.reload").returncode == 0
+    with reloaded.bus() as bus:
+        bus.fire_returns("70002", ["a", "b"])
+    reloaded.history.wait_for(2, "eventsd_returns", "jid = '70002'")
+
+    # When
+    configure(reloaded, BEFORE)
+    assert reloaded.run("eventsd.reload").returncode == 0
+
+    # Then
+    wait_until(lambda: reloaded.report()["spool"]["orphaned"] == {"away": 2}, "orphaned events")
+    assert "2 events wait for worker away, which is no longer under workers" in reloaded.status().data["notes"]
+
+    # When
+    with_away["workers"]["away"]["batch"] = {"seconds": 0.1}
+    configure(reloaded, with_away)
+    assert reloaded.run("eventsd.reload").returncode == 0
+
+    # Then
+    History.of_file(tmp_path / "away.db").wait_for(2, "eventsd_returns", "jid = '70002'")
+    wait_until(lambda: reloaded.report()["spool"]["orphaned"] == {}, "no orphaned events")
+
+
+def test_an_engine_that_is_idle_starts_when_its_config_is_mended(start_master: StartMaster) -> None:
+    with start_master("mended", listening=False, eventsd={**BEFORE, "max_wokers": 3}) as master:
+        # Given
+        pid = wait_until(master.report, "report of an idle engine")["pid"]
+
+        # When / Then
+        still_wrong = master.run("eventsd.reload")
+        assert still_wrong.returncode == 2
+        assert "max_wokers" in still_wrong.data["problems"][0]
+
+        # When
+        configure(master, BEFORE)
+        assert master.run("eventsd.reload").returncode == 0
+
+        # Then
+        master.wait_until_listening()
+        assert master.report()["pid"] == pid
+        with master.bus() as bus:
+            bus.fire_returns("70003", ["m"])
+        master.history.wait_for(1, "eventsd_returns", "jid = '70003'")
+
+
+def test_a_reload_without_an_engine_says_so(start_master: StartMaster) -> None:
+    with start_master("bare", listening=False, engines=[]) as master:
+        answer = master.run("eventsd.reload")
+
+        assert answer.returncode == 2
+        assert "no engine answers" in answer.data["problem"]

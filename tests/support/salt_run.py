@@ -1,0 +1,11 @@
+"""``salt-run`` of the Salt that runs the tests, for those that talk to it while it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import salt.scripts
+
+if __name__ == "__main__":
+    sys.argv[0] = "salt-run"
+    salt.scripts.salt_run()
