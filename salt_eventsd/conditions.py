@@ -49,6 +49,11 @@ class Conditions:
 
     tests: tuple[tuple[Field, Test], ...]
 
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What they look at."""
+        return tuple(field for field, _ in self.tests)
+
     def hold(self, subject: Subject) -> bool:
         """Say whether all of them do."""
         return all(test(subject.value(field)) for field, test in self.tests)

@@ -10,18 +10,22 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from salt_eventsd.conditions import Conditions, Subject, compile_conditions, minion_condition
 from salt_eventsd.config import EventRule
 from salt_eventsd.event import identity
+from salt_eventsd.fields import MISSING, Field, compile_field
 from salt_eventsd.tags import TagIndex, TagPattern, tag_glob, tag_pattern
 
 #: What ``into`` says of an event that goes to a table or a statement of the user's own.
 OWN = "own"
-#: How many answers are remembered; there are few functions, and few sets of rules that take one tag.
-_MOST_REMEMBERED = 4096
+#: How many answers are remembered.
+_MOST_REMEMBERED = 20_000
+#: A longer text is not remembered, in characters.
+_LONGEST_REMEMBERED = 256
+_TAG, _INNER_TAG = compile_field("tag"), compile_field("data.tag")
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,14 @@ class Rule:
     routes: tuple[Route, ...]
     subs: tuple[Rule, ...]
 
-    @property
-    def by_function(self) -> bool:
-        """Whether the function alone decides, once the tag has matched."""
-        return not self.where and self.unless is None and all(sub.by_function and not sub.tag for sub in self.subs)
+    def fields(self) -> Iterator[Field]:
+        """Yield what it looks at besides the function, once the tag has matched."""
+        for conditions in (*self.where, *([self.unless] if self.unless else [])):
+            yield from conditions.fields
+        for sub in self.subs:
+            if sub.tag is not None:
+                yield from (_TAG, _INNER_TAG)
+            yield from sub.fields()
 
     def routes_for(self, subject: Subject) -> Iterator[Route]:
         """Yield where an event goes whose tag has matched already."""
@@ -76,13 +84,22 @@ class Rule:
                 yield from sub.routes_for(subject)
 
 
-@dataclass(frozen=True)
 class Candidates:
-    """The rules whose tag matches an event; there are none for the many events nobody wants."""
+    """
+    The rules whose tag matches an event; there are none for the many events nobody wants.
 
-    rules: tuple[Rule, ...]
-    by_function: bool
-    _known: dict[str, list[Route]] = field(default_factory=dict)
+    What they say depends on the function and on the fields their conditions look at. Those are mostly a minion's id or
+    a return code, so an answer is remembered under their values; where these are hardly ever the same again, it is not.
+
+    :param rules: the rules.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self._fields = tuple({one: None for rule in rules for one in rule.fields()})
+        self._known: dict[Any, list[Route]] = {}
+        self._hits = 0
+        self._remembers = True
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -95,15 +112,39 @@ class Candidates:
         :param fun: the function, "" if it has none.
         :param data: its payload, decoded.
         """
-        if not self.by_function:
+        if not self._fields:
+            key: Any = fun
+        else:
             jid, minion_id, _, _ = identity(data, tag)
-            return self._routes(Subject(tag, fun, jid, minion_id, data))
-        known = self._known.get(fun)
-        if known is None:
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[fun] = self._routes(Subject(tag, fun, "", "", None))
-        return known
+            subject = Subject(tag, fun, jid, minion_id, data)
+            key = self._key(subject) if self._remembers else None
+            if key is None:
+                return self._routes(subject)
+        known = self._known.get(key)
+        if known is not None:
+            self._hits += 1
+            return known
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._remembers = not self._fields or self._hits > _MOST_REMEMBERED
+            self._known.clear()
+            self._hits = 0
+        found = self._known[key] = self._routes(subject if self._fields else Subject(tag, fun, "", "", data))
+        return found
+
+    def _key(self, subject: Subject) -> tuple[Any, ...] | None:
+        key: list[Any] = [subject.fun]
+        for field in self._fields:
+            value = subject.value(field)
+            if isinstance(value, str):
+                if len(value) > _LONGEST_REMEMBERED:
+                    return None
+                key.append(value)
+            elif isinstance(value, (int, float)) or value is None or value is MISSING:
+                # 1 and true are not the same to a condition, but to a dict.
+                key.append((type(value), value))
+            else:
+                return None
+        return tuple(key)
 
     def _routes(self, subject: Subject) -> list[Route]:
         routes: dict[tuple[str, str], Route] = {}
@@ -144,7 +185,7 @@ class Rules:
             rules = tuple(self.rules[number] for number in sorted(set(found)))
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
-            known = self._known[found] = Candidates(rules, all(rule.by_function for rule in rules))
+            known = self._known[found] = Candidates(rules)
         return known
 
 
@@ -199,5 +240,5 @@ def _fun(rule: EventRule) -> re.Pattern[str] | None:
 
 def _has_tag(pattern: re.Pattern[str], subject: Subject) -> bool:
     """A sub-event's tag may also be the one inside: what a minion sends up is wrapped with its tag."""
-    inner = subject.data.get("tag") if isinstance(subject.data, Mapping) else None
+    inner = subject.value(_INNER_TAG)
     return bool(pattern.match(subject.tag) or (isinstance(inner, str) and pattern.match(inner)))

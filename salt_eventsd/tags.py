@@ -2,7 +2,8 @@
 Which of many tag patterns match a tag, at little more than the cost of one.
 
 Patterns are told apart by the literal text they begin with, so that a tag is tried only against those that can match
-it; a pattern that several rules share is tried once.
+it. Where many begin with the same ``salt/job/\\d+/ret/``, that is matched once, and what follows is told apart in the
+same way. A pattern that several rules share is tried once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any
 
 #: The parser behind :mod:`re`: the one way to learn what an expression begins with.
 _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+#: What an expression may begin with that matches a tag in one way only: text and runs of digits, or of anything but
+#: slashes, up to the slash behind the last of these.
+_HEAD = re.compile(r"(?:[A-Za-z0-9_/-]*(?:\\d|\[0-9\]|\[\^/\])[*+]/(?![*+?{]))+")
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,21 @@ class TagIndex:
         together: dict[TagPattern, list[int]] = {}
         for pattern, number in patterns:
             together.setdefault(pattern, []).append(number)
-        by_length: dict[int, dict[str, list[tuple[re.Pattern[str], tuple[int, ...]]]]] = {}
+        heads: dict[str, dict[TagPattern, list[int]]] = {}
         for pattern, numbers in together.items():
-            some = by_length.setdefault(len(pattern.prefix), {}).setdefault(pattern.prefix, [])
-            some.append((pattern.regex, tuple(numbers)))
-        self._by_length = tuple(by_length.items())
+            heads.setdefault(_head(pattern.regex), {})[pattern] = numbers
+        self._plain = _Level()
+        self._behind: list[tuple[re.Pattern[str], _Level]] = []
+        for head, alike in heads.items():
+            if len(alike) > 1 and head:
+                level = _Level()
+                for pattern, numbers in alike.items():
+                    rest = pattern.regex.pattern[len(head) :]
+                    level.add(_prefix(rest), re.compile(rest), tuple(numbers))
+                self._behind.append((re.compile(head), level))
+            else:
+                for pattern, numbers in alike.items():
+                    self._plain.add(pattern.prefix, pattern.regex, tuple(numbers))
 
     def matching(self, tag: str) -> tuple[int, ...]:
         """
@@ -73,12 +87,37 @@ class TagIndex:
 
         :param tag: a tag.
         """
+        found = self._plain.matching(tag, 0)
+        for head, level in self._behind:
+            if hit := head.match(tag):
+                found += level.matching(tag, hit.end())
+        return found
+
+
+class _Level:
+    """Patterns by the literal text they begin with."""
+
+    def __init__(self) -> None:
+        self._by_length: dict[int, dict[str, list[tuple[re.Pattern[str], tuple[int, ...]]]]] = {}
+
+    def add(self, prefix: str, regex: re.Pattern[str], numbers: tuple[int, ...]) -> None:
+        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((regex, numbers))
+
+    def matching(self, tag: str, start: int) -> tuple[int, ...]:
         found: tuple[int, ...] = ()
-        for length, by_prefix in self._by_length:
-            for regex, numbers in by_prefix.get(tag[:length], ()):
-                if regex.match(tag):
+        for length, by_prefix in self._by_length.items():
+            for regex, numbers in by_prefix.get(tag[start : start + length], ()):
+                if regex.match(tag, start):
                     found += numbers
         return found
+
+
+def _head(regex: re.Pattern[str]) -> str:
+    """The part of an expression that matches in one way only, if what follows can be matched by itself."""
+    if regex.flags != re.UNICODE or "|" in regex.pattern or "(?" in regex.pattern:
+        return ""
+    found = _HEAD.match(regex.pattern)
+    return found[0] if found else ""
 
 
 def _prefix(expression: str) -> str:

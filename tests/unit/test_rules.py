@@ -212,3 +212,78 @@ def test_without_rules_jobs_and_returns_are_kept(tag: str, fun: str, into: str |
     found = rules.candidates(tag, tag).routes(tag, fun)
 
     assert [(one.worker, one.into) for one in found] == ([("history", into)] if into else [])
+
+
+def test_a_glob_takes_the_whole_tag_and_the_whole_function() -> None:
+    rules = {"g": {"tag_glob": "salt/job/*/ret/*", "fun_glob": "state.*", "worker": "w"}}
+
+    assert taken_by(rules, "salt/job/1/ret/web1", "state.apply")
+    assert not taken_by(rules, "salt/job/1/ret/web1", "my.state.apply")
+    assert not taken_by(rules, "salt/job/1/new", "state.apply")
+
+
+def with_data(rules: dict[str, dict[str, Any]], data: Any) -> list[str]:
+    return [one.rule for one in routes(rules, "salt/job/1/ret/web1", data.get("fun", ""), data=data)]
+
+
+def test_a_rule_may_ask_for_minions_and_fields() -> None:
+    # Given
+    rules: dict[str, dict[str, Any]] = {
+        "web": {"tag": "salt/job/", "minion": "web*", "worker": "w", "into": "returns"},
+        "failed": {"tag": "salt/job/", "where": {"data.retcode": {"not": 0}}, "worker": "w", "into": "events"},
+        "odd": {"tag": "salt/job/", "unless": {"fun": "test.ping", "data.success": True}, "worker": "x"},
+    }
+
+    # When / Then
+    assert with_data(rules, {"id": "web1", "retcode": 0, "fun": "test.ping", "success": True}) == ["web"]
+    assert with_data(rules, {"id": "db1", "retcode": 2, "fun": "test.ping", "success": False}) == ["failed", "odd"]
+    assert with_data(rules, {"retcode": 0, "fun": "cmd.run", "success": True}) == ["web", "odd"]
+
+
+def test_what_is_remembered_of_one_event_is_not_held_against_another() -> None:
+    # Given: values that a dict takes for the same, and some that it cannot hold
+    rules: dict[str, dict[str, Any]] = {
+        "one": {"tag": "salt/job/", "where": {"data.x": 1}, "worker": "w"},
+        "true": {"tag": "salt/job/", "where": {"data.x": True}, "worker": "x"},
+    }
+    compiled = compile_rules({name: msgspec.convert(rule, EventRule) for name, rule in rules.items()})
+
+    # When / Then
+    for _ in range(2):
+        for value, names in ((1, ["one"]), (True, ["true"]), ([1], []), ({}, []), ("1", []), (1.0, ["one"])):
+            found = compiled.candidates("salt/job/1", "salt/job/1").routes("salt/job/1", "", {"x": value})
+            assert [one.rule for one in found] == names, value
+
+
+def test_sub_events_nest_and_may_ask_for_the_tag_inside() -> None:
+    # Given
+    rules: dict[str, dict[str, Any]] = {
+        "all": {
+            "tag": "salt/",
+            "worker": "w",
+            "into": "events",
+            "subs": {
+                "inner": {
+                    "tag": "company/",
+                    "worker": "x",
+                    "subs": {"deep": {"where": {"data.level": 3}, "worker": "y"}},
+                }
+            },
+        }
+    }
+
+    # When / Then
+    assert with_data(rules, {"tag": "company/door"}) == ["all", "all.subs.inner"]
+    assert with_data(rules, {"tag": "company/door", "level": 3}) == [
+        "all",
+        "all.subs.inner",
+        "all.subs.inner.subs.deep",
+    ]
+    assert with_data(rules, {"tag": "elsewhere", "level": 3}) == ["all"]
+
+
+def test_own_tables_of_one_worker_each_get_the_event() -> None:
+    own = {"tag": "salt/", "worker": "w", "columns": {"a": "data.id"}}
+    rules = {"a": {**own, "table": "t"}, "b": {**own, "table": "u"}, "c": {"tag": "salt/", "worker": "w"}}
+
+    assert [(one.rule, one.into) for one in routes(rules, "salt/x")] == [("a", "own"), ("b", "own"), ("c", "")]
