@@ -22,7 +22,7 @@ from typing import Any
 import salt.version
 
 import salt_eventsd
-from benchmarks import engine, event_return, stages, writing
+from benchmarks import engine, event_return, rules, stages, writing
 from benchmarks.carry import Figures
 from benchmarks.databases import KINDS, POSTGRESQL, Databases
 from benchmarks.rig import RigError
@@ -57,6 +57,8 @@ class Bench:
         with self._run("stages: in this process"):
             rows, events = stages.without_database(self._folder, self._sizes.staged)
             self._add("stages", rows)
+        with self._run("stages: matching"):
+            self._add("stages", rules.matching(self._sizes.staged))
         with self._run("stages: listening to a bus"):
             self._add("stages", stages.listening(self._sizes.staged, self._sizes.highstates))
         for kind in kinds if events else ():

@@ -20,9 +20,10 @@ Besides them: :mod:`salt_eventsd.intake` is the thread in which parse, match, re
 :mod:`salt_eventsd.lane` one worker's queue. :mod:`salt_eventsd.config` is what ``eventsd:`` may hold,
 :mod:`salt_eventsd.config_load` reads it, :mod:`salt_eventsd.plan` makes rules and workers of it, and
 :mod:`salt_eventsd.reload` gives them to a running engine, which :mod:`salt_eventsd.control` speaks to.
-:mod:`salt_eventsd.fields` knows what ``data.return`` means in rules, columns and names. Of what :mod:`salt_eventsd.report` writes, :mod:`salt_eventsd.status` tells;
-:mod:`salt_eventsd.check` finds what is wrong beforehand, :mod:`salt_eventsd.letters` deals with dead letters,
-:mod:`salt_eventsd.retry` knows how long to wait, and :mod:`salt_eventsd.room` what gives way when the spool is full.
+:mod:`salt_eventsd.fields` knows what ``data.return`` means in rules, columns and names. Of what
+:mod:`salt_eventsd.report` writes, :mod:`salt_eventsd.status` tells; :mod:`salt_eventsd.check` finds what is wrong
+beforehand, :mod:`salt_eventsd.letters` deals with dead letters, :mod:`salt_eventsd.retry` knows how long to wait, and
+:mod:`salt_eventsd.room` what gives way when the spool is full.
 """
 
 __version__ = "1.0.0.dev0"

@@ -53,6 +53,7 @@ class Rule:
     tag: TagPattern | None
     fun: re.Pattern[str] | None
     ignore: re.Pattern[str] | None
+    minions: tuple[str, ...]
     where: tuple[Conditions, ...]
     unless: Conditions | None
     routes: tuple[Route, ...]
@@ -97,6 +98,10 @@ class Candidates:
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
         self._fields = tuple({one: None for rule in rules for one in rule.fields()})
+        self._any_minion = tuple(number for number, rule in enumerate(rules) if not rule.minions)
+        self._by_minion = TagIndex(
+            (tag_glob(glob), number) for number, rule in enumerate(rules) for glob in rule.minions
+        )
         self._known: dict[Any, list[Route]] = {}
         self._hits = 0
         self._remembers = True
@@ -148,8 +153,9 @@ class Candidates:
 
     def _routes(self, subject: Subject) -> list[Route]:
         routes: dict[tuple[str, str], Route] = {}
-        for rule in self.rules:
-            for one in rule.routes_for(subject):
+        numbers = {*self._any_minion, *self._by_minion.matching(subject.minion_id)}
+        for number in sorted(numbers):
+            for one in self.rules[number].routes_for(subject):
                 key = (one.worker, one.rule if one.into == OWN else one.into)
                 known = routes.get(key)
                 if known is None or (one.prio and not known.prio):
@@ -217,14 +223,15 @@ def _compile(name: str, rule: EventRule, parent: EventRule | None) -> Rule:
     _, whole = next(named({name: rule}, parent))
     ignore = "|".join(fnmatch.translate(glob) for glob in rule.ignore)
     into = OWN if rule.is_own else rule.into or ""
-    where = [compile_conditions(rule.where)] if rule.where else []
-    if rule.minions:
-        where.insert(0, minion_condition(rule.minions))
+    where = [minion_condition(rule.minions)] if rule.minions else []
+    if rule.where:
+        where.append(compile_conditions(rule.where))
     return Rule(
         name=name,
         tag=tag_pattern(rule.tag) if rule.tag else tag_glob(rule.tag_glob) if rule.tag_glob else None,
         fun=_fun(rule),
         ignore=re.compile(ignore) if ignore else None,
+        minions=rule.minions,
         where=tuple(where),
         unless=compile_conditions(rule.unless) if rule.unless else None,
         routes=tuple(Route(worker, name, into, bool(whole.prio)) for worker in whole.workers),

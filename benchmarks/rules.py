@@ -1,0 +1,56 @@
+"""What a hundred rules cost more than one: finding out where an event goes, alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks import fire
+from benchmarks.carry import Figures
+from benchmarks.stages import WORKER, Stopwatch
+from salt_eventsd import event as events
+from salt_eventsd.config import EventRule
+from salt_eventsd.rules import compile_rules
+
+RETURNS = r"salt/job/\d+/ret/"
+MANY = 99
+
+
+def matching(count: int) -> list[Figures]:
+    """
+    Time the matching of returns with one rule, and with 99 more of several kinds.
+
+    :param count: how many returns.
+    """
+    frames = [events.read_tag(fire.unframed(one), 0.0) for one in fire.returns(count)]
+    known = [(frame, events.decode(frame.payload)) for frame in frames]
+    watch = Stopwatch()
+    for kind, more in _kinds().items():
+        rules = compile_rules({"returns": EventRule(tag=RETURNS, worker=WORKER, into="returns"), **more})
+        with watch.time(f"match: {kind}", count):
+            for frame, data in known:
+                fun = events.function_of(data)
+                rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data)
+    one = watch.rows[0]["CPU us/event"]
+    for row in watch.rows[1:]:
+        row["us more than one"] = row["CPU us/event"] - one
+    return watch.rows
+
+
+def _kinds() -> Mapping[str, Mapping[str, EventRule]]:
+    def rules(**patterns: str) -> dict[str, EventRule]:
+        return {
+            f"r{n}": EventRule(worker=WORKER, into="events", **{key: text.format(n) for key, text in patterns.items()})
+            for n in range(MANY)
+        }
+
+    return {
+        "1 rule": {},
+        "100 rules by tag": rules(tag="company/app{}/"),
+        "100 rules by tag, alike but for the minion": rules(tag=RETURNS + "db{}"),
+        "100 rules by function": rules(tag=RETURNS, fun="mod{}\\.x"),
+        "100 rules by minion": rules(tag=RETURNS, minion="db{}*"),
+        "100 rules by field": {
+            f"r{n}": EventRule(tag=RETURNS, where={"data.retcode": n + 1}, worker=WORKER, into="events")
+            for n in range(MANY)
+        },
+    }
