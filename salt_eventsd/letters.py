@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.event import Event
+from salt_eventsd.event import Event, undecodable
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.spool import encode_events
+from salt_eventsd.spool import UNREADABLE, encode_events
 from salt_eventsd.spool_file import FILE
 
 _EVENT = msgspec.msgpack.Decoder(Event)
@@ -113,7 +113,10 @@ def _letters(db: sqlite3.Connection, after: int = 0) -> Iterator[tuple[dict[str,
         "SELECT id, worker, error, buried, event FROM dead WHERE settled = 1 AND id > ? ORDER BY id", (after,)
     )
     for id_, worker, error, buried, blob in rows:
-        event = _EVENT.decode(blob)
+        try:
+            event = _EVENT.decode(blob)
+        except UNREADABLE:
+            event = undecodable(blob, buried)
         letter = {
             "id": id_,
             "worker": worker,
@@ -141,6 +144,8 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
         raise SpoolError(f"eventsd: spool.dir: there is no spool in {folder}")
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_SECONDS)) as db:
+            # Bytes that a disk has changed must not hide all the others.
+            db.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
             yield db
     except sqlite3.Error as exc:
         raise SpoolError(f"eventsd: spool.dir: {path}: {exc}") from exc

@@ -70,6 +70,8 @@ class Burial(msgspec.Struct, frozen=True):
     error: str
 
 
+#: What decoding raises of bytes that a disk has changed.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 _EVENTS = msgspec.msgpack.Decoder(list[Event])
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -148,7 +150,7 @@ class Spool:
             return []
         try:
             return _EVENTS.decode(rows[0][0])
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return [undecodable(rows[0][0], time.time())]
 
     def settle(self, chunk_ids: Iterable[int]) -> None:

@@ -8,6 +8,7 @@ page does not end the job history. Chunk ids go on from where they were: an id m
 from __future__ import annotations
 
 import fcntl
+import itertools
 import logging
 import os
 import sqlite3
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from salt_eventsd.exceptions import SpoolBusy, SpoolError
+from salt_eventsd.spool_rescue import Identity, copied, identity
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ _RESERVE_BYTES = 16 * 2**20
 #: How much of the free pages inside the file is counted on: rows take more than their payload.
 _FREE_PAGES_USABLE = 0.8
 #: What SQLite says of a file that is not whole any more.
-_BROKEN = ("malformed", "not a database")
+_BROKEN = ("malformed", "not a database", "Could not decode to UTF-8", "no such table")
 
 
 def lock(folder: Path) -> IO[str]:
@@ -65,13 +67,18 @@ def lock(folder: Path) -> IO[str]:
 
     :param folder: the spool's.
     :raises SpoolBusy: another engine has it.
+    :raises OSError: the folder is not there, or does not let us.
     """
-    handle = open(folder / _LOCK_FILE, "a", encoding="utf-8")  # noqa: SIM115 - held for the engine's life
+    # Held for the engine's life, so no ``with``.
+    handle = os.fdopen(os.open(folder / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "a")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         handle.close()
         raise SpoolBusy(f"eventsd: spool.dir: another engine has {folder} open; give each engine its own") from None
+    except OSError:
+        handle.close()
+        raise
     return handle
 
 
@@ -108,6 +115,8 @@ class SpoolFile:
         #: Broken files that were set aside since the start.
         self.set_aside: list[str] = []
         self._highest_id = 0
+        self._identity: Identity = None
+        self._is_closed = True
         self._mutex = threading.RLock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -129,14 +138,18 @@ class SpoolFile:
         :raises SpoolError: nothing was changed.
         """
         with self._mutex, self._telling():
-            self._db.execute("BEGIN IMMEDIATE")
+            db = self._at_hand()
+            db.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
-                self._db.execute("COMMIT")
+                yield db
+                db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
+                try:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                except sqlite3.Error:
+                    # Closing rolls back, too; a connection left in a transaction would never begin another.
+                    self._shut()
                 raise
 
     def rows(self, sql: str, parameters: tuple[Any, ...] = (), patience_seconds: float = -1) -> list[tuple[Any, ...]]:
@@ -150,7 +163,7 @@ class SpoolFile:
             raise SpoolError(f"eventsd: spool.dir: {self.path}: its disk stalls")
         try:
             with self._telling():
-                return self._db.execute(sql, parameters).fetchall()
+                return self._at_hand().execute(sql, parameters).fetchall()
         finally:
             self._mutex.release()
 
@@ -185,28 +198,51 @@ class SpoolFile:
 
     def bytes_on_disk(self) -> int:
         """Return what the spool takes on disk, in bytes."""
-        return sum(one.stat().st_size for one in self.folder.glob(f"{FILE}*"))
+        size = 0
+        for one in self.folder.glob(f"{FILE}*"):
+            with suppress(FileNotFoundError):
+                size += one.stat().st_size
+        return size
 
     def close(self) -> None:
         """Close the file and let go of the lock."""
         with self._mutex:
-            self._db.close()
+            self._shut()
             self._held.close()
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as exc:
-            if any(text in str(exc) for text in _BROKEN):
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as exc:
+            if _is_broken(exc):
                 self._begin_anew(exc)
             raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
+
+    def _at_hand(self) -> sqlite3.Connection:
+        """Return a connection to the file of our name; it may be closed, or its file deleted under it."""
+        if self._is_closed and not self._held.closed:
+            self._db = self._connect()
+        elif not self._is_closed and identity(self.path) != self._identity:
+            copy = copied(self._db, self.path)
+            log.error("eventsd: %s was deleted or replaced; what was in it is put back", self.path)
+            # Closing deletes the log by its name: now, before there is a new one of that name.
+            self._shut()
+            self._move_away("stray")
+            os.replace(copy, self.path)
+            self._db = self._connect()
+        return self._db
+
+    def _shut(self) -> None:
+        self._is_closed = True
+        with suppress(sqlite3.Error):
+            self._db.close()
 
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
-        except sqlite3.DatabaseError as exc:
-            if not any(text in str(exc) for text in _BROKEN):
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
+            if not _is_broken(exc):
                 raise
             self._move_aside(exc)
             return self._connect()
@@ -224,30 +260,51 @@ class SpoolFile:
             db.execute("PRAGMA secure_delete=OFF")
             db.executescript(_SCHEMA)
             db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
-            self.id = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0]
-            if self._highest_id:
-                db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('chunks', ?)", (self._highest_id,))
-                self.first_id = self._highest_id + 1
-            given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
-            self._highest_id = max(self._highest_id, given[0] if given else 0)
+            self._number(db)
         except BaseException:
             db.close()
             raise
+        self._identity = identity(self.path)
+        self._is_closed = False
         return db
 
-    def _begin_anew(self, why: sqlite3.Error) -> None:
-        with suppress(sqlite3.Error):
-            self._db.close()
+    def _number(self, db: sqlite3.Connection) -> None:
+        """Have a new file's ids go on from those of the file before it."""
+        (id_,) = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
+        given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+        if given is None and self._highest_id:
+            db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('chunks', ?)", (self._highest_id,))
+        if self.id and id_ != self.id:
+            self.first_id = self._highest_id + 1
+        self.id = id_
+        self._highest_id = max(self._highest_id, given[0] if given else 0)
+
+    def _begin_anew(self, why: Exception) -> None:
+        self._shut()
         try:
             self._move_aside(why)
             self._db = self._connect()
         except (sqlite3.Error, OSError) as exc:
             raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
 
-    def _move_aside(self, why: sqlite3.Error) -> None:
-        stem = f"{FILE}.broken-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{len(self.set_aside)}"
+    def _move_aside(self, why: Exception) -> None:
+        stem = self._move_away("broken")
+        self.set_aside.append(str(self.folder / stem))
+        log.error("eventsd: the spool is broken (%s); it was set aside as %s and a new one begun", why, stem)
+
+    def _move_away(self, kind: str) -> str:
+        """Give what has our name another, its log too: SQLite would take that for the next file's."""
+        when = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        stem = next(
+            stem
+            for number in itertools.count()
+            if not (self.folder / (stem := f"{FILE}.{kind}-{when}-{number}")).exists()
+        )
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 os.replace(f"{self.path}{suffix}", self.folder / f"{stem}{suffix}")
-        self.set_aside.append(str(self.folder / stem))
-        log.error("eventsd: the spool is broken (%s); it was set aside as %s and a new one begun", why, stem)
+        return stem
+
+
+def _is_broken(error: Exception) -> bool:
+    return isinstance(error, UnicodeDecodeError) or any(text in str(error) for text in _BROKEN)

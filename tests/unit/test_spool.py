@@ -182,7 +182,8 @@ def test_only_the_owner_can_look_in(tmp_path: Path) -> None:
 
     # Then
     assert modes["spool"] == 0o700
-    assert {name: mode for name, mode in modes.items() if name.startswith("spool.db")} == {
+    assert {name: mode for name, mode in modes.items() if name != "spool"} == {
+        "lock": 0o600,
         "spool.db": 0o600,
         "spool.db-wal": 0o600,
         "spool.db-shm": 0o600,
