@@ -19,6 +19,8 @@ from typing import Any
 
 import salt.utils.event
 
+from salt_eventsd.errors import brief
+
 log = logging.getLogger(__name__)
 
 #: Waking up for each event costs ten times what reading it does, so after reading for so long ...
@@ -68,6 +70,7 @@ class Bus:
         self._sink = sink
         self._node = "master" if opts.get("__role") == "master" else "minion"
         self._stopped = False
+        self._never_why = ""
         self._wake: Callable[[], object] = _nothing
 
     def run(self) -> None:
@@ -84,6 +87,9 @@ class Bus:
         self._stopped = True
         self._wake()
 
+    def _is_over(self) -> bool:
+        return self._stopped
+
     def _opened(self, when: float) -> None:
         self.connected, self.connected_since = True, when
         if self.gaps and self.gaps[-1].until is None:
@@ -98,6 +104,9 @@ class Bus:
 
     def _lost(self, why: str) -> None:
         if not self.connected:
+            if not self.connected_since and why != self._never_why:
+                self._never_why = why
+                log.error("eventsd: the event bus cannot be read yet: %s", why)
             return
         self.connected = False
         self.gaps.append(Gap(time.time(), None, why))
@@ -112,12 +121,12 @@ class Bus:
             self._wake = partial(loop.call_soon_threadsafe, session.cancel)
             try:
                 await session
-                failures = 0
-            except asyncio.CancelledError:
-                return
-            except Exception as exc:
+            except (asyncio.CancelledError, Exception) as exc:
+                if self._is_over():
+                    return
                 # A frame larger than Salt's reader takes, for one: only a new connection is sure to be in step again.
-                self._lost(f"{type(exc).__name__}: {exc}")
+                failures = 0 if self.connected else failures
+                self._lost(brief(exc))
                 log.debug("eventsd: reading the event bus", exc_info=True)
                 await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
                 failures += 1
@@ -191,7 +200,7 @@ class Bus:
                     yield bus.set_event_handler(self._sink)
                     self._lost(_CLOSED)
                 except Exception as exc:
-                    self._lost(f"{type(exc).__name__}: {exc}")
+                    self._lost(brief(exc))
                 finally:
                     bus.destroy()
                 yield sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])

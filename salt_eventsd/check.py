@@ -11,9 +11,9 @@ from typing import Any
 
 from salt_eventsd.config import Config
 from salt_eventsd.config_load import load
+from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.plan import make_plan
-from salt_eventsd.settle import brief
 from salt_eventsd.workers import close
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.lane import Lane
 from salt_eventsd.spool import Kept, Spool
@@ -45,6 +46,9 @@ class Dispatcher(threading.Thread):
         self._wake = threading.Event()
         self._flush = threading.Event()
         self._stopping = threading.Event()
+        # Why no batch can be given out at the moment, else "".
+        self._problem = ""
+        self._is_manned = False
         self._look_at = 0.0
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
 
@@ -66,10 +70,20 @@ class Dispatcher(threading.Thread):
             self._wake.clear()
             try:
                 patience = self._round()
-            except SpoolError:
-                log.exception("eventsd: the spool cannot be read")
+                self._problem = ""
+            except Exception as exc:
+                # This thread must not end while the engine lives: nothing would be written any more.
+                self._tell(exc)
                 patience = _LOOK_SECONDS
             self._wake.wait(min(patience, _LOOK_SECONDS))
+
+    def _tell(self, exc: Exception) -> None:
+        problem = brief(exc)
+        if problem != self._problem and not self._stopping.is_set():
+            self._problem = problem
+            log.error("eventsd: batches cannot be given out: %s", problem)
+            if not isinstance(exc, SpoolError):
+                log.debug("eventsd: %s", story(exc))
 
     def stop(self, timeout_seconds: float) -> bool:
         """
@@ -112,6 +126,19 @@ class Dispatcher(threading.Thread):
             self._pool.shutdown(wait=False)
             self._pool = ThreadPoolExecutor(threads, thread_name_prefix="eventsd-worker")
             self.threads = threads
+            self._is_manned = False
+        if not self._is_manned:
+            self._man()
+
+    def _man(self) -> None:
+        """Start all threads now: where the system has no more to give, that is better known before there is a batch."""
+        go = threading.Event()
+        try:
+            for _ in range(self.threads):
+                self._pool.submit(go.wait)
+        finally:
+            go.set()
+        self._is_manned = True
 
     def _look_at_spool(self) -> None:
         if time.monotonic() < self._look_at:

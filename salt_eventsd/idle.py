@@ -32,7 +32,7 @@ _BUSY_SECONDS = 30.0
 
 
 def idle(
-    opts: Mapping[str, Any], given: Given, error: EventsdError, stop: threading.Event
+    opts: Mapping[str, Any], given: Given, error: EventsdError, stop: threading.Event, told: list[str]
 ) -> tuple[Mapping[str, Any], Given]:
     """
     Wait until there is something to try, and return the options to try it with.
@@ -41,11 +41,15 @@ def idle(
     :param given: the options under ``engines:``.
     :param error: why the engine cannot work.
     :param stop: ends the wait.
+    :param told: what was logged last; what is still wrong is not logged again.
     """
     problems = error.problems if isinstance(error, ConfigError) else [str(error)]
-    for problem in problems:
-        log.error("%s", problem)
-    log.error("eventsd: idle until this is mended (salt-run eventsd.reload); events are not kept")
+    if problems != told:
+        for problem in problems:
+            log.error("%s", problem)
+        how = " (salt-run eventsd.reload)" if isinstance(error, ConfigError) else ""
+        log.error("eventsd: idle until this is mended%s; events are not kept", how)
+        told[:] = problems
     started = time.time()
     path = state_file(opts)
     reporter = Reporter(Path(path), _REPORT_SECONDS, lambda: idle_report(started, problems))

@@ -10,7 +10,9 @@ import threading
 import time
 from collections import deque
 
-#: What may wait here, in bytes of frames. It fills only while the spool's disk hangs; what does not fit is counted.
+#: What Python takes for a frame besides its bytes, roughly: small ones are mostly this.
+FRAME_BYTES = 130
+#: What may wait here, in bytes. It fills only while the spool's disk hangs; what does not fit is counted.
 MOST_BYTES = 256 * 2**20
 
 
@@ -27,7 +29,7 @@ class Inbox:
         self._taken = 0
         self._wake = threading.Event()
         self.received = 0
-        self.received_bytes = 0
+        self._put_bytes = 0
         self.dropped = 0
         self._dropped_bytes = 0
 
@@ -37,9 +39,9 @@ class Inbox:
 
         :param raw: the frame.
         """
-        size = len(raw)
+        size = len(raw) + FRAME_BYTES
         self.received += 1
-        self.received_bytes += size
+        self._put_bytes += size
         if self.waiting_bytes > self._most_bytes:
             self.dropped += 1
             self._dropped_bytes += size
@@ -59,7 +61,7 @@ class Inbox:
         frames = []
         while self._frames:
             frames.append(self._frames.popleft())
-        self._taken += sum(len(raw) for raw, _ in frames)
+        self._taken += sum(len(raw) + FRAME_BYTES for raw, _ in frames)
         return frames
 
     def wake(self) -> None:
@@ -68,5 +70,5 @@ class Inbox:
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of frames put and not yet taken."""
-        return self.received_bytes - self._dropped_bytes - self._taken
+        """Bytes of memory that frames put and not yet taken have."""
+        return self._put_bytes - self._dropped_bytes - self._taken

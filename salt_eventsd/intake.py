@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from salt_eventsd import event as events
 from salt_eventsd.config import Batch
+from salt_eventsd.errors import place
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
@@ -100,6 +101,7 @@ class Intake(threading.Thread):
         self._ready: list[Chunk] = []
         self._staged_at = 0.0
         self._urgent = False
+        self._odd: set[str] = set()
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -149,9 +151,8 @@ class Intake(threading.Thread):
     def _try(self, raw: bytes, received: float) -> None:
         try:
             self._stage(raw, received)
-        except Exception:
-            self.lost += 1
-            log.exception("eventsd: an event could not be read and was left out (%d so far)", self.lost)
+        except Exception as exc:
+            self._leave_out(exc, 1)
 
     def _stage(self, raw: bytes, received: float) -> None:
         policy = self.policy
@@ -192,10 +193,18 @@ class Intake(threading.Thread):
         self._urgent = self._urgent or to.prio
 
     def _cut(self, key: tuple[str, bool]) -> None:
-        stage = self._stages.pop(key)
-        self._ready.append(
-            Chunk(key[0], key[1], len(stage.events), stage.events[0].received, encode_events(stage.events))
-        )
+        events = self._stages.pop(key).events
+        try:
+            self._ready.append(Chunk(key[0], key[1], len(events), events[0].received, encode_events(events)))
+        except Exception as exc:
+            self._leave_out(exc, len(events))
+
+    def _leave_out(self, exc: Exception, count: int) -> None:
+        """Count events that cannot be kept; one line for each way in which that happens, and nothing of the events."""
+        self.lost += count
+        if (where := place(exc)) not in self._odd:
+            self._odd.add(where)
+            log.error("eventsd: an event could not be read and was left out: %s", where)
 
     def _commit(self) -> None:
         for key in list(self._stages):
@@ -211,6 +220,10 @@ class Intake(threading.Thread):
                 self._kept(kept)
         except SpoolError as exc:
             self._unkept(str(exc))
+            return
+        except Exception as exc:
+            # This thread must not end while the engine lives: nothing would be kept any more.
+            self._unkept(f"eventsd: events cannot be kept: {place(exc)}")
             return
         if self._ready:
             self._unkept(f"eventsd: spool.dir: {self._spool.folder}: the disk is full, but for a reserve")

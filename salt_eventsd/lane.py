@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from salt_eventsd.config import WorkerConfig
-from salt_eventsd.exceptions import Held, WorkerError
+from salt_eventsd.errors import brief, story
+from salt_eventsd.exceptions import Held, SpoolError, WorkerError
 from salt_eventsd.retry import Backoff
-from salt_eventsd.settle import brief, write_batch
+from salt_eventsd.settle import write_batch
 from salt_eventsd.spool import Burial, Kept, Spool, Totals
 from salt_eventsd.workers import Batch, Refusal, Worker, close
 
@@ -65,6 +66,8 @@ class Lane:
         self._failures = 0
         self._retry_at = 0.0
         self._claimed: set[int] = set()
+        # Chunks of tries that failed: the backend may have committed them all the same.
+        self._tried: set[int] = set()
         self._running = {False: 0, True: 0}
         # Chunks up to here may have been written by an engine that died before it could forget them.
         self._replay_below = 0
@@ -73,6 +76,8 @@ class Lane:
         self._writing: Counter[int] = Counter()
         #: Whether it is no longer under ``workers``; what waits for it stays in the spool.
         self.retired = False
+        # Held while chunks are chosen, to be written or to be dropped, so that none is chosen for both.
+        self._choosing = threading.Lock()
 
     def restore(self, left: Totals) -> None:
         """
@@ -137,6 +142,7 @@ class Lane:
         """Count chunks that have left the spool."""
         with self._mutex:
             self._claimed.difference_update(chunk.id for chunk in chunks)
+            self._tried.difference_update(chunk.id for chunk in chunks)
             # Those of a file that broke meanwhile have been counted out already.
             counted = [chunk for chunk in chunks if chunk.id >= self._first_id]
             events = sum(chunk.events for chunk in counted)
@@ -144,6 +150,18 @@ class Lane:
             self.queued_bytes -= sum(chunk.bytes for chunk in counted)
             if dropped:
                 self.dropped += events
+
+    def drop_oldest(self, at_least_bytes: int) -> int:
+        """
+        Drop the oldest chunks that are not in flight, count them, and return how many bytes they had.
+
+        :param at_least_bytes: how many are needed.
+        :raises SpoolError: nothing was dropped.
+        """
+        with self._choosing:
+            dropped = self._spool.drop_oldest(self.name, at_least_bytes, self.claimed)
+            self.gone(dropped, dropped=True)
+        return sum(chunk.bytes for chunk in dropped)
 
     @property
     def running(self) -> int:
@@ -166,6 +184,10 @@ class Lane:
         :param flush: take what there is, whatever its age.
         :returns: the chunks (none if nothing is due) and the seconds until something may be.
         """
+        with self._choosing:
+            return self._claim(now, flush)
+
+    def _claim(self, now: float, flush: bool) -> tuple[list[Kept], float]:
         if self.worker is None or not self.queued_events:
             return [], 60.0
         if (pause := self._retry_at - time.monotonic()) > 0:
@@ -225,7 +247,8 @@ class Lane:
             if batch.events:
                 write_batch(worker, batch)
             self._spool.settle(ids)
-        except Exception as exc:
+        except BaseException as exc:
+            # Even what would end a program: here it would end the batch, and leave its chunks claimed for ever.
             self._failed(exc, ids, worker)
         else:
             self._succeeded(chunks, len(batch.events), sum(buried))
@@ -249,7 +272,7 @@ class Lane:
         origin = [(id_, position) for id_, events in loaded for position in range(len(events))]
         events = [event for _, some in loaded for event in some]
         ids = [id_ for id_, _ in loaded]
-        replay = self._failures > 0 or ids[0] < self._replay_below
+        replay = ids[0] < self._replay_below or not self._tried.isdisjoint(ids)
 
         buried: list[int] = []
 
@@ -280,25 +303,24 @@ class Lane:
         self.last_write = time.time()
         self.gone(chunks)
 
-    def _failed(self, exc: Exception, ids: list[int], worker: Worker) -> None:
+    def _failed(self, exc: BaseException, ids: list[int], worker: Worker) -> None:
+        with self._mutex:
+            self._tried.update(ids)
+            self._claimed.difference_update(ids)
         if worker is not self.worker:
             # How an old worker fares says nothing about the one that takes over.
-            with self._mutex:
-                self._claimed.difference_update(ids)
             return
         state = "held" if isinstance(exc, Held) else "retrying"
         error = brief(exc)
         if state != self.state:
             # One line when the state changes, not one for each try.
             log.error("eventsd: worker %s %s: %s", self.name, _VERDICTS[state], error)
-            if not isinstance(exc, (WorkerError, OSError)):
-                log.debug("eventsd: worker %s", self.name, exc_info=exc)
+            if not isinstance(exc, (WorkerError, SpoolError, OSError)):
+                log.debug("eventsd: worker %s: %s", self.name, story(exc))
         self._failures += 1
         self.retries += 1
         self.state, self.last_error = state, error
         self._retry_at = time.monotonic() + self._backoff.seconds(self._failures)
-        with self._mutex:
-            self._claimed.difference_update(ids)
 
 
 _VERDICTS = {

@@ -75,9 +75,7 @@ class Room:
         for lane in sorted(self._lanes.values(), key=lambda one: one.queued_bytes, reverse=True):
             if freed >= needed:
                 break
-            dropped = self._spool.drop_oldest(lane.name, needed - freed, lane.claimed)
-            freed += sum(chunk.bytes for chunk in dropped)
-            lane.gone(dropped, dropped=True)
+            freed += lane.drop_oldest(needed - freed)
         return freed
 
     def _drop_newest(self, chunks: list[Chunk], needed: int) -> list[Chunk]:

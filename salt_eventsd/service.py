@@ -20,6 +20,7 @@ from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config
 from salt_eventsd.config_load import load
 from salt_eventsd.dispatch import Dispatcher
+from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy
 from salt_eventsd.idle import idle
 from salt_eventsd.inbox import Inbox
@@ -32,7 +33,6 @@ from salt_eventsd.report import Parts, Reporter, report
 from salt_eventsd.requests import answering, requests_to
 from salt_eventsd.retry import Backoff
 from salt_eventsd.room import Room
-from salt_eventsd.settle import brief
 from salt_eventsd.spool import Spool, Totals
 from salt_eventsd.stats import STATS_TAG, stats_frame
 from salt_eventsd.workers import close
@@ -117,8 +117,10 @@ class Service:
         self.intake.start()
         self.dispatcher.start()
         self.reporter.start()
-        self.bus.run()
-        self.close()
+        try:
+            self.bus.run()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Keep what was read, give batches in flight a moment, leave the rest in the spool."""
@@ -146,6 +148,8 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
     """
     stop = threading.Event()
     service: list[Service] = []
+    told: list[str] = []
+    code = 0
 
     def on_signal(_number: int, _frame: Any) -> None:
         # Salt's own handler ends in os._exit, with events still in memory. Salt may signal more than once.
@@ -162,20 +166,31 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
         try:
             service.append(Service(load(opts, given), opts, **loaded))
         except EventsdError as exc:
-            opts, given = idle(opts, given, exc, stop)
+            opts, given = idle(opts, given, exc, stop, told)
         except Exception as exc:
             # A bug of ours, or of a library's: no better for being started again every ten seconds.
-            log.exception("eventsd: could not be started")
-            opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop)
+            log.debug("eventsd: could not be started: %s", story(exc))
+            opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
         else:
             log.info("eventsd: started, spool %s", service[0].spool.folder)
             if not stop.is_set():
                 with answering(service[0].plan.config.general.state_file, requests_to(service[0])):
-                    service[0].run()
+                    code = _run(service[0])
             break
     logging.shutdown()
     # Threads that hang in a database would keep the process from ending; their batches are in the spool.
-    os._exit(0)
+    os._exit(code)
+
+
+def _run(service: Service) -> int:
+    """Return the exit code: Salt starts an engine that ended again, and says so if it is not 0."""
+    try:
+        service.run()
+    except Exception as exc:
+        log.error("eventsd: ended by an error: %s", brief(exc))
+        log.debug("eventsd: %s", story(exc))
+        return 1
+    return 0
 
 
 def _open_spool(folder: Path) -> Spool:

@@ -11,14 +11,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from salt_eventsd.errors import brief as brief
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, WorkerError
+from salt_eventsd.exceptions import Held, Refused, SpoolError, WorkerError
 from salt_eventsd.workers import Batch, Refusal, Worker
 
 Item = TypeVar("Item")
-
-#: What is kept of an error's text with a dead letter or in the status, in characters.
-_LONGEST_ERROR = 500
 
 
 def isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], None], offset: int = 0) -> list[Refusal]:
@@ -53,6 +51,7 @@ def write_batch(worker: Worker, batch: Batch) -> None:
     :param worker: who writes.
     :param batch: what.
     :raises WorkerError: nothing is settled, and why: the batch is to be tried again.
+    :raises SpoolError: the same; the refused events could not be noted.
     """
     odd: list[str] = []
     buries_itself = False
@@ -65,7 +64,7 @@ def write_batch(worker: Worker, batch: Batch) -> None:
     def write(events: Sequence[Event]) -> None:
         try:
             worker.write(replace(batch, events=events, bury=bury))
-        except (WorkerError, OSError):
+        except (WorkerError, SpoolError, OSError):
             raise
         except Exception as exc:
             if len(events) == 1:
@@ -77,11 +76,3 @@ def write_batch(worker: Worker, batch: Batch) -> None:
         raise Held(odd[0])
     if refusals or (batch.replay and not buries_itself):
         batch.bury(refusals, None)
-
-
-def brief(error: BaseException) -> str:
-    """Return an error's text in one line of bearable length; drivers append whole statements with their values."""
-    text = str(error).strip() or type(error).__name__
-    if not isinstance(error, WorkerError):
-        text = f"{type(error).__name__}: {text}"
-    return " ".join(text.split())[:_LONGEST_ERROR]

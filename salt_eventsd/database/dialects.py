@@ -238,7 +238,10 @@ class MySQL(Dialect):
         try:
             with connection.begin_nested():
                 connection.execute(sa.text("SELECT a FROM JSON_TABLE('[1]', '$[*]' COLUMNS (a INT PATH '$')) AS r"))
-        except sa.exc.DBAPIError:
+        except sa.exc.DBAPIError as exc:
+            if exc.connection_invalidated:
+                # It has said nothing about what it can do.
+                raise
             return False
         return True
 

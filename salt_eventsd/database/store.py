@@ -21,9 +21,10 @@ from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import Upsert, dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.errors import brief
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
-from salt_eventsd.settle import brief, isolate
+from salt_eventsd.exceptions import Held, Refused, SpoolError, Transient, WorkerError
+from salt_eventsd.settle import isolate
 from salt_eventsd.workers import Batch, Refusal
 
 #: How often receipts of chunks that are gone from the spool are deleted, in seconds.
@@ -68,6 +69,7 @@ class Store:
 
         :param batch: the batch.
         :raises WorkerError: nothing was written, and why.
+        :raises SpoolError: nothing was written, for what was refused could not be noted.
         """
         try:
             builder = self._prepared()
@@ -76,6 +78,8 @@ class Store:
                 refusals = self._insert(connection, builder, batch.events, todo)
                 # What an earlier try buried of chunks that turn out to be written stays as it is.
                 batch.bury(refusals, chunks)
+        except SpoolError:
+            raise
         except WorkerError as exc:
             raise self._of_all(exc) from exc.__cause__
         except Exception as exc:
@@ -91,8 +95,10 @@ class Store:
                 self._deferred = True
                 error = Transient(str(error))
         if isinstance(error, Held):
-            # What a connection may do is settled, in some databases, when it is made.
+            # What a connection may do is settled, in some databases, when it is made. And the database may have been
+            # made anew, without our tables: look at it as if for the first time.
             self._engine.dispose()
+            self._builder = None
         return error
 
     def check(self) -> str:
