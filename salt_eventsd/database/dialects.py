@@ -6,6 +6,7 @@ Column types that differ are in :mod:`salt_eventsd.database.schema`, as variants
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -62,8 +63,10 @@ class Dialect:
     def prepare(self, engine: Engine) -> None:
         """Set connections up as they are made."""
 
+        path = engine.url.database or ":memory:"
+
         @sa.event.listens_for(engine, "connect")
-        def _pragmas(connection: Any, _record: Any) -> None:
+        def _pragmas(connection: Any, record: Any) -> None:
             # The driver's own idea of when a transaction begins breaks savepoints and DDL.
             connection.isolation_level = None
             cursor = connection.cursor()
@@ -71,6 +74,13 @@ class Dialect:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=NORMAL")
             cursor.close()
+            record.info["file"] = _identity(path)
+
+        @sa.event.listens_for(engine, "checkout")
+        def _look(_connection: Any, record: Any, _proxy: Any) -> None:
+            # What is written into a file that was deleted goes with the last connection to it.
+            if record.info["file"] != _identity(path):
+                raise sa.exc.InvalidatePoolError(f"{path} was deleted or replaced")
 
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
@@ -265,6 +275,15 @@ class MariaDB(MySQL):
     """MariaDB under its own name in a URL."""
 
     name = "mariadb"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None where there is none, or it has no name."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @lru_cache(maxsize=64)

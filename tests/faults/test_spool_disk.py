@@ -58,7 +58,6 @@ def test_a_disk_that_somebody_else_fills_costs_nothing(target: Target, start_rig
     assert rig.engine.log.count("events wait in memory") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="what waits in memory is put in one transaction, which needs that room again")
 @pytest.mark.parametrize("target", [POSTGRESQL], indirect=True)
 def test_a_disk_that_the_backlog_fills_costs_nothing(target: Target, start_rig: StartRig, small_disk: Path) -> None:
     # Given

@@ -40,6 +40,7 @@ def _problem(options: dict[str, Any]) -> str:
         pytest.param({"driver": "nosuch", "password": _SECRET}, "driver", "'nosuch'", id="dialect-in-parts"),
         pytest.param({"url": f"{_AT}/salt"}, "url", "not a SQLAlchemy URL", id="url-without-dialect"),
         pytest.param({"url": f"mysql://{_AT}:port/salt"}, "url", "not a SQLAlchemy URL", id="port-in-words"),
+        pytest.param({"url": f"mysql://u:a@{_SECRET}@db/salt"}, "url", "written as %40", id="unescaped-at"),
         pytest.param({"url": 7}, "url", "expected", id="url-that-is-a-number"),
         pytest.param({"driver": "mysql", "port": "many", "password": _SECRET}, "port", "expected", id="odd-port"),
         pytest.param({"driver": "mysql", "password": [_SECRET]}, "password", "expected", id="odd-password"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from salt_eventsd.exceptions import Held, Transient, WorkerError
+from salt_eventsd.workers import Batch
 from tests.support.events import numbered, returned
 from tests.support.servers import PASSWORD, MariaDB, PostgreSQL, Server
 from tests.support.stores import Buried, Database, batch_of
@@ -232,3 +235,58 @@ def test_values_are_not_told_with_an_error(served: Database) -> None:
     # Then
     assert "the-value-itself" not in str(caught.value)
     assert "INSERT" not in str(caught.value)
+
+
+def write_at_last(worker: Any, batch: Batch) -> list[WorkerError]:
+    """Try until the batch is taken, and return what was said before."""
+    errors: list[WorkerError] = []
+    while len(errors) < 4:
+        try:
+            worker.write(batch)
+            break
+        except WorkerError as exc:
+            errors.append(exc)
+    return errors
+
+
+def test_a_database_that_is_made_anew_gets_its_tables_again(served: Database, server: Server) -> None:
+    # Given
+    name = sa.make_url(served.url).database
+    worker = served.worker()
+    worker.write(batch_of(numbered(3)))
+
+    # When
+    if served.kind == "postgresql":
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    else:
+        server.execute(f"DROP DATABASE {name}", f"CREATE DATABASE {name}")
+    errors = write_at_last(worker, batch_of(numbered(5), first=2, replay=True))
+
+    # Then
+    assert 1 <= len(errors) <= 3
+    assert len(served.rows("returns")) == 5
+
+
+@pytest.mark.parametrize(
+    "take_away",
+    [
+        pytest.param(lambda path: path.unlink(), id="deleted"),
+        pytest.param(lambda path: path.rename(path.with_name("elsewhere")), id="renamed"),
+    ],
+)
+def test_a_sqlite_file_that_is_taken_away_is_made_anew(tmp_path: Path, take_away: Callable[[Path], object]) -> None:
+    # Given
+    path = tmp_path / "history.db"
+    database = Database(f"sqlite:///{path}")
+    worker = database.worker()
+    worker.write(batch_of(numbered(3)))
+
+    # When
+    take_away(path)
+    errors = write_at_last(worker, batch_of(numbered(5), first=2, replay=True))
+    worker.write(batch_of(numbered(2, start=5), first=3))
+    worker.close()
+
+    # Then
+    assert len(errors) == 1
+    assert len(database.rows("returns")) == 7

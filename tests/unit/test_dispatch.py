@@ -259,3 +259,54 @@ def test_stopping_does_not_wait_for_ever(spool: Spool, start: Start) -> None:
     assert time.monotonic() - began < 5
     assert spool.totals()["history"].events == 2
     worker.go.set()
+
+
+def test_an_error_nobody_foresaw_does_not_end_the_dispatching(
+    spool: Spool, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    worker = Recorder()
+    lane = lane_of(spool, worker, seconds=0.01)
+    errors = [KeyError("a bug"), KeyError("a bug")]
+    claim = lane.claim
+
+    def failing_claim(now: float, flush: bool) -> object:
+        if errors:
+            raise errors.pop()
+        return claim(now, flush)
+
+    monkeypatch.setattr(lane, "claim", failing_claim)
+
+    # When
+    dispatcher = start(lane)
+    put(dispatcher, spool, chunk(1))
+
+    # Then
+    eventually(lambda: worker.written)
+    assert [record.getMessage() for record in caplog.records] == [
+        "eventsd: batches cannot be given out: KeyError: 'a bug'"
+    ]
+
+
+def test_threads_that_cannot_be_started_are_started_later(
+    spool: Spool, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    worker = Recorder()
+    start_thread, refused = threading.Thread.start, []
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if thread.name.startswith("eventsd-worker") and not refused:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start_thread(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+
+    # When
+    dispatcher = start(lane_of(spool, worker, seconds=0.01), max_workers=3)
+    put(dispatcher, spool, chunk(1))
+
+    # Then
+    eventually(lambda: worker.written)
+    assert refused

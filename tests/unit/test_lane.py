@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
 from salt_eventsd.exceptions import Held, Refused, Transient
 from salt_eventsd.lane import Lane
-from salt_eventsd.spool import Chunk, Kept, Spool
+from salt_eventsd.spool import Burial, Chunk, Kept, Spool
 from salt_eventsd.workers import Batch
 from tests.support.events import numbered
 from tests.support.lanes import LATER, SOON, chunk, eventually, keep, lane_of
@@ -406,3 +407,92 @@ def test_a_refusal_while_splitting_ends_in_a_fault_settles_nothing(spool: Spool)
 
     # Then
     assert (lane.state, lane.queued_events, spool.dead_letters()) == ("retrying", 4, {})
+
+
+@pytest.mark.parametrize("error", [SystemExit("bye"), KeyboardInterrupt()])
+def test_what_would_end_a_program_ends_only_the_batch(spool: Spool, error: BaseException) -> None:
+    # Given
+    worker = Recorder(errors=[error])  # type: ignore[list-item]
+    lane = lane_of(spool, worker)
+    keep(lane, spool, chunk(3))
+
+    # When
+    run(lane)
+    state = lane.state
+    eventually(lambda: run(lane))
+
+    # Then
+    assert state == "retrying"
+    assert worker.written == ["0", "1", "2"]
+    assert (lane.queued_events, spool.totals()) == (0, {})
+
+
+def test_a_batch_that_failed_is_a_replay_also_when_another_was_written_meanwhile(spool: Spool) -> None:
+    # Given
+    worker = Recorder(errors=[Transient("the answer to the commit was lost")])
+    lane = lane_of(spool, worker, concurrency=2, events=1)
+    keep(lane, spool, chunk(1), chunk(1))
+    first, second = lane.claim(NOW, True)[0], lane.claim(NOW, True)[0]
+
+    # When
+    for chunks in (first, second):
+        lane.run(chunks)
+        lane.finished(False)
+    eventually(lambda: run(lane))
+
+    # Then
+    assert [(batch.chunks[0][0], batch.replay) for batch in worker.tries] == [
+        (first[0].id, False),
+        (second[0].id, False),
+        (first[0].id, True),
+    ]
+
+
+def test_an_event_noted_as_refused_and_written_after_all_is_no_dead_letter(spool: Spool) -> None:
+    # Given
+    events = numbered(2)
+    lane = lane_of(spool, Recorder(errors=[Transient("gone")]), concurrency=2, events=2)
+    noted, _ = keep(lane, spool, chunk(events), chunk(numbered(2)))
+    first, second = lane.claim(NOW, True)[0], lane.claim(NOW, True)[0]
+    spool.bury("history", [noted.id], [Burial(noted.id, 1, events[1], "refused")])
+
+    # When
+    for chunks in (first, second):
+        lane.run(chunks)
+        lane.finished(False)
+    eventually(lambda: run(lane))
+
+    # Then
+    assert spool.totals() == {}
+    assert spool.dead_letters() == {}
+
+
+def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), events=1)
+    keep(lane, spool, *(chunk(1) for _ in range(400)))
+
+    def drop() -> None:
+        while spool.totals():
+            lane.drop_oldest(1)
+
+    # When
+    other = threading.Thread(target=drop)
+    other.start()
+    while run(lane):
+        pass
+    other.join(30)
+
+    # Then
+    assert (lane.queued_events, lane.queued_bytes) == (0, 0)
+    assert lane.written + lane.dropped == 400
+
+
+def test_a_worker_that_cannot_be_closed_is_told_of(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    class Sticky(Recorder):
+        def close(self) -> None:
+            raise RuntimeError("cannot let go of redis://bob:hunter2@cache")
+
+    lane_of(spool, Sticky()).close()
+
+    assert "worker history could not be closed: RuntimeError: cannot let go of redis://bob:***@cache" in caplog.text

@@ -1,0 +1,99 @@
+"""Between bus and spool: an event that cannot be kept costs no other, is counted, and is not told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from salt_eventsd.config import Batch, SpoolConfig, default_events
+from salt_eventsd.inbox import Inbox
+from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.redact import Redactor, compile_redactor
+from salt_eventsd.room import Room
+from salt_eventsd.rules import compile_rules
+from salt_eventsd.spool import Chunk, Spool
+from tests.support.events import frame, return_data
+from tests.support.lanes import eventually, lane_of
+from tests.support.workers import Recorder
+
+SECRET = "hunter2"
+
+
+class Clumsy:
+    """A redactor with a bug in it that certain events bring out."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def concerns(self, payload: bytes, fun: str) -> bool:
+        if SECRET.encode() in payload:
+            int(SECRET)
+        return self._redactor.concerns(payload, fun)
+
+
+class Faulty(Room):
+    """Room with a bug in it that goes away after a while."""
+
+    failures = 0
+
+    def admit(self, chunks: list[Chunk]) -> list[Chunk]:
+        if self.failures:
+            self.failures -= 1
+            raise KeyError(SECRET)
+        return super().admit(chunks)
+
+
+@pytest.fixture
+def room(spool: Spool) -> Faulty:
+    return Faulty(SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
+
+
+@pytest.fixture
+def intake(spool: Spool, room: Faulty) -> Iterator[Intake]:
+    policy = Policy(
+        rules=compile_rules(default_events(["history"])),
+        redactor=Clumsy(compile_redactor(["password"], [], {})),  # type: ignore[arg-type]
+        batches={"history": Batch()},
+    )
+    made = Intake(Inbox(), spool, policy, 0.01, room, lambda kept: None)
+    made.start()
+    yield made
+    assert made.stop(10)
+
+
+def put(intake: Intake, *returned: str) -> None:
+    for number, value in enumerate(returned):
+        intake._inbox.put(frame(f"salt/job/{number}/ret/m", return_data(value, jid=str(number))))
+
+
+def test_an_event_that_cannot_be_read_costs_no_other(
+    intake: Intake, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # When
+    put(intake, "a", SECRET, "b", SECRET, "c")
+
+    # Then
+    eventually(lambda: spool.totals() and spool.totals()["history"].events == 3)
+    assert intake.lost == 2
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told.startswith("eventsd: an event could not be read and was left out: ValueError in test_intake.py, line ")
+    assert SECRET not in caplog.text
+
+
+def test_events_wait_in_memory_while_a_bug_keeps_them_from_the_spool(
+    intake: Intake, spool: Spool, room: Faulty, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    room.failures = 3
+
+    # When
+    put(intake, "a", "b")
+
+    # Then
+    eventually(lambda: spool.totals() and spool.totals()["history"].events == 2)
+    assert (intake.lost, intake.spool_error) == (0, "")
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert "events cannot be kept: KeyError in test_intake.py" in errors[0]
+    assert SECRET not in caplog.text
