@@ -486,13 +486,3 @@ def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spo
     # Then
     assert (lane.queued_events, lane.queued_bytes) == (0, 0)
     assert lane.written + lane.dropped == 400
-
-
-def test_a_worker_that_cannot_be_closed_is_told_of(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
-    class Sticky(Recorder):
-        def close(self) -> None:
-            raise RuntimeError("cannot let go of redis://bob:hunter2@cache")
-
-    lane_of(spool, Sticky()).close()
-
-    assert "worker history could not be closed: RuntimeError: cannot let go of redis://bob:***@cache" in caplog.text
