@@ -13,7 +13,7 @@ LAYERS     := unit functional integration
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test bench lint faults clean
+.PHONY: help demo test bench lint faults soak clean
 
 help: ## show this
 	@echo "make <target>, with Python 3.10 or newer and nothing else:"
@@ -33,6 +33,9 @@ test: $(VENV)/.installed-test ## run the unit, functional and integration tests;
 
 faults: $(VENV)/.installed-test ## run the tests that break things on purpose: full disks, killed servers, clocks set back
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/faults
+
+soak: $(VENV)/.installed-test ## ten minutes at bus speed: is all there, does nothing grow? SOAK_SECONDS=..., SOAK_DATABASE=...
+	@$(BIN)/python -m benchmarks.soak
 
 bench: $(VENV)/.installed-test ## measure; BENCH_ARGS=... chooses what
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)

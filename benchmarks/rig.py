@@ -55,6 +55,17 @@ class Process:
         line = next(one for one in self._read("status").splitlines() if one.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
 
+    def resident_mb(self) -> float:
+        """Return the memory it has resident now, in MiB."""
+        return int(self._read("statm").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def open_files(self) -> int:
+        """Return how many files, sockets and pipes it has open."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/fd"))
+        except FileNotFoundError:
+            raise RigError(f"the process under test ({self.pid}) has died") from None
+
     def _read(self, name: str) -> str:
         try:
             return Path(f"/proc/{self.pid}/{name}").read_text(encoding="utf-8")

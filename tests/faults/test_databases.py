@@ -1,18 +1,22 @@
 """
 The database is killed, frozen, locked, read-only or full of connections, its tables are gone: events wait, and are
 written once when it is well again.
+
+A server is killed three times under load by default; ``EVENTSD_SERVER_KILLS=50`` for the full run.
 """
 
 from __future__ import annotations
 
+import os
+import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 
 from tests.faults.conftest import StartRig
+from tests.support import moods
 from tests.support.kinds import MARIADB, POSTGRESQL
 from tests.support.proxy import CommitCutter
 from tests.support.rig import Rig
@@ -22,6 +26,8 @@ from tests.support.targets import Target
 #: The backoff's cap is 30 s.
 RECOVERY_SECONDS = 40.0
 FROZEN_SECONDS = 8.0
+#: How often a server is killed under load.
+SERVER_KILLS = int(os.environ.get("EVENTSD_SERVER_KILLS", "3"))
 
 
 def restarted(target: Target) -> None:
@@ -64,6 +70,29 @@ def test_a_server_that_goes_away_under_load_costs_nothing(
     assert rig.engine.report()["bus"]["lost"] == 0
 
 
+@pytest.mark.timeout(120 + 12 * SERVER_KILLS)
+@pytest.mark.parametrize("target", [POSTGRESQL, MARIADB], indirect=True)
+def test_a_server_that_is_killed_again_and_again_doubles_nothing(rig: Rig, target: Target) -> None:
+    # Given
+    assert target.server
+    stream = rig.stream(per_second=300)
+    draw = random.Random(SERVER_KILLS)
+
+    # When
+    with stream.firing():
+        for _ in range(SERVER_KILLS):
+            written = rig.engine.worker()["written"]
+            wait_until(lambda written=written: rig.engine.worker()["written"] > written, "batch that is written", 60)
+            time.sleep(draw.uniform(0.0, 0.5))
+            target.server.kill()
+            target.server.start()
+
+    # Then
+    rig.lives(RECOVERY_SECONDS)
+    assert rig.conserved(stream) == 0
+    assert rig.engine.worker()["dead_letters"] == 0
+
+
 @pytest.mark.parametrize("target", [POSTGRESQL], indirect=True)
 def test_a_commit_whose_answer_is_lost_is_not_done_twice(target: Target, start_rig: StartRig) -> None:
     with CommitCutter(sa.make_url(target.url).port) as proxy:
@@ -86,84 +115,22 @@ def test_a_commit_whose_answer_is_lost_is_not_done_twice(target: Target, start_r
         assert rig.engine.worker()["dead_letters"] == 0
 
 
-@contextmanager
-def table_locked(target: Target) -> Iterator[None]:
-    with sa.create_engine(target.url, poolclass=sa.NullPool).begin() as connection:
-        connection.exec_driver_sql("LOCK TABLE eventsd_returns IN ACCESS EXCLUSIVE MODE")
-        yield
-
-
-@contextmanager
-def table_missing(target: Target) -> Iterator[None]:
-    target.execute("ALTER TABLE eventsd_returns RENAME TO eventsd_elsewhere")
-    yield
-    target.execute("ALTER TABLE eventsd_elsewhere RENAME TO eventsd_returns")
-
-
-@contextmanager
-def read_only(target: Target) -> Iterator[None]:
-    assert target.server
-    name = sa.make_url(target.url).database
-    target.server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    _disconnect(target)
-    yield
-    target.server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-    _disconnect(target)
-
-
-@contextmanager
-def no_permission(target: Target) -> Iterator[None]:
-    target.execute("REVOKE INSERT ON eventsd_returns FROM clerk")
-    yield
-    target.execute("GRANT INSERT ON eventsd_returns TO clerk")
-
-
-@contextmanager
-def out_of_connections(target: Target) -> Iterator[None]:
-    assert target.server
-    name = sa.make_url(target.url).database
-    target.server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0", "ALTER ROLE clerk CONNECTION LIMIT 0")
-    _disconnect(target)
-    yield
-    target.server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1", "ALTER ROLE clerk CONNECTION LIMIT -1")
-
-
-def _disconnect(target: Target) -> None:
-    assert target.server
-    target.server.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'salt-eventsd'"
-    )
-
-
-@pytest.fixture
-def clerk(target: Target) -> str:
-    """The URL of the target for a user who may only do what the engine must; limits do not apply to superusers."""
-    assert target.server
-    with suppress(sa.exc.ProgrammingError):
-        target.server.execute("CREATE ROLE clerk LOGIN PASSWORD 'clerk'")
-    target.execute(
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk",
-        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO clerk",
-    )
-    return sa.make_url(target.url).set(username="clerk", password="clerk").render_as_string(hide_password=False)
-
-
 @pytest.mark.parametrize(
     ("fault", "state"),
     [
-        pytest.param(table_locked, "ok", id="table locked"),
-        pytest.param(table_missing, "held", id="table missing"),
-        pytest.param(no_permission, "held", id="no permission"),
-        pytest.param(read_only, "retrying", id="read-only"),
-        pytest.param(out_of_connections, "retrying", id="out of connections"),
+        pytest.param(moods.table_locked, "ok", id="table locked"),
+        pytest.param(moods.table_missing, "held", id="table missing"),
+        pytest.param(moods.no_permission, "held", id="no permission"),
+        pytest.param(moods.read_only, "retrying", id="read-only"),
+        pytest.param(moods.out_of_connections, "retrying", id="out of connections"),
     ],
 )
-@pytest.mark.parametrize("target", [POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("target", [POSTGRESQL, MARIADB], indirect=True)
 def test_a_fault_that_refuses_everything_buries_nothing(
-    target: Target, clerk: str, start_rig: StartRig, fault: Callable[[Target], Iterator[None]], state: str
+    target: Target, start_rig: StartRig, fault: moods.Mood, state: str
 ) -> None:
     # Given
-    rig = start_rig(target, workers={"history": target.worker(url=clerk)})
+    rig = start_rig(target, workers={"history": target.worker(url=moods.clerk(target))})
     stream = rig.stream(per_second=200)
     rig.lives(20)
 

@@ -7,8 +7,9 @@ import math
 from pathlib import Path
 
 import pytest
+import salt.payload
 
-from benchmarks import fire, stages, writing
+from benchmarks import fire, soak, stages, writing
 from benchmarks.table import percentile, plain, render
 from benchmarks.targets import targets
 from benchmarks.watch import Sightings
@@ -157,3 +158,34 @@ def test_writing_alone_is_compared_with_the_same_rows_inserted_plainly(tmp_path:
 
     # Then
     assert ["of plain insert" in row for row in rows] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("early_mb", "late_mb", "early_files", "late_files", "flat"),
+    [
+        pytest.param(100, 100, 20, 20, True, id="as it was"),
+        pytest.param(100, 117, 20, 22, True, id="what comes and goes"),
+        pytest.param(100, 80, 20, 10, True, id="less"),
+        pytest.param(100, 119, 20, 20, False, id="more memory"),
+        pytest.param(100, 100, 20, 23, False, id="more files"),
+    ],
+)
+def test_what_a_soak_calls_flat(early_mb: float, late_mb: float, early_files: int, late_files: int, flat: bool) -> None:
+    assert soak.is_flat(early_mb, late_mb, early_files, late_files) is flat
+
+
+def test_a_soak_compares_the_second_fifth_with_the_last() -> None:
+    assert soak.early_and_late([0, 0, 1, 1, 5, 5, 7, 7, 9, 9]) == (1, 9)
+
+
+def test_each_event_of_a_soak_is_one_of_its_own() -> None:
+    # Given
+    volley = fire.returns(1000)
+
+    # When
+    frames = [one for number in range(3) for one in soak._renumbered(volley, number)]
+
+    # Then
+    assert frames[:1000] == volley
+    told = [salt.payload.loads(fire.unframed(one).partition(b"\n\n")[2]) for one in frames]
+    assert [fire.number_of(one["jid"], one["id"]) for one in told] == list(range(3000))
