@@ -56,7 +56,7 @@ A mapping given under ``engines:`` is merged over ``eventsd:``.
 """
 
 try:
-    from salt_eventsd import service
+    from salt_eventsd import process
 
     MISSING = ""
 except ImportError as exc:
@@ -77,7 +77,7 @@ def start(**options):
 
     :param options: what stands under ``engines: [eventsd: {...}]``, merged over ``eventsd:`` of the master config.
     """
-    service.run(
+    process.run(
         __opts__,  # noqa: F821 - the loader's
         options,
         functions=_itself(__salt__),  # noqa: F821

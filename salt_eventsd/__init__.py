@@ -1,7 +1,8 @@
 """
 salt-eventsd: a Salt engine that keeps the events of a master's bus in the databases its users run.
 
-An event takes eight steps, each in the module named, in the order :mod:`salt_eventsd.service` puts them together:
+An event takes eight steps, each in the module named, in the order :mod:`salt_eventsd.service` puts them together
+(:mod:`salt_eventsd.process` runs that, from Salt's start to SIGTERM):
 
 ======== ==================================== =================================================================
 step     module                               what happens

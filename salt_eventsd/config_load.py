@@ -75,6 +75,22 @@ def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Con
     )
 
 
+def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return Salt's options as they are on disk now.
+
+    :param opts: the options Salt was started with.
+    :raises ConfigError: the file cannot be read.
+    """
+    path = str(opts.get("conf_file") or "")
+    read = salt.config.master_config if opts.get("__role") == "master" else salt.config.minion_config
+    try:
+        found: dict[str, Any] = read(path, exit_on_config_errors=True)
+    except (Exception, SystemExit) as exc:
+        raise ConfigError([f"eventsd: {path} cannot be read: {exc}"]) from exc
+    return {**found, "__role": opts.get("__role", "master")}
+
+
 def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """
     Return ``eventsd:`` with the engine's own options merged over it, and both over pillar's where that is asked for, as

@@ -12,7 +12,7 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,37 @@ def ask(path: Path, verb: str, **details: Any) -> Answer:
         raise EventsdError(f"eventsd: {path} may be used by the engine's user and root only") from None
     except (OSError, msgspec.DecodeError) as exc:
         raise EventsdError(f"eventsd: the engine does not answer at {path}: {exc}") from exc
+
+
+def unknown(request: Mapping[str, Any]) -> Answer:
+    """
+    Return the answer to a request nobody here understands.
+
+    :param request: the request.
+    """
+    return {"problems": [f"eventsd: this engine knows no {request.get('verb')!r}"], "retcode": 2}
+
+
+@contextmanager
+def answering(state_file: str, handler: Handler) -> Iterator[None]:
+    """
+    Answer requests as long as the block runs; an engine whose socket cannot be made runs all the same.
+
+    :param state_file: the engine's; the socket is beside it.
+    :param handler: makes the answers.
+    """
+    path = socket_path(state_file)
+    try:
+        control = Control(path, handler)
+    except OSError as exc:
+        log.error("eventsd: state_file: %s cannot be listened at, so eventsd.reload will not work: %s", path, exc)
+        yield
+        return
+    control.start()
+    try:
+        yield
+    finally:
+        control.stop()
 
 
 def _answering(handler: Handler) -> type[socketserver.StreamRequestHandler]:

@@ -14,12 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.config_load import load, state_file
-from salt_eventsd.control import Answer
+from salt_eventsd.config_load import fresh_opts, load, state_file
+from salt_eventsd.control import Answer, answering, unknown
 from salt_eventsd.exceptions import ConfigError, EventsdError
-from salt_eventsd.reload import fresh_opts
 from salt_eventsd.report import Reporter, idle_report
-from salt_eventsd.requests import answering, unknown
 
 log = logging.getLogger(__name__)
 

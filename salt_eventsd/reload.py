@@ -8,37 +8,37 @@ otherwise the running configuration stays, and whoever asked is told why.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import salt.config
+from typing import Any
 
 from salt_eventsd.config import Config
-from salt_eventsd.config_load import load
+from salt_eventsd.config_load import fresh_opts, load
+from salt_eventsd.control import Answer, Handler, unknown
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.plan import Plan, make_plan
+from salt_eventsd.service import Service
 from salt_eventsd.workers import close
-
-if TYPE_CHECKING:
-    from salt_eventsd.service import Service
 
 log = logging.getLogger(__name__)
 
 
-def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
+def requests_to(service: Service) -> Handler:
     """
-    Return Salt's options as they are on disk now.
+    Return what answers requests to a running engine.
 
-    :param opts: the options Salt was started with.
-    :raises ConfigError: the file cannot be read.
+    :param service: the engine.
     """
-    path = str(opts.get("conf_file") or "")
-    read = salt.config.master_config if opts.get("__role") == "master" else salt.config.minion_config
-    try:
-        found: dict[str, Any] = read(path, exit_on_config_errors=True)
-    except (Exception, SystemExit) as exc:
-        raise ConfigError([f"eventsd: {path} cannot be read: {exc}"]) from exc
-    return {**found, "__role": opts.get("__role", "master")}
+
+    def handle(request: dict[str, Any]) -> Answer:
+        if request.get("verb") != "reload":
+            return unknown(request)
+        try:
+            return {**reload(service), "retcode": 0}
+        except ConfigError as exc:
+            for problem in exc.problems:
+                log.error("%s; the running configuration stays", problem)
+            return {"reloaded": False, "problems": exc.problems, "retcode": 2}
+
+    return handle
 
 
 def reload(service: Service) -> dict[str, Any]:

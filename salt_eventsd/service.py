@@ -8,9 +8,6 @@ runs; the pool's threads write and settle. Nothing blocks A, ever.
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,19 +15,14 @@ from typing import Any
 
 from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config
-from salt_eventsd.config_load import load
 from salt_eventsd.dispatch import Dispatcher
-from salt_eventsd.errors import brief, story
-from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy
-from salt_eventsd.idle import idle
+from salt_eventsd.exceptions import SpoolBusy
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
 from salt_eventsd.lanes import Lanes
-from salt_eventsd.loader import sync_workers_quietly
 from salt_eventsd.plan import Planned, make_plan
 from salt_eventsd.report import Parts, Reporter, report
-from salt_eventsd.requests import answering, requests_to
 from salt_eventsd.retry import Backoff
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool, Totals
@@ -133,64 +125,6 @@ class Service:
             for lane in self.lanes.values():
                 close(lane.worker)
         log.info("eventsd: stopped; %d events wait in the spool", sum(x.queued_events for x in self.lanes.values()))
-
-
-def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loaded: Any) -> None:
-    """
-    Run the engine until SIGTERM; what Salt calls, through ``_engines/eventsd.py``.
-
-    A wrong config, or a spool that another engine holds, leaves it up and idle: an engine that ended would be started
-    again every few seconds, for ever.
-
-    :param opts: Salt's options.
-    :param given: the options under ``engines:``.
-    :param loaded: ``functions`` and ``runners``, for workers.
-    """
-    stop = threading.Event()
-    service: list[Service] = []
-    told: list[str] = []
-    code = 0
-
-    def on_signal(_number: int, _frame: Any) -> None:
-        # Salt's own handler ends in os._exit, with events still in memory. Salt may signal more than once.
-        if stop.is_set():
-            return
-        stop.set()
-        for one in service:
-            one.bus.stop()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    sync_workers_quietly(opts)
-    while not stop.is_set():
-        try:
-            service.append(Service(load(opts, given), opts, **loaded))
-        except EventsdError as exc:
-            opts, given = idle(opts, given, exc, stop, told)
-        except Exception as exc:
-            # A bug of ours, or of a library's: no better for being started again every ten seconds.
-            log.debug("eventsd: could not be started: %s", story(exc))
-            opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
-        else:
-            log.info("eventsd: started, spool %s", service[0].spool.folder)
-            if not stop.is_set():
-                with answering(service[0].plan.config.general.state_file, requests_to(service[0])):
-                    code = _run(service[0])
-            break
-    logging.shutdown()
-    # Threads that hang in a database would keep the process from ending; their batches are in the spool.
-    os._exit(code)
-
-
-def _run(service: Service) -> int:
-    """Return the exit code: Salt starts an engine that ended again, and says so if it is not 0."""
-    try:
-        service.run()
-    except Exception as exc:
-        log.error("eventsd: ended by an error: %s", brief(exc))
-        log.debug("eventsd: %s", story(exc))
-        return 1
-    return 0
 
 
 def _open_spool(folder: Path) -> Spool:

@@ -18,7 +18,7 @@ from pathlib import Path
 import salt._logging
 import salt.config
 
-from salt_eventsd import service
+from salt_eventsd import process
 
 
 def main(path: str) -> None:
@@ -33,7 +33,7 @@ def main(path: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     opts = salt.config.master_config(given["master"])
     opts["eventsd"] = given["eventsd"]
-    service.run(opts, {})
+    process.run(opts, {})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,81 @@
+"""
+The life of the engine's process: from Salt's start to SIGTERM, idle where it cannot work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from salt_eventsd.config_load import load
+from salt_eventsd.control import answering
+from salt_eventsd.errors import brief, story
+from salt_eventsd.exceptions import ConfigError, EventsdError
+from salt_eventsd.idle import idle
+from salt_eventsd.loader import sync_workers_quietly
+from salt_eventsd.reload import requests_to
+from salt_eventsd.service import Service
+
+log = logging.getLogger(__name__)
+
+
+def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loaded: Any) -> None:
+    """
+    Run the engine until SIGTERM; what Salt calls, through ``_engines/eventsd.py``.
+
+    A wrong config, or a spool that another engine holds, leaves it up and idle: an engine that ended would be started
+    again every few seconds, for ever.
+
+    :param opts: Salt's options.
+    :param given: the options under ``engines:``.
+    :param loaded: ``functions`` and ``runners``, for workers.
+    """
+    stop = threading.Event()
+    service: list[Service] = []
+    told: list[str] = []
+    code = 0
+
+    def on_signal(_number: int, _frame: Any) -> None:
+        # Salt's own handler ends in os._exit, with events still in memory. Salt may signal more than once.
+        if stop.is_set():
+            return
+        stop.set()
+        for one in service:
+            one.bus.stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    sync_workers_quietly(opts)
+    while not stop.is_set():
+        try:
+            service.append(Service(load(opts, given), opts, **loaded))
+        except EventsdError as exc:
+            opts, given = idle(opts, given, exc, stop, told)
+        except Exception as exc:
+            # A bug of ours, or of a library's: no better for being started again every ten seconds.
+            log.debug("eventsd: could not be started: %s", story(exc))
+            opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
+        else:
+            log.info("eventsd: started, spool %s", service[0].spool.folder)
+            if not stop.is_set():
+                with answering(service[0].plan.config.general.state_file, requests_to(service[0])):
+                    code = _run(service[0])
+            break
+    logging.shutdown()
+    # Threads that hang in a database would keep the process from ending; their batches are in the spool.
+    os._exit(code)
+
+
+def _run(service: Service) -> int:
+    """Return the exit code: Salt starts an engine that ended again, and says so if it is not 0."""
+    try:
+        service.run()
+    except Exception as exc:
+        log.error("eventsd: ended by an error: %s", brief(exc))
+        log.debug("eventsd: %s", story(exc))
+        return 1
+    return 0
