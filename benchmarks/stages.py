@@ -175,7 +175,7 @@ def _intake() -> Intake:
     redact = RedactConfig()
     policy = Policy(
         rules=compile_rules(default_events(WORKER)),
-        redactor=compile_redactor(redact.keys, redact.values, redact.functions),
+        redactor=compile_redactor(redact.keys, redact.values, redact.by_function),
         batches={WORKER: _NO_LIMITS},
     )
     # Nothing is committed here, so neither a spool nor room in it is asked for.

@@ -180,13 +180,18 @@ class RedactConfig(_Struct, frozen=True, kw_only=True):
 
     keys: tuple[str, ...] = ("password", "passwd", "secret", "token", "private_key")
     values: tuple[str, ...] = ()
-    functions: dict[str, str] = {}
+    functions: dict[str, str] | tuple[str, ...] = {}
 
     def __post_init__(self) -> None:
         for index, value in enumerate(self.values):
             _compiles(f"values[{index}]", value)
-        for glob, what in self.functions.items():
+        for glob, what in self.by_function.items():
             _require(what in DROPPABLE, f"functions.{glob}: expected one of {', '.join(DROPPABLE)}, got {what!r}")
+
+    @property
+    def by_function(self) -> dict[str, str]:
+        """Glob on the function -> what is dropped of its events; of one that is only listed, both."""
+        return self.functions if isinstance(self.functions, dict) else dict.fromkeys(self.functions, "both")
 
 
 class MetricsConfig(_Struct, frozen=True, kw_only=True):

@@ -73,7 +73,7 @@ def redactor_of(config: Config) -> Redactor:
     :param config: found right.
     """
     redact = config.general.redact
-    return compile_redactor(redact.keys, redact.values, redact.functions)
+    return compile_redactor(redact.keys, redact.values, redact.by_function)
 
 
 def rules_of(events: Mapping[str, EventRule], worker: str) -> dict[str, EventRule]:

@@ -240,3 +240,9 @@ def test_several_problems_of_general_keys_are_told_at_once() -> None:
         load(opts({"max_workers": 0, "state_timer": 0, "spool": {"when_full": "x"}, "metric": {}}))
 
     assert len(raised.value.problems) == 4
+
+
+def test_functions_to_redact_may_be_a_list() -> None:
+    redact = load({"eventsd": {"redact": {"functions": ["pillar.*", "shadow.*"]}}}).general.redact
+
+    assert redact.by_function == {"pillar.*": "both", "shadow.*": "both"}

@@ -90,6 +90,16 @@ def sub(**options: Any) -> dict[str, Any]:
             "redact.functions.bad.*: expected text, got number",
             id="redact.functions, of another kind",
         ),
+        pytest.param(
+            {"redact": {"functions": ["good.*", 3]}},
+            "redact.functions[1]: expected text, got number",
+            id="redact.functions, a list",
+        ),
+        pytest.param(
+            {"redact": {"functions": "all"}},
+            "redact.functions: expected mapping | list, got text",
+            id="redact.functions, text",
+        ),
         pytest.param(worker(module=3), "workers.history.module: expected text, got number", id="module"),
         pytest.param({"workers": {"w": 3}}, "workers.w: expected a mapping, got int", id="a worker"),
         pytest.param(worker(batch=3), "workers.history.batch: expected mapping, got number", id="batch"),
