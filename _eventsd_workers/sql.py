@@ -1,5 +1,6 @@
-"""
-The job history in a SQL database: SQLite, PostgreSQL, MySQL or MariaDB, exactly once.
+r"""
+The job history in a SQL database: SQLite, PostgreSQL, MySQL or MariaDB, exactly once. Besides, tables and statements of
+your own.
 
 :depends: SQLAlchemy; psycopg2 for PostgreSQL and PyMySQL for MySQL and MariaDB come with salt-eventsd.
 
@@ -28,6 +29,27 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
             bytes: 8MiB
             seconds: 1
           concurrency: 1                # batches in flight at once
+      events:
+        returns:
+          tag: salt/job/[^/]+/ret/
+          worker: history
+          into: returns                 # jobs, returns, states, events or minions; the tag decides without it
+          subs:
+            raid:
+              fun: wputil\.check_raid
+              table: raid_state         # or a table of your own, which must be there; also schema.table
+              columns:                  # column: what goes into it
+                servername: minion_id
+                raid_state: data.return
+                checked: now
+                source: "'salt'"        # a constant
+              upsert: [servername]      # replace the row of this primary or unique key
+            exim:
+              fun: eximq\.status
+              # Or a statement of your own; values are bound, so no quotes around :names.
+              statement: INSERT INTO eximq (srv, state) VALUES (:srv, :state)
+              fields: {srv: minion_id, state: data.return | json}
+              missing: refuse           # or null: what an event without such a field becomes
 """
 
 from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, read_options
@@ -52,4 +74,4 @@ def worker(context):
         engine = make_engine(options, context.concurrency)
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
-    return Store(engine, context.node_id, truncate=options.too_large == "truncate")
+    return Store(engine, context.node_id, options.too_large == "truncate", context.rules)

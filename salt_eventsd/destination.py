@@ -7,19 +7,16 @@ Both are compiled from the config alone here; whether the database has that tabl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from salt_eventsd.exceptions import Refused
 from salt_eventsd.fields import MISSING, Constant, Facts, Field, compile_value
+from salt_eventsd.parameters import parameters, quoted
 
 if TYPE_CHECKING:
     from salt_eventsd.config import EventRule
-
-#: What SQLAlchemy takes for a parameter in a statement.
-_PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
 @dataclass(frozen=True)
@@ -78,15 +75,6 @@ def destination_of(name: str, rule: EventRule) -> Destination:
     )
 
 
-def parameters(statement: str) -> list[str]:
-    """
-    Return the names of a statement's parameters.
-
-    :param statement: SQL with ``:name`` where a value belongs.
-    """
-    return list(dict.fromkeys(_PARAMETER.findall(statement)))
-
-
 def check(rule: EventRule) -> None:
     """
     Find what is wrong with where a rule writes.
@@ -127,6 +115,8 @@ def _check_statement(rule: EventRule) -> None:
     if not (rule.statement or "").strip():
         raise ValueError("statement: expected SQL such as INSERT INTO t (a) VALUES (:a)")
     names = parameters(rule.statement or "")
+    for name in quoted(rule.statement or ""):
+        raise ValueError(f"statement: :{name} stands in quotes or a comment; expected it bare, as values are bound")
     for name in names:
         if name not in rule.fields:
             raise ValueError(f"fields.{name}: missing; the statement has :{name} (a plain colon is \\:)")

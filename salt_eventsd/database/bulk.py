@@ -34,7 +34,8 @@ def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
     :param columns: the columns that are inserted.
     """
     compiled: dict[str, tuple[str, bool]] = {}
-    values = itemgetter(*columns)
+    # Of one column, itemgetter returns no tuple.
+    values = itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
 
     def insert(connection: Connection, rows: Sequence[Row]) -> None:
         dialect = connection.dialect
@@ -83,19 +84,18 @@ def by_json_table(
     :param large: inserts a row that is longer by itself.
     """
     dialect = mysql.dialect()
-    quote = dialect.identifier_preparer.quote
+    # Rows travel as lists: a column's name may hold anything, and would be repeated in each.
     shapes = ", ".join(
-        f"{quote(name)} {_json_table_type(table.c[name].type, dialect)} PATH '$.{name}' ERROR ON ERROR"
-        for name in columns
+        f"c{place} {_json_table_type(table.c[name].type, dialect)} PATH '$[{place}]' ERROR ON ERROR"
+        for place, name in enumerate(columns)
     )
-    # A colon in a textual statement starts a parameter; none of the names has one.
     document = "CONVERT(FROM_BASE64(:document) USING utf8mb4)"
     source = sa.text(f"JSON_TABLE({document}, '$[*]' COLUMNS ({shapes})) AS r")
-    select: Any = sa.select(*[sa.literal_column(f"r.{quote(name)}") for name in columns]).select_from(source)
+    select: Any = sa.select(*[sa.literal_column(f"r.c{place}") for place in range(len(columns))]).select_from(source)
     statement = conflict(mysql.insert(table).from_select(list(columns), select))
 
     def insert(connection: Connection, rows: Sequence[Row]) -> None:
-        for document in _documents(rows, most_bytes):
+        for document in _documents(rows, columns, most_bytes):
             if isinstance(document, dict):
                 large(connection, [document])
             else:
@@ -111,12 +111,12 @@ def _json_table_type(kind: Any, dialect: Any) -> str:
     return f"{sql} CHARACTER SET utf8mb4" if is_text else sql
 
 
-def _documents(rows: Sequence[Row], most_bytes: int) -> Iterator[bytes | Row]:
+def _documents(rows: Sequence[Row], columns: Sequence[str], most_bytes: int) -> Iterator[bytes | Row]:
     """Yield arrays of rows as JSON text within the limit, and rows that are beyond it alone as they are."""
     part: list[bytes] = []
     size = 0
     for row in rows:
-        text = msgspec.json.encode(row)
+        text = msgspec.json.encode([row[name] for name in columns])
         if len(text) > most_bytes:
             yield row
             continue

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +25,8 @@ _NUL_IN_JSON = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 _LONGEST_DOCUMENT = 2**20
 #: What a statement takes of a packet besides its value, in bytes.
 _STATEMENT_BYTES = 2**16
+#: Adds a conflict clause to an insert of the backend's own kind.
+Conflict = Callable[[Any], Any]
 #: Shown in place of a NUL where a database has no way to keep one.
 NUL_SYMBOL = "\N{SYMBOL FOR NULL}"
 
@@ -49,11 +50,13 @@ class Dialect:
     What the store needs to know of a database; this base class is SQLite and the fallback for others.
 
     :cvar name: SQLAlchemy's name of the backend.
-    :cvar engine_args: further arguments of ``create_engine``, by name.
     """
 
     name = "sqlite"
-    engine_args: Mapping[str, Any] = MappingProxyType({})
+
+    def engine_args(self, driver: str) -> Mapping[str, Any]:
+        """Return further arguments of ``create_engine``, by name."""
+        return {}
 
     def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
         """Return the driver's own arguments."""
@@ -93,7 +96,7 @@ class Dialect:
         :param connection: to the database, to ask what it can do.
         :param columns: the columns that are inserted.
         """
-        return by_driver(sqlite.insert(table).on_conflict_do_nothing(), columns)
+        return self.bulk(connection, table, columns, lambda insert: insert.on_conflict_do_nothing())
 
     def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
         """
@@ -101,7 +104,39 @@ class Dialect:
 
         :param latest: the key and the columns that a later row replaces.
         """
-        return by_driver(_upsert(sqlite.insert(table), table, latest), columns)
+        return self.bulk(connection, table, columns, lambda insert: _upsert(insert, table, latest))
+
+    def adder(self, connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str]) -> Inserter:
+        """
+        Return how rows get into a table of the user's own: as they come, or replacing those of the same key.
+
+        :param key: the columns of the key, none to add every row.
+        """
+        if not key:
+            return self.bulk(connection, table, columns, lambda insert: insert)
+        return self.bulk(connection, table, columns, lambda insert: self._replacing(insert, key, columns))
+
+    def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
+        """
+        Return the cheapest way to insert many rows.
+
+        :param conflict: adds the conflict clause to the insert.
+        """
+        return by_driver(conflict(sqlite.insert(table)), columns)
+
+    def _replacing(self, insert: Any, key: Sequence[str], columns: Sequence[str]) -> Any:
+        others = {name: insert.excluded[name] for name in columns if name not in key}
+        if not others:
+            return insert.on_conflict_do_nothing(index_elements=list(key))
+        return insert.on_conflict_do_update(index_elements=list(key), set_=others)
+
+    def moment(self, when: datetime) -> Any:
+        """
+        Return a time as a parameter of a statement of the user's own.
+
+        :param when: in UTC.
+        """
+        return when.isoformat(" ", "microseconds").removesuffix("+00:00")
 
     def time(self, seconds: float) -> str:
         """Return a time as the database takes it, in UTC with microseconds."""
@@ -135,6 +170,10 @@ class PostgreSQL(Dialect):
 
     name = "postgresql"
 
+    def engine_args(self, driver: str) -> Mapping[str, Any]:
+        """Statements of the user's own go out by the hundred; psycopg2 itself sends each alone, and waits."""
+        return {"executemany_mode": "values_plus_batch"} if driver == "psycopg2" else {}
+
     def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
         """Notice a host that is gone without a word: keepalives while idle, a user timeout while busy."""
         if driver != "psycopg2":
@@ -149,15 +188,22 @@ class PostgreSQL(Dialect):
         }
 
     def prepare(self, engine: Engine) -> None:
-        """Nothing to set."""
+        """Times are UTC, also in columns that know no time zone, whatever the server's default is."""
 
-    def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
-        """See :class:`Dialect`."""
-        return by_recordset(table, columns, lambda insert: insert.on_conflict_do_nothing())
+        @sa.event.listens_for(engine, "connect")
+        def _session(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute("SET TIME ZONE 'UTC'")
+            cursor.close()
+            connection.commit()
 
-    def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
+    def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """See :class:`Dialect`."""
-        return by_recordset(table, columns, lambda insert: _upsert(insert, table, latest))
+        return by_recordset(table, columns, conflict)
+
+    def moment(self, when: datetime) -> Any:
+        """See :class:`Dialect`; the driver's own type tells the server that it is a time."""
+        return when
 
     def time(self, seconds: float) -> str:
         """See :class:`Dialect`; a session's time zone does not matter to a time that names its own."""
@@ -190,7 +236,10 @@ class MySQL(Dialect):
     """MySQL and MariaDB: no insert-or-ignore that would not also swallow bad data, and a limit on packets."""
 
     name = "mysql"
-    engine_args = MappingProxyType({"pool_recycle": 1800})
+
+    def engine_args(self, driver: str) -> Mapping[str, Any]:
+        """Servers close connections that are idle for hours."""
+        return {"pool_recycle": 1800}
 
     def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
         """Four-byte characters, and no waiting for ever on a host that is gone without a word."""
@@ -216,7 +265,7 @@ class MySQL(Dialect):
     def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
         """See :class:`Dialect`. INSERT IGNORE would hide errors in the data; a no-op update ignores only the double."""
         key = next(iter(table.primary_key.columns))
-        return self._bulk(connection, table, columns, lambda insert: insert.on_duplicate_key_update({key.name: key}))
+        return self.bulk(connection, table, columns, lambda insert: insert.on_duplicate_key_update({key.name: key}))
 
     def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
         """See :class:`Dialect`. Assignments happen in order, so the column that decides comes last."""
@@ -230,19 +279,18 @@ class MySQL(Dialect):
                 ]
             )
 
-        return self._bulk(connection, table, columns, conflict)
+        return self.bulk(connection, table, columns, conflict)
 
-    def _bulk(
-        self,
-        connection: Connection,
-        table: sa.Table,
-        columns: Sequence[str],
-        conflict: Callable[[mysql.Insert], mysql.Insert],
-    ) -> Inserter:
+    def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
+        """See :class:`Dialect`; not every server has ``JSON_TABLE``."""
         plain = by_driver(conflict(mysql.insert(table)), columns)
         if not self._has_json_table(connection):
             return plain
         return by_json_table(table, columns, conflict, min(_LONGEST_DOCUMENT, self._packet(connection) // 2), plain)
+
+    def _replacing(self, insert: Any, key: Sequence[str], columns: Sequence[str]) -> Any:
+        replaced = [name for name in columns if name not in key] or list(key)
+        return insert.on_duplicate_key_update({name: insert.inserted[name] for name in replaced})
 
     def _has_json_table(self, connection: Connection) -> bool:
         try:

@@ -138,7 +138,7 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
             # Values of a failing statement may be secrets.
             hide_parameters=True,
             connect_args=dialect.connect_args(url.get_driver_name(), options.connect_seconds),
-            **dialect.engine_args,
+            **dialect.engine_args(url.get_driver_name()),
         )
     except NoSuchModuleError:
         raise OptionError(key, f"no SQLAlchemy dialect for {url.drivername!r}") from None

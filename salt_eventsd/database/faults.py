@@ -22,6 +22,7 @@ _POSTGRESQL: dict[str, type[WorkerError]] = {
     "58": Transient,  # the system below
     "40": Transient,  # deadlock, serialization
     "25": Transient,  # read-only: a standby, until it is promoted
+    "21": Refused,  # rows of one statement that are in each other's way
     "22": Refused,  # data
     "23": Refused,  # constraints
     "54": Refused,  # a limit of the program: a row too large
@@ -33,8 +34,10 @@ _POSTGRESQL: dict[str, type[WorkerError]] = {
     "42804": Refused,  # a value of the wrong type
     "42": Held,  # no such table or column, no permission
 }
+#: No such function or operator, several such, no cast, no type to be told: as a statement is wrong, or a value.
+_POSTGRESQL_TYPES = frozenset(("42883", "42725", "42846", "42P18"))
 _MYSQL_REFUSED = frozenset((1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 1153, 3140, 3141, 3819, 4025, 4078, 1644))
-_MYSQL_HELD = frozenset((1044, 1045, 1049, 1054, 1064, 1103, 1142, 1143, 1146, 1227, 1364, 1698))
+_MYSQL_HELD = frozenset((1044, 1045, 1049, 1054, 1064, 1103, 1142, 1143, 1146, 1227, 1305, 1364, 1698))
 #: What drivers say of a value they cannot send.
 _UNSENDABLE = ("is not supported", "can not be used with", "can't adapt", "Error binding parameter")
 _SQLITE_HELD = (
@@ -68,6 +71,16 @@ def meaning(error: BaseException) -> WorkerError:
     return kind(_said(original))
 
 
+def may_be_a_value(error: BaseException) -> bool:
+    """
+    Return whether what looks like a fault of a statement may come from a value: an operator for text and a number.
+
+    :param error: from SQLAlchemy.
+    """
+    original = getattr(error, "orig", None) or error
+    return getattr(original, "pgcode", None) in _POSTGRESQL_TYPES
+
+
 def _by_code(original: BaseException) -> type[WorkerError] | None:
     code = original.args[0] if original.args else None
     if isinstance(code, int):
@@ -79,6 +92,9 @@ def _by_code(original: BaseException) -> type[WorkerError] | None:
     if isinstance(state, str):
         return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2])
     if any(text in str(original) for text in _UNSENDABLE):
+        return Refused
+    if "malformed JSON" in str(original):
+        # Of SQLite's functions for it, where "malformed" alone is the file.
         return Refused
     if type(original).__module__ == "sqlite3" and any(text in str(original) for text in _SQLITE_HELD):
         return Held

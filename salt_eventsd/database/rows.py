@@ -15,8 +15,8 @@ import msgspec
 
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
+from salt_eventsd.database.values import Values
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Refused
 
 Row = dict[str, Any]
 
@@ -27,8 +27,6 @@ _NO_JID = frozenset(("", "req", "nocache"))
 _VOLATILE = frozenset(("_stamp", "__peer_id"))
 _STATE_MARK = b"_|-"
 _STATE_SEPARATOR = "_|-"
-#: How much of a value is kept that is too large for the database, in bytes.
-_TRUNCATED_HEAD = 65_536
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 
@@ -73,8 +71,7 @@ class RowBuilder:
         self._json = dialect.json
         self._text = dialect.text
         self._time = dialect.time
-        self._largest = largest
-        self._truncate = truncate
+        self._fit = Values(dialect, largest, truncate).fit_json
 
     def rows(self, event: Event) -> Iterator[tuple[str, Row]]:
         """
@@ -218,17 +215,7 @@ class RowBuilder:
         """JSON text for a JSON column; what is too large for the database says so and keeps its beginning."""
         if not text or text == b"null":
             return None
-        if self._largest is not None and len(text) > self._largest:
-            if not self._truncate:
-                raise Refused(f"a value of {len(text)} bytes, and the database takes {self._largest}")
-            text = msgspec.json.encode(
-                {
-                    "eventsd_truncated": True,
-                    "bytes": len(text),
-                    "beginning": text[:_TRUNCATED_HEAD].decode("utf-8", "ignore"),
-                }
-            )
-        return self._json(text)
+        return self._json(self._fit(text))
 
     def _string(self, value: Any) -> str | None:
         """Text for a text column; what is no text as JSON."""

@@ -1,5 +1,5 @@
 """
-Write a batch into the built-in tables, exactly once.
+Write a batch into the built-in tables and the user's own, exactly once.
 
 The receipts of a batch's chunks are inserted in the same transaction as its rows. A replay after a crash, or after a
 commit whose answer was lost, finds them and writes nothing twice.
@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from typing import ClassVar, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from salt_eventsd.database import migrate, schema
+from salt_eventsd.config import EventRule
+from salt_eventsd.database import migrate, own, schema
 from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import Upsert, dialect_for
 from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.own import Own, Writers
 from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.database.values import Values
+from salt_eventsd.database.writers import Writer
 from salt_eventsd.errors import brief
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, SpoolError, Transient, WorkerError
+from salt_eventsd.exceptions import ConfigError, Held, Refused, SpoolError, Transient, WorkerError
+from salt_eventsd.rules import OWN
 from salt_eventsd.settle import isolate
 from salt_eventsd.workers import Batch, Refusal
 
@@ -39,26 +45,48 @@ _TABLES = {
 }
 _LATEST_MINION = Upsert(("minion_id",), "last_seen", ("last_jid", "last_fun", "master_id"))
 
-#: The rows of one event: each with the name of its table.
+#: Rows of built-in tables, each with the name of its table.
 Rows = list[tuple[str, Row]]
+
+
+class _Built(NamedTuple):
+    """
+    What is written for an event.
+
+    :param position: of the event in its batch.
+    :param rows: of built-in tables.
+    :param own: of a table or statement of the user's own.
+    """
+
+    position: int
+    rows: Rows
+    own: tuple[Writer, Row] | None
 
 
 class Store:
     """
-    The built-in tables of one database.
+    The tables of one database: the built-in ones, and what the user's rules write to.
 
     :param engine: of the database.
     :param node_id: the master's (or minion's) id, kept with each row.
     :param truncate: keep the beginning of a value that is too large, rather than bury its event.
+    :param rules: the worker's rules by whole name, of which some have tables or statements of the user's own.
+    :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
     """
 
-    def __init__(self, engine: Engine, node_id: str, truncate: bool = True) -> None:
+    takes_tables: ClassVar[bool] = True
+
+    def __init__(
+        self, engine: Engine, node_id: str, truncate: bool = True, rules: Mapping[str, EventRule] | None = None
+    ) -> None:
         self._engine = engine
         self._truncate = truncate
         self._node_id = node_id
         self._dialect = dialect_for(engine.dialect.name)
         self._inserters: dict[str, Inserter] = {}
         self._builder: RowBuilder | None = None
+        self._own = Own(rules or {}, node_id, self._dialect)
+        self._values = Values(self._dialect)
         self._ready = threading.Lock()
         self._sweep_at = 0.0
         self._deferred = False
@@ -75,9 +103,14 @@ class Store:
             builder = self._prepared()
             with self._engine.connect() as connection, connection.begin():
                 chunks, todo = self._receive(connection, batch)
-                refusals = self._insert(connection, builder, batch.events, todo)
+                owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
+                writers = self._own.writers(connection, owned, self._values)
+                refusals = self._insert(connection, builder, writers, batch.events, todo)
                 # What an earlier try buried of chunks that turn out to be written stays as it is.
                 batch.bury(refusals, chunks)
+            if refusals:
+                # What was refused may be put back once a table has been mended.
+                self._own.forget()
         except SpoolError:
             raise
         except WorkerError as exc:
@@ -94,6 +127,7 @@ class Store:
                 # A constraint that is looked at only when committing, perhaps: the next try has it looked at in time.
                 self._deferred = True
                 error = Transient(str(error))
+        self._own.forget()
         if isinstance(error, Held):
             # What a connection may do is settled, in some databases, when it is made. And the database may have been
             # made anew, without our tables: look at it as if for the first time.
@@ -106,12 +140,16 @@ class Store:
         Return a line about the database as it is now, or raise like :meth:`write`.
 
         :raises WorkerError: it cannot be reached.
+        :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
         try:
             with self._engine.connect() as connection:
                 found = migrate.version(connection)
+                problems = self._own.problems(connection)
         except Exception as exc:
             raise self._of_all(meaning(exc)) from exc
+        if problems:
+            raise ConfigError(problems)
         return f"reachable, tables of version {found}" if found else "reachable, tables not made yet"
 
     def close(self) -> None:
@@ -126,6 +164,7 @@ class Store:
                 with self._engine.connect() as connection:
                     largest = self._dialect.largest_value(connection)
                     self._inserters = {name: self._inserter(connection, table) for name, table in _TABLES.items()}
+                self._values = Values(self._dialect, largest, self._truncate)
                 self._builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate)
             return self._builder
 
@@ -164,27 +203,32 @@ class Store:
         return {chunk for chunk, _ in batch.chunks} - known, todo
 
     def _insert(
-        self, connection: Connection, builder: RowBuilder, events: Sequence[Event], todo: list[int]
+        self, connection: Connection, builder: RowBuilder, writers: Writers, events: Sequence[Event], todo: list[int]
     ) -> list[Refusal]:
         refusals: list[Refusal] = []
-        built: list[tuple[int, Rows]] = []
+        built: list[_Built] = []
         for position in todo:
+            event = events[position]
             try:
-                built.append((position, list(builder.rows(events[position]))))
+                if event.into == OWN:
+                    built.append(_Built(position, [], own.row_of(writers, event)))
+                else:
+                    built.append(_Built(position, list(builder.rows(event)), None))
             except Exception as exc:  # an event no row can be made of is refused like one the database refuses
                 refusals.append((position, brief(exc)))
 
-        def write(some: Sequence[tuple[int, Rows]]) -> None:
+        def write(some: Sequence[_Built]) -> None:
             try:
                 with connection.begin_nested():
-                    self._execute(connection, [row for _, rows in some for row in rows])
+                    self._execute(connection, [row for one in some for row in one.rows])
+                    own.write(connection, [one.own for one in some if one.own is not None])
                     if self._deferred:
                         self._dialect.check_constraints(connection)
             except Exception as exc:
-                raise meaning(exc) from exc
+                raise own.judged(connection, exc) from exc
 
         if built:
-            refusals += [(built[at][0], why) for at, why in isolate(built, write)]
+            refusals += [(built[at].position, why) for at, why in isolate(built, write)]
         return sorted(refusals)
 
     def _execute(self, connection: Connection, rows: Rows) -> None:

@@ -4,8 +4,10 @@ A database as a test sees it: sql workers that write into it, its rows as one wo
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import salt.config
 import sqlalchemy as sa
 
+from salt_eventsd.config import EventRule
 from salt_eventsd.database import schema
 from salt_eventsd.event import Event
 from salt_eventsd.workers import Batch, Context, Refusal, load_modules, make
@@ -24,6 +27,7 @@ NODE = "master-1"
 _OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": NODE, "extension_modules": ""}
 
 Row = dict[str, Any]
+_NUMBERS = itertools.count(1)
 
 
 @lru_cache(maxsize=1)
@@ -84,9 +88,9 @@ class Database:
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
         self._workers: list[Any] = []
 
-    def worker(self, **options: Any) -> Any:
-        """Make a sql worker, as the engine does it, with further options of its own."""
-        context = Context("history", {"url": self.url, **options}, NODE, 2)
+    def worker(self, rules: Mapping[str, EventRule] | None = None, **options: Any) -> Any:
+        """Make a sql worker, as the engine does it, with rules and further options of its own."""
+        context = Context("history", {"url": self.url, **options}, NODE, 2, rules=rules or {})
         worker = make(_modules(), "sql", context)
         self._workers.append(worker)
         return worker
@@ -124,6 +128,31 @@ class Database:
         with engine.connect() as connection, connection.begin():
             for statement in statements:
                 connection.exec_driver_sql(statement)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        with self.engine.execution_options(no_parameters=True).connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
+
+    def quote(self, name: str) -> str:
+        """Return a name as the database wants it, in its own quotes."""
+        return self.engine.dialect.identifier_preparer.quote_identifier(name)
+
+    def by_kind(self, sqlite: str, postgresql: str, mariadb: str) -> str:
+        """Return what is for this kind of database."""
+        return {"sqlite": sqlite, "postgresql": postgresql}.get(self.kind, mariadb)
+
+    def new_user(self, *grants: str) -> str:
+        """
+        Make a user of a server's, and return the database's URL with it.
+
+        :param grants: what it may do, with ``{user}`` in place of its name.
+        """
+        user = f"user_{next(_NUMBERS)}_{os.getpid()}"
+        password = "PASSWORD" if self.kind == "postgresql" else "IDENTIFIED BY"
+        self.execute(f"CREATE USER {user} {password} 'secret'", *(grant.format(user=user) for grant in grants))
+        url = sa.make_url(self.url).set(username=user, password="secret")
+        return url.render_as_string(hide_password=False)
 
     def refuse(self, table: str, condition: str) -> None:
         """Have the database itself refuse some rows of a table by a constraint; MariaDB and PostgreSQL take a CHECK."""

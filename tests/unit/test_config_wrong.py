@@ -240,6 +240,108 @@ def test_a_key_that_is_no_text_is_named(block: Any, key: str) -> None:
     assert "$" not in line
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        pytest.param(
+            {"table": "t", "columns": {"a": "jid"}, "into": "jobs"},
+            "table: there is into already; one of into, table and statement",
+            id="into and table",
+        ),
+        pytest.param(
+            {"table": "t", "columns": {"a": "jid"}, "statement": "SELECT 1"},
+            "statement: there is table already; one of into, table and statement",
+            id="table and statement",
+        ),
+        pytest.param({"table": 3}, "table: expected text | null, got number", id="table is a number"),
+        pytest.param(
+            {"table": "", "columns": {"a": "jid"}},
+            "table: expected a table's name, or schema.table",
+            id="table is empty",
+        ),
+        pytest.param(
+            {"table": "t"},
+            "columns: missing; expected column: field, such as {server: data.id}",
+            id="table without columns",
+        ),
+        pytest.param({"columns": {"a": "jid"}}, "columns: belongs to table, which is missing", id="columns alone"),
+        pytest.param({"upsert": ["a"]}, "upsert: belongs to table, which is missing", id="upsert alone"),
+        pytest.param(
+            {"statement": "SELECT 1", "columns": {"a": "jid"}},
+            "columns: belongs to table, which is missing",
+            id="columns of a statement",
+        ),
+        pytest.param({"table": "t", "columns": ["a"]}, "columns: expected mapping, got list", id="columns are a list"),
+        pytest.param(
+            {"table": "t", "columns": {"a": "jid"}, "upsert": "a"},
+            "upsert: expected list, got text",
+            id="upsert is text",
+        ),
+        pytest.param(
+            {"table": "t", "columns": {"a": "jid", "b": "fun"}, "upsert": ["c"]},
+            "upsert: 'c' is not among columns (a, b)",
+            id="upsert of another column",
+        ),
+        pytest.param(
+            {"table": "t", "columns": {"a": "jid", "b": "minion_id.x"}},
+            "columns.b: 'minion_id.x': only data has fields of its own",
+            id="a column's field",
+        ),
+        pytest.param(
+            {"table": "t", "columns": {"a": "data.x | yaml"}},
+            "columns.a: 'data.x | yaml': no filter 'yaml'; there is json",
+            id="a column's filter",
+        ),
+        pytest.param({"statement": 3}, "statement: expected text | null, got number", id="statement is a number"),
+        pytest.param(
+            {"statement": " "}, "statement: expected SQL such as INSERT INTO t (a) VALUES (:a)", id="statement is empty"
+        ),
+        pytest.param({"fields": {"a": "jid"}}, "fields: belongs to statement, which is missing", id="fields alone"),
+        pytest.param(
+            {"table": "t", "columns": {"a": "jid"}, "fields": {"a": "jid"}},
+            "fields: belongs to statement, which is missing",
+            id="fields of a table",
+        ),
+        pytest.param(
+            {"statement": "SELECT :a, :b", "fields": {"a": "jid"}},
+            "fields.b: missing; the statement has :b (a plain colon is \\:)",
+            id="a parameter without a field",
+        ),
+        pytest.param(
+            {"statement": "SELECT :a", "fields": {"a": "jid", "b": "fun"}},
+            "fields.b: the statement has no :b",
+            id="a field without a parameter",
+        ),
+        pytest.param(
+            {"statement": "SELECT ':a'", "fields": {"a": "jid"}},
+            "statement: :a stands in quotes or a comment; expected it bare, as values are bound",
+            id="a parameter in quotes",
+        ),
+        pytest.param(
+            {"statement": "SELECT :a -- :b", "fields": {"a": "jid", "b": "jid"}},
+            "statement: :b stands in quotes or a comment; expected it bare, as values are bound",
+            id="a parameter in a comment",
+        ),
+        pytest.param(
+            {"statement": "SELECT :a", "fields": {"a": "data..x"}},
+            "fields.a: 'data..x' is no field; expected one of data, tag, jid, minion_id, fun, kind, phase, stamp, "
+            "received, now, rule, master_id, with a path such as data.id; a key with dots or spaces stands in quotes; "
+            "a constant text stands in quotes of its own",
+            id="a parameter's field",
+        ),
+        pytest.param({"missing": "drop"}, "missing: expected null or refuse, got 'drop'", id="missing"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("place", "key"),
+    [pytest.param(rule, "events.returns", id="rule"), pytest.param(sub, "events.returns.subs.ill", id="sub")],
+)
+def test_what_is_wrong_with_a_table_or_statement_of_ones_own(
+    place: Any, key: str, options: dict[str, Any], line: str
+) -> None:
+    assert problems(place(**options)) == [f"eventsd: {key}.{line}"]
+
+
 def test_an_infinite_size_is_told() -> None:
     assert len(problems({"spool": {"max_bytes": math.inf}})) == 1
 

@@ -1,0 +1,237 @@
+"""
+What writes the events of one rule: into a table, whose columns are known, or by a statement, whose types are not.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.reflect import Shape, look_at, table_names
+from salt_eventsd.database.statements import Executor, can_explain, explain, traits_of
+from salt_eventsd.database.values import Converter, Values
+from salt_eventsd.destination import Destination
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import EventsdError, Transient
+from salt_eventsd.fields import Constant, Facts, Field
+
+Row = dict[str, Any]
+
+
+class Unfit(EventsdError):
+    """
+    A rule does not fit the database.
+
+    :param problems: a line for each, which names the key.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Writer:
+    """
+    Writes the events of a rule.
+
+    :param destination: the rule, compiled.
+    :param values: converts values.
+    :param node_id: the master's (or minion's) id.
+    :ivar key: the key of the config that says where it writes.
+    :ivar lane: rows of one lane are alike and are written together, whichever rule they are of.
+    :ivar table: the only table it touches, in lower case; "" if that is not certain.
+    :ivar appends: it adds a row whatever is there.
+    :ivar is_judged_by_database: what the database calls a fault of the table or statement is one, and not of a value.
+    """
+
+    key: str
+    lane: object
+    table: str
+    appends: bool
+    is_judged_by_database: bool
+
+    def __init__(self, destination: Destination, values: Values, node_id: str) -> None:
+        self._destination = destination
+        self._values = values
+        self._node_id = node_id
+        #: Name in the rule, name in the row, converter.
+        self._treated: list[tuple[str, str, Converter]] = []
+        self._constants: Row = {}
+
+    def row(self, event: Event) -> Row:
+        """
+        Return the row of an event.
+
+        :param event: the event.
+        :raises Refused: a field is missing that must not be, or the row is too large for the database.
+        """
+        found = self._destination.row(Facts(event, self._node_id))
+        row = {
+            name: None if (value := found[given]) is None else convert(value) for given, name, convert in self._treated
+        }
+        row.update(self._constants)
+        self._values.must_fit(row, len(event.body) + len(event.returned))
+        return row
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """
+        Write rows of its lane.
+
+        :param connection: in a transaction.
+        :param rows: in the order of their events.
+        """
+        raise NotImplementedError
+
+    def look(self, connection: Connection) -> None:
+        """
+        See whether the rule fits the database.
+
+        :raises Unfit: it does not.
+        :raises WorkerError: the database cannot be asked.
+        """
+        raise NotImplementedError
+
+    def _treat(self, given: str, name: str, convert: Converter) -> None:
+        source = self._destination.values[given]
+        if isinstance(source, Constant):
+            # PyYAML takes half of a surrogate pair, and no database does.
+            value = source.value
+            clean = value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+            self._constants[name] = None if clean is None else convert(clean)
+        else:
+            self._treated.append((given, name, convert))
+
+
+class TableWriter(Writer):
+    """
+    Adds rows to a table, or replaces those of the same key.
+
+    :param connection: to the database, to look at the table.
+    :param dialect: of the database.
+    :raises Unfit: the table is not as the rule wants it.
+    """
+
+    is_judged_by_database = True
+
+    def __init__(
+        self, connection: Connection, destination: Destination, values: Values, node_id: str, dialect: Dialect
+    ) -> None:
+        super().__init__(destination, values, node_id)
+        self.key = f"eventsd: events.{destination.name}.table"
+        shape = self._fitting(connection)
+        names = {given: column.name for given in destination.values if (column := shape.find(given))}
+        for given, name in names.items():
+            convert = values.for_column(shape.columns[name].kind, _is_json(destination.values[given]))
+            self._treat(given, name, convert)
+        columns = tuple(names.values())
+        self._upsert = tuple(names[given] for given in destination.upsert)
+        self.table = shape.table.name.lower()
+        self.appends = not self._upsert
+        self.lane = (shape.table.fullname, columns, self._upsert)
+        self._sorts = dialect.name == "postgresql"
+        self._insert = dialect.adder(connection, shape.table, columns, self._upsert)
+
+    def look(self, connection: Connection) -> None:
+        """See :class:`Writer`."""
+        self._fitting(connection)
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """See :class:`Writer`. Of the rows of one key the last is written."""
+        self._insert(connection, self._latest(rows) if self._upsert else rows)
+
+    def _fitting(self, connection: Connection) -> Shape:
+        destination = self._destination
+        shape = look_at(connection, destination.table)
+        if shape is None:
+            hint = _meant(destination.table, table_names(connection, destination.table))
+            raise Unfit([f"{self.key}: no such table {destination.table!r} in the database{hint}"])
+        if problems := [f"eventsd: events.{destination.name}.{problem}" for problem in _misfits(destination, shape)]:
+            raise Unfit(problems)
+        return shape
+
+    def _latest(self, rows: Sequence[Row]) -> list[Row]:
+        """PostgreSQL does not write a row twice in one statement. A key with a null in it is like no other."""
+        latest: dict[object, Row] = {}
+        for number, row in enumerate(rows):
+            key = tuple(bytes(value) if isinstance(value := row[name], msgspec.Raw) else value for name in self._upsert)
+            place: object = number if None in key else key
+            latest.pop(place, None)
+            latest[place] = row
+        if not self._sorts:
+            return list(latest.values())
+        # In one order everywhere, so that two batches in flight do not lock each other out.
+        return [latest[place] for place in sorted(latest, key=repr)]
+
+
+class StatementWriter(Writer):
+    """
+    Executes a statement.
+
+    :param connection: to the database, to have it look at the statement.
+    :raises Unfit: the database does not understand it.
+    """
+
+    def __init__(self, connection: Connection, destination: Destination, values: Values, node_id: str) -> None:
+        super().__init__(destination, values, node_id)
+        self.key = f"eventsd: events.{destination.name}.statement"
+        self.is_judged_by_database = not can_explain(connection.dialect.name, destination.statement)
+        self.look(connection)
+        for name, source in destination.values.items():
+            self._treat(name, name, values.for_parameter(_is_json(source)))
+        self.lane = destination.statement
+        self.table, self.appends = traits_of(destination.statement)
+        self._execute = Executor(connection, destination.statement)
+
+    def look(self, connection: Connection) -> None:
+        """See :class:`Writer`."""
+        error = explain(connection, self._destination.statement, list(self._destination.values))
+        if isinstance(error, Transient):
+            raise error
+        if error is not None:
+            raise Unfit([f"{self.key}: the database does not take it: {error}"])
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """See :class:`Writer`."""
+        self._execute(connection, rows)
+
+
+def _misfits(destination: Destination, shape: Shape) -> Iterator[str]:
+    """Yield what does not fit, each with its key below the rule's."""
+    filled: set[str] = set()
+    fits = True
+    for given in destination.values:
+        column = shape.find(given)
+        if column is None:
+            fits = False
+            yield f"columns.{given}: no such column in {destination.table}{_meant(given, shape.columns)}"
+        elif column.computed:
+            yield f"columns.{given}: the database computes it; leave it out"
+        else:
+            filled.add(column.name)
+    for column in shape.columns.values():
+        if fits and column.required and column.name not in filled:
+            yield f"columns: {destination.table}.{column.name} must have a value (NOT NULL, no default); add it"
+    key = frozenset(column.name for given in destination.upsert if (column := shape.find(given)))
+    if fits and key and key not in shape.keys:
+        listed = ", ".join(f"[{', '.join(sorted(one))}]" for one in sorted(shape.keys, key=sorted) if one)
+        yield (
+            f"upsert: [{', '.join(destination.upsert)}] is no primary or unique key of {destination.table}; "
+            f"{f'there is {listed}' if listed else 'it has none'}"
+        )
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    listed = list(known)
+    folded = {one.lower(): one for one in listed}
+    if close := difflib.get_close_matches(name.lower(), folded, 1):
+        return f"; did you mean {folded[close[0]]!r}?"
+    return f"; there are {', '.join(listed[:20])}" if listed else "; there are none"
+
+
+def _is_json(source: Field | Constant) -> bool:
+    return isinstance(source, Field) and source.as_json

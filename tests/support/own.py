@@ -1,0 +1,40 @@
+"""Rules with tables and statements of the user's own, and events for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from salt_eventsd.config import EventRule
+from salt_eventsd.event import Event, for_route
+from salt_eventsd.rules import OWN
+from tests.support.events import fired, returned
+
+#: The rule's name, unless a test says otherwise.
+RULE = "returns.subs.raid"
+
+
+def to_table(table: str = "raid_state", name: str = RULE, **more: Any) -> dict[str, EventRule]:
+    """Return one rule with a table, under its whole name."""
+    return {name: msgspec.convert({"table": table, **more}, EventRule)}
+
+
+def by_statement(statement: str, name: str = RULE, **more: Any) -> dict[str, EventRule]:
+    """Return one rule with a statement, under its whole name."""
+    return {name: msgspec.convert({"statement": statement, **more}, EventRule)}
+
+
+def own(event: Event, rule: str = RULE) -> Event:
+    """Return an event as its rule sends it to a table or statement of the user's own."""
+    return for_route(event, rule, OWN)
+
+
+def raid(server: str, state: Any = "ok", rule: str = RULE, **more: Any) -> Event:
+    """Return a return for the rule."""
+    return own(returned(state, jid="1", minion_id=server, fun="wputil.check_raid", **more), rule)
+
+
+def carrying(data: dict[str, Any], rule: str = RULE) -> Event:
+    """Return an event of the user's own kind for the rule."""
+    return own(fired("company/raid", data), rule)
