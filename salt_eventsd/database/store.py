@@ -218,14 +218,23 @@ class Store:
                 refusals.append((position, brief(exc)))
 
         def write(some: Sequence[_Built]) -> None:
+            failed: Exception | None = None
             try:
                 with connection.begin_nested():
-                    self._execute(connection, [row for one in some for row in one.rows])
-                    own.write(connection, [one.own for one in some if one.own is not None])
-                    if self._deferred:
-                        self._dialect.check_constraints(connection)
+                    try:
+                        self._execute(connection, [row for one in some for row in one.rows])
+                        own.write(connection, [one.own for one in some if one.own is not None])
+                        if self._deferred:
+                            self._dialect.check_constraints(connection)
+                    except Exception as exc:
+                        failed = exc
+                        raise
             except Exception as exc:
-                raise own.judged(connection, exc) from exc
+                error = own.judged(connection, failed or exc)
+                if failed is not exc and isinstance(error, Refused):
+                    # The savepoint could not be gone back to. With it may have gone the receipts, as in a deadlock.
+                    error = Transient(str(error))
+                raise error from exc
 
         if built:
             refusals += [(built[at].position, why) for at, why in isolate(built, write)]

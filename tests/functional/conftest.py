@@ -49,3 +49,25 @@ def tables(
         _shared[database_kind].make_tables()
     _shared[database_kind].empty()
     return _shared[database_kind]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("postgresql", marks=pytest.mark.database("postgresql")),
+        pytest.param("mariadb", marks=pytest.mark.database("mariadb")),
+    ]
+)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server, of each kind in turn, that runs again when a test that stopped it ends."""
+    server: Server = request.getfixturevalue(request.param)
+    yield server
+    if not server.running:
+        server.start()
+
+
+@pytest.fixture
+def served(server: Server) -> Iterator[Database]:
+    """An empty database of the server's."""
+    made = Database(server.new_database())
+    yield made
+    made.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,6 @@ from tests.support.servers import PASSWORD, MariaDB, PostgreSQL, Server
 from tests.support.stores import Buried, Database, batch_of
 
 _SECRET = "pa55-of-somebody"
-
-
-@pytest.fixture(
-    params=[
-        pytest.param("postgresql", marks=pytest.mark.database("postgresql")),
-        pytest.param("mariadb", marks=pytest.mark.database("mariadb")),
-    ]
-)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server, of each kind in turn, that runs again when a test that stopped it ends."""
-    server: Server = request.getfixturevalue(request.param)
-    yield server
-    if not server.running:
-        server.start()
-
-
-@pytest.fixture
-def served(server: Server) -> Iterator[Database]:
-    """An empty database of the server's."""
-    made = Database(server.new_database())
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("table", [pytest.param(name, id=name) for name in ("returns", "minions", "receipts")])
