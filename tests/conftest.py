@@ -8,12 +8,16 @@ and the last lines of the run say so; where CI=true, it fails them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
+
+AnyServer = TypeVar("AnyServer", bound=Server)
 
 _MISSING = pytest.StashKey[dict[str, str]]()
 
@@ -54,7 +58,13 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
     return server.new_database()
 
 
-def _installed(kind: type[Server], config: pytest.Config) -> Server:
+@pytest.fixture(scope="session")
+def installed(request: pytest.FixtureRequest) -> Callable[[type[AnyServer]], AnyServer]:
+    """Makes a server of a kind, to be started as a context manager; skips or fails if it is not installed."""
+    return partial(_installed, config=request.config)
+
+
+def _installed(kind: type[AnyServer], config: pytest.Config) -> AnyServer:
     try:
         return kind()
     except ServerMissing as exc:

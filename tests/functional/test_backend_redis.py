@@ -1,0 +1,355 @@
+"""The redis worker, against a real Redis server."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from salt_eventsd.exceptions import Held, Transient
+from salt_eventsd.settle import write_batch
+from salt_eventsd.workers import Worker
+from tests.support.backends import hostile_batch, problem, problem_without, worker
+from tests.support.brokers import Redis
+from tests.support.events import JID, MINION, numbered, returned
+from tests.support.server import PASSWORD, USER
+from tests.support.stores import NODE, Buried, batch_of
+
+_SECRET = "pa55-of-somebody"
+_DATABASES = itertools.cycle(range(1, 15))
+_LIST = [{"list": "salt:events"}]
+
+
+@pytest.fixture(scope="module")
+def server(installed: Callable[[type[Redis]], Redis]) -> Iterator[Redis]:
+    """A Redis server."""
+    with installed(Redis) as made:
+        yield made
+
+
+class Keys:
+    """An empty database of the server's, and workers that write into it."""
+
+    def __init__(self, server: Redis) -> None:
+        self.db = next(_DATABASES)
+        if not server.running:
+            server.start()
+        self.server = server
+        self.client = server.client(self.db)
+        self.client.flushdb()
+
+    def worker(self, actions: list[dict[str, Any]], **options: Any) -> Worker:
+        """Make a worker."""
+        own = {"port": self.server.port, "db": self.db, "user": USER, "password": PASSWORD, "actions": actions}
+        return worker("redis", {**own, **options})
+
+    def jids(self, key: str = "salt:events") -> list[str]:
+        """Return the jids of the events in a list."""
+        return [json.loads(one)["jid"] for one in self.client.lrange(key, 0, -1)]
+
+
+@pytest.fixture
+def keys(server: Redis) -> Iterator[Keys]:
+    """An empty database."""
+    made = Keys(server)
+    yield made
+    made.client.close()
+
+
+def test_every_action_writes_what_it_says(keys: Keys) -> None:
+    # Given
+    subscriber = keys.client.pubsub(ignore_subscribe_messages=True)
+    subscriber.subscribe(f"salt/{MINION}")
+    subscriber.get_message(timeout=5)
+    actions = [
+        {"set": "salt:{jid}:{minion_id}", "value": "data.return", "expire": 600},
+        {"list": "salt:{data.fun}"},
+        {"stream": "salt:stream", "maxlen": 1000},
+        {"publish": "salt/{minion_id}", "value": "data.return | json"},
+    ]
+
+    # When
+    keys.worker(actions).write(batch_of([returned({"a": [1, "ü"]})]))
+
+    # Then
+    assert json.loads(keys.client.get(f"salt:{JID}:{MINION}") or "") == {"a": [1, "ü"]}
+    assert 590 <= keys.client.ttl(f"salt:{JID}:{MINION}") <= 600
+    [element] = keys.client.lrange("salt:test.ping", 0, -1)
+    event = json.loads(element)
+    assert (event["tag"], event["jid"], event["minion_id"]) == (f"salt/job/{JID}/ret/{MINION}", JID, MINION)
+    assert (event["fun"], event["phase"], event["master_id"]) == ("test.ping", "ret", NODE)
+    assert event["data"]["return"] == {"a": [1, "ü"]}
+    [(_, entry)] = keys.client.xrange("salt:stream")
+    assert json.loads(entry["event"]) == event
+    message = subscriber.get_message(timeout=5)
+    assert message
+    assert json.loads(message["data"]) == {"a": [1, "ü"]}
+
+
+def test_the_old_way_a_job_id_leads_to_its_return(keys: Keys) -> None:
+    # Given
+    sink = keys.worker([{"set": "{jid}", "value": "data.return"}])
+
+    # When: a text is written as it is
+    sink.write(batch_of([returned("pong")]))
+
+    # Then
+    assert keys.client.get(JID) == "pong"
+
+
+def test_a_thousand_events_are_written_in_order(keys: Keys) -> None:
+    # When
+    keys.worker(_LIST).write(batch_of(numbered(600), numbered(400, start=600)))
+
+    # Then
+    assert keys.jids() == [str(number) for number in range(1000)]
+
+
+def test_a_list_and_a_stream_keep_the_newest(keys: Keys) -> None:
+    # Given
+    sink = keys.worker([{"list": "salt:events", "maxlen": 10}, {"stream": "salt:stream", "maxlen": 100}])
+
+    # When
+    sink.write(batch_of(numbered(1000)))
+    sink.write(batch_of(numbered(1, start=1000), first=2))
+
+    # Then: how many more than that a stream keeps is up to the server
+    assert keys.jids() == [str(number) for number in range(991, 1001)]
+    assert 100 <= keys.client.xlen("salt:stream") <= 400
+    [(_, newest)] = keys.client.xrevrange("salt:stream", count=1)
+    assert json.loads(newest["event"])["jid"] == "1000"
+
+
+def test_hostile_values_land_as_data(keys: Keys) -> None:
+    # Given
+    batch = hostile_batch()
+
+    # When
+    keys.worker([*_LIST, {"set": "salt:{data.return | json}"}]).write(batch)
+
+    # Then
+    kept = [json.loads(one)["data"] for one in keys.client.lrange("salt:events", 0, -1)]
+    assert kept == [event.data for event in batch.events]
+    assert keys.client.dbsize() == 1 + len(batch.events)
+
+
+def test_a_key_of_another_type_refuses_its_events_alone(keys: Keys) -> None:
+    # Given
+    keys.client.set("salt:3", "a text, no list")
+    buried = Buried()
+    sink = keys.worker([{"list": "salt:{jid}"}, {"list": "salt:all"}])
+
+    # When
+    write_batch(sink, batch_of(numbered(6), buried=buried))
+
+    # Then: nothing else is written twice, or not at all
+    [(position, why)] = buried.refusals
+    assert position == 3
+    assert "wrong kind of value" in why
+    assert keys.jids("salt:all") == ["0", "1", "2", "3", "4", "5"]
+    assert all(keys.client.llen(f"salt:{number}") == 1 for number in (0, 1, 2, 4, 5))
+    assert keys.client.get("salt:3") == "a text, no list"
+
+
+def test_an_event_without_the_field_is_refused_alone(keys: Keys) -> None:
+    # Given
+    buried = Buried()
+    events = [*numbered(2), returned(jid="bare"), *numbered(2, start=2)]
+    sink = keys.worker([{"list": "salt:{data.return}", "value": "data.pid"}])
+    some = [returned(True, jid=event.jid, **({} if event.jid == "bare" else {"pid": 7})) for event in events]
+
+    # When
+    write_batch(sink, batch_of(some, buried=buried))
+
+    # Then
+    assert buried.refusals == [(2, "the event has no data.pid")]
+    assert keys.client.lrange("salt:true", 0, -1) == ["7", "7", "7", "7"]
+
+
+def test_a_key_that_fits_no_event_holds_the_worker(keys: Keys) -> None:
+    # Given
+    keys.client.set("salt:events", "a text, no list")
+    buried = Buried()
+
+    # When / Then
+    with pytest.raises(Held, match="all events"):
+        write_batch(keys.worker(_LIST), batch_of(numbered(5), buried=buried))
+    assert buried.refusals == []
+
+
+def test_a_server_that_is_stopped_takes_the_batch_when_it_is_back(keys: Keys) -> None:
+    # Given: a worker with a connection open
+    sink = keys.worker(_LIST)
+    sink.write(batch_of(numbered(1)))
+    keys.server.stop()
+
+    # When / Then
+    for act in (lambda: sink.write(batch_of(numbered(3, start=1), first=2)), sink.check):
+        with pytest.raises(Transient) as caught:
+            act()
+        assert PASSWORD not in str(caught.value)
+
+    # When
+    keys.server.start()
+    sink.write(batch_of(numbered(3, start=1), first=2, replay=True))
+
+    # Then
+    assert keys.jids() == ["0", "1", "2", "3"]
+
+
+def test_a_server_that_was_restarted_meanwhile_takes_the_next_batch(keys: Keys) -> None:
+    # Given
+    sink = keys.worker(_LIST)
+    sink.write(batch_of(numbered(1)))
+
+    # When: its connection is dead, and nobody has told it
+    keys.server.restart()
+    sink.write(batch_of(numbered(1, start=1), first=2))
+
+    # Then
+    assert keys.jids() == ["0", "1"]
+
+
+def test_a_server_that_hangs_is_given_up(keys: Keys) -> None:
+    # Given
+    sink = keys.worker(_LIST, timeout_seconds=0.3)
+    sink.write(batch_of(numbered(1)))
+    keys.server.pause()
+
+    # When / Then
+    try:
+        with pytest.raises(Transient, match=r"(?i)time"):
+            sink.write(batch_of(numbered(1), first=2))
+    finally:
+        keys.server.resume()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"password": _SECRET}, id="wrong-password"),
+        pytest.param({"user": "stranger", "password": _SECRET}, id="unknown-user"),
+        pytest.param({"user": None, "password": None}, id="no-password"),
+        pytest.param({"db": 99}, id="no-such-database"),
+    ],
+)
+def test_who_may_not_connect_is_held(keys: Keys, options: dict[str, Any]) -> None:
+    # Given
+    sink = keys.worker(_LIST, **options)
+    buried = Buried()
+
+    # When / Then
+    for act in (lambda: write_batch(sink, batch_of(numbered(2), buried=buried)), sink.check):
+        with pytest.raises(Held) as caught:
+            act()
+        assert _SECRET not in str(caught.value)
+    assert buried.refusals == []
+
+
+def test_who_may_not_write_is_held_until_he_may(keys: Keys) -> None:
+    # Given
+    keys.client.acl_setuser("reader", enabled=True, passwords=[f"+{_SECRET}"], keys=["*"], commands=["+@read", "+ping"])
+    sink = keys.worker(_LIST, user="reader", password=_SECRET, db=0)
+    buried = Buried()
+
+    # When / Then
+    with pytest.raises(Held, match="no permissions"):
+        write_batch(sink, batch_of([returned("the-value-itself")], buried=buried))
+    assert buried.refusals == []
+
+    # When
+    keys.client.acl_setuser("reader", enabled=True, keys=["*"], commands=["+@all"], passwords=[f"+{_SECRET}"])
+    write_batch(sink, batch_of(numbered(2), replay=True, buried=buried))
+
+    # Then
+    with keys.server.client(0) as client:
+        assert client.llen("salt:events") == 2
+
+
+def test_a_server_without_memory_takes_the_batch_when_it_has_some(keys: Keys) -> None:
+    # Given
+    sink = keys.worker(_LIST)
+    keys.client.config_set("maxmemory", "1")
+
+    # When / Then
+    with pytest.raises(Transient, match="memory") as caught:
+        sink.write(batch_of([returned("the-value-itself")]))
+    assert "the-value-itself" not in str(caught.value)
+
+    # When
+    keys.client.config_set("maxmemory", "0")
+    sink.write(batch_of(numbered(1), replay=True))
+
+    # Then
+    assert keys.jids() == ["0"]
+
+
+def test_a_url_does_as_well(keys: Keys) -> None:
+    # Given
+    url = f"redis://{USER}:{PASSWORD}@127.0.0.1:{keys.server.port}/{keys.db}"
+    sink = worker("redis", {"url": url, "actions": _LIST})
+
+    # When
+    sink.write(batch_of(numbered(2)))
+
+    # Then
+    assert sink.check() == "reachable"
+    assert keys.jids() == ["0", "1"]
+
+
+def test_check_and_close_write_nothing(keys: Keys) -> None:
+    # Given
+    sink = keys.worker(_LIST)
+
+    # When
+    said = sink.check()
+    sink.close()
+
+    # Then
+    assert said == "reachable"
+    assert keys.client.dbsize() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "says"),
+    [
+        pytest.param({}, "actions", "missing; expected a list", id="nothing"),
+        pytest.param({"actions": "set"}, "actions", "expected list", id="actions-no-list"),
+        pytest.param({"actions": [{}]}, "actions[0]", "expected one of set, list", id="action-without-a-verb"),
+        pytest.param({"actions": [{"set": "a", "list": "b"}]}, "actions[0]", "expected one of", id="two-verbs"),
+        pytest.param({"actions": [{"sett": "a"}]}, "actions[0].sett", "unknown key", id="unknown-verb"),
+        pytest.param({"actions": [*_LIST, {"set": "{nope}"}]}, "actions[1].set", "'nope' is no field", id="template"),
+        pytest.param({"actions": [{"set": "a", "value": "nope"}]}, "actions[0].value", "'nope'", id="value"),
+        pytest.param({"actions": [{"set": "a", "expire": 0}]}, "actions[0].expire", "above 0, got 0", id="expire"),
+        pytest.param({"actions": [{"list": "a", "expire": 5}]}, "actions[0].expire", "only keys", id="list-expires"),
+        pytest.param({"actions": [{"set": "a", "maxlen": 5}]}, "actions[0].maxlen", "only a list", id="set-maxlen"),
+        pytest.param({"actions": _LIST, "port": 0}, "port", "from 1 to 65535, got 0", id="port"),
+        pytest.param({"actions": _LIST, "port": "many"}, "port", "expected number", id="port-in-words"),
+        pytest.param({"actions": _LIST, "timeout_seconds": 0}, "timeout_seconds", "above 0", id="timeout"),
+        pytest.param({"actions": _LIST, "password": 12_345}, "password", "expected text, got number", id="password"),
+        pytest.param({"actions": _LIST, "passwd": _SECRET}, "passwd", "unknown key", id="unknown-key"),
+        pytest.param({"actions": _LIST, "url": f"http://a:{_SECRET}@b"}, "url", "redis://", id="url-of-another-kind"),
+        pytest.param({"actions": _LIST, "url": f"redis://a:{_SECRET}@b:x"}, "url", "redis://", id="url-with-odd-port"),
+        pytest.param({"actions": _LIST, "url": f"redis://:{_SECRET}@b?nope=1"}, "url", "redis://", id="url-with-query"),
+    ],
+)
+def test_a_wrong_option_is_named(options: dict[str, Any], key: str, says: str) -> None:
+    # When
+    line = problem("redis", options)
+
+    # Then
+    assert line.startswith(f"eventsd: workers.sink.{key}: ")
+    assert says in line
+    assert _SECRET not in line
+
+
+def test_a_missing_library_is_named_with_its_extra() -> None:
+    # When
+    line = problem_without("redis", "redis", {"actions": _LIST})
+
+    # Then
+    assert line.startswith("eventsd: workers.sink.module: redis needs a library that is missing: ")
+    assert "salt-pip install 'salt-eventsd[redis]'" in line

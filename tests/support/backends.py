@@ -1,0 +1,81 @@
+"""
+Workers as the engine makes them, for the tests of one backend each.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import salt.config
+
+from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.workers import Batch, Context, Worker, load_modules, make
+from tests.support import events
+from tests.support.docs import ROOT
+from tests.support.stores import NODE, Buried
+
+#: Values that some backend might take for something else than data.
+HOSTILE = (
+    "'); DROP TABLE salt; --",
+    '`backticks` and "quotes"',
+    "%s %d %(name)s :name {0} {minion_id} $1",
+    "line\r\nfeed\tand\x00nul",
+    "*3\r\n$3\r\nSET\r\n",
+    '{"index":{"_id":"1"}}\n{}\n',
+    {"a.b": {"$set": 1, "": 2, "$where": "sleep(1)"}, "_id": "mine", "\x00": "nul"},
+    [2**63, 2**64, -(2**70), 1e308, 0.1, None, True],
+    "\u202e right to left \U0001f600",
+    "ü" * 10_000,
+)
+
+# Salt's loader asks for these; nothing is synced into this master.
+_OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": NODE, "extension_modules": ""}
+_BLOCKED = """
+import sys
+sys.modules[{library!r}] = None
+from tests.support import backends
+try:
+    backends.worker({module!r}, {options!r})
+except backends.ConfigError as exc:
+    print(*exc.problems, sep="\\n")
+assert backends.worker("noop", {{}}).check()
+"""
+
+
+def worker(module: str, options: dict[str, Any], **context: Any) -> Worker:
+    """
+    Make a worker, called ``sink``.
+
+    :param module: its module.
+    :param options: its options.
+    :param context: what else a ``Context`` may hold.
+    """
+    return make(load_modules(_OPTS), module, Context("sink", options, NODE, **context))
+
+
+def problem(module: str, options: dict[str, Any], **context: Any) -> str:
+    """Return the one line that says what is wrong with a worker's options."""
+    with pytest.raises(ConfigError) as caught:
+        worker(module, options, **context)
+    [line] = caught.value.problems
+    assert "\n" not in line
+    return line
+
+
+def problem_without(library: str, module: str, options: dict[str, Any]) -> str:
+    """Return what is said of a worker in a Python that lacks a library; another worker is made in it, too."""
+    code = _BLOCKED.format(library=library, module=module, options=options)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def hostile_batch(buried: Buried | None = None) -> Batch:
+    """Return a batch of one chunk with a return for each of :data:`HOSTILE`, its jid being the position."""
+    some = [events.returned(value, jid=str(number)) for number, value in enumerate(HOSTILE)]
+    return Batch("spool-1", ((1, len(some)),), some, bury=buried or Buried())
