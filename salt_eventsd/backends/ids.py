@@ -10,7 +10,7 @@ from salt_eventsd.event import Event
 _MOMENT = struct.Struct("<d")
 
 
-def event_id(event: Event) -> str:
+def event_id(event: Event, scope: str = "") -> str:
     """
     Return an id of 32 hexadecimal digits that is the same whenever an event comes again, in whatever batch.
 
@@ -18,10 +18,11 @@ def event_id(event: Event) -> str:
     at the same microsecond would be taken for one.
 
     :param event: the event.
+    :param scope: within which it is one, if not everywhere: the same event has another id in another scope.
     """
     digest = blake2b(digest_size=16)
     digest.update(_MOMENT.pack(event.received))
-    for part in (event.tag.encode("utf-8", "backslashreplace"), event.body, event.returned):
+    for part in (scope.encode("utf-8", "backslashreplace"), event.tag.encode(), event.body, event.returned):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()

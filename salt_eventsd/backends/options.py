@@ -32,6 +32,12 @@ class Secret(str):
         return "'***'"
 
 
+class Secrets(tuple[Secret, ...]):
+    """One or several of them; in the config, text or a list."""
+
+    __slots__ = ()
+
+
 def read_options(context: Context, kind: type[Struct]) -> Struct:
     """
     Check a worker's options.
@@ -120,6 +126,8 @@ def _hook(kind: type, value: Any) -> Any:
             # The value stays untold: it is a secret, of whatever type.
             raise ValueError(f"expected text, got {type(value).__name__}")
         return Secret(value)
+    if kind is Secrets:
+        return Secrets(_hook(Secret, one) for one in (value if isinstance(value, list) else [value]))
     raise NotImplementedError(kind)
 
 

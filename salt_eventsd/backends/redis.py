@@ -148,7 +148,7 @@ class Writer:
                     pipe.ltrim(key, -maxlen, -1)
                 try:
                     results = pipe.execute(raise_on_error=False)
-                except Exception as exc:
+                except (errors.RedisError, OSError) as exc:
                     raise meaning(exc) from exc
             failed = {owner: one for owner, one in zip(owners, results) if isinstance(one, Exception)}
             answers = [(owner, shown(one)) for owner, one in failed.items()]
@@ -162,7 +162,7 @@ class Writer:
         """
         try:
             self._client.ping()
-        except Exception as exc:
+        except (errors.RedisError, OSError) as exc:
             raise meaning(exc) from exc
         return "reachable"
 

@@ -4,14 +4,24 @@ Throwaway servers that speak no SQL, started like those in :mod:`tests.support.s
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
+import nats
 import redis
+from nats.js import JetStreamContext
 
 from tests.support.binaries import ServerMissing, find, hand_over
 from tests.support.server import PASSWORD, USER, Server
 
+Answer = TypeVar("Answer")
+
 _START_SECONDS = 30.0
+#: A NATS user who may publish nowhere.
+READER = "reader"
 
 
 class Broker(Server):
@@ -71,3 +81,69 @@ class Redis(Broker):
 
     def _command(self) -> list[str]:
         return [self._programs[0], str(self.folder / "redis.conf")]
+
+
+class Nats(Broker):
+    """A NATS server with JetStream; what its streams hold outlives a stop."""
+
+    name = "NATS"
+    drivername = "nats"
+
+    def ask(self, work: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
+        """
+        Do something as the administrator.
+
+        :param work: with JetStream.
+        """
+
+        async def run() -> Answer:
+            client = await nats.connect(self.url(), allow_reconnect=False, error_cb=_silent)
+            try:
+                return await work(client.jetstream())
+            finally:
+                await client.close()
+
+        return asyncio.run(run())
+
+    def messages(self, stream: str) -> list[tuple[str, Any]]:
+        """Return the subjects and the payloads in a stream, in order."""
+
+        async def read(js: JetStreamContext) -> list[tuple[str, Any]]:
+            state = (await js.stream_info(stream)).state
+            numbers = range(state.first_seq, state.last_seq + 1) if state.messages else ()
+            found = [await js.get_msg(stream, number) for number in numbers]
+            return [(str(one.subject), json.loads(one.data or b"")) for one in found]
+
+        return self.ask(read)
+
+    def probe(self) -> None:
+        """Ask for the account."""
+        self.ask(lambda js: js.account_info())
+
+    def _find(self) -> tuple[str, str]:
+        if not (server := find("nats-server")):
+            raise ServerMissing(self.name, "nats-server", "the package nats-server")
+        return server, ""
+
+    def _make(self) -> None:
+        configuration = self.folder / "nats.conf"
+        configuration.write_text(
+            f"""
+            listen: "127.0.0.1:{self.port}"
+            max_payload: 256KB
+            jetstream: {{ store_dir: "{self.folder / "streams"}", max_memory_store: 64MB, max_file_store: 1GB }}
+            authorization: {{ users: [
+                {{ user: {USER}, password: "{PASSWORD}" }}
+                {{ user: {READER}, password: "{PASSWORD}", permissions: {{ publish: {{ deny: "salt.>" }} }} }}
+            ] }}
+            """,
+            encoding="utf-8",
+        )
+        hand_over(configuration)
+
+    def _command(self) -> list[str]:
+        return [self._programs[0], "-c", str(self.folder / "nats.conf")]
+
+
+async def _silent(error: Exception) -> None:
+    """The client would log it, and raises it as well."""

@@ -1,0 +1,57 @@
+"""
+Events into NATS, as messages that a JetStream stream keeps.
+
+:depends: nats-py (``salt-pip install 'salt-eventsd[nats]'``); a NATS server with JetStream
+
+A message is the event as JSON (``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``, ``phase``,
+``rule``, ``master_id``, ``data``), or a field of it. The subject is a template; what may not stand in a subject becomes
+``_``. A batch is written when the stream has acknowledged each of its messages.
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        messages:
+          module: nats
+          url: [nats://nats1.example.com:4222, nats://nats2.example.com:4222]  # one or several; tls:// for TLS
+          user: salt                    # default: none
+          password: secret              # default: none
+          #   token: none               # instead of user and password
+          #   credentials: none         # instead of them: a file with a JWT and an nkey
+          #   ca_file: none             # who signed the server's certificate; default: as the system says
+          subject: salt.{minion_id}     # default: salt.events
+          value: data                   # a field of the event; default: the whole event
+          stream: SALT                  # the stream that is to take them; default: any
+          create_stream: true           # make it if it is missing; default: false
+          subjects: [salt.>]            # of the stream that is made; default: those that subject can become
+          max_bytes: 4GiB               # ... how large it may become; default: without limit
+          max_age_seconds: 604800       # ... how long it keeps a message; default: without limit
+          duplicate_seconds: 600        # ... how long it knows a message again
+          timeout_seconds: 10           # how long connecting may take, and the acknowledgements of a batch
+
+Every event is sent at least once, with an id (``Nats-Msg-Id``) by which the stream drops a second copy that comes
+within its duplicate window.
+"""
+
+from salt_eventsd.backends.options import missing_library
+
+__virtualname__ = "nats"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`.
+    :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
+    :raises ImportError: nats-py is not installed.
+    """
+    try:
+        from salt_eventsd.backends import nats
+    except ImportError as exc:
+        raise missing_library(exc, "nats") from exc
+    return nats.make(context)
