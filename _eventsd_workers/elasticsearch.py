@@ -1,0 +1,51 @@
+"""
+Events into Elasticsearch or OpenSearch, as documents.
+
+:depends: requests, which Salt brings (``salt-pip install 'salt-eventsd[elasticsearch]'``)
+
+A document has ``@timestamp``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``, ``phase``,
+``rule``, ``master_id``, and the payload under ``data``. An index knows one type a field, and Salt's payloads any:
+``data.return``, and whatever is a list or a mapping in ``data``, is kept as JSON text.
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        search:
+          module: elasticsearch
+          url: [https://es1.example.com:9200, https://es2.example.com:9200]  # one or several; default: one on this host
+          user: salt                    # default: none
+          password: secret              # default: none
+          #   api_key: none             # instead of them: as the server gave it encoded, or id:key
+          #   ca_file: none             # who signed the server's certificate; default: the usual ones
+          verify: true                  # false: take any certificate
+          index: salt-{stamp:%Y.%m.%d}  # a template; what may not stand in a name becomes _
+          op: create                    # or index: replace a document of the same id
+          deep: false                   # true: keep the payload's structure, in an index whose mapping is made for it
+          timeout_seconds: 30           # how long connecting may take, and an answer
+
+A document's id is made of the event: sent twice, it is there once, as long as its index is the same.
+"""
+
+from salt_eventsd.backends.options import missing_library
+
+__virtualname__ = "elasticsearch"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`.
+    :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
+    :raises ImportError: requests is not installed.
+    """
+    try:
+        from salt_eventsd.backends import elasticsearch
+    except ImportError as exc:
+        raise missing_library(exc, "elasticsearch") from exc
+    return elasticsearch.make(context)
