@@ -31,6 +31,8 @@ class OpenSearch(Broker):
 
     name = "OpenSearch"
     drivername = "http"
+    # A virtual environment may be where nobody else may look.
+    runs_as_owner = True
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """

@@ -40,6 +40,7 @@ class Server:
     A server; it is made and started as a context manager, and by nothing else.
 
     :cvar settings: the server's own settings, by name; more of them may be given.
+    :cvar runs_as_owner: do not run it as nobody where root starts it.
     :param settings: further ones, with underscores for dashes.
     :raises ServerMissing: its programs are not installed.
     """
@@ -48,6 +49,7 @@ class Server:
     drivername = ""
     system_database = ""
     stop_signal: int = signal.SIGTERM
+    runs_as_owner = False
     settings: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, **settings: str) -> None:
@@ -104,7 +106,7 @@ class Server:
                 stderr=log,
                 # An interrupt from the keyboard is for the owner, which ends the server in its own time.
                 start_new_session=True,
-                **unprivileged(),
+                **({} if self.runs_as_owner else unprivileged()),
             )
         self._guard = subprocess.Popen(
             [sys.executable, guard.__file__, str(self.pid), str(self.folder)],

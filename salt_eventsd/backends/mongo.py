@@ -1,0 +1,183 @@
+"""
+Events into MongoDB, a document each.
+
+A document's id is made of the event, so a batch that comes again finds its documents there. The server says of each
+document whether it was taken, and only those that were not are buried.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pymongo
+from bson.raw_bson import RawBSONDocument
+from pymongo import errors
+
+from salt_eventsd.backends.ids import event_id
+from salt_eventsd.backends.mongo_documents import Documents, fit_collection
+from salt_eventsd.backends.mongo_faults import meaning, refused, write_errors
+from salt_eventsd.backends.mongo_options import MongoOptions, read_url
+from salt_eventsd.backends.options import read_field, read_options, read_template
+from salt_eventsd.backends.refusals import bury, make_each
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import Refused
+from salt_eventsd.fields import MISSING, Facts, Field, Template, as_text
+from salt_eventsd.workers import Batch, Context, Refusal
+
+#: Position in the batch, id, document.
+Entry = tuple[int, str, RawBSONDocument]
+
+
+class Writer:
+    """
+    The worker.
+
+    :param arguments: of the client.
+    :param database: the name of the database.
+    :param collection: of an event's document.
+    :param upsert: of what its id is made; none for the event itself.
+    :param documents: makes documents.
+    :param node_id: the master's (or minion's) id.
+    """
+
+    def __init__(
+        self,
+        arguments: Mapping[str, Any],
+        database: str,
+        collection: Template,
+        upsert: Sequence[Field],
+        documents: Documents,
+        node_id: str,
+    ) -> None:
+        self._arguments = dict(arguments)
+        self._database = database
+        self._collection = collection
+        self._upsert = upsert
+        self._documents = documents
+        self._node_id = node_id
+        self._mutex = threading.Lock()
+        self._made: Any = None
+
+    def write(self, batch: Batch) -> None:
+        """
+        Write a batch, in one request a collection.
+
+        :param batch: the batch.
+        :raises WorkerError: not all was written, or it is not known.
+        """
+        made, refusals = make_each(batch, self._document)
+        by_collection: dict[str, list[Entry]] = {}
+        for position, (name, id_, document) in made:
+            by_collection.setdefault(name, []).append((position, id_, document))
+        answers: list[Refusal] = []
+        for name, some in by_collection.items():
+            answers += self._insert(name, some)
+        bury(batch, refusals, answers)
+
+    def check(self) -> str:
+        """
+        Return a line that says which server answers.
+
+        :raises WorkerError: none does.
+        """
+        try:
+            client = self._client()
+            client[self._database].command("ping")
+            return f"reachable, version {client.server_info().get('version', 'unknown')}"
+        except (errors.PyMongoError, OSError) as exc:
+            raise meaning(exc) from exc
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._mutex:
+            client, self._made = self._made, None
+        if client is not None:
+            client.close()
+
+    def _client(self) -> Any:
+        # Making one may ask a name server already.
+        with self._mutex:
+            if self._made is None:
+                self._made = pymongo.MongoClient(**self._arguments)
+            return self._made
+
+    def _document(self, event: Event) -> tuple[str, str, RawBSONDocument]:
+        """Return an event's collection, id and document."""
+        facts = Facts(event, self._node_id)
+        name = fit_collection(self._collection.render(facts))
+        id_ = self._id(event, facts)
+        return name, id_, self._documents.make(event, id_)
+
+    def _id(self, event: Event, facts: Facts) -> str:
+        if not self._upsert:
+            return event_id(event)
+        values = [one.of(facts) for one in self._upsert]
+        for one, value in zip(self._upsert, values):
+            if value is MISSING:
+                raise Refused(f"the event has no {one.text}")
+        texts = [as_text(value) for value in values]
+        return texts[0] if len(texts) == 1 else msgspec.json.encode(texts).decode()
+
+    def _insert(self, name: str, some: list[Entry]) -> list[Refusal]:
+        """Write into one collection, and return what is refused for its own sake."""
+        try:
+            collection = self._client()[self._database][name]
+            if self._upsert:
+                # The newest of each alone: the server need not keep their order.
+                some = list({id_: (position, id_, document) for position, id_, document in some}.values())
+                collection.bulk_write(
+                    [pymongo.ReplaceOne({"_id": id_}, document, upsert=True) for _, id_, document in some],
+                    ordered=False,
+                )
+            else:
+                collection.insert_many([document for _, _, document in some], ordered=False)
+        except errors.BulkWriteError as exc:
+            return [
+                (some[error["index"]][0], why)
+                for error in write_errors(exc.details)
+                if (why := refused(error["code"], str(error.get("errmsg", "")), bool(self._upsert)))
+            ]
+        except (errors.PyMongoError, OSError) as exc:
+            raise meaning(exc) from exc
+        return []
+
+
+def make(context: Context) -> Writer:
+    """
+    Make the worker.
+
+    :param context: its options and its name.
+    :raises ConfigError: an option is wrong.
+    """
+    options = read_options(context, MongoOptions)
+    parsed = read_url(context, options.url)
+    database = parsed.get("database") or options.database
+    if not database:
+        raise context.problem("database", "missing; expected the name of a database, here or in the url")
+    upsert = [read_field(context, f"upsert[{number}]", text) for number, text in enumerate(options.upsert)]
+    milliseconds = int(options.timeout_seconds * 1000)
+    given = {
+        "host": str(options.url or options.host),
+        "port": None if options.url else options.port,
+        "username": None if parsed.get("username") else options.user,
+        "password": None if parsed.get("username") or options.password is None else str(options.password),
+        "authSource": options.auth_database,
+        "tls": options.tls or None,
+        "serverSelectionTimeoutMS": milliseconds,
+        "connectTimeoutMS": milliseconds,
+        "socketTimeoutMS": milliseconds,
+        "appname": "salt-eventsd",
+        "tz_aware": True,
+        "connect": False,
+    }
+    return Writer(
+        {key: value for key, value in given.items() if value is not None},
+        database,
+        read_template(context, "collection", options.collection),
+        upsert,
+        Documents(context.node_id, options.too_large == "truncate"),
+        context.node_id,
+    )
