@@ -22,6 +22,7 @@ _TRUNCATED_HEAD = 65_536
 _DEEPEST = 90
 _LONGEST_NAME = 120
 _BIGGEST = 2**63
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 #: A dot means a path, and a dollar an operator: these look alike and mean nothing.
 _DOT, _DOLLAR = "\uff0e", "\uff04"
 
@@ -55,8 +56,8 @@ class Documents:
         for data in whole:
             document = {"_id": id_, **head(event, self._node_id), "data": fit(data())}
             try:
-                encoded = bson.encode(document)
-            except (BSONError, OverflowError, RecursionError) as exc:
+                encoded = _encode(document)
+            except (BSONError, RecursionError) as exc:
                 raise Refused(f"no document can be made of it: {exc}") from exc
             size = len(encoded)
             if size <= LARGEST:
@@ -66,19 +67,35 @@ class Documents:
 
 def fit(value: Any, depth: int = 0) -> Any:
     """
-    Return a value as MongoDB takes it: no dots, dollars and NULs in keys, no numbers above 64 bits, not too deep.
+    Return a value as MongoDB takes it: no dots, dollars and NULs in keys, not too deep.
 
     :param value: decoded JSON.
     :param depth: how deep it is in the payload.
     """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if depth >= _DEEPEST:
+        return msgspec.json.encode(value).decode()
+    # The two questions asked first are cheap, and answer most of it.
+    if kind is dict:
+        return {
+            key if key.isidentifier() else fit_key(key): one if type(one) in _PLAIN else fit(one, depth + 1)
+            for key, one in value.items()
+        }
+    return [one if type(one) in _PLAIN else fit(one, depth + 1) for one in value]
+
+
+def fit_numbers(value: Any) -> Any:
+    """
+    Return a value with numbers above 64 bits as text.
+
+    :param value: from :func:`fit`.
+    """
     if isinstance(value, dict):
-        if depth >= _DEEPEST:
-            return msgspec.json.encode(value).decode()
-        return {fit_key(key): fit(one, depth + 1) for key, one in value.items()}
+        return {key: fit_numbers(one) for key, one in value.items()}
     if isinstance(value, list):
-        if depth >= _DEEPEST:
-            return msgspec.json.encode(value).decode()
-        return [fit(one, depth + 1) for one in value]
+        return [fit_numbers(one) for one in value]
     if isinstance(value, int) and not -_BIGGEST <= value < _BIGGEST:
         return str(value)
     return value
@@ -109,6 +126,14 @@ def fit_collection(text: str) -> str:
     if name.startswith("system."):
         name = f"_{name}"
     return name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore").strip(".") or "unnamed"
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    try:
+        encoded: bytes = bson.encode(document)
+    except OverflowError:
+        encoded = bson.encode({**document, "data": fit_numbers(document["data"])})
+    return encoded
 
 
 def _beginning(text: bytes) -> dict[str, Any]:
