@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from salt_eventsd.exceptions import Held, Transient
+from salt_eventsd.lane import Lane
+from salt_eventsd.letters import Filter, listed, requeue
 from salt_eventsd.settle import write_batch
+from salt_eventsd.spool import Kept, Spool
 from salt_eventsd.workers import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
 from tests.support.brokers import Redis
 from tests.support.events import JID, MINION, numbered, returned
+from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.server import PASSWORD, USER
 from tests.support.stores import NODE, Buried, batch_of
 
@@ -298,6 +304,48 @@ def test_a_url_does_as_well(keys: Keys) -> None:
     # Then
     assert sink.check() == "reachable"
     assert keys.jids() == ["0", "1"]
+
+
+def test_dead_letters_are_the_events_that_were_refused_and_come_back(keys: Keys, tmp_path: Path) -> None:
+    # Given: the engine's own queue before the worker, two chunks in it, and a server that is away
+    spool = Spool(tmp_path / "spool")
+    lane = lane_of(spool, keys.worker([{"list": "salt:{jid}"}], timeout_seconds=1), "sink")
+    keep(lane, spool, chunk(numbered(3), "sink"), chunk(numbered(3, start=3), "sink"))
+    keys.client.set("salt:4", "a text, no list")
+    keys.server.stop()
+
+    # When / Then
+    _run(lane)
+    assert (lane.state, lane.queued_events) == ("retrying", 6)
+
+    # When
+    keys.server.start()
+    _run(lane)
+
+    # Then
+    assert (lane.state, lane.written, lane.buried, lane.queued_events) == ("ok", 5, 1, 0)
+    [letter] = listed(spool.folder, Filter(), 10)
+    assert letter["data"]["jid"] == "4"
+    assert "wrong kind of value" in letter["error"]
+
+    # When: it is mended
+    keys.client.delete("salt:4")
+    assert requeue(spool.folder, Filter()) == 1
+    for back in spool.requeued().values():
+        lane.requeued(back)
+    _run(lane)
+
+    # Then
+    assert [keys.jids(f"salt:{number}") for number in range(6)] == [[str(number)] for number in range(6)]
+    spool.close()
+
+
+def _run(lane: Lane) -> None:
+    """Have a lane write what it holds, once it tries again."""
+    found: list[Kept] = []
+    eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
+    lane.run(found)
+    lane.finished(False)
 
 
 def test_check_and_close_write_nothing(keys: Keys) -> None:
