@@ -16,7 +16,7 @@ import requests
 from salt_eventsd.backends.documents import document, fit_index
 from salt_eventsd.backends.elasticsearch_options import ElasticsearchOptions
 from salt_eventsd.backends.ids import event_id
-from salt_eventsd.backends.options import read_options, read_template
+from salt_eventsd.backends.options import check_file, read_options, read_template
 from salt_eventsd.backends.refusals import bury, make_each
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Held, Refused, Transient
@@ -154,6 +154,7 @@ def make(context: Context) -> Writer:
     :raises ConfigError: an option is wrong.
     """
     options = read_options(context, ElasticsearchOptions)
+    check_file(context, "ca_file", options.ca_file)
     return Writer(options, read_template(context, "index", options.index), context.node_id)
 
 

@@ -25,7 +25,7 @@ from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.nats_link import NOBODY, Answer, Link
 from salt_eventsd.backends.nats_options import NatsOptions
 from salt_eventsd.backends.nats_subject import fit_subject, widest
-from salt_eventsd.backends.options import read_field, read_options, read_template
+from salt_eventsd.backends.options import check_file, read_field, read_options, read_template
 from salt_eventsd.backends.refusals import bury, make_each
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
@@ -213,6 +213,8 @@ def make(context: Context) -> Writer:
     :raises ConfigError: an option is wrong.
     """
     options = read_options(context, NatsOptions)
+    check_file(context, "credentials", options.credentials)
+    check_file(context, "ca_file", options.ca_file)
     subject = read_template(context, "subject", options.subject)
     value = None if options.value is None else read_field(context, "value", options.value)
     return Writer(options, subject, value, context.node_id)

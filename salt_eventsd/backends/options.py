@@ -4,6 +4,7 @@ The options of a worker, from plain data into a frozen struct; what is wrong wit
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, TypeVar
 
@@ -94,6 +95,19 @@ def read_field(context: Context, key: str, text: str) -> Field:
         return compile_field(text)
     except ValueError as exc:
         raise context.problem(key, str(exc)) from None
+
+
+def check_file(context: Context, key: str, path: str | None) -> None:
+    """
+    Check an option that names a file to be read later.
+
+    :param context: the worker's.
+    :param key: the option.
+    :param path: its value.
+    :raises ConfigError: it is not there, or may not be read.
+    """
+    if path is not None and not os.access(path, os.R_OK):
+        raise context.problem(key, f"expected a file that can be read, got {path}")
 
 
 def missing_library(error: ImportError, extra: str) -> ImportError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from salt_eventsd.exceptions import Held, Transient
 from salt_eventsd.settle import write_batch
 from salt_eventsd.workers import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
+from tests.support.certificates import make_certificate
 from tests.support.events import JID, MINION, fired, numbered, returned
 from tests.support.opensearch import API_KEY, Door, OpenSearch
 from tests.support.server import PASSWORD, USER
@@ -366,6 +368,23 @@ def test_who_may_not_write_is_held(door: Door, options: dict[str, Any]) -> None:
     assert buried.refusals == []
 
 
+def test_a_server_nobody_vouches_for_gets_nothing(indices: OpenSearch, tmp_path: Path) -> None:
+    # Given
+    certificate = make_certificate(tmp_path)
+    with Door(indices.port, certificate) as door:
+        # When / Then
+        with pytest.raises(Held, match="certificate verify failed"):
+            _worker(door).write(batch_of(numbered(1)))
+        assert door.requests == []
+
+        # When
+        _worker(door, ca_file=str(certificate.file)).write(batch_of(numbered(1)))
+        _worker(door, verify=False).write(batch_of(numbered(2)))
+
+    # Then
+    assert indices.jids() == ["0", "1"]
+
+
 def test_check_and_close_write_nothing(indices: OpenSearch, door: Door) -> None:
     # Given
     sink = _worker(door)
@@ -389,6 +408,7 @@ def test_check_and_close_write_nothing(indices: OpenSearch, door: Door) -> None:
         pytest.param({"index": "salt-{nope}"}, "index", "'nope' is no field", id="index"),
         pytest.param({"op": "upsert"}, "op", "invalid enum value 'upsert'", id="op"),
         pytest.param({"api_key": _SECRET, "user": "a"}, "api_key", "not both", id="key-and-user"),
+        pytest.param({"ca_file": "/nowhere"}, "ca_file", "a file that can be read", id="ca-file"),
         pytest.param({"timeout_seconds": 0}, "timeout_seconds", "above 0", id="timeout"),
         pytest.param({"deep": "yes"}, "deep", "expected bool", id="deep"),
         pytest.param({"passwd": _SECRET}, "passwd", "unknown key", id="unknown-key"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -367,6 +368,27 @@ def test_who_may_not_publish_is_held(stream: Stream) -> None:
     assert stream.jids() == []
 
 
+def test_a_server_nobody_vouches_for_gets_nothing(installed: Callable[..., Nats]) -> None:
+    # Given
+    with installed(partial(Nats, tls=True)) as server:
+        assert server.certificate
+        stream = Stream(server)
+        stream.make()
+        url = server.url().replace("nats://", "tls://")
+
+        # When / Then
+        with pytest.raises(Held, match="certificate verify failed"):
+            stream.worker(url=url).write(batch_of(numbered(1)))
+        assert stream.jids() == []
+
+        # When
+        stream.worker(url=url, ca_file=str(server.certificate.file)).write(batch_of(numbered(2)))
+
+        # Then
+        assert stream.jids() == ["0", "1"]
+        stream.close()
+
+
 def test_check_and_close_write_nothing(nothing: Stream) -> None:
     # Given
     sink = nothing.worker(stream=_STREAM, create_stream=True)
@@ -395,6 +417,8 @@ def test_check_and_close_write_nothing(nothing: Stream) -> None:
         pytest.param({"max_bytes": "lots"}, "max_bytes", "expected a size", id="size"),
         pytest.param({"duplicate_seconds": 0}, "duplicate_seconds", "above 0", id="duplicates"),
         pytest.param({"max_age_seconds": 1}, "max_age_seconds", "duplicate_seconds or more", id="age"),
+        pytest.param({"ca_file": "/nowhere"}, "ca_file", "a file that can be read", id="ca-file"),
+        pytest.param({"credentials": "/nowhere"}, "credentials", "a file that can be read", id="credentials"),
         pytest.param({"timeout_seconds": "x"}, "timeout_seconds", "expected number", id="timeout"),
         pytest.param({"passwd": _SECRET}, "passwd", "unknown key", id="unknown-key"),
     ],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ import redis
 from nats.js import JetStreamContext
 
 from tests.support.binaries import ServerMissing, find, hand_over
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.server import PASSWORD, USER, Server
 
 Answer = TypeVar("Answer")
@@ -84,10 +86,19 @@ class Redis(Broker):
 
 
 class Nats(Broker):
-    """A NATS server with JetStream; what its streams hold outlives a stop."""
+    """
+    A NATS server with JetStream; what its streams hold outlives a stop.
+
+    :param tls: speak TLS, with :attr:`certificate`.
+    """
 
     name = "NATS"
     drivername = "nats"
+
+    def __init__(self, tls: bool = False) -> None:
+        super().__init__()
+        self._tls = tls
+        self.certificate: Certificate | None = None
 
     def ask(self, work: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
         """
@@ -97,7 +108,10 @@ class Nats(Broker):
         """
 
         async def run() -> Answer:
-            client = await nats.connect(self.url(), allow_reconnect=False, error_cb=_silent)
+            given: dict[str, Any] = {"allow_reconnect": False, "error_cb": _silent}
+            if self.certificate:
+                given["tls"] = ssl.create_default_context(cafile=self.certificate.file)
+            client = await nats.connect(self.url(), **given)
             try:
                 return await work(client.jetstream())
             finally:
@@ -140,6 +154,11 @@ class Nats(Broker):
             encoding="utf-8",
         )
         hand_over(configuration)
+        if self._tls:
+            made = self.certificate = make_certificate(self.folder)
+            with configuration.open("a", encoding="utf-8") as file:
+                file.write(f'tls: {{ cert_file: "{made.file}", key_file: "{made.key}" }}')
+            hand_over(made.file, made.key)
 
     def _command(self) -> list[str]:
         return [self._programs[0], "-c", str(self.folder / "nats.conf")]

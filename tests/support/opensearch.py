@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from typing_extensions import Self
 
 from tests.support.binaries import ServerMissing
 from tests.support.brokers import Broker
+from tests.support.certificates import Certificate
 from tests.support.server import PASSWORD, USER
 
 #: What an ``api_key`` that the door knows is made of.
@@ -82,9 +84,10 @@ class Door:
     Listens on :attr:`port` while it is a context, and hands on to a server what comes from who may.
 
     :param server_port: the server's, on 127.0.0.1.
+    :param certificate: with which it speaks TLS; it does not without one.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, certificate: Certificate | None = None) -> None:
         self.server_port = server_port
         #: Status and body of the answers to the next requests, which are not handed on.
         self.answers: list[tuple[int, str]] = []
@@ -98,11 +101,16 @@ class Door:
         self._listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._listener.daemon_threads = True
         self.port = int(self._listener.server_address[1])
+        self._scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.file, certificate.key)
+            self._listener.socket = context.wrap_socket(self._listener.socket, server_side=True)
 
     @property
     def url(self) -> str:
         """Of the door."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._listener.serve_forever, args=[0.05], daemon=True).start()
