@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 import requests
+import urllib3
 
 from salt_eventsd.backends.documents import document, fit_index
 from salt_eventsd.backends.elasticsearch_options import ElasticsearchOptions
@@ -78,6 +79,9 @@ class Writer:
         # What the environment says of proxies and passwords is for the master itself.
         self._session.trust_env = False
         self._session.verify = options.ca_file or options.verify
+        if not options.verify:
+            # It would warn at each request of what the operator has asked for.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._servers = options.servers
         if options.authorization:
             self._session.headers["Authorization"] = options.authorization
