@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -120,12 +121,9 @@ def fit_collection(text: str) -> str:
 
     :param text: from a template.
     """
-    name = text.replace("$", "_").replace("\0", "_")
-    while ".." in name:
-        name = name.replace("..", ".")
-    if name.startswith("system."):
-        name = f"_{name}"
-    return name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore").strip(".") or "unnamed"
+    name = re.sub(r"\.\.+", ".", text.replace("$", "_").replace("\0", "_"))
+    name = name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore").strip(".") or "unnamed"
+    return f"_{name}"[:_LONGEST_NAME] if name.startswith("system.") else name
 
 
 def _encode(document: dict[str, Any]) -> bytes:

@@ -11,9 +11,7 @@ import pytest
 from nats.js.api import StreamConfig
 
 from salt_eventsd.backends.nats_subject import fit_subject
-from salt_eventsd.backends.nats_subject import widest as widest_of
 from salt_eventsd.exceptions import Held, Refused, Transient
-from salt_eventsd.fields import compile_template
 from salt_eventsd.settle import write_batch
 from salt_eventsd.workers import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
@@ -156,19 +154,6 @@ def test_hostile_names_stay_one_subject(stream: Stream) -> None:
         "salt.$SYS.x",
         "salt.ü",
     ]
-
-
-@pytest.mark.parametrize(
-    ("template", "widest"),
-    [
-        pytest.param("salt.events", "salt.events", id="constant"),
-        pytest.param("salt.{fun}", "salt.>", id="field"),
-        pytest.param("salt.x{fun}.y", "salt.>", id="field-in-a-token"),
-        pytest.param("{fun}", ">", id="field-alone"),
-    ],
-)
-def test_the_stream_that_is_made_takes_what_a_subject_can_become(template: str, widest: str) -> None:
-    assert widest_of(compile_template(template)) == widest
 
 
 def test_a_subject_too_long_is_refused() -> None:
