@@ -1,0 +1,52 @@
+"""
+A worker class of salt-eventsd 0.9.3 of your own, ported to Python 3.
+
+:depends: whatever the class imports.
+
+The class gets what it got then: ``setup(thread_id, **settings)`` once for each batch, on a new instance;
+``send(entry, event_set)`` for each event, or ``send_batch([(entry, event_set), ...])`` once if the old event's config
+says ``batch_mode: true``; then ``shutdown()``. ``entry`` is ``{"tag": ..., "data": {...}}``; ``event_set`` is what the
+old config says of the event: a rule ``returns`` finds ``settings: events: returns``, its sub-event ``raid``
+``settings: events: returns: subs: raid``; a rule that is not there gets ``{}``.
+
+Events are delivered at least once: if the class raises, its batch comes again, whole or in part. An ``OSError`` means
+that the place is away. Any other exception means an event that it cannot digest, if others can be written.
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        inventory:
+          module: legacy
+          backend: Inventory_Worker                 # the name of the class, and of its file: Inventory_Worker.py
+          backend_dir: /etc/salt/eventsd_workers    # the folder with that file, and with what it imports
+          settings:                                 # the old config: handed to setup(), and searched for event_set
+            worker_credentials:
+              Inventory_Worker: {username: salt, password: secret, hostname: db.example.com, database: salt}
+            events:
+              returns: {backend: Inventory_Worker, dict_name: data, fields: [jid, id], batch_mode: true}
+      events:
+        returns: {tag: salt/job/\\d+/ret/, worker: inventory}
+"""
+
+from salt_eventsd.legacy import BackendError, Legacy, load_class, read_options
+
+__virtualname__ = "legacy"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`.
+    :raises salt_eventsd.exceptions.ConfigError: an option is wrong, or the class cannot be loaded.
+    """
+    try:
+        options = read_options(context.known("backend", "backend_dir", "settings"))
+        return Legacy(load_class(options.backend_dir, options.backend), options)
+    except BackendError as exc:
+        raise context.problem(exc.key, str(exc)) from None

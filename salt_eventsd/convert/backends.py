@@ -1,0 +1,191 @@
+"""
+The old backends as today's workers, one for each backend and place to write to that a rule needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from salt_eventsd.convert.block import Block
+from salt_eventsd.convert.notes import Notes
+from salt_eventsd.convert.old import Old
+
+SQL = ("New_Job_Worker", "Minion_Return_Worker", "Minion_Sub_Worker")
+STATS = "Stat_Worker"
+ELASTICSEARCH = "Elasticsearch_Worker"
+REDIS = "Minion_Batch_Return_Worker"
+BENCH = "Bench_Worker"
+SHIPPED = (*SQL, STATS, ELASTICSEARCH, REDIS, BENCH)
+
+#: The old keys of credentials, and those of other clients that mean the same -> today's.
+_KEYS = {
+    **{"username": "user", "user": "user", "password": "password", "passwd": "password"},
+    **{"hostname": "host", "host": "host", "port": "port", "database": "database", "db": "database"},
+}
+_LOGIN = ("host", "port", "user", "password", "database")
+_ALL = "all"
+_DEFAULT_FOLDER = "/etc/salt/eventsd_workers"
+_NO_CREDENTIALS = "0.9.3 had no credentials for it: fill in where it writes to."
+
+
+class Workers:
+    """
+    The workers that rules have asked for so far.
+
+    :param old: the old config.
+    :param notes: what is to be said goes there.
+    """
+
+    def __init__(self, old: Old, notes: Notes) -> None:
+        self.block = Block()
+        self.defaults = Block()
+        self._old = old
+        self._notes = notes
+        self._made: dict[tuple[str, ...], str] = {}
+
+    def sql(self, backend: str) -> str:
+        """Return the worker of a MySQL backend; those with the same credentials share it."""
+        login = self._login(backend)
+        named = _slug(backend) if backend in self._old.credentials else "mysql"
+        entry, comments = Block(), [] if login else [_NO_CREDENTIALS]
+        entry.put("module", "sql")
+        entry.put("driver", "mysql")
+        for key, value in login.items():
+            entry.put(key, value)
+        return self._worker(("sql", repr(login)), named, entry, comments)
+
+    def stats(self) -> str:
+        """Return the worker of the engine's own counters."""
+        login = self._login(STATS)
+        entry, comments = Block(), [] if login else [_NO_CREDENTIALS]
+        table = self._credentials(STATS).get("table") or "of 0.9.3"
+        comments.append(
+            "Writes into the table eventsd_stats, which it makes, a row for each number. The numbers are new ones, so "
+            f"the table {table} is not written any more."
+        )
+        entry.put("module", "stats")
+        entry.put("url", _url(login))
+        return self._worker(("stats",), "stats", entry, comments)
+
+    def elasticsearch(self, event: Mapping[str, Any]) -> str:
+        """Return the worker of an index."""
+        credentials = self._credentials(ELASTICSEARCH)
+        index = str(event.get("index") or "salt")
+        hosts = credentials.get("hosts") or credentials.get("hostname") or credentials.get("host")
+        port = credentials.get("port", 9200)
+        hosts = [str(one) for one in (hosts if isinstance(hosts, (list, tuple)) else [hosts or "localhost"])]
+        entry = Block()
+        entry.put("module", "elasticsearch")
+        entry.put("hosts", [one if "://" in one else f"http://{one}{'' if ':' in one else f':{port}'}" for one in hosts])
+        for key in ("user", "password"):
+            if value := _translated(credentials).get(key):
+                entry.put(key, str(value))
+        entry.put("index", index)
+        comments = [] if credentials else [_NO_CREDENTIALS]
+        return self._worker(("elasticsearch", index), f"elasticsearch_{_slug(index)}", entry, comments)
+
+    def redis(self) -> str:
+        """Return the worker that sets a key for each return."""
+        credentials = self._credentials(REDIS)
+        entry = Block()
+        entry.put("module", "redis")
+        entry.put("host", str(credentials.get("hostname") or credentials.get("host") or "localhost"))
+        for key in ("port", "db", "password"):
+            if credentials.get(key) is not None:
+                entry.put(key, credentials[key])
+        entry.put(
+            "set", "{jid}", "As it was: a job has one key, the last return stays. salt:{jid}:{minion_id} keeps them all."
+        )
+        return self._worker(("redis",), "redis", entry, [] if credentials else [_NO_CREDENTIALS])
+
+    def bench(self) -> str:
+        """Return the worker that does nothing."""
+        entry = Block()
+        entry.put("module", "noop")
+        return self._worker(("noop",), "bench", entry, [])
+
+    def own(self, backend: str, rule: str) -> str:
+        """Return the worker of a rule with a backend of the user's own; an event goes to each worker once."""
+        if "settings" not in self.defaults:
+            folder = self._old.general.get("backend_dir")
+            assumed = () if folder else ("Assumed, for the old config has no backend_dir.",)
+            self.defaults.put("backend_dir", str(folder or _DEFAULT_FOLDER), *assumed)
+            self.defaults.put("settings", self._old.raw, "The old config, which backends of your own are set up with.")
+        entry = Block()
+        entry.put("module", "legacy")
+        entry.put("backend", backend)
+        if ("legacy", backend) not in self._made:
+            comment = (
+                f"A backend of your own: {backend}.py has to be ported to Python 3. If all it does is to execute its "
+                "template, a statement of the sql worker does the same without any code."
+            )
+            return self._worker(("legacy", backend), _slug(backend), entry, [comment])
+        comment = f"A worker of its own for {rule}, since an event goes to each worker only once."
+        return self._worker(("legacy", backend, rule), f"{_slug(backend)}_{_slug(rule)}", entry, [comment])
+
+    def finish(self) -> None:
+        """Move the credentials of all workers to the defaults, where no worker would take them by mistake."""
+        common = self._login(_ALL)
+        databases = [entry for entry in self.block.values() if entry["module"] == "sql"]
+        others = {entry["module"] for entry in self.block.values()} - {"sql", "legacy", "noop"}
+        if others or any(set(common) - set(entry) for entry in databases):
+            return
+        if not any(entry[key] == value for entry in databases for key, value in common.items()):
+            return
+        for key, value in common.items():
+            self.defaults.put(key, value)
+            for entry in databases:
+                if entry[key] == value:
+                    del entry[key]
+
+    def _worker(self, key: tuple[str, ...], name: str, entry: Block, comments: list[str]) -> str:
+        if key not in self._made:
+            free = name
+            number = 1
+            while free in self.block:
+                number += 1
+                free = f"{name}_{number}"
+            self._made[key] = free
+            self.block.put(free, entry, *comments)
+        return self._made[key]
+
+    def _login(self, backend: str) -> dict[str, Any]:
+        credentials = self._credentials(backend)
+        known = _translated(credentials)
+        where = backend if backend in self._old.credentials else _ALL
+        for key in credentials:
+            if str(key) not in _KEYS and not (backend == STATS and key == "table"):
+                self._notes.lose(f"worker_credentials.{where}.{key}: the sql worker has no such option; leave it out")
+        login = {key: known[key] for key in _LOGIN if known.get(key) is not None}
+        port = login.pop("port", None)
+        text = {key: value if isinstance(value, str) else str(value) for key, value in login.items()}
+        if port is None:
+            return text
+        if not str(port).isdecimal():
+            self._notes.lose(f"worker_credentials.{where}.port: expected a number, got {port!r}")
+            return text
+        return {"host": text.pop("host", "localhost"), "port": int(port), **text}
+
+    def _credentials(self, backend: str) -> Mapping[str, Any]:
+        return self._old.credentials.get(backend) or self._old.credentials.get(_ALL) or {}
+
+
+def _translated(credentials: Mapping[str, Any]) -> dict[str, Any]:
+    return {_KEYS[str(key)]: value for key, value in credentials.items() if str(key) in _KEYS}
+
+
+def _url(login: Mapping[str, Any]) -> str:
+    """SQLAlchemy escapes what a URL cannot hold."""
+    url = sa.URL.create(
+        "mysql", login.get("user"), login.get("password"), login.get("host"), login.get("port"), login.get("database")
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def _slug(name: str) -> str:
+    """A worker's name: Minion_Sub_Worker becomes minion_sub."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower().removesuffix("worker")).strip("_") or "worker"

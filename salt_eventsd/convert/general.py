@@ -1,0 +1,80 @@
+"""The daemon's own settings, ``general``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from salt_eventsd.convert.block import Block
+from salt_eventsd.convert.notes import Notes
+
+#: What an engine inside the master does not need -> why.
+_NEEDLESS = {
+    "sock_dir": "the engine uses the sock_dir of the master (or minion) it runs in",
+    "id": "the engine uses the id of the master (or minion) it runs in",
+    "pidfile": "there is no daemon; the engine is a process of the master",
+    "logfile": "the engine logs into the master's log",
+    "loglevel": "the engine logs with the master's log_level",
+    "backends": "a worker names its module, and Salt's loader finds it",
+    "debug": "it had no effect",
+}
+#: Keys that are seen to elsewhere.
+_ELSEWHERE = ("backend_dir", "stat_worker", "node")
+
+
+def general_keys(general: Mapping[str, Any], notes: Notes) -> Block:
+    """
+    Return the keys that stand directly under ``eventsd:`` today.
+
+    :param general: the old settings.
+    :param notes: what is to be said goes there.
+    """
+    made = Block()
+    for old, new in (("max_workers", "max_workers"), ("state_timer", "state_timer")):
+        value = _number(general, old, notes)
+        if value is not None:
+            comment = ["Threads; 4 are enough for most, since a batch is written at once."] if old == "max_workers" else []
+            made.put(new, value, *comment)
+    if isinstance(path := general.get("state_file"), str) and path:
+        made.put("state_file", path, "JSON today: salt-run eventsd.status reads it. The master's user must be able to write it.")
+    for key, why in _NEEDLESS.items():
+        if key in general:
+            notes.drop(f"general.{key}: {why}")
+    if general.get("node") == "minion":
+        notes.choose("general.node was minion: this belongs into the minion's config then, /etc/salt/minion.d/eventsd.conf.")
+    elif "node" in general:
+        notes.drop("general.node: the engine reads the bus of the master (or minion) that starts it")
+    known = {"event_limit", "dump_timer", "max_workers", "state_timer", "state_file", *_NEEDLESS, *_ELSEWHERE}
+    for key in general:
+        if key not in known:
+            notes.lose(f"general.{key}: not known; 0.9.3 had no such setting")
+    return made
+
+
+def batch(general: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """
+    Return when a batch is written.
+
+    :param general: the old settings.
+    :param notes: what is to be said goes there.
+    """
+    events, seconds = _number(general, "event_limit", notes), _number(general, "dump_timer", notes)
+    return {
+        **({"events": int(events)} if events is not None else {}),
+        **({"seconds": seconds} if seconds is not None else {}),
+    }
+
+
+def _number(general: Mapping[str, Any], key: str, notes: Notes) -> int | float | None:
+    value = general.get(key)
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0
+    least = 0 if key in ("dump_timer", "state_timer") else 1
+    if isinstance(value, bool) or not (least <= number <= 86_400) or not number:
+        notes.lose(f"general.{key}: expected a number above 0, got {value!r}; today's default is used")
+        return None
+    return int(number) if number == int(number) or least else number
