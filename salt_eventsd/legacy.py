@@ -1,12 +1,13 @@
 """
 Worker classes of salt-eventsd 0.9.3, ported to Python 3, as today's workers.
 
-Such a class has ``setup(thread_id, **settings)``, ``send(entry, event_set)`` or ``send_batch([(entry, event_set), ...])``,
-and ``shutdown()``. It is loaded from its file, and each batch gets an instance of its own, as it did then.
+Such a class has ``setup(thread_id, **settings)``, ``send(entry, event_set)`` or ``send_batch([(entry, event_set),
+...])``, and ``shutdown()``. It is loaded from its file, and each batch gets an instance of its own, as it did then.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import itertools
 import sys
@@ -20,9 +21,6 @@ import msgspec
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Held
 from salt_eventsd.workers import Batch
-
-#: What ``event_set`` is for an event, by the name of the rule that took it.
-EventSets = Mapping[str, Mapping[str, Any]]
 
 
 class LegacyOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,7 +128,6 @@ class Legacy:
     def __init__(self, backend: type[Any], options: LegacyOptions) -> None:
         self._backend = backend
         self._options = options
-        self._event_sets = event_sets(options.settings)
         self._numbers = itertools.count(1)
 
     def write(self, batch: Batch) -> None:
@@ -139,10 +136,13 @@ class Legacy:
 
         :raises Held: the class would end the process.
         """
-        with self._instance() as instance:
+        settings = copy.deepcopy(self._options.settings)
+        sets = event_sets(settings)
+        # Old backends were free to change what they got.
+        with self._instance(settings) as instance:
             together = []
             for event in batch.events:
-                event_set = self._event_sets.get(event.rule, {})
+                event_set = sets.get(event.rule, {})
                 entry = _entry(event)
                 if _wants_batch(instance, event_set):
                     together.append((entry, event_set))
@@ -153,15 +153,15 @@ class Legacy:
 
     def check(self) -> str:
         """Set an instance up and shut it down again, which is where old backends connect."""
-        with self._instance():
+        with self._instance(copy.deepcopy(self._options.settings)):
             return f"{self._backend.__name__} can be set up"
 
     @contextmanager
-    def _instance(self) -> Iterator[Any]:
+    def _instance(self, settings: dict[str, Any]) -> Iterator[Any]:
         """An instance set up and, at the end, shut down; what it raises first is what counts."""
         try:
             instance = self._backend()
-            instance.setup(next(self._numbers), **self._options.settings)
+            instance.setup(next(self._numbers), **settings)
             try:
                 yield instance
             except BaseException:

@@ -23,8 +23,15 @@ SHIPPED = (*SQL, STATS, ELASTICSEARCH, REDIS, BENCH)
 
 #: The old keys of credentials, and those of other clients that mean the same -> today's.
 _KEYS = {
-    **{"username": "user", "user": "user", "password": "password", "passwd": "password"},
-    **{"hostname": "host", "host": "host", "port": "port", "database": "database", "db": "database"},
+    "username": "user",
+    "user": "user",
+    "password": "password",
+    "passwd": "password",
+    "hostname": "host",
+    "host": "host",
+    "port": "port",
+    "database": "database",
+    "db": "database",
 }
 _LOGIN = ("host", "port", "user", "password", "database")
 _ALL = "all"
@@ -75,12 +82,9 @@ class Workers:
         """Return the worker of an index."""
         credentials = self._credentials(ELASTICSEARCH)
         index = str(event.get("index") or "salt")
-        hosts = credentials.get("hosts") or credentials.get("hostname") or credentials.get("host")
-        port = credentials.get("port", 9200)
-        hosts = [str(one) for one in (hosts if isinstance(hosts, (list, tuple)) else [hosts or "localhost"])]
         entry = Block()
         entry.put("module", "elasticsearch")
-        entry.put("hosts", [one if "://" in one else f"http://{one}{'' if ':' in one else f':{port}'}" for one in hosts])
+        entry.put("hosts", _hosts(credentials))
         for key in ("user", "password"):
             if value := _translated(credentials).get(key):
                 entry.put(key, str(value))
@@ -97,9 +101,8 @@ class Workers:
         for key in ("port", "db", "password"):
             if credentials.get(key) is not None:
                 entry.put(key, credentials[key])
-        entry.put(
-            "set", "{jid}", "As it was: a job has one key, the last return stays. salt:{jid}:{minion_id} keeps them all."
-        )
+        comment = "As it was: a job has one key, and its last return stays. salt:{jid}:{minion_id} would keep them all."
+        entry.put("set", "{jid}", comment)
         return self._worker(("redis",), "redis", entry, [] if credentials else [_NO_CREDENTIALS])
 
     def bench(self) -> str:
@@ -176,6 +179,17 @@ class Workers:
 
 def _translated(credentials: Mapping[str, Any]) -> dict[str, Any]:
     return {_KEYS[str(key)]: value for key, value in credentials.items() if str(key) in _KEYS}
+
+
+def _hosts(credentials: Mapping[str, Any]) -> list[str]:
+    """The servers as URLs."""
+    given = credentials.get("hosts") or credentials.get("hostname") or credentials.get("host") or "localhost"
+    port = credentials.get("port", 9200)
+    hosts = []
+    for one in map(str, given if isinstance(given, (list, tuple)) else [given]):
+        address = one if ":" in one else f"{one}:{port}"
+        hosts.append(one if "://" in one else f"http://{address}")
+    return hosts
 
 
 def _url(login: Mapping[str, Any]) -> str:

@@ -110,5 +110,12 @@ def _dumped(key: str) -> str:
 
 
 def _dump(value: Any, flow: bool | None) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=_ENDLESS)
-    return text
+    def dump(allow_unicode: bool) -> str:
+        text: str = yaml.safe_dump(
+            value, default_flow_style=flow, sort_keys=False, allow_unicode=allow_unicode, width=_ENDLESS
+        )
+        return text
+
+    text = dump(True)
+    # PyYAML does not read back what it writes of these line ends unless they are escaped.
+    return dump(False) if any(one in text for one in "\x85\u2028\u2029") else text

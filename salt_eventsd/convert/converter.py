@@ -15,6 +15,15 @@ from salt_eventsd.convert.rules import Rules
 
 #: What the engine reports of itself comes with this tag.
 _STATS_TAG = "eventsd/stats"
+_OF_STATEMENTS = (
+    "Statements write into your own tables as before. Values are bound, and each event is written exactly once, for "
+    "which the sql worker keeps tables of its own (eventsd_...) in that database: its user must be allowed to create "
+    "them.",
+    "A value that is too long for its column, or of the wrong type, is no longer cut or changed in silence: the event "
+    "is set aside (salt-run eventsd.dead). Widen the column, or write left(:arg, 255).",
+    "The time zone of a statement is UTC, so now() and the like are UTC.",
+    "A field that an event has not got is NULL, and not the text None. Lists and mappings are JSON.",
+)
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,8 @@ def convert_data(data: Mapping[str, Any], name: str) -> Converted:
         (
             comment(f"Converted from {name}, a config of salt-eventsd 0.9.3."),
             comment(
-                "Save it as /etc/salt/master.d/eventsd.conf, readable by the master's user only (there are passwords in "
-                "it), stop the old daemon, restart the master, and run: salt-run eventsd.check"
+                "Save it as /etc/salt/master.d/eventsd.conf, readable by the master's user only for the passwords in "
+                "it; stop the old daemon, restart the master, and run: salt-run eventsd.check"
             ),
             commented("NOT CONVERTED:", notes.lost),
             commented("Changes and choices:", notes.choices),
@@ -106,12 +115,9 @@ def _tell(rules: Block, notes: Notes) -> None:
             "No rule came out of it. Without any, the engine keeps jobs and returns in the SQLite file "
             "<cachedir>/eventsd/history.db."
         )
-    if any("statement" in rule or any("statement" in sub for sub in rule.get("subs", {}).values()) for rule in rules.values()):
-        notes.choose(
-            "The statements write into your own tables as before, now with bound values, in batches, and each event "
-            "exactly once, for which the sql worker keeps tables of its own (eventsd_...) in the same database: its "
-            "user needs the right to create them."
-        )
+    if any("statement" in one for rule in rules.values() for one in (rule, *rule.get("subs", {}).values())):
+        for text in _OF_STATEMENTS:
+            notes.choose(text)
 
 
 def _free(name: str, block: Block) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from salt_eventsd.convert.block import Block
@@ -42,13 +42,13 @@ def into_sql(event: Mapping[str, Any], backend: str) -> Block:
     if not isinstance(template, str):
         raise Unconvertible(f"template: expected text, got {template!r}")
     fields = parameters(event, backend)
-    statement = to_statement(template, None if table is None else str(table), [field.name for field in fields])
+    statement = to_statement(template, None if table is None else str(table), fields)
     used = {fields[number - 1] for number in statement.used}
-    made.put(
-        "statement",
-        _undecoded(statement.sql, used),
-        *(["concat(): a placeholder in the middle of a text."] if statement.joined else []),
-    )
+    sql = _undecoded(statement.sql, used)
+    comments = ["concat(): a placeholder in the middle of a text."] if statement.joined else []
+    if any(field.quoted in sql and field.quoted != f":{field.name}" for field in used):
+        comments.append("if(): the words True and False, as they were.")
+    made.put("statement", sql, *comments)
     values = {field.name: field.expression for field in dict.fromkeys(fields) if field in used}
     if values or statement.texts:
         made.put("fields", {**values, **statement.texts}, *_said(event, used, statement.texts))

@@ -18,6 +18,11 @@ _NEEDLESS = {
     "backends": "a worker names its module, and Salt's loader finds it",
     "debug": "it had no effect",
 }
+#: Numbers that are called what they were -> what is to be said of them.
+_NUMBERS = {
+    "max_workers": ["Threads. 4 do for most: each writes a whole batch at once."],
+    "state_timer": [],
+}
 #: Keys that are seen to elsewhere.
 _ELSEWHERE = ("backend_dir", "stat_worker", "node")
 
@@ -30,18 +35,17 @@ def general_keys(general: Mapping[str, Any], notes: Notes) -> Block:
     :param notes: what is to be said goes there.
     """
     made = Block()
-    for old, new in (("max_workers", "max_workers"), ("state_timer", "state_timer")):
-        value = _number(general, old, notes)
+    for key, comment in _NUMBERS.items():
+        value = _number(general, key, notes)
         if value is not None:
-            comment = ["Threads; 4 are enough for most, since a batch is written at once."] if old == "max_workers" else []
-            made.put(new, value, *comment)
+            made.put(key, value, *comment)
     if isinstance(path := general.get("state_file"), str) and path:
-        made.put("state_file", path, "JSON today: salt-run eventsd.status reads it. The master's user must be able to write it.")
+        made.put("state_file", path, "It holds JSON today. The master's user must be able to write it.")
     for key, why in _NEEDLESS.items():
         if key in general:
             notes.drop(f"general.{key}: {why}")
     if general.get("node") == "minion":
-        notes.choose("general.node was minion: this belongs into the minion's config then, /etc/salt/minion.d/eventsd.conf.")
+        notes.choose("general.node was minion: save this in /etc/salt/minion.d, and restart the minion instead.")
     elif "node" in general:
         notes.drop("general.node: the engine reads the bus of the master (or minion) that starts it")
     known = {"event_limit", "dump_timer", "max_workers", "state_timer", "state_file", *_NEEDLESS, *_ELSEWHERE}

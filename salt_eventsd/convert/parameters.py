@@ -14,6 +14,8 @@ from salt_eventsd.fields import compile_field
 
 #: What the old backends stored as base64 of JSON.
 _ENCODED = {"New_Job_Worker": "arg", "Minion_Return_Worker": "return", "Minion_Sub_Worker": "return"}
+#: The field that is true or false.
+_BOOLEAN = "success"
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -30,6 +32,11 @@ class Parameter:
     name: str
     expression: str
     encoded: bool = False
+
+    @property
+    def quoted(self) -> str:
+        """What it is in SQL where the template had it in quotes: there a boolean became its name."""
+        return f"if(:{self.name}, 'True', 'False')" if self.expression.endswith(f".{_BOOLEAN}") else f":{self.name}"
 
 
 def parameters(event: Mapping[str, Any], backend: str) -> list[Parameter]:

@@ -54,8 +54,8 @@ class Rules:
             return
         if "fun" in event:
             self._notes.drop(f"{where}.fun: only subs looked at it")
-        subs = self._subs(name, event)
         aimed = self._aimed(head, event, name, where)
+        subs = self._subs(name, event)
         if aimed is not None:
             self.block.put(name, aimed)
             if subs and not aimed.keys() & {"ignore", "unless"}:
@@ -130,7 +130,7 @@ class Rules:
             for key, value in destination.items():
                 rule.put(key, value, *destination.comments[key])
             if backend == "Minion_Return_Worker" and re.match(rule.get("tag", "(?!)"), _A_START):
-                rule.put("unless", {"data.minions": {"exists": True}}, "The start of a job, which this backend left alone.")
+                rule.put("unless", {"data.minions": {"exists": True}}, "Starts of jobs: this backend left them alone.")
         elif backend == backends.ELASTICSEARCH:
             rule.put("worker", self._workers.elasticsearch(event))
             ignore = event.get("ignore") or []

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from salt_eventsd.convert.notes import Unconvertible
+from salt_eventsd.convert.parameters import Parameter
 from salt_eventsd.destination import parameters
 
 #: A character of the template, or the number of a placeholder.
@@ -44,27 +45,26 @@ class Made:
     joined: bool
 
 
-def to_statement(template: str, table: str | None, names: Sequence[str]) -> Made:
+def to_statement(template: str, table: str | None, fields: Sequence[Parameter]) -> Made:
     """
     Turn a template into a statement.
 
     :param template: the old template.
     :param table: what stood for ``{0}``; None if the event named none.
-    :param names: the parameters' names, of ``{1}`` and those after it.
+    :param fields: what ``{1}`` and those after it are.
     :raises Unconvertible: why it cannot be one.
     """
-    items = _items(template, table, len(names))
-    scanner = _Scanner(items, names)
+    scanner = _Scanner(_items(template, table, len(fields)), fields)
     scanner.run()
     sql = "".join(scanner.out).strip()
     if not sql:
         raise Unconvertible("template: there is no statement in it")
-    if set(parameters(sql)) != {*(names[number - 1] for number in scanner.used), *scanner.texts}:
+    if set(parameters(sql)) != {*(fields[number - 1].name for number in scanner.used), *scanner.texts}:
         raise Unconvertible("template: a colon stands before a word outside of a text; write a statement")
     return Made(sql, frozenset(scanner.used), scanner.texts, scanner.joined)
 
 
-def _items(template: str, table: str | None, fields: int) -> list[_Item]:
+def _items(template: str, table: str | None, count: int) -> list[_Item]:
     items: list[_Item] = []
     automatic = 0
     try:
@@ -82,8 +82,9 @@ def _items(template: str, table: str | None, fields: int) -> list[_Item]:
             raise Unconvertible(
                 f"template: {shown} is more than a placeholder's number; write a statement with named parameters"
             )
-        if int(name) > fields:
-            raise Unconvertible(f"template: {shown} has no field: {_count(fields)}; take it out or add the field")
+        if int(name) > count:
+            has = f"there are {count}" if count else "there are none"
+            raise Unconvertible(f"template: {shown} is beyond the fields, of which {has}; take it out or add the field")
         if int(name) == 0:
             if table is None:
                 raise Unconvertible("template: {0} is the table, and mysql_tab is missing; name the table")
@@ -93,16 +94,12 @@ def _items(template: str, table: str | None, fields: int) -> list[_Item]:
     return items
 
 
-def _count(fields: int) -> str:
-    return "there are no fields" if not fields else "there is one field" if fields == 1 else f"there are {fields} fields"
-
-
 @dataclass
 class _Scanner:
     """Walks through a template as MySQL would: code, texts, names in backticks and comments."""
 
     items: list[_Item]
-    names: Sequence[str]
+    fields: Sequence[Parameter]
     out: list[str] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
     texts: dict[str, str] = field(default_factory=dict)
@@ -128,49 +125,53 @@ class _Scanner:
     def _bare(self, number: int) -> None:
         before = self._written()
         after = self.items[self.at + 1] if self.at + 1 < len(self.items) else " "
-        glued = before[-1:] and _NAME_CHARACTERS.match(before[-1:])
-        glued = glued or isinstance(after, int) or _NAME_CHARACTERS.match(after)
+        glued = isinstance(after, int) or _NAME_CHARACTERS.match(after) or _NAME_CHARACTERS.match(before[-1:])
         if glued or _BEFORE_A_NAME.search(before) or _COLUMN_LIST.search(before):
             raise Unconvertible(
                 f"template: {{{number}}} is the name of a table or column, which no event may choose; make a rule for "
                 "each of them"
             )
-        self.out.append(self._parameter(number))
+        self.used.add(number)
+        self.out.append(f":{self.fields[number - 1].name}")
         self.at += 1
 
     def _text(self, quote: str) -> None:
-        pieces: list[str | int] = [""]
+        pieces: list[int | str] = []
+        raw = ""
         self.at += 1
         while True:
             item = self._next("a text is not closed")
             if isinstance(item, int):
-                pieces += [item, ""]
-            elif item == quote:
-                if self.at < len(self.items) and self.items[self.at] == quote:
-                    pieces[-1] += quote * 2  # type: ignore[operator]
-                    self.at += 1
-                else:
-                    break
+                pieces += [raw, item]
+                raw = ""
             elif item == "\\":
                 escaped = self._next("a text is not closed")
                 if isinstance(escaped, int):
-                    raise Unconvertible(f"template: there is a backslash before {{{escaped}}}")
-                pieces[-1] += item + escaped  # type: ignore[operator]
+                    raise Unconvertible(f"template: there is a backslash before {{{escaped}}}; write a statement")
+                raw += item + escaped
+            elif item != quote:
+                raw += item
+            elif self.items[self.at : self.at + 1] == [quote]:
+                raw += quote * 2
+                self.at += 1
             else:
-                pieces[-1] += item  # type: ignore[operator]
-        self._write_text([one for one in pieces if one != ""], quote)
+                break
+        if not pieces:
+            self.out.append(self._literal(raw, quote))
+            return
+        if _INTRODUCER.search(self._written()):
+            raise Unconvertible(
+                "template: a placeholder stands in a text with a prefix, as in x'{1}'; write a statement"
+            )
+        values = [
+            self._literal(one, quote) if isinstance(one, str) else self._quoted(one) for one in (*pieces, raw) if one
+        ]
+        self.joined = self.joined or len(values) > 1
+        self.out.append(values[0] if len(values) == 1 else f"concat({', '.join(values)})")
 
-    def _write_text(self, pieces: list[str | int], quote: str) -> None:
-        if any(isinstance(one, int) for one in pieces):
-            if _INTRODUCER.search(self._written()):
-                raise Unconvertible(
-                    "template: a placeholder stands in a text with a prefix such as x'...'; write a statement"
-                )
-            values = [self._parameter(one) if isinstance(one, int) else self._literal(one, quote) for one in pieces]
-            self.joined = self.joined or len(values) > 1
-            self.out.append(values[0] if len(values) == 1 else f"concat({', '.join(values)})")
-        else:
-            self.out.append(self._literal("".join(map(str, pieces)), quote))
+    def _quoted(self, number: int) -> str:
+        self.used.add(number)
+        return self.fields[number - 1].quoted
 
     def _literal(self, raw: str, quote: str) -> str:
         if not _LIKE_A_PARAMETER.search(raw):
@@ -178,7 +179,9 @@ class _Scanner:
         # A colon before a word means a parameter wherever it stands, so such a text becomes one itself.
         value = re.sub(r"\\(.)", _unescaped, raw.replace(quote * 2, quote), flags=re.DOTALL)
         if "'" in value and '"' in value:
-            raise Unconvertible("template: a text has a colon before a word, and both kinds of quotes; write a statement")
+            raise Unconvertible(
+                "template: a text has a colon before a word and both kinds of quotes; write a statement"
+            )
         name = f"text_{len(self.texts) + 1}"
         self.texts[name] = f"'{value}'" if "'" not in value else f'"{value}"'
         return f":{name}"
@@ -221,10 +224,6 @@ class _Scanner:
         if re.sub(r"/\*.*?\*/|(#|--\s)[^\n]*|[\s;]", "", rest, flags=re.DOTALL):
             raise Unconvertible("template: there are several statements in it; make a rule for each of them")
         self.at = len(self.items)
-
-    def _parameter(self, number: int) -> str:
-        self.used.add(number)
-        return f":{self.names[number - 1]}"
 
     def _next(self, missing: str) -> _Item:
         if self.at >= len(self.items):
