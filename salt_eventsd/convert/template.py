@@ -25,6 +25,7 @@ _INTRODUCER = re.compile(r"(?:\b[xbn]|(?<!\w)_\w+)\Z", re.IGNORECASE)
 #: A colon that SQLAlchemy would take for the beginning of a parameter, or a backslash that it would take away.
 _LIKE_A_PARAMETER = re.compile(r"(?<![:\w]):[\w$]|\\:")
 _COLUMN_LIST = re.compile(r"\binto\s+[\w.$`]+\s*\([^()]*\Z", re.IGNORECASE)
+_TOUCHES = re.compile(r"[\w$:\\]")
 _NAME_CHARACTERS = re.compile(r"[\w$@.`]")
 
 
@@ -157,7 +158,7 @@ class _Scanner:
             else:
                 break
         if not pieces:
-            self.out.append(self._literal(raw, quote))
+            self._append(self._literal(raw, quote))
             return
         if _INTRODUCER.search(self._written()):
             raise Unconvertible(
@@ -167,7 +168,15 @@ class _Scanner:
             self._literal(one, quote) if isinstance(one, str) else self._quoted(one) for one in (*pieces, raw) if one
         ]
         self.joined = self.joined or len(values) > 1
-        self.out.append(values[0] if len(values) == 1 else f"concat({', '.join(values)})")
+        self._append(values[0] if len(values) == 1 else f"concat({', '.join(values)})")
+
+    def _append(self, value: str) -> None:
+        """A text's quotes kept it apart from the words beside it; a parameter needs a space there."""
+        after = self.items[self.at] if self.at < len(self.items) else " "
+        if value[0] not in "'\"":
+            value = f" {value}" if _TOUCHES.match(self._written()[-1:]) else value
+            value = f"{value} " if isinstance(after, int) or _TOUCHES.match(after) else value
+        self.out.append(value)
 
     def _quoted(self, number: int) -> str:
         self.used.add(number)

@@ -56,6 +56,7 @@ def converted(template: Any, fields: Any = ("jid", "id"), backend: str = "Minion
         pytest.param("select /* '{1} */ {2}", "select   :id", id="comment with a placeholder"),
         pytest.param("select /*! straight_join */ {1}", "select /*! straight_join */ :jid", id="hint"),
         pytest.param("select 1--1, {1}", "select 1--1, :jid", id="no comment"),
+        pytest.param("select'{1}'and'{2}'", "select :jid and :id", id="no spaces"),
         pytest.param("select now()", "select now()", id="no placeholder"),
     ],
 )
