@@ -102,7 +102,7 @@ class Workers:
             if credentials.get(key) is not None:
                 entry.put(key, credentials[key])
         comment = "As it was: a job has one key, and its last return stays. salt:{jid}:{minion_id} would keep them all."
-        entry.put("set", "{jid}", comment)
+        entry.put("actions", [{"set": "{jid}", "value": "data.return"}], comment)
         return self._worker(("redis",), "redis", entry, [] if credentials else [_NO_CREDENTIALS])
 
     def bench(self) -> str:
