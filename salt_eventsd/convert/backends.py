@@ -58,7 +58,7 @@ class Workers:
         """Return the worker of a MySQL backend; those with the same credentials share it."""
         login = self._login(backend)
         named = _slug(backend) if backend in self._old.credentials else "mysql"
-        entry, comments = Block(), [] if login else [_NO_CREDENTIALS]
+        entry, comments = Block(), self._source(login)
         entry.put("module", "sql")
         entry.put("driver", "mysql")
         for key, value in login.items():
@@ -68,7 +68,7 @@ class Workers:
     def stats(self) -> str:
         """Return the worker of the engine's own counters."""
         login = self._login(STATS)
-        entry, comments = Block(), [] if login else [_NO_CREDENTIALS]
+        entry, comments = Block(), self._source(login)
         table = self._credentials(STATS).get("table") or "of 0.9.3"
         comments.append(
             "Writes into the table eventsd_stats, which it makes, a row for each number. The numbers are new ones, so "
@@ -85,25 +85,31 @@ class Workers:
         entry = Block()
         entry.put("module", "elasticsearch")
         entry.put("hosts", _hosts(credentials))
+        known = _translated(credentials)
         for key in ("user", "password"):
-            if value := _translated(credentials).get(key):
-                entry.put(key, str(value))
-        entry.put("index", index)
-        comments = [] if credentials else [_NO_CREDENTIALS]
-        return self._worker(("elasticsearch", index), f"elasticsearch_{_slug(index)}", entry, comments)
+            if known.get(key) is not None:
+                entry.put(key, str(known[key]))
+        # Today's is a template.
+        entry.put("index", index.replace("{", "{{").replace("}", "}}"))
+        self._report_others(ELASTICSEARCH, ("host", "hosts", "port", "user", "password"))
+        return self._worker(("elasticsearch", index), f"elasticsearch_{_slug(index)}", entry, self._source(credentials))
 
     def redis(self) -> str:
         """Return the worker that sets a key for each return."""
         credentials = self._credentials(REDIS)
+        known = {**_translated(credentials), "db": credentials.get("db", credentials.get("database"))}
         entry = Block()
         entry.put("module", "redis")
-        entry.put("host", str(credentials.get("hostname") or credentials.get("host") or "localhost"))
-        for key in ("port", "db", "password"):
-            if credentials.get(key) is not None:
-                entry.put(key, credentials[key])
+        entry.put("host", str(known.get("host") or "localhost"))
+        for key in ("port", "db"):
+            if str(known.get(key)).isdecimal():
+                entry.put(key, int(known[key]))
+        if known.get("password") is not None:
+            entry.put("password", str(known["password"]))
         comment = "As it was: a job has one key, and its last return stays. salt:{jid}:{minion_id} would keep them all."
         entry.put("actions", [{"set": "{jid}", "value": "data.return"}], comment)
-        return self._worker(("redis",), "redis", entry, [] if credentials else [_NO_CREDENTIALS])
+        self._report_others(REDIS, ("host", "port", "database", "password"))
+        return self._worker(("redis",), "redis", entry, self._source(credentials))
 
     def bench(self) -> str:
         """Return the worker that does nothing."""
@@ -159,10 +165,8 @@ class Workers:
     def _login(self, backend: str) -> dict[str, Any]:
         credentials = self._credentials(backend)
         known = _translated(credentials)
-        where = backend if backend in self._old.credentials else _ALL
-        for key in credentials:
-            if str(key) not in _KEYS and not (backend == STATS and key == "table"):
-                self._notes.lose(f"worker_credentials.{where}.{key}: the sql worker has no such option; leave it out")
+        where = backend if self._old.credentials.get(backend) else _ALL
+        self._report_others(backend, (*_LOGIN, "table") if backend == STATS else _LOGIN)
         login = {key: known[key] for key in _LOGIN if known.get(key) is not None}
         port = login.pop("port", None)
         text = {key: value if isinstance(value, str) else str(value) for key, value in login.items()}
@@ -172,6 +176,16 @@ class Workers:
             self._notes.lose(f"worker_credentials.{where}.port: expected a number, got {port!r}")
             return text
         return {"host": text.pop("host", "localhost"), "port": int(port), **text}
+
+    def _report_others(self, backend: str, known: tuple[str, ...]) -> None:
+        where = backend if self._old.credentials.get(backend) else _ALL
+        for key in self._credentials(backend):
+            if _KEYS.get(str(key), str(key)) not in known:
+                self._notes.lose(f"worker_credentials.{where}.{key}: today's worker has no such option")
+
+    @staticmethod
+    def _source(credentials: Mapping[str, Any]) -> list[str]:
+        return [] if credentials else [_NO_CREDENTIALS]
 
     def _credentials(self, backend: str) -> Mapping[str, Any]:
         return self._old.credentials.get(backend) or self._old.credentials.get(_ALL) or {}
