@@ -1,0 +1,89 @@
+"""
+From events to workers without an engine: matched, redacted and handed over as an engine does it, at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import salt.config
+import sqlalchemy as sa
+
+from salt_eventsd import config_load
+from salt_eventsd import event as events
+from salt_eventsd.plan import make_plan
+from salt_eventsd.settle import write_batch
+from tests.support.events import RECEIVED, frame
+from tests.support.stores import Buried, batch_of
+
+#: A tag and a payload.
+Fired = tuple[str, dict[str, Any]]
+
+
+def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> dict[str, Buried]:
+    """
+    Have the workers of a configuration write what its rules take, a batch each.
+
+    :param config: what stands in the master's configuration.
+    :param fired: the events.
+    :param folder: for whatever is kept.
+    :returns: what each worker buried.
+    """
+    opts = {
+        **salt.config.DEFAULT_MASTER_OPTS,
+        "id": "master-1",
+        "cachedir": str(folder),
+        "extension_modules": "",
+        **config,
+    }
+    plan = make_plan(config_load.load(opts), opts)
+    assert plan.problems == []
+    batches: dict[str, list[events.Event]] = defaultdict(list)
+    for tag, payload in fired:
+        head = events.read_tag(frame(tag, payload), RECEIVED)
+        data = events.decode(head.payload)
+        fun = events.function_of(data)
+        routes = plan.policy.rules.candidates(head.tag, head.full_tag).routes(head.tag, fun, data)
+        if routes:
+            data = plan.policy.redactor.apply(data, fun)
+            event = events.build(head, data, fun)
+            for one in routes:
+                batches[one.worker].append(events.for_route(event, one.rule, one.into))
+    buried = {}
+    for name, planned in plan.workers.items():
+        assert planned.worker
+        buried[name] = Buried()
+        write_batch(planned.worker, batch_of(batches[name], buried=buried[name]))
+        planned.worker.close()
+    return buried
+
+
+def login(url: str) -> dict[str, Any]:
+    """
+    Return the parts of a database's URL as a worker's options.
+
+    :param url: SQLAlchemy's.
+    """
+    parts = sa.make_url(url)
+    return {
+        "host": parts.host,
+        "port": parts.port,
+        "user": parts.username,
+        "password": parts.password,
+        "database": parts.database,
+    }
+
+
+def rows(url: str, query: str) -> list[dict[str, Any]]:
+    """
+    Return what a query finds.
+
+    :param url: of the database.
+    :param query: SQL, handed to the driver as it is.
+    """
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.exec_driver_sql(query).mappings()]
