@@ -12,9 +12,8 @@ from salt_eventsd.convert.block import Block, comment, commented, rendered
 from salt_eventsd.convert.notes import Notes
 from salt_eventsd.convert.old import Old, read, read_yaml
 from salt_eventsd.convert.rules import Rules
+from salt_eventsd.stats import STATS_TAG
 
-#: What the engine reports of itself comes with this tag.
-_STATS_TAG = "eventsd/stats"
 _OF_STATEMENTS = (
     "Statements write into your own tables as before. Values are bound, and each event is written exactly once, for "
     "which the sql worker keeps tables of its own (eventsd_...) in that database: its user must be allowed to create "
@@ -92,7 +91,7 @@ def _eventsd(old: Old, notes: Notes) -> Block:
         rules.add(key, event)
     if old.general.get("stat_worker"):
         stats = Block()
-        stats.put("tag", _STATS_TAG)
+        stats.put("tag", STATS_TAG)
         stats.put("worker", workers.stats())
         rules.block.put(_free("stats", rules.block), stats)
     workers.finish()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from salt_eventsd.convert.block import Block
 from salt_eventsd.convert.notes import Notes
 
+_DAY = 86_400
 #: What an engine inside the master does not need -> why.
 _NEEDLESS = {
     "sock_dir": "the engine uses the sock_dir of the master (or minion) it runs in",
@@ -73,12 +75,14 @@ def _number(general: Mapping[str, Any], key: str, notes: Notes) -> int | float |
     value = general.get(key)
     if value is None:
         return None
+    is_seconds = key in ("dump_timer", "state_timer")
+    most = _DAY if is_seconds else sys.maxsize
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = 0
-    least = 0 if key in ("dump_timer", "state_timer") else 1
-    if isinstance(value, bool) or not (least <= number <= 86_400) or not number:
-        notes.lose(f"general.{key}: expected a number above 0, got {value!r}; today's default is used")
+        number = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not (0 < number <= most) or (number < 1 and not is_seconds):
+        limit = f" and up to {most}" if is_seconds else ""
+        notes.lose(f"general.{key}: expected a number above 0{limit}, got {value!r}; today's default is used")
         return None
-    return int(number) if number == int(number) or least else number
+    return number if is_seconds and number != int(number) else int(number)

@@ -12,13 +12,15 @@ import salt.config
 import yaml
 
 from salt_eventsd import config_load
+from salt_eventsd.convert import convert
 from salt_eventsd.event import Event, for_route
 from salt_eventsd.exceptions import ConfigError, Held, Refused, Transient
 from salt_eventsd.plan import make_plan
 from salt_eventsd.settle import write_batch
 from salt_eventsd.workers import Context, Loaded, load_modules, make
+from tests.support.delivery import deliver
 from tests.support.docs import ROOT
-from tests.support.events import returned
+from tests.support.events import JID, return_data, returned
 from tests.support.stores import Buried, batch_of
 
 #: Writes a line of JSON for all that it is asked to do.
@@ -336,6 +338,32 @@ def test_a_class_that_cannot_be_loaded_is_named(adapter: Adapter, source: str, s
     assert problem.startswith("eventsd: workers.old.backend: ")
     assert says in problem
     assert "\n" not in problem
+
+
+def test_a_converted_config_runs_the_backends_of_its_own(adapter: Adapter, tmp_path: Path) -> None:
+    # Given
+    old = {
+        "general": {"log": str(adapter.log), "backend_dir": str(adapter.folder)},
+        "events": {
+            "returns": {
+                "tag": "salt/job/[0-9]*/ret/",
+                "backend": "Recorder",
+                "colour": "blue",
+                "subs": {"raid": {"fun": "raid", "backend": "Recorder", "batch_mode": True, "colour": "red"}},
+            }
+        },
+    }
+
+    # When
+    config = yaml.safe_load(convert(yaml.safe_dump(old)).text)
+    buried = deliver(config, [(f"salt/job/{JID}/ret/m", return_data(fun="raid.status"))], tmp_path)
+
+    # Then: the event has reached the class twice, as what its rule and as what the sub-event is
+    assert [one.positions for one in buried.values()] == [[], []]
+    sent = [one for one in adapter.noted() if one[0].startswith("send")]
+    assert [one[0] for one in sent] == ["send", "send_batch"]
+    assert sent[0][2]["colour"] == "blue"
+    assert sent[1][1] == [[f"salt/job/{JID}/ret/m", "red"]]
 
 
 def test_the_example_in_the_module_is_right(adapter: Adapter) -> None:

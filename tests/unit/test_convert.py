@@ -410,8 +410,14 @@ def test_an_event_that_cannot_be_converted_is_named_and_harms_no_other(event: An
     [
         pytest.param({"event_limit": 0}, "general.event_limit: expected a number above 0, got 0", id="limit 0"),
         pytest.param({"event_limit": "many"}, "general.event_limit: expected a number above 0", id="limit in words"),
-        pytest.param({"dump_timer": 0}, "general.dump_timer: expected a number above 0, got 0", id="timer 0"),
-        pytest.param({"dump_timer": -3}, "general.dump_timer: expected a number above 0, got -3", id="timer below 0"),
+        pytest.param(
+            {"dump_timer": 0}, "general.dump_timer: expected a number above 0 and up to 86400, got 0", id="timer 0"
+        ),
+        pytest.param(
+            {"dump_timer": -3},
+            "general.dump_timer: expected a number above 0 and up to 86400, got -3",
+            id="timer below 0",
+        ),
         pytest.param({"max_workers": True}, "general.max_workers: expected a number above 0", id="threads true"),
         pytest.param({"max_workers": [1]}, "general.max_workers: expected a number above 0", id="threads a list"),
         pytest.param({"state_timer": 1e9}, "general.state_timer: expected a number above 0", id="timer too long"),
@@ -432,6 +438,7 @@ def test_a_general_setting_that_cannot_be_converted_is_named(general: dict[str, 
     [
         pytest.param({"event_limit": "100"}, {"events": 100}, id="a number as text"),
         pytest.param({"dump_timer": 0.5}, {"seconds": 0.5}, id="less than a second"),
+        pytest.param({"event_limit": 200000}, {"events": 200000}, id="many"),
         pytest.param({"event_limit": 7.9, "dump_timer": 3}, {"events": 7, "seconds": 3}, id="both"),
     ],
 )
