@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from salt_eventsd.convert import convert_path
+from salt_eventsd.convert.destinations import into_sql
+from salt_eventsd.fields import Constant, compile_value
 from tests.support.delivery import Fired, deliver, login, rows
 from tests.support.docs import ROOT
 from tests.support.events import JID, MINION, STAMP, job_data, return_data
@@ -210,3 +213,37 @@ def test_old_rows_become_json_by_the_statement_in_the_docs(converted: Converted,
 
     # Then
     assert [json.loads(row["returns"]) for row in converted.rows("returns")] == [{"a": "ü"}]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param("select '{1}', \"{2}\", {1}", id="quotes"),
+        pytest.param("select 'a-{1}-b', '{1}{2}', '%{2}%'", id="inside texts"),
+        pytest.param("select 'it''s {1}', 'it\\'s {2}', \"\"\"{1}\"\"\", '{1}''{2}'", id="escaped quotes"),
+        pytest.param("select '%', '%%', '%s', '100%', date_format('2026-01-02', '%Y-%m'), '{1}'", id="percent"),
+        pytest.param("select '12:30', ':a', ' :b::c', 'd\\n:e', \"it's :f\", '{1}'", id="colons"),
+        pytest.param("select '\\:a', 'b\\%:c', '\\_ :d', '\\\\ :e', '{1}'", id="backslashes"),
+        pytest.param("select '{{', '}}', '{{1}}', '{1}'", id="braces"),
+        pytest.param("select /* '{1} */ 1 -- '{2}\n, '{1}' # it's\n", id="comments"),
+        pytest.param("select'{1}'as a,{1}+1,'{2}'like'%e%';", id="no spaces"),
+    ],
+)
+def test_what_is_bound_is_what_was_pasted(mariadb: MariaDB, template: str) -> None:
+    # Given
+    values = {"jid": "20260102", "id": "web1"}
+    engine = sa.create_engine(mariadb.new_database(), poolclass=sa.NullPool)
+    rule = into_sql({"template": template, "fields": list(values)}, "Minion_Return_Worker")
+    constants = {key: compile_value(value) for key, value in rule["fields"].items() if key not in values}
+
+    # When
+    with engine.connect() as connection:
+        pasted = connection.execution_options(no_parameters=True).exec_driver_sql(template.format("", *values.values()))
+        before = [tuple(map(str, row)) for row in pasted]
+        bound = {**values, **{key: one.value for key, one in constants.items() if isinstance(one, Constant)}}
+        statement = sa.text(rule["statement"])
+        found = connection.execute(statement, {key: bound[key] for key in rule["fields"]})
+        after = [tuple(map(str, row)) for row in found]
+
+    # Then: a number that was pasted without quotes may be text now
+    assert after == before
