@@ -84,13 +84,14 @@ class Workers:
         index = str(event.get("index") or "salt")
         entry = Block()
         entry.put("module", "elasticsearch")
-        entry.put("hosts", _hosts(credentials))
+        entry.put("url", _hosts(credentials))
         known = _translated(credentials)
         for key in ("user", "password"):
             if known.get(key) is not None:
                 entry.put(key, str(known[key]))
+        comment = "Documents are made up in another way; if the index does not take them, name a new one."
         # Today's is a template.
-        entry.put("index", index.replace("{", "{{").replace("}", "}}"))
+        entry.put("index", index.replace("{", "{{").replace("}", "}}"), comment)
         self._report_others(ELASTICSEARCH, ("host", "hosts", "port", "user", "password"))
         return self._worker(("elasticsearch", index), f"elasticsearch_{_slug(index)}", entry, self._source(credentials))
 
@@ -188,7 +189,11 @@ class Workers:
         return [] if credentials else [_NO_CREDENTIALS]
 
     def _credentials(self, backend: str) -> Mapping[str, Any]:
-        return self._old.credentials.get(backend) or self._old.credentials.get(_ALL) or {}
+        common = self._old.credentials.get(_ALL) or {}
+        if backend in (ELASTICSEARCH, REDIS) and "database" in _translated(common):
+            # A login at MySQL is nobody else's business.
+            common = {}
+        return self._old.credentials.get(backend) or common
 
 
 def _translated(credentials: Mapping[str, Any]) -> dict[str, Any]:

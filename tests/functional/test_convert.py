@@ -226,7 +226,7 @@ def test_old_rows_become_json_by_the_statement_in_the_docs(converted: Converted,
         pytest.param("select '\\:a', 'b\\%:c', '\\_ :d', '\\\\ :e', '{1}'", id="backslashes"),
         pytest.param("select '{{', '}}', '{{1}}', '{1}'", id="braces"),
         pytest.param("select /* '{1} */ 1 -- '{2}\n, '{1}' # it's\n", id="comments"),
-        pytest.param("select'{1}'as a,{1}+1,'{2}'like'%e%';", id="no spaces"),
+        pytest.param("select'{1}'as a,{1},'{2}'like'%e%';", id="no spaces"),
     ],
 )
 def test_what_is_bound_is_what_was_pasted(mariadb: MariaDB, template: str) -> None:

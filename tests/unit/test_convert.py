@@ -346,6 +346,102 @@ class TestOtherBackends:
         # Then
         assert eventsd == {"workers": {"bench": {"module": "noop"}}, "events": {"a": {"tag": "a/", "worker": "bench"}}}
 
+    def test_elasticsearch_has_a_worker_for_each_index(self) -> None:
+        # Given
+        text = old_config(
+            credentials={"Elasticsearch_Worker": {"hosts": ["es1", "es2:9201", "https://es3"], "username": "u"}},
+            a={
+                "tag": "a/",
+                "backend": "Elasticsearch_Worker",
+                "index": "Salt-{x}",
+                "type": "t",
+                "ignore": ["test.ping"],
+            },
+            b={"tag": "b/", "backend": "Elasticsearch_Worker", "index": "other"},
+            c={"tag": "c/", "backend": "Elasticsearch_Worker", "index": "other", "ignore": "one.only"},
+        )
+
+        # When
+        converted, eventsd, _ = convert_all(text)
+
+        # Then
+        server = {"module": "elasticsearch", "url": ["http://es1:9200", "http://es2:9201", "https://es3"], "user": "u"}
+        assert eventsd["workers"] == {
+            "elasticsearch_salt_x": {**server, "index": "Salt-{{x}}"},
+            "elasticsearch_other": {**server, "index": "other"},
+        }
+        assert eventsd["events"] == {
+            "a": {"tag": "a/", "worker": "elasticsearch_salt_x", "ignore": ["test.ping"]},
+            "b": {"tag": "b/", "worker": "elasticsearch_other"},
+            "c": {"tag": "c/", "worker": "elasticsearch_other", "ignore": ["one.only"]},
+        }
+        assert any(text.startswith("type: ") for text in converted.dropped)
+
+    def test_sub_events_are_not_kept_from_what_elasticsearch_ignores(self) -> None:
+        # Given
+        event = {"tag": "a/", "backend": "Elasticsearch_Worker", "ignore": ["x"], "subs": {"b": sql_event(fun="x")}}
+
+        # When
+        _, eventsd, _ = convert_all(old_config(a=event))
+
+        # Then
+        assert list(eventsd["events"]) == ["a", "a.subs.b"]
+
+    def test_redis_has_a_key_for_each_job(self) -> None:
+        # Given
+        event = {"tag": "salt/job/[0-9]*/ret/", "backend": "Minion_Batch_Return_Worker", "batch_mode": True}
+        settings = {"Minion_Batch_Return_Worker": {"host": "r", "port": "6380", "db": 2, "password": 5}}
+        text = yaml.safe_dump({"worker_settings": settings, "events": {"a": event}})
+
+        # When
+        _, eventsd, _ = convert_all(text)
+
+        # Then
+        assert eventsd["workers"] == {
+            "redis": {
+                "module": "redis",
+                "host": "r",
+                "port": 6380,
+                "db": 2,
+                "password": "5",
+                "actions": [{"set": "{jid}", "value": "data.return"}],
+            }
+        }
+        assert eventsd["events"] == {"a": {"tag": "salt/job/[0-9]*/ret/", "worker": "redis"}}
+
+    def test_no_worker_takes_the_password_of_another_kind(self) -> None:
+        # Given
+        text = old_config(a=sql_event(), b={"tag": "b/", "backend": "Elasticsearch_Worker"}, general={"dump_timer": 5})
+
+        # When
+        _, eventsd, _ = convert_all(text)
+
+        # Then
+        assert eventsd["defaults"] == {"batch": {"seconds": 5}}
+        assert eventsd["workers"]["mysql"]["password"] == "p"
+        assert eventsd["workers"]["elasticsearch_salt"] == {
+            "module": "elasticsearch",
+            "url": ["http://localhost:9200"],
+            "index": "salt",
+        }
+
+    def test_the_stats_are_a_worker_and_a_rule(self) -> None:
+        # Given
+        credentials = {
+            "all": {"username": "u", "password": "p@/%", "hostname": "h", "database": "d"},
+            "Stat_Worker": {"username": "s", "password": "p@/%", "hostname": "h", "database": "d", "table": "my_stats"},
+        }
+
+        # When
+        converted, eventsd, _ = convert_all(
+            old_config(general={"stat_worker": True}, credentials=credentials, stats=sql_event())
+        )
+
+        # Then
+        assert eventsd["workers"]["stats"] == {"module": "stats", "url": "mysql://s:p%40%2F%25@h/d"}
+        assert eventsd["events"]["stats_"] == {"tag": "eventsd/stats", "worker": "stats"}
+        assert "my_stats is not written any more" in converted.text
+
     def test_events_of_the_return_worker_without_a_template_go_into_our_table(self) -> None:
         # When
         _, eventsd, _ = convert_all(old_config(a=sql_event(template=None)))
