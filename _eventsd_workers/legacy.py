@@ -29,7 +29,8 @@ that the place is away. Any other exception means an event that it cannot digest
         returns: {tag: salt/job/\\d+/ret/, worker: inventory}
 """
 
-from salt_eventsd.legacy import BackendError, Legacy, load_class, read_options
+from salt_eventsd.backends.options import read_options
+from salt_eventsd.legacy import BackendError, Legacy, LegacyOptions, load_class
 
 __virtualname__ = "legacy"
 
@@ -45,8 +46,8 @@ def worker(context):
     :param context: a :class:`salt_eventsd.workers.Context`.
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong, or the class cannot be loaded.
     """
+    options = read_options(context, LegacyOptions)
     try:
-        options = read_options(context.known("backend", "backend_dir", "settings"))
         return Legacy(load_class(options.backend_dir, options.backend), options)
     except BackendError as exc:
         raise context.problem(exc.key, str(exc)) from None

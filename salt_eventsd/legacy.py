@@ -45,22 +45,6 @@ class BackendError(ValueError):
         self.key = key
 
 
-def read_options(options: Mapping[str, Any]) -> LegacyOptions:
-    """
-    Check a worker's options.
-
-    :param options: as they stand in the config.
-    :raises BackendError: one of them is wrong.
-    """
-    if "backend" not in options:
-        raise BackendError("backend", "missing; expected the name of a class, and of its file without .py")
-    try:
-        return msgspec.convert(dict(options), LegacyOptions)
-    except msgspec.ValidationError as exc:
-        message, _, path = str(exc).partition(" - at `$")
-        raise BackendError(path.strip(".`"), message.replace("`", "").lower()) from None
-
-
 def load_class(folder: str, backend: str) -> type[Any]:
     """
     Return an old worker class.

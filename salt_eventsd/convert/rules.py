@@ -103,7 +103,7 @@ class Rules:
             head.put(key, str(pattern))
         if not head:
             raise Unconvertible(f"{keys[-1]}: missing, so no event matched; give it a regular expression")
-        if isinstance(prio := event.get("prio"), (int, float)) and prio > 0:
+        if _is_urgent(event.get("prio")):
             head.put("prio", 1)
         return head
 
@@ -179,3 +179,10 @@ class Rules:
             if key != "tag":
                 rule.put(key, value, *sub.comments.get(key, ()))
         self.block.put(name, rule)
+
+
+def _is_urgent(prio: Any) -> bool:
+    try:
+        return prio is not None and float(prio) > 0
+    except (TypeError, ValueError, OverflowError):
+        raise Unconvertible(f"prio: expected a number, got {prio!r}; take it out, or say 1") from None

@@ -290,8 +290,8 @@ def test_a_changed_file_is_read_again(adapter: Adapter) -> None:
         pytest.param({"backend": "Missing"}, "backend_dir: there is no file {folder}/Missing.py", id="no file"),
         pytest.param({"backend_dir": "/nowhere"}, "backend_dir: there is no folder /nowhere; expected", id="no folder"),
         pytest.param({"backend": "../evil"}, "backend: expected the name of a class, got '../evil'", id="no name"),
-        pytest.param({"backend": 5}, "backend: expected str, got int", id="a number"),
-        pytest.param({"settings": [1]}, "settings: expected object, got array", id="settings that are a list"),
+        pytest.param({"backend": 5}, "backend: expected text, got number", id="a number"),
+        pytest.param({"settings": [1]}, "settings: expected mapping, got list", id="settings that are a list"),
         pytest.param({"host": "h"}, "host: unknown key; known are backend, backend_dir, settings", id="unknown"),
     ],
 )
@@ -306,7 +306,7 @@ def test_a_wrong_option_is_named(adapter: Adapter, options: dict[str, Any], line
 
 
 def test_a_backend_must_be_named(adapter: Adapter) -> None:
-    with pytest.raises(ConfigError, match=r"workers\.old\.backend: missing; expected the name of a class"):
+    with pytest.raises(ConfigError, match=r"workers\.old\.backend: missing"):
         make(load_modules(adapter.opts), "legacy", Context("old", {}, "master-1", 1, adapter.opts))
 
 

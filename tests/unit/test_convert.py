@@ -468,6 +468,7 @@ class TestOtherBackends:
         pytest.param({"backend": "X"}, "events.a.tag: missing", id="no tag"),
         pytest.param(sql_event(tag="salt/("), "events.a.tag: no regular expression", id="a tag that is none"),
         pytest.param({"tag": "a"}, "events.a.backend: missing", id="no backend"),
+        pytest.param(sql_event(prio="high"), "events.a.prio: expected a number", id="prio in words"),
         pytest.param({"tag": "a", "backend": 5}, "events.a.backend: missing", id="a backend that is no name"),
         pytest.param({"tag": "a", "backend": "Stat_Worker"}, "events.a.backend: Stat_Worker", id="stats"),
         pytest.param(
@@ -544,6 +545,24 @@ def test_batches_are_as_large_and_as_old_as_dumps(general: dict[str, Any], batch
 
     # Then
     assert eventsd["defaults"]["batch"] == batch
+
+
+@pytest.mark.parametrize(
+    ("prio", "expected"),
+    [
+        pytest.param(1, 1, id="1"),
+        pytest.param("2", 1, id="as text"),
+        pytest.param(True, 1, id="true"),
+        pytest.param(0, None, id="0"),
+        pytest.param(None, None, id="empty"),
+    ],
+)
+def test_an_urgent_event_stays_urgent(prio: Any, expected: int | None) -> None:
+    # When
+    _, eventsd, _ = convert_all(old_config(a=sql_event(prio=prio)))
+
+    # Then
+    assert eventsd["events"]["a"].get("prio") == expected
 
 
 def test_a_minions_config_says_where_it_belongs() -> None:
