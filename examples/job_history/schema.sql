@@ -1,4 +1,4 @@
--- For MariaDB and MySQL. The engine reads what columns there are; add some, and name them in eventsd.conf.
+-- For MariaDB and MySQL. Further columns can be added here, and named in eventsd.conf.
 
 CREATE TABLE cmd_hist (
   id       BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from salt_eventsd.convert.notes import Unconvertible
 from salt_eventsd.convert.parameters import Parameter
-from salt_eventsd.destination import parameters
+from salt_eventsd.parameters import parameters, quoted
 
 #: A character of the template, or the number of a placeholder.
 _Item = str | int
@@ -22,7 +22,7 @@ _Item = str | int
 _BEFORE_A_NAME = re.compile(r"\b(into|from|update|join|table|call|as)\s*\Z", re.IGNORECASE)
 #: What makes another thing of a text that follows it: x'41', N'text', _utf8'text'.
 _INTRODUCER = re.compile(r"(?:\b[xbn]|(?<!\w)_\w+)\Z", re.IGNORECASE)
-#: A colon that SQLAlchemy would take for the beginning of a parameter, or a backslash that it would take away.
+#: A colon that would be taken for the beginning of a parameter, or a backslash that would be taken away.
 _LIKE_A_PARAMETER = re.compile(r"(?<![:\w]):[\w$]|\\:")
 _COLUMN_LIST = re.compile(r"\binto\s+[\w.$`]+\s*\([^()]*\Z", re.IGNORECASE)
 _TOUCHES = re.compile(r"[\w$:\\]")
@@ -62,6 +62,8 @@ def to_statement(template: str, table: str | None, fields: Sequence[Parameter]) 
         raise Unconvertible("template: there is no statement in it")
     if set(parameters(sql)) != {*(fields[number - 1].name for number in scanner.used), *scanner.texts}:
         raise Unconvertible("template: a colon stands before a word outside of a text; write a statement")
+    if inside := quoted(sql, "mysql") or quoted(sql):
+        raise Unconvertible(f"template: the field {inside[0]} stands in a comment or a text; write a statement")
     return Made(sql, frozenset(scanner.used), scanner.texts, scanner.joined)
 
 

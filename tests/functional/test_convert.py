@@ -14,6 +14,7 @@ import yaml
 from salt_eventsd.convert import convert_path
 from salt_eventsd.convert.destinations import into_sql
 from salt_eventsd.fields import Constant, compile_value
+from salt_eventsd.parameters import for_driver
 from tests.support.delivery import Fired, deliver, login, rows
 from tests.support.docs import ROOT
 from tests.support.events import JID, MINION, STAMP, job_data, return_data
@@ -169,11 +170,16 @@ def test_sub_events_are_where_they_were(converted: Converted) -> None:
     ],
 )
 def test_a_hostile_value_is_data(converted: Converted, value: str) -> None:
+    # Given
+    tag, data = returned(value, fun="raid.status")
+    data["id"] = value
+
     # When
-    aside = converted.deliver(returned(value, value.replace("\0", ""), "raid.status"))
+    aside = converted.deliver((tag, data))
 
     # Then
     assert aside == []
+    assert [row["srv_id"] for row in converted.rows("returns")] == [value]
     assert [json.loads(row["returns"]) for row in converted.rows("returns")] == [value]
     assert [json.loads(row["state"]) for row in converted.rows("raid")] == [value]
 
@@ -234,15 +240,15 @@ def test_what_is_bound_is_what_was_pasted(mariadb: MariaDB, template: str) -> No
     values = {"jid": "20260102", "id": "web1"}
     engine = sa.create_engine(mariadb.new_database(), poolclass=sa.NullPool)
     rule = into_sql({"template": template, "fields": list(values)}, "Minion_Return_Worker")
-    constants = {key: compile_value(value) for key, value in rule["fields"].items() if key not in values}
+    texts = {key: compile_value(value) for key, value in rule["fields"].items() if key not in values}
+    bound = {**values, **{key: one.value for key, one in texts.items() if isinstance(one, Constant)}}
 
     # When
     with engine.connect() as connection:
         pasted = connection.execution_options(no_parameters=True).exec_driver_sql(template.format("", *values.values()))
         before = [tuple(map(str, row)) for row in pasted]
-        bound = {**values, **{key: one.value for key, one in constants.items() if isinstance(one, Constant)}}
-        statement = sa.text(rule["statement"])
-        found = connection.execute(statement, {key: bound[key] for key in rule["fields"]})
+        sql, _ = for_driver(rule["statement"], "pyformat")
+        found = connection.execution_options(no_parameters=False).exec_driver_sql(sql, bound)
         after = [tuple(map(str, row)) for row in found]
 
     # Then: a number that was pasted without quotes may be text now

@@ -130,7 +130,7 @@ def test_sub_events_go_into_their_own_tables_besides(subevents: Example) -> None
         "checks": 2,
         "checked": datetime.fromisoformat(LATER),
     }
-    assert len(subevents.rows("SELECT * FROM eventsd_returns")) == 4
+    assert len(subevents.rows("SELECT * FROM eventsd_returns")) == 6
 
 
 def test_a_sub_event_without_what_it_needs_is_set_aside_alone(subevents: Example) -> None:
