@@ -15,7 +15,7 @@ from salt_eventsd.convert import convert_path
 from salt_eventsd.convert.destinations import into_sql
 from salt_eventsd.fields import Constant, compile_value
 from salt_eventsd.parameters import for_driver
-from tests.support.delivery import Fired, deliver, login, rows
+from tests.support.delivery import Fired, check, deliver, login, rows
 from tests.support.docs import ROOT
 from tests.support.events import JID, MINION, STAMP, job_data, return_data
 from tests.support.servers import MariaDB
@@ -108,6 +108,10 @@ class Converted:
 def converted(mariadb: MariaDB, tmp_path: Path) -> Converted:
     """The old config, converted."""
     return Converted(mariadb, tmp_path)
+
+
+def test_the_database_finds_nothing_wrong_with_it(converted: Converted, tmp_path: Path) -> None:
+    assert check(converted.config, tmp_path) == {"mysql": "reachable, tables not made yet"}
 
 
 def test_jobs_are_where_they_were(converted: Converted) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.delivery import Fired, deliver, login, rows
+from tests.support.delivery import Fired, check, deliver, login, rows
 from tests.support.docs import ROOT
 from tests.support.events import JID, MINION, STAMP, job_data, return_data
 from tests.support.servers import MariaDB
@@ -64,6 +64,18 @@ def history(mariadb: MariaDB, tmp_path: Path) -> Example:
 def subevents(mariadb: MariaDB, tmp_path: Path) -> Example:
     """The sub-events."""
     return Example("subevents", mariadb, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["job_history", "subevents"])
+def test_the_database_finds_nothing_wrong_with_it(name: str, mariadb: MariaDB, tmp_path: Path) -> None:
+    # Given
+    example = Example(name, mariadb, tmp_path)
+
+    # When
+    [said] = check(example.config, tmp_path).values()
+
+    # Then
+    assert said.startswith("reachable")
 
 
 def test_a_job_and_its_returns_are_in_the_history(history: Example) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from salt_eventsd import config_load
 from salt_eventsd import event as events
-from salt_eventsd.plan import make_plan
+from salt_eventsd.plan import Plan, make_plan
 from salt_eventsd.settle import write_batch
 from tests.support.events import RECEIVED, frame
 from tests.support.stores import Buried, batch_of
@@ -32,15 +32,7 @@ def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> 
     :param folder: for whatever is kept.
     :returns: what each worker buried.
     """
-    opts = {
-        **salt.config.DEFAULT_MASTER_OPTS,
-        "id": "master-1",
-        "cachedir": str(folder),
-        "extension_modules": "",
-        **config,
-    }
-    plan = make_plan(config_load.load(opts), opts)
-    assert plan.problems == []
+    plan = plan_of(config, folder)
     batches: dict[str, list[events.Event]] = defaultdict(list)
     for tag, payload in fired:
         head = events.read_tag(frame(tag, payload), RECEIVED)
@@ -59,6 +51,40 @@ def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> 
         write_batch(planned.worker, batch_of(batches[name], buried=buried[name]))
         planned.worker.close()
     return buried
+
+
+def plan_of(config: Mapping[str, Any], folder: Path) -> Plan:
+    """
+    Return what a configuration comes to; there must be nothing wrong with it.
+
+    :param config: what stands in the master's configuration.
+    :param folder: for whatever is kept.
+    """
+    opts = {
+        **salt.config.DEFAULT_MASTER_OPTS,
+        "id": "master-1",
+        "cachedir": str(folder),
+        "extension_modules": "",
+        **config,
+    }
+    plan = make_plan(config_load.load(opts), opts)
+    assert plan.problems == []
+    return plan
+
+
+def check(config: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """
+    Return what the workers of a configuration say of their backends.
+
+    :param config: what stands in the master's configuration.
+    :param folder: for whatever is kept.
+    """
+    said = {}
+    for name, planned in plan_of(config, folder).workers.items():
+        assert planned.worker
+        said[name] = planned.worker.check()
+        planned.worker.close()
+    return said
 
 
 def login(url: str) -> dict[str, Any]:
