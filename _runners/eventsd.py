@@ -22,6 +22,7 @@ try:
     import salt_eventsd.check
     import salt_eventsd.status
     from salt_eventsd import catalogue, config_load, control, letters, loader, ruletest
+    from salt_eventsd import convert as conversion
     from salt_eventsd import tap as taps
     from salt_eventsd.exceptions import ConfigError, EventsdError
 
@@ -93,7 +94,7 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
     """
     Show events as they come, with the rules that take them, until ctrl-C. What is redacted is redacted here too.
 
-    Filters are globs. With ``--out=json`` each event is a line of JSON, with its data.
+    Filters are globs. With ``--out=json`` each event is a line of JSON, with its data; the last line is ``null``.
 
     :param tag: only events with such a tag.
     :param fun: only events of such a function.
@@ -132,12 +133,34 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
         pass
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
-    return None
+    # Everything has been shown already.
+    return None if as_json else {"data": "", "outputter": "txt"}
+
+
+def convert(path="/etc/salt/eventsd"):
+    """
+    Print the configuration of today that does what one of salt-eventsd 0.9.3 did, with a comment wherever there was a
+    choice. What cannot be converted is named.
+
+    :param path: the old configuration: a file, or a folder of them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.convert path=/etc/salt/eventsd > /etc/salt/master.d/eventsd.conf
+    """
+    try:
+        text = conversion.convert_path(Path(path))
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
+    return {"data": text, "outputter": "txt"}
 
 
 def test(path=None):  # noqa: PT028 - a verb of the runner
     """
-    Run the tests of the rules: events, and where they are expected to go. Needs no master, engine or database.
+    Run the tests of the rules: events, and where they are expected to go. Needs no engine and no database. Where there
+    is no master either: ``python -m salt_eventsd.ruletest``.
 
     :param path: a YAML file of tests, or a folder of them; ``eventsd_tests`` or ``eventsd_tests.yaml`` beside the
         master's configuration if it is not given. docs/testing_rules.rst has the form.
@@ -147,7 +170,7 @@ def test(path=None):  # noqa: PT028 - a verb of the runner
     .. code-block:: bash
 
         salt-run eventsd.test
-        salt-run -c ci/salt eventsd.test path=ci/eventsd_tests.yaml
+        salt-run eventsd.test path=/srv/salt/tests/eventsd.yaml
     """
     try:
         config = config_load.load(__opts__)  # noqa: F821
