@@ -19,6 +19,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_driver, by_json_table, by_recordset
+from salt_eventsd.exceptions import Transient
 
 _NUL_IN_JSON = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 #: A document of rows for MySQL is no longer than this, in bytes.
@@ -312,7 +313,8 @@ class MySQL(Dialect):
 
     def lock_schema(self, connection: Connection) -> None:
         """Let one engine at a time create tables; DDL ends a transaction here, so the lock is the session's."""
-        connection.execute(sa.text("SELECT GET_LOCK('eventsd_schema', 60)"))
+        if connection.execute(sa.text("SELECT GET_LOCK('eventsd_schema', 60)")).scalar() != 1:
+            raise Transient("another engine has been making the tables for a minute")
 
     def unlock_schema(self, connection: Connection) -> None:
         """See :meth:`lock_schema`."""

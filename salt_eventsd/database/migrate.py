@@ -46,13 +46,15 @@ def ensure(engine: Engine, dialect: Dialect) -> None:
         return
     if found is not None and found > HEAD:
         raise Held(f"the tables are of version {found}, this salt-eventsd knows {HEAD}: upgrade salt-eventsd")
-    with engine.connect() as connection, connection.begin():
-        dialect.lock_schema(connection)
+    with engine.connect() as connection:
         try:
-            # Another master may have done it while we waited for the lock.
-            if version(connection) != HEAD:
-                _upgrade(connection)
+            with connection.begin():
+                dialect.lock_schema(connection)
+                # Another master may have done it while we waited for the lock.
+                if version(connection) != HEAD:
+                    _upgrade(connection)
         finally:
+            # Not before the version is committed: who has the lock next would not see it.
             dialect.unlock_schema(connection)
 
 

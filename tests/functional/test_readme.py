@@ -12,7 +12,7 @@ import salt.config
 import sqlalchemy as sa
 import yaml
 
-from salt_eventsd import config_load
+from salt_eventsd import config_load, ruletest
 from salt_eventsd.event import Event
 from salt_eventsd.workers import Batch, Context, load_modules, make
 from tests.support.docs import DOCUMENTS, ROOT, blocks
@@ -140,9 +140,17 @@ def test_what_salt_has_changed_on_a_minion(engine: sa.Engine) -> None:
     assert _decoded(row["changes"]) == {"diff": "New file"}
 
 
-@pytest.mark.parametrize(
-    "block", [pytest.param(text, id=name) for document in DOCUMENTS for name, text in blocks(document, "yaml")]
-)
+def _yaml(kind: type) -> list[Any]:
+    """The YAML in the documentation: configurations are mappings, tests of rules are lists."""
+    return [
+        pytest.param(text, id=name)
+        for document in DOCUMENTS
+        for name, text in blocks(document, "yaml")
+        if isinstance(yaml.safe_load(text), kind)
+    ]
+
+
+@pytest.mark.parametrize("block", _yaml(dict))
 def test_an_example_of_configuration_loads(block: str, tmp_path: Path) -> None:
     # Given
     given = yaml.safe_load(block)
@@ -151,6 +159,20 @@ def test_an_example_of_configuration_loads(block: str, tmp_path: Path) -> None:
 
     # Then: it raises nothing, and each worker but the one a reader is to write can be made
     _workers_are_made(config_load.load(opts), opts, but=("lines",))
+
+
+@pytest.mark.parametrize("block", _yaml(list))
+def test_an_example_of_rule_tests_holds(block: str, tmp_path: Path) -> None:
+    # Given
+    _, config = next(blocks(ROOT / "docs" / "testing_rules.rst", "yaml"))
+    path = tmp_path / "tests.yaml"
+    path.write_text(block, encoding="utf-8")
+
+    # When
+    found = ruletest.run(config_load.load(yaml.safe_load(config)), ruletest.read(path))
+
+    # Then
+    assert (found["passed"], found["failed"]) == (2, {})
 
 
 def test_the_pillar_example_loads(tmp_path: Path) -> None:
