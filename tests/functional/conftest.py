@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import salt._logging
 
+from tests.support.carbon import CarbonCache
 from tests.support.servers import Server
 from tests.support.stores import Database
 
@@ -20,6 +21,13 @@ def database(database_url: str) -> Iterator[Database]:
     made = Database(database_url)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def carbon(installed: Callable[[type[CarbonCache]], CarbonCache]) -> Iterator[CarbonCache]:
+    """Graphite's carbon-cache; a test that stops it starts it again."""
+    with installed(CarbonCache) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """
-A throwaway database server: started, stopped, killed, frozen, and gone when its owner is.
+A throwaway server, most often of a database: started, stopped, killed, frozen, and gone when its owner is.
 
 What differs between the servers is in :mod:`tests.support.servers`.
 """
@@ -63,7 +63,7 @@ class Server:
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="eventsd-")).resolve()
-        self.port = _free_port()
+        self.port = free_port()
         try:
             hand_over(self.folder)
             self._make()
@@ -188,14 +188,18 @@ class Server:
         patience = time.monotonic() + _START_SECONDS
         while True:
             try:
-                self.execute("SELECT 1")
+                self._ask()
                 return
-            except sa.exc.OperationalError as exc:
+            except (sa.exc.OperationalError, OSError) as exc:
                 if not self.running or time.monotonic() > patience:
                     said = self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
                     self.stop()
-                    raise RuntimeError(f"{self.name} did not start: {exc.orig}\n{said}") from None
+                    raise RuntimeError(f"{self.name} did not start: {getattr(exc, 'orig', exc)}\n{said}") from None
             time.sleep(0.05)
+
+    def _ask(self) -> None:
+        """Raise as long as the server does not answer."""
+        self.execute("SELECT 1")
 
     def _environment(self) -> dict[str, str]:
         # A user's own PGDATA, LANG or MYSQL_HOME are none of the throwaway server's business.
@@ -211,7 +215,8 @@ class Server:
         raise NotImplementedError
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
     for port in random.sample(_PORTS, 200):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from salt_eventsd.config import EventRule
 from salt_eventsd.database import schema
 from salt_eventsd.event import Event
-from salt_eventsd.workers import Batch, Context, Refusal, load_modules, make
+from salt_eventsd.settle import write_batch
+from salt_eventsd.workers import Batch, Context, Refusal, Worker, load_modules, make
 
 SPOOL = "spool-1"
 NODE = "master-1"
@@ -73,6 +74,18 @@ def batch_of(
     sizes = tuple((first + number, len(chunk)) for number, chunk in enumerate(chunks))
     events = [event for chunk in chunks for event in chunk]
     return Batch(spool, sizes, events, oldest, replay, buried or Buried())
+
+
+def settled(worker: Worker, *chunks: Sequence[Event]) -> Buried:
+    """
+    Have a batch written as the engine does it, and return what has been buried.
+
+    :param worker: who writes.
+    :param chunks: the events of each chunk.
+    """
+    buried = Buried()
+    write_batch(worker, batch_of(*chunks, buried=buried))
+    return buried
 
 
 class Database:

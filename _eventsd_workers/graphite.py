@@ -1,0 +1,47 @@
+"""
+Metrics of events, sent to Graphite's carbon, or to whatever else takes its protocols over TCP.
+
+:depends: nothing else.
+
+A metric counts events, or takes a number out of them. Counters are summed by ``interval``, and each batch sends the sum
+so far; Graphite keeps the last. Numbers that come twice within a second: the later one stands.
+
+In a metric's path, fields stand in braces. What Graphite gives a meaning to in a field's value (dots, blanks) becomes
+``_``: ``web1.example.com`` is ``web1_example_com``. An event that has not got a metric's number, or a part of its path,
+does not count for that metric.
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        graphs:
+          module: graphite
+          host: carbon.example.com
+          port: 2003                    # 2004 if the protocol is pickle
+          protocol: plaintext           # or pickle
+          timeout: 5                    # seconds, for connecting and for each wait
+          prefix: ''                    # before each path: prod.{master_id}
+          interval: 60                  # seconds; that of the finest retention, if that is more
+          metrics:                      # path: what
+            salt.events.{rule}: 1                            # a number: counted up by so much for each event
+            salt.returns.{fun}.retcode_{data.retcode}: 1
+            # salt.minions.{minion_id}.retcode: data.retcode # a field: its number, with the event's time
+"""
+
+from salt_eventsd.backends import graphite
+
+__virtualname__ = "graphite"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`.
+    :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
+    """
+    return graphite.read(context)

@@ -1,0 +1,139 @@
+"""
+Send points to Graphite's carbon, or whatever else takes its plaintext or pickle protocol over TCP.
+
+Carbon answers nothing. So that points are known to have arrived, each batch has a connection of its own: we say that
+nothing more comes, and wait until the other side, which has then read all of it, closes too.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from salt_eventsd.exceptions import Transient
+
+Protocol = Literal["plaintext", "pickle"]
+#: Where carbon listens, by protocol.
+PORTS: dict[Protocol, int] = {"plaintext": 2003, "pickle": 2004}
+
+#: Points in one message of the pickle protocol; carbon takes no message above 1 MiB.
+_PICKLED_TOGETHER = 500
+_LENGTH = struct.Struct("!L")
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+#: A part of a path is a file's or folder's name in carbon's store; longer ones it could not keep.
+_LONGEST_PART = 200
+_EARLY = "it closed the connection before it had read everything"
+
+
+class Point(NamedTuple):
+    """
+    A number at a time.
+
+    :param path: the metric, parts separated by dots.
+    :param value: the number.
+    :param second: since 1970 UTC.
+    """
+
+    path: str
+    value: float
+    second: int
+
+
+@dataclass(frozen=True)
+class Carbon:
+    """
+    Where points go.
+
+    :param host: name or address.
+    :param port: of TCP.
+    :param protocol: plaintext or pickle.
+    :param timeout: for connecting and for each wait, in seconds.
+    """
+
+    host: str
+    port: int
+    protocol: Protocol
+    timeout: float
+
+    def send(self, points: Sequence[Point]) -> None:
+        """
+        Send points; return once they have been read.
+
+        :param points: no path of them has blanks in it.
+        :raises Transient: they may not have been.
+        """
+        message = _pickled(points) if self.protocol == "pickle" else _plain(points)
+        try:
+            with self._connected() as connection:
+                connection.sendall(message)
+                _await_close(connection)
+        except OSError as exc:
+            raise Transient(f"{self}: {exc.strerror or exc}") from exc
+
+    def check(self) -> str:
+        """
+        Return a line that says it can be reached; nothing is sent.
+
+        :raises Transient: it cannot.
+        """
+        try:
+            self._connected().close()
+        except OSError as exc:
+            raise Transient(f"{self}: {exc.strerror or exc}") from exc
+        return f"{self} takes connections"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def _connected(self) -> socket.socket:
+        return socket.create_connection((self.host, self.port), self.timeout)
+
+
+def clean(text: str) -> str:
+    """
+    Return text as one part of a metric's path: what Graphite gives a meaning to becomes ``_``.
+
+    :param text: of a field.
+    """
+    return _NOT_IN_A_NAME.sub("_", text)[:_LONGEST_PART]
+
+
+def _await_close(connection: socket.socket) -> None:
+    if _has_closed(connection):
+        # Without having been told that this was all.
+        raise ConnectionAbortedError(_EARLY)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(4096):
+        pass
+    if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise ConnectionAbortedError(_EARLY)
+
+
+def _has_closed(connection: socket.socket) -> bool:
+    timeout = connection.gettimeout()
+    connection.settimeout(0)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    finally:
+        connection.settimeout(timeout)
+
+
+def _plain(points: Sequence[Point]) -> bytes:
+    return "".join(f"{point.path} {point.value:.17g} {point.second}\n" for point in points).encode()
+
+
+def _pickled(points: Sequence[Point]) -> bytes:
+    messages = []
+    for start in range(0, len(points), _PICKLED_TOGETHER):
+        some = [(point.path, (point.second, point.value)) for point in points[start : start + _PICKLED_TOGETHER]]
+        # The oldest protocol that is binary: carbon may run on any Python.
+        message = pickle.dumps(some, protocol=2)
+        messages.append(_LENGTH.pack(len(message)) + message)
+    return b"".join(messages)
