@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from salt_eventsd.event import Event
@@ -26,3 +27,12 @@ def event_id(event: Event, scope: str = "") -> str:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()
+
+
+def events_id(ids: Iterable[str]) -> str:
+    """
+    Return an id of 32 hexadecimal digits for some events together.
+
+    :param ids: theirs, in order.
+    """
+    return blake2b("".join(ids).encode(), digest_size=16).hexdigest()

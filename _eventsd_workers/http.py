@@ -1,0 +1,48 @@
+"""
+Events to a web server: a webhook, a log collector, a service of one's own.
+
+:depends: requests, which comes with Salt: ``salt-pip install salt-eventsd[http]``
+
+A batch is one POST: an array of JSON objects or a line of JSON for each event; or each event is a POST of its own. An
+object has the event's ``id``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``, ``phase``,
+``rule`` and ``master_id``, and the payload under ``data``. The header ``Idempotency-Key`` is the same when a batch
+comes again.
+
+Answers: 2xx means that the server has the batch. 408, 409, 425, 429 and 5xx: it comes again, after as long as
+``Retry-After`` says. 400, 413 and 422: it is split until the bad events stand alone, which become dead letters.
+All else, redirects among it, holds the worker.
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        hook:
+          module: http
+          url: https://hooks.example.com/salt
+          body: json                # or ndjson, or single: a request for each event
+          timeout: 10               # seconds, for connecting and for each wait
+          gzip: false
+          verify: true              # false: any certificate will do
+          ca: ''                    # a file of certificates to trust instead of the system's
+          # Neither is sent unless given:
+          headers: {X-Api-Key: sdb://vault/hook?key}
+          auth: {user: salt, password: sdb://vault/hook?password}    # or {bearer: sdb://vault/hook?token}
+"""
+
+from salt_eventsd.backends import http
+
+__virtualname__ = "http"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`.
+    :raises salt_eventsd.exceptions.ConfigError: an option is wrong, or requests is missing.
+    """
+    return http.read(context)

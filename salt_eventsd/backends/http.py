@@ -1,0 +1,349 @@
+"""
+Send events to a web server: a webhook, a log collector, a service of one's own.
+
+Whatever an error says is made here, of what is no secret: the libraries' own texts repeat whole URLs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import re
+import ssl
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import msgspec
+
+from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.ids import event_id, events_id
+from salt_eventsd.backends.options import Secret, missing_library, read_options, require
+from salt_eventsd.backends.refusals import bury
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
+from salt_eventsd.settle import isolate
+from salt_eventsd.workers import Batch, Context
+
+try:
+    import requests
+    import urllib3
+
+    _missing: ImportError | None = None
+except ImportError as exc:
+    _missing = exc
+
+Body = Literal["json", "ndjson", "single"]
+#: An event's position in its batch, its id, and its JSON text.
+Item = tuple[int, str, bytes]
+
+_LIBRARY_LOG = logging.getLogger("urllib3.connectionpool")
+_KEY = "Idempotency-Key"
+
+_TYPES: dict[Body, str] = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "single": "application/json",
+}
+_REFUSED = frozenset((400, 413, 422))
+#: Besides all from 500: timed out, in conflict with an earlier try that has not ended, too early, too many.
+_TRANSIENT = frozenset((408, 409, 425, 429))
+#: Servers that ask for more patience than this, in seconds, are tried nevertheless.
+_LONGEST_WAIT = 86_400.0
+#: What is read of an answer, in bytes, and what is shown of it, in characters.
+_LONGEST_ANSWER = 4096
+_SHOWN = 200
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_HEADER_VALUE = re.compile(r"[ \t\x21-\x7e]*\Z")
+#: A secret shorter than this is not looked for in an answer: it would be everywhere.
+_SHORTEST_SECRET = 4
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Who we are: a user and a password (basic), or a token (bearer).
+
+    :param user: for basic.
+    :param password: for basic.
+    :param bearer: the token.
+    """
+
+    user: str = ""
+    password: Secret = Secret("")
+    bearer: Secret = Secret("")
+
+    def __post_init__(self) -> None:
+        require(bool(self.user) != bool(self.bearer), "expected either user and password, or bearer")
+        require(not (self.password and self.bearer), "expected either user and password, or bearer")
+        require(_HEADER_VALUE.match(self.bearer) is not None, "bearer: expected a token of ASCII letters and signs")
+
+    def header(self) -> str:
+        """Return the value of ``Authorization``."""
+        if self.bearer:
+            return f"Bearer {self.bearer}"
+        return f"Basic {b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
+
+
+class HttpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The options of an http worker.
+
+    :param url: where to.
+    :param body: a JSON array, a line of JSON for each event, or a request for each event.
+    :param headers: further headers.
+    :param auth: who we are.
+    :param verify: check the server's certificate.
+    :param ca: a file of certificates that are trusted instead of the system's.
+    :param timeout: for connecting and for each wait, in seconds.
+    :param gzip: compress what is sent.
+    """
+
+    url: Secret = Secret("")
+    body: Body = "json"
+    headers: dict[str, Secret] = {}
+    auth: Auth | None = None
+    verify: bool = True
+    ca: str = ""
+    timeout: float = 10.0
+    gzip: bool = False
+
+    def __post_init__(self) -> None:
+        require(bool(self.url), "url: missing; expected one such as https://hooks.example.com/salt")
+        require(_is_url(self.url), "url: expected one such as https://hooks.example.com/salt")
+        require(0 < self.timeout <= 3600, f"timeout: expected seconds above 0 and up to 3600, got {self.timeout}")
+        require(self.verify or not self.ca, "ca: means nothing without verify")
+        for name, value in self.headers.items():
+            require(_HEADER_NAME.match(name) is not None, f"headers: {name!r} is no name of a header")
+            require(_HEADER_VALUE.match(value) is not None, f"headers: {name}: expected one line of ASCII")
+
+
+class _Untold(logging.Filter):
+    """Keeps a URL's path, which may be a secret, out of what the library logs."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        parts = urlsplit(url)
+        self._path = urlunsplit(("", "", parts.path, parts.query, ""))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record may be logged."""
+        return len(self._path) < _SHORTEST_SECRET or self._path not in record.getMessage()
+
+
+class Answer(NamedTuple):
+    """What a server said: the status, the wait it asks for in seconds, and the beginning of its text."""
+
+    status: int
+    wait: float
+    text: str
+
+
+def read(context: Context) -> Http:
+    """
+    Return the worker; it opens nothing yet.
+
+    :param context: what it is made from.
+    :raises ConfigError: an option is wrong.
+    :raises ImportError: ``requests`` is missing.
+    """
+    if _missing is not None:
+        raise missing_library(_missing, "http")
+    return Http(read_options(context, HttpOptions), context.node_id)
+
+
+class Http:
+    """
+    A web server that takes events.
+
+    :param options: where it is and how it takes them.
+    :param node_id: the master's (or minion's) id.
+    """
+
+    def __init__(self, options: HttpOptions, node_id: str) -> None:
+        self._options = options
+        self._node_id = node_id
+        self._url, self._shown, auth = _without_user(options)
+        self._headers = {
+            "User-Agent": "salt-eventsd",
+            "Content-Type": _TYPES[options.body],
+            **({"Content-Encoding": "gzip"} if options.gzip else {}),
+            **({"Authorization": auth.header()} if auth else {}),
+            **options.headers,
+        }
+        secrets = [*options.headers.values(), *([auth.password, auth.bearer, auth.header().split()[1]] if auth else [])]
+        self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+        # Of a batch that got stuck halfway: ids of events that need not be sent again.
+        self._ahead: set[str] = set()
+        self._untold = _Untold(options.url)
+        self._not_before = 0.0
+        self._session: requests.Session | None = None
+        self._mutex = threading.Lock()
+
+    def write(self, batch: Batch) -> None:
+        """
+        Send a batch.
+
+        :param batch: the batch.
+        :raises WorkerError: the server did not say that it has all of it, and what it said.
+        """
+        ids = [event_id(event) for event in batch.events]
+        items = [
+            (position, id_, _line(event, id_, self._node_id))
+            for position, (id_, event) in enumerate(zip(ids, batch.events))
+            if id_ not in self._ahead
+        ]
+        if self._options.body == "single":
+            each = (isolate(items[at : at + 1], self._send, at) for at in range(len(items)))
+            refusals = [refusal for some in each for refusal in some]
+        else:
+            refusals = isolate(items, self._send) if items else []
+        self._ahead.difference_update(ids)
+        bury(batch, [], [(items[at][0], why) for at, why in refusals])
+
+    def check(self) -> str:
+        """
+        Return a line that says the server can be reached; it is asked with OPTIONS, which changes nothing.
+
+        :raises WorkerError: it cannot, or it does not let us in.
+        """
+        answer = self._ask("OPTIONS", b"", {})
+        # 501: it does not know OPTIONS.
+        if answer.status in (401, 403) or (answer.status >= 500 and answer.status != 501):
+            raise self._meaning(answer)
+        return f"{self._shown} answers"
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            self._session.close()
+            _LIBRARY_LOG.removeFilter(self._untold)
+            self._session = None
+
+    def _send(self, items: Sequence[Item]) -> None:
+        """Send events together."""
+        if (wait := self._not_before - time.monotonic()) > 0:
+            raise Transient(f"{self._shown} asked not to be called for {wait:.0f} s more")
+        options = self._options
+        lines = [line for _, _, line in items]
+        ids = [id_ for _, id_, _ in items]
+        if options.body == "json":
+            text = b"[%s]" % b",".join(lines)
+        else:
+            text = lines[0] if options.body == "single" else b"\n".join([*lines, b""])
+        answer = self._ask("POST", gzip.compress(text, 1, mtime=0) if options.gzip else text, {_KEY: events_id(ids)})
+        if not 200 <= answer.status < 300:
+            meaning = self._meaning(answer)
+            if isinstance(meaning, Transient):
+                self._not_before = time.monotonic() + answer.wait
+            raise meaning
+        self._ahead.update(ids)
+
+    def _ask(self, method: str, text: bytes, headers: Mapping[str, str]) -> Answer:
+        options = self._options
+        if options.ca and not os.path.isfile(options.ca):
+            raise Held(f"ca: there is no file {options.ca}")
+        try:
+            with self._opened().request(
+                method,
+                self._url,
+                data=text,
+                headers={**self._headers, **headers},
+                timeout=options.timeout,
+                verify=(options.ca or True) if options.verify else False,
+                # What is sent is meant for this server and no other.
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Answer(response.status_code, _wait_of(response.headers.get("Retry-After")), _text_of(response))
+        except (requests.RequestException, OSError, ValueError) as exc:
+            raise self._fault(exc) from None
+
+    def _opened(self) -> requests.Session:
+        with self._mutex:
+            if self._session is None:
+                session = requests.Session()
+                # Any function keeps requests from taking a password out of ~/.netrc.
+                session.auth = _as_it_is
+                session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+                if not self._options.verify:
+                    # Who says so in the configuration need not be told by each connection.
+                    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+                _LIBRARY_LOG.addFilter(self._untold)
+                self._session = session
+            return self._session
+
+    def _meaning(self, answer: Answer) -> WorkerError:
+        said = f"{self._shown}: {answer.status} {self._hidden(answer.text)}".rstrip()
+        if answer.status in _REFUSED:
+            return Refused(said)
+        if 300 <= answer.status < 400:
+            return Held(f"{said}: what url names is elsewhere now")
+        return Transient(said) if answer.status >= 500 or answer.status in _TRANSIENT else Held(said)
+
+    def _fault(self, error: BaseException) -> WorkerError:
+        inner = error
+        while (behind := inner.__cause__ or inner.__context__) is not None:
+            inner = behind
+        # The text of anything but the system's own errors repeats the URL.
+        said = (inner.strerror or str(inner)) if isinstance(inner, OSError) else type(inner).__name__
+        said = f"{self._shown}: {self._hidden(said)}"
+        lasting = isinstance(inner, ssl.SSLCertVerificationError) or isinstance(error, ValueError)
+        return Held(said) if lasting else Transient(said)
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return " ".join(text.split())[:_SHOWN]
+
+
+def _line(event: Event, id_: str, node_id: str) -> bytes:
+    return b'{"id":"%s",%s' % (id_.encode(), envelope(event, node_id)[1:])
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        return False
+
+
+def _without_user(options: HttpOptions) -> tuple[str, str, Auth | None]:
+    """Return the URL without user and password, what may be shown of it, and who we are."""
+    parts = urlsplit(options.url)
+    host = parts.netloc.rpartition("@")[2]
+    auth = options.auth
+    if auth is None and parts.username:
+        auth = Auth(user=unquote(parts.username), password=Secret(unquote(parts.password or "")))
+    return urlunsplit(parts._replace(netloc=host)), f"{parts.scheme}://{host}", auth
+
+
+def _wait_of(text: str | None) -> float:
+    """Return the seconds that ``Retry-After`` asks for, 0 if it is not there or cannot be read."""
+    if not text:
+        return 0.0
+    try:
+        seconds = float(text) if text.strip().isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(0.0, seconds), _LONGEST_WAIT)
+
+
+def _text_of(response: requests.Response) -> str:
+    try:
+        text: bytes = response.raw.read(_LONGEST_ANSWER, decode_content=True)
+        # To the end, so that the connection can be used again.
+        response.raw.read(1)
+    except Exception:  # what counts is the status, and that has come
+        return ""
+    return "".join(sign if sign.isprintable() else " " for sign in text.decode("utf-8", "replace"))
+
+
+def _as_it_is(request: Any) -> Any:
+    return request
