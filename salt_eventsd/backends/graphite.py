@@ -11,6 +11,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -86,6 +87,9 @@ def read(context: Context) -> Graphite:
     :param context: what it is made from.
     :raises ConfigError: an option is wrong.
     """
+    if "host" in context.options:
+        # The port that all workers share is that of their databases.
+        context = replace(context, defaults={key: value for key, value in context.defaults.items() if key != "port"})
     options = read_options(context, GraphiteOptions)
     gauges: list[tuple[Template, Field]] = []
     counters: list[tuple[Template, float]] = []

@@ -1,0 +1,53 @@
+"""
+The engine's own counters, or the numbers of other events, into a table or into Graphite.
+
+:depends: what ``sql`` needs for a database; nothing for Graphite.
+
+Every ``state_timer`` seconds the engine counts what it has read, written, kept waiting and lost, and makes an event of
+that with the tag ``eventsd/stats``. It goes to this worker without a rule, if no rule names the worker. Each number has
+a name of the keys that lead to it: ``workers.history.written``, ``spool.bytes``, ``process.rss_bytes``.
+
+In a database they become rows (master_id, stamp, name, value) of the table ``eventsd_stats``, which is made when
+missing:
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        counters:
+          module: stats
+          url: postgresql://salt:secret@db.example.com:5432/salt    # or in parts, as for sql
+          connect_seconds: 5            # how long a connection may take to be made
+
+Or they become metrics in Graphite. A worker of that name has its dots, and what else is no letter or digit, as ``_``:
+
+.. code-block:: yaml
+
+    eventsd:
+      workers:
+        counters:
+          module: stats
+          host: carbon.example.com
+          port: 2003                    # 2004 if the protocol is pickle
+          protocol: plaintext           # or pickle
+          timeout: 5                    # seconds, for connecting and for each wait
+          prefix: eventsd.{master_id}   # before each name
+"""
+
+from salt_eventsd.backends import stats
+
+__virtualname__ = "stats"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def worker(context):
+    """
+    Make the worker.
+
+    :param context: a :class:`salt_eventsd.workers.Context`.
+    :raises salt_eventsd.exceptions.ConfigError: an option is wrong or a driver is missing.
+    """
+    return stats.read(context)

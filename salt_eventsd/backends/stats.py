@@ -1,0 +1,217 @@
+"""
+Numbers of events, by their dotted names: the engine's own counters into a table or into Graphite.
+
+A row of the table is one number of one moment. The same number of the same moment is not written twice, so a batch that
+comes again changes nothing, nor does it in Graphite.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Engine
+
+from salt_eventsd.backends.carbon import Carbon, Point, clean
+from salt_eventsd.backends.graphite import CarbonOptions, number_of, path_of, read_path
+from salt_eventsd.backends.options import read_options
+from salt_eventsd.database import engines, migrate, schema
+from salt_eventsd.database.bulk import Inserter
+from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.faults import meaning
+from salt_eventsd.exceptions import Held, Refused, WorkerError
+from salt_eventsd.fields import Facts, Template
+from salt_eventsd.workers import Batch, Context
+
+_COLUMNS = ("master_id", "stamp", "name", "value")
+#: Smaller numbers are 0 to PostgreSQL, or an error.
+_SMALLEST = 2.3e-308
+
+
+class StatsOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The options of a stats worker that writes to Graphite.
+
+    :param prefix: stands before each name, with a dot between them; a template.
+    """
+
+    prefix: str = "eventsd.{master_id}"
+
+
+_SQL_NAMES = tuple(name for name in engines.OPTION_NAMES if name != "too_large")
+_CARBON_NAMES = tuple(field.encode_name for field in msgspec.structs.fields(StatsOptions))
+
+
+def read(context: Context) -> Table | Graphs:
+    """
+    Return the worker; it opens nothing yet.
+
+    :param context: what it is made from.
+    :raises ConfigError: an option is wrong.
+    """
+    own = context.options
+    given = context.known(*dict.fromkeys(("url", *_CARBON_NAMES, *_SQL_NAMES)))
+    if any(key in (own if "host" in own else given) for key in ("url", "driver")):
+        return _table(context, given)
+    if "host" in own:
+        return _graphs(context)
+    raise context.problem("url", "missing; expected a SQLAlchemy URL, or host for Graphite")
+
+
+def _table(context: Context, given: Mapping[str, Any]) -> Table:
+    for key in context.options:
+        if key not in _SQL_NAMES:
+            raise context.problem(key, "is for Graphite; beside a database it means nothing")
+    try:
+        options = engines.read_options({key: value for key, value in given.items() if key in _SQL_NAMES})
+        return Table(engines.make_engine(options, context.concurrency), context.node_id)
+    except engines.OptionError as exc:
+        raise context.problem(exc.key, str(exc)) from None
+
+
+def _graphs(context: Context) -> Graphs:
+    for key in context.options:
+        if key not in _CARBON_NAMES:
+            raise context.problem(key, "is for a database; beside Graphite it means nothing")
+    # What all workers share says where the databases are.
+    options = read_options(replace(context, defaults={}), StatsOptions)
+    prefix = read_path(context, "prefix", options.prefix, "") if options.prefix else None
+    return Graphs(options.carbon, prefix, context.node_id)
+
+
+class Table:
+    """
+    The table ``eventsd_stats`` of a database.
+
+    :param engine: of the database.
+    :param node_id: the master's (or minion's) id, kept with each row.
+    """
+
+    def __init__(self, engine: Engine, node_id: str) -> None:
+        self._engine = engine
+        self._dialect = dialect_for(engine.dialect.name)
+        self._node_id = node_id
+        self._inserter: Inserter | None = None
+        self._ready = threading.Lock()
+
+    def write(self, batch: Batch) -> None:
+        """
+        Write a batch in one transaction.
+
+        :param batch: the batch.
+        :raises WorkerError: nothing was written, and why.
+        """
+        rows = list(self._rows(batch))
+        try:
+            insert = self._prepared()
+            with self._engine.connect() as connection, connection.begin():
+                if rows:
+                    try:
+                        insert(connection, rows)
+                    except Exception as exc:
+                        raise meaning(exc) from exc
+        except Exception as exc:
+            raise self._of_all(exc) from exc
+
+    def check(self) -> str:
+        """
+        Return a line about the database as it is now, or raise like :meth:`write`.
+
+        :raises WorkerError: it cannot be reached.
+        """
+        try:
+            with self._engine.connect() as connection:
+                found = migrate.version(connection)
+        except Exception as exc:
+            raise self._of_all(exc) from exc
+        return f"reachable, tables of version {found}" if found else "reachable, tables not made yet"
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._engine.dispose()
+
+    def _prepared(self) -> Inserter:
+        with self._ready:
+            if self._inserter is None:
+                migrate.ensure(self._engine, self._dialect)
+                with self._engine.connect() as connection:
+                    self._inserter = self._dialect.inserter(connection, schema.stats, _COLUMNS)
+            return self._inserter
+
+    def _rows(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        for event in batch.events:
+            stamp = self._dialect.time(event.stamp)
+            for path, value in numbers(event.data):
+                yield {
+                    "master_id": self._node_id,
+                    "stamp": stamp,
+                    "name": self._dialect.text(".".join(path))[: schema.NAME_LENGTH],
+                    "value": value if abs(value) >= _SMALLEST else 0.0,
+                }
+
+    def _of_all(self, error: Exception) -> WorkerError:
+        """Return what a fault means; what did not come of inserting rows is no event's doing."""
+        if isinstance(error, WorkerError):
+            found = error
+        else:
+            found = meaning(error)
+            found = Held(str(found)) if isinstance(found, Refused) else found
+        if isinstance(found, Held):
+            # What a connection may do is settled, in some databases, when it is made.
+            self._engine.dispose()
+        return found
+
+
+class Graphs:
+    """
+    Numbers as they come, in Graphite.
+
+    :param carbon: where to.
+    :param prefix: stands before each name, or None.
+    :param node_id: the master's (or minion's) id.
+    """
+
+    def __init__(self, carbon: Carbon, prefix: Template | None, node_id: str) -> None:
+        self._carbon = carbon
+        self._prefix = prefix
+        self._node_id = node_id
+
+    def write(self, batch: Batch) -> None:
+        """
+        Send a batch.
+
+        :param batch: the batch.
+        :raises Transient: carbon cannot be reached, or has not read all of it.
+        """
+        if points := list(self._points(batch)):
+            self._carbon.send(points)
+
+    def check(self) -> str:
+        """Return a line that says carbon can be reached, or raise like :meth:`write`."""
+        return self._carbon.check()
+
+    def _points(self, batch: Batch) -> Iterator[Point]:
+        for event in batch.events:
+            prefix = path_of(self._prefix, Facts(event, self._node_id)) if self._prefix else ""
+            if self._prefix and not prefix:
+                continue
+            for path, value in numbers(event.data):
+                parts = [clean(part) or "_" for part in path]
+                yield Point(".".join([prefix, *parts] if prefix else parts), value, int(event.stamp))
+
+
+def numbers(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+    """
+    Yield all numbers in a payload, each with the keys that lead to it; true is 1 and false 0, lists are left out.
+
+    :param data: the payload.
+    :param path: the keys that lead to it.
+    """
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from numbers(value, (*path, str(key)))
+    elif path and (number := number_of(data)) is not None:
+        yield path, number
