@@ -25,8 +25,8 @@ All else, redirects among it, holds the worker.
           verify: true              # false: any certificate will do
           ca: ''                    # a file of certificates to trust instead of the system's
           # Neither is sent unless given:
-          headers: {X-Api-Key: sdb://vault/hook?key}
-          auth: {user: salt, password: sdb://vault/hook?password}    # or {bearer: sdb://vault/hook?token}
+          headers: {X-Api-Key: 'sdb://vault/hook?key'}
+          auth: {user: salt, password: 'sdb://vault/hook?password'}    # or {bearer: 'sdb://vault/hook?token'}
 """
 
 from salt_eventsd.backends import http
