@@ -181,7 +181,7 @@ class Http:
         # Of a batch that got stuck halfway: ids of events that need not be sent again.
         self._ahead: set[str] = set()
         self._untold = _Untold(options.url)
-        self._not_before = 0.0
+        self._not_before, self._busy = 0.0, ""
         self._session: requests.Session | None = None
         self._mutex = threading.Lock()
 
@@ -228,7 +228,7 @@ class Http:
     def _send(self, items: Sequence[Item]) -> None:
         """Send events together."""
         if (wait := self._not_before - time.monotonic()) > 0:
-            raise Transient(f"{self._shown} asked not to be called for {wait:.0f} s more")
+            raise Transient(f"{self._busy}; it asked not to be called for {wait:.0f} s more")
         options = self._options
         lines = [line for _, _, line in items]
         ids = [id_ for _, id_, _ in items]
@@ -240,7 +240,7 @@ class Http:
         if not 200 <= answer.status < 300:
             meaning = self._meaning(answer)
             if isinstance(meaning, Transient):
-                self._not_before = time.monotonic() + answer.wait
+                self._not_before, self._busy = time.monotonic() + answer.wait, str(meaning)
             raise meaning
         self._ahead.update(ids)
 

@@ -277,7 +277,7 @@ class TestPatience:
 
         # When
         for _ in range(3):
-            with pytest.raises(Transient, match=r"asked not to be called for [0-3] s more"):
+            with pytest.raises(Transient, match=rf"{status}; it asked not to be called for [0-3] s more"):
                 worker.write(batch_of(numbered(5)))
         assert len(hook.requests) == 1
         while not hook.taken:
