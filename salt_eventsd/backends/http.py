@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-import os
 import re
 import ssl
 import threading
@@ -24,7 +23,7 @@ import msgspec
 
 from salt_eventsd.backends.envelope import envelope
 from salt_eventsd.backends.ids import event_id, events_id
-from salt_eventsd.backends.options import Secret, missing_library, read_options, require
+from salt_eventsd.backends.options import Secret, check_file, missing_library, read_options, require
 from salt_eventsd.backends.refusals import bury
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
@@ -154,7 +153,9 @@ def read(context: Context) -> Http:
     """
     if _missing is not None:
         raise missing_library(_missing, "http")
-    return Http(read_options(context, HttpOptions), context.node_id)
+    options = read_options(context, HttpOptions)
+    check_file(context, "ca", options.ca or None)
+    return Http(options, context.node_id)
 
 
 class Http:
@@ -246,8 +247,6 @@ class Http:
 
     def _ask(self, method: str, text: bytes, headers: Mapping[str, str]) -> Answer:
         options = self._options
-        if options.ca and not os.path.isfile(options.ca):
-            raise Held(f"ca: there is no file {options.ca}")
         try:
             with self._opened().request(
                 method,

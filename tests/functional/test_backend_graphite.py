@@ -239,11 +239,11 @@ def _closes_in_the_middle(connection: socket.socket) -> None:
 def _never_closes(connection: socket.socket) -> None:
     while connection.recv(65_536):
         pass
-    time.sleep(1.5)
+    time.sleep(1)
 
 
 def _never_reads(connection: socket.socket) -> None:
-    time.sleep(1.5)
+    time.sleep(1)
 
 
 @pytest.mark.parametrize("protocol", _PROTOCOLS)
@@ -266,7 +266,7 @@ def test_a_peer_that_breaks_off_has_the_batch_sent_again(
 
     # When / Then
     with _peer(serve) as port, pytest.raises(Transient, match=f"^127.0.0.1:{port}: "):
-        Carbon("127.0.0.1", port, protocol, 1.0).send(points)
+        Carbon("127.0.0.1", port, protocol, 0.5).send(points)
 
 
 def test_a_host_that_is_not_known_may_be_so_later() -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 from typing_extensions import Self
 
+from tests.support.certificates import Certificate
+
 
 @dataclass(frozen=True)
 class Request:
@@ -60,10 +62,12 @@ class Hook:
     A server on a free port of 127.0.0.1 while it is a context. It can be stopped and started again.
 
     :param answer: called with each request; what it raises breaks the connection off.
-    :param certificate: a file with certificate and key; HTTPS then.
+    :param certificate: HTTPS, with this one.
     """
 
-    def __init__(self, answer: Callable[[Request], Reply] = lambda request: OK, certificate: str = "") -> None:
+    def __init__(
+        self, answer: Callable[[Request], Reply] = lambda request: OK, certificate: Certificate | None = None
+    ) -> None:
         self.answer = answer
         #: All that has come, in order, refused or not.
         self.requests: list[Request] = []
@@ -103,7 +107,7 @@ class Hook:
         self.port = self._server.server_port
         if self._certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self._certificate)
+            context.load_cert_chain(self._certificate.file, self._certificate.key)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
