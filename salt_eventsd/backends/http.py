@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import gzip
 import logging
-import re
 import ssl
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Literal, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import msgspec
-
 from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.http_answer import Answer, read_answer
+from salt_eventsd.backends.http_options import Auth, Body, HttpOptions, without_user
 from salt_eventsd.backends.ids import event_id, events_id
-from salt_eventsd.backends.options import Secret, check_file, missing_library, read_options, require
+from salt_eventsd.backends.options import check_file, missing_library, read_options
 from salt_eventsd.backends.refusals import bury
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
+from salt_eventsd.exceptions import Held, Transient, WorkerError
 from salt_eventsd.settle import isolate
 from salt_eventsd.workers import Batch, Context
 
@@ -38,7 +35,6 @@ try:
 except ImportError as exc:
     _missing = exc
 
-Body = Literal["json", "ndjson", "single"]
 #: An event's position in its batch, its id, and its JSON text.
 Item = tuple[int, str, bytes]
 
@@ -50,76 +46,10 @@ _TYPES: dict[Body, str] = {
     "ndjson": "application/x-ndjson",
     "single": "application/json",
 }
-_REFUSED = frozenset((400, 413, 422))
-#: Besides all from 500: timed out, in conflict with an earlier try that has not ended, too early, too many.
-_TRANSIENT = frozenset((408, 409, 425, 429))
-#: Servers that ask for more patience than this, in seconds, are tried nevertheless.
-_LONGEST_WAIT = 86_400.0
-#: What is read of an answer, in bytes, and what is shown of it, in characters.
-_LONGEST_ANSWER = 4096
+#: What is shown of an answer, in characters.
 _SHOWN = 200
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_HEADER_VALUE = re.compile(r"[ \t\x21-\x7e]*\Z")
 #: A secret shorter than this is not looked for in an answer: it would be everywhere.
 _SHORTEST_SECRET = 4
-
-
-class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    Who we are: a user and a password (basic), or a token (bearer).
-
-    :param user: for basic.
-    :param password: for basic.
-    :param bearer: the token.
-    """
-
-    user: str = ""
-    password: Secret = Secret("")
-    bearer: Secret = Secret("")
-
-    def __post_init__(self) -> None:
-        require(bool(self.user) != bool(self.bearer), "expected either user and password, or bearer")
-        require(not (self.password and self.bearer), "expected either user and password, or bearer")
-        require(_HEADER_VALUE.match(self.bearer) is not None, "bearer: expected a token of ASCII letters and signs")
-
-    def header(self) -> str:
-        """Return the value of ``Authorization``."""
-        if self.bearer:
-            return f"Bearer {self.bearer}"
-        return f"Basic {b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
-
-
-class HttpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    The options of an http worker.
-
-    :param url: where to.
-    :param body: a JSON array, a line of JSON for each event, or a request for each event.
-    :param headers: further headers.
-    :param auth: who we are.
-    :param verify: check the server's certificate.
-    :param ca: a file of certificates that are trusted instead of the system's.
-    :param timeout: for connecting and for each wait, in seconds.
-    :param gzip: compress what is sent.
-    """
-
-    url: Secret = Secret("")
-    body: Body = "json"
-    headers: dict[str, Secret] = {}
-    auth: Auth | None = None
-    verify: bool = True
-    ca: str = ""
-    timeout: float = 10.0
-    gzip: bool = False
-
-    def __post_init__(self) -> None:
-        require(bool(self.url), "url: missing; expected one such as https://hooks.example.com/salt")
-        require(_is_url(self.url), "url: expected one such as https://hooks.example.com/salt")
-        require(0 < self.timeout <= 3600, f"timeout: expected seconds above 0 and up to 3600, got {self.timeout}")
-        require(self.verify or not self.ca, "ca: means nothing without verify")
-        for name, value in self.headers.items():
-            require(_HEADER_NAME.match(name) is not None, f"headers: {name!r} is no name of a header")
-            require(_HEADER_VALUE.match(value) is not None, f"headers: {name}: expected one line of ASCII")
 
 
 class _Untold(logging.Filter):
@@ -133,14 +63,6 @@ class _Untold(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record may be logged."""
         return len(self._path) < _SHORTEST_SECRET or self._path not in record.getMessage()
-
-
-class Answer(NamedTuple):
-    """What a server said: the status, the wait it asks for in seconds, and the beginning of its text."""
-
-    status: int
-    wait: float
-    text: str
 
 
 def read(context: Context) -> Http:
@@ -169,7 +91,7 @@ class Http:
     def __init__(self, options: HttpOptions, node_id: str) -> None:
         self._options = options
         self._node_id = node_id
-        self._url, self._shown, auth = _without_user(options)
+        self._url, self._shown, auth = without_user(options)
         self._headers = {
             "User-Agent": "salt-eventsd",
             "Content-Type": _TYPES[options.body],
@@ -177,8 +99,7 @@ class Http:
             **({"Authorization": auth.header()} if auth else {}),
             **options.headers,
         }
-        secrets = [*options.headers.values(), *([auth.password, auth.bearer, auth.header().split()[1]] if auth else [])]
-        self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+        self._secrets = _secrets(options, auth)
         # Of a batch that got stuck halfway: ids of events that need not be sent again.
         self._ahead: set[str] = set()
         self._untold = _Untold(options.url)
@@ -238,7 +159,7 @@ class Http:
         else:
             text = lines[0] if options.body == "single" else b"\n".join([*lines, b""])
         answer = self._ask("POST", gzip.compress(text, 1, mtime=0) if options.gzip else text, {_KEY: events_id(ids)})
-        if not 200 <= answer.status < 300:
+        if not answer.accepted:
             meaning = self._meaning(answer)
             if isinstance(meaning, Transient):
                 self._not_before, self._busy = time.monotonic() + answer.wait, str(meaning)
@@ -259,7 +180,7 @@ class Http:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return Answer(response.status_code, _wait_of(response.headers.get("Retry-After")), _text_of(response))
+                return read_answer(response)
         except (requests.RequestException, OSError, ValueError) as exc:
             raise self._fault(exc) from None
 
@@ -279,11 +200,7 @@ class Http:
 
     def _meaning(self, answer: Answer) -> WorkerError:
         said = f"{self._shown}: {answer.status} {self._hidden(answer.text)}".rstrip()
-        if answer.status in _REFUSED:
-            return Refused(said)
-        if 300 <= answer.status < 400:
-            return Held(f"{said}: what url names is elsewhere now")
-        return Transient(said) if answer.status >= 500 or answer.status in _TRANSIENT else Held(said)
+        return answer.meaning(f"{said}: what url names is elsewhere now" if answer.redirects else said)
 
     def _fault(self, error: BaseException) -> WorkerError:
         inner = error
@@ -298,50 +215,20 @@ class Http:
     def _hidden(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return " ".join(text.split())[:_SHOWN]
+        return text[:_SHOWN]
 
 
 def _line(event: Event, id_: str, node_id: str) -> bytes:
     return b'{"id":"%s",%s' % (id_.encode(), envelope(event, node_id)[1:])
 
 
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
-    except ValueError:
-        return False
-
-
-def _without_user(options: HttpOptions) -> tuple[str, str, Auth | None]:
-    """Return the URL without user and password, what may be shown of it, and who we are."""
+def _secrets(options: HttpOptions, auth: Auth | None) -> list[str]:
+    """Return what may not be shown, the longest first: the whole before its parts."""
     parts = urlsplit(options.url)
-    host = parts.netloc.rpartition("@")[2]
-    auth = options.auth
-    if auth is None and parts.username:
-        auth = Auth(user=unquote(parts.username), password=Secret(unquote(parts.password or "")))
-    return urlunsplit(parts._replace(netloc=host)), f"{parts.scheme}://{host}", auth
-
-
-def _wait_of(text: str | None) -> float:
-    """Return the seconds that ``Retry-After`` asks for, 0 if it is not there or cannot be read."""
-    if not text:
-        return 0.0
-    try:
-        seconds = float(text) if text.strip().isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(max(0.0, seconds), _LONGEST_WAIT)
-
-
-def _text_of(response: requests.Response) -> str:
-    try:
-        text: bytes = response.raw.read(_LONGEST_ANSWER, decode_content=True)
-        # To the end, so that the connection can be used again.
-        response.raw.read(1)
-    except Exception:  # what counts is the status, and that has come
-        return ""
-    return "".join(sign if sign.isprintable() else " " for sign in text.decode("utf-8", "replace"))
+    found = {parts.path, unquote(parts.path), parts.query, unquote(parts.query)}
+    for value in (*options.headers.values(), *([auth.header(), auth.password] if auth else [])):
+        found.update((value, value.rpartition(" ")[2]))
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _as_it_is(request: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.support.stores import Buried, batch_of, settled
 
 _BODIES = [pytest.param(body, id=body) for body in ("json", "ndjson", "single")]
 _SECRET = "s3cret-of-nobody"
+_IN_URL = "T0/s3cret of a hook"
 
 
 @pytest.fixture
@@ -453,12 +455,18 @@ class TestCheck:
             _worker(hook).check()
 
 
+def _said(request: Request) -> str:
+    names = ("Authorization", "X-Key", "X-Auth")
+    return " ".join([request.path, *(request.headers[name].split()[-1] for name in names)])
+
+
 @pytest.mark.parametrize("status", [pytest.param(status, id=str(status)) for status in (200, 307, 400, 403, 503)])
 def test_no_secret_is_told(hook: Hook, status: int, caplog: pytest.LogCaptureFixture) -> None:
     # Given: a server that says all that it was told, and a URL that is a secret of itself
     caplog.set_level("DEBUG")
-    hook.answer = lambda request: Reply(status, {}, repr(request).encode())
-    secrets = {"url": f"{hook.url}/{_SECRET}?token={_SECRET}", "headers": {"X-Key": _SECRET}}
+    hook.answer = lambda request: Reply(status, {}, f"{unquote(request.path)} {_said(request)}".encode())
+    url = f"{hook.url}/{quote(_IN_URL)}?token=t0ken-of-a-hook"
+    secrets = {"url": url, "headers": {"X-Key": _SECRET, "X-Auth": "Token t0ken-of-a-header"}}
     worker = _worker(hook, **secrets, auth={"user": "salt", "password": _SECRET})
 
     # When
@@ -474,8 +482,8 @@ def test_no_secret_is_told(hook: Hook, status: int, caplog: pytest.LogCaptureFix
 
     # Then
     told = "\n".join([*said, str(caught.value), *(record.getMessage() for record in caplog.records)])
-    assert _SECRET not in told
-    assert "c2FsdDpzM2NyZXQ" not in told
+    for secret in (_SECRET, _IN_URL, quote(_IN_URL), "t0ken-of-a-hook", "t0ken-of-a-header", "c2FsdDpzM2NyZXQ"):
+        assert secret not in told
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import yaml
 from salt_eventsd import config_load
 from salt_eventsd.backends.file import FileOptions
 from salt_eventsd.backends.graphite import DEFAULT_METRICS, GraphiteOptions
-from salt_eventsd.backends.http import HttpOptions
+from salt_eventsd.backends.http_options import HttpOptions
 from salt_eventsd.backends.stats import StatsOptions
 from salt_eventsd.workers import Context, load_modules, make
 from tests.support.docs import ROOT, blocks
