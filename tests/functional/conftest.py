@@ -16,11 +16,17 @@ salt._logging.shutdown_temp_handler()
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def fresh(database_url: str) -> Iterator[Database]:
     """An empty database, of each kind in turn."""
     made = Database(database_url)
     yield made
     made.close()
+
+
+@pytest.fixture
+def database(fresh: Database) -> Database:
+    """An empty database; modules whose tests can share one put that in its place."""
+    return fresh
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +85,11 @@ def served(server: Server) -> Iterator[Database]:
     made = Database(server.new_database())
     yield made
     made.close()
+
+
+@pytest.fixture
+def mine(tables: Database) -> Iterator[Database]:
+    """A database with our tables, nothing in them, that may have tables of the user's own until the test ends."""
+    yield tables
+    tables.close()
+    tables.drop_own_tables()

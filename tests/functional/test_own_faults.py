@@ -16,6 +16,12 @@ _STATEMENT = "INSERT INTO raid_state (servername, raid_state) VALUES (:a, :b)"
 _FIELDS = {"a": "minion_id", "b": "data.return"}
 
 
+@pytest.fixture
+def database(mine: Database) -> Database:
+    """A database that the tests share; each makes its own tables."""
+    return mine
+
+
 def _make_table(database: Database, more: str = "") -> None:
     database.execute(f"CREATE TABLE raid_state (servername VARCHAR(20) PRIMARY KEY, raid_state VARCHAR(20){more})")
 
@@ -134,17 +140,17 @@ def test_all_problems_are_told_by_check_and_counted_when_held(database: Database
         worker.write(batch_of([raid("web1", rule="a")]))
 
 
-def test_check_writes_nothing(database: Database) -> None:
+def test_check_writes_nothing(fresh: Database) -> None:
     # Given
-    _make_table(database)
+    _make_table(fresh)
     rules = {**to_table(name="a", columns=_COLUMNS), **by_statement(_STATEMENT, name="b", fields=_FIELDS)}
 
     # When
-    line = database.worker(rules).check()
+    line = fresh.worker(rules).check()
 
     # Then
     assert line == "reachable, tables not made yet"
-    assert database.query("SELECT * FROM raid_state") == []
+    assert fresh.query("SELECT * FROM raid_state") == []
 
 
 @pytest.mark.parametrize(
@@ -265,7 +271,6 @@ def test_a_table_that_must_not_be_written_buries_nothing(database: Database, rul
     if database.kind == "sqlite":
         pytest.skip("SQLite has no permissions")
     _make_table(database)
-    database.make_tables()
     reader = database.new_user(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON eventsd_receipts TO {user}",
         "GRANT SELECT ON eventsd_schema_version TO {user}",

@@ -17,6 +17,12 @@ _FIELDS = {"n": "data.n", "v": "data.v"}
 
 
 @pytest.fixture
+def database(mine: Database) -> Database:
+    """A database that the tests share; each makes its own tables."""
+    return mine
+
+
+@pytest.fixture
 def table(database: Database) -> Database:
     """A database with a table of the user's own."""
     database.execute(
@@ -221,21 +227,21 @@ def test_json_text_may_become_a_document(database: Database) -> None:
         pytest.param(("TEXT", "TEXT", "TEXT"), id="text"),
     ],
 )
-def test_times_are_utc(database: Database, types: tuple[str, str, str]) -> None:
+def test_times_are_utc(fresh: Database, types: tuple[str, str, str]) -> None:
     # Given: a server whose own idea of time is another
-    database.execute(f"CREATE TABLE t (n INTEGER, v {database.by_kind(*types)})")
-    if database.kind == "postgresql":
-        database.execute(
+    fresh.execute(f"CREATE TABLE t (n INTEGER, v {fresh.by_kind(*types)})")
+    if fresh.kind == "postgresql":
+        fresh.execute(
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone TO ''Asia/Tokyo''', current_database()); END $$"
         )
 
     # When
-    _write(database, _INSERT, 1, fields={"n": "data.n", "v": "stamp"})
+    _write(fresh, _INSERT, 1, fields={"n": "data.n", "v": "stamp"})
 
     # Then
-    [(found,)] = database.query(
-        database.by_kind("SELECT v FROM t", "SELECT v::text FROM t", "SELECT v FROM t")
-        if database.kind != "postgresql" or types[1] != "TIMESTAMPTZ"
+    [(found,)] = fresh.query(
+        fresh.by_kind("SELECT v FROM t", "SELECT v::text FROM t", "SELECT v FROM t")
+        if fresh.kind != "postgresql" or types[1] != "TIMESTAMPTZ"
         else "SELECT v AT TIME ZONE 'UTC' FROM t"
     )
     assert str(found).removesuffix("+00") == STAMP.replace("T", " ")
@@ -381,6 +387,7 @@ def test_a_procedure_of_the_users(table: Database) -> None:
     # Then
     assert buried.refusals == []
     assert _rows(table) == [(0, "a"), (1, "b")]
+    table.execute("DROP PROCEDURE keep")
 
 
 def test_a_procedure_that_is_not_there_buries_nothing(table: Database) -> None:

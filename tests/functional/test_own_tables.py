@@ -16,6 +16,12 @@ _UPSERT = {"columns": _COLUMNS, "upsert": ["servername"]}
 
 
 @pytest.fixture
+def database(mine: Database) -> Database:
+    """A database that the tests share; each makes its own tables."""
+    return mine
+
+
+@pytest.fixture
 def raid_state(database: Database) -> Database:
     """A database with a table of the user's own."""
     database.execute("CREATE TABLE raid_state (servername VARCHAR(255) PRIMARY KEY, raid_state TEXT)")

@@ -123,6 +123,12 @@ class Database:
         self.close()
         self.execute(*(f"DELETE FROM {name}" for name in schema.metadata.tables))
 
+    def drop_own_tables(self) -> None:
+        """Drop all tables but ours."""
+        ours = {*schema.metadata.tables, schema.VERSION_TABLE}
+        names = [name for name in sa.inspect(self.engine).get_table_names() if name not in ours]
+        self.execute(*(f"DROP TABLE {self.quote(name)}" for name in names))
+
     def rows(self, name: str) -> list[Row]:
         """Return a table's rows in the order of its key, times in UTC and JSON decoded whatever the database."""
         table = schema.metadata.tables[f"eventsd_{name}"]
@@ -149,7 +155,8 @@ class Database:
 
     def quote(self, name: str) -> str:
         """Return a name as the database wants it, in its own quotes."""
-        return self.engine.dialect.identifier_preparer.quote_identifier(name)
+        # It doubles percent signs for drivers that fill values in, and there are none to fill in here.
+        return self.engine.dialect.identifier_preparer.quote_identifier(name).replace("%%", "%")
 
     def by_kind(self, sqlite: str, postgresql: str, mariadb: str) -> str:
         """Return what is for this kind of database."""
