@@ -32,6 +32,8 @@ def _targets(figures: Mapping[str, Sequence[Figures]]) -> Iterator[Figures]:
     for row in figures.get("stages", ()):
         if "drain" in row["stage"]:
             yield _target(row, "of plain insert", ">= 0.8", lambda value: value >= 0.8)
+        if "of built-in" in row:
+            yield _target(row, "of built-in", ">= 0.8", lambda value: value >= 0.8)
         if "us more than one" in row:
             yield _target(row, "us more than one", "<= 10", lambda value: value <= 10)
 

@@ -6,21 +6,25 @@ transaction each 1000: ``executemany`` of sqlite3 and PyMySQL, ``execute_values`
 sends each row by itself). It has no rows to build, no minions, receipts or conflicts to look after. *of plain
 insert* is a rate against the yardstick's; for the draining of a spooled backlog it is what the design calls the drain
 ratio.
+
+The same events are written by rules with tables and statements of the user's own. *of built-in* is their rate against
+that of the built-in tables.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from benchmarks import own
 from benchmarks.carry import Figures
 from benchmarks.rig import RigError
 from benchmarks.stages import CHUNK_EVENTS, WORKER, Stopwatch, chunk_of, parts
-from salt_eventsd.config import WorkerConfig
+from salt_eventsd.config import EventRule, WorkerConfig
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.engines import SqlOptions, make_engine
@@ -54,17 +58,29 @@ def writing(kind: str, fresh: Callable[[], str], folder: Path, events: Sequence[
     plain, written, drained = watch.rows
     for row in (written, drained):
         row["of plain insert"] = row["events/s"] / plain["events/s"]
+    for what, rule in own.rules(kind).items():
+        _store(f"{kind}: {what}", fresh(), own.of_rule(warm_up), own.of_rule(timed), watch, rule)
+        watch.rows[-1]["of built-in"] = watch.rows[-1]["events/s"] / written["events/s"]
     return watch.rows
 
 
-def _store(stage: str, url: str, warm_up: Sequence[Event], timed: Sequence[Event], watch: Stopwatch) -> None:
-    store = _make_store(url)
+def _store(
+    stage: str,
+    url: str,
+    warm_up: Sequence[Event],
+    timed: Sequence[Event],
+    watch: Stopwatch,
+    rule: EventRule | None = None,
+) -> None:
+    store = _make_store(url, {own.RULE: rule} if rule else {})
+    if rule:
+        own.make_table(store._engine)
     store.write(_batch(warm_up, 1))
     batches = [_batch(part, id_) for id_, part in enumerate(parts(timed, _BATCH_EVENTS), start=2)]
     with watch.time(stage, len(timed)):
         for batch in batches:
             store.write(batch)
-    _must_have(store._engine, len(warm_up) + len(timed))
+    _must_have(store._engine, len(warm_up) + len(timed), own.TABLE if rule else schema.returns.name)
     store.close()
 
 
@@ -140,16 +156,16 @@ def _batch_insert(engine: sa.Engine, connection: Any, columns: Sequence[str]) ->
     return insert_many
 
 
-def _make_store(url: str) -> Store:
-    return Store(make_engine(SqlOptions(url=url)), "bench-master")
+def _make_store(url: str, rules: Mapping[str, EventRule] | None = None) -> Store:
+    return Store(make_engine(SqlOptions(url=url)), "bench-master", rules=rules)
 
 
 def _batch(events: Sequence[Event], chunk: int) -> Batch:
     return Batch(spool_id="bench", chunks=((chunk, len(events)),), events=events, oldest_chunk=chunk, replay=False)
 
 
-def _must_have(engine: sa.Engine, count: int) -> None:
+def _must_have(engine: sa.Engine, count: int, table: str = schema.returns.name) -> None:
     with engine.connect() as connection:
-        found = connection.exec_driver_sql(f"SELECT count(*) FROM {schema.returns.name}").scalar()
+        found = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
     if found != count:
         raise RigError(f"{found} rows where {count} were written")

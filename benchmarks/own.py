@@ -1,0 +1,70 @@
+"""
+Rules with tables and statements of the user's own, to be timed beside the built-in tables.
+
+The table has about what a user would keep of a return. A statement whose values are all in one place is the usual
+one; one that names a value again where a key is there already cannot be folded into one statement for many rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from salt_eventsd.config import EventRule
+from salt_eventsd.event import Event, for_route
+from salt_eventsd.rules import OWN
+
+RULE, TABLE = "returns.subs.own", "own_returns"
+_COLUMNS = {
+    "jid": "jid",
+    "minion_id": "minion_id",
+    "fun": "fun",
+    "retcode": "data.retcode",
+    "returned": "data.return | json",
+    "stamp": "stamp",
+}
+_KEY = ["jid", "minion_id"]
+_TYPES = {
+    "sqlite": "INTEGER, returned TEXT, stamp DATETIME",
+    "postgresql": "INTEGER, returned JSONB, stamp TIMESTAMPTZ",
+    "mysql": "INTEGER, returned LONGTEXT, stamp DATETIME(6)",
+}
+
+
+def rules(kind: str) -> dict[str, EventRule]:
+    """
+    Return the rules to time, each with what it is.
+
+    :param kind: of the database.
+    """
+    insert = f"INSERT INTO {TABLE} ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
+    conflict = "ON DUPLICATE KEY UPDATE" if kind == "mariadb" else f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
+    given = {
+        "own table": {"table": TABLE, "columns": _COLUMNS},
+        "own table, by key": {"table": TABLE, "columns": _COLUMNS, "upsert": _KEY},
+        "own statement": {"statement": insert, "fields": _COLUMNS},
+        "own statement, by key": {"statement": f"{insert} {conflict} retcode = :retcode", "fields": _COLUMNS},
+    }
+    return {what: msgspec.convert(rule, EventRule) for what, rule in given.items()}
+
+
+def of_rule(events: Sequence[Event]) -> list[Event]:
+    """
+    Return events as the rule sends them.
+
+    :param events: returns.
+    """
+    return [for_route(event, RULE, OWN) for event in events]
+
+
+def make_table(engine: sa.Engine) -> None:
+    """
+    Make the table.
+
+    :param engine: of an empty database.
+    """
+    columns = f"jid VARCHAR(64), minion_id VARCHAR(255), fun VARCHAR(255), retcode {_TYPES[engine.dialect.name]}"
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY ({', '.join(_KEY)}))")
