@@ -36,7 +36,7 @@ _ONE_ROW = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 #: What may stand in a block of MariaDB's many times over.
-_CHANGES = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE)
+_CHANGES = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE)\b(?!.*\bRETURNING\b)", re.IGNORECASE | re.DOTALL)
 #: Where a value goes, as drivers that format values themselves want it.
 _PLACE = re.compile(r"%s|%\(\w+\)s")
 #: What may depend on rows that are written already, or would touch one of them twice.
@@ -141,14 +141,8 @@ class Executor:
         is_mysql = connection.dialect.name in ("mysql", "mariadb")
         formats = hasattr(connection.connection.cursor(), "mogrify")
         self._parts = _parts(self._sql) if formats else None
-        if (
-            formats
-            and not self._parts
-            and is_mysql
-            and getattr(connection.dialect, "is_mariadb", False)
-            and _CHANGES.match(self._sql)
-        ):
-            self._parts = _Parts("BEGIN NOT ATOMIC\n", self._sql.rstrip("; \r\n\t"), "\n;\nEND", "\n;\n")
+        if formats and self._parts is None and getattr(connection.dialect, "is_mariadb", False):
+            self._parts = _block(self._sql)
         # PyMySQL's way with many rows takes no parameter behind the values.
         self._one_by_one = not parameters(statement) or is_mysql
 
@@ -188,6 +182,12 @@ def _parts(sql: str) -> _Parts | None:
     # The driver makes one percent sign of two only where it formats values.
     fits = _PLACE.search(group) and not _PLACE.search(tail)
     return _Parts(head.replace("%%", "%"), group, tail.replace("%%", "%")) if fits else None
+
+
+def _block(sql: str) -> _Parts | None:
+    """Return a statement as one of many in a block of MariaDB's, None where that may be something else."""
+    bare = sql.rstrip("; \r\n\t")
+    return _Parts("BEGIN NOT ATOMIC\n", bare, "\n;\nEND", "\n;\n") if _CHANGES.match(bare) and ";" not in bare else None
 
 
 def _for_all(connection: Connection, parts: _Parts, rows: Sequence[Any]) -> Iterator[str]:

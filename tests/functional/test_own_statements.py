@@ -60,6 +60,7 @@ def _conflict(database: Database, update: str) -> str:
         pytest.param("INSERT INTO t (n, v) VALUES (:n + 0, COALESCE(:v, 'x;(', :v))", id="expressions"),
         pytest.param("/* a comment */ INSERT INTO t (n, v) VALUES (:n, :v)", id="comment"),
         pytest.param("INSERT INTO t (n, v) VALUES (:n, :v) -- a comment", id="comment-behind"),
+        pytest.param("INSERT INTO t (n, v) SELECT :n, :v; -- a comment", id="comment-behind-a-semicolon"),
     ],
 )
 def test_a_statement_is_executed_for_each_event(table: Database, statement: str) -> None:
