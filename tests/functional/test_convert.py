@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from salt_eventsd.convert import convert_path
+from salt_eventsd.convert import convert, convert_path
+from salt_eventsd.convert.backends import SHIPPED
 from salt_eventsd.convert.destinations import into_sql
 from salt_eventsd.fields import Constant, compile_value
 from salt_eventsd.parameters import for_driver
-from tests.support.delivery import Fired, check, deliver, login, rows
+from tests.support.delivery import Fired, check, deliver, login, plan_of, rows
 from tests.support.docs import ROOT
 from tests.support.events import JID, MINION, STAMP, job_data, return_data
 from tests.support.servers import MariaDB
@@ -223,6 +224,30 @@ def test_old_rows_become_json_by_the_statement_in_the_docs(converted: Converted,
 
     # Then
     assert [json.loads(row["returns"]) for row in converted.rows("returns")] == [{"a": "ü"}]
+
+
+def test_the_workers_of_all_shipped_backends_can_be_made(tmp_path: Path) -> None:
+    # Given
+    old = {
+        "general": {"backend_dir": str(tmp_path), "stat_worker": True},
+        "worker_credentials": {"all": {"username": "u", "password": "p@/:%", "hostname": "h", "database": "d"}},
+        "worker_settings": {
+            "Elasticsearch_Worker": {"hosts": ["es1", "es2:9201"], "username": "u", "password": "p"},
+            "Minion_Batch_Return_Worker": {"host": "r", "port": 6379, "db": 1, "password": "p"},
+        },
+        "events": {
+            backend: {"tag": "a/", "backend": backend, "mysql_tab": "t", "template": "delete from {0}"}
+            for backend in SHIPPED
+            if backend != "Stat_Worker"
+        },
+    }
+
+    # When
+    plan = plan_of(yaml.safe_load(convert(yaml.safe_dump(old)).text), tmp_path)
+
+    # Then
+    modules = {planned.settings.module for planned in plan.workers.values()}
+    assert modules == {"sql", "stats", "elasticsearch", "redis", "noop"}
 
 
 @pytest.mark.parametrize(
