@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from salt_eventsd.convert.block import Block
 from salt_eventsd.convert.notes import Notes
 from salt_eventsd.convert.old import Old
@@ -58,25 +56,17 @@ class Workers:
         """Return the worker of a MySQL backend; those with the same credentials share it."""
         login = self._login(backend)
         named = _slug(backend) if backend in self._old.credentials else "mysql"
-        entry, comments = Block(), self._source(login)
-        entry.put("module", "sql")
-        entry.put("driver", "mysql")
-        for key, value in login.items():
-            entry.put(key, value)
-        return self._worker(("sql", repr(login)), named, entry, comments)
+        return self._worker(("sql", repr(login)), named, _database("sql", login), self._source(login))
 
     def stats(self) -> str:
         """Return the worker of the engine's own counters."""
         login = self._login(STATS)
-        entry, comments = Block(), self._source(login)
         table = self._credentials(STATS).get("table") or "of 0.9.3"
-        comments.append(
+        comment = (
             "Writes into the table eventsd_stats, which it makes, a row for each number. The numbers are new ones, so "
             f"the table {table} is not written any more."
         )
-        entry.put("module", "stats")
-        entry.put("url", _url(login))
-        return self._worker(("stats",), "stats", entry, comments)
+        return self._worker(("stats",), "stats", _database("stats", login), [*self._source(login), comment])
 
     def elasticsearch(self, event: Mapping[str, Any]) -> str:
         """Return the worker of an index."""
@@ -140,8 +130,8 @@ class Workers:
     def finish(self) -> None:
         """Move the credentials of all workers to the defaults, where no worker would take them by mistake."""
         common = self._login(_ALL)
-        databases = [entry for entry in self.block.values() if entry["module"] == "sql"]
-        others = {entry["module"] for entry in self.block.values()} - {"sql", "legacy", "noop"}
+        databases = [entry for entry in self.block.values() if "driver" in entry]
+        others = {entry["module"] for entry in self.block.values()} - {"sql", "stats", "legacy", "noop"}
         if others or any(set(common) - set(entry) for entry in databases):
             return
         if not any(entry[key] == value for entry in databases for key, value in common.items()):
@@ -211,12 +201,11 @@ def _hosts(credentials: Mapping[str, Any]) -> list[str]:
     return hosts
 
 
-def _url(login: Mapping[str, Any]) -> str:
-    """SQLAlchemy escapes what a URL cannot hold."""
-    url = sa.URL.create(
-        "mysql", login.get("user"), login.get("password"), login.get("host"), login.get("port"), login.get("database")
-    )
-    return url.render_as_string(hide_password=False)
+def _database(module: str, login: Mapping[str, Any]) -> Block:
+    entry = Block()
+    for key, value in {"module": module, "driver": "mysql", **login}.items():
+        entry.put(key, value)
+    return entry
 
 
 def _slug(name: str) -> str:

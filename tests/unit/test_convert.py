@@ -438,7 +438,11 @@ class TestOtherBackends:
         )
 
         # Then
-        assert eventsd["workers"]["stats"] == {"module": "stats", "url": "mysql://s:p%40%2F%25@h/d"}
+        assert eventsd["workers"] == {
+            "mysql": {"module": "sql", "driver": "mysql"},
+            "stats": {"module": "stats", "driver": "mysql", "user": "s"},
+        }
+        assert eventsd["defaults"] == {"host": "h", "user": "u", "password": "p@/%", "database": "d"}
         assert eventsd["events"]["stats_"] == {"tag": "eventsd/stats", "worker": "stats"}
         assert "my_stats is not written any more" in converted.text
 
