@@ -36,6 +36,10 @@ class LegacyOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     backend_dir: str = "/etc/salt/eventsd_workers"
     settings: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        # The old config has passwords in it.
+        return f"LegacyOptions({self.backend!r})"
+
 
 class BackendError(ValueError):
     """A backend cannot be loaded; ``key`` says which option is to blame."""
