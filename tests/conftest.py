@@ -64,9 +64,9 @@ def installed(request: pytest.FixtureRequest) -> Callable[[type[AnyServer]], Any
     return partial(_installed, config=request.config)
 
 
-def _installed(kind: type[AnyServer], config: pytest.Config) -> AnyServer:
+def _installed(kind: Callable[..., AnyServer], config: pytest.Config, **settings: str) -> AnyServer:
     try:
-        return kind()
+        return kind(**settings)
     except ServerMissing as exc:
         config.stash.setdefault(_MISSING, {})[exc.server] = str(exc)
         if os.environ.get("CI") == "true":

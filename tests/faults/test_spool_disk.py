@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import StartRig
+from tests.support.disks import fill, mounted
 from tests.support.kinds import POSTGRESQL, SQLITE
 from tests.support.salt import wait_until
 from tests.support.targets import Target
@@ -22,16 +22,8 @@ DISK_BYTES = 6 * 2**20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a few megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as exc:
-        why = getattr(exc, "stderr", "") or str(exc)
-        pytest.skip(f"NOT TESTED: a small disk cannot be mounted here: {why.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk", DISK_BYTES) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("target", [SQLITE], indirect=True)
@@ -44,7 +36,7 @@ def test_a_disk_that_somebody_else_fills_costs_nothing(target: Target, start_rig
     # When
     filler = small_disk / "filler"
     with stream.firing():
-        _fill(filler)
+        fill(filler)
         error = wait_until(lambda: rig.engine.report()["spool"]["error"], "report of the full disk", 60)
         time.sleep(2)
         filler.unlink()
@@ -109,16 +101,6 @@ def _overwrite(path: Path, start: int) -> None:
         size = os.fstat(file.fileno()).st_size
         file.seek(start)
         file.write(b"\xa5" * max(size - start, 50_000))
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        size = 2**20
-        while size:
-            try:
-                file.write(b"\0" * size)
-            except OSError:
-                size //= 2
 
 
 @pytest.mark.parametrize("tear", [tear_the_middle, tear_all, tear_the_log])

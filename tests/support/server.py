@@ -60,9 +60,11 @@ class Server:
         self._guard: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.folder = Path()
+        #: Where the server's folder is made, None for wherever temporary folders are.
+        self.place: Path | None = None
 
     def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="eventsd-")).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="eventsd-", dir=self.place)).resolve()
         self.port = free_port()
         try:
             hand_over(self.folder)
