@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from tests.faults.conftest import StartRig
 from tests.support import moods
-from tests.support.kinds import MARIADB, POSTGRESQL
+from tests.support.kinds import MARIADB, POSTGRESQL, long
 from tests.support.proxy import CommitCutter
 from tests.support.rig import Rig
 from tests.support.salt import wait_until
@@ -125,7 +125,7 @@ def test_a_commit_whose_answer_is_lost_is_not_done_twice(target: Target, start_r
         pytest.param(moods.out_of_connections, "retrying", id="out of connections"),
     ],
 )
-@pytest.mark.parametrize("target", [POSTGRESQL, MARIADB], indirect=True)
+@pytest.mark.parametrize("target", [POSTGRESQL, long(MARIADB)], indirect=True)
 def test_a_fault_that_refuses_everything_buries_nothing(
     target: Target, start_rig: StartRig, fault: moods.Mood, state: str
 ) -> None:

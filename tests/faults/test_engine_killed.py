@@ -37,5 +37,8 @@ def test_nothing_is_doubled_and_only_what_was_in_memory_is_lost(rig: Rig) -> Non
     # Then
     rig.lives(60)
     missing = rig.conserved(stream)
-    print(f"{KILLS} kills, {len(stream.moments)} events fired, {missing} missing while no engine could keep them")
+    print(
+        f"{KILLS} kills, {len(stream.moments)} events fired, {missing} missing while no engine could keep them;"
+        f" the oldest that died with an engine was fired {rig.oldest_lost(stream):.2f} s before"
+    )
     assert rig.engine.report()["bus"]["lost"] == 0

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.kinds import POSTGRESQL, SQLITE
+from tests.support.kinds import POSTGRESQL, SQLITE, long
 from tests.support.nodes import Master, master_config
 from tests.support.resident import Resident
 from tests.support.rig import COMMIT_SECONDS, UNDER_WAY_SECONDS, Rig
@@ -51,7 +51,7 @@ def killed(master: Master) -> None:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("end", [stopped, killed])
-@pytest.mark.parametrize("target", [SQLITE, POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("target", [SQLITE, long(POSTGRESQL)], indirect=True)
 def test_a_master_that_is_restarted_loses_nothing_its_engine_has_read(
     target: Target, start_master: StartMaster, end: Callable[[Master], None]
 ) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import _installed
 from tests.faults.conftest import StartRig
 from tests.support.binaries import hand_over
 from tests.support.disks import fill, mounted
-from tests.support.kinds import MARIADB, POSTGRESQL
+from tests.support.kinds import MARIADB, POSTGRESQL, long
 from tests.support.salt import wait_until
 from tests.support.servers import MariaDB, PostgreSQL
 from tests.support.targets import Target
@@ -62,7 +62,7 @@ def mariadb_on(folder: Path, request: pytest.FixtureRequest) -> Iterator[Target]
     ("kind", "size"),
     [
         pytest.param(postgresql_on, 8 * _MIB, id="postgresql", marks=POSTGRESQL.marks),
-        pytest.param(mariadb_on, _SERVER_BYTES, id="mariadb", marks=MARIADB.marks),
+        pytest.param(mariadb_on, _SERVER_BYTES, id="mariadb", marks=long(MARIADB).marks),
     ],
 )
 def test_a_full_disk_buries_nothing(

@@ -104,7 +104,10 @@ def _overwrite(path: Path, start: int) -> None:
 
 
 @pytest.mark.parametrize("tear", [tear_the_middle, tear_all, tear_the_log])
-@pytest.mark.parametrize("running", [True, False], ids=["while it runs", "while it is down"])
+@pytest.mark.parametrize(
+    "running",
+    [pytest.param(True, id="while it runs"), pytest.param(False, id="while it is down", marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize("target", [SQLITE], indirect=True)
 def test_a_torn_file_is_set_aside(
     target: Target, start_rig: StartRig, tear: Callable[[Path], None], running: bool

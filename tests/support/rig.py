@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tests.support.salt import History, RawBus, wait_until
 
 #: How long events wait for others before they are committed to the spool.
 COMMIT_SECONDS = 0.1
-#: What an event needs from its sender through the bus to the engine on a busy machine.
+#: What an event needs from its sender through the bus to the engine; where that is seen to take longer, it is added.
 UNDER_WAY_SECONDS = 0.3
 _ROOT = Path(__file__).parents[2]
 _jids = itertools.count(900_001)
@@ -116,6 +117,8 @@ class Engine:
         self._process: subprocess.Popen[bytes] | None = None
         #: Stretches of time in which no engine can have kept what was fired.
         self.away: list[tuple[float, float]] = []
+        #: When it was killed.
+        self.kills: list[float] = []
         self._gone_at = 0.0
 
     @property
@@ -198,6 +201,7 @@ class Engine:
         """End it as a power cut of the process would."""
         assert self._process
         self._gone_at = time.time()
+        self.kills.append(self._gone_at)
         self._process.kill()
         self._process.wait(30)
 
@@ -277,12 +281,44 @@ class Rig:
         doubled = {name: count for name, count in kept.items() if count > 1}
         assert not doubled, f"{len(doubled)} events are there more than once: {sorted(doubled)[:5]}"
         missing = {name: moment for name, moment in stream.moments.items() if name not in kept}
-        lost = {name: moment for name, moment in missing.items() if not self._was_away(moment)}
+        away = self._away(stream) if missing else []
+        lost = {name: moment for name, moment in missing.items() if not any(a <= moment <= b for a, b in away)}
         assert len(lost) <= counted, (
             f"{len(lost)} of {len(stream.moments)} events are nowhere: {sorted(lost.items(), key=lambda x: x[1])[:5]};"
-            f" the engine was away {self.engine.away}\n{self.engine.story()}"
+            f" the engine was away {self.engine.away[:20]}\n{self.engine.story()}"
         )
         return len(missing)
+
+    def oldest_lost(self, stream: Stream) -> float:
+        """
+        Return how long before a kill the oldest event was fired that died with the engine, in seconds.
+
+        :param stream: the stream.
+        """
+        kept = self._received(stream)
+        oldest = 0.0
+        for kill in self.engine.kills:
+            before = [moment for moment in stream.moments.values() if kill - 5 < moment < kill]
+            last = max((moment for name, moment in stream.moments.items() if name in kept and moment < kill), default=0)
+            oldest = max([oldest, *(kill - moment for moment in before if moment > last > kill - 5)])
+        return oldest
+
+    def _received(self, stream: Stream) -> dict[str, float]:
+        """Return when the engine read each event that it has kept."""
+        rows = self.history.rows("SELECT minion_id, received FROM eventsd_returns WHERE jid = :jid", jid=stream.jid)
+        return {row["minion_id"]: _seconds(row["received"]) for row in rows}
+
+    def _away(self, stream: Stream) -> list[tuple[float, float]]:
+        """Return when no engine can have kept what was fired, given how long events were just before seen to take."""
+        kept = [
+            (moment, received - moment)
+            for name, received in self._received(stream).items()
+            if (moment := stream.moments.get(name))
+        ]
+        return [
+            (since - max((lag for moment, lag in kept if since - 2 < moment < since), default=0.0), until)
+            for since, until in self.engine.away
+        ]
 
     def dead(self, stream: Stream) -> list[str]:
         """
@@ -293,5 +329,8 @@ class Rig:
         letters = listed(self.engine.spool, Filter(), limit=1_000_000)
         return [letter["data"]["id"] for letter in letters if letter["data"].get("jid") == stream.jid]
 
-    def _was_away(self, moment: float) -> bool:
-        return any(since <= moment <= until for since, until in self.engine.away)
+
+def _seconds(moment: Any) -> float:
+    """SQLite has times as text, and MariaDB without their zone; all are in UTC."""
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return float((found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp())
