@@ -58,6 +58,14 @@ class Databases:
             return f"sqlite:///{self._folder}/bench_{next(self._numbers)}.db"
         return self._servers[kind].new_database()
 
+    def server(self, kind: str) -> Server:
+        """
+        Return the server of a kind, to stop it and the like.
+
+        :param kind: one of ``kinds``, but not SQLite.
+        """
+        return self._servers[kind]
+
     def _start(self, kind: str, stack: ExitStack, say: Callable[[str], None]) -> None:
         try:
             server = _SERVERS[kind]()

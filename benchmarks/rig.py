@@ -174,7 +174,7 @@ def master(options: Mapping[str, Any]) -> Iterator[Master]:
         # A signal may come while the master is given time to end; the folder goes all the same.
         try:
             if process is not None:
-                _end(process)
+                ended(process)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -220,7 +220,12 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """
+    End a daemon and all its processes.
+
+    :param process: leads a session of its own.
+    """
     try:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

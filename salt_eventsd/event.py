@@ -27,6 +27,9 @@ _INTO = {"new": "jobs", "ret": "returns", "": "events"}
 _LATEST_SECONDS = 253_402_214_400.0
 #: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
 _SALT_DATETIME = 78
+#: What Salt puts in place of a value that makes an event too large (salt.utils.dicttrim).
+_TRIMMED_VALUE = "VALUE_TRIMMED"
+_TRIMMED = _TRIMMED_VALUE.encode()
 #: No payload deeper than this is kept as a structure; it is orjson's own limit, and databases refuse much deeper JSON.
 _DEEPEST = 250
 
@@ -146,7 +149,7 @@ def encode(data: Any) -> bytes:
 
 def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> Event:
     """
-    Build the event of a frame and its decoded payload.
+    Build the event of a frame and its decoded payload. One that Salt has trimmed gets ``eventsd_trimmed: true``.
 
     :param frame: from :func:`read_tag`.
     :param data: from :func:`decode`, redacted where it must be; its ``return`` is taken out.
@@ -158,6 +161,8 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
     fields: dict[Any, Any] = {}
     if isinstance(data, dict):
         fields = data
+        if _TRIMMED in frame.payload and _is_trimmed(data):
+            data["eventsd_trimmed"] = True
         if "return" in data:
             returned = encode(data.pop("return"))
     jid, minion_id, kind, phase = identity(data, frame.tag)
@@ -175,6 +180,18 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
         rule=rule,
         into=into or _INTO[phase],
     )
+
+
+def _is_trimmed(data: dict[Any, Any]) -> bool:
+    """Whether Salt has replaced a value that was too large; it looks for such in mappings only."""
+    inside = [data]
+    while inside:
+        for value in inside.pop().values():
+            if value == _TRIMMED_VALUE:
+                return True
+            if isinstance(value, dict):
+                inside.append(value)
+    return False
 
 
 def for_route(event: Event, rule: str, into: str) -> Event:

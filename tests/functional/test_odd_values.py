@@ -210,3 +210,23 @@ def test_a_return_of_10_mb(tables: Database) -> None:
     kept = {row["jid"]: row["return"] for row in tables.rows("returns")}
     assert (kept["1"], kept["3"]) == ("before", "after")
     assert kept["2"] == large
+
+
+def test_a_return_of_60_mb_is_kept_whole_or_marked(tables: Database) -> None:
+    # Given: more than MariaDB takes in a packet of 64 MiB, for escaped it may be twice as long
+    large = "x" * (60 * 2**20)
+    events = [returned("before", jid="1"), returned(large, jid="2"), returned("after", jid="3")]
+    buried = Buried()
+
+    # When
+    tables.worker().write(batch_of(events, buried=buried))
+
+    # Then
+    assert buried.positions == []
+    kept = {row["jid"]: row["return"] for row in tables.rows("returns")}
+    assert (kept["1"], kept["3"]) == ("before", "after")
+    if tables.kind == "mysql":
+        assert (kept["2"]["eventsd_truncated"], kept["2"]["bytes"]) == (True, len(large) + 2)
+        assert kept["2"]["beginning"].startswith('"xxx')
+    else:
+        assert kept["2"] == large

@@ -10,11 +10,12 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from salt.utils.event import SaltEvent
 
 from salt_eventsd import event as events
 from salt_eventsd.event import Event
 from salt_eventsd.spool import _EVENTS, encode_events
-from tests.support.events import JID, MINION, RECEIVED, raw_frame, read
+from tests.support.events import JID, MINION, RECEIVED, raw_frame, read, return_data
 
 
 def assert_keepable(event: Event) -> None:
@@ -202,3 +203,26 @@ OBJECTS = st.recursive(
 @given(data=OBJECTS)
 def test_encode_takes_any_object(data: Any) -> None:
     msgspec.json.decode(events.encode(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "flagged"),
+    [
+        pytest.param({"return": "x" * 5000}, True, id="a return"),
+        pytest.param({"return": {"a": {"b": "x" * 5000}, "c": 1}}, True, id="within a return"),
+        pytest.param({"data": {"x": "y" * 5000}}, True, id="within an event's data"),
+        pytest.param({"return": "x" * 50}, False, id="small enough"),
+        pytest.param({"return": ["VALUE_TRIMMED"], "a": "not VALUE_TRIMMED"}, False, id="only the words"),
+    ],
+)
+def test_an_event_that_salt_has_trimmed_is_flagged(data: dict[str, Any], flagged: bool) -> None:
+    # Given
+    tag = f"salt/job/{JID}/ret/{MINION}"
+    whole = {**return_data(), **data}
+
+    # When
+    event = read(SaltEvent.pack(tag, whole, max_size=4000))
+
+    # Then
+    assert event.data.get("eventsd_trimmed", False) is flagged
+    assert event.data["jid"] == JID
