@@ -27,6 +27,24 @@ _VALUE = (
     r"""|(?<=:)[^\s,;&}\]"'][^\n,;&}\]]*|(?<=:[ \t])[^\s,;&}\]"'][^\n,;&}\]]*"""
     r"""|[^\s,;&]+)"""
 )
+#: A value in quotes, or a word that is no further option.
+_WORD = r"""(?:"(?:[^"\\]|\\[\s\S])*"|'(?:[^'\\]|\\[\s\S])*'|(?!-)[^\s,;&]+)"""
+#: What a name may stand behind: the beginning, a sign (db_password), or a small letter before its capital (dbPassword).
+_BEHIND = r"(?:(?<![A-Za-z0-9])|(?-i:(?<=[a-z0-9])(?=[A-Z])))"
+#: What a name may have after it and still be one: secret_key, password2, token-hash.
+_AFTER = r"(?:[-_. ]?(?:\d+|hash|key|access[-_. ]?key|key[-_. ]?base|value|plain))?"
+#: How the parts of a name may be joined.
+_JOINT = "[-_. ]?"
+#: Secrets that no key names: a private key in PEM, and a password in a URL or in SQL. Each with how it begins.
+_PEM = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"
+_USERINFO = r"""(?<=://)([^\s:/@'"]*):[^\s/'"]*@"""
+_SQL = rf"((?<![A-Za-z0-9])identified\s+by(?:\s+password)?\s+){_WORD}"
+_NEEDLES = (b"private key-----", b"identified")
+_USERINFO_IN_BYTES = re.compile(_USERINFO.encode())
+#: How Salt separates the parts of a state result's key.
+_STATE_SEPARATOR = "_|-"
+#: Pairs in which one field names what the other holds, as in a container's environment.
+_NAMES, _VALUES = ("name", "key", "Name", "Key"), ("value", "Value")
 #: Fields of a payload that hold what a function was called with, or what it returned.
 _ARGUMENTS = ("arg", "fun_args", "kwargs", "kwarg")
 _RETURNED = ("return", "full_ret")
@@ -41,7 +59,7 @@ class Redactor:
     :param needles: the keys as they would stand in a payload, or None if one of them is not ASCII and so can differ in
         case from what bytes can tell.
     :param mentions: finds one of the names anywhere in text.
-    :param assignment: finds ``key=value`` in text.
+    :param patterns: what is secret in text, each with what to put there: ``key=value``, ``--key value`` and others.
     :param values: patterns whose matches are secret wherever they stand.
     :param functions: globs -> what to drop of those functions' events: "return", "arguments" or "both".
     """
@@ -49,7 +67,7 @@ class Redactor:
     names: re.Pattern[str] | None
     needles: tuple[bytes, ...] | None
     mentions: re.Pattern[str] | None
-    assignment: re.Pattern[str] | None
+    patterns: tuple[tuple[re.Pattern[str], str], ...]
     values: tuple[re.Pattern[str], ...]
     functions: tuple[tuple[str, str], ...]
 
@@ -66,11 +84,20 @@ class Redactor:
         for needle in self.needles:  # a loop, for it is run for each event there is
             if needle in lowered:
                 return True
+        if self.needles and b"://" in lowered and _USERINFO_IN_BYTES.search(payload):
+            return True
         return bool(self.functions) and bool(self.dropped(fun))
 
     def dropped(self, fun: str) -> str:
         """Return what is dropped of this function's events: "", "return", "arguments" or "both"."""
-        return next((what for glob, what in self.functions if fnmatch.fnmatchcase(fun, glob)), "") if fun else ""
+        if not fun or not self.functions:
+            return ""
+        # One payload may be of several functions; what one of them has to hide is hidden.
+        found = {
+            next((what for glob, what in self.functions if fnmatch.fnmatchcase(one, glob)), "")
+            for one in fun.split(",")
+        } - {""}
+        return "both" if len(found) > 1 else next(iter(found), "")
 
     def apply(self, data: Any, fun: str) -> Any:
         """
@@ -87,7 +114,10 @@ class Redactor:
         what = self.dropped(fun)
         if what and isinstance(data, dict):
             fields = (_RETURNED if what != "arguments" else ()) + (_ARGUMENTS if what != "return" else ())
-            data = {key: MASK if key in fields else value for key, value in data.items()}
+            data = _without(data, fields)
+            if isinstance(data.get("data"), dict):
+                # Where an older Salt puts all of it.
+                data["data"] = _without(data["data"], fields)
         try:
             return self._walk(data)
         except RecursionError:
@@ -97,14 +127,42 @@ class Redactor:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, dict):
-            return {
-                key: MASK if self._secret(key) and one is not None else self._walk(one) for key, one in value.items()
-            }
+            return self._mapping(value)
         if isinstance(value, (list, tuple)):
-            return [self._walk(one) for one in value]
+            return self._list(value)
         if isinstance(value, (bytes, bytearray)):
             return self._text(bytes(value).decode("utf-8", "backslashreplace"))
         return value
+
+    def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        named = any(self._secret(value[key]) for key in _NAMES if key in value)
+        found: dict[Any, Any] = {}
+        for key, one in value.items():
+            shown = self._key(key)
+            while shown in found:
+                # Two keys that differ in their secrets only.
+                shown = shown.replace(MASK, f"{MASK}*", 1) if MASK in shown else f"{shown}*"
+            hide = one is not None and (self._secret(key) or (named and key in _VALUES))
+            found[shown] = MASK if hide else self._walk(one)
+        return found
+
+    def _list(self, value: Sequence[Any]) -> list[Any]:
+        found: list[Any] = []
+        hide = False
+        for one in value:
+            found.append(MASK if hide and isinstance(one, (str, bytes, int)) else self._walk(one))
+            # An option's value is the next word; and a pair is a key and its value.
+            is_option = isinstance(one, str) and one.startswith("-")
+            hide = (is_option or (len(value) == 2 and len(found) == 1)) and self._secret(one)
+        return found
+
+    def _key(self, key: Any) -> Any:
+        """A state's key holds its name, which may be a command."""
+        if not isinstance(key, (str, bytes)):
+            return key
+        text = key if isinstance(key, str) else key.decode("utf-8", "backslashreplace")
+        masked = _STATE_SEPARATOR.join([self._text(part) for part in text.split(_STATE_SEPARATOR)])
+        return key if masked == text else masked
 
     def _secret(self, key: Any) -> bool:
         if isinstance(key, bytes):
@@ -112,8 +170,8 @@ class Redactor:
         return isinstance(key, str) and self.names is not None and self.names.fullmatch(key) is not None
 
     def _text(self, text: str) -> str:
-        if self.assignment is not None:
-            text = self.assignment.sub(rf"\g<1>{MASK}", text)
+        for pattern, instead in self.patterns:
+            text = pattern.sub(instead, text)
         for pattern in self.values:
             text = pattern.sub(MASK, text)
         return text
@@ -128,16 +186,39 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
     :param functions: glob on the function -> "return", "arguments" or "both".
     """
     lowered = sorted({key.lower() for key in keys}, key=len, reverse=True)
-    names = "|".join(re.escape(key) for key in lowered)
+    names = "|".join(map(_spelled, lowered))
     ascii_only = all(map(str.isascii, lowered))
     # Unicode knows letters that are an ASCII letter in another case; a look at bytes does not.
     flags = re.IGNORECASE | (re.ASCII if ascii_only else 0)
+    patterns: list[tuple[str, str]] = []
+    if names:
+        patterns = [
+            (_PEM, MASK),
+            (_USERINFO, rf"\g<1>:{MASK}@"),
+            (_SQL, rf"\g<1>{MASK}"),
+            (rf"({_BEHIND}(?:{names}){_AFTER}{_SAYS}){_VALUE}", rf"\g<1>{MASK}"),
+            (rf"((?<=-)(?:{names}){_AFTER}\s+){_WORD}", rf"\g<1>{MASK}"),
+            (rf"""({_BEHIND}(?:{names})\s+)(?=["']){_WORD}""", rf"\g<1>{MASK}"),
+        ]
     return Redactor(
-        # A name counts alone or at the end of a longer one: db_password, mysql-password, api.token.
-        names=re.compile(rf"(?:.*[^A-Za-z0-9])?(?:{names})", flags | re.DOTALL) if names else None,
-        needles=tuple(key.encode() for key in lowered) if ascii_only else None,
-        mentions=re.compile(names, flags) if names else None,
-        assignment=re.compile(rf"((?<![A-Za-z0-9])(?:{names}){_SAYS}){_VALUE}", flags) if names else None,
+        names=re.compile(rf"(?:.*{_BEHIND})?(?:{names}){_AFTER}[^A-Za-z0-9]*", flags | re.DOTALL) if names else None,
+        needles=(*map(_needle, lowered), *(_NEEDLES if names else ())) if ascii_only else None,
+        mentions=re.compile(rf"{names}|identified\s+by|private key-----", flags) if names else None,
+        patterns=tuple((re.compile(pattern, flags), instead) for pattern, instead in patterns),
         values=tuple(re.compile(value) for value in values),
         functions=tuple(functions.items()),
     )
+
+
+def _spelled(key: str) -> str:
+    """A pattern for a key however its parts are joined: private_key, private-key, privateKey."""
+    return "".join(re.escape(sign) if sign.isalnum() else _JOINT if sign in "-_. " else re.escape(sign) for sign in key)
+
+
+def _needle(key: str) -> bytes:
+    """What stands in a payload whichever way the key's parts are joined."""
+    return max(re.split("[-_. ]", key), key=len).encode()
+
+
+def _without(data: dict[Any, Any], fields: Sequence[str]) -> dict[Any, Any]:
+    return {key: MASK if key in fields else value for key, value in data.items()}

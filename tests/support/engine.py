@@ -3,7 +3,7 @@ An engine that is a process of its own, which a test can kill: ``python -m tests
 
 Salt's process manager takes up to ten seconds to start a dead engine again; a test starts this one when it likes. The
 file is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own. On SIGUSR1 it
-writes where its threads are to its standard error.
+writes where its threads are to its standard error. ``EVENTSD_LOG`` is how much it logs (INFO).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -30,7 +31,11 @@ def main(path: str) -> None:
     faulthandler.register(signal.SIGUSR1)
     given = json.loads(Path(path).read_text(encoding="utf-8"))
     salt._logging.shutdown_temp_handler()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(
+        level=os.environ.get("EVENTSD_LOG", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
     opts = salt.config.master_config(given["master"])
     opts["eventsd"] = given["eventsd"]
     process.run(opts, {})

@@ -52,6 +52,33 @@ def redactor(**settings: Any) -> Redactor:
         pytest.param([f"token={SECRET}"], id="a payload that is a list"),
         pytest.param(f"token={SECRET}", id="a payload that is text"),
         pytest.param({"undecodable": f"\\x81password\\xa7{SECRET}"}, id="in what could not be decoded"),
+        pytest.param({"dbPassword": SECRET}, id="behind a small letter"),
+        pytest.param({"privateKey": SECRET}, id="joined otherwise"),
+        pytest.param({"AWS_SECRET_ACCESS_KEY": SECRET}, id="with an access key after it"),
+        pytest.param({"password2": SECRET}, id="numbered"),
+        pytest.param({"password_hash": SECRET}, id="a hash of it"),
+        pytest.param({" 'password': ": SECRET}, id="a key with signs around it"),
+        pytest.param({"env": [{"name": "DB_PASSWORD", "value": SECRET}]}, id="named by a field beside it"),
+        pytest.param({"arg": ["mysql", "--password", SECRET]}, id="after an option in a list"),
+        pytest.param({"arg": [["user", "bob"], ["password", SECRET]]}, id="in a pair"),
+        pytest.param({"arg": [f"mysql --password {SECRET} -e x"]}, id="after an option in a command"),
+        pytest.param({"arg": [f"mysql --db-password '{SECRET} x'"]}, id="in quotes after an option"),
+        pytest.param({"arg": [f"AWS_SECRET_ACCESS_KEY={SECRET} aws s3 ls"]}, id="a variable of a command"),
+        pytest.param({"arg": [f'curl -d \'{{"authToken": "{SECRET}"}}\'']}, id="joined otherwise in JSON text"),
+        pytest.param({"arg": [f"https://bob:{SECRET}@git.example.com/x.git"]}, id="in a URL"),
+        pytest.param({"arg": [f"https://:p@{SECRET}@git.example.com/x.git"]}, id="in a URL, unescaped"),
+        pytest.param({"arg": [f"CREATE USER bob IDENTIFIED BY '{SECRET}'"]}, id="in SQL"),
+        pytest.param({"arg": [f"ALTER ROLE bob PASSWORD '{SECRET}'"]}, id="in SQL of PostgreSQL"),
+        pytest.param(
+            {"return": f"+-----BEGIN RSA PRIVATE KEY-----\n+{SECRET}\n+{SECRET}\n+-----END RSA PRIVATE KEY-----"},
+            id="a private key in a diff",
+        ),
+        pytest.param({"return": f"-----BEGIN PRIVATE KEY-----\n{SECRET}"}, id="a private key without an end"),
+        pytest.param(
+            {"return": {f"cmd_|-mysql --password={SECRET}_|-mysql --password={SECRET}_|-run": {"result": True}}},
+            id="in a state's key",
+        ),
+        pytest.param({f"password={SECRET}": 1}, id="in any key"),
     ],
 )
 def test_a_secret_is_masked_by_its_key(data: Any) -> None:
@@ -92,10 +119,45 @@ def test_a_secret_in_text_is_masked_to_its_end(text: str) -> None:
         pytest.param({"password": None}, id="no value"),
         pytest.param({"return": "tokens: 3"}, id="another word in text"),
         pytest.param({"a": [1, 2.5, None, True, "x"], "b": {}}, id="nothing to do with secrets"),
+        pytest.param({"name": "user", "value": "bob"}, id="named by a field beside it"),
+        pytest.param({"arg": ["--user", "bob", "tokens", "3"]}, id="another option"),
+        pytest.param({"arg": ["mysql --password --user bob"]}, id="an option without a value"),
+        pytest.param({"return": "http://a:8080/x and bob@example.com"}, id="a URL without a password"),
+        pytest.param({"token_type": "bearer", "secretary": "bob"}, id="a longer word"),
+        pytest.param({"return": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"}, id="a certificate"),
     ],
 )
 def test_what_is_no_secret_is_left_alone(data: Any) -> None:
     assert redactor().apply(data, "test.ping") == data
+
+
+def test_a_states_key_keeps_its_parts() -> None:
+    # Given
+    results = {f"cmd_|-a_|-a --token={SECRET}{number}_|-run": number for number in range(3)}
+
+    # When
+    found = redactor().apply({"return": results}, "")["return"]
+
+    # Then
+    assert sorted(found.values()) == [0, 1, 2]
+    assert next(iter(found)) == f"cmd_|-a_|-a --token={MASK}_|-run"
+    assert all(len(key.split("_|-")) == 4 for key in found)
+
+
+@pytest.mark.parametrize("fun", ["vault.read,test.ping", "test.ping,vault.read"])
+def test_what_one_of_several_functions_hides_is_hidden(fun: str) -> None:
+    masking = redactor(functions={"vault.*": "both"})
+
+    assert masking.apply({"return": SECRET}, fun) == {"return": MASK}
+    assert masking.concerns(b"", fun)
+
+
+def test_what_an_older_salt_nests_is_dropped_there() -> None:
+    masking = redactor(functions={"vault.*": "both"})
+
+    assert masking.apply({"data": {"fun": "vault.read", "return": SECRET, "id": "m"}}, "vault.read") == {
+        "data": {"fun": "vault.read", "return": MASK, "id": "m"}
+    }
 
 
 def test_only_the_value_is_masked() -> None:
