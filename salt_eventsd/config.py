@@ -85,6 +85,10 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _require(self.concurrency >= 1, f"concurrency: expected 1 or more, got {self.concurrency}")
 
+    def __repr__(self) -> str:
+        """Without the options, which have passwords in them."""
+        return f"WorkerConfig(module={self.module!r}, batch={self.batch!r}, concurrency={self.concurrency!r})"
+
 
 class EventRule(_Struct, frozen=True, kw_only=True):
     """

@@ -82,6 +82,22 @@ def own(start_master: StartMaster, root: Path, pillar: Path) -> Iterator[Master]
         yield running
 
 
+OLD = {
+    "general": {"event_limit": 100, "backends": ["Minion_Return_Worker"]},
+    "worker_credentials": {"all": {"username": "u", "password": "canary", "hostname": "h", "database": "d"}},
+    "events": {
+        "ret": {
+            "tag": r"salt/job/[0-9]*/ret/\w+",
+            "backend": "Minion_Return_Worker",
+            "mysql_tab": "returns",
+            "template": "insert into {0} (jid, srv) values ('{1}', '{2}')",
+            "dict_name": "data",
+            "fields": ["jid", "id"],
+        }
+    },
+}
+
+
 def lines(root: Path) -> list[str]:
     path = root / "lines.txt"
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
@@ -210,3 +226,28 @@ def test_the_engines_own_counters_are_events(own: Master) -> None:
     [row] = own.history.rows("SELECT data FROM eventsd_events WHERE tag = 'eventsd/stats' ORDER BY id LIMIT 1")
     assert json.loads(row["data"])["workers"]["history"]["written"] >= 0
     assert json.loads(row["data"])["process"]["rss_bytes"] > 10_000_000
+
+
+def test_an_old_config_is_converted_and_its_passwords_stay_here(own: Master, tmp_path: Path) -> None:
+    # Given
+    old = tmp_path / "eventsd"
+    old.write_text(salt.utils.yaml.safe_dump(OLD), encoding="utf-8")
+    everything = {"tag": "salt/run/", "worker": "history", "into": "events"}
+    config = salt.utils.yaml.safe_load(Path(own.daemon.config["conf_file"]).read_text(encoding="utf-8"))["eventsd"]
+    configure(own, {**config, "events": {**config["events"], "runs": everything}})
+    assert own.run("eventsd.reload").returncode == 0
+
+    # When
+    answer = own.run("eventsd.convert", f"path={old}", "--out=raw")
+
+    # Then: shown, and neither on the bus nor in the job cache
+    assert answer.returncode == 0
+    assert "password: canary" in answer.stdout
+    assert "values (:jid, :id)" in answer.stdout
+    wait_until(
+        lambda: own.history.count("eventsd_events", "data LIKE '%eventsd.convert%'") >= 2, "events of the runner"
+    )
+    assert own.history.count("eventsd_events", "data LIKE '%canary%'") == 0
+    cached = [path for path in (own.cachedir / "jobs").rglob("*") if path.is_file()]
+    assert cached
+    assert not [path for path in cached if b"canary" in path.read_bytes()]

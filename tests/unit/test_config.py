@@ -246,3 +246,19 @@ def test_functions_to_redact_may_be_a_list() -> None:
     redact = load({"eventsd": {"redact": {"functions": ["pillar.*", "shadow.*"]}}}).general.redact
 
     assert redact.by_function == {"pillar.*": "both", "shadow.*": "both"}
+
+
+def test_a_config_shows_no_password() -> None:
+    workers = {"history": {"url": "postgresql://salt:canary@db/salt"}, "b": {"module": "http", "password": "canary"}}
+
+    config = load(
+        {
+            "eventsd": {
+                "workers": workers,
+                "defaults": {"password": "canary"},
+                "events": {"a": {"tag": "x", "worker": "b"}},
+            }
+        }
+    )
+
+    assert "canary" not in repr(config)
