@@ -173,7 +173,11 @@ class PostgreSQL(Dialect):
 
     def engine_args(self, driver: str) -> Mapping[str, Any]:
         """Statements of the user's own go out by the hundred; psycopg2 itself sends each alone, and waits."""
-        return {"executemany_mode": "values_plus_batch"} if driver == "psycopg2" else {}
+        return (
+            {"executemany_mode": "values_plus_batch", "executemany_batch_page_size": 500}
+            if driver == "psycopg2"
+            else {}
+        )
 
     def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
         """Notice a host that is gone without a word: keepalives while idle, a user timeout while busy."""
