@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import EventsdError
 
 log = logging.getLogger(__name__)
@@ -151,8 +152,9 @@ def _answer(handler: Handler, line: bytes) -> Answer:
     except msgspec.DecodeError:
         return {"problems": ["eventsd: a request is one line of JSON"], "retcode": 2}
     except Exception as exc:
-        log.exception("eventsd: a request failed")
-        return {"problems": [f"eventsd: {type(exc).__name__}: {exc}"], "retcode": 2}
+        log.error("eventsd: a request failed: %s", brief(exc))
+        log.debug("eventsd: %s", story(exc))
+        return {"problems": [f"eventsd: {brief(exc)}"], "retcode": 2}
 
 
 def _answers(path: Path) -> bool:

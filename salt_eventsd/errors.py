@@ -17,7 +17,11 @@ _LONGEST = 500
 _MASK = "***"
 #: The password in user:password@host, up to the last @ there is: some put one into a password without escaping it.
 _IN_URL = re.compile(r"""(://[^\s:/@'"]*:)[^\s'"]*@""")
-_ASSIGNED = re.compile(r"""(?i)\b((?:password|passwd|pwd|secret|token|api_?key)=)(?:"[^"]*"|'[^']*'|[^\s&,;)]+)""")
+#: In a connection string, a query, or a piece of configuration; not in MySQL's "using password: YES".
+_ASSIGNED = re.compile(
+    r"""(?i)((?:password|passwd|pwd|secret|token|api_?key|private_key)["']?(?:=|:[ ]+(?!(?:YES|NO)\b)))"""
+    r"""(?:"[^"]*"|'[^']*'|[^\s&,;)]+)"""
+)
 
 
 def brief(error: BaseException) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import salt.utils.extmods
 
+from salt_eventsd.errors import brief
+
 log = logging.getLogger(__name__)
 
 #: The kind of our workers, as Salt's loader and file server know it: the folder is ``_eventsd_workers``.
@@ -62,4 +64,4 @@ def sync_workers_quietly(opts: Mapping[str, Any]) -> None:
     try:
         sync_workers(opts)
     except Exception as exc:
-        log.warning("eventsd: own workers could not be copied from the file server: %s", exc)
+        log.warning("eventsd: own workers could not be copied from the file server: %s", brief(exc))

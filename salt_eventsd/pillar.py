@@ -13,6 +13,7 @@ from typing import Any
 import salt.pillar
 import salt.utils.minions
 
+from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError
 
 
@@ -46,7 +47,7 @@ def _compiled(opts: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
         )
         pillar: Mapping[str, Any] = compiler.compile_pillar()
     except Exception as exc:
-        raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {exc}"]) from exc
+        raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {brief(exc)}"]) from exc
     if errors := pillar.get("_errors"):
         raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {error}" for error in errors])
     return pillar

@@ -38,6 +38,7 @@ def test_an_error_is_told_in_one_line(error: Exception, told: str) -> None:
         pytest.param(f"http://bob:a/{SECRET}@db/x refused", id="with a slash"),
         pytest.param(f"host=db password={SECRET} port=1", id="a connection string"),
         pytest.param(f"password='{SECRET} {SECRET}' port=1", id="in quotes"),
+        pytest.param(f"while scanning:\n    db_password: {SECRET}: x\n                ^", id="a piece of YAML"),
         pytest.param(f"GET /write?u=bob&TOKEN={SECRET}&db=x", id="a query"),
     ],
 )
