@@ -13,7 +13,7 @@ from typing import Any
 import salt.pillar
 import salt.utils.minions
 
-from salt_eventsd.errors import brief
+from salt_eventsd.errors import brief, masked
 from salt_eventsd.exceptions import ConfigError
 
 
@@ -49,5 +49,6 @@ def _compiled(opts: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
     except Exception as exc:
         raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {brief(exc)}"]) from exc
     if errors := pillar.get("_errors"):
-        raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {error}" for error in errors])
+        told = [masked(str(error)) for error in errors]
+        raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {error}" for error in told])
     return pillar
