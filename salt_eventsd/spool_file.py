@@ -1,5 +1,5 @@
 """
-The spool's SQLite file: its lock, its transactions, and what happens when it breaks.
+The spool's SQLite file: its transactions, and what happens when it breaks.
 
 A file that is not whole any more is set aside under another name, never deleted, and a new one begun, so that a torn
 page does not end the job history. Chunk ids go on from where they were: an id means one chunk, whatever file it was in.
@@ -7,94 +7,32 @@ page does not end the job history. Chunk ids go on from where they were: an id m
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import logging
 import os
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from salt_eventsd.exceptions import SpoolBusy, SpoolError
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool_lock import lock, lock_again
 from salt_eventsd.spool_rescue import Identity, copied, identity
+from salt_eventsd.spool_schema import connect
 
 log = logging.getLogger(__name__)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    worker TEXT NOT NULL,
-    prio INTEGER NOT NULL,
-    events INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    oldest REAL NOT NULL,
-    payload BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS chunks_by_worker ON chunks (worker, prio, id, events, bytes, oldest);
-CREATE TABLE IF NOT EXISTS dead (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    chunk INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    settled INTEGER NOT NULL,
-    worker TEXT NOT NULL,
-    error TEXT NOT NULL,
-    buried REAL NOT NULL,
-    event BLOB NOT NULL,
-    UNIQUE (chunk, position)
-);
-CREATE TABLE IF NOT EXISTS requeued (worker TEXT NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL);
-"""
 #: The name of the file in the spool's folder.
 FILE = "spool.db"
-_LOCK_FILE = "lock"
 #: What is left free of the disk, in bytes; of a small disk no more than a quarter.
 _RESERVE_BYTES = 16 * 2**20
 #: How much of the free pages inside the file is counted on: rows take more than their payload.
 _FREE_PAGES_USABLE = 0.8
 #: What SQLite says of a file that is not whole any more.
 _BROKEN = ("malformed", "not a database", "Could not decode to UTF-8", "no such table")
-
-
-def lock(folder: Path) -> IO[str]:
-    """
-    Take the spool's lock, which the engine holds as long as it lives; the system lets go of it if it dies.
-
-    :param folder: the spool's.
-    :raises SpoolBusy: another engine has it.
-    :raises OSError: the folder is not there, or does not let us.
-    """
-    # Held for the engine's life, so no ``with``.
-    handle = os.fdopen(os.open(folder / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise SpoolBusy(f"eventsd: spool.dir: another engine has {folder} open; give each engine its own") from None
-    except OSError:
-        handle.close()
-        raise
-    return handle
-
-
-def is_locked(folder: Path) -> bool:
-    """
-    Say whether a living engine holds this spool.
-
-    :param folder: the spool's.
-    """
-    try:
-        lock(folder).close()
-    except SpoolBusy:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 class SpoolFile:
@@ -224,6 +162,7 @@ class SpoolFile:
         if self._is_closed and not self._held.closed:
             self._db = self._connect()
         elif not self._is_closed and identity(self.path) != self._identity:
+            self._held = lock_again(self.folder, self._held)
             copy = copied(self._db, self.path)
             log.error("eventsd: %s was deleted or replaced; what was in it is put back", self.path)
             # Closing deletes the log by its name: now, before there is a new one of that name.
@@ -248,18 +187,8 @@ class SpoolFile:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+        db = connect(self.path)
         try:
-            # WAL with NORMAL: a commit outlives the engine's death without an fsync each time.
-            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("PRAGMA journal_size_limit=67108864")
-            # Some distributions have SQLite overwrite what is deleted: forgetting would take as much disk as keeping.
-            db.execute("PRAGMA secure_delete=OFF")
-            db.executescript(_SCHEMA)
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
             self._number(db)
         except BaseException:
             db.close()

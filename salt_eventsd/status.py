@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.spool_file import is_locked
+from salt_eventsd.spool_lock import is_locked
 
 #: A report older than this many state_timers is a sign of a hanging engine.
 _STALE_TIMERS = 4

@@ -15,7 +15,7 @@ import pytest
 
 from salt_eventsd.exceptions import SpoolBusy, SpoolError
 from salt_eventsd.spool import Burial, Chunk, Kept, Spool, Totals, encode_events
-from salt_eventsd.spool_file import is_locked
+from salt_eventsd.spool_lock import is_locked
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.exceptions import SpoolBusy, SpoolError
 from salt_eventsd.letters import Filter, listed
 from salt_eventsd.spool import Burial, Kept, Spool, Totals
+from salt_eventsd.spool_lock import is_locked
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk
 
@@ -63,6 +64,39 @@ def test_a_file_that_is_taken_away_is_put_back_with_all_that_was_in_it(
     assert again.read(before[0].id) == numbered(3)
     assert (again.id, again.file.set_aside) == (id_, [])
     again.close()
+
+
+def test_a_folder_that_is_emptied_is_locked_again(spool: Spool) -> None:
+    # Given
+    spool.put([chunk(3)])
+
+    # When
+    for one in spool.folder.iterdir():
+        one.unlink()
+    spool.put([chunk(1)])
+
+    # Then
+    assert is_locked(spool.folder)
+    with pytest.raises(SpoolBusy):
+        Spool(spool.folder)
+    assert spool.totals()["history"].events == 4
+
+
+def test_a_folder_that_another_engine_has_taken_meanwhile_is_left_to_it(spool: Spool) -> None:
+    # Given
+    spool.put([chunk(3)])
+    for one in spool.folder.iterdir():
+        one.unlink()
+    other = Spool(spool.folder)
+    other.put([chunk(5)])
+
+    # When
+    with pytest.raises(SpoolError, match="another engine has"):
+        spool.put([chunk(1)])
+
+    # Then
+    assert other.totals()["history"].events == 5
+    other.close()
 
 
 def test_a_broken_file_is_replaced_as_soon_as_a_new_one_can_be_made(spool: Spool) -> None:

@@ -1,0 +1,71 @@
+"""
+The lock on a spool's folder: one engine has it, and by it a living engine is known from a dead one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from salt_eventsd.exceptions import SpoolBusy, SpoolError
+from salt_eventsd.spool_rescue import identity
+
+_LOCK_FILE = "lock"
+
+
+def lock(folder: Path) -> IO[str]:
+    """
+    Take the spool's lock, which the engine holds as long as it lives; the system lets go of it if it dies.
+
+    :param folder: the spool's.
+    :raises SpoolBusy: another engine has it.
+    :raises OSError: the folder is not there, or does not let us.
+    """
+    # Held for the engine's life, so no ``with``.
+    handle = os.fdopen(os.open(folder / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise SpoolBusy(f"eventsd: spool.dir: another engine has {folder} open; give each engine its own") from None
+    except OSError:
+        handle.close()
+        raise
+    return handle
+
+
+def is_locked(folder: Path) -> bool:
+    """
+    Say whether a living engine holds this spool.
+
+    :param folder: the spool's.
+    """
+    try:
+        lock(folder).close()
+    except SpoolBusy:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def lock_again(folder: Path, held: IO[str]) -> IO[str]:
+    """
+    Return a lock that is good: a lock on a file that was deleted keeps nobody out.
+
+    :param folder: the spool's.
+    :param held: the lock so far.
+    :raises SpoolError: another engine has it now.
+    :raises OSError: the folder is not there, or does not let us.
+    """
+    mine = os.fstat(held.fileno())
+    if identity(folder / _LOCK_FILE) == (mine.st_dev, mine.st_ino):
+        return held
+    try:
+        again = lock(folder)
+    except SpoolBusy as exc:
+        raise SpoolError(str(exc)) from exc
+    held.close()
+    return again
