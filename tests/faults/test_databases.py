@@ -93,7 +93,7 @@ def test_a_server_that_is_killed_again_and_again_doubles_nothing(rig: Rig, targe
     assert rig.engine.worker()["dead_letters"] == 0
 
 
-@pytest.mark.parametrize("target", [POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("target", [POSTGRESQL, MARIADB], indirect=True)
 def test_a_commit_whose_answer_is_lost_is_not_done_twice(target: Target, start_rig: StartRig) -> None:
     with CommitCutter(sa.make_url(target.url).port) as proxy:
         # Given

@@ -1,5 +1,5 @@
 """
-A proxy before a PostgreSQL server that loses the answer to a commit, as a network does at the worst moment.
+A proxy before a PostgreSQL or MariaDB server that loses the answer to a commit, as a network does at the worst moment.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-#: A simple query of PostgreSQL's protocol: its kind, its length, its text.
-_COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+#: As PostgreSQL's protocol has it (kind, length, text), and as MySQL's does (length, number, kind, text).
+_COMMITS = (b"Q\x00\x00\x00\x0bCOMMIT\x00", b"\x07\x00\x00\x00\x03COMMIT")
 
 
 class CommitCutter:
@@ -59,7 +59,7 @@ class CommitCutter:
                     if not (data := source.recv(65_536)):
                         return
                     (server if source is client else client).sendall(data)
-                    if source is client and data.endswith(_COMMIT) and self._cut.is_set():
+                    if source is client and data.endswith(_COMMITS) and self._cut.is_set():
                         self._cut.clear()
                         # The server has committed once it answers.
                         server.recv(65_536)
