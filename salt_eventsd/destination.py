@@ -17,6 +17,8 @@ from salt_eventsd.parameters import parameters, quoted
 
 if TYPE_CHECKING:
     from salt_eventsd.config import EventRule
+#: What is "" in an event that has none of it: an alarm has no jid.
+_OFTEN_MISSING = ("jid", "minion_id", "fun", "kind", "phase")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Destination:
         row = {}
         for key, source in self.values.items():
             value = source.of(facts)
-            if value is MISSING:
+            if value is MISSING or (value == "" and isinstance(source, Field) and source.root in _OFTEN_MISSING):
                 if self.refuses:
                     raise Refused(f"the event has no {source.text if isinstance(source, Field) else key}")
                 value = None

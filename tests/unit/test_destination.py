@@ -49,6 +49,14 @@ def test_a_missing_field_refuses_the_event_if_the_rule_says_so() -> None:
     assert row(rule, {"a": {"b": None}}) == {"a": None, "c": None}
 
 
+def test_an_event_without_a_jid_has_none() -> None:
+    rule = {"table": "t", "columns": {"jid": "jid", "minion": "minion_id", "fun": "fun", "kind": "kind"}}
+
+    assert row(rule, {}) == {"jid": None, "minion": None, "fun": None, "kind": None}
+    with pytest.raises(Refused, match="the event has no jid"):
+        row({**rule, "missing": "refuse"}, {})
+
+
 def test_what_is_compiled_of_a_rule() -> None:
     rule = {"table": "s.t", "columns": {"a": "data.a", "b": "now"}, "upsert": ["a"], "missing": "refuse"}
 
