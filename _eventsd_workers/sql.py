@@ -71,7 +71,9 @@ def worker(context):
     """
     try:
         options = read_options(context.known(*OPTION_NAMES))
-        engine = make_engine(options, context.concurrency)
+        # A rule with a table or statement of its own is written beside the others.
+        own = sum(rule.is_own for rule in context.rules.values())
+        engine = make_engine(options, context.concurrency + own)
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
     return Store(engine, context.node_id, options.too_large == "truncate", context.rules)

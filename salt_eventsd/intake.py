@@ -180,7 +180,7 @@ class Intake(threading.Thread):
     def _add(self, to: Route, event: Event, limits: Batch) -> None:
         if not self._stages and not self._ready:
             self._staged_at = time.monotonic()
-        key = (to.worker, to.prio)
+        key = (to.lane, to.prio)
         stage = self._stages.get(key)
         if stage is None:
             stage = self._stages[key] = _Stage()

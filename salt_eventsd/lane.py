@@ -30,12 +30,13 @@ class Lane:
     """
     A worker's queue and state.
 
-    :param name: the worker's name.
+    :param name: the worker's name, or that of a rule of the user's own that has a queue for itself.
     :param config: its batch limits and concurrency.
     :param worker: the worker, or None if it could not be made; its events wait in the spool all the same.
     :param problem: why it could not be made, else "".
     :param spool: where its chunks are.
     :param backoff: how long to wait after a failure.
+    :param owner: the worker's name, where it is not the lane's.
     """
 
     def __init__(
@@ -46,8 +47,11 @@ class Lane:
         problem: str,
         spool: Spool,
         backoff: Backoff,
+        owner: str = "",
     ) -> None:
         self.name = name
+        self.owner = owner or name
+        self._label = self.owner if self.owner == name else f"{owner}, rule {name.removeprefix(f'{owner}:')},"
         self.config = config
         self.worker = worker
         self.state = "ok" if worker else "held"
@@ -280,7 +284,7 @@ class Lane:
             tried = ids if chunks is None else [id_ for id_ in ids if id_ in chunks]
             if refusals or (replay and tried and self._spool.noted(tried)):
                 burials = [Burial(*origin[at], events[at], why) for at, why in refusals]
-                self._spool.bury(self.name, tried, burials)
+                self._spool.bury(self.owner, tried, burials)
             buried[:] = [len(refusals)]
 
         batch = Batch(
@@ -295,7 +299,7 @@ class Lane:
 
     def _succeeded(self, chunks: list[Kept], events: int, buried: int) -> None:
         if self._failures:
-            log.warning("eventsd: worker %s writes again after %d failed tries", self.name, self._failures)
+            log.warning("eventsd: worker %s writes again after %d failed tries", self._label, self._failures)
         self._failures = 0
         self.state = "ok"
         self.written += events - buried
@@ -314,9 +318,9 @@ class Lane:
         error = brief(exc)
         if state != self.state:
             # One line when the state changes, not one for each try.
-            log.error("eventsd: worker %s %s: %s", self.name, _VERDICTS[state], error)
+            log.error("eventsd: worker %s %s: %s", self._label, _VERDICTS[state], error)
             if not isinstance(exc, (WorkerError, SpoolError, OSError)):
-                log.debug("eventsd: worker %s: %s", self.name, story(exc))
+                log.debug("eventsd: worker %s: %s", self._label, story(exc))
         self._failures += 1
         self.retries += 1
         self.state, self.last_error = state, error

@@ -19,6 +19,7 @@ import msgspec
 
 from salt_eventsd.event import Event, undecodable
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.rules import lane_of
 from salt_eventsd.spool import UNREADABLE, encode_events
 from salt_eventsd.spool_file import FILE
 
@@ -81,15 +82,16 @@ def requeue(folder: Path, which: Filter) -> int:
     :raises SpoolError: the spool cannot be written.
     """
     with _opened(folder) as db, _transaction(db):
-        by_worker: dict[str, list[Event]] = {}
+        by_lane: dict[str, list[Event]] = {}
         ids = []
         for letter, event in _letters(db):
             if which.matches(letter):
-                by_worker.setdefault(letter["worker"], []).append(event)
+                lane = lane_of(letter["worker"], event.rule, event.into)
+                by_lane.setdefault(lane, []).append(event)
                 ids.append((letter["id"],))
-        for worker, events in by_worker.items():
+        for lane, events in by_lane.items():
             for start in range(0, len(events), _CHUNK_EVENTS):
-                _put(db, worker, events[start : start + _CHUNK_EVENTS])
+                _put(db, lane, events[start : start + _CHUNK_EVENTS])
         db.executemany("DELETE FROM dead WHERE id = ?", ids)
     return len(ids)
 
@@ -127,14 +129,14 @@ def _letters(db: sqlite3.Connection, after: int = 0) -> Iterator[tuple[dict[str,
         yield letter, event
 
 
-def _put(db: sqlite3.Connection, worker: str, events: list[Event]) -> None:
+def _put(db: sqlite3.Connection, lane: str, events: list[Event]) -> None:
     payload = encode_events(events)
     oldest = min(event.received for event in events)
     db.execute(
         "INSERT INTO chunks (worker, prio, events, bytes, oldest, payload) VALUES (?, 0, ?, ?, ?, ?)",
-        (worker, len(events), len(payload), oldest, payload),
+        (lane, len(events), len(payload), oldest, payload),
     )
-    db.execute("INSERT INTO requeued (worker, events, bytes) VALUES (?, ?, ?)", (worker, len(events), len(payload)))
+    db.execute("INSERT INTO requeued (worker, events, bytes) VALUES (?, ?, ?)", (lane, len(events), len(payload)))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from salt_eventsd.config import Config, EventRule, WorkerConfig
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.intake import Policy
 from salt_eventsd.redact import Redactor, compile_redactor
-from salt_eventsd.rules import compile_rules, named
+from salt_eventsd.rules import OWN, compile_rules, lane_of, named
 from salt_eventsd.workers import Context, Loaded, load_modules, make
 
 
@@ -24,10 +24,12 @@ class Planned:
     """
     One worker of a plan.
 
+    :param name: the worker's.
     :param worker: None if it could not be made.
     :param problem: why it could not, else "".
     """
 
+    name: str
     settings: WorkerConfig
     worker: Loaded | None
     problem: str
@@ -40,6 +42,15 @@ class Plan:
     config: Config
     policy: Policy
     workers: dict[str, Planned]
+
+    @property
+    def lanes(self) -> dict[str, Planned]:
+        """The workers once more, by the queues that go to them."""
+        found = dict(self.workers)
+        for name, rule in named(self.config.events):
+            if rule.is_own:
+                found.update({lane_of(worker, name, OWN): self.workers[worker] for worker in rule.workers})
+        return found
 
     @property
     def problems(self) -> list[str]:
@@ -98,6 +109,6 @@ def _planned(name: str, config: Config, modules: Any, opts: Mapping[str, Any]) -
         rules=rules_of(config.events, name),
     )
     try:
-        return Planned(settings, make(modules, settings.module, context), "")
+        return Planned(name, settings, make(modules, settings.module, context), "")
     except ConfigError as exc:
-        return Planned(settings, None, str(exc))
+        return Planned(name, settings, None, str(exc))

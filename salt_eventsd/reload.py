@@ -64,9 +64,9 @@ def reload(service: Service) -> dict[str, Any]:
 
 def _apply(service: Service, plan: Plan) -> None:
     general = plan.config.general
-    for name, planned in plan.workers.items():
+    for name, planned in plan.lanes.items():
         if lane := service.lanes.get(name):
-            lane.swap(planned.settings, planned.worker)
+            lane.swap(planned.settings, planned.worker.hold() if planned.worker else None)
         else:
             service.lanes.add(service.new_lane(name, planned))
     service.room.config = general.spool
@@ -77,7 +77,7 @@ def _apply(service: Service, plan: Plan) -> None:
     service.intake.policy = plan.policy
     service.plan = plan
     for name, lane in service.lanes.items():
-        if name not in plan.workers:
+        if name not in plan.lanes:
             lane.swap(lane.config, None)
     service.dispatcher.wake()
 

@@ -24,6 +24,7 @@ from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
+from salt_eventsd.report_workers import worker_reports
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool, Totals
 
@@ -31,8 +32,6 @@ log = logging.getLogger(__name__)
 
 #: How soon after something has happened a report is written.
 _NEWS_SECONDS = 1.0
-#: A batch that has been in flight for so long is named in the status.
-_HANGING_SECONDS = 60.0
 
 Report = dict[str, Any]
 
@@ -174,11 +173,7 @@ def report(parts: Parts) -> Report:
             "ignored": intake.unmatched + intake.ignored,
             "lost": inbox.dropped + intake.lost,
         },
-        "workers": {
-            name: _lane_report(lane, dead.get(name, 0), oldest.get(name, 0.0))
-            for name, lane in lanes.items()
-            if not lane.retired
-        },
+        "workers": worker_reports(lanes.values(), dead, oldest),
         "spool": {
             "dir": str(spool.folder),
             "events": sum(lane.queued_events for lane in lanes.values()),
@@ -214,25 +209,4 @@ def idle_report(started: float, problems: list[str]) -> Report:
         "started": started,
         "written": time.time(),
         "problems": problems,
-    }
-
-
-def _lane_report(lane: Lane, dead: int, oldest: float) -> Report:
-    now = time.time()
-    hanging = [round(now - since) for since in lane.running_since.values() if now - since > _HANGING_SECONDS]
-    return {
-        "state": lane.state,
-        "queued_events": lane.queued_events,
-        "queued_bytes": lane.queued_bytes,
-        "oldest_age": round(max(0.0, now - oldest), 1) if oldest else 0.0,
-        "in_flight": lane.running,
-        "hanging_seconds": max(hanging, default=0),
-        "written": lane.written,
-        "failed": lane.buried,
-        "dead_letters": dead,
-        "dropped": lane.dropped,
-        "lost": lane.lost,
-        "retries": lane.retries,
-        "last_error": lane.last_error,
-        "last_write": lane.last_write,
     }

@@ -44,6 +44,23 @@ class Route:
     into: str
     prio: bool
 
+    @property
+    def lane(self) -> str:
+        """The queue it goes into."""
+        return lane_of(self.worker, self.rule, self.into)
+
+
+def lane_of(worker: str, rule: str, into: str) -> str:
+    """
+    Return the name of the queue of an event. A rule with a table or a statement of the user's own has one for itself:
+    what is wrong with it holds up no other rule.
+
+    :param worker: the worker's name.
+    :param rule: the rule's whole name.
+    :param into: what the event has as its ``into``.
+    """
+    return f"{worker}:{rule}" if into == OWN else worker
+
 
 @dataclass(frozen=True)
 class Rule:

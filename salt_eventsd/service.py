@@ -59,7 +59,10 @@ class Service:
         self.plan = make_plan(config, opts, functions, runners)
         self.spool.requeued()
         self._left = self.spool.totals()
-        self.lanes = Lanes({name: self.new_lane(name, planned) for name, planned in self.plan.workers.items()})
+        for planned in self.plan.workers.values():
+            for problem in planned.problem.splitlines():
+                log.error("%s; its events wait in the spool", problem)
+        self.lanes = Lanes({name: self.new_lane(name, planned) for name, planned in self.plan.lanes.items()})
         self.room = Room(general.spool, self.spool, self.lanes)
         self.dispatcher = Dispatcher(self.spool, self.lanes, general.max_workers)
         self.intake = Intake(
@@ -90,12 +93,11 @@ class Service:
         """
         Return a lane for a worker, with what waits for it in the spool.
 
-        :param name: the worker's.
+        :param name: the lane's.
         :param planned: the worker.
         """
-        for problem in planned.problem.splitlines():
-            log.error("%s; its events wait in the spool", problem)
-        lane = Lane(name, planned.settings, planned.worker, planned.problem, self.spool, Backoff())
+        worker = planned.worker.hold() if planned.worker else None
+        lane = Lane(name, planned.settings, worker, planned.problem, self.spool, Backoff(), planned.name)
         lane.restore(self._left.pop(name, Totals()))
         return lane
 

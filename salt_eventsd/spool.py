@@ -32,6 +32,7 @@ class Chunk(msgspec.Struct, frozen=True):
     """
     One worker's events of one group commit, before the spool has given it an id.
 
+    :param worker: the lane's name, which is the worker's, or that of a rule of the user's own behind it.
     :param payload: from :func:`encode_events`.
     :param oldest: when the oldest of its events was read, in seconds since 1970 UTC.
     """

@@ -81,10 +81,18 @@ def _degraded(found: Report) -> list[str]:
         notes.append("the spool is full; events are dropped")
     notes += [f"the spool was broken and set aside: {path}" for path in spool["set_aside"]]
     for name, events in spool["orphaned"].items():
-        notes.append(f"{events} events wait for worker {name}, which is no longer under workers")
+        worker, _, rule = name.partition(":")
+        gone = (
+            f"rule {rule} of worker {worker}, which is no longer under events"
+            if rule
+            else (f"worker {worker}, which is no longer under workers")
+        )
+        notes.append(f"{events} events wait for {gone}")
     for name, worker in found["workers"].items():
-        if worker["state"] != "ok":
-            notes.append(f"worker {name} is {worker['state']}: {worker['last_error']}")
+        parts = {f"{name}, rule {rule}": one for rule, one in worker.get("rules", {}).items()} or {name: worker}
+        for part, one in parts.items():
+            if one["state"] != "ok":
+                notes.append(f"worker {part} is {one['state']}: {one['last_error']}")
         if worker["hanging_seconds"]:
             notes.append(f"worker {name} has been writing one batch for {worker['hanging_seconds']} s")
         if worker["dead_letters"]:

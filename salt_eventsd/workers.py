@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -125,6 +126,14 @@ class Loaded:
     def __init__(self, worker: Worker, modules: Any) -> None:
         self.worker = worker
         self._modules = modules
+        self._holders = 0
+        self._counting = threading.Lock()
+
+    def hold(self) -> Loaded:
+        """Have one more lane that uses it, and return it."""
+        with self._counting:
+            self._holders += 1
+        return self
 
     def write(self, batch: Batch) -> None:
         """See :class:`Worker`."""
@@ -140,7 +149,11 @@ class Loaded:
             return str(ask())
 
     def close(self) -> None:
-        """See :class:`Worker`."""
+        """See :class:`Worker`; only the last lane that uses it does close it."""
+        with self._counting:
+            self._holders -= 1
+            if self._holders > 0:
+                return
         if end := getattr(self.worker, "close", None):
             with loader_context(self._modules):
                 end()

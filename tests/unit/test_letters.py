@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from salt_eventsd.event import Event
@@ -145,3 +146,18 @@ def test_letters_are_there_while_no_engine_runs(buried: Spool) -> None:
 def test_a_folder_without_a_spool_is_told(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match=r"spool\.dir: there is no spool in"):
         listed(tmp_path, ALL, 10)
+
+
+def test_what_a_rule_with_its_own_queue_took_goes_back_into_that(spool: Spool) -> None:
+    # Given
+    taken = [msgspec.structs.replace(one, rule="returns.subs.raid", into="own") for one in numbered(2)]
+    bury(spool, [*taken, *numbered(1, start=2)])
+
+    # When
+    requeue(spool.folder, ALL)
+
+    # Then
+    assert {name: totals.events for name, totals in spool.totals().items()} == {
+        "history:returns.subs.raid": 2,
+        "history": 1,
+    }

@@ -1,0 +1,75 @@
+"""
+What the report says of each worker: its lanes put together, and by themselves where there are several.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from salt_eventsd.lane import Lane
+
+#: A batch that has been in flight for so long is named in the status.
+_HANGING_SECONDS = 60.0
+#: What is added up over a worker's lanes, and of what the largest counts.
+_SUMS = ("queued_events", "queued_bytes", "in_flight", "written", "failed", "dropped", "lost", "retries")
+_LARGEST = ("oldest_age", "hanging_seconds", "last_write")
+#: How the lane is called that all rules share which have no table or statement of their own.
+_BUILT_IN = "all others"
+#: From good to bad.
+_STATES = ("ok", "retrying", "held")
+
+
+def worker_reports(
+    lanes: Iterable[Lane], dead: Mapping[str, int], oldest: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """
+    Return what there is to say of each worker.
+
+    :param lanes: all lanes.
+    :param dead: how many dead letters each worker has.
+    :param oldest: when the oldest event of each lane was read, in seconds since 1970 UTC; 0 if none waits.
+    """
+    found: dict[str, list[Lane]] = {}
+    for lane in lanes:
+        if not lane.retired:
+            found.setdefault(lane.owner, []).append(lane)
+    return {name: _worker(name, some, dead.get(name, 0), oldest) for name, some in found.items()}
+
+
+def _worker(name: str, lanes: list[Lane], dead: int, oldest: Mapping[str, float]) -> dict[str, Any]:
+    each = {lane.name: _lane(lane, oldest.get(lane.name, 0.0)) for lane in lanes}
+    worst = max(each.values(), key=lambda one: _STATES.index(one["state"]))
+    told = worst if worst["last_error"] else next((one for one in each.values() if one["last_error"]), worst)
+    whole = {
+        **worst,
+        **{key: sum(one[key] for one in each.values()) for key in _SUMS},
+        **{key: max(one[key] for one in each.values()) for key in _LARGEST},
+        "last_error": told["last_error"],
+        "dead_letters": dead,
+    }
+    if len(each) == 1:
+        return whole
+    rules = {_BUILT_IN if key == name else key.removeprefix(f"{name}:"): one for key, one in each.items()}
+    return {**whole, "rules": rules}
+
+
+def _lane(lane: Lane, oldest: float) -> dict[str, Any]:
+    now = time.time()
+    hanging = [round(now - since) for since in lane.running_since.values() if now - since > _HANGING_SECONDS]
+    return {
+        "state": lane.state,
+        "queued_events": lane.queued_events,
+        "queued_bytes": lane.queued_bytes,
+        "oldest_age": round(max(0.0, now - oldest), 1) if oldest else 0.0,
+        "in_flight": lane.running,
+        "hanging_seconds": max(hanging, default=0),
+        "written": lane.written,
+        "failed": lane.buried,
+        "dropped": lane.dropped,
+        "lost": lane.lost,
+        "retries": lane.retries,
+        "last_error": lane.last_error,
+        "last_write": lane.last_write,
+    }
