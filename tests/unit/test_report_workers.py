@@ -1,0 +1,71 @@
+"""What is told of a worker that has several queues."""
+
+from __future__ import annotations
+
+from salt_eventsd.config import WorkerConfig
+from salt_eventsd.lane import Lane
+from salt_eventsd.report_workers import worker_reports
+from salt_eventsd.spool import Spool
+from salt_eventsd.status import _degraded
+from tests.support.lanes import SOON
+from tests.support.workers import Recorder
+
+
+def lane(spool: Spool, name: str, owner: str = "history", problem: str = "", **counts: float) -> Lane:
+    made = Lane(name, WorkerConfig(), None if problem else Recorder(), problem, spool, SOON, owner)
+    for key, count in counts.items():
+        setattr(made, key, count)
+    return made
+
+
+def test_a_worker_with_one_queue_is_told_as_it_is(spool: Spool) -> None:
+    found = worker_reports([lane(spool, "history", written=5)], {"history": 2}, {"history": 0.0})
+
+    assert (found["history"]["written"], found["history"]["dead_letters"]) == (5, 2)
+    assert "rules" not in found["history"]
+
+
+def test_several_are_added_up_and_the_worst_of_them_counts(spool: Spool) -> None:
+    # Given
+    lanes = [
+        lane(spool, "history", written=5, queued_events=1, last_write=7.0),
+        lane(spool, "history:returns.subs.raid", problem="no such table", queued_events=3),
+        lane(spool, "other", "other", written=9),
+    ]
+
+    # When
+    found = worker_reports(lanes, {"history": 2}, {})
+
+    # Then
+    assert list(found) == ["history", "other"]
+    whole = found["history"]
+    assert (whole["state"], whole["last_error"]) == ("held", "no such table")
+    assert (whole["written"], whole["queued_events"], whole["last_write"], whole["dead_letters"]) == (5, 4, 7.0, 2)
+    assert {name: one["state"] for name, one in whole["rules"].items()} == {
+        "all others": "ok",
+        "returns.subs.raid": "held",
+    }
+
+
+def test_the_status_names_the_rule(spool: Spool) -> None:
+    # Given
+    lanes = [lane(spool, "history"), lane(spool, "history:raid", problem="no such table")]
+    report = {
+        "bus": {"connected": True, "lost": 0},
+        "spool": {"error": "", "full": False, "set_aside": [], "orphaned": {"history:gone": 3, "away": 1}},
+        "workers": worker_reports(lanes, {}, {}),
+    }
+
+    # When / Then
+    assert _degraded(report) == [
+        "3 events wait for rule gone of worker history, which is no longer under events",
+        "1 events wait for worker away, which is no longer under workers",
+        "worker history, rule raid is held: no such table",
+    ]
+
+
+def test_a_retired_queue_is_not_told(spool: Spool) -> None:
+    retired = lane(spool, "history:raid")
+    retired.retired = True
+
+    assert "rules" not in worker_reports([lane(spool, "history"), retired], {}, {})["history"]
