@@ -116,21 +116,16 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
     """
     as_json = __opts__.get("output") == "json"  # noqa: F821
     which = taps.Filter(tag, fun, minion, worker, rule, taken)
+    most = None if count is None else int(count)
+    longest = None if seconds is None else float(seconds)
     try:
         config = config_load.load(__opts__)  # noqa: F821
-        for seen in taps.watch(
-            config,
-            __opts__,  # noqa: F821
-            which,
-            None if count is None else int(count),
-            None if seconds is None else float(seconds),
-        ):
-            text = salt.utils.json.dumps(seen) if as_json else taps.line(seen)
-            if data and not as_json and "data" in seen:
-                text += "\n    " + salt.utils.json.dumps(seen["data"])
-            salt.utils.stringutils.print_cli(text)
-    except KeyboardInterrupt:
-        pass
+        with taps.until_interrupted():
+            for seen in taps.watch(config, __opts__, which, most, longest):  # noqa: F821
+                text = salt.utils.json.dumps(seen) if as_json else taps.line(seen)
+                if data and not as_json and "data" in seen:
+                    text += "\n    " + salt.utils.json.dumps(seen["data"])
+                salt.utils.stringutils.print_cli(text)
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
     # Everything has been shown already.

@@ -7,9 +7,11 @@ A reader of the bus of its own: the engine need not run, and does not notice.
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
@@ -131,6 +133,23 @@ def watch(
     finally:
         bus.stop()
         reader.join(2.0)
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """End the block at ctrl-C, quietly; Salt's own handler would end the program with a traceback."""
+    if threading.current_thread() is not threading.main_thread():
+        # As in Salt's API, where nobody presses anything.
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def line(seen: Mapping[str, Any]) -> str:

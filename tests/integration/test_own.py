@@ -5,6 +5,8 @@ What users bring themselves: workers from the file server, configuration in pill
 from __future__ import annotations
 
 import json
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,7 +160,7 @@ def tap(own: Master, *args: str) -> subprocess.Popen[str]:
     """Start ``salt-run eventsd.tap`` and wait until it shows events."""
     config = Path(own.daemon.config["conf_file"]).parent
     command = [sys.executable, "-m", "tests.support.salt_run", "-c", str(config), "eventsd.tap", *args]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_the_tap_shows_who_takes_what_without_secrets(own: Master) -> None:
@@ -183,6 +185,23 @@ def test_the_tap_shows_who_takes_what_without_secrets(own: Master) -> None:
     assert [(one["rule"], one["worker"]) for one in events[0]["taken"]] == [("alarms", "lines")]
     assert events[0]["data"]["password"] == "***"
     assert "canary" not in shown
+    assert process.returncode == 0
+
+
+def test_the_tap_ends_at_ctrl_c(own: Master) -> None:
+    # Given
+    with tap(own, "company/*") as process, own.bus() as bus:
+        assert process.stdout
+        while not select.select([process.stdout], [], [], 0.3)[0]:
+            bus.fire("company/alarm/x", {})
+
+        # When
+        process.send_signal(signal.SIGINT)
+        shown, _ = process.communicate(timeout=20)
+
+    # Then
+    assert "company/alarm/x  [alarms -> lines (events)]" in shown
+    assert "Traceback" not in shown
     assert process.returncode == 0
 
 
