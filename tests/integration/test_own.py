@@ -105,6 +105,7 @@ def lines(root: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
+@pytest.mark.smoke
 def test_a_worker_from_the_file_server_works_with_its_config_in_pillar(own: Master, root: Path) -> None:
     # When
     with own.bus() as bus:
@@ -163,6 +164,7 @@ def tap(own: Master, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@pytest.mark.smoke
 def test_the_tap_shows_who_takes_what_without_secrets(own: Master) -> None:
     # Given
     with tap(own, "company/*", "count=2", "--out=json") as process, own.bus() as bus:
@@ -188,6 +190,7 @@ def test_the_tap_shows_who_takes_what_without_secrets(own: Master) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.smoke
 def test_the_tap_ends_at_ctrl_c(own: Master) -> None:
     # Given
     with tap(own, "company/*") as process, own.bus() as bus:

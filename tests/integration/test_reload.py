@@ -39,6 +39,7 @@ def reloaded(start_master: StartMaster) -> Iterator[Master]:
         yield running
 
 
+@pytest.mark.smoke
 def test_a_reload_under_load_loses_nothing(reloaded: Master, tmp_path: Path) -> None:
     # Given
     other = History.of_file(tmp_path / "other.db")
