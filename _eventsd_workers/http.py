@@ -20,10 +20,10 @@ All else, redirects among it, holds the worker.
           module: http
           url: https://hooks.example.com/salt
           body: json                # or ndjson, or single: a request for each event
-          timeout: 10               # seconds, for connecting and for each wait
+          timeout_seconds: 10       # for connecting and for each wait
           gzip: false
           verify: true              # false: any certificate will do
-          ca: ''                    # a file of certificates to trust instead of the system's
+          ca_file: ''               # a file of certificates to trust instead of the system's
           # Neither is sent unless given:
           headers: {X-Api-Key: 'sdb://vault/hook?key'}
           auth: {user: salt, password: 'sdb://vault/hook?password'}    # or {bearer: 'sdb://vault/hook?token'}

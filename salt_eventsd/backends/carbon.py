@@ -52,13 +52,13 @@ class Carbon:
     :param host: name or address.
     :param port: of TCP.
     :param protocol: plaintext or pickle.
-    :param timeout: for connecting and for each wait, in seconds.
+    :param timeout_seconds: for connecting and for each wait, in seconds.
     """
 
     host: str
     port: int
     protocol: Protocol
-    timeout: float
+    timeout_seconds: float
 
     def send(self, points: Sequence[Point]) -> None:
         """
@@ -91,7 +91,7 @@ class Carbon:
         return f"{self.host}:{self.port}"
 
     def _connected(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), self.timeout)
+        return socket.create_connection((self.host, self.port), self.timeout_seconds)
 
 
 def clean(text: str) -> str:

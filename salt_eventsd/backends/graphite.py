@@ -41,24 +41,27 @@ class CarbonOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     :param host: name or address.
     :param port: by default that of the protocol.
     :param protocol: plaintext or pickle.
-    :param timeout: for connecting and for each wait, in seconds.
+    :param timeout_seconds: for connecting and for each wait, in seconds.
     """
 
     host: str = ""
     port: int | None = None
     protocol: Protocol = "plaintext"
-    timeout: float = 5.0
+    timeout_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         require(
             self.port is None or 0 < self.port < 65_536, f"port: expected a number from 1 to 65535, got {self.port}"
         )
-        require(0 < self.timeout <= 3600, f"timeout: expected seconds above 0 and up to 3600, got {self.timeout}")
+        require(
+            0 < self.timeout_seconds <= 3600,
+            f"timeout_seconds: expected a number above 0 and up to 3600, got {self.timeout_seconds}",
+        )
 
     @property
     def carbon(self) -> Carbon:
         """Where points go."""
-        return Carbon(self.host, self.port or PORTS[self.protocol], self.protocol, self.timeout)
+        return Carbon(self.host, self.port or PORTS[self.protocol], self.protocol, self.timeout_seconds)
 
 
 class GraphiteOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):

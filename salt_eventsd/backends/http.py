@@ -76,7 +76,7 @@ def read(context: Context) -> Http:
     if _missing is not None:
         raise missing_library(_missing, "http")
     options = read_options(context, HttpOptions)
-    check_file(context, "ca", options.ca or None)
+    check_file(context, "ca_file", options.ca_file or None)
     return Http(options, context.node_id)
 
 
@@ -174,8 +174,8 @@ class Http:
                 self._url,
                 data=text,
                 headers={**self._headers, **headers},
-                timeout=options.timeout,
-                verify=(options.ca or True) if options.verify else False,
+                timeout=options.timeout_seconds,
+                verify=(options.ca_file or True) if options.verify else False,
                 # What is sent is meant for this server and no other.
                 allow_redirects=False,
                 stream=True,

@@ -51,8 +51,8 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     :param headers: further headers.
     :param auth: who we are.
     :param verify: check the server's certificate.
-    :param ca: a file of certificates that are trusted instead of the system's.
-    :param timeout: for connecting and for each wait, in seconds.
+    :param ca_file: a file of certificates that are trusted instead of the system's.
+    :param timeout_seconds: for connecting and for each wait, in seconds.
     :param gzip: compress what is sent.
     """
 
@@ -61,15 +61,18 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     headers: dict[str, Secret] = {}
     auth: Auth | None = None
     verify: bool = True
-    ca: str = ""
-    timeout: float = 10.0
+    ca_file: str = ""
+    timeout_seconds: float = 10.0
     gzip: bool = False
 
     def __post_init__(self) -> None:
         require(bool(self.url), "url: missing; expected one such as https://hooks.example.com/salt")
         require(_is_url(self.url), "url: expected one such as https://hooks.example.com/salt")
-        require(0 < self.timeout <= 3600, f"timeout: expected seconds above 0 and up to 3600, got {self.timeout}")
-        require(self.verify or not self.ca, "ca: means nothing without verify")
+        require(
+            0 < self.timeout_seconds <= 3600,
+            f"timeout_seconds: expected a number above 0 and up to 3600, got {self.timeout_seconds}",
+        )
+        require(self.verify or not self.ca_file, "ca_file: means nothing without verify")
         for name, value in self.headers.items():
             require(_HEADER_NAME.match(name) is not None, f"headers: {name!r} is no name of a header")
             require(_HEADER_VALUE.match(value) is not None, f"headers: {name}: expected one line of ASCII")

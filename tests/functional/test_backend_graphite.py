@@ -41,7 +41,7 @@ def _returns(count: int, second: float, fun: str = "test.ping", **more: Any) -> 
 def _to(carbon: CarbonCache, protocol: str = "plaintext", **options: Any) -> Any:
     port = carbon.pickle_port if protocol == "pickle" else carbon.port
     return backends.worker(
-        "graphite", {"host": "127.0.0.1", "port": port, "protocol": protocol, "timeout": 5, **options}
+        "graphite", {"host": "127.0.0.1", "port": port, "protocol": protocol, "timeout_seconds": 5, **options}
     )
 
 
@@ -295,7 +295,7 @@ def test_a_batch_without_a_metric_needs_no_carbon() -> None:
         pytest.param({"host": "x", "port": 0}, "port: expected a number from 1 to 65535, got 0", id="port"),
         pytest.param({"host": "x", "port": "2003"}, "port: expected number", id="port-in-words"),
         pytest.param({"host": "x", "protocol": "udp"}, "protocol: invalid", id="protocol"),
-        pytest.param({"host": "x", "timeout": 0}, "timeout: expected seconds above 0", id="timeout"),
+        pytest.param({"host": "x", "timeout_seconds": 0}, "timeout_seconds: expected a number above 0", id="timeout"),
         pytest.param({"host": "x", "interval": 0}, "interval: expected seconds from 1", id="interval"),
         pytest.param({"host": "x", "metrics": ["salt.x"]}, "metrics: expected mapping", id="metrics-as-a-list"),
         pytest.param({"host": "x", "metrics": {"salt.{nothing}": 1}}, "metrics.salt.{nothing}: 'nothing'", id="field"),
@@ -315,7 +315,7 @@ def test_a_wrong_option_is_one_line_that_names_the_key(options: dict[str, Any], 
 
 def test_the_port_of_all_databases_is_not_carbons() -> None:
     # Given
-    defaults = {"host": "db.example.com", "port": 5432, "user": "salt", "timeout": 3.0}
+    defaults = {"host": "db.example.com", "port": 5432, "user": "salt", "timeout_seconds": 3.0}
 
     # When
     worker = backends.worker("graphite", {"host": "carbon.invalid"}, defaults=defaults)

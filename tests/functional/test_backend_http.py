@@ -33,7 +33,7 @@ def hook() -> Iterator[Hook]:
 
 
 def _worker(hook: Hook, **options: Any) -> Any:
-    return backends.worker("http", {"url": f"{hook.url}/salt?a=1", "timeout": 5, **options})
+    return backends.worker("http", {"url": f"{hook.url}/salt?a=1", "timeout_seconds": 5, **options})
 
 
 def _jids(count: int, start: int = 0) -> list[str]:
@@ -372,7 +372,8 @@ class TestFaults:
                     connection.sendall(said)
 
             threading.Thread(target=serve, daemon=True).start()
-            worker = backends.worker("http", {"url": f"http://127.0.0.1:{listener.getsockname()[1]}", "timeout": 2})
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            worker = backends.worker("http", {"url": url, "timeout_seconds": 2})
 
             # When / Then
             with pytest.raises(Transient):
@@ -382,7 +383,7 @@ class TestFaults:
         # Given
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            worker = backends.worker("http", {"url": url, "timeout": 0.3})
+            worker = backends.worker("http", {"url": url, "timeout_seconds": 0.3})
             started = time.monotonic()
 
             # When / Then
@@ -395,7 +396,7 @@ class TestFaults:
         hook.answer = lambda request: Reply(200, {"Content-Length": "1000000"}, b"x" * 10)
 
         # When
-        settled(_worker(hook, timeout=0.5), numbered(2))
+        settled(_worker(hook, timeout_seconds=0.5), numbered(2))
 
         # Then
         assert hook.taken == _jids(2)
@@ -417,11 +418,11 @@ class TestCertificates:
                 _worker(hook).write(batch_of(numbered(1)))
             assert hook.requests == []
 
-    @pytest.mark.parametrize("how", [pytest.param("ca", id="ca"), pytest.param("verify", id="not-verified")])
+    @pytest.mark.parametrize("how", [pytest.param("ca_file", id="ca-file"), pytest.param("verify", id="not-verified")])
     def test_it_may_be_trusted(self, certificate: Certificate, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
         # Given: an environment that knows better
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", ssl.get_default_verify_paths().cafile or "/nowhere")
-        options: dict[str, Any] = {"ca": str(certificate.file)} if how == "ca" else {"verify": False}
+        options: dict[str, Any] = {"ca_file": str(certificate.file)} if how == "ca_file" else {"verify": False}
         with Hook(certificate=certificate) as hook:
             # When
             settled(_worker(hook, **options), numbered(3))
@@ -496,7 +497,7 @@ def test_no_secret_is_told(hook: Hook, status: int, caplog: pytest.LogCaptureFix
         pytest.param({"url": "https://"}, "url: expected one such as https://", id="no-host"),
         pytest.param({"url": 7}, "url: expected text, got number", id="number"),
         pytest.param({"url": "http://h", "body": "xml"}, "body: invalid", id="body"),
-        pytest.param({"url": "http://h", "timeout": 0}, "timeout: expected seconds above 0", id="timeout"),
+        pytest.param({"url": "http://h", "timeout_seconds": 0}, "timeout_seconds: expected a number", id="timeout"),
         pytest.param({"url": "http://h", "gzip": "yes"}, "gzip: expected", id="gzip"),
         pytest.param({"url": "http://h", "headers": {"a b": "x"}}, "headers: 'a b' is no name", id="header-name"),
         pytest.param({"url": "http://h", "headers": {"X": f"a\n{_SECRET}"}}, "headers: X: expected", id="header"),
@@ -506,8 +507,8 @@ def test_no_secret_is_told(hook: Hook, status: int, caplog: pytest.LogCaptureFix
         pytest.param({"url": "http://h", "auth": {"user": "a", "bearer": _SECRET}}, "auth: expected", id="auth-both"),
         pytest.param({"url": "http://h", "auth": {"bearer": f"{_SECRET}\nx"}}, "auth.bearer: expected", id="bearer"),
         pytest.param({"url": "http://h", "auth": {"token": _SECRET}}, "auth.token: unknown key", id="auth-key"),
-        pytest.param({"url": "http://h", "ca": "/nowhere/ca"}, "ca: expected a file that can be read", id="ca-file"),
-        pytest.param({"url": "http://h", "verify": False, "ca": "/x"}, "ca: means nothing", id="ca"),
+        pytest.param({"url": "http://h", "ca_file": "/nowhere/ca"}, "ca_file: expected a file", id="ca-file"),
+        pytest.param({"url": "http://h", "verify": False, "ca_file": "/x"}, "ca_file: means nothing", id="ca"),
         pytest.param({"url": "http://h", "password": _SECRET}, "password: unknown key", id="unknown"),
     ],
 )
