@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,9 +18,45 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 _AT = re.compile(r" - at `\$(.*)`\Z")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_MISSING = re.compile(r"Object missing required field `(.*)`")
 _OWN_KEY = re.compile(r"([a-z_]+(?:\[\d+\]|\.[^:]+)?): (.*)\Z", re.DOTALL)
 #: msgspec's words for what YAML calls otherwise.
 _WORDS = (("object", "mapping"), ("array", "list"), ("str", "text"), ("int", "number"), ("float", "number"))
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """
+    What msgspec found wrong, in words of YAML.
+
+    :param path: where, as msgspec writes it after the ``$``: a key of a mapping that is no struct reads ``[...]``.
+    :param key: the key there that it is about, "" if it is about the value there.
+    :param what: what is wrong.
+    :param unknown: there should be no such key.
+    """
+
+    path: str
+    key: str
+    what: str
+    unknown: bool = False
+
+
+def explain(error: msgspec.ValidationError) -> Wrong:
+    """
+    Take an error of msgspec's apart.
+
+    :param error: raised by a conversion, or by a struct as ``ValueError("port: expected ...")`` about a key of its own.
+    """
+    message, path = str(error), ""
+    if at := _AT.search(message):
+        message, path = message[: at.start()], at[1]
+    if unknown := _UNKNOWN.fullmatch(message):
+        return Wrong(path, unknown[1], "unknown key", unknown=True)
+    if missing := _MISSING.fullmatch(message):
+        return Wrong(path, missing[1], "missing")
+    if own := _OWN_KEY.fullmatch(message):
+        return Wrong(path, own[1], own[2])
+    return Wrong(path, "", _yaml_words(message[:1].lower() + message[1:].replace("`", "")))
 
 
 def convert(
@@ -37,21 +74,18 @@ def convert(
     try:
         return msgspec.convert(value, kind, dec_hook=_hook)
     except msgspec.ValidationError as exc:
-        message, path = str(exc), ""
-        if at := _AT.search(message):
-            message, path = message[: at.start()], _readable(at[1], value)
-        key = ".".join(part for part in (where, path) if part)
-        if unknown := _UNKNOWN.fullmatch(message):
+        wrong = explain(exc)
+        path = _readable(wrong.path, value)
+        key, message = _joined(where, path, wrong.key), wrong.what
+        if wrong.unknown:
             known = [*_fields_at(kind, path), *(others if not path else ())]
-            key = ".".join(part for part in (key, unknown[1]) if part)
-            message = f"unknown key; known are {', '.join(sorted(known))}{meant(unknown[1], known)}"
-        elif own := _OWN_KEY.fullmatch(message):
-            # Raised by a struct about one of its own keys.
-            key, message = ".".join(part for part in (key, own[1]) if part), own[2]
-        else:
-            message = _yaml_words(message[:1].lower() + message[1:].replace("`", ""))
+            message = f"unknown key; known are {', '.join(sorted(known))}{meant(wrong.key, known)}"
         problems.append(f"eventsd: {key}: {message}" if key else f"eventsd: {message}")
         return None
+
+
+def _joined(*parts: str) -> str:
+    return ".".join(part for part in parts if part)
 
 
 def _yaml_words(message: str) -> str:

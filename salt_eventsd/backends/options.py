@@ -5,23 +5,16 @@ The options of a worker, from plain data into a frozen struct; what is wrong wit
 from __future__ import annotations
 
 import os
-import re
 from typing import Any, TypeVar
 
 import msgspec
 
 from salt_eventsd.config import Size
+from salt_eventsd.config_convert import explain
 from salt_eventsd.fields import Field, Template, compile_field, compile_template
 from salt_eventsd.workers import Context
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
-
-_AT = re.compile(r" - at `\$(.*)`\Z")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
-_MISSING = re.compile(r"Object missing required field `(.*)`")
-_OWN_KEY = re.compile(r"([a-z_]+(?:\[\d+\])?): (.*)\Z", re.DOTALL)
-#: msgspec's words for what YAML calls otherwise.
-_WORDS = (("object", "mapping"), ("array", "list"), ("str", "text"), ("int", "number"), ("float", "number"))
 
 
 class Secret(str):
@@ -52,19 +45,9 @@ def read_options(context: Context, kind: type[Struct]) -> Struct:
     try:
         return msgspec.convert(given, kind, dec_hook=_hook)
     except msgspec.ValidationError as exc:
-        message, path = str(exc), ""
-        if at := _AT.search(message):
-            message, path = message[: at.start()], at[1].replace("[...]", "").lstrip(".")
-        key = ""
-        if unknown := _UNKNOWN.fullmatch(message):
-            key, message = unknown[1], "unknown key"
-        elif missing := _MISSING.fullmatch(message):
-            key, message = missing[1], "missing"
-        elif own := _OWN_KEY.fullmatch(message):
-            key, message = own[1], own[2]
-        else:
-            message = _yaml_words(message[:1].lower() + message[1:].replace("`", ""))
-        raise context.problem(".".join(part for part in (path, key) if part), message) from None
+        wrong = explain(exc)
+        path = wrong.path.replace("[...]", "").lstrip(".")
+        raise context.problem(".".join(part for part in (path, wrong.key) if part), wrong.what) from None
 
 
 def read_template(context: Context, key: str, text: str) -> Template:
@@ -143,9 +126,3 @@ def _hook(kind: type, value: Any) -> Any:
     if kind is Secrets:
         return Secrets(_hook(Secret, one) for one in (value if isinstance(value, list) else [value]))
     raise NotImplementedError(kind)
-
-
-def _yaml_words(message: str) -> str:
-    for word, plain in _WORDS:
-        message = re.sub(rf"\b{word}\b", plain, message)
-    return message

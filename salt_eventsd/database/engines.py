@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from salt_eventsd.config_convert import explain
 from salt_eventsd.database.dialects import dialect_for
 
 #: What may stand as ``driver`` for short.
@@ -74,8 +75,8 @@ def read_options(options: Mapping[str, Any]) -> SqlOptions:
     try:
         read = msgspec.convert(dict(options), SqlOptions)
     except msgspec.ValidationError as exc:
-        message, _, path = str(exc).partition(" - at `$")
-        raise OptionError(path.strip(".`"), message.replace("`", "").lower()) from None
+        wrong = explain(exc)
+        raise OptionError(wrong.path.lstrip("."), wrong.what) from None
     if not read.url and not read.driver:
         raise OptionError("url", "missing; expected a SQLAlchemy URL such as postgresql://user:password@host/database")
     return read
