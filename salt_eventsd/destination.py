@@ -9,16 +9,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from salt_eventsd.exceptions import Refused
 from salt_eventsd.fields import MISSING, Constant, Facts, Field, compile_value
 from salt_eventsd.parameters import parameters, quoted
 
-if TYPE_CHECKING:
-    from salt_eventsd.config import EventRule
 #: What is "" in an event that has none of it: an alarm has no jid.
 _OFTEN_MISSING = ("jid", "minion_id", "fun", "kind", "phase")
+
+
+class Rule(Protocol):
+    """What is looked at here of a :class:`salt_eventsd.config.EventRule`."""
+
+    @property
+    def into(self) -> str | None:
+        """A built-in table."""
+
+    @property
+    def table(self) -> str | None:
+        """A table of the user's own."""
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Its columns, and where their values come from."""
+
+    @property
+    def upsert(self) -> tuple[str, ...]:
+        """The columns by which a row is replaced."""
+
+    @property
+    def statement(self) -> str | None:
+        """A statement of the user's own."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Its parameters, and where their values come from."""
+
+    @property
+    def missing(self) -> str | None:
+        """What becomes of an event that has not got a field."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +89,7 @@ class Destination:
         return row
 
 
-def destination_of(name: str, rule: EventRule) -> Destination:
+def destination_of(name: str, rule: Rule) -> Destination:
     """
     Compile where a rule writes.
 
@@ -77,7 +107,7 @@ def destination_of(name: str, rule: EventRule) -> Destination:
     )
 
 
-def check(rule: EventRule) -> None:
+def check(rule: Rule) -> None:
     """
     Find what is wrong with where a rule writes.
 
@@ -103,7 +133,7 @@ def check(rule: EventRule) -> None:
                 raise ValueError(f"{key}.{name}: {exc}") from None
 
 
-def _check_table(rule: EventRule) -> None:
+def _check_table(rule: Rule) -> None:
     if not rule.table:
         raise ValueError("table: expected a table's name, or schema.table")
     if not rule.columns:
@@ -113,7 +143,7 @@ def _check_table(rule: EventRule) -> None:
             raise ValueError(f"upsert: {column!r} is not among columns ({', '.join(rule.columns)})")
 
 
-def _check_statement(rule: EventRule) -> None:
+def _check_statement(rule: Rule) -> None:
     if not (rule.statement or "").strip():
         raise ValueError("statement: expected SQL such as INSERT INTO t (a) VALUES (:a)")
     names = parameters(rule.statement or "")
