@@ -76,8 +76,9 @@ def _graphs(context: Context) -> Graphs:
     for key in context.options:
         if key not in _CARBON_NAMES:
             raise context.problem(key, "is for a database; beside Graphite it means nothing")
-    # What all workers share says where the databases are.
-    options = read_options(replace(context, defaults={}), StatsOptions)
+    # Where all workers go is where the databases are.
+    shared = {key: value for key, value in context.defaults.items() if key not in ("host", "port")}
+    options = read_options(replace(context, defaults=shared), StatsOptions)
     prefix = read_path(context, "prefix", options.prefix, "") if options.prefix else None
     return Graphs(options.carbon, prefix, context.node_id)
 
