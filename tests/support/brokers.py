@@ -77,7 +77,8 @@ class Redis(Broker):
     def _make(self) -> None:
         configuration = self.folder / "redis.conf"
         lines = [f'dir "{self.folder}"', "bind 127.0.0.1", f"port {self.port}", "appendonly yes", "appendfsync no"]
-        lines += ["user default off", f"user {USER} on >{PASSWORD} ~* &* +@all"]
+        # Without a default user, what transactions have written to the log is not read back at the next start.
+        lines += [f"user {name} on >{PASSWORD} ~* &* +@all" for name in ("default", USER)]
         configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
         hand_over(configuration)
 
