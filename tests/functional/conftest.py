@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import salt._logging
 
 from tests.support.carbon import CarbonCache
-from tests.support.servers import Server
+from tests.support.places import Site
+from tests.support.servers import MariaDB, PostgreSQL, Server
 from tests.support.stores import Database
 
 # Salt keeps what is logged early for a terminal that pytest has taken over, and complains of that at exit.
 salt._logging.shutdown_temp_handler()
+
+#: Servers that have a fixture of their own.
+_SHARED = {PostgreSQL: "postgresql", MariaDB: "mariadb", CarbonCache: "carbon"}
 
 
 @pytest.fixture
@@ -93,3 +99,30 @@ def mine(tables: Database) -> Iterator[Database]:
     yield tables
     tables.close()
     tables.drop_own_tables()
+
+
+@pytest.fixture(scope="session")
+def servers(
+    installed: Callable[[type[Server]], Server], request: pytest.FixtureRequest
+) -> Iterator[Callable[[type[Server]], Server]]:
+    """Starts a server when the first place asks for it, and again if a test has left it stopped."""
+    with ExitStack() as stack:
+        started: dict[type[Server], Server] = {}
+
+        def running(kind: type[Server]) -> Server:
+            if kind not in started:
+                shared = _SHARED.get(kind)
+                started[kind] = request.getfixturevalue(shared) if shared else stack.enter_context(installed(kind))
+            if not started[kind].running:
+                started[kind].start()
+            return started[kind]
+
+        yield running
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, servers: Callable[[type[Server]], Server], tmp_path: Path) -> Iterator[Site]:
+    """A place with nothing in it."""
+    made = Site(request.param(servers, tmp_path))
+    yield made
+    made.close()

@@ -50,7 +50,7 @@ class CarbonCache(Server):
     name = "Graphite's carbon"
     pickle_port = 0
 
-    def points(self, metric: str, since: int, seconds: int = 5) -> dict[int, float]:
+    def points(self, metric: str, since: int, seconds: float = 5) -> dict[int, float]:
         """
         Return what has been stored of a metric, waiting a while for it; {} if nothing comes.
 

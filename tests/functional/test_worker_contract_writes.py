@@ -1,0 +1,181 @@
+"""
+What docs/writing_a_worker.rst and docs/backends.rst promise of workers, of each module in turn: what becomes of events.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salt_eventsd.lane import Lane
+from salt_eventsd.letters import Filter, listed, requeue
+from salt_eventsd.settle import write_batch
+from salt_eventsd.spool import Kept, Spool
+from salt_eventsd.workers import Batch
+from tests.support import backends
+from tests.support.lanes import chunk, eventually, keep, lane_of
+from tests.support.place import BAD
+from tests.support.places import Site, each
+from tests.support.stores import Buried, batch_of
+
+
+@each()
+@pytest.mark.parametrize("count", [pytest.param(count, id=str(count)) for count in (1, 1000)])
+def test_a_batch_arrives_whole_and_in_order(place: Site, count: int) -> None:
+    # When
+    place.worker().write(place.batch(range(count)))
+
+    # Then
+    place.has(range(count))
+
+
+@each()
+def test_hostile_events_arrive(place: Site) -> None:
+    # Given
+    buried = Buried()
+    hostile = [place.place.event(number, value) for number, value in enumerate(backends.HOSTILE)]
+
+    # When
+    write_batch(place.worker(), batch_of(hostile, buried=buried))
+
+    # Then
+    assert buried.refusals == []
+    place.has(range(len(hostile)))
+
+
+@each()
+def test_an_event_of_no_bytes_harms_no_other(place: Site) -> None:
+    # Given
+    buried = Buried()
+    some = [place.place.event(0), place.place.empty(1), place.place.event(2)]
+
+    # When
+    write_batch(place.worker(), batch_of(some, buried=buried))
+
+    # Then
+    assert buried.refusals == []
+    place.has([0, 1, 2] if place.place.keeps_empty else [0, 2])
+
+
+@each(lambda kind: kind.can_stop)
+def test_a_place_that_is_away_gets_the_same_batch_later(place: Site, caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    caplog.set_level("DEBUG")
+    worker = place.worker()
+    worker.write(place.batch(range(3)))
+    place.has(range(3))
+
+    # When
+    place.place.stop()
+    try:
+        with pytest.raises(place.place.away) as written:
+            worker.write(place.batch(range(3, 9), first=3))
+        with pytest.raises(place.place.away) as checked:
+            worker.check()
+    finally:
+        place.place.start()
+
+    # Then
+    eventually(lambda: _writes(worker, place.batch(range(3, 9), first=3, replay=True)))
+    place.has(range(9), once=place.place.once)
+    told = "".join(line for error in (written, checked) for line in traceback.format_exception(error.value))
+    assert not place.place.secret or place.place.secret not in told + caplog.text
+
+
+def _writes(worker: Any, batch: Batch) -> bool:
+    with suppress(Exception):
+        worker.write(batch)
+        return True
+    return False
+
+
+@each()
+def test_a_batch_that_comes_again_is_there_as_often_as_promised(place: Site) -> None:
+    # Given: an engine dies after the batch was written
+    place.worker().write(place.batch(range(20)))
+
+    # When: the next one
+    worker = place.worker()
+    worker.write(place.batch(range(20), replay=True))
+    worker.write(place.batch(range(20, 25), first=3))
+
+    # Then
+    place.has(range(25), once=place.place.once)
+    if place.place.can_read and not place.place.once:
+        assert set(Counter(place.place.arrived()).values()) <= {1, 2}
+
+
+@each()
+def test_two_threads_write_at_once(place: Site) -> None:
+    # Given
+    worker = place.worker(concurrency=2)
+    batches = [place.batch(range(at * 50, at * 50 + 50), first=1 + 2 * at) for at in range(8)]
+    errors: list[Exception] = []
+
+    def write(some: list[Batch]) -> None:
+        try:
+            for batch in some:
+                worker.write(batch)
+        except Exception as exc:
+            errors.append(exc)
+
+    # When
+    threads = [threading.Thread(target=write, args=[batches[part::2]]) for part in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # Then
+    assert errors == []
+    place.has(range(400), once=False)
+    if place.place.can_read:
+        assert len(place.place.arrived()) == 400
+
+
+@each(lambda kind: kind.can_refuse)
+def test_an_event_that_is_refused_becomes_a_dead_letter_and_comes_back(place: Site, tmp_path: Path) -> None:
+    # Given: the engine's own queue before the worker
+    place.place.refuse()
+    spool = Spool(tmp_path / "spool")
+    lane = lane_of(spool, place.worker(), "sink")
+    some = [place.place.event(number) for number in range(9)]
+    keep(lane, spool, chunk([*some[:4], place.place.event(4, minion_id=BAD)], "sink"), chunk(some[5:], "sink"))
+
+    # When
+    _run(lane)
+
+    # Then
+    assert (lane.state, lane.last_error, lane.written, lane.buried, lane.queued_events) == ("ok", "", 8, 1, 0)
+    [letter] = listed(spool.folder, Filter(), 10)
+    assert (letter["worker"], letter["tag"].endswith(f"/4/ret/{BAD}")) == ("sink", True)
+    place.has([0, 1, 2, 3, 5, 6, 7, 8], once=place.place.once)
+
+    # When: it is mended, and a reload has made the worker anew
+    place.place.mend()
+    lane.swap(lane.config, place.worker())
+    assert requeue(spool.folder, Filter()) == 1
+    for back in spool.requeued().values():
+        lane.requeued(back)
+    _run(lane)
+
+    # Then
+    assert (lane.state, lane.written, lane.buried, lane.queued_events) == ("ok", 9, 1, 0)
+    place.has(range(9), once=False)
+    assert len(place.place.arrived()) == 9 or not place.place.once
+    spool.close()
+
+
+def _run(lane: Lane) -> None:
+    """Have a lane write what it holds, once it tries again."""
+    found: list[Kept] = []
+    eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
+    lane.run(found)
+    lane.finished(False)

@@ -1,0 +1,116 @@
+"""
+Where a worker writes, as the contract of all workers sees it: events go in, and their numbers come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from salt_eventsd.event import Event
+from salt_eventsd.exceptions import Transient
+from tests.support.events import MINION, raw_frame, read, return_data
+from tests.support.events import frame as pack
+from tests.support.server import Server
+
+#: Returns the running server of a kind.
+Servers = Callable[[type[Server]], Any]
+
+#: The minion whose events a place refuses once it is told to.
+BAD = "bad.example.com"
+
+
+class Place:
+    """
+    A place for one test, with nothing in it.
+
+    :cvar module: the worker's.
+    :cvar once: an event that is sent twice is there once.
+    :cvar can_read: what has arrived can be looked at.
+    :cvar can_stop: it can be away.
+    :cvar can_refuse: it can refuse an event because of what is in it.
+    :cvar keeps_empty: an event without a payload is there as well.
+    :cvar away: what the worker raises while it is away.
+    :cvar secret: what stands in the options and must not be told, "" if nothing does.
+    :cvar own: options that are not taken from the defaults of all workers.
+    :param servers: where its server comes from.
+    :param folder: for files.
+    """
+
+    module = ""
+    once = False
+    can_read = True
+    can_stop = True
+    can_refuse = True
+    keeps_empty = True
+    away: type[Exception] = Transient
+    secret = ""
+    own: tuple[str, ...] = ()
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self.folder = folder
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of a worker that writes here."""
+        raise NotImplementedError
+
+    def arrived(self) -> list[int]:
+        """Return the numbers of the events that are here, in the order in which they came if there is one."""
+        raise NotImplementedError
+
+    def event(self, number: int, value: Any = True, minion_id: str = MINION) -> Event:
+        """
+        Return an event that can be told apart.
+
+        :param number: its number.
+        :param value: what a function returned.
+        :param minion_id: the minion it is of.
+        """
+        rack = {} if minion_id == BAD else {"rack": "a"}
+        data = return_data(value, str(number), minion_id, **rack)
+        return read(pack(f"salt/job/{number}/ret/{minion_id}", data), into="events")
+
+    def empty(self, number: int) -> Event:
+        """Return an event that has a tag, and a payload of no bytes."""
+        return read(raw_frame(f"salt/job/{number}/ret/{MINION}", b""), into="events")
+
+    def stop(self) -> None:
+        """Be away."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Be back, with what was here."""
+        raise NotImplementedError
+
+    def refuse(self) -> None:
+        """Refuse the events of :data:`BAD`; to be called before a worker is made."""
+        raise NotImplementedError
+
+    def mend(self) -> None:
+        """Refuse nothing any more; a worker that is made after it writes here what was refused."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Clear away; the workers are closed."""
+
+
+class Served(Place):
+    """A place on a server that can be stopped."""
+
+    kind: type[Server]
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self.server = servers(self.kind)
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def start(self) -> None:
+        self.server.start()
+
+
+def number_of(tag: str) -> int:
+    """Return the number of an event by its tag."""
+    return int(tag.split("/")[2])

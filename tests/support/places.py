@@ -1,0 +1,78 @@
+"""
+All places of workers, by name, and what a test of the contract does with one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from salt_eventsd.workers import Batch
+from tests.support import backends, places_local, places_remote
+from tests.support.place import Place
+from tests.support.stores import batch_of
+
+PLACES: dict[str, type[Place]] = {
+    "elasticsearch": places_remote.Documents,
+    "file": places_local.Files,
+    "graphite": places_local.Metrics,
+    "http": places_remote.WebServer,
+    "legacy": places_local.OldClass,
+    "mongo": places_remote.Collection,
+    "nats": places_remote.Stream,
+    "noop": places_local.Nothing,
+    "redis": places_remote.Keys,
+    "sql-sqlite": places_local.SQLite,
+    "sql-postgresql": places_local.OnPostgreSQL,
+    "sql-mariadb": places_local.OnMariaDB,
+    "stats-postgresql": places_local.Numbers,
+    "stats-graphite": places_local.NumbersAsMetrics,
+}
+
+
+def each(chosen: Callable[[type[Place]], object] = lambda kind: True) -> pytest.MarkDecorator:
+    """Run a test in each place of which something holds."""
+    found = [pytest.param(kind, id=name) for name, kind in PLACES.items() if chosen(kind)]
+    return pytest.mark.parametrize("place", found, indirect=True)
+
+
+class Site:
+    """A place, and the workers that write there."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._workers: list[Any] = []
+
+    def worker(self, options: dict[str, Any] | None = None, **context: Any) -> Any:
+        """Make a worker, of the place's own options if none are given."""
+        given = self.place.options() if options is None else options
+        self._workers.append(backends.worker(self.place.module, given, **context))
+        return self._workers[-1]
+
+    def batch(self, numbers: Iterable[int], first: int = 1, **more: Any) -> Batch:
+        """Return a batch of events with these numbers, in two chunks if it can be."""
+        some = [self.place.event(number) for number in numbers]
+        half = len(some) // 2
+        return batch_of(*(part for part in (some[:half], some[half:]) if part), first=first, **more)
+
+    def has(self, numbers: Iterable[int], once: bool = True) -> None:
+        """Fail unless these events arrive, and no others; each once and in order, or in any number."""
+        if not self.place.can_read:
+            return
+        expected = list(numbers)
+        # Carbon stores points a moment after it has read them.
+        patience = time.monotonic() + 10
+        found = None
+        while found != expected and time.monotonic() < patience:
+            arrived = self.place.arrived()
+            found = arrived if once else sorted(set(arrived))
+        assert found == expected
+
+    def close(self) -> None:
+        """Close the workers and clear away."""
+        for worker in self._workers:
+            worker.close()
+        self.place.close()

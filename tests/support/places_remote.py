@@ -1,0 +1,213 @@
+"""
+Places on servers that speak no SQL.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from nats.js.api import StreamConfig
+
+from tests.support.brokers import Nats, Redis
+from tests.support.events import MINION
+from tests.support.hooks import OK, Hook, Reply, Request
+from tests.support.mongo import MongoDB
+from tests.support.opensearch import Door, OpenSearch
+from tests.support.place import BAD, Place, Served, Servers, number_of
+from tests.support.server import PASSWORD, USER
+
+_NUMBERS = itertools.count(1)
+_STREAM = "SALT"
+
+
+def _accept(request: Request) -> Reply:
+    return OK
+
+
+def _break_off(request: Request) -> Reply:
+    """What comes over a connection that outlives the server's port."""
+    raise ConnectionError
+
+
+class WebServer(Place):
+    """The worker http."""
+
+    module = "http"
+    secret = PASSWORD
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self.hook = Hook()
+        self.hook.__enter__()
+
+    def options(self) -> dict[str, Any]:
+        return {"url": f"{self.hook.url}/salt", "auth": {"user": USER, "password": PASSWORD}, "timeout_seconds": 5}
+
+    def arrived(self) -> list[int]:
+        return [number_of(event["tag"]) for request in self.hook.accepted for event in request.events()]
+
+    def stop(self) -> None:
+        self.hook.stop()
+        self.hook.answer = _break_off
+
+    def start(self) -> None:
+        self.hook.answer = _accept
+        self.hook.start()
+
+    def refuse(self) -> None:
+        def answer(request: Request) -> Reply:
+            bad = request.method == "POST" and any(event["minion_id"] == BAD for event in request.events())
+            return Reply(422) if bad else OK
+
+        self.hook.answer = answer
+
+    def mend(self) -> None:
+        self.hook.answer = _accept
+
+    def close(self) -> None:
+        self.hook.stop()
+
+
+class Keys(Served):
+    """The worker redis, with lists."""
+
+    module = "redis"
+    kind = Redis
+    secret = PASSWORD
+    _key = "salt:events"
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self.client = self.server.client()
+        self.client.flushdb()
+
+    def options(self) -> dict[str, Any]:
+        login = {"port": self.server.port, "user": USER, "password": PASSWORD, "timeout_seconds": 2}
+        return {**login, "actions": [{"list": self._key}]}
+
+    def arrived(self) -> list[int]:
+        keys = [key for key in ("salt:events", f"salt:{MINION}", f"salt:{BAD}") if self.client.type(key) == "list"]
+        elements = [one for key in keys for one in self.client.lrange(key, 0, -1)]
+        return [number_of(msgspec.json.decode(one)["tag"]) for one in elements]
+
+    def refuse(self) -> None:
+        self._key = "salt:{minion_id}"
+        self.client.set(f"salt:{BAD}", "no list")
+
+    def mend(self) -> None:
+        self.client.delete(f"salt:{BAD}")
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class Stream(Served):
+    """The worker nats."""
+
+    module = "nats"
+    kind = Nats
+    once = True
+    secret = PASSWORD
+    _subject = "salt.events"
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self._take("salt.>")
+
+    def options(self) -> dict[str, Any]:
+        return {"url": self.server.url(), "subject": self._subject, "timeout_seconds": 5}
+
+    def arrived(self) -> list[int]:
+        return [number_of(event["tag"]) for _, event in self.server.messages(_STREAM)]
+
+    def refuse(self) -> None:
+        self._subject = "salt.{minion_id}"
+        self._take(f"salt.{MINION}")
+
+    def mend(self) -> None:
+        self.server.ask(lambda js: js.update_stream(StreamConfig(name=_STREAM, subjects=["salt.>"])))
+
+    def close(self) -> None:
+        self.server.ask(lambda js: js.delete_stream(_STREAM))
+
+    def _take(self, subject: str) -> None:
+        async def make(js: Any) -> None:
+            for info in await js.streams_info():
+                await js.delete_stream(info.config.name)
+            await js.add_stream(StreamConfig(name=_STREAM, subjects=[subject]))
+
+        self.server.ask(make)
+
+
+class Documents(Served):
+    """The worker elasticsearch; the server forgets what it holds when it stops, and the door before it does not."""
+
+    module = "elasticsearch"
+    kind = OpenSearch
+    once = True
+    secret = PASSWORD
+    _index = "salt-events"
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        for one in self.server.ask("GET", "/_cat/indices?format=json"):
+            self.server.ask("DELETE", f"/{one['index']}")
+        self._door = Door(self.server.port)
+        self._door.__enter__()
+
+    def options(self) -> dict[str, Any]:
+        login = {"url": self._door.url, "user": USER, "password": PASSWORD}
+        return {**login, "index": self._index, "timeout_seconds": 5}
+
+    def arrived(self) -> list[int]:
+        hits = self.server.documents() if self.server.ask("GET", "/_cat/indices?format=json") else []
+        return sorted(number_of(hit["_source"]["tag"]) for hit in hits)
+
+    def stop(self) -> None:
+        self._door.server_port, self._there = 1, self._door.server_port
+
+    def start(self) -> None:
+        self._door.server_port = self._there
+
+    def refuse(self) -> None:
+        self._index = "salt-{minion_id}"
+        self.server.ask("PUT", f"/salt-{BAD}", {"mappings": {"properties": {"tag": {"type": "long"}}}})
+
+    def mend(self) -> None:
+        self.server.ask("DELETE", f"/salt-{BAD}")
+
+    def close(self) -> None:
+        self._door.__exit__(None, None, None)
+
+
+class Collection(Served):
+    """The worker mongo."""
+
+    module = "mongo"
+    kind = MongoDB
+    once = True
+    secret = PASSWORD
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self._client = self.server.client()
+        self._name = f"contract_{next(_NUMBERS)}"
+
+    def options(self) -> dict[str, Any]:
+        login = {"port": self.server.port, "user": USER, "password": PASSWORD}
+        return {**login, "database": self._name, "timeout_seconds": 2}
+
+    def arrived(self) -> list[int]:
+        return [number_of(one["tag"]) for one in self._client[self._name]["events"].find()]
+
+    def refuse(self) -> None:
+        self._client[self._name].create_collection("events", validator={"minion_id": {"$ne": BAD}})
+
+    def mend(self) -> None:
+        self._client[self._name].command("collMod", "events", validator={})
+
+    def close(self) -> None:
+        self._client.close()
