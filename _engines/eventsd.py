@@ -45,7 +45,7 @@ Everything there is to set, with its default or an example:
         when_full: drop_oldest          # or drop_newest
         commit_seconds: 0.1             # at most so much is lost if the engine is killed
       redact:
-        keys: [password, passwd, secret, token, private_key]
+        keys: [password, passwd, secret, token, private_key, passphrase, api_key]
         values: []                      # regular expressions
         functions: {}                   # glob on the function -> return, arguments or both
       max_workers: 4                    # threads; at least one a worker

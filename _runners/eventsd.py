@@ -50,12 +50,12 @@ def status():
         salt-run eventsd.status
         salt-run eventsd.status --out=json
     """
+    problems = []
     try:
-        general = config_load.load(__opts__).general  # noqa: F821 - the loader's
-        path, spool = Path(general.state_file), Path(general.spool.dir)
-    except ConfigError:
-        path, spool = Path(config_load.state_file(__opts__)), None  # noqa: F821
-    return _answer(salt_eventsd.status.read(path, spool))
+        path = config_load.load(__opts__).general.state_file  # noqa: F821 - the loader's
+    except ConfigError as exc:
+        path, problems = config_load.state_file(__opts__), exc.problems  # noqa: F821
+    return _answer(salt_eventsd.status.read(Path(path), problems))
 
 
 def check():

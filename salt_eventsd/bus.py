@@ -65,6 +65,7 @@ class Bus:
         self.connected = False
         self.connected_since = 0.0
         self.reconnects = 0
+        self._was_connected = False
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self._opts = opts
         self._sink = sink
@@ -87,15 +88,29 @@ class Bus:
         self._stopped = True
         self._wake()
 
+    def away(self, since: float, why: str) -> None:
+        """
+        Note that nothing was read before this reader was there; to be called before :meth:`run`.
+
+        :param since: when reading ended, in seconds since 1970 UTC.
+        :param why: the reason.
+        """
+        self.gaps.append(Gap(since, None, why))
+
     def _is_over(self) -> bool:
         return self._stopped
 
     def _opened(self, when: float) -> None:
         self.connected, self.connected_since = True, when
+        self._noted(when)
+        self._was_connected = True
+
+    def _noted(self, when: float) -> None:
         if self.gaps and self.gaps[-1].until is None:
             gap = self.gaps[-1]
             gap.until = when
-            self.reconnects += 1
+            if self._was_connected:
+                self.reconnects += 1
             log.warning(
                 "eventsd: connected to the event bus again; events of %.3f s may be missing (%s)",
                 gap.until - gap.since,

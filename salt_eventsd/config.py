@@ -23,8 +23,9 @@ BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
 _DAY = 86_400
-#: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
-IGNORED_BY_DEFAULT = ("saltutil.find_job",)
+#: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long, and those with
+#: which an operator, or a monitoring system each minute, looks after the engine.
+IGNORED_BY_DEFAULT = ("saltutil.find_job", "runner.eventsd.*")
 
 
 class Size(int):
@@ -182,7 +183,7 @@ class SpoolConfig(_Struct, frozen=True, kw_only=True):
 class RedactConfig(_Struct, frozen=True, kw_only=True):
     """What is masked before the spool."""
 
-    keys: tuple[str, ...] = ("password", "passwd", "secret", "token", "private_key")
+    keys: tuple[str, ...] = ("password", "passwd", "secret", "token", "private_key", "passphrase", "api_key")
     values: tuple[str, ...] = ()
     functions: dict[str, str] | tuple[str, ...] = {}
 

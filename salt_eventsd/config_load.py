@@ -131,14 +131,28 @@ def state_file(opts: Mapping[str, Any]) -> str:
     return str(_placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
 
 
-def _under_engines(engines: Any) -> Mapping[str, Any]:
-    entries = engines.items() if isinstance(engines, Mapping) else []
-    if isinstance(engines, Iterable) and not isinstance(engines, (str, Mapping)):
-        entries = [pair for one in engines if isinstance(one, Mapping) for pair in one.items()]
+def engines_of(engines: Any) -> list[Mapping[str, Any]]:
+    """
+    Return the options of each of our engines under ``engines:``, {} for one without any.
+
+    :param engines: the block, a list or a mapping.
+    """
+    entries: list[tuple[Any, Any]] = []
+    if isinstance(engines, Mapping):
+        entries = list(engines.items())
+    elif isinstance(engines, Iterable) and not isinstance(engines, str):
+        for one in engines:
+            entries += one.items() if isinstance(one, Mapping) else [(one, None)]
+    found: list[Mapping[str, Any]] = []
     for name, options in entries:
-        if isinstance(options, Mapping) and options.get("engine_module", name) == "eventsd":
-            return {key: value for key, value in options.items() if key != "engine_module"}
-    return {}
+        own = options if isinstance(options, Mapping) else {}
+        if own.get("engine_module", name) == "eventsd":
+            found.append({key: value for key, value in own.items() if key != "engine_module"})
+    return found
+
+
+def _under_engines(engines: Any) -> Mapping[str, Any]:
+    return next((one for one in engines_of(engines) if one), {})
 
 
 def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[str]) -> dict[str, WorkerConfig]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from salt_eventsd.config_load import fresh_opts, load, state_file
 from salt_eventsd.control import Answer, answering, unknown
-from salt_eventsd.exceptions import ConfigError, EventsdError
+from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy
 from salt_eventsd.report import Reporter, idle_report
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def idle(
     if problems != told:
         for problem in problems:
             log.error("%s", problem)
-        how = " (salt-run eventsd.reload)" if isinstance(error, ConfigError) else ""
+        how = "" if isinstance(error, SpoolBusy) else " (salt-run eventsd.reload)"
         log.error("eventsd: idle until this is mended%s; events are not kept", how)
         told[:] = problems
     started = time.time()
@@ -53,17 +53,19 @@ def idle(
     reporter = Reporter(Path(path), _REPORT_SECONDS, lambda: idle_report(started, problems))
     reporter.start()
     try:
-        if not isinstance(error, ConfigError):
+        if isinstance(error, SpoolBusy):
             # Where the spool is another engine's, so may be the socket.
             stop.wait(_BUSY_SECONDS)
             return opts, given
-        return _wait_for_reload(opts, given, path, stop)
+        # A spool that could not be opened may be well by itself some day; a configuration will not.
+        patience = None if isinstance(error, ConfigError) else _BUSY_SECONDS
+        return _wait_for_reload(opts, given, path, stop, patience)
     finally:
         reporter.stop()
 
 
 def _wait_for_reload(
-    opts: Mapping[str, Any], given: Given, path: str, stop: threading.Event
+    opts: Mapping[str, Any], given: Given, path: str, stop: threading.Event, patience_seconds: float | None
 ) -> tuple[Mapping[str, Any], Given]:
     mended: list[Mapping[str, Any]] = []
     wake = threading.Event()
@@ -81,6 +83,7 @@ def _wait_for_reload(
         return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "retcode": 0}
 
     with answering(path, handle):
-        while not (stop.is_set() or wake.wait(0.5)):
+        until = None if patience_seconds is None else time.monotonic() + patience_seconds
+        while not (stop.is_set() or wake.wait(0.5) or (until and time.monotonic() > until)):
             pass
     return (mended[-1], None) if mended else (opts, given)

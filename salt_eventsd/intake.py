@@ -23,7 +23,7 @@ from salt_eventsd.inbox import Inbox
 from salt_eventsd.redact import Redactor
 from salt_eventsd.room import Room
 from salt_eventsd.rules import Route, Rules
-from salt_eventsd.spool import Chunk, Kept, Spool, encode_events
+from salt_eventsd.spool import Chunk, Kept, Spool, encode_events, halved
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ _IDLE_SECONDS = 1.0
 _ENVELOPE_BYTES = 200
 #: What has piled up goes into the spool in transactions of about this, in bytes.
 _PORTION_BYTES = 4 * 2**20
+#: How many events of such a size that a tight disk has no room for are passed over at a time.
+_MOST_PUT_OFF = 3
+_LARGE_EVENT_BYTES = 256 * 2**10
 #: What may wait in memory while the spool cannot be written, in bytes.
 _MOST_UNKEPT_BYTES = 128 * 2**20
 
@@ -116,6 +119,11 @@ class Intake(threading.Thread):
             if not self._stopping.is_set():
                 time.sleep(_GULP_SECONDS)
         self._commit()
+
+    @property
+    def unkept_events(self) -> int:
+        """Events that are in memory because the spool cannot be written."""
+        return sum(chunk.events for chunk in self._ready) if self.spool_error else 0
 
     def offer(self, raw: bytes) -> None:
         """
@@ -237,7 +245,14 @@ class Intake(threading.Thread):
         while number < len(self._ready) and (number == 0 or size < _PORTION_BYTES):
             size += len(self._ready[number].payload)
             number += 1
-        return self._ready[: self._room.fitting(self._ready[:number])]
+        for _ in range(_MOST_PUT_OFF):
+            while not (fitting := self._room.fitting(self._ready[:number])) and self._ready[0].events > 1:
+                self._ready[:1] = halved(self._ready[0])
+            if fitting or len(self._ready[0].payload) < _LARGE_EVENT_BYTES:
+                return self._ready[:fitting]
+            # It shall hold up no other, though it then comes out of its order.
+            self._ready.append(self._ready.pop(0))
+        return []
 
     def _unkept(self, error: str) -> None:
         if error != self.spool_error:

@@ -22,6 +22,8 @@ from salt_eventsd.workers import Batch, Refusal, Worker, close
 
 log = logging.getLogger(__name__)
 
+#: Refused events are told in the log no more often than this, in seconds.
+_TELL_SECONDS = 60.0
 #: No more chunks than this go into one batch, however small they are.
 _MOST_CHUNKS = 1000
 
@@ -57,6 +59,7 @@ class Lane:
         self.state = "ok" if worker else "held"
         self.last_error = problem
         self.last_write = 0.0
+        self.last_drop = 0.0
         self.written = 0
         self.buried = 0
         self.dropped = 0
@@ -82,6 +85,8 @@ class Lane:
         self.retired = False
         # Held while chunks are chosen, to be written or to be dropped, so that none is chosen for both.
         self._choosing = threading.Lock()
+        self._buried_told = 0
+        self._tell_buried_at = 0.0
 
     def restore(self, left: Totals) -> None:
         """
@@ -154,6 +159,7 @@ class Lane:
             self.queued_bytes -= sum(chunk.bytes for chunk in counted)
             if dropped:
                 self.dropped += events
+                self.last_drop = time.time()
 
     def drop_oldest(self, at_least_bytes: int) -> int:
         """
@@ -304,8 +310,15 @@ class Lane:
         self.state = "ok"
         self.written += events - buried
         self.buried += buried
+        self._tell_buried()
         self.last_write = time.time()
         self.gone(chunks)
+
+    def _tell_buried(self) -> None:
+        new = self.buried - self._buried_told
+        if new and time.monotonic() >= self._tell_buried_at:
+            self._buried_told, self._tell_buried_at = self.buried, time.monotonic() + _TELL_SECONDS
+            log.warning("eventsd: worker %s: %d refused events were buried: salt-run eventsd.dead", self._label, new)
 
     def _failed(self, exc: BaseException, ids: list[int], worker: Worker) -> None:
         with self._mutex:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from salt_eventsd.config_load import load
+from salt_eventsd.config_load import engines_of, fresh_opts, load
 from salt_eventsd.control import answering
 from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import ConfigError, EventsdError
@@ -49,6 +49,7 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    opts, given = _as_on_disk(opts, given)
     sync_workers_quietly(opts)
     while not stop.is_set():
         try:
@@ -68,6 +69,27 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
     logging.shutdown()
     # Threads that hang in a database would keep the process from ending; their batches are in the spool.
     os._exit(code)
+
+
+def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], Any]:
+    """
+    What was reloaded holds, too, for the engine that takes over from one that crashed, though Salt starts it with the
+    options of the master's start.
+    """
+    if not os.path.isfile(str(opts.get("conf_file") or "")):
+        return opts, given
+    try:
+        fresh = fresh_opts(opts)
+        same = all(fresh.get(key) == opts.get(key) for key in ("eventsd", "engines"))
+        # Of several engines, the file does not tell which one this is.
+        if same or len(engines_of(fresh.get("engines"))) != 1:
+            return opts, given
+        load(fresh)
+    except EventsdError as exc:
+        log.error("eventsd: the configuration on disk is wrong, so that of the master's start is used: %s", exc)
+        return opts, given
+    log.info("eventsd: the configuration has changed since the master's start; that on disk is used")
+    return fresh, None
 
 
 def _run(service: Service) -> int:

@@ -35,11 +35,13 @@ _BEHIND = r"(?:(?<![A-Za-z0-9])|(?-i:(?<=[a-z0-9])(?=[A-Z])))"
 _AFTER = r"(?:[-_. ]?(?:\d+|hash|key|access[-_. ]?key|key[-_. ]?base|value|plain))?"
 #: How the parts of a name may be joined.
 _JOINT = "[-_. ]?"
-#: Secrets that no key names: a private key in PEM, and a password in a URL or in SQL. Each with how it begins.
+#: Secrets that no key names: a private key in PEM, a password in a URL or in SQL, an HTTP header. Each with how it
+#: begins.
 _PEM = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"
 _USERINFO = r"""(?<=://)([^\s:/@'"]*):[^\s/'"]*@"""
 _SQL = rf"((?<![A-Za-z0-9])identified\s+by(?:\s+password)?\s+){_WORD}"
-_NEEDLES = (b"private key-----", b"identified")
+_HEADER = r"""((?<![A-Za-z0-9])authorization["']?\s*[:=]\s*["']?(?:basic|bearer|token|digest)\s+)[^\s"']+"""
+_NEEDLES = (b"private key-----", b"identified", b"authorization")
 _USERINFO_IN_BYTES = re.compile(_USERINFO.encode())
 #: How Salt separates the parts of a state result's key.
 _STATE_SEPARATOR = "_|-"
@@ -196,6 +198,7 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
             (_PEM, MASK),
             (_USERINFO, rf"\g<1>:{MASK}@"),
             (_SQL, rf"\g<1>{MASK}"),
+            (_HEADER, rf"\g<1>{MASK}"),
             (rf"({_BEHIND}(?:{names}){_AFTER}{_SAYS}){_VALUE}", rf"\g<1>{MASK}"),
             (rf"((?<=-)(?:{names}){_AFTER}\s+){_WORD}", rf"\g<1>{MASK}"),
             (rf"""({_BEHIND}(?:{names})\s+)(?=["']){_WORD}""", rf"\g<1>{MASK}"),

@@ -26,7 +26,7 @@ from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
 from salt_eventsd.report_workers import worker_reports
 from salt_eventsd.room import Room
-from salt_eventsd.spool import Spool, Totals
+from salt_eventsd.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,6 @@ class Parts:
     The parts of an engine that have something to report.
 
     :param started: when the engine was started, in seconds since 1970 UTC.
-    :param orphaned: what waits for workers that were not configured at the start, by worker.
     """
 
     started: float
@@ -52,7 +51,6 @@ class Parts:
     lanes: Mapping[str, Lane]
     spool: Spool
     room: Room
-    orphaned: Mapping[str, Totals]
     #: What the spool last told, for the times when its disk stalls.
     told: dict[str, Any] = field(default_factory=dict)
 
@@ -180,8 +178,9 @@ def report(parts: Parts) -> Report:
             "bytes": sum(lane.queued_bytes for lane in lanes.values()),
             "max_bytes": int(parts.room.config.max_bytes),
             "file_bytes": spool.file.bytes_on_disk(),
-            "full": parts.room.full,
+            "full": parts.room.is_full,
             "error": intake.spool_error,
+            "unkept_events": intake.unkept_events,
             "orphaned": _orphaned(parts),
             "letters_dropped": spool.letters_dropped,
             "set_aside": list(spool.file.set_aside),
@@ -191,9 +190,7 @@ def report(parts: Parts) -> Report:
 
 def _orphaned(parts: Parts) -> dict[str, int]:
     """What waits for nobody: from before the start, and since a reload took its worker away."""
-    left = {name: totals.events for name, totals in parts.orphaned.items()}
-    left.update({name: lane.queued_events for name, lane in parts.lanes.items() if lane.retired})
-    return {name: events for name, events in left.items() if events}
+    return {name: lane.queued_events for name, lane in parts.lanes.items() if lane.retired and lane.queued_events}
 
 
 def idle_report(started: float, problems: list[str]) -> Report:

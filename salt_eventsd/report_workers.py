@@ -14,7 +14,7 @@ from salt_eventsd.lane import Lane
 _HANGING_SECONDS = 60.0
 #: What is added up over a worker's lanes, and of what the largest counts.
 _SUMS = ("queued_events", "queued_bytes", "in_flight", "written", "failed", "dropped", "lost", "retries")
-_LARGEST = ("oldest_age", "hanging_seconds", "last_write")
+_LARGEST = ("oldest_age", "hanging_seconds", "last_write", "last_drop")
 #: How the lane is called that all rules share which have no table or statement of their own.
 _BUILT_IN = "all others"
 #: From good to bad.
@@ -72,4 +72,5 @@ def _lane(lane: Lane, oldest: float) -> dict[str, Any]:
         "retries": lane.retries,
         "last_error": lane.last_error,
         "last_write": lane.last_write,
+        "last_drop": lane.last_drop,
     }

@@ -8,6 +8,7 @@ newest (nothing that was kept is lost).
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 
 from salt_eventsd.config import SpoolConfig
@@ -35,6 +36,12 @@ class Room:
         self._spool = spool
         self._lanes = lanes
         self.full = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether events had to be dropped, and what is queued has not gone down since."""
+        used = sum(lane.queued_bytes for lane in self._lanes.values())
+        return self.full and used > int(self.config.max_bytes) * (1 - 2 * _HEADROOM)
 
     def admit(self, chunks: list[Chunk]) -> list[Chunk]:
         """
@@ -83,7 +90,9 @@ class Room:
         while admitted and needed > 0:
             gone = admitted.pop()
             needed -= len(gone.payload)
-            self._lanes[gone.worker].dropped += gone.events
+            lane = self._lanes[gone.worker]
+            lane.dropped += gone.events
+            lane.last_drop = time.time()
         return admitted
 
     def _tell(self, full: bool) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.bus import Bus
-from salt_eventsd.config import Config
+from salt_eventsd.config import Config, WorkerConfig
 from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.exceptions import SpoolBusy
 from salt_eventsd.inbox import Inbox
@@ -27,6 +27,7 @@ from salt_eventsd.retry import Backoff
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool, Totals
 from salt_eventsd.stats import STATS_TAG, stats_frame
+from salt_eventsd.status import crashed_at
 from salt_eventsd.workers import close
 
 log = logging.getLogger(__name__)
@@ -58,11 +59,13 @@ class Service:
         self.spool = _open_spool(Path(general.spool.dir))
         self.plan = make_plan(config, opts, functions, runners)
         self.spool.requeued()
-        self._left = self.spool.totals()
         for planned in self.plan.workers.values():
             for problem in planned.problem.splitlines():
                 log.error("%s; its events wait in the spool", problem)
         self.lanes = Lanes({name: self.new_lane(name, planned) for name, planned in self.plan.lanes.items()})
+        for name in self.spool.totals():
+            if name not in self.lanes:
+                self.lanes.add(self._orphans(name))
         self.room = Room(general.spool, self.spool, self.lanes)
         self.dispatcher = Dispatcher(self.spool, self.lanes, general.max_workers)
         self.intake = Intake(
@@ -81,13 +84,10 @@ class Service:
             lanes=self.lanes,
             spool=self.spool,
             room=self.room,
-            orphaned=self._left,
         )
+        if since := crashed_at(Path(general.state_file), self.spool.folder):
+            self.bus.away(since, "the engine before this one was killed, or crashed")
         self.reporter = Reporter(Path(general.state_file), general.state_timer, lambda: report(parts), self._reported)
-        for name, totals in self._left.items():
-            log.warning(
-                "eventsd: %d events wait in the spool for worker %s, which is not configured", totals.events, name
-            )
 
     def new_lane(self, name: str, planned: Planned) -> Lane:
         """
@@ -98,7 +98,15 @@ class Service:
         """
         worker = planned.worker.hold() if planned.worker else None
         lane = Lane(name, planned.settings, worker, planned.problem, self.spool, Backoff(), planned.name)
-        lane.restore(self._left.pop(name, Totals()))
+        lane.restore(self.spool.totals().get(name, Totals()))
+        return lane
+
+    def _orphans(self, name: str) -> Lane:
+        """What waits for a worker or a rule that is not configured counts, and comes to it if it is some day."""
+        lane = Lane(name, WorkerConfig(), None, "", self.spool, Backoff())
+        lane.restore(self.spool.totals()[name])
+        lane.retired = True
+        log.warning("eventsd: %d events wait in the spool for %s, which is not configured", lane.queued_events, name)
         return lane
 
     def _reported(self, made: Mapping[str, Any]) -> None:
@@ -121,7 +129,11 @@ class Service:
         kept = self.intake.stop(_KEEP_SECONDS)
         finished = self.dispatcher.stop(_FINISH_SECONDS)
         if not kept:
-            log.error("eventsd: the spool did not take the last events within %.1f s", _KEEP_SECONDS)
+            log.error(
+                "eventsd: the spool did not take the last events within %.1f s; %d that waited for it are lost",
+                _KEEP_SECONDS,
+                self.intake.unkept_events,
+            )
         self.reporter.stop()
         if finished:
             for lane in self.lanes.values():

@@ -82,6 +82,20 @@ def encode_events(events: Sequence[Event]) -> bytes:
     return _ENCODER.encode(events)
 
 
+def halved(chunk: Chunk) -> list[Chunk]:
+    """
+    Return a chunk's events as two chunks, for a disk that has no room for it as a whole.
+
+    :param chunk: of two events or more.
+    """
+    events = _EVENTS.decode(chunk.payload)
+    half = len(events) // 2
+    return [
+        Chunk(chunk.worker, chunk.prio, len(some), some[0].received, encode_events(some))
+        for some in (events[:half], events[half:])
+    ]
+
+
 class Spool:
     """
     The spool in a folder, locked until :meth:`close`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,18 @@ from salt_eventsd.spool_lock import is_locked
 #: A report older than this many state_timers is a sign of a hanging engine.
 _STALE_TIMERS = 4
 
+#: How long events that were dropped are a reason to call an engine degraded.
+_REMEMBERED_SECONDS = 86_400.0
+
 Report = dict[str, Any]
 
 
-def read(path: Path, spool: Path | None) -> Report:
+def read(path: Path, problems: Sequence[str] = ()) -> Report:
     """
     Return the status as an operator sees it, with ``retcode`` 0 (well), 1 (degraded) or 2 (down or wrong).
 
     :param path: the state file.
-    :param spool: the spool's folder, None if the config does not tell it.
+    :param problems: what is wrong with the configuration on disk.
     """
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Report)
@@ -37,22 +41,38 @@ def read(path: Path, spool: Path | None) -> Report:
     except (OSError, msgspec.DecodeError) as exc:
         return _down(f"{path} cannot be read: {exc}")
     try:
-        return _told(found, spool)
+        return _told(found, [f"the configuration on disk is wrong: {problem}" for problem in problems])
     except (KeyError, TypeError, AttributeError) as exc:
         return _down(f"{path} is not of this version of salt-eventsd: {type(exc).__name__} {exc}")
 
 
-def _told(found: Report, spool: Path | None) -> Report:
+def crashed_at(path: Path, spool: Path) -> float:
+    """
+    Return when the last engine on a spool reported last, if it did not end in order; else 0. In seconds since 1970 UTC.
+
+    :param path: the state file.
+    :param spool: the spool's folder.
+    """
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Report)
+        crashed = not found["ended"] and not found["problems"] and found["spool"]["dir"] == str(spool)
+        return float(found["written"]) if crashed else 0.0
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return 0.0
+
+
+def _told(found: Report, notes: list[str]) -> Report:
     age = time.time() - found["written"]
     idle = bool(found["problems"])
-    alive = _alive(found["pid"]) if idle else spool is not None and is_locked(spool)
+    # The spool it has open, whatever the configuration says by now.
+    alive = _alive(found["pid"]) if idle else is_locked(Path(found["spool"]["dir"]))
     stale = age > _STALE_TIMERS * found["timer"]
     since = _moment(found["started"])
     if found["ended"] or not alive:
         down = _down(f"not running; it last reported at {_moment(found['written'])}")
-        return {**down, **_readable(found)}
+        return {**down, "notes": down["notes"] + notes, **_readable(found)}
     head: Report = {"running": True, "since": since, "version": found["version"], "pid": found["pid"]}
-    notes = list(found["problems"])
+    notes = list(found["problems"]) or notes
     if stale:
         notes.append(f"the engine hangs: its last report is {age:.0f} s old, it reports every {found['timer']:g} s")
     if idle:
@@ -77,6 +97,8 @@ def _degraded(found: Report) -> list[str]:
         notes.append(f"{bus['lost']} events were lost before they could be spooled")
     if spool["error"]:
         notes.append(spool["error"])
+    if spool["unkept_events"]:
+        notes.append(f"{spool['unkept_events']} events wait in memory for the spool")
     if spool["full"]:
         notes.append("the spool is full; events are dropped")
     notes += [f"the spool was broken and set aside: {path}" for path in spool["set_aside"]]
@@ -99,7 +121,7 @@ def _degraded(found: Report) -> list[str]:
             notes.append(f"worker {name}: {worker['dead_letters']} refused events are buried; see eventsd.dead")
         if worker["lost"]:
             notes.append(f"worker {name}: {worker['lost']} events were in a spool that broke")
-        if worker["dropped"]:
+        if worker["dropped"] and found["written"] - worker["last_drop"] < _REMEMBERED_SECONDS:
             notes.append(f"worker {name}: {worker['dropped']} events were dropped because the spool was full")
     return notes
 
@@ -114,7 +136,7 @@ def _readable(found: Report) -> Report:
         for gap in bus["gaps"]
     ]
     workers = {
-        name: {**worker, "last_write": _moment(worker["last_write"]) if worker["last_write"] else "never"}
+        name: {**worker, **{key: _moment(worker[key]) for key in ("last_write", "last_drop")}}
         for name, worker in found["workers"].items()
     }
     return {"bus": bus, "workers": workers, "spool": found["spool"]}

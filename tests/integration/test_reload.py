@@ -166,3 +166,36 @@ def test_a_reload_without_an_engine_says_so(start_master: StartMaster) -> None:
 
         assert answer.returncode == 2
         assert "no engine answers" in answer.data["problem"]
+
+
+def test_an_engine_that_is_started_again_has_what_was_reloaded_and_tells_the_gap(reloaded: Master) -> None:
+    # Given
+    more = {**BEFORE, "events": {"returns": RETURNS, "company": {"tag": "company/", "worker": "history"}}}
+    configure(reloaded, more)
+    assert reloaded.run("eventsd.reload").returncode == 0
+    pid = reloaded.report()["pid"]
+
+    # When
+    reloaded.engine.kill()
+    reloaded.wait_until_listening(other_than=pid)
+
+    # Then
+    with reloaded.bus() as bus:
+        bus.fire("company/door", {"open": True})
+    reloaded.history.wait_for(1, "eventsd_events", "tag = 'company/door'")
+    bus_report = reloaded.status().data["bus"]
+    assert [gap["why"] for gap in bus_report["gaps"]] == ["the engine before this one was killed, or crashed"]
+    assert bus_report["reconnects"] == 0
+
+
+def test_a_wrong_config_on_disk_does_not_make_a_running_engine_look_dead(reloaded: Master) -> None:
+    # When
+    configure(reloaded, {**BEFORE, "max_wokers": 3})
+    status = reloaded.status()
+
+    # Then
+    assert (status.returncode, status.data["running"]) == (1, True)
+    assert "the configuration on disk is wrong: eventsd: max_wokers: unknown key" in status.data["notes"][-1]
+
+    # Given
+    configure(reloaded, BEFORE)

@@ -38,6 +38,8 @@ def main(path: str) -> None:
     )
     opts = salt.config.master_config(given["master"])
     opts["eventsd"] = given["eventsd"]
+    # The file is that of a master without an engine.
+    opts["conf_file"] = ""
     process.run(opts, {})
 
 

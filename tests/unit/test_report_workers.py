@@ -52,7 +52,13 @@ def test_the_status_names_the_rule(spool: Spool) -> None:
     lanes = [lane(spool, "history"), lane(spool, "history:raid", problem="no such table")]
     report = {
         "bus": {"connected": True, "lost": 0},
-        "spool": {"error": "", "full": False, "set_aside": [], "orphaned": {"history:gone": 3, "away": 1}},
+        "spool": {
+            "error": "",
+            "unkept_events": 0,
+            "full": False,
+            "set_aside": [],
+            "orphaned": {"history:gone": 3, "away": 1},
+        },
         "workers": worker_reports(lanes, {}, {}),
     }
 

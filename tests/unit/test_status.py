@@ -18,12 +18,13 @@ from salt_eventsd.bus import Bus, Gap
 from salt_eventsd.config import SpoolConfig
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.lane import Lane
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.report import Parts, Report, Reporter, idle_report, report
 from salt_eventsd.room import Room
 from salt_eventsd.rules import compile_rules
-from salt_eventsd.spool import Burial, Spool, Totals
-from salt_eventsd.status import read
+from salt_eventsd.spool import Burial, Spool
+from salt_eventsd.status import crashed_at, read
 from tests.support.events import numbered
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.workers import Recorder
@@ -46,7 +47,6 @@ def parts(spool: Spool) -> Parts:
         lanes=lanes,
         spool=spool,
         room=room,
-        orphaned={},
     )
 
 
@@ -57,11 +57,15 @@ Told = Callable[..., Report]
 def told(parts: Parts, tmp_path: Path) -> Told:
     """Write the engine's report, changed as the test wants it, and read it as the runner does."""
 
-    def told(report_of: Report | None = None, *, spool: Path | None = parts.spool.folder, **more: Any) -> Report:
+    def told(
+        report_of: Report | None = None, *, spool: Path | None = None, problems: tuple[str, ...] = (), **more: Any
+    ) -> Report:
         path = tmp_path / "status.json"
         found = {**(report_of or report(parts)), "timer": 5.0, "ended": False, **more}
+        if spool:
+            found["spool"] = {**found["spool"], "dir": str(spool)}
         path.write_text(json.dumps(found))
-        return read(path, spool)
+        return read(path, problems)
 
     return told
 
@@ -78,7 +82,7 @@ def test_a_living_engine_is_well(told: Told, parts: Parts) -> None:
 
 
 def test_without_a_file_no_engine_has_run(tmp_path: Path) -> None:
-    found = read(tmp_path / "none.json", tmp_path)
+    found = read(tmp_path / "none.json")
 
     assert (found["state"], found["running"], found["retcode"]) == ("down", False, 2)
     assert "no engine has run here" in found["notes"][0]
@@ -98,14 +102,14 @@ def test_a_file_that_is_no_report_is_told(tmp_path: Path, content: bytes) -> Non
     path = tmp_path / "status.json"
     path.write_bytes(content)
 
-    found = read(path, tmp_path)
+    found = read(path)
 
     assert (found["state"], found["retcode"]) == ("down", 2)
     assert str(path) in found["notes"][0]
 
 
 def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
-    found = read(tmp_path, tmp_path)
+    found = read(tmp_path)
 
     assert found["retcode"] == 2
     assert "cannot be read" in found["notes"][0]
@@ -149,8 +153,32 @@ def test_a_lock_taken_by_another_process_is_a_living_engines(told: Told, parts: 
     assert (dead["running"], dead["retcode"]) == (False, 2)
 
 
-def test_an_engine_whose_spool_is_not_known_is_taken_for_dead(told: Told) -> None:
-    assert told(spool=None)["retcode"] == 2
+def test_an_engine_runs_on_with_what_it_has_while_the_config_on_disk_is_wrong(told: Told) -> None:
+    found = told(problems=("eventsd: max_wokers: unknown key",))
+
+    assert (found["state"], found["running"], found["retcode"]) == ("degraded", True, 1)
+    assert found["notes"] == ["the configuration on disk is wrong: eventsd: max_wokers: unknown key"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "crashed"),
+    [
+        pytest.param({"ended": False}, True, id="no last word"),
+        pytest.param({"ended": True}, False, id="a last word"),
+        pytest.param({"ended": False, "problems": ["wrong"]}, False, id="idle"),
+        pytest.param({"ended": False, "spool": {"dir": "/elsewhere"}}, False, id="another spool"),
+        pytest.param({"ended": False, "written": "x"}, False, id="nonsense"),
+    ],
+)
+def test_an_engine_that_crashed_is_known_by_its_last_report(
+    parts: Parts, tmp_path: Path, changes: dict[str, Any], crashed: bool
+) -> None:
+    path = tmp_path / "status.json"
+    made = {**report(parts), **changes}
+    path.write_text(json.dumps(made))
+
+    assert crashed_at(path, parts.spool.folder) == (made["written"] if crashed else 0.0)
+    assert crashed_at(tmp_path / "none.json", parts.spool.folder) == 0.0
 
 
 def test_an_engine_that_has_said_goodbye_is_down(told: Told) -> None:
@@ -206,10 +234,13 @@ def break_the_spool(parts: Parts) -> None:
 
 def fill_the_spool(parts: Parts) -> None:
     parts.room.full = True
+    parts.lanes["history"].queued_bytes = int(parts.room.config.max_bytes)
 
 
 def orphan(parts: Parts) -> None:
-    cast("dict[str, Totals]", parts.orphaned)["old"] = Totals(12, 3400)
+    lane = lane_of(parts.spool, None, "old")
+    lane.retired, lane.queued_events = True, 12
+    cast("dict[str, Lane]", parts.lanes)["old"] = lane
 
 
 def hold(parts: Parts) -> None:
@@ -234,6 +265,7 @@ def break_it(parts: Parts) -> None:
 
 def drop(parts: Parts) -> None:
     parts.lanes["history"].dropped = 5
+    parts.lanes["history"].last_drop = time.time() - 3600
 
 
 @pytest.mark.parametrize(
@@ -293,11 +325,11 @@ def test_the_reporter_writes_again_and_again_and_a_last_time(tmp_path: Path, par
 
     # When
     reporter.start()
-    eventually(lambda: read(path, parts.spool.folder)["retcode"] == 0)
+    eventually(lambda: read(path)["retcode"] == 0)
     parts.inbox.received = 1000
     eventually(lambda: json.loads(path.read_bytes())["bus"]["events_per_second"] > 0)
     parts.bus.connected = False
-    eventually(lambda: read(path, parts.spool.folder)["retcode"] == 1)
+    eventually(lambda: read(path)["retcode"] == 1)
     reporter.stop()
 
     # Then
