@@ -18,6 +18,7 @@ import salt.utils.dictupdate
 from salt_eventsd.config import Config, General, WorkerConfig
 from salt_eventsd.config_convert import convert
 from salt_eventsd.config_events import DEFAULT_WORKER, read_events
+from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.pillar import pillar_block
 
@@ -87,7 +88,7 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
     try:
         found: dict[str, Any] = read(path, exit_on_config_errors=True)
     except (Exception, SystemExit) as exc:
-        raise ConfigError([f"eventsd: {path} cannot be read: {exc}"]) from exc
+        raise ConfigError([f"eventsd: {path} cannot be read: {brief(exc)}"]) from exc
     return {**found, "__role": opts.get("__role", "master")}
 
 

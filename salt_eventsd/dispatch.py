@@ -146,6 +146,7 @@ class Dispatcher(threading.Thread):
         self._look_at = time.monotonic() + _LOOK_SECONDS
         for lane in self.lanes.values():
             lane.spool_broke(self._spool.file.first_id)
+            lane.tell_hanging()
         for worker, back in self._spool.requeued().items():
             if worker in self.lanes:
                 self.lanes[worker].requeued(back)

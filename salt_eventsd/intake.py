@@ -179,6 +179,9 @@ class Intake(threading.Thread):
         if policy.redactor.concerns(frame.payload, fun):
             data = policy.redactor.apply(data, fun)
             fun = events.function_of(data)
+        if frame.tag[:9] != "salt/job/":
+            # The tags of jobs come by the thousand, and hold a jid and a minion's id.
+            frame = policy.redactor.tag(frame)
         first = routes[0]
         event = events.build(frame, data, fun, first.rule, first.into)
         self._add(first, event, policy.batches[first.worker])

@@ -22,6 +22,8 @@ from salt_eventsd.workers import Batch, Refusal, Worker, close
 
 log = logging.getLogger(__name__)
 
+#: A batch that has been in flight for so long is named in the log and in the status.
+HANGING_SECONDS = 60.0
 #: Refused events are told in the log no more often than this, in seconds.
 _TELL_SECONDS = 60.0
 #: No more chunks than this go into one batch, however small they are.
@@ -87,6 +89,7 @@ class Lane:
         self._choosing = threading.Lock()
         self._buried_told = 0
         self._tell_buried_at = 0.0
+        self._hanging_told: set[float] = set()
 
     def restore(self, left: Totals) -> None:
         """
@@ -276,6 +279,15 @@ class Lane:
         """Give back the place of a batch in flight; called by the dispatch thread."""
         self._running[prio] -= 1
         self.running_since.pop(prio, None)
+
+    def tell_hanging(self) -> None:
+        """Say in the log, once for each, which batches have been in flight for long; called by the dispatch thread."""
+        running = set(self.running_since.values())
+        self._hanging_told &= running
+        for since in running - self._hanging_told:
+            if time.time() - since > HANGING_SECONDS:
+                self._hanging_told.add(since)
+                log.error("eventsd: worker %s hangs: one batch for %d s so far", self._label, HANGING_SECONDS)
 
     def _load(self, chunks: list[Kept]) -> tuple[Batch, list[int]]:
         loaded = [(chunk.id, self._spool.read(chunk.id)) for chunk in chunks]

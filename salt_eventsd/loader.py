@@ -59,9 +59,17 @@ def sync_workers_quietly(opts: Mapping[str, Any]) -> None:
 
     :param opts: Salt's options.
     """
-    if opts.get("file_client") != "local":
+    if opts.get("file_client") != "local" or not _may_have_workers(opts):
         return
     try:
         sync_workers(opts)
     except Exception as exc:
         log.warning("eventsd: own workers could not be copied from the file server: %s", brief(exc))
+
+
+def _may_have_workers(opts: Mapping[str, Any]) -> bool:
+    """Whether the file server may have any; asking it takes the better part of a second, in which nothing is read."""
+    if list(opts.get("fileserver_backend") or ["roots"]) != ["roots"]:
+        return True
+    roots = [str(root) for some in (opts.get("file_roots") or {}).values() for root in some]
+    return any("*" in root or "__env__" in root or Path(root, f"_{WORKERS_TAG}").is_dir() for root in roots)

@@ -14,6 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from salt_eventsd.event import Frame
+
 MASK = "***"
 #: After a key: its closing quote (escaped where it stands in a string), then = or : as in shells, YAML and JSON, or =>.
 _SAYS = r"""\\*["']?\s*(?:=>|[=:])\s*"""
@@ -41,7 +45,7 @@ _PEM = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIV
 _USERINFO = r"""(?<=://)([^\s:/@'"]*):[^\s/'"]*@"""
 _SQL = rf"((?<![A-Za-z0-9])identified\s+by(?:\s+password)?\s+){_WORD}"
 _HEADER = r"""((?<![A-Za-z0-9])authorization["']?\s*[:=]\s*["']?(?:basic|bearer|token|digest)\s+)[^\s"']+"""
-_NEEDLES = (b"private key-----", b"identified", b"authorization")
+_SIGNS = ("private key-----", "identified", "authorization")
 _USERINFO_IN_BYTES = re.compile(_USERINFO.encode())
 #: How Salt separates the parts of a state result's key.
 _STATE_SEPARATOR = "_|-"
@@ -58,8 +62,8 @@ class Redactor:
     What to redact, compiled once from the config.
 
     :param names: matches a key whose value is secret: one of the names, or one behind a prefix (``db_password``).
-    :param needles: the keys as they would stand in a payload, or None if one of them is not ASCII and so can differ in
-        case from what bytes can tell.
+    :param quick: finds, in a payload in small letters, what makes it worth a closer look; None if one of the keys is
+        not ASCII and so can differ in case from what bytes can tell.
     :param mentions: finds one of the names anywhere in text.
     :param patterns: what is secret in text, each with what to put there: ``key=value``, ``--key value`` and others.
     :param values: patterns whose matches are secret wherever they stand.
@@ -67,7 +71,7 @@ class Redactor:
     """
 
     names: re.Pattern[str] | None
-    needles: tuple[bytes, ...] | None
+    quick: re.Pattern[bytes] | None
     mentions: re.Pattern[str] | None
     patterns: tuple[tuple[re.Pattern[str], str], ...]
     values: tuple[re.Pattern[str], ...]
@@ -80,13 +84,10 @@ class Redactor:
         :param payload: as it came off the bus.
         :param fun: the function, as :func:`salt_eventsd.event.function_of` finds it.
         """
-        if self.values or self.needles is None:
+        if self.values or self.quick is None:
             return True
         lowered = payload.lower()
-        for needle in self.needles:  # a loop, for it is run for each event there is
-            if needle in lowered:
-                return True
-        if self.needles and b"://" in lowered and _USERINFO_IN_BYTES.search(payload):
+        if self.quick.search(lowered) or (self.names and b"://" in lowered and _USERINFO_IN_BYTES.search(payload)):
             return True
         return bool(self.functions) and bool(self.dropped(fun))
 
@@ -100,6 +101,15 @@ class Redactor:
             for one in fun.split(",")
         } - {""}
         return "both" if len(found) > 1 else next(iter(found), "")
+
+    def tag(self, frame: Frame) -> Frame:
+        """
+        Return a frame with the secrets in its tag masked.
+
+        :param frame: with its tag read.
+        """
+        masked = self._text(frame.tag)
+        return frame if masked == frame.tag else msgspec.structs.replace(frame, tag=masked)
 
     def apply(self, data: Any, fun: str) -> Any:
         """
@@ -205,7 +215,7 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
         ]
     return Redactor(
         names=re.compile(rf"(?:.*{_BEHIND})?(?:{names}){_AFTER}[^A-Za-z0-9]*", flags | re.DOTALL) if names else None,
-        needles=(*map(_needle, lowered), *(_NEEDLES if names else ())) if ascii_only else None,
+        quick=_quick(lowered) if ascii_only else None,
         mentions=re.compile(rf"{names}|identified\s+by|private key-----", flags) if names else None,
         patterns=tuple((re.compile(pattern, flags), instead) for pattern, instead in patterns),
         values=tuple(re.compile(value) for value in values),
@@ -218,9 +228,9 @@ def _spelled(key: str) -> str:
     return "".join(re.escape(sign) if sign.isalnum() else _JOINT if sign in "-_. " else re.escape(sign) for sign in key)
 
 
-def _needle(key: str) -> bytes:
-    """What stands in a payload whichever way the key's parts are joined."""
-    return max(re.split("[-_. ]", key), key=len).encode()
+def _quick(keys: Sequence[str]) -> re.Pattern[bytes]:
+    """One pass over the bytes for all keys at once, which is done for each event there is."""
+    return re.compile("|".join([*map(_spelled, keys), *_SIGNS]).encode() if keys else rb"(?!)")
 
 
 def _without(data: dict[Any, Any], fields: Sequence[str]) -> dict[Any, Any]:

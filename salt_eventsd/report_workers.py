@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from salt_eventsd.lane import Lane
+from salt_eventsd.lane import HANGING_SECONDS, Lane
 
-#: A batch that has been in flight for so long is named in the status.
-_HANGING_SECONDS = 60.0
 #: What is added up over a worker's lanes, and of what the largest counts.
 _SUMS = ("queued_events", "queued_bytes", "in_flight", "written", "failed", "dropped", "lost", "retries")
 _LARGEST = ("oldest_age", "hanging_seconds", "last_write", "last_drop")
@@ -57,7 +55,7 @@ def _worker(name: str, lanes: list[Lane], dead: int, oldest: Mapping[str, float]
 
 def _lane(lane: Lane, oldest: float) -> dict[str, Any]:
     now = time.time()
-    hanging = [round(now - since) for since in lane.running_since.values() if now - since > _HANGING_SECONDS]
+    hanging = [round(now - since) for since in lane.running_since.values() if now - since > HANGING_SECONDS]
     return {
         "state": lane.state,
         "queued_events": lane.queued_events,

@@ -7,6 +7,7 @@ A worker module lives in ``_eventsd_workers/`` and has one function, ``worker(co
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import threading
@@ -18,6 +19,7 @@ import salt.loader
 from salt.loader.context import loader_context
 
 from salt_eventsd.config import EventRule
+from salt_eventsd.errors import brief, masked
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.loader import WORKERS_TAG, package_dir
@@ -168,8 +170,8 @@ def close(worker: Any) -> None:
     try:
         if end := getattr(worker, "close", None):
             end()
-    except Exception:
-        log.warning("eventsd: a worker could not be closed", exc_info=True)
+    except Exception as exc:
+        log.warning("eventsd: a worker could not be closed: %s", brief(exc))
 
 
 def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Any:
@@ -206,15 +208,18 @@ def make(modules: Any, module: str, context: Context) -> Loaded:
     except KeyError:
         why = modules.missing_fun_string(name)
         known = sorted({key.split(".")[0] for key in modules if key.endswith(".worker")})
-        raise context.problem("module", f"no worker module {module!r} ({why}); there are {', '.join(known)}") from None
+        close_ones = difflib.get_close_matches(module, known, 1)
+        meant = f"; did you mean {close_ones[0]!r}?" if close_ones else ""
+        text = f"no worker module {module!r} ({why}); there are {', '.join(known)}{meant}"
+        raise context.problem("module", text) from None
     try:
         worker: Worker = factory(context)
     except ConfigError:
         raise
     except ImportError as exc:
-        raise context.problem("module", f"{module} needs a library that is missing: {exc}") from exc
+        raise context.problem("module", f"{module} needs a library that is missing: {masked(str(exc))}") from exc
     except Exception as exc:
-        raise context.problem("module", f"{module} could not be set up: {type(exc).__name__}: {exc}") from exc
+        raise context.problem("module", f"{module} could not be set up: {brief(exc)}") from exc
     if not callable(getattr(worker, "write", None)):
         raise context.problem("module", f"{module}.worker() returned {type(worker).__name__}, which has no write()")
     if not getattr(worker, "takes_tables", False) and (own := [name for name, x in context.rules.items() if x.is_own]):

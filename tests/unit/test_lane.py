@@ -486,3 +486,31 @@ def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spo
     # Then
     assert (lane.queued_events, lane.queued_bytes) == (0, 0)
     assert lane.written + lane.dropped == 400
+
+
+def test_a_batch_that_hangs_is_told_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    lane = lane_of(spool, Recorder())
+    lane.running_since[False] = time.time() - 61
+
+    # When
+    lane.tell_hanging()
+    lane.tell_hanging()
+
+    # Then
+    assert [record.getMessage() for record in caplog.records] == [
+        "eventsd: worker history hangs: one batch for 60 s so far"
+    ]
+
+
+def test_refused_events_are_told_in_the_log(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(bad={"1"}))
+    keep(lane, spool, chunk(numbered(3)))
+
+    # When
+    chunks, _ = lane.claim(time.time(), True)
+    lane.run(chunks)
+
+    # Then
+    assert "eventsd: worker history: 1 refused events were buried: salt-run eventsd.dead" in caplog.text

@@ -329,3 +329,33 @@ def test_long_runs_of_signs_cost_no_more_than_other_text(unit: str) -> None:
     # Then
     assert found == {"a": text, "token": MASK}
     assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"curl -H 'Authorization: Bearer {SECRET}' http://h/", id="bearer"),
+        pytest.param(f'{{"Authorization": "Basic {SECRET}"}}', id="basic, in JSON"),
+        pytest.param(f"passphrase={SECRET}", id="passphrase"),
+        pytest.param(f"--api-key {SECRET}", id="api key, an option"),
+        pytest.param(f"apikey: {SECRET}", id="api key, in one word"),
+    ],
+)
+def test_what_is_secret_by_default(text: str) -> None:
+    made = redactor()
+    payload = msgpack.packb({"arg": [text]})
+
+    assert made.concerns(payload, "cmd.run")
+    assert SECRET not in str(made.apply({"arg": [text]}, "cmd.run"))
+
+
+@pytest.mark.parametrize("word", ["rapid", "therapist", "private", "keys", "author"])
+def test_words_that_look_like_a_key_cost_no_second_look(word: str) -> None:
+    assert not redactor().concerns(msgpack.packb({"return": word}), "test.echo")
+
+
+def test_a_tag_is_masked_too() -> None:
+    frame = events.read_tag(f"company/login/password={SECRET}\n\n".encode(), 0.0)
+
+    assert redactor().tag(frame).tag == f"company/login/password={MASK}"
+    assert redactor().tag(plain := events.read_tag(b"company/door\n\n", 0.0)) is plain
