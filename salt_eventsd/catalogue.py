@@ -31,7 +31,7 @@ def catalogue(opts: Mapping[str, Any], functions: Any = None, runners: Any = Non
 
 
 def _documented(path: Path) -> tuple[str, str]:
-    """The first line of a module's docstring, and the first YAML in it."""
+    """The first paragraph of a module's docstring, and the first YAML in it."""
     try:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError):
@@ -42,4 +42,4 @@ def _documented(path: Path) -> tuple[str, str]:
         if line.strip() and not line.startswith(" "):
             break
         block.append(line)
-    return text.strip().partition("\n")[0], textwrap.dedent("\n".join(block)).strip()
+    return " ".join(text.strip().partition("\n\n")[0].split()), textwrap.dedent("\n".join(block)).strip()
