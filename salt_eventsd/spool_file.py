@@ -109,18 +109,19 @@ class SpoolFile:
         """
         Return how much more may be put, in bytes: what the disk has, less a reserve, or what the file has free inside.
 
-        The reserve is there so that chunks can still be forgotten, which takes room too, when the disk is full.
+        What is put is on the disk twice for a while, in the log and in the file. The reserve is there so that chunks
+        can still be forgotten, which takes room too, when the disk is full.
         """
         size, free = self._disk()
         reserve = min(_RESERVE_BYTES, size // 4)
         if free - reserve > _RESERVE_BYTES:
-            return free - reserve
+            return (free - reserve) // 2
         # With the log copied into the file and cut off, what is free is free, and free pages can be written again. They
-        # go through the log first, for which half of what the disk has is taken at a time.
+        # go through the log only, for which half of what the disk has is taken at a time.
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         _, free = self._disk()
         pages, page_bytes = self.rows("PRAGMA freelist_count")[0][0], self.rows("PRAGMA page_size")[0][0]
-        return max(free - reserve, min(int(pages * page_bytes * _FREE_PAGES_USABLE), free // 2))
+        return max((free - reserve) // 2, min(int(pages * page_bytes * _FREE_PAGES_USABLE), free // 2))
 
     def _disk(self) -> tuple[int, int]:
         """Return the disk's size and what is free of it, less what the log will need once more in the file."""

@@ -75,6 +75,32 @@ def test_a_disk_that_the_backlog_fills_costs_nothing(target: Target, start_rig: 
     assert rig.engine.report()["spool"]["set_aside"] == []
 
 
+@pytest.mark.parametrize("target", [POSTGRESQL], indirect=True)
+def test_what_comes_at_once_and_is_larger_than_the_disk_does_not_stick(
+    target: Target, start_rig: StartRig, small_disk: Path
+) -> None:
+    # Given: a commit then makes chunks that are larger than what a disk such as this ever has free
+    rig = start_rig(target, spool={"dir": str(small_disk / "spool"), "commit_seconds": 2})
+    stream = rig.stream(**{"return": "x" * 6000})
+    rig.lives(20)
+    assert target.server
+
+    # When
+    target.server.stop()
+    try:
+        fired = len(stream.burst(1500))
+        unkept = wait_until(lambda: rig.engine.report()["spool"]["unkept_events"], "events that wait in memory", 60)
+    finally:
+        target.server.start()
+
+    # Then
+    assert 0 < unkept < fired
+    rig.history.wait_for(fired, "eventsd_returns", "jid = :jid", timeout_seconds=60, jid=stream.jid)
+    rig.lives(20)
+    assert rig.conserved(stream) == 0
+    assert (rig.engine.report()["spool"]["unkept_events"], rig.engine.report()["spool"]["error"]) == (0, "")
+
+
 def tear_the_middle(spool: Path) -> None:
     _empty_the_log(spool)
     _overwrite(spool / "spool.db", 4096)
