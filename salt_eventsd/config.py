@@ -23,9 +23,8 @@ BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
 _DAY = 86_400
-#: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long, and those with
-#: which an operator, or a monitoring system each minute, looks after the engine.
-IGNORED_BY_DEFAULT = ("saltutil.find_job", "runner.eventsd.*")
+#: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
+IGNORED_BY_DEFAULT = ("saltutil.find_job",)
 
 
 class Size(int):

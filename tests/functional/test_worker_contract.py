@@ -61,13 +61,17 @@ def test_making_one_opens_nothing(place: Site) -> None:
     # Given: what is imported is imported
     place.worker()
     process = psutil.Process()
-    before = (process.num_fds(), threading.active_count())
 
-    # When
-    place.worker(concurrency=4)
+    def opened() -> tuple[int, int]:
+        before = (process.num_fds(), threading.active_count())
+        place.worker(concurrency=4)
+        return process.num_fds() - before[0], threading.active_count() - before[1]
+
+    # When: something else in this process may open or close a file in the same moment, but not each time
+    counts = [opened() for _ in range(3)]
 
     # Then
-    assert (process.num_fds(), threading.active_count()) == before
+    assert (0, 0) in counts, counts
     place.has([])
 
 
