@@ -143,7 +143,12 @@ class Bus:
                 failures = 0 if self.connected else failures
                 self._lost(brief(exc))
                 log.debug("eventsd: reading the event bus", exc_info=True)
-                await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+                pause = _RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)]
+                waiting = loop.create_task(asyncio.sleep(pause))
+                self._wake = partial(loop.call_soon_threadsafe, waiting.cancel)
+                if not self._is_over():
+                    # Other than awaiting it, this is not cancelled along with it.
+                    await asyncio.wait([waiting])
                 failures += 1
 
     async def _session(self) -> None:

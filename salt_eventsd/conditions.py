@@ -26,6 +26,7 @@ class Subject:
     What is known of an event before it is kept.
 
     :param data: its payload, decoded.
+    :param full_tag: the tag as it came off the bus, with a syndic's prefix.
     """
 
     tag: str
@@ -33,6 +34,7 @@ class Subject:
     jid: str
     minion_id: str
     data: Any
+    full_tag: str = ""
 
     def value(self, field: Field) -> Any:
         """Return what a field is in it."""
@@ -88,6 +90,8 @@ def minion_condition(globs: Sequence[str]) -> Conditions:
 
 
 def _test(wanted: Any) -> Test:
+    if wanted in ({}, [], ()):
+        raise ValueError("expected a value, several, or an operator such as {exists: true}; got none")
     if isinstance(wanted, Mapping):
         tests = [_operator(str(name), operand) for name, operand in wanted.items()]
         return lambda value: all(test(value) for test in tests)

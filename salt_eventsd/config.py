@@ -127,6 +127,7 @@ class EventRule(_Struct, frozen=True, kw_only=True):
             f"into: no table {self.into!r}; there are {', '.join(BUILT_IN_TABLES)}",
         )
         _require(self.missing in (None, "null", "refuse"), f"missing: expected null or refuse, got {self.missing!r}")
+        _require(self.minion not in ((), ""), "minion: expected a minion id such as web*, or a list of such, got none")
         _told("where", compile_conditions, self.where)
         _told("unless", compile_conditions, self.unless)
         destination.check(self)

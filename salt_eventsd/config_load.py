@@ -19,7 +19,7 @@ from salt_eventsd.config import Config, General, WorkerConfig
 from salt_eventsd.config_convert import convert
 from salt_eventsd.config_events import DEFAULT_WORKER, read_events
 from salt_eventsd.errors import brief
-from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.exceptions import ConfigError, Unavailable
 from salt_eventsd.pillar import pillar_block
 
 _CACHEDIR = "<cachedir>"
@@ -86,6 +86,10 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
     path = str(opts.get("conf_file") or "")
     read = salt.config.master_config if opts.get("__role") == "master" else salt.config.minion_config
     try:
+        if path:
+            # Salt takes a file that is missing, or that only root may read, for an empty one.
+            with open(path, "rb"):
+                pass
         found: dict[str, Any] = read(path, exit_on_config_errors=True)
     except (Exception, SystemExit) as exc:
         raise ConfigError([f"eventsd: {path} cannot be read: {brief(exc)}"]) from exc
@@ -103,7 +107,10 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
     result = _without_pillar(opts, given)
     if which := result.get("pillar"):
         result = salt.utils.dictupdate.update(_plain(pillar_block(opts, which)), result)
-    resolved: dict[str, Any] = salt.config.apply_sdb(dict(opts), result)
+    try:
+        resolved: dict[str, Any] = salt.config.apply_sdb(dict(opts), result)
+    except Exception as exc:
+        raise Unavailable([f"eventsd: a value in SDB cannot be looked up: {brief(exc)}"]) from exc
     return resolved
 
 

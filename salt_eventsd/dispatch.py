@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from salt_eventsd.errors import brief, story
@@ -32,28 +32,38 @@ class Dispatcher(threading.Thread):
     :param spool: theirs.
     :param lanes: by worker name.
     :param max_workers: threads; at least one a lane.
+    :param adopt: adds a lane for what was put back for a worker or a rule that is not configured.
     """
 
-    def __init__(self, spool: Spool, lanes: Mapping[str, Lane], max_workers: int) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        lanes: Mapping[str, Lane],
+        max_workers: int,
+        adopt: Callable[[str], object] = lambda _name: None,
+    ) -> None:
         super().__init__(name="eventsd-dispatch", daemon=True)
         self.lanes = lanes
         #: May be changed while it runs; batches in flight end in the threads they have.
         self.max_workers = max_workers
         self.threads = max(max_workers, len(lanes))
         self._spool = spool
+        self._adopt = adopt
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
-        self._running: dict[Future[None], tuple[Lane, bool]] = {}
+        self._running: dict[Future[None], tuple[Lane, Kept, ThreadPoolExecutor]] = {}
         self._wake = threading.Event()
         self._flush = threading.Event()
         self._stopping = threading.Event()
+        self._renewing = threading.Event()
         # Why no batch can be given out at the moment, else "".
         self._problem = ""
         self._is_manned = False
         self._look_at = 0.0
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
 
-    def wake(self) -> None:
-        """Have it look at once: a lane or the number of threads has changed."""
+    def renew(self) -> None:
+        """Have new threads from now on: lanes, workers or ``max_workers`` have changed."""
+        self._renewing.set()
         self._wake.set()
 
     def kept(self, chunks: list[Kept]) -> None:
@@ -113,7 +123,7 @@ class Dispatcher(threading.Thread):
                     patience = min(patience, wait_seconds)
                     break
                 future = self._pool.submit(lane.run, chunks)
-                self._running[future] = (lane, chunks[0].prio)
+                self._running[future] = (lane, chunks[0], self._pool)
                 future.add_done_callback(lambda _: self._wake.set())
         if not self._running and time.monotonic() >= self._shrink_at:
             self._shrink_at = time.monotonic() + _SHRINK_SECONDS
@@ -122,7 +132,8 @@ class Dispatcher(threading.Thread):
 
     def _resize(self) -> None:
         threads = max(self.max_workers, len(self.lanes))
-        if threads != self.threads:
+        if threads != self.threads or self._renewing.is_set():
+            self._renewing.clear()
             self._pool.shutdown(wait=False)
             self._pool = ThreadPoolExecutor(threads, thread_name_prefix="eventsd-worker")
             self.threads = threads
@@ -147,18 +158,21 @@ class Dispatcher(threading.Thread):
         for lane in self.lanes.values():
             lane.spool_broke(self._spool.file.first_id)
             lane.tell_hanging()
-        for worker, back in self._spool.requeued().items():
-            if worker in self.lanes:
-                self.lanes[worker].requeued(back)
+        for name, back in self._spool.requeued().items():
+            if name not in self.lanes:
+                self._adopt(name)
+            if adopted := self.lanes.get(name):
+                adopted.requeued(back)
 
     def _reap(self) -> None:
         for future in [one for one in self._running if one.done()]:
-            lane, prio = self._running.pop(future)
-            lane.finished(prio)
+            lane, first, _ = self._running.pop(future)
+            lane.finished(first)
 
     def _may_start(self, lane: Lane) -> bool:
-        free = self.threads - len(self._running)
-        if not lane.running:
+        # A batch that hangs in threads from before a reload takes none of these.
+        free = self.threads - sum(1 for _, _, pool in self._running.values() if pool is self._pool)
+        if not lane.busy:
             return free > 0
-        reserved = sum(1 for other in self.lanes.values() if other is not lane and not other.running)
+        reserved = sum(1 for other in self.lanes.values() if other is not lane and not other.busy)
         return free > reserved

@@ -33,7 +33,9 @@ def brief(error: BaseException) -> str:
         text = ""
     if not isinstance(error, WorkerError):
         text = f"{type(error).__name__}: {text or type(error).__name__}"
-    return " ".join(masked(text or type(error).__name__).split())[:_LONGEST]
+    told = " ".join(masked(text or type(error).__name__).split())[:_LONGEST]
+    # Half of a surrogate pair fits into no file.
+    return told.encode("utf-8", "backslashreplace").decode()
 
 
 def masked(text: str) -> str:

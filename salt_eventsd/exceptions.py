@@ -28,6 +28,10 @@ class ConfigError(EventsdError):
         super().__init__("\n".join(self.problems))
 
 
+class Unavailable(ConfigError):
+    """Where part of the configuration is kept (pillar, SDB) does not answer; it may well do so later."""
+
+
 class SpoolBusy(EventsdError):
     """Another engine has this spool open."""
 

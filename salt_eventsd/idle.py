@@ -16,7 +16,7 @@ from typing import Any
 
 from salt_eventsd.config_load import fresh_opts, load, state_file
 from salt_eventsd.control import Answer, answering, unknown
-from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy
+from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy, Unavailable
 from salt_eventsd.report import Reporter, idle_report
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ def idle(
             stop.wait(_BUSY_SECONDS)
             return opts, given
         # A spool that could not be opened may be well by itself some day; a configuration will not.
-        patience = None if isinstance(error, ConfigError) else _BUSY_SECONDS
+        is_final = isinstance(error, ConfigError) and not isinstance(error, Unavailable)
+        patience = None if is_final else _BUSY_SECONDS
         return _wait_for_reload(opts, given, path, stop, patience)
     finally:
         reporter.stop()

@@ -171,17 +171,12 @@ class Intake(threading.Thread):
             return
         data = events.decode(frame.payload)
         fun = events.function_of(data)
-        routes = candidates.routes(frame.tag, fun, data)
+        routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
         if not routes:
             self.ignored += 1
             return
         self.matched += 1
-        if policy.redactor.concerns(frame.payload, fun):
-            data = policy.redactor.apply(data, fun)
-            fun = events.function_of(data)
-        if frame.tag[:9] != "salt/job/":
-            # The tags of jobs come by the thousand, and hold a jid and a minion's id.
-            frame = policy.redactor.tag(frame)
+        frame, data, fun = policy.redactor.clean(frame, data, fun)
         first = routes[0]
         event = events.build(frame, data, fun, first.rule, first.into)
         self._add(first, event, policy.batches[first.worker])

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: A batch that has been in flight for so long is named in the log and in the status.
 HANGING_SECONDS = 60.0
+#: How long a new worker waits for the batches of the one before it, in seconds.
+_GRACE_SECONDS = 5.0
 #: Refused events are told in the log no more often than this, in seconds.
 _TELL_SECONDS = 60.0
 #: No more chunks than this go into one batch, however small they are.
@@ -55,7 +57,6 @@ class Lane:
     ) -> None:
         self.name = name
         self.owner = owner or name
-        self._label = self.owner if self.owner == name else f"{owner}, rule {name.removeprefix(f'{owner}:')},"
         self.config = config
         self.worker = worker
         self.state = "ok" if worker else "held"
@@ -69,7 +70,8 @@ class Lane:
         self.retries = 0
         self.queued_events = 0
         self.queued_bytes = 0
-        self.running_since: dict[bool, float] = {}
+        #: When each batch in flight was claimed, by its first chunk's id.
+        self.running_since: dict[int, float] = {}
         self._spool = spool
         self._backoff = backoff
         self._failures = 0
@@ -77,7 +79,8 @@ class Lane:
         self._claimed: set[int] = set()
         # Chunks of tries that failed: the backend may have committed them all the same.
         self._tried: set[int] = set()
-        self._running = {False: 0, True: 0}
+        #: First chunk ids of the batches in flight, by prio; those of a worker that was swapped are not among them.
+        self._running: dict[bool, set[int]] = {False: set(), True: set()}
         # Chunks up to here may have been written by an engine that died before it could forget them.
         self._replay_below = 0
         self._first_id = spool.file.first_id
@@ -91,30 +94,43 @@ class Lane:
         self._tell_buried_at = 0.0
         self._hanging_told: set[float] = set()
 
-    def restore(self, left: Totals) -> None:
+    @property
+    def _label(self) -> str:
+        if self.owner == self.name:
+            return self.name
+        return f"{self.owner}, rule {self.name.removeprefix(f'{self.owner}:')},"
+
+    def restore(self, left: Totals, newest: int) -> None:
         """
         Count what an earlier engine left in the spool.
 
         :param left: what is queued for this worker.
+        :param newest: the highest chunk id given so far.
         """
         self.queued_events, self.queued_bytes = left.events, left.bytes
-        self._replay_below = self._spool.newest_id() + 1
+        self._replay_below = newest + 1
 
-    def swap(self, config: WorkerConfig, worker: Worker | None) -> None:
+    def swap(self, config: WorkerConfig, worker: Worker | None, newest: int, owner: str = "") -> None:
         """
         Go on with another worker; batches in flight end with the old one, which is closed then.
 
         :param config: the new worker's limits.
         :param worker: the new worker, None if there is to be none any more.
+        :param newest: the highest chunk id given so far.
+        :param owner: the worker's name, where it is not the lane's.
         """
-        newest = self._spool.newest_id()
         with self._mutex:
+            self.owner = owner or self.owner
+            # A batch that hangs in the old one takes no place from the new one.
+            self._running = {False: set(), True: set()}
             old, self.worker, self.config = self.worker, worker, config
             self.retired = worker is None
             self.state, self.last_error = ("ok", "") if worker else ("held", "no longer under workers")
             # The new one is tried at once. What the old one may have written comes as a replay.
-            self._failures, self._retry_at, self._replay_below = 0, 0.0, newest + 1
+            self._failures, self._replay_below = 0, newest + 1
             idle = old is not None and not self._writing[id(old)]
+            # Two at once may be in each other's way; but one that hangs is not waited for.
+            self._retry_at = 0.0 if idle or old is None else time.monotonic() + _GRACE_SECONDS
         if idle:
             close(old)
 
@@ -179,7 +195,12 @@ class Lane:
     @property
     def running(self) -> int:
         """Batches in flight."""
-        return sum(self._running.values())
+        return len(self.running_since)
+
+    @property
+    def busy(self) -> bool:
+        """Whether its worker, and not one before it, has a batch in flight."""
+        return any(self._running.values())
 
     @property
     def claimed(self) -> set[int]:
@@ -207,7 +228,7 @@ class Lane:
             return [], pause
         if not self._running[True] and (chunks := self._next(True, now, flush)[0]):
             return self._take(chunks, True), 0.0
-        if self._running[False] >= (1 if self._failures else self.config.concurrency):
+        if len(self._running[False]) >= (1 if self._failures else self.config.concurrency):
             return [], 60.0
         chunks, wait = self._next(False, now, flush)
         return (self._take(chunks, False), 0.0) if chunks else ([], wait)
@@ -238,8 +259,8 @@ class Lane:
     def _take(self, chunks: list[Kept], prio: bool) -> list[Kept]:
         with self._mutex:
             self._claimed.update(chunk.id for chunk in chunks)
-        self._running[prio] += 1
-        self.running_since[prio] = time.time()
+            self._running[prio].add(chunks[0].id)
+            self.running_since[chunks[0].id] = time.time()
         return chunks
 
     def run(self, chunks: list[Kept]) -> None:
@@ -272,17 +293,29 @@ class Lane:
         with self._mutex:
             self._writing[id(worker)] -= 1
             last = worker is not self.worker and not self._writing[id(worker)]
+            if last and not self._failures:
+                self._retry_at = 0.0
         if last:
             close(worker)
 
-    def finished(self, prio: bool) -> None:
-        """Give back the place of a batch in flight; called by the dispatch thread."""
-        self._running[prio] -= 1
-        self.running_since.pop(prio, None)
+    def finished(self, first: Kept) -> None:
+        """
+        Give back the place of a batch in flight; called by the dispatch thread.
+
+        :param first: its first chunk.
+        """
+        with self._mutex:
+            self._running[first.prio].discard(first.id)
+            self.running_since.pop(first.id, None)
+
+    def running_times(self) -> list[float]:
+        """Return when each batch in flight was claimed, in seconds since 1970 UTC."""
+        with self._mutex:
+            return list(self.running_since.values())
 
     def tell_hanging(self) -> None:
         """Say in the log, once for each, which batches have been in flight for long; called by the dispatch thread."""
-        running = set(self.running_since.values())
+        running = set(self.running_times())
         self._hanging_told &= running
         for since in running - self._hanging_told:
             if time.time() - since > HANGING_SECONDS:

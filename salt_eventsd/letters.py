@@ -28,6 +28,7 @@ _EVENT = msgspec.msgpack.Decoder(Event)
 _PATIENCE_SECONDS = 10.0
 #: A chunk of requeued events has no more than this; more become several chunks.
 _CHUNK_EVENTS = 100
+_CHUNK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def requeue(folder: Path, which: Filter) -> int:
                 by_lane.setdefault(lane, []).append(event)
                 ids.append((letter["id"],))
         for lane, events in by_lane.items():
-            for start in range(0, len(events), _CHUNK_EVENTS):
-                _put(db, lane, events[start : start + _CHUNK_EVENTS])
+            for some in _chunks(events):
+                _put(db, lane, some)
         db.executemany("DELETE FROM dead WHERE id = ?", ids)
     return len(ids)
 
@@ -127,6 +128,19 @@ def _letters(db: sqlite3.Connection, after: int = 0) -> Iterator[tuple[dict[str,
             "buried": datetime.fromtimestamp(buried, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
         }
         yield letter, event
+
+
+def _chunks(events: list[Event]) -> Iterator[list[Event]]:
+    some: list[Event] = []
+    size = 0
+    for event in events:
+        size += len(event.body) + len(event.returned)
+        if some and (len(some) >= _CHUNK_EVENTS or size > _CHUNK_BYTES):
+            yield some
+            some, size = [], len(event.body) + len(event.returned)
+        some.append(event)
+    if some:
+        yield some
 
 
 def _put(db: sqlite3.Connection, lane: str, events: list[Event]) -> None:

@@ -14,7 +14,7 @@ import salt.pillar
 import salt.utils.minions
 
 from salt_eventsd.errors import brief, masked
-from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.exceptions import ConfigError, Unavailable
 
 
 def pillar_block(opts: Mapping[str, Any], which: Any) -> Mapping[str, Any]:
@@ -47,8 +47,8 @@ def _compiled(opts: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
         )
         pillar: Mapping[str, Any] = compiler.compile_pillar()
     except Exception as exc:
-        raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {brief(exc)}"]) from exc
+        raise Unavailable([f"eventsd: pillar: that of {minion_id} cannot be compiled: {brief(exc)}"]) from exc
     if errors := pillar.get("_errors"):
         told = [masked(str(error)) for error in errors]
-        raise ConfigError([f"eventsd: pillar: that of {minion_id} cannot be compiled: {error}" for error in told])
+        raise Unavailable([f"eventsd: pillar: that of {minion_id} cannot be compiled: {error}" for error in told])
     return pillar

@@ -8,14 +8,16 @@ otherwise the running configuration stays, and whoever asked is told why.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from salt_eventsd.config import Config
 from salt_eventsd.config_load import fresh_opts, load
 from salt_eventsd.control import Answer, Handler, unknown
-from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.exceptions import ConfigError, SpoolError
 from salt_eventsd.plan import Plan, make_plan
 from salt_eventsd.service import Service
+from salt_eventsd.spool import Totals
 from salt_eventsd.workers import close
 
 log = logging.getLogger(__name__)
@@ -55,20 +57,25 @@ def reload(service: Service) -> dict[str, Any]:
         for planned in plan.workers.values():
             close(planned.worker)
         raise ConfigError(plan.problems)
+    # All of it that can fail is done before anything changes.
+    try:
+        totals, newest = service.spool.totals(), service.spool.newest_id()
+    except SpoolError as exc:
+        raise ConfigError([str(exc)]) from exc
     notes = _unchangeable(service.plan.config, config)
-    _apply(service, plan)
+    _apply(service, plan, totals, newest)
     service.opts = opts
     log.info("eventsd: reloaded; rules: %s; workers: %s", ", ".join(config.events), ", ".join(config.workers))
     return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "notes": notes}
 
 
-def _apply(service: Service, plan: Plan) -> None:
+def _apply(service: Service, plan: Plan, totals: Mapping[str, Totals], newest: int) -> None:
     general = plan.config.general
     for name, planned in plan.lanes.items():
         if lane := service.lanes.get(name):
-            lane.swap(planned.settings, planned.worker.hold() if planned.worker else None)
+            lane.swap(planned.settings, planned.worker.hold() if planned.worker else None, newest, planned.name)
         else:
-            service.lanes.add(service.new_lane(name, planned))
+            service.lanes.add(service.new_lane(name, planned, totals.get(name, Totals()), newest))
     service.room.config = general.spool
     service.intake.commit_seconds = general.spool.commit_seconds
     service.reporter.seconds = general.state_timer
@@ -78,8 +85,8 @@ def _apply(service: Service, plan: Plan) -> None:
     service.plan = plan
     for name, lane in service.lanes.items():
         if name not in plan.lanes:
-            lane.swap(lane.config, None)
-    service.dispatcher.wake()
+            lane.swap(lane.config, None, newest)
+    service.dispatcher.renew()
 
 
 def _unchangeable(old: Config, new: Config) -> list[str]:

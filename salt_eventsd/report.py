@@ -182,6 +182,7 @@ def report(parts: Parts) -> Report:
             "error": intake.spool_error,
             "unkept_events": intake.unkept_events,
             "orphaned": _orphaned(parts),
+            "orphaned_gone": sum(lane.dropped + lane.lost for lane in lanes.values() if lane.retired),
             "letters_dropped": spool.letters_dropped,
             "set_aside": list(spool.file.set_aside),
         },

@@ -55,7 +55,7 @@ def _worker(name: str, lanes: list[Lane], dead: int, oldest: Mapping[str, float]
 
 def _lane(lane: Lane, oldest: float) -> dict[str, Any]:
     now = time.time()
-    hanging = [round(now - since) for since in lane.running_since.values() if now - since > HANGING_SECONDS]
+    hanging = [round(now - since) for since in lane.running_times() if now - since > HANGING_SECONDS]
     return {
         "state": lane.state,
         "queued_events": lane.queued_events,

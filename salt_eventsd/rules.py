@@ -126,19 +126,20 @@ class Candidates:
     def __bool__(self) -> bool:
         return bool(self.rules)
 
-    def routes(self, tag: str, fun: str, data: Any = None) -> list[Route]:
+    def routes(self, tag: str, fun: str, data: Any = None, full_tag: str = "") -> list[Route]:
         """
         Return where an event goes; a worker gets it once for each table, however many rules say so.
 
         :param tag: the tag, without a syndic's prefix.
         :param fun: the function, "" if it has none.
         :param data: its payload, decoded.
+        :param full_tag: the tag as it came off the bus.
         """
         if not self._fields:
             key: Any = fun
         else:
             jid, minion_id, _, _ = identity(data, tag)
-            subject = Subject(tag, fun, jid, minion_id, data)
+            subject = Subject(tag, fun, jid, minion_id, data, full_tag)
             key = self._key(subject) if self._remembers else None
             if key is None:
                 return self._routes(subject)
@@ -154,7 +155,7 @@ class Candidates:
         return found
 
     def _key(self, subject: Subject) -> tuple[Any, ...] | None:
-        key: list[Any] = [subject.fun]
+        key: list[Any] = [subject.fun, subject.full_tag if _TAG in self._fields else ""]
         for field in self._fields:
             value = subject.value(field)
             if isinstance(value, str):
@@ -265,4 +266,5 @@ def _fun(rule: EventRule) -> re.Pattern[str] | None:
 def _has_tag(pattern: re.Pattern[str], subject: Subject) -> bool:
     """A sub-event's tag may also be the one inside: what a minion sends up is wrapped with its tag."""
     inner = subject.value(_INNER_TAG)
-    return bool(pattern.match(subject.tag) or (isinstance(inner, str) and pattern.match(inner)))
+    tags = (subject.tag, subject.full_tag, inner if isinstance(inner, str) else "")
+    return any(pattern.match(tag) for tag in tags if tag)

@@ -163,8 +163,8 @@ def _destinations(config: Config, rules: Rules, fired: _Fired, node_id: str) -> 
     frame = events.read_tag(raw, fired.received)
     data = events.decode(frame.payload)
     fun = events.function_of(data)
-    routes = rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data)
-    event = events.build(frame, redactor_of(config).apply(data, fun), fun)
+    routes = rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
+    event = events.build(*redactor_of(config).clean(frame, data, fun))
     every = dict(named(config.events))
     found = []
     for one in routes:

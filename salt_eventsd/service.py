@@ -38,6 +38,8 @@ _FINISH_SECONDS = 2.2
 #: A lock is often free a moment later: the predecessor is just ending, or a runner is looking.
 _LOCK_TRIES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0)
 
+_NOTHING = Totals()
+
 
 class Service:
     """
@@ -62,12 +64,18 @@ class Service:
         for planned in self.plan.workers.values():
             for problem in planned.problem.splitlines():
                 log.error("%s; its events wait in the spool", problem)
-        self.lanes = Lanes({name: self.new_lane(name, planned) for name, planned in self.plan.lanes.items()})
-        for name in self.spool.totals():
+        totals, newest = self.spool.totals(), self.spool.newest_id()
+        self.lanes = Lanes(
+            {
+                name: self.new_lane(name, planned, totals.get(name, _NOTHING), newest)
+                for name, planned in self.plan.lanes.items()
+            }
+        )
+        for name, left in self.spool.totals().items():
             if name not in self.lanes:
-                self.lanes.add(self._orphans(name))
+                self._adopt(name, left)
         self.room = Room(general.spool, self.spool, self.lanes)
-        self.dispatcher = Dispatcher(self.spool, self.lanes, general.max_workers)
+        self.dispatcher = Dispatcher(self.spool, self.lanes, general.max_workers, self._adopt)
         self.intake = Intake(
             self.inbox,
             self.spool,
@@ -89,25 +97,27 @@ class Service:
             self.bus.away(since, "the engine before this one was killed, or crashed")
         self.reporter = Reporter(Path(general.state_file), general.state_timer, lambda: report(parts), self._reported)
 
-    def new_lane(self, name: str, planned: Planned) -> Lane:
+    def new_lane(self, name: str, planned: Planned, left: Totals, newest: int) -> Lane:
         """
-        Return a lane for a worker, with what waits for it in the spool.
+        Return a lane for a worker.
 
         :param name: the lane's.
         :param planned: the worker.
+        :param left: what waits for it in the spool.
+        :param newest: the highest chunk id given so far.
         """
         worker = planned.worker.hold() if planned.worker else None
         lane = Lane(name, planned.settings, worker, planned.problem, self.spool, Backoff(), planned.name)
-        lane.restore(self.spool.totals().get(name, Totals()))
+        lane.restore(left, newest)
         return lane
 
-    def _orphans(self, name: str) -> Lane:
+    def _adopt(self, name: str, left: Totals = _NOTHING) -> None:
         """What waits for a worker or a rule that is not configured counts, and comes to it if it is some day."""
         lane = Lane(name, WorkerConfig(), None, "", self.spool, Backoff())
-        lane.restore(self.spool.totals()[name])
+        lane.restore(left, self.spool.newest_id())
         lane.retired = True
-        log.warning("eventsd: %d events wait in the spool for %s, which is not configured", lane.queued_events, name)
-        return lane
+        self.lanes.add(lane)
+        log.warning("eventsd: %s is not configured, and events wait in the spool for it", name)
 
     def _reported(self, made: Mapping[str, Any]) -> None:
         """The engine's own counters are an event like any other, for whom a rule wants them."""

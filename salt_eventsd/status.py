@@ -110,6 +110,8 @@ def _degraded(found: Report) -> list[str]:
             else (f"worker {worker}, which is no longer under workers")
         )
         notes.append(f"{events} events wait for {gone}")
+    if spool["orphaned_gone"]:
+        notes.append(f"{spool['orphaned_gone']} events for workers and rules no longer configured were dropped or lost")
     for name, worker in found["workers"].items():
         parts = {f"{name}, rule {rule}": one for rule, one in worker.get("rules", {}).items()} or {name: worker}
         for part, one in parts.items():

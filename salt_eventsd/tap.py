@@ -78,8 +78,8 @@ class Seer:
         frame = events.read_tag(raw, received)
         data = events.decode(frame.payload)
         fun = events.function_of(data)
-        routes = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data)
-        event = events.build(frame, self._redactor.apply(data, fun), fun)
+        routes = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
+        event = events.build(*self._redactor.clean(frame, data, fun))
         return {
             "stamp": datetime.fromtimestamp(event.stamp, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f"),
             "tag": event.tag,

@@ -88,6 +88,9 @@ class Writer:
                     raise meaning(exc) from exc
             failed = {owner: one for owner, one in zip(owners, results) if isinstance(one, Exception)}
             answers = [(owner, shown(one)) for owner, one in failed.items()]
+            if any(not isinstance(one, Exception) for one in results[: len(owners)]):
+                # Part of it is written, so holding the batch would write that part again and again.
+                refusals, answers = [*refusals, *answers], []
         bury(batch, refusals, answers)
 
     def check(self) -> str:

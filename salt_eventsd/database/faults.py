@@ -25,6 +25,8 @@ _POSTGRESQL: dict[str, type[WorkerError]] = {
     "21": Refused,  # rows of one statement that are in each other's way
     "22": Refused,  # data
     "23": Refused,  # constraints
+    "44": Refused,  # the check of a view
+    "20": Refused,  # CASE without a match, in a procedure
     "54": Refused,  # a limit of the program: a row too large
     "0A": Refused,  # not supported: \u0000 in a document, for one
     "P0": Refused,  # raised by a trigger of the user's
@@ -36,7 +38,12 @@ _POSTGRESQL: dict[str, type[WorkerError]] = {
 }
 #: No such function or operator, several such, no cast, no type to be told: as a statement is wrong, or a value.
 _POSTGRESQL_TYPES = frozenset(("42883", "42725", "42846", "42P18"))
-_MYSQL_REFUSED = frozenset((1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 1153, 3140, 3141, 3819, 4025, 4078, 1644))
+_MYSQL_REFUSED = frozenset(
+    (
+        *(1048, 1062, 1153, 1242, 1264, 1265, 1292, 1366, 1369, 1406, 1411, 1452, 1526, 1644, 1690, 1748),
+        *(3140, 3141, 3819, 4025, 4078),
+    )
+)
 _MYSQL_HELD = frozenset((1044, 1045, 1049, 1054, 1064, 1103, 1142, 1143, 1146, 1227, 1305, 1364, 1698))
 #: What drivers say of a value they cannot send.
 _UNSENDABLE = ("is not supported", "can not be used with", "can't adapt", "Error binding parameter")
@@ -95,6 +102,9 @@ def _by_code(original: BaseException) -> type[WorkerError] | None:
         return Refused
     if "malformed JSON" in str(original):
         # Of SQLite's functions for it, where "malformed" alone is the file.
+        return Refused
+    if "integer overflow" in str(original):
+        # Of SQLite's functions.
         return Refused
     if type(original).__module__ == "sqlite3" and any(text in str(original) for text in _SQLITE_HELD):
         return Held

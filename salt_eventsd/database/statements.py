@@ -59,6 +59,17 @@ class Traits(NamedTuple):
     appends: bool
 
 
+_LEADING = r"(?:\s|\(|/\*.*?\*/|--[^\n]*\n|\#[^\n]*\n)*"
+#: What ends the transaction, and with it what makes each event be written once.
+_ENDS = re.compile(
+    rf"{_LEADING}(?:COMMIT|ROLLBACK|BEGIN|START|END|ABORT|SAVEPOINT|RELEASE)\b", re.IGNORECASE | re.DOTALL
+)
+#: In MySQL almost everything does that is none of these.
+_ENDS_IN_MYSQL = re.compile(
+    rf"{_LEADING}(?!(?:INSERT|REPLACE|UPDATE|DELETE|CALL|WITH|SELECT|VALUES|DO|SET)\b)\w", re.IGNORECASE | re.DOTALL
+)
+
+
 def traits_of(statement: str) -> Traits:
     """
     Return what order means to a statement.
@@ -84,6 +95,8 @@ def explain(connection: Connection, statement: str, names: Sequence[str]) -> Wor
     backend = connection.dialect.name
     if inside := quoted(statement, backend):
         return Held(f":{inside[0]} stands in quotes or a comment; expected it bare, as values are bound")
+    if (_ENDS_IN_MYSQL if backend in ("mysql", "mariadb") else _ENDS).match(statement):
+        return Held("it would end the transaction; expected one such as INSERT, UPDATE, DELETE, REPLACE or CALL")
     if backend == "postgresql" and has_second(statement, backend):
         return Held("there is a second one behind the semicolon; expected one statement")
     try:

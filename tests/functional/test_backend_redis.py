@@ -345,7 +345,7 @@ def _run(lane: Lane) -> None:
     found: list[Kept] = []
     eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
     lane.run(found)
-    lane.finished(False)
+    lane.finished(found[0])
 
 
 def test_check_and_close_write_nothing(keys: Keys) -> None:

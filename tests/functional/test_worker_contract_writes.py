@@ -160,7 +160,7 @@ def test_an_event_that_is_refused_becomes_a_dead_letter_and_comes_back(place: Si
 
     # When: it is mended, and a reload has made the worker anew
     place.place.mend()
-    lane.swap(lane.config, place.worker())
+    lane.swap(lane.config, place.worker(), spool.newest_id())
     assert requeue(spool.folder, Filter()) == 1
     for back in spool.requeued().values():
         lane.requeued(back)
@@ -178,4 +178,4 @@ def _run(lane: Lane) -> None:
     found: list[Kept] = []
     eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
     lane.run(found)
-    lane.finished(False)
+    lane.finished(found[0])

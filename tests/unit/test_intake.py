@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from salt_eventsd.config import Batch, SpoolConfig, default_events
+from salt_eventsd.event import Frame
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake, Policy
 from salt_eventsd.redact import Redactor, compile_redactor
@@ -26,10 +28,10 @@ class Clumsy:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
 
-    def concerns(self, payload: bytes, fun: str) -> bool:
-        if SECRET.encode() in payload:
+    def clean(self, frame: Frame, data: Any, fun: str) -> tuple[Frame, Any, str]:
+        if SECRET.encode() in frame.payload:
             int(SECRET)
-        return self._redactor.concerns(payload, fun)
+        return self._redactor.clean(frame, data, fun)
 
 
 class Faulty(Room):

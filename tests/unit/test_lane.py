@@ -27,7 +27,7 @@ def run(lane: Lane, flush: bool = True) -> list[Kept]:
     chunks, _ = lane.claim(NOW, flush)
     if chunks:
         lane.run(chunks)
-        lane.finished(chunks[0].prio)
+        lane.finished(chunks[0])
     return chunks
 
 
@@ -137,7 +137,7 @@ def test_no_more_batches_are_in_flight_than_concurrency_allows(spool: Spool) -> 
     # Then
     assert [[one.id for one in batch] for batch in batches] == [[kept[0].id], [kept[1].id], []]
     lane.run(batches[0])
-    lane.finished(False)
+    lane.finished(batches[0][0])
     assert claimed(lane) == [kept[2].id]
 
 
@@ -335,7 +335,7 @@ def test_what_an_earlier_engine_left_is_written_as_a_replay(spool: Spool) -> Non
     lane = lane_of(spool, worker, events=2)
 
     # When
-    lane.restore(spool.totals()["history"])
+    lane.restore(spool.totals()["history"], spool.newest_id())
     keep(lane, spool, chunk(numbered(2, start=2)))
     run(lane)
     run(lane)
@@ -437,7 +437,7 @@ def test_a_batch_that_failed_is_a_replay_also_when_another_was_written_meanwhile
     # When
     for chunks in (first, second):
         lane.run(chunks)
-        lane.finished(False)
+        lane.finished(chunks[0])
     eventually(lambda: run(lane))
 
     # Then
@@ -459,7 +459,7 @@ def test_an_event_noted_as_refused_and_written_after_all_is_no_dead_letter(spool
     # When
     for chunks in (first, second):
         lane.run(chunks)
-        lane.finished(False)
+        lane.finished(chunks[0])
     eventually(lambda: run(lane))
 
     # Then
@@ -491,7 +491,7 @@ def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spo
 def test_a_batch_that_hangs_is_told_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     # Given
     lane = lane_of(spool, Recorder())
-    lane.running_since[False] = time.time() - 61
+    lane.running_since[7] = time.time() - 61
 
     # When
     lane.tell_hanging()
@@ -514,3 +514,57 @@ def test_refused_events_are_told_in_the_log(spool: Spool, caplog: pytest.LogCapt
 
     # Then
     assert "eventsd: worker history: 1 refused events were buried: salt-run eventsd.dead" in caplog.text
+
+
+def test_a_new_worker_waits_a_moment_for_the_old_ones_batch_and_no_longer(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a batch that hangs in the old worker
+    monkeypatch.setattr("salt_eventsd.lane._GRACE_SECONDS", 0.3)
+    release = threading.Event()
+
+    class Hanging:
+        def write(self, batch: Batch) -> None:
+            release.wait(20)
+
+    lane = lane_of(spool, Hanging())
+    keep(lane, spool, chunk(1))
+    taken, _ = lane.claim(NOW, True)
+    hung = taken[0]
+    hanging = threading.Thread(target=lane.run, args=(taken,))
+    hanging.start()
+    keep(lane, spool, chunk(2))
+    eventually(lambda: any(lane._writing.values()))
+
+    # When
+    new = Recorder()
+    lane.swap(lane.config, new, spool.newest_id())
+
+    # Then: it does not begin at once, but soon, though the other still hangs
+    assert not run(lane)
+    eventually(lambda: run(lane), 5)
+    assert new.batches
+    assert not lane.busy
+    assert lane.running == 1
+
+    # When
+    release.set()
+    hanging.join(10)
+    lane.finished(hung)
+
+    # Then
+    assert (lane.running, lane.queued_events) == (0, 0)
+
+
+def test_a_lane_takes_the_owner_that_a_reload_gives_it(spool: Spool) -> None:
+    # Given: what waited at the start for a rule that was not there
+    lane = lane_of(spool, None, "history:raid")
+    keep(lane, spool, chunk(numbered(2), "history:raid"))
+
+    # When
+    lane.swap(lane.config, Recorder(bad={"1"}), spool.newest_id(), "history")
+    run(lane)
+
+    # Then
+    assert lane.owner == "history"
+    assert spool.dead_letters() == {"history": 1}

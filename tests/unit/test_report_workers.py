@@ -58,6 +58,7 @@ def test_the_status_names_the_rule(spool: Spool) -> None:
             "full": False,
             "set_aside": [],
             "orphaned": {"history:gone": 3, "away": 1},
+            "orphaned_gone": 0,
         },
         "workers": worker_reports(lanes, {}, {}),
     }

@@ -16,7 +16,7 @@ def routes(
 ) -> list[Route]:
     """Return where an event goes under these ``events:``."""
     compiled = compile_rules({name: msgspec.convert(rule, EventRule) for name, rule in rules.items()})
-    return compiled.candidates(tag, full_tag or tag).routes(tag, fun, data)
+    return compiled.candidates(tag, full_tag or tag).routes(tag, fun, data, full_tag or tag)
 
 
 def taken_by(rules: dict[str, dict[str, Any]], tag: str, fun: str = "") -> list[tuple[str, str]]:
@@ -287,3 +287,14 @@ def test_own_tables_of_one_worker_each_get_the_event() -> None:
     rules = {"a": {**own, "table": "t"}, "b": {**own, "table": "u"}, "c": {"tag": "salt/", "worker": "w"}}
 
     assert [(one.rule, one.into) for one in routes(rules, "salt/x")] == [("a", "own"), ("b", "own"), ("c", "")]
+
+
+def test_a_sub_event_may_ask_for_a_syndics_prefix_too() -> None:
+    # Given
+    sub = {"tag": "syndic/s1/", "into": "events"}
+    rules: dict[str, dict[str, Any]] = {"a": {"tag": "salt/job", "worker": "w", "into": "returns", "subs": {"s1": sub}}}
+
+    # When / Then: one syndic's answer is not taken for another's
+    for full_tag, names in (("syndic/s1/salt/job/1/new", ["a", "a.subs.s1"]), ("syndic/s2/salt/job/1/new", ["a"])):
+        found = routes(rules, "salt/job/1/new", full_tag=full_tag, data={})
+        assert [one.rule for one in found] == names

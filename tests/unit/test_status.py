@@ -248,7 +248,7 @@ def hold(parts: Parts) -> None:
 
 
 def hang(parts: Parts) -> None:
-    parts.lanes["history"].running_since[False] = time.time() - 90
+    parts.lanes["history"].running_since[7] = time.time() - 90
 
 
 def bury(parts: Parts) -> None:
