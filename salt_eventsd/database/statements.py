@@ -61,13 +61,14 @@ class Traits(NamedTuple):
 
 _LEADING = r"(?:\s|\(|/\*.*?\*/|--[^\n]*\n|\#[^\n]*\n)*"
 #: What ends the transaction, and with it what makes each event be written once.
-_ENDS = re.compile(
-    rf"{_LEADING}(?:COMMIT|ROLLBACK|BEGIN|START|END|ABORT|SAVEPOINT|RELEASE)\b", re.IGNORECASE | re.DOTALL
+_ENDINGS = r"COMMIT|ROLLBACK|BEGIN|START|END|ABORT|SAVEPOINT|RELEASE"
+#: In MySQL these do so by themselves.
+_MYSQL_ENDINGS = (
+    r"CREATE|ALTER|DROP|TRUNCATE|RENAME|LOCK|UNLOCK|ANALYZE|OPTIMIZE|REPAIR|CHECK|CACHE|LOAD|GRANT|REVOKE|FLUSH|INSTALL"
+    r"|UNINSTALL|XA|RESET|STOP|CHANGE|SET"
 )
-#: In MySQL almost everything does that is none of these.
-_ENDS_IN_MYSQL = re.compile(
-    rf"{_LEADING}(?!(?:INSERT|REPLACE|UPDATE|DELETE|CALL|WITH|SELECT|VALUES|DO|SET)\b)\w", re.IGNORECASE | re.DOTALL
-)
+_ENDS = re.compile(rf"{_LEADING}(?:{_ENDINGS})\b", re.IGNORECASE | re.DOTALL)
+_ENDS_IN_MYSQL = re.compile(rf"{_LEADING}(?:{_ENDINGS}|{_MYSQL_ENDINGS})\b", re.IGNORECASE | re.DOTALL)
 
 
 def traits_of(statement: str) -> Traits:
