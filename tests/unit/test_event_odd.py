@@ -8,9 +8,10 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
+import salt.payload
+import salt.utils.dicttrim
 from hypothesis import example, given
 from hypothesis import strategies as st
-from salt.utils.event import SaltEvent
 
 from salt_eventsd import event as events
 from salt_eventsd.event import Event
@@ -220,8 +221,9 @@ def test_an_event_that_salt_has_trimmed_is_flagged(data: dict[str, Any], flagged
     tag = f"salt/job/{JID}/ret/{MINION}"
     whole = {**return_data(), **data}
 
-    # When
-    event = read(SaltEvent.pack(tag, whole, max_size=4000))
+    # When: as Salt's bus does it
+    trimmed = salt.utils.dicttrim.trim_dict(salt.payload.dumps(whole), 4000, is_msgpacked=True, use_bin_type=True)
+    event = read(tag.encode() + b"\n\n" + trimmed)
 
     # Then
     assert event.data.get("eventsd_trimmed", False) is flagged
