@@ -14,7 +14,6 @@ import getpass
 import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -33,7 +32,7 @@ from benchmarks import fire
 from benchmarks.carry import Figures
 from benchmarks.databases import POSTGRESQL, Databases
 from benchmarks.fire import Gun
-from benchmarks.rig import Master, RigError, ended, master
+from benchmarks.rig import Master, RigError, ended, master, started
 from benchmarks.table import render
 from tests.support.servers import Server
 
@@ -188,16 +187,7 @@ def _minion(running: Master) -> Iterator[None]:
         "random_reauth_delay": 1,
     }
     (folder / "minion").write_bytes(msgspec.json.encode(config))
-    with open(folder / "out", "wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from salt.scripts import salt_minion; salt_minion()", "-c", str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            cwd=folder,
-            env={**os.environ, "HOME": str(folder)},
-            start_new_session=True,
-        )
+    process = started("salt_minion", folder)
     try:
         yield
     finally:

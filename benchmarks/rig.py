@@ -145,6 +145,25 @@ class Master:
         ).strip()
 
 
+def started(script: str, folder: Path) -> subprocess.Popen[bytes]:
+    """
+    Start one of Salt's daemons in a session of its own.
+
+    :param script: its name in ``salt.scripts``.
+    :param folder: where its configuration is; what it prints goes into ``out`` there.
+    """
+    with open(folder / "out", "wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "-c", f"from salt.scripts import {script}; {script}()", "-c", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder)},
+            start_new_session=True,
+        )
+
+
 @contextmanager
 def master(options: Mapping[str, Any]) -> Iterator[Master]:
     """
@@ -157,16 +176,7 @@ def master(options: Mapping[str, Any]) -> Iterator[Master]:
     process = None
     try:
         _configure(folder, options)
-        with open(folder / "out", "wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-c", "from salt.scripts import salt_master; salt_master()", "-c", str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                cwd=folder,
-                env={**os.environ, "HOME": str(folder)},
-                start_new_session=True,
-            )
+        process = started("salt_master", folder)
         running = Master(folder, process)
         running.wait_for(running.pull_socket.exists, "event bus")
         yield running
