@@ -99,7 +99,7 @@ def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Eve
     builder = RowBuilder("bench-master", Dialect())
     with watch.time("build rows", events):
         for event in found:
-            list(builder.rows(event))
+            builder.rows(event)
     return watch.rows, found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import msgpack
@@ -23,6 +23,7 @@ _SYNDIC = re.compile(r"syndic/[^/]+/(?=.)")
 _JOB_TAG = re.compile(r"salt/(job|run|wheel)/([^/]+)/(new|ret)(?:/(.+))?\Z", re.DOTALL)
 #: Where an event goes by its phase, if its rule does not say.
 _INTO = {"new": "jobs", "ret": "returns", "": "events"}
+_EPOCH = datetime(1970, 1, 1)
 #: 9999-12-31, less a day for any time zone.
 _LATEST_SECONDS = 253_402_214_400.0
 #: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
@@ -139,7 +140,8 @@ def encode(data: Any) -> bytes:
     :param data: what :func:`decode` returned.
     """
     try:
-        return orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+        # A copy has the length it needs; what orjson returns keeps the 4 KiB and more it was written into.
+        return bytes(memoryview(orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS)))
     except (TypeError, ValueError, RecursionError):
         try:
             return json.dumps(_cleaned(data, 0), ensure_ascii=False).encode("utf-8", "backslashreplace")
@@ -166,19 +168,20 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
         if "return" in data:
             returned = encode(data.pop("return"))
     jid, minion_id, kind, phase = identity(data, frame.tag)
+    stamp = _seconds(fields.get("_stamp"), frame.received)
     return Event(
-        tag=frame.tag,
-        received=frame.received,
-        stamp=_seconds(fields.get("_stamp"), frame.received),
-        jid=jid,
-        minion_id=minion_id,
-        fun=fun,
-        kind=kind,
-        phase=phase,
-        body=encode(data),
-        returned=returned,
-        rule=rule,
-        into=into or _INTO[phase],
+        frame.tag,
+        frame.received,
+        stamp,
+        jid,
+        minion_id,
+        fun,
+        kind,
+        phase,
+        encode(data),
+        returned,
+        rule,
+        into or _INTO[phase],
     )
 
 
@@ -262,7 +265,7 @@ def _seconds(stamp: Any, otherwise: float) -> float:
         return otherwise
     try:
         moment = datetime.fromisoformat(stamp)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        seconds = moment.timestamp() if moment.tzinfo else (moment - _EPOCH).total_seconds()
     except (ValueError, OverflowError):
         return otherwise
     # Some databases have no word for a time before 1970 or after 9999; such a stamp is a broken clock's.

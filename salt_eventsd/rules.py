@@ -11,6 +11,7 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from salt_eventsd.conditions import Conditions, Subject, compile_conditions, minion_condition
@@ -44,7 +45,7 @@ class Route:
     into: str
     prio: bool
 
-    @property
+    @cached_property
     def lane(self) -> str:
         """The queue it goes into."""
         return lane_of(self.worker, self.rule, self.into)

@@ -8,7 +8,7 @@ from the bus to the database as one piece of text.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import sys
 from typing import Any
 
 import msgspec
@@ -72,26 +72,28 @@ class RowBuilder:
         self._text = dialect.text
         self._time = dialect.time
         self._fit = Values(dialect, largest, truncate).fit_json
+        self._largest = sys.maxsize if largest is None else largest
+        self._latest_arguments: tuple[bytes, Any, bool | None] = (b"", None, None)
 
-    def rows(self, event: Event) -> Iterator[tuple[str, Row]]:
+    def rows(self, event: Event) -> list[tuple[str, Row]]:
         """
-        Yield the rows of an event, each with the table it belongs into ("jobs", "returns", ...).
+        Return the rows of an event, each with the table it belongs into ("jobs", "returns", ...).
 
         :param event: from the spool.
         """
+        if event.into == "returns":
+            return self._returned(event)
         if event.into == "jobs" and event.jid not in _NO_JID:
-            yield "jobs", self._job(event)
-        elif event.into == "returns":
-            yield from self._returned(event)
-        elif event.into == "states":
-            yield from self._states(event)
-        elif event.into == "minions" and event.minion_id:
-            yield "minions", self._minion(event)
-        else:
-            # The place for everything that has no table of its own, a job without a jid among them.
-            yield "events", self._event(event)
-            if event.minion_id and event.tag.startswith("salt/minion/"):
-                yield "minions", self._minion(event)
+            return [("jobs", self._job(event))]
+        if event.into == "states":
+            return self._states(event)
+        if event.into == "minions" and event.minion_id:
+            return [("minions", self._minion(event))]
+        # The place for everything that has no table of its own, a job without a jid among them.
+        rows = [("events", self._event(event))]
+        if event.minion_id and event.tag.startswith("salt/minion/"):
+            rows.append(("minions", self._minion(event)))
+        return rows
 
     def _job(self, event: Event) -> Row:
         job = _AS_JOB(event.body) if event.body.startswith(b"{") else _Job()
@@ -110,43 +112,49 @@ class RowBuilder:
             "load": self._value(event.json()),
         }
 
-    def _returned(self, event: Event) -> Iterator[tuple[str, Row]]:
+    def _returned(self, event: Event) -> list[tuple[str, Row]]:
         ret = _AS_RETURN(event.body) if event.body.startswith(b"{") else _Return()
-        args = bytes(ret.fun_args) or bytes(ret.arg)
+        args, is_test = self._arguments(bytes(ret.fun_args) or bytes(ret.arg))
         retcode = _whole(ret.retcode)
         success = ret.success if isinstance(ret.success, bool) else None
-        states = list(self._states(event)) if _STATE_MARK in event.returned else []
-        durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None]
+        states = self._states(event) if _STATE_MARK in event.returned else []
+        durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None] if states else states
         seen = self._time(event.stamp)
         jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
         minion_id = self._clip(event.minion_id or self._node_id, NAME_LENGTH)
-        yield (
-            "returns",
-            {
-                "jid": jid,
-                "minion_id": minion_id,
-                "fun": fun,
-                "fun_args": self._value(args),
-                "retcode": retcode,
-                # Salt says success where the function ran through; what it returned may still be a failure.
-                "success": False if retcode and success else success,
-                "test": _is_test(args),
-                "return": self._value(event.returned),
-                "duration_ms": _milliseconds(sum(durations)) if durations else _milliseconds(ret.duration),
-                "stamp": seen,
-                "received": self._time(event.received),
-                "master_id": self._node_id,
-                "load": self._value(event.body),
-                "digest": _digest(event),
-            },
-        )
-        yield from states
+        row = {
+            "jid": jid,
+            "minion_id": minion_id,
+            "fun": fun,
+            "fun_args": args,
+            "retcode": retcode,
+            # Salt says success where the function ran through; what it returned may still be a failure.
+            "success": False if retcode and success else success,
+            "test": is_test,
+            "return": self._value(event.returned),
+            "duration_ms": _milliseconds(sum(durations)) if durations else _milliseconds(ret.duration),
+            "stamp": seen,
+            "received": self._time(event.received),
+            "master_id": self._node_id,
+            "load": self._value(event.body),
+            "digest": _digest(event),
+        }
+        rows = [("returns", row), *states]
         if event.minion_id:
-            yield "minions", self._seen(minion_id, seen, jid, fun)
+            rows.append(("minions", self._seen(minion_id, seen, jid, fun)))
+        return rows
 
-    def _states(self, event: Event) -> Iterator[tuple[str, Row]]:
+    def _arguments(self, text: bytes) -> tuple[Any, bool | None]:
+        """Return what a function was called with, and whether as a test; the returns of a job come one by one."""
+        known = self._latest_arguments
+        if known[0] != text:
+            known = self._latest_arguments = (text, self._value(text), _is_test(text))
+        return known[1:]
+
+    def _states(self, event: Event) -> list[tuple[str, Row]]:
+        rows: list[tuple[str, Row]] = []
         if _STATE_MARK not in event.returned:
-            return
+            return rows
         returned = msgspec.json.decode(event.returned)
         # An orchestration returns the states of a master one level down: {"data": {"<id>": {states}}}.
         runs: Any = returned.get("data") if isinstance(returned, dict) else None
@@ -163,7 +171,8 @@ class RowBuilder:
                 if number is None or number in numbers:
                     number = next(free for free in range(position, 2**31) if free not in numbers)
                 numbers.add(number)
-                yield "states", self._state(event, minion_id, number, tag, result)
+                rows.append(("states", self._state(event, minion_id, number, tag, result)))
+        return rows
 
     def _state(self, event: Event, minion_id: str, number: int, tag: str, result: Row) -> Row:
         parts = tag.split(_STATE_SEPARATOR)
@@ -215,7 +224,7 @@ class RowBuilder:
         """JSON text for a JSON column; what is too large for the database says so and keeps its beginning."""
         if not text or text == b"null":
             return None
-        return self._json(self._fit(text))
+        return self._json(text if len(text) <= self._largest else self._fit(text))
 
     def _string(self, value: Any) -> str | None:
         """Text for a text column; what is no text as JSON."""
@@ -246,10 +255,8 @@ def _lasting(body: bytes) -> bytes:
 
 
 def _hash(*parts: bytes) -> int:
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        digest.update(part)
-    return int.from_bytes(digest.digest(), "big", signed=True)
+    digest = hashlib.blake2b(b"".join(parts), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _whole(value: Any) -> int | None:

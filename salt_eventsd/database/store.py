@@ -213,7 +213,7 @@ class Store:
                 if event.into == OWN:
                     built.append(_Built(position, [], own.row_of(writers, event)))
                 else:
-                    built.append(_Built(position, list(builder.rows(event)), None))
+                    built.append(_Built(position, builder.rows(event), None))
             except Exception as exc:  # an event no row can be made of is refused like one the database refuses
                 refusals.append((position, brief(exc)))
 
