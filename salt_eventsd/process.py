@@ -4,6 +4,7 @@ The life of the engine's process: from Salt's start to SIGTERM, idle where it ca
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -61,6 +62,10 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
             log.debug("eventsd: could not be started: %s", story(exc))
             opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
         else:
+            # All that Salt and its modules have loaded lives as long as this process: no use in looking through it again
+            # and again for what could be freed.
+            gc.collect()
+            gc.freeze()
             log.info("eventsd: started, spool %s", service[0].spool.folder)
             if not stop.is_set():
                 with answering(service[0].plan.config.general.state_file, requests_to(service[0])):

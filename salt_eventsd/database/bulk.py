@@ -11,7 +11,7 @@ All statements are SQLAlchemy Core, built once for each table and cached by it.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -20,6 +20,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
+
+#: Documents of rows are about so long, in bytes. A driver makes several copies of what it sends; longer ones are hardly
+#: any faster.
+_USUAL_DOCUMENT_BYTES = 2**17
 
 Row = dict[str, Any]
 #: Inserts rows that all have the same columns.
@@ -66,7 +70,8 @@ def by_recordset(table: sa.Table, columns: Sequence[str], conflict: Callable[[An
     statement = conflict(postgresql.insert(table).from_select(list(columns), select))
 
     def insert(connection: Connection, rows: Sequence[Row]) -> None:
-        connection.execute(statement, {"document": msgspec.json.encode(rows).decode()})
+        for document in _documents(map(msgspec.json.encode, rows), _USUAL_DOCUMENT_BYTES):
+            connection.execute(statement, {"document": document.decode()})
 
     return insert
 
@@ -95,12 +100,17 @@ def by_json_table(
     statement = conflict(mysql.insert(table).from_select(list(columns), select))
 
     def insert(connection: Connection, rows: Sequence[Row]) -> None:
-        for document in _documents(rows, columns, most_bytes):
-            if isinstance(document, dict):
-                large(connection, [document])
-            else:
-                # Base64 has nothing in it that PyMySQL would escape, which it does character by character.
-                connection.execute(statement, {"document": b64encode(document).decode()})
+        def texts() -> Iterator[bytes]:
+            for row in rows:
+                text = msgspec.json.encode([row[name] for name in columns])
+                if len(text) > most_bytes:
+                    large(connection, [row])
+                else:
+                    yield text
+
+        for document in _documents(texts(), min(most_bytes, _USUAL_DOCUMENT_BYTES)):
+            # Base64 has nothing in it that PyMySQL would escape, which it does character by character.
+            connection.execute(statement, {"document": b64encode(document).decode()})
 
     return insert
 
@@ -111,15 +121,11 @@ def _json_table_type(kind: Any, dialect: Any) -> str:
     return f"{sql} CHARACTER SET utf8mb4" if is_text else sql
 
 
-def _documents(rows: Sequence[Row], columns: Sequence[str], most_bytes: int) -> Iterator[bytes | Row]:
-    """Yield arrays of rows as JSON text within the limit, and rows that are beyond it alone as they are."""
+def _documents(texts: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
+    """Yield arrays of JSON texts, none longer than the limit but for a text that is so by itself."""
     part: list[bytes] = []
     size = 0
-    for row in rows:
-        text = msgspec.json.encode([row[name] for name in columns])
-        if len(text) > most_bytes:
-            yield row
-            continue
+    for text in texts:
         if part and size + len(text) > most_bytes:
             yield _array(part)
             part, size = [], 0
