@@ -1,0 +1,178 @@
+"""
+What a dialect is, as SQLite has it; the other databases say in which they differ.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Connection, Engine
+
+from salt_eventsd.database.bulk import Inserter, by_driver
+
+#: Adds a conflict clause to an insert of the backend's own kind.
+Conflict = Callable[[Any], Any]
+
+
+class Upsert(NamedTuple):
+    """
+    How the later of two rows with one key wins.
+
+    :param key: the columns of the key.
+    :param decides: the column whose larger value is the later.
+    :param replaces: the other columns taken from the later row.
+    """
+
+    key: tuple[str, ...]
+    decides: str
+    replaces: tuple[str, ...]
+
+
+class Dialect:
+    """
+    What the store needs to know of a database; this base class is SQLite and the fallback for others.
+
+    :cvar name: SQLAlchemy's name of the backend.
+    """
+
+    name = "sqlite"
+
+    def engine_args(self, driver: str) -> Mapping[str, Any]:
+        """Return further arguments of ``create_engine``, by name."""
+        return {}
+
+    def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
+        """Return the driver's own arguments."""
+        # A reader of the history may hold the lock for a moment.
+        return {"timeout": 30.0}
+
+    def prepare(self, engine: Engine) -> None:
+        """Set connections up as they are made."""
+
+        path = engine.url.database or ":memory:"
+
+        @sa.event.listens_for(engine, "connect")
+        def _pragmas(connection: Any, record: Any) -> None:
+            # The driver's own idea of when a transaction begins breaks savepoints and DDL.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            # Readers of the history do not block the writer, nor it them.
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.close()
+            record.info["file"] = _identity(path)
+
+        @sa.event.listens_for(engine, "checkout")
+        def _look(_connection: Any, record: Any, _proxy: Any) -> None:
+            # What is written into a file that was deleted goes with the last connection to it.
+            if record.info["file"] != _identity(path):
+                raise sa.exc.InvalidatePoolError(f"{path} was deleted or replaced")
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
+        """
+        Return how rows get into a table; a row whose unique key is there already is left alone.
+
+        :param connection: to the database, to ask what it can do.
+        :param columns: the columns that are inserted.
+        """
+        return self.bulk(connection, table, columns, lambda insert: insert.on_conflict_do_nothing())
+
+    def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
+        """
+        Return how rows get into a table in which each key has one row, the latest.
+
+        :param latest: the key and the columns that a later row replaces.
+        """
+        return self.bulk(connection, table, columns, lambda insert: _upsert(insert, table, latest))
+
+    def adder(self, connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str]) -> Inserter:
+        """
+        Return how rows get into a table of the user's own: as they come, or replacing those of the same key.
+
+        :param key: the columns of the key, none to add every row.
+        """
+        if not key:
+            return self.bulk(connection, table, columns, lambda insert: insert)
+        return self.bulk(connection, table, columns, lambda insert: self._replacing(insert, key, columns))
+
+    def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
+        """
+        Return the cheapest way to insert many rows.
+
+        :param conflict: adds the conflict clause to the insert.
+        """
+        return by_driver(conflict(sqlite.insert(table)), columns)
+
+    def _replacing(self, insert: Any, key: Sequence[str], columns: Sequence[str]) -> Any:
+        others = {name: insert.excluded[name] for name in columns if name not in key}
+        if not others:
+            return insert.on_conflict_do_nothing(index_elements=list(key))
+        return insert.on_conflict_do_update(index_elements=list(key), set_=others)
+
+    def moment(self, when: datetime) -> Any:
+        """
+        Return a time as a parameter of a statement of the user's own.
+
+        :param when: in UTC.
+        """
+        return when.isoformat(" ", "microseconds").removesuffix("+00:00")
+
+    def time(self, seconds: float) -> str:
+        """Return a time as the database takes it, in UTC with microseconds."""
+        whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
+        return f"{_second(whole)}.{micro:06d}"
+
+    def json(self, text: bytes) -> Any:
+        """Return JSON text as the inserter takes it."""
+        return text.decode()
+
+    def text(self, value: str) -> str:
+        """Return text as the database takes it."""
+        return value
+
+    def largest_value(self, connection: Connection) -> int | None:
+        """Return how many bytes a value may have, None if only memory limits it."""
+        return 900_000_000
+
+    def check_constraints(self, connection: Connection) -> None:
+        """Have constraints looked at now that would be looked at only when committing."""
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Keep others from changing the schema until the transaction ends; the caller has begun one."""
+
+    def unlock_schema(self, connection: Connection) -> None:
+        """Undo :meth:`lock_schema` where the end of the transaction does not."""
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None where there is none, or it has no name."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Events come by the hundred in one second, and writing out a date costs as much as the rest of a row."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _upsert(insert: Any, table: sa.Table, latest: Upsert) -> Any:
+    """The conflict clause that SQLite and PostgreSQL share."""
+    return insert.on_conflict_do_update(
+        index_elements=list(latest.key),
+        set_={name: insert.excluded[name] for name in (latest.decides, *latest.replaces)},
+        where=table.c[latest.decides] <= insert.excluded[latest.decides],
+    )
