@@ -9,6 +9,7 @@ from benchmarks.carry import Figures
 from benchmarks.stages import WORKER, Stopwatch
 from salt_eventsd import event as events
 from salt_eventsd.config import EventRule
+from salt_eventsd.payload import decode
 from salt_eventsd.rules import compile_rules
 
 RETURNS = r"salt/job/\d+/ret/"
@@ -22,7 +23,7 @@ def matching(count: int) -> list[Figures]:
     :param count: how many returns.
     """
     frames = [events.read_tag(fire.unframed(one), 0.0) for one in fire.returns(count)]
-    known = [(frame, events.decode(frame.payload)) for frame in frames]
+    known = [(frame, decode(frame.payload)) for frame in frames]
     watch = Stopwatch()
     for kind, more in _kinds().items():
         rules = compile_rules({"returns": EventRule(tag=RETURNS, worker=WORKER, into="returns"), **more})

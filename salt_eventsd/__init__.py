@@ -18,7 +18,8 @@ settle   :mod:`salt_eventsd.settle`           written: forget; fault: retry; ref
 ======== ==================================== =================================================================
 
 Besides them: :mod:`salt_eventsd.intake` is the thread in which parse, match, redact and keep happen, and
-:mod:`salt_eventsd.lane` one worker's queue. :mod:`salt_eventsd.config` is what ``eventsd:`` may hold,
+:mod:`salt_eventsd.lane` one worker with its :mod:`~salt_eventsd.queue`. :mod:`salt_eventsd.payload` decodes and encodes
+what events carry. :mod:`salt_eventsd.config` is what ``eventsd:`` may hold,
 :mod:`salt_eventsd.config_load` reads it, :mod:`salt_eventsd.plan` makes rules and workers of it, and
 :mod:`salt_eventsd.reload` gives them to a running engine, which :mod:`salt_eventsd.control` speaks to.
 :mod:`salt_eventsd.fields` knows what ``data.return`` means in rules, columns and names. Of what

@@ -8,14 +8,13 @@ fires events, so anything may be missing or odd; what cannot be understood is ke
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Any
 
-import msgpack
 import msgspec
-import orjson
+
+from salt_eventsd.payload import encode
 
 _TAG_END = b"\n\n"
 _SYNDIC = re.compile(r"syndic/[^/]+/(?=.)")
@@ -26,13 +25,9 @@ _INTO = {"new": "jobs", "ret": "returns", "": "events"}
 _EPOCH = datetime(1970, 1, 1)
 #: 9999-12-31, less a day for any time zone.
 _LATEST_SECONDS = 253_402_214_400.0
-#: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
-_SALT_DATETIME = 78
 #: What Salt puts in place of a value that makes an event too large (salt.utils.dicttrim).
 _TRIMMED_VALUE = "VALUE_TRIMMED"
 _TRIMMED = _TRIMMED_VALUE.encode()
-#: No payload deeper than this is kept as a structure; it is orjson's own limit, and databases refuse much deeper JSON.
-_DEEPEST = 250
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -109,52 +104,12 @@ def read_tag(raw: bytes, received: float) -> Frame:
     return Frame(tag, full_tag, payload, received)
 
 
-def decode(payload: bytes) -> Any:
-    """
-    Decode a payload. Never raises: text that is not UTF-8 comes with its bad bytes escaped (``\\xff``), and what is no
-    MessagePack at all comes as ``{"undecodable": <text>}``.
-
-    :param payload: MessagePack, as Salt packs it.
-    """
-    try:
-        return msgspec.msgpack.decode(payload, ext_hook=_ext)
-    except Exception:  # any refusal at all: the second, slower reader takes more, and the last resort takes anything
-        try:
-            return msgpack.unpackb(
-                payload,
-                raw=False,
-                unicode_errors="backslashreplace",
-                strict_map_key=False,
-                ext_hook=lambda code, data: _ext(code, memoryview(data)),
-                object_pairs_hook=_pairs,
-            )
-        except Exception:
-            return {"undecodable": payload.decode("utf-8", "backslashreplace")}
-
-
-def encode(data: Any) -> bytes:
-    """
-    Encode a payload as JSON text. Never raises: bytes become text, keys become strings, what JSON has no word for
-    becomes its ``str()``; a structure too deep for a database becomes text.
-
-    :param data: what :func:`decode` returned.
-    """
-    try:
-        # A copy has the length it needs; what orjson returns keeps the 4 KiB and more it was written into.
-        return bytes(memoryview(orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS)))
-    except (TypeError, ValueError, RecursionError):
-        try:
-            return json.dumps(_cleaned(data, 0), ensure_ascii=False).encode("utf-8", "backslashreplace")
-        except (TypeError, ValueError, RecursionError):
-            return orjson.dumps({"undecodable": _as_text(data)})
-
-
 def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> Event:
     """
     Build the event of a frame and its decoded payload. One that Salt has trimmed gets ``eventsd_trimmed: true``.
 
     :param frame: from :func:`read_tag`.
-    :param data: from :func:`decode`, redacted where it must be; its ``return`` is taken out.
+    :param data: from :func:`salt_eventsd.payload.decode`, redacted where it must be; its ``return`` is taken out.
     :param fun: from :func:`function_of`.
     :param rule: the name of the rule that takes it.
     :param into: the built-in table; where the rule names none, the kind of event decides.
@@ -256,7 +211,9 @@ def _text(value: Any) -> str:
         return value
     if value is None or isinstance(value, (dict, list, tuple, bool)):
         return ""
-    return str(_plain(value)) if isinstance(value, (bytes, bytearray, memoryview)) else str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    return str(value)
 
 
 def _seconds(stamp: Any, otherwise: float) -> float:
@@ -270,53 +227,3 @@ def _seconds(stamp: Any, otherwise: float) -> float:
         return otherwise
     # Some databases have no word for a time before 1970 or after 9999; such a stamp is a broken clock's.
     return seconds if 0 < seconds < _LATEST_SECONDS else otherwise
-
-
-def _ext(code: int, data: memoryview) -> Any:
-    text = bytes(data).decode("utf-8", "backslashreplace")
-    if code == _SALT_DATETIME:
-        try:
-            return datetime.strptime(text, "%Y%m%dT%H:%M:%S.%f").isoformat()
-        except ValueError:
-            return text
-    return text
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).decode("utf-8", "backslashreplace")
-    if isinstance(value, (set, frozenset, tuple)):
-        return list(value)
-    return str(value)
-
-
-def _pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """Keys that cannot be hashed (a list, a mapping) are kept as their text."""
-    return {key if isinstance(key, (str, int)) else str(_plain(key)): value for key, value in pairs}
-
-
-def _as_text(data: Any) -> str:
-    try:
-        return repr(data).encode("utf-8", "backslashreplace").decode()
-    except RecursionError:
-        return "nested too deeply to be kept"
-
-
-def _cleaned(value: Any, depth: int) -> Any:
-    """The payload with everything JSON or UTF-8 has no word for as text; only for payloads the fast path refuses."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if depth >= _DEEPEST:
-        raise RecursionError
-    if isinstance(value, dict):
-        return {
-            str(_cleaned(key if isinstance(key, str) else _plain(key), 0)): _cleaned(one, depth + 1)
-            for key, one in value.items()
-        }
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_cleaned(one, depth + 1) for one in value]
-    return _cleaned(_plain(value), depth + 1)

@@ -20,6 +20,7 @@ from salt_eventsd.errors import place
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
+from salt_eventsd.payload import decode
 from salt_eventsd.redact import Redactor
 from salt_eventsd.room import Room
 from salt_eventsd.rules import Route, Rules
@@ -169,7 +170,7 @@ class Intake(threading.Thread):
         if not candidates:
             self.unmatched += 1
             return
-        data = events.decode(frame.payload)
+        data = decode(frame.payload)
         fun = events.function_of(data)
         routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
         if not routes:

@@ -7,18 +7,18 @@ A lane decides what its next batch is and when; :mod:`salt_eventsd.dispatch` giv
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
 
+from salt_eventsd.batch import batch_of
 from salt_eventsd.config import WorkerConfig
 from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import Held, SpoolError, WorkerError
+from salt_eventsd.queue import Queue
 from salt_eventsd.retry import Backoff
 from salt_eventsd.settle import write_batch
-from salt_eventsd.spool import Burial, Kept, Spool, Totals
-from salt_eventsd.workers import Batch, Refusal, Worker, close
+from salt_eventsd.spool import Kept, Spool
+from salt_eventsd.workers import Worker, close
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +28,11 @@ HANGING_SECONDS = 60.0
 _GRACE_SECONDS = 5.0
 #: Refused events are told in the log no more often than this, in seconds.
 _TELL_SECONDS = 60.0
-#: No more chunks than this go into one batch, however small they are.
-_MOST_CHUNKS = 1000
 
 
-class Lane:
+class Lane(Queue):
     """
-    A worker's queue and state.
+    A queue with a worker.
 
     :param name: the worker's name, or that of a rule of the user's own that has a queue for itself.
     :param config: its batch limits and concurrency.
@@ -55,41 +53,26 @@ class Lane:
         backoff: Backoff,
         owner: str = "",
     ) -> None:
-        self.name = name
+        super().__init__(name, spool)
         self.owner = owner or name
         self.config = config
         self.worker = worker
         self.state = "ok" if worker else "held"
         self.last_error = problem
         self.last_write = 0.0
-        self.last_drop = 0.0
         self.written = 0
         self.buried = 0
-        self.dropped = 0
-        self.lost = 0
         self.retries = 0
-        self.queued_events = 0
-        self.queued_bytes = 0
         #: When each batch in flight was claimed, by its first chunk's id.
         self.running_since: dict[int, float] = {}
-        self._spool = spool
         self._backoff = backoff
         self._failures = 0
         self._retry_at = 0.0
-        self._claimed: set[int] = set()
-        # Chunks of tries that failed: the backend may have committed them all the same.
-        self._tried: set[int] = set()
         #: First chunk ids of the batches in flight, by prio; those of a worker that was swapped are not among them.
         self._running: dict[bool, set[int]] = {False: set(), True: set()}
-        # Chunks up to here may have been written by an engine that died before it could forget them.
-        self._replay_below = 0
-        self._first_id = spool.file.first_id
-        self._mutex = threading.Lock()
         self._writing: Counter[int] = Counter()
         #: Whether it is no longer under ``workers``; what waits for it stays in the spool.
         self.retired = False
-        # Held while chunks are chosen, to be written or to be dropped, so that none is chosen for both.
-        self._choosing = threading.Lock()
         self._buried_told = 0
         self._tell_buried_at = 0.0
         self._hanging_told: set[float] = set()
@@ -99,16 +82,6 @@ class Lane:
         if self.owner == self.name:
             return self.name
         return f"{self.owner}, rule {self.name.removeprefix(f'{self.owner}:')},"
-
-    def restore(self, left: Totals, newest: int) -> None:
-        """
-        Count what an earlier engine left in the spool.
-
-        :param left: what is queued for this worker.
-        :param newest: the highest chunk id given so far.
-        """
-        self.queued_events, self.queued_bytes = left.events, left.bytes
-        self._replay_below = newest + 1
 
     def swap(self, config: WorkerConfig, worker: Worker | None, newest: int, owner: str = "") -> None:
         """
@@ -127,70 +100,13 @@ class Lane:
             self.retired = worker is None
             self.state, self.last_error = ("ok", "") if worker else ("held", "no longer under workers")
             # The new one is tried at once. What the old one may have written comes as a replay.
-            self._failures, self._replay_below = 0, newest + 1
+            self._failures = 0
+            self.may_be_written(newest)
             idle = old is not None and not self._writing[id(old)]
             # Two at once may be in each other's way; but one that hangs is not waited for.
             self._retry_at = 0.0 if idle or old is None else time.monotonic() + _GRACE_SECONDS
         if idle:
             close(old)
-
-    def spool_broke(self, first_id: int) -> None:
-        """
-        Count out what was queued in a spool file that broke, unless that has been done.
-
-        :param first_id: the lowest chunk id of the new file.
-        """
-        with self._mutex:
-            if first_id > self._first_id:
-                self._first_id = first_id
-                self.lost += self.queued_events
-                self.queued_events = self.queued_bytes = 0
-
-    def requeued(self, back: Totals) -> None:
-        """
-        Count dead letters that an operator has put back.
-
-        :param back: how much.
-        """
-        with self._mutex:
-            self.queued_events += back.events
-            self.queued_bytes += back.bytes
-
-    def oldest(self) -> float:
-        """Return when the oldest event queued was read, in seconds since 1970 UTC; 0 if none is queued."""
-        return self._spool.oldest(self.name)
-
-    def queued(self, kept: Kept) -> None:
-        """Count a chunk that has just been kept."""
-        with self._mutex:
-            self.queued_events += kept.events
-            self.queued_bytes += kept.bytes
-
-    def gone(self, chunks: Sequence[Kept], *, dropped: bool = False) -> None:
-        """Count chunks that have left the spool."""
-        with self._mutex:
-            self._claimed.difference_update(chunk.id for chunk in chunks)
-            self._tried.difference_update(chunk.id for chunk in chunks)
-            # Those of a file that broke meanwhile have been counted out already.
-            counted = [chunk for chunk in chunks if chunk.id >= self._first_id]
-            events = sum(chunk.events for chunk in counted)
-            self.queued_events -= events
-            self.queued_bytes -= sum(chunk.bytes for chunk in counted)
-            if dropped:
-                self.dropped += events
-                self.last_drop = time.time()
-
-    def drop_oldest(self, at_least_bytes: int) -> int:
-        """
-        Drop the oldest chunks that are not in flight, count them, and return how many bytes they had.
-
-        :param at_least_bytes: how many are needed.
-        :raises SpoolError: nothing was dropped.
-        """
-        with self._choosing:
-            dropped = self._spool.drop_oldest(self.name, at_least_bytes, self.claimed)
-            self.gone(dropped, dropped=True)
-        return sum(chunk.bytes for chunk in dropped)
 
     @property
     def running(self) -> int:
@@ -201,12 +117,6 @@ class Lane:
     def busy(self) -> bool:
         """Whether its worker, and not one before it, has a batch in flight."""
         return any(self._running.values())
-
-    @property
-    def claimed(self) -> set[int]:
-        """Ids of chunks in flight."""
-        with self._mutex:
-            return set(self._claimed)
 
     def claim(self, now: float, flush: bool) -> tuple[list[Kept], float]:
         """
@@ -226,35 +136,12 @@ class Lane:
             return [], 60.0
         if (pause := self._retry_at - time.monotonic()) > 0:
             return [], pause
-        if not self._running[True] and (chunks := self._next(True, now, flush)[0]):
+        if not self._running[True] and (chunks := self.next_batch(self.config.batch, True, now, flush)[0]):
             return self._take(chunks, True), 0.0
         if len(self._running[False]) >= (1 if self._failures else self.config.concurrency):
             return [], 60.0
-        chunks, wait = self._next(False, now, flush)
+        chunks, wait = self.next_batch(self.config.batch, False, now, flush)
         return (self._take(chunks, False), 0.0) if chunks else ([], wait)
-
-    def _next(self, prio: bool, now: float, flush: bool) -> tuple[list[Kept], float]:
-        limits = self.config.batch
-        claimed = self.claimed
-        batch: list[Kept] = []
-        events = size = 0
-        full = False
-        for chunk in self._spool.waiting(self.name, prio=prio, most=_MOST_CHUNKS + len(claimed)):
-            if chunk.id in claimed:
-                continue
-            if batch and (events + chunk.events > limits.events or size + chunk.bytes > limits.bytes):
-                full = True
-                break
-            batch.append(chunk)
-            events, size = events + chunk.events, size + chunk.bytes
-        if not batch:
-            return [], 60.0
-        full = full or events >= limits.events or size >= limits.bytes or len(batch) >= _MOST_CHUNKS
-        # A clock that was set back makes an event look younger than it is, never older than a batch may wait.
-        age = now - batch[0].oldest
-        if full or prio or flush or age >= limits.seconds or age < 0:
-            return batch, 0.0
-        return [], limits.seconds - age
 
     def _take(self, chunks: list[Kept], prio: bool) -> list[Kept]:
         with self._mutex:
@@ -277,7 +164,7 @@ class Lane:
                 return
             self._writing[id(worker)] += 1
         try:
-            batch, buried = self._load(chunks)
+            batch, buried = batch_of(self._spool, chunks, self.owner, self.is_replay(ids))
             if batch.events:
                 write_batch(worker, batch)
             self._spool.settle(ids)
@@ -321,32 +208,6 @@ class Lane:
             if time.time() - since > HANGING_SECONDS:
                 self._hanging_told.add(since)
                 log.error("eventsd: worker %s hangs: one batch for %d s so far", self._label, HANGING_SECONDS)
-
-    def _load(self, chunks: list[Kept]) -> tuple[Batch, list[int]]:
-        loaded = [(chunk.id, self._spool.read(chunk.id)) for chunk in chunks]
-        origin = [(id_, position) for id_, events in loaded for position in range(len(events))]
-        events = [event for _, some in loaded for event in some]
-        ids = [id_ for id_, _ in loaded]
-        replay = ids[0] < self._replay_below or not self._tried.isdisjoint(ids)
-
-        buried: list[int] = []
-
-        def bury(refusals: Sequence[Refusal], chunks: Collection[int] | None = None) -> None:
-            tried = ids if chunks is None else [id_ for id_ in ids if id_ in chunks]
-            if refusals or (replay and tried and self._spool.noted(tried)):
-                burials = [Burial(*origin[at], events[at], why) for at, why in refusals]
-                self._spool.bury(self.owner, tried, burials)
-            buried[:] = [len(refusals)]
-
-        batch = Batch(
-            spool_id=self._spool.id,
-            chunks=tuple((id_, len(some)) for id_, some in loaded),
-            events=events,
-            oldest_chunk=self._spool.oldest_id(),
-            replay=replay,
-            bury=bury,
-        )
-        return batch, buried
 
     def _succeeded(self, chunks: list[Kept], events: int, buried: int) -> None:
         if self._failures:

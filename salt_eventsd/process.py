@@ -62,8 +62,8 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
             log.debug("eventsd: could not be started: %s", story(exc))
             opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
         else:
-            # What Salt and its modules have loaded lives as long as this process: no use in looking through it again and
-            # again for what could be freed.
+            # What Salt and its modules have loaded lives as long as this process: no use in looking through it again
+            # and again for what could be freed.
             gc.collect()
             gc.freeze()
             log.info("eventsd: started, spool %s", service[0].spool.folder)

@@ -38,6 +38,7 @@ from salt_eventsd.destination import destination_of
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError, EventsdError, Refused
 from salt_eventsd.fields import Facts
+from salt_eventsd.payload import decode
 from salt_eventsd.plan import redactor_of
 from salt_eventsd.rules import OWN, Rules, compile_rules, named
 
@@ -161,7 +162,7 @@ def _same(found: Any, wanted: Any) -> bool:
 def _destinations(config: Config, rules: Rules, fired: _Fired, node_id: str) -> list[dict[str, Any]]:
     raw = fired.tag.encode() + b"\n\n" + msgspec.msgpack.encode(fired.data)
     frame = events.read_tag(raw, fired.received)
-    data = events.decode(frame.payload)
+    data = decode(frame.payload)
     fun = events.function_of(data)
     routes = rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
     event = events.build(*redactor_of(config).clean(frame, data, fun))

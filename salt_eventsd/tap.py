@@ -20,6 +20,7 @@ from typing import Any
 from salt_eventsd import event as events
 from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config
+from salt_eventsd.payload import decode
 from salt_eventsd.plan import redactor_of
 from salt_eventsd.rules import OWN, Route, compile_rules
 
@@ -76,7 +77,7 @@ class Seer:
         :param received: when it was read, in seconds since 1970 UTC.
         """
         frame = events.read_tag(raw, received)
-        data = events.decode(frame.payload)
+        data = decode(frame.payload)
         fun = events.function_of(data)
         routes = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
         event = events.build(*self._redactor.clean(frame, data, fun))

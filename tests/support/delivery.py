@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from salt_eventsd import config_load
 from salt_eventsd import event as events
+from salt_eventsd.payload import decode
 from salt_eventsd.plan import Plan, make_plan
 from salt_eventsd.settle import write_batch
 from tests.support.events import RECEIVED, frame
@@ -36,7 +37,7 @@ def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> 
     batches: dict[str, list[events.Event]] = defaultdict(list)
     for tag, payload in fired:
         head = events.read_tag(frame(tag, payload), RECEIVED)
-        data = events.decode(head.payload)
+        data = decode(head.payload)
         fun = events.function_of(data)
         routes = plan.policy.rules.candidates(head.tag, head.full_tag).routes(head.tag, fun, data)
         if routes:

@@ -12,6 +12,7 @@ import salt.payload
 
 from salt_eventsd import event as events
 from salt_eventsd.event import Event
+from salt_eventsd.payload import decode
 
 JID = "20260102030405678901"
 MINION = "web1.example.com"
@@ -85,7 +86,7 @@ def raw_frame(tag: str | bytes, payload: bytes) -> bytes:
 def read(raw: bytes, received: float = RECEIVED, rule: str = "", into: str = "") -> Event:
     """Return the event of a frame, by the steps the engine takes."""
     head = events.read_tag(raw, received)
-    data = events.decode(head.payload)
+    data = decode(head.payload)
     return events.build(head, data, events.function_of(data), rule, into)
 
 

@@ -13,8 +13,8 @@ import salt.utils.dicttrim
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salt_eventsd import event as events
 from salt_eventsd.event import Event
+from salt_eventsd.payload import encode
 from salt_eventsd.spool import _EVENTS, encode_events
 from tests.support.events import JID, MINION, RECEIVED, raw_frame, read, return_data
 
@@ -203,7 +203,7 @@ OBJECTS = st.recursive(
 
 @given(data=OBJECTS)
 def test_encode_takes_any_object(data: Any) -> None:
-    msgspec.json.decode(events.encode(data))
+    msgspec.json.decode(encode(data))
 
 
 @pytest.mark.parametrize(

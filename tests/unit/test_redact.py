@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from salt_eventsd import event as events
 from salt_eventsd.config import RedactConfig
+from salt_eventsd.payload import decode, encode
 from salt_eventsd.redact import MASK, Redactor, compile_redactor
 
 SECRET = "hunter2"
@@ -86,7 +87,7 @@ def test_a_secret_is_masked_by_its_key(data: Any) -> None:
     masking = redactor()
 
     # When
-    kept = events.encode(masking.apply(data, ""))
+    kept = encode(masking.apply(data, ""))
 
     # Then
     assert SECRET.encode() not in kept
@@ -292,10 +293,10 @@ def test_the_quick_look_never_misses_what_would_be_masked(data: Any, settings: d
     # Given
     masking = redactor(**settings)
     payload = msgpack.packb(data, unicode_errors="surrogatepass")
-    decoded = events.decode(payload)
+    decoded = decode(payload)
 
     # When
-    changed = events.encode(masking.apply(decoded, fun)) != events.encode(decoded)
+    changed = encode(masking.apply(decoded, fun)) != encode(decoded)
 
     # Then
     assert masking.concerns(payload, fun) or not changed
@@ -305,8 +306,8 @@ def test_the_quick_look_never_misses_what_would_be_masked(data: Any, settings: d
 def test_redacting_never_raises_and_leaves_something_to_keep(data: Any, payload: bytes) -> None:
     masking = redactor(values=["hunter."])
 
-    for one in (data, events.decode(payload)):
-        assert b"hunter2" not in events.encode(_values_only(masking.apply(one, "")))
+    for one in (data, decode(payload)):
+        assert b"hunter2" not in encode(_values_only(masking.apply(one, "")))
 
 
 def _values_only(data: Any) -> Any:

@@ -1,0 +1,158 @@
+"""
+What waits for one lane in the spool: how much it is, what is being written of it, and which chunks are its next batch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+
+from salt_eventsd.config import Batch
+from salt_eventsd.spool import Kept, Spool, Totals
+
+#: No more chunks than this go into one batch, however small they are.
+_MOST_CHUNKS = 1000
+
+
+class Queue:
+    """
+    The chunks of one lane.
+
+    :param name: the lane's.
+    :param spool: where they are.
+    """
+
+    def __init__(self, name: str, spool: Spool) -> None:
+        self.name = name
+        self.queued_events = 0
+        self.queued_bytes = 0
+        self.dropped = 0
+        self.lost = 0
+        self.last_drop = 0.0
+        self._spool = spool
+        self._mutex = threading.Lock()
+        # Held while chunks are chosen, to be written or to be dropped, so that none is chosen for both.
+        self._choosing = threading.Lock()
+        self._claimed: set[int] = set()
+        # Chunks of tries that failed: the backend may have committed them all the same.
+        self._tried: set[int] = set()
+        # Chunks up to here may have been written by an engine that died before it could forget them.
+        self._replay_below = 0
+        self._first_id = spool.file.first_id
+
+    def restore(self, left: Totals, newest: int) -> None:
+        """
+        Count what an earlier engine left in the spool.
+
+        :param left: what is queued for this worker.
+        :param newest: the highest chunk id given so far.
+        """
+        self.queued_events, self.queued_bytes = left.events, left.bytes
+        self.may_be_written(newest)
+
+    def may_be_written(self, newest: int) -> None:
+        """
+        Take what is queued for written already, perhaps: by an engine that died, or by a worker that was swapped.
+
+        :param newest: the highest chunk id given so far.
+        """
+        self._replay_below = newest + 1
+
+    def is_replay(self, chunk_ids: Collection[int]) -> bool:
+        """Say whether any of these chunks may have been written already."""
+        return min(chunk_ids) < self._replay_below or not self._tried.isdisjoint(chunk_ids)
+
+    def spool_broke(self, first_id: int) -> None:
+        """
+        Count out what was queued in a spool file that broke, unless that has been done.
+
+        :param first_id: the lowest chunk id of the new file.
+        """
+        with self._mutex:
+            if first_id > self._first_id:
+                self._first_id = first_id
+                self.lost += self.queued_events
+                self.queued_events = self.queued_bytes = 0
+
+    def requeued(self, back: Totals) -> None:
+        """
+        Count dead letters that an operator has put back.
+
+        :param back: how much.
+        """
+        with self._mutex:
+            self.queued_events += back.events
+            self.queued_bytes += back.bytes
+
+    def oldest(self) -> float:
+        """Return when the oldest event queued was read, in seconds since 1970 UTC; 0 if none is queued."""
+        return self._spool.oldest(self.name)
+
+    def queued(self, kept: Kept) -> None:
+        """Count a chunk that has just been kept."""
+        with self._mutex:
+            self.queued_events += kept.events
+            self.queued_bytes += kept.bytes
+
+    def gone(self, chunks: Sequence[Kept], *, dropped: bool = False) -> None:
+        """Count chunks that have left the spool."""
+        with self._mutex:
+            self._claimed.difference_update(chunk.id for chunk in chunks)
+            self._tried.difference_update(chunk.id for chunk in chunks)
+            # Those of a file that broke meanwhile have been counted out already.
+            counted = [chunk for chunk in chunks if chunk.id >= self._first_id]
+            events = sum(chunk.events for chunk in counted)
+            self.queued_events -= events
+            self.queued_bytes -= sum(chunk.bytes for chunk in counted)
+            if dropped:
+                self.dropped += events
+                self.last_drop = time.time()
+
+    def drop_oldest(self, at_least_bytes: int) -> int:
+        """
+        Drop the oldest chunks that are not in flight, count them, and return how many bytes they had.
+
+        :param at_least_bytes: how many are needed.
+        :raises SpoolError: nothing was dropped.
+        """
+        with self._choosing:
+            dropped = self._spool.drop_oldest(self.name, at_least_bytes, self.claimed)
+            self.gone(dropped, dropped=True)
+        return sum(chunk.bytes for chunk in dropped)
+
+    @property
+    def claimed(self) -> set[int]:
+        """Ids of chunks in flight."""
+        with self._mutex:
+            return set(self._claimed)
+
+    def next_batch(self, limits: Batch, prio: bool, now: float, flush: bool) -> tuple[list[Kept], float]:
+        """
+        Return the chunks of the next batch, none if it is not due, and the seconds until something may be.
+
+        :param limits: of a batch.
+        :param prio: of the prio chunks, or of the others.
+        :param now: seconds since 1970 UTC.
+        :param flush: take what there is, whatever its age.
+        """
+        claimed = self.claimed
+        batch: list[Kept] = []
+        events = size = 0
+        full = False
+        for chunk in self._spool.waiting(self.name, prio=prio, most=_MOST_CHUNKS + len(claimed)):
+            if chunk.id in claimed:
+                continue
+            if batch and (events + chunk.events > limits.events or size + chunk.bytes > limits.bytes):
+                full = True
+                break
+            batch.append(chunk)
+            events, size = events + chunk.events, size + chunk.bytes
+        if not batch:
+            return [], 60.0
+        full = full or events >= limits.events or size >= limits.bytes or len(batch) >= _MOST_CHUNKS
+        # A clock that was set back makes an event look younger than it is, never older than a batch may wait.
+        age = now - batch[0].oldest
+        if full or prio or flush or age >= limits.seconds or age < 0:
+            return batch, 0.0
+        return [], limits.seconds - age
