@@ -9,29 +9,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from salt_eventsd.config import EventRule
-from salt_eventsd.database import migrate, own, schema
+from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import Upsert, dialect_for
 from salt_eventsd.database.faults import meaning
-from salt_eventsd.database.own import Own, Writers
-from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.database.insertion import Insertion, Tables
+from salt_eventsd.database.own import Own
+from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.values import Values
-from salt_eventsd.database.writers import Writer
-from salt_eventsd.errors import brief
-from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError, Held, Refused, SpoolError, Transient, WorkerError
 from salt_eventsd.rules import OWN
-from salt_eventsd.settle import isolate
-from salt_eventsd.workers import Batch, Refusal
+from salt_eventsd.workers import Batch
 
 #: How often receipts of chunks that are gone from the spool are deleted, in seconds.
 _SWEEP_SECONDS = 60.0
@@ -44,23 +41,6 @@ _TABLES = {
     "minions": schema.minions,
 }
 _LATEST_MINION = Upsert(("minion_id",), "last_seen", ("last_jid", "last_fun", "master_id"))
-
-#: Rows of built-in tables, each with the name of its table.
-Rows = list[tuple[str, Row]]
-
-
-class _Built(NamedTuple):
-    """
-    What is written for an event.
-
-    :param position: of the event in its batch.
-    :param rows: of built-in tables.
-    :param own: of a table or statement of the user's own.
-    """
-
-    position: int
-    rows: Rows
-    own: tuple[Writer, Row] | None
 
 
 class Store:
@@ -83,8 +63,7 @@ class Store:
         self._truncate = truncate
         self._node_id = node_id
         self._dialect = dialect_for(engine.dialect.name)
-        self._inserters: dict[str, Inserter] = {}
-        self._builder: RowBuilder | None = None
+        self._tables: Tables | None = None
         self._own = Own(rules or {}, node_id, self._dialect)
         self._values = Values(self._dialect)
         self._ready = threading.Lock()
@@ -100,12 +79,13 @@ class Store:
         :raises SpoolError: nothing was written, for what was refused could not be noted.
         """
         try:
-            builder = self._prepared()
+            tables = self._prepared()
             with self._engine.connect() as connection, connection.begin():
                 chunks, todo = self._receive(connection, batch)
                 owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
                 writers = self._own.writers(connection, owned, self._values)
-                refusals = self._insert(connection, builder, writers, batch.events, todo)
+                insertion = Insertion(connection, tables, writers, batch.events, check_at_once=self._deferred)
+                refusals = insertion.run(todo)
                 # What an earlier try buried of chunks that turn out to be written stays as it is.
                 batch.bury(refusals, chunks)
             if refusals:
@@ -132,7 +112,7 @@ class Store:
             # What a connection may do is settled, in some databases, when it is made. And the database may have been
             # made anew, without our tables: look at it as if for the first time.
             self._engine.dispose()
-            self._builder = None
+            self._tables = None
         return error
 
     def check(self) -> str:
@@ -156,17 +136,18 @@ class Store:
         """Close the connections that are not in use."""
         self._engine.dispose()
 
-    def _prepared(self) -> RowBuilder:
+    def _prepared(self) -> Tables:
         """On first use: make the tables and learn the database's limits."""
         with self._ready:
-            if self._builder is None:
+            if self._tables is None:
                 migrate.ensure(self._engine, self._dialect)
                 with self._engine.connect() as connection:
                     largest = self._dialect.largest_value(connection)
-                    self._inserters = {name: self._inserter(connection, table) for name, table in _TABLES.items()}
+                    inserters = {name: self._inserter(connection, table) for name, table in _TABLES.items()}
                 self._values = Values(self._dialect, largest, self._truncate)
-                self._builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate)
-            return self._builder
+                builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate)
+                self._tables = Tables(self._dialect, builder, inserters)
+            return self._tables
 
     def _inserter(self, connection: Connection, table: sa.Table) -> Inserter:
         columns = [column.name for column in table.columns if column.autoincrement is not True]
@@ -201,57 +182,3 @@ class Store:
                 todo.extend(range(start, start + events))
             start += events
         return {chunk for chunk, _ in batch.chunks} - known, todo
-
-    def _insert(
-        self, connection: Connection, builder: RowBuilder, writers: Writers, events: Sequence[Event], todo: list[int]
-    ) -> list[Refusal]:
-        refusals: list[Refusal] = []
-        built: list[_Built] = []
-        for position in todo:
-            event = events[position]
-            try:
-                if event.into == OWN:
-                    built.append(_Built(position, [], own.row_of(writers, event)))
-                else:
-                    built.append(_Built(position, builder.rows(event), None))
-            except Exception as exc:  # an event no row can be made of is refused like one the database refuses
-                refusals.append((position, brief(exc)))
-
-        def write(some: Sequence[_Built]) -> None:
-            failed: Exception | None = None
-            try:
-                with connection.begin_nested():
-                    try:
-                        self._execute(connection, [row for one in some for row in one.rows])
-                        own.write(connection, [one.own for one in some if one.own is not None])
-                        if self._deferred:
-                            self._dialect.check_constraints(connection)
-                    except Exception as exc:
-                        failed = exc
-                        raise
-            except Exception as exc:
-                error = own.judged(connection, failed or exc)
-                if failed is not exc and isinstance(error, Refused):
-                    # The savepoint could not be gone back to. With it may have gone the receipts, as in a deadlock.
-                    error = Transient(str(error))
-                raise error from exc
-
-        if built:
-            refusals += [(built[at].position, why) for at, why in isolate(built, write)]
-        return sorted(refusals)
-
-    def _execute(self, connection: Connection, rows: Rows) -> None:
-        by_table: dict[str, list[Row]] = {}
-        minions: dict[str, Row] = {}
-        for name, row in rows:
-            if name != "minions":
-                by_table.setdefault(name, []).append(row)
-                continue
-            known = minions.setdefault(row["minion_id"], row)
-            if row["last_seen"] >= known["last_seen"]:
-                minions[row["minion_id"]] = {**row, "first_seen": known["first_seen"]}
-        # In one order everywhere, so that two batches in flight cannot lock each other out.
-        if minions:
-            by_table["minions"] = [minions[key] for key in sorted(minions)]
-        for name, some in by_table.items():
-            self._inserters[name](connection, some)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from salt_eventsd.event import Event
@@ -43,6 +44,36 @@ def test_only_the_bad_events_are_buried(database: Database, poison: set[int]) ->
     assert buried.calls == [{1, 2}]
     assert sorted(database.column("returns", "jid"), key=int) == [str(n) for n in range(_COUNT) if n not in poison]
     assert database.column("receipts", "chunk") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        pytest.param({3}, id="at-the-start"),
+        pytest.param({610}, id="towards-the-end"),
+        pytest.param({3, 260, 699}, id="all-over"),
+    ],
+)
+def test_of_a_large_batch_only_the_bad_events_are_buried(database: Database, poison: set[int]) -> None:
+    # Given: so many rows that they travel in several documents
+    database.make_tables()
+    database.refuse("returns", "fun = 'poison'")
+    events = [
+        returned(n, jid=str(n), minion_id=f"m{n % 9}", fun="poison" if n in poison else "test.ping") for n in range(700)
+    ]
+    # No row can be made of it at all.
+    events[650] = msgspec.structs.replace(events[650], body=b"{broken")
+    buried = Buried()
+
+    # When
+    database.worker().write(batch_of(events, buried=buried))
+
+    # Then
+    assert buried.positions == sorted({*poison, 650})
+    kept = [n for n in range(700) if n not in poison and n != 650]
+    assert sorted(database.column("returns", "jid"), key=int) == [str(n) for n in kept]
+    latest = {row["minion_id"]: row["last_jid"] for row in database.rows("minions")}
+    assert latest == {f"m{n % 9}": str(n) for n in kept}
 
 
 def test_a_replay_after_a_burial_buries_nothing_again(database: Database) -> None:
