@@ -67,4 +67,6 @@ def _folders(config: Config) -> list[str]:
             problems.append(f"eventsd: {key}: {there} is not a folder")
         elif not os.access(there, os.W_OK | os.X_OK):
             problems.append(f"eventsd: {key}: {there} cannot be written")
+    if Path(config.general.state_file).is_dir():
+        problems.append(f"eventsd: state_file: {config.general.state_file} is a folder; expected a file in a folder")
     return problems

@@ -23,6 +23,8 @@ BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
 _DAY = 86_400
+#: What stands in a path or URL for the master's (or minion's) cachedir.
+CACHEDIR = "<cachedir>"
 #: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
 IGNORED_BY_DEFAULT = ("saltutil.find_job",)
 
@@ -49,6 +51,11 @@ class Size(int):
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
+
+
+def _is_absolute(key: str, path: str) -> None:
+    """A master's working directory is ``/``."""
+    _require(path.startswith(("/", CACHEDIR)), f"{key}: expected a path that begins with / or {CACHEDIR}, got {path!r}")
 
 
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -170,6 +177,7 @@ class SpoolConfig(_Struct, frozen=True, kw_only=True):
     commit_seconds: float = 0.1
 
     def __post_init__(self) -> None:
+        _is_absolute("dir", self.dir)
         _require(
             self.when_full in ("drop_oldest", "drop_newest"),
             f"when_full: expected drop_oldest or drop_newest, got {self.when_full!r}",
@@ -221,6 +229,7 @@ class General(_Struct, frozen=True, kw_only=True):
     pillar: bool | str = False
 
     def __post_init__(self) -> None:
+        _is_absolute("state_file", self.state_file)
         _require(self.max_workers >= 1, f"max_workers: expected 1 or more, got {self.max_workers}")
         _require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
         _require(self.state_timer <= _DAY, f"state_timer: expected no more than {_DAY}, got {self.state_timer}")

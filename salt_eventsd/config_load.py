@@ -15,16 +15,15 @@ import msgspec
 import salt.config
 import salt.utils.dictupdate
 
-from salt_eventsd.config import Config, General, WorkerConfig
+from salt_eventsd.config import CACHEDIR, Config, General, WorkerConfig
 from salt_eventsd.config_convert import convert
 from salt_eventsd.config_events import DEFAULT_WORKER, read_events
 from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError, Unavailable
 from salt_eventsd.pillar import pillar_block
 
-_CACHEDIR = "<cachedir>"
 #: Where the worker of a config without ``workers`` writes.
-_DEFAULT_URL = f"sqlite:///{_CACHEDIR}/eventsd/history.db"
+_DEFAULT_URL = f"sqlite:///{CACHEDIR}/eventsd/history.db"
 
 
 def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Config:
@@ -192,7 +191,7 @@ def _names_database(options: Mapping[str, Any]) -> bool:
 
 def _placed(value: Any, cachedir: str) -> Any:
     """``<cachedir>`` in a path or URL is the master's (or minion's) cachedir."""
-    return value.replace(_CACHEDIR, cachedir.rstrip(os.sep)) if isinstance(value, str) else value
+    return value.replace(CACHEDIR, cachedir.rstrip(os.sep)) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:

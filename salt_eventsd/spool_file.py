@@ -37,9 +37,9 @@ _BROKEN = ("malformed", "not a database", "Could not decode to UTF-8", "no such 
 
 class SpoolFile:
     """
-    The file in a folder (made with mode 0700), locked until :meth:`close`. Every call is thread-safe.
+    The file in a folder, locked until :meth:`close`. Every call is thread-safe.
 
-    :param folder: where; on a disk of the master's own, not a network's.
+    :param folder: where; on a disk of the master's own, not a network's. It is made, with mode 0700, if need be.
     :raises SpoolBusy: another engine has it open.
     :raises SpoolError: it cannot be opened.
     """
@@ -57,8 +57,8 @@ class SpoolFile:
         self._is_closed = True
         self._mutex = threading.RLock()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
+            # One that is there already may be used by others, too; what is put into it is for us alone.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._held = lock(folder)
         except OSError as exc:
             raise SpoolError(f"eventsd: spool.dir: {folder}: {exc.strerror or exc}") from exc

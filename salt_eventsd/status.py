@@ -39,7 +39,7 @@ def read(path: Path, problems: Sequence[str] = ()) -> Report:
     except FileNotFoundError:
         return _down(f"no engine has run here: there is no {path}")
     except (OSError, msgspec.DecodeError) as exc:
-        return _down(f"{path} cannot be read: {exc}")
+        return _down(f"eventsd: state_file: {path} cannot be read: {exc}")
     try:
         return _told(found, [f"the configuration on disk is wrong: {problem}" for problem in problems])
     except (KeyError, TypeError, AttributeError) as exc:
@@ -65,12 +65,18 @@ def _told(found: Report, notes: list[str]) -> Report:
     age = time.time() - found["written"]
     idle = bool(found["problems"])
     # The spool it has open, whatever the configuration says by now.
-    alive = _alive(found["pid"]) if idle else is_locked(Path(found["spool"]["dir"]))
+    alive = _alive(found["pid"])
+    locked = not idle and is_locked(Path(found["spool"]["dir"]))
     stale = age > _STALE_TIMERS * found["timer"]
     since = _moment(found["started"])
-    if found["ended"] or not alive:
-        down = _down(f"not running; it last reported at {_moment(found['written'])}")
-        return {**down, "notes": down["notes"] + notes, **_readable(found)}
+    if found["ended"] or not (alive and (locked or idle)):
+        down = _down(f"not running; it last reported at {_moment(found['written'])}, and what is told below is of then")
+        if locked:
+            down["notes"] = ["another engine has just been started, and has not reported yet", *down["notes"]]
+        told = _readable(found)
+        if told:
+            told["bus"]["connected"] = False
+        return {**down, "notes": down["notes"] + notes, **told}
     head: Report = {"running": True, "since": since, "version": found["version"], "pid": found["pid"]}
     notes = list(found["problems"]) or notes
     if stale:

@@ -20,6 +20,7 @@ from typing import Any
 from salt_eventsd import event as events
 from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config
+from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.payload import decode
 from salt_eventsd.plan import redactor_of
 from salt_eventsd.rules import OWN, Route, compile_rules
@@ -28,6 +29,8 @@ from salt_eventsd.rules import OWN, Route, compile_rules
 _MOST_WAITING = 10_000
 #: How often the end is looked for while nothing comes, in seconds.
 _LOOK_SECONDS = 0.2
+#: How long there may be no bus at the beginning; later it is waited for, for a master may be restarted.
+_CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def watch(
     :param which: which events.
     :param count: end after so many, None for never.
     :param seconds: end after so long, None for never.
+    :raises EventsdError: there is no bus.
     """
     waiting: queue.Queue[tuple[bytes, float]] = queue.Queue(_MOST_WAITING)
     left_out = 0
@@ -117,7 +121,8 @@ def watch(
     seer, bus = Seer(config), Bus(opts, sink)
     reader = threading.Thread(target=bus.run, name="eventsd-tap", daemon=True)
     reader.start()
-    until = None if seconds is None else time.monotonic() + seconds
+    began = time.monotonic()
+    until = None if seconds is None else began + seconds
     shown = told = 0
     try:
         while (count is None or shown < count) and (until is None or time.monotonic() < until):
@@ -127,6 +132,10 @@ def watch(
             try:
                 seen = seer.see(*waiting.get(timeout=_LOOK_SECONDS))
             except queue.Empty:
+                if not bus.connected_since and time.monotonic() - began > _CONNECT_SECONDS:
+                    raise EventsdError(
+                        f"eventsd: no event bus in {opts['sock_dir']}: is the salt-master running?"
+                    ) from None
                 continue
             if which.shows(seen):
                 shown += 1

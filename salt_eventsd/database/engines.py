@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from salt_eventsd.config_convert import explain
-from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of
 
 #: What may stand as ``driver`` for short.
 _DRIVERS = {
@@ -125,9 +124,12 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
     url = make_url_of(options)
     key = "url" if options.url else "driver"
     try:
+        url.get_dialect()
+        if url.get_backend_name() not in BACKENDS:
+            raise OptionError(key, f"{url.get_backend_name()} is not supported; expected one of {', '.join(BACKENDS)}")
         dialect = dialect_for(url.get_backend_name())
         if dialect.name == "sqlite":
-            _make_folder(url)
+            _make_folder(url, key)
         engine = sa.create_engine(
             url,
             pool_pre_ping=True,
@@ -162,10 +164,13 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def _make_folder(url: URL) -> None:
-    path = url.database or ":memory:"
-    if path.startswith("file:"):
-        path = unquote(urlsplit(path).path)
-    if path != ":memory:":
-        folder = os.path.dirname(os.path.abspath(path))
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+def _make_folder(url: URL, key: str) -> None:
+    path = file_of(url)
+    if not path:
+        return
+    if not os.path.isabs(path):
+        # A master's working directory is /, a runner's is wherever somebody stands.
+        raise OptionError(
+            key, f"{path!r} is a relative path; expected an absolute one, as in sqlite:////srv/history.db"
+        )
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

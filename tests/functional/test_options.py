@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def _problem(options: dict[str, Any]) -> str:
     [
         pytest.param({}, "url", "missing", id="nothing"),
         pytest.param({"url": f"nosuch://{_AT}/salt"}, "url", "no SQLAlchemy dialect for 'nosuch'", id="dialect"),
+        pytest.param({"url": f"oracle+oracledb://{_AT}/salt"}, "url", "oracle is not supported; expected", id="oracle"),
         pytest.param({"url": f"mysql+nosuch://{_AT}/salt"}, "url", "mysql+nosuch", id="driver-of-no-one"),
         pytest.param({"driver": "nosuch", "password": _SECRET}, "driver", "'nosuch'", id="dialect-in-parts"),
         pytest.param({"url": f"{_AT}/salt"}, "url", "not a SQLAlchemy URL", id="url-without-dialect"),
@@ -65,7 +67,6 @@ def test_a_wrong_option_is_one_line_that_names_the_key(options: dict[str, Any], 
         pytest.param(f"mysql+mysqldb://{_AT}/salt", "MySQLdb", "mysqlclient", id="mysqldb"),
         pytest.param(f"postgresql+psycopg://{_AT}/salt", "psycopg", "psycopg", id="psycopg"),
         pytest.param(f"postgresql+pg8000://{_AT}/salt", "pg8000", "pg8000", id="pg8000"),
-        pytest.param(f"oracle+oracledb://{_AT}/salt", "oracledb", "oracledb", id="oracle"),
         pytest.param(f"postgresql://{_AT}/salt", "psycopg2", "psycopg2", id="one-of-our-own"),
     ],
 )
@@ -165,6 +166,45 @@ def test_the_folder_of_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path)
     # Then
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
     worker.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/history.db", "sqlite:///file:{}/history.db?uri=true"])
+def test_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path, url: str) -> None:
+    # Given
+    umask = os.umask(0o022)
+    worker = _worker({"url": url.format(tmp_path)})
+
+    # When
+    try:
+        worker.write(batch_of(numbered(1)))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(umask)
+    worker.close()
+
+    # Then: what commands have returned is in all of them
+    assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+
+
+def test_a_sqlite_file_that_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
+    # Given
+    path = tmp_path / "history.db"
+    path.touch()
+    path.chmod(0o640)
+
+    # When
+    worker = _worker({"url": f"sqlite:///{path}"})
+    worker.write(batch_of(numbered(1)))
+    worker.close()
+
+    # Then
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("url", ["sqlite:///history.db", "sqlite:///file:history.db?uri=true"])
+def test_a_relative_path_of_a_sqlite_file_is_wrong(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"url: 'history\.db' is a relative path; expected an absolute one"):
+        _worker({"url": url})
 
 
 def test_a_sqlite_file_given_as_a_uri_makes_no_folder_of_that_name(

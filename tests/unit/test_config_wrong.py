@@ -59,6 +59,19 @@ def sub(**options: Any) -> dict[str, Any]:
             id="spool.when_full",
         ),
         pytest.param(
+            {"spool": {"dir": ""}}, "spool.dir: expected a path that begins with / or <cachedir>, got ''", id="no-dir"
+        ),
+        pytest.param(
+            {"spool": {"dir": "spool"}},
+            "spool.dir: expected a path that begins with / or <cachedir>, got 'spool'",
+            id="relative-dir",
+        ),
+        pytest.param(
+            {"state_file": "x.json"},
+            "state_file: expected a path that begins with / or <cachedir>, got 'x.json'",
+            id="relative-file",
+        ),
+        pytest.param(
             {"spool": {"commit_seconds": 0}},
             "spool.commit_seconds: expected a number above 0 and up to 60, got 0.0",
             id="spool.commit_seconds",

@@ -116,7 +116,6 @@ def test_times_have_microseconds(seconds: float, text: str) -> None:
         pytest.param("mysql", MySQL, id="mysql"),
         pytest.param("mariadb", MariaDB, id="mariadb"),
         pytest.param("sqlite", Dialect, id="sqlite"),
-        pytest.param("oracle", Dialect, id="any other"),
     ],
 )
 def test_the_dialect_of_a_backend(backend: str, kind: type[Dialect]) -> None:

@@ -190,14 +190,20 @@ def test_only_the_owner_can_look_in(tmp_path: Path) -> None:
     }
 
 
-def test_a_folder_that_was_open_to_others_is_closed(tmp_path: Path) -> None:
+def test_a_folder_that_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
+    # Given: one that others use as well, such as /srv
     folder = tmp_path / "spool"
     folder.mkdir()
     folder.chmod(0o755)
 
-    Spool(folder).close()
+    # When
+    spool = Spool(folder)
+    spool.put([chunk()])
 
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    # Then
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    spool.close()
 
 
 def test_a_spool_that_cannot_be_opened_says_which_key(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
     found = read(tmp_path)
 
     assert found["retcode"] == 2
-    assert "cannot be read" in found["notes"][0]
+    assert f"eventsd: state_file: {tmp_path} cannot be read" in found["notes"][0]
 
 
 def test_an_engine_that_does_not_hold_its_lock_is_dead_however_fresh_its_report(told: Told, parts: Parts) -> None:
@@ -129,6 +129,30 @@ def test_an_engine_that_does_not_hold_its_lock_is_dead_however_fresh_its_report(
     assert "history" in found["workers"]
 
 
+def test_an_engine_that_has_not_reported_yet_is_not_taken_for_the_one_before(told: Told, parts: Parts) -> None:
+    # Given: the report of an engine that was killed
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        pass
+    left = {**report(parts), "pid": killed.pid}
+
+    # When: another one holds the lock
+    found = told(left)
+
+    # Then
+    assert (found["state"], found["running"], found["retcode"]) == ("down", False, 2)
+    assert "another engine has just been started" in found["notes"][0]
+
+
+def test_the_bus_of_an_engine_that_is_down_is_not_connected(told: Told, parts: Parts) -> None:
+    parts.bus.connected = True
+    alive = report(parts)
+    assert told(alive)["bus"]["connected"]
+
+    parts.spool.close()
+
+    assert not told(alive)["bus"]["connected"]
+
+
 def test_a_lock_taken_by_another_process_is_a_living_engines(told: Told, parts: Parts, tmp_path: Path) -> None:
     # Given
     script = (
@@ -143,10 +167,10 @@ def test_a_lock_taken_by_another_process_is_a_living_engines(told: Told, parts: 
         assert engine.stdout.readline() == "open\n"
 
         # When
-        living = told(spool=folder)
+        living = told(spool=folder, pid=engine.pid)
         engine.kill()
         engine.wait(30)
-        dead = told(spool=folder)
+        dead = told(spool=folder, pid=engine.pid)
 
     # Then
     assert (living["running"], living["retcode"]) == (True, 0)

@@ -6,20 +6,21 @@ Column types that differ are in :mod:`salt_eventsd.database.schema`, as variants
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from salt_eventsd.database.dialects.base import Dialect, Upsert
+from salt_eventsd.database.dialects.base import Dialect, Upsert, file_of
 from salt_eventsd.database.dialects.mysql import MariaDB, MySQL
 from salt_eventsd.database.dialects.postgresql import NUL_SYMBOL, PostgreSQL
 
-__all__ = ["NUL_SYMBOL", "Dialect", "MariaDB", "MySQL", "PostgreSQL", "Upsert", "dialect_for"]
+__all__ = ["BACKENDS", "NUL_SYMBOL", "Dialect", "MariaDB", "MySQL", "PostgreSQL", "Upsert", "dialect_for", "file_of"]
+
+_KINDS: tuple[type[Dialect], ...] = (Dialect, PostgreSQL, MySQL, MariaDB)
+#: SQLAlchemy's names of the databases there are dialects for.
+BACKENDS = tuple(kind.name for kind in _KINDS)
 
 
 def dialect_for(backend: str) -> Dialect:
     """
     Return what differs for a backend.
 
-    :param backend: SQLAlchemy's name of it.
+    :param backend: SQLAlchemy's name of it, one of :data:`BACKENDS`.
     """
-    kinds: Iterable[type[Dialect]] = (PostgreSQL, MySQL, MariaDB)
-    return next((kind() for kind in kinds if kind.name == backend), Dialect())
+    return next(kind() for kind in _KINDS if kind.name == backend)

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_driver
 
@@ -36,7 +38,7 @@ class Upsert(NamedTuple):
 
 class Dialect:
     """
-    What the store needs to know of a database; this base class is SQLite and the fallback for others.
+    What the store needs to know of a database; this base class is SQLite.
 
     :cvar name: SQLAlchemy's name of the backend.
     """
@@ -55,7 +57,14 @@ class Dialect:
     def prepare(self, engine: Engine) -> None:
         """Set connections up as they are made."""
 
-        path = engine.url.database or ":memory:"
+        path = file_of(engine.url)
+
+        @sa.event.listens_for(engine, "do_connect")
+        def _make(*_: Any) -> None:
+            # What commands have returned is not for everybody. Of a file that is there already its owner has decided.
+            if path and "mode" not in engine.url.query:
+                with suppress(OSError):
+                    os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
         @sa.event.listens_for(engine, "connect")
         def _pragmas(connection: Any, record: Any) -> None:
@@ -152,6 +161,18 @@ class Dialect:
 
     def unlock_schema(self, connection: Connection) -> None:
         """Undo :meth:`lock_schema` where the end of the transaction does not."""
+
+
+def file_of(url: URL) -> str:
+    """
+    Return the path of SQLite's file, "" if it has none.
+
+    :param url: of the database.
+    """
+    path = url.database or ""
+    if path.startswith("file:"):
+        path = "" if url.query.get("mode") == "memory" else unquote(urlsplit(path).path)
+    return "" if path == ":memory:" else path
 
 
 def _identity(path: str) -> tuple[int, int] | None:
