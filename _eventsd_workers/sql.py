@@ -13,7 +13,8 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
       workers:
         history:
           module: sql
-          # Any SQLAlchemy URL. postgresql:// means psycopg2, mysql:// and mariadb:// mean PyMySQL.
+          # SQLAlchemy's URL of an SQLite, PostgreSQL, MySQL or MariaDB database. postgresql:// means psycopg2,
+          # mysql:// and mariadb:// mean PyMySQL.
           url: postgresql://salt:secret@db.example.com:5432/salt
           # Or in parts; what a URL leaves out is taken from them too:
           #   driver: postgresql        # sqlite, postgresql, mysql, mariadb, or dialect+driver

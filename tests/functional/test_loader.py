@@ -10,8 +10,8 @@ import pytest
 import salt.config
 import salt.loader
 
-from salt_eventsd import check
-from salt_eventsd.exceptions import ConfigError
+from salt_eventsd import check, config_load, tap
+from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.workers import Context, Worker, load_modules, make
 
 _NUMBERS = itertools.count(1)
@@ -183,3 +183,21 @@ def test_check_tells_of_a_broken_worker_and_of_the_others(opts: dict[str, Any]) 
     ]
     assert found["workers"]["nothing"] == "takes everything"
     assert found["retcode"] == 2
+
+
+def test_check_tells_of_a_folder_in_the_state_files_place(opts: dict[str, Any], tmp_path: Path) -> None:
+    opts["eventsd"] = {"state_file": str(tmp_path)}
+
+    found = check.check(opts)
+
+    assert found["problems"] == [f"eventsd: state_file: {tmp_path} is a folder; expected a file in a folder"]
+    assert found["retcode"] == 2
+
+
+def test_tap_ends_where_there_is_no_bus(opts: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: a master that does not run
+    monkeypatch.setattr(tap, "_CONNECT_SECONDS", 0.5)
+
+    # When, Then
+    with pytest.raises(EventsdError, match=r"no event bus in .*: is the salt-master running\?"):
+        next(tap.watch(config_load.load(opts), {**opts, "__role": "master"}, tap.Filter(), None, None))
