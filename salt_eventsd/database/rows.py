@@ -7,13 +7,13 @@ from the bus to the database as one piece of text.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from typing import Any
 
 import msgspec
 
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.database.values import Values
 from salt_eventsd.event import Event
@@ -21,10 +21,6 @@ from salt_eventsd.event import Event
 Row = dict[str, Any]
 
 _KINDS = {"job": "job", "run": "runner", "wheel": "wheel"}
-#: Jids that name no job: Salt's place holders, which any number of returns share.
-_NO_JID = frozenset(("", "req", "nocache"))
-#: Fields that differ between copies of one event: each master stamps its own.
-_VOLATILE = frozenset(("_stamp", "__peer_id"))
 _STATE_MARK = b"_|-"
 _STATE_SEPARATOR = "_|-"
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
@@ -53,7 +49,6 @@ class _Return(msgspec.Struct, gc=False):
 
 _AS_JOB = msgspec.json.Decoder(_Job).decode
 _AS_RETURN = msgspec.json.Decoder(_Return).decode
-_AS_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class RowBuilder:
@@ -83,7 +78,7 @@ class RowBuilder:
         """
         if event.into == "returns":
             return self._returned(event)
-        if event.into == "jobs" and event.jid not in _NO_JID:
+        if event.into == "jobs" and event.jid not in NO_JID:
             return [("jobs", self._job(event))]
         if event.into == "states":
             return self._states(event)
@@ -137,7 +132,7 @@ class RowBuilder:
             "received": self._time(event.received),
             "master_id": self._node_id,
             "load": self._value(event.body),
-            "digest": _digest(event),
+            "digest": of_return(event),
         }
         rows = [("returns", row), *states]
         if event.minion_id:
@@ -203,7 +198,7 @@ class RowBuilder:
             "stamp": self._time(event.stamp),
             "received": self._time(event.received),
             "master_id": self._node_id,
-            "digest": _hash(event.tag.encode(), _lasting(whole)),
+            "digest": of_event(event.tag, whole),
         }
 
     def _minion(self, event: Event) -> Row:
@@ -239,24 +234,6 @@ class RowBuilder:
     def _clip(self, text: str, length: int) -> str:
         """Odd ids are kept as far as they fit; the load has them whole."""
         return self._text(text[:length])
-
-
-def _digest(event: Event) -> int:
-    """Tell a copy of a return (another master's, a syndic's, a minion's second try) from another return of the job."""
-    what = event.returned or _lasting(event.body)
-    return _hash(what, repr(event.stamp).encode()) if event.jid in _NO_JID else _hash(what)
-
-
-def _lasting(body: bytes) -> bytes:
-    """Return a payload without what differs between copies of one event."""
-    if not body.startswith(b"{"):
-        return body
-    return msgspec.json.encode({key: value for key, value in _AS_FIELDS(body).items() if key not in _VOLATILE})
-
-
-def _hash(*parts: bytes) -> int:
-    digest = hashlib.blake2b(b"".join(parts), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 def _whole(value: Any) -> int | None:

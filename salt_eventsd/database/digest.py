@@ -1,0 +1,49 @@
+"""
+Tell a copy of an event (another master's, a syndic's, a minion's second try) from another event: by a digest of what
+copies share, in a unique key of its table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from salt_eventsd.event import Event
+
+#: Jids that name no job: Salt's place holders, which any number of returns share.
+NO_JID = frozenset(("", "req", "nocache"))
+#: Fields that differ between copies of one event: each master stamps its own.
+_VOLATILE = frozenset(("_stamp", "__peer_id"))
+_AS_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def of_return(event: Event) -> int:
+    """
+    Return the digest of a return among those of its minion to its job, as a signed number of 64 bits.
+
+    :param event: the return.
+    """
+    what = event.returned or _lasting(event.body)
+    return _hash(what + repr(event.stamp).encode()) if event.jid in NO_JID else _hash(what)
+
+
+def of_event(tag: str, data: bytes) -> int:
+    """
+    Return the digest of an event among those of its time, as a signed number of 64 bits.
+
+    :param tag: its tag.
+    :param data: its payload as JSON text.
+    """
+    return _hash(tag.encode() + _lasting(data))
+
+
+def _lasting(body: bytes) -> bytes:
+    """Return a payload without what differs between copies of one event."""
+    if not body.startswith(b"{"):
+        return body
+    return msgspec.json.encode({key: value for key, value in _AS_FIELDS(body).items() if key not in _VOLATILE})
+
+
+def _hash(what: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(what, digest_size=8).digest(), "big", signed=True)
