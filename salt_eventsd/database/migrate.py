@@ -6,6 +6,7 @@ Alembic is imported only when there is something to do, which is once in a datab
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ from salt_eventsd.exceptions import Held
 #: The newest version in ``migrations/versions``.
 HEAD = "0001"
 
+#: Alembic keeps what it is doing in a module: two databases cannot be upgraded at once.
+_ALEMBIC = threading.Lock()
 _VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 
 
@@ -65,4 +68,5 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _ALEMBIC:
+        command.upgrade(config, "head")

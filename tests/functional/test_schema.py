@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,9 +14,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from salt_eventsd.database import migrate, schema
+from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.exceptions import Held, Transient
 from salt_eventsd.workers import Batch, Worker
 from tests.support.events import returned
+from tests.support.servers import Server
 from tests.support.stores import Database, batch_of
 
 
@@ -68,6 +74,63 @@ def test_engines_may_make_the_tables_at_the_same_moment(database: Database) -> N
     # Then
     assert errors == []
     assert sorted(database.column("returns", "jid")) == ["0", "1", "2", "3"]
+
+
+def test_several_databases_may_be_made_at_the_same_moment(tmp_path: Path, server: Server) -> None:
+    # Given: the workers of one engine, each with a database of its own
+    databases = [
+        Database(url)
+        for url in (
+            server.new_database(),
+            f"sqlite:///{tmp_path}/a.db",
+            server.new_database(),
+            f"sqlite:///{tmp_path}/b.db",
+        )
+    ]
+    workers = [database.worker() for database in databases]
+    start = threading.Barrier(len(databases))
+
+    def write(worker: Worker) -> None:
+        start.wait(30)
+        worker.write(batch_of([returned()]))
+
+    # When
+    with ThreadPoolExecutor(len(databases)) as pool:
+        errors = [one.exception() for one in [pool.submit(write, worker) for worker in workers]]
+
+    # Then
+    assert errors == [None] * len(databases)
+    assert [len(database.rows("returns")) for database in databases] == [1] * len(databases)
+    for database in databases:
+        database.close()
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 9, 13])
+def test_a_migration_that_was_cut_off_is_gone_on_with(database: Database, steps: int) -> None:
+    # Given: the connection is lost when so many tables and indexes have been made
+    made = 0
+
+    def cut(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        nonlocal made
+        made += statement.lstrip().startswith("CREATE") and schema.VERSION_TABLE not in statement
+        if made == steps:
+            connection.invalidate()
+            raise ConnectionError("cut off")
+
+    engine = make_engine(SqlOptions(url=database.url))
+    sa.event.listen(engine, "after_cursor_execute", cut)
+    with pytest.raises(Exception, match="cut off"):
+        migrate.ensure(engine, dialect_for(engine.dialect.name))
+    engine.dispose()
+
+    # When
+    database.worker().write(batch_of([returned()]))
+
+    # Then
+    assert len(database.rows("returns")) == 1
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
+        assert compare_metadata(context, schema.metadata) == []
 
 
 def _write(worker: Worker, batch: Batch, busy_is_fine: bool) -> None:

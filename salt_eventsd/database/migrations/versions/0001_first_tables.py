@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql, postgresql
 
+from salt_eventsd.database.migrations.steps import create_index, create_table
+
 revision = "0001"
 down_revision = None
 
@@ -30,7 +32,7 @@ OPTIONS: dict[str, Any] = {
 
 def upgrade() -> None:
     """Make the tables."""
-    op.create_table(
+    create_table(
         "eventsd_events",
         sa.Column("id", ID, autoincrement=True, nullable=False),
         sa.Column("tag", TEXT, nullable=False),
@@ -43,7 +45,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("stamp", "digest", name="eventsd_events_once"),
         **OPTIONS,
     )
-    op.create_table(
+    create_table(
         "eventsd_jobs",
         sa.Column("jid", sa.String(64), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
@@ -60,9 +62,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jid"),
         **OPTIONS,
     )
-    op.create_index("eventsd_jobs_by_fun", "eventsd_jobs", ["fun", "stamp"])
-    op.create_index("eventsd_jobs_by_stamp", "eventsd_jobs", ["stamp"])
-    op.create_table(
+    create_index("eventsd_jobs_by_fun", "eventsd_jobs", ["fun", "stamp"])
+    create_index("eventsd_jobs_by_stamp", "eventsd_jobs", ["stamp"])
+    create_table(
         "eventsd_minions",
         sa.Column("minion_id", sa.String(255), nullable=False),
         sa.Column("first_seen", TIME, nullable=False),
@@ -73,7 +75,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("minion_id"),
         **OPTIONS,
     )
-    op.create_table(
+    create_table(
         "eventsd_receipts",
         sa.Column("spool", sa.String(32), nullable=False),
         sa.Column("chunk", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -81,7 +83,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("spool", "chunk"),
         **OPTIONS,
     )
-    op.create_table(
+    create_table(
         "eventsd_returns",
         sa.Column("id", ID, autoincrement=True, nullable=False),
         sa.Column("jid", sa.String(64), nullable=False),
@@ -102,9 +104,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
         **OPTIONS,
     )
-    op.create_index("eventsd_returns_by_minion", "eventsd_returns", ["minion_id", "stamp"])
-    op.create_index("eventsd_returns_by_stamp", "eventsd_returns", ["stamp"])
-    op.create_table(
+    create_index("eventsd_returns_by_minion", "eventsd_returns", ["minion_id", "stamp"])
+    create_index("eventsd_returns_by_stamp", "eventsd_returns", ["stamp"])
+    create_table(
         "eventsd_states",
         sa.Column("jid", sa.String(64), nullable=False),
         sa.Column("minion_id", sa.String(255), nullable=False),
@@ -122,9 +124,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jid", "minion_id", "run_num"),
         **OPTIONS,
     )
-    op.create_index("eventsd_states_by_minion", "eventsd_states", ["minion_id", "stamp"])
-    op.create_index("eventsd_states_by_result", "eventsd_states", ["result", "stamp"])
-    op.create_table(
+    create_index("eventsd_states_by_minion", "eventsd_states", ["minion_id", "stamp"])
+    create_index("eventsd_states_by_result", "eventsd_states", ["result", "stamp"])
+    create_table(
         "eventsd_stats",
         sa.Column("master_id", sa.String(255), nullable=False),
         sa.Column("stamp", TIME, nullable=False),
