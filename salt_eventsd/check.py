@@ -4,7 +4,6 @@ What ``salt-run eventsd.check`` finds: is this config right, can each worker rea
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from salt_eventsd.config import Config
 from salt_eventsd.config_load import load
 from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.folders import trouble
 from salt_eventsd.plan import make_plan
 from salt_eventsd.workers import close
 
@@ -57,16 +57,15 @@ def check(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -
 
 def _folders(config: Config) -> list[str]:
     """The spool and the state file need folders that are there or can be made."""
-    problems = []
-    for key, folder in (
-        ("spool.dir", Path(config.general.spool.dir)),
-        ("state_file", Path(config.general.state_file).parent),
-    ):
-        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-        if not there.is_dir():
-            problems.append(f"eventsd: {key}: {there} is not a folder")
-        elif not os.access(there, os.W_OK | os.X_OK):
-            problems.append(f"eventsd: {key}: {there} cannot be written")
-    if Path(config.general.state_file).is_dir():
-        problems.append(f"eventsd: state_file: {config.general.state_file} is a folder; expected a file in a folder")
-    return problems
+    state_file = Path(config.general.state_file)
+    found = {"spool.dir": trouble(Path(config.general.spool.dir)), "state_file": trouble(state_file.parent)}
+    try:
+        if state_file.is_dir():
+            found["state_file"] = f"{state_file} is a folder; expected a file in a folder"
+        # Of a name that is too long, is_dir only says that it is none.
+        state_file.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        found["state_file"] = found["state_file"] or f"{state_file}: {exc.strerror}"
+    return [f"eventsd: {key}: {what}" for key, what in found.items() if what]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from salt_eventsd.expressions import compiled
 from salt_eventsd.fields import EARLY_ROOTS, MISSING, Field, compile_field, dig
 
 #: Says whether a value is as wanted.
@@ -116,9 +117,9 @@ def _match(operand: Any) -> Test:
     if not isinstance(operand, str):
         raise ValueError(f"match: expected a regular expression, got {operand!r}")
     try:
-        pattern = re.compile(operand)
-    except re.error as exc:
-        raise ValueError(f"match: {exc.msg} in '{operand}'") from None
+        pattern = compiled(operand)
+    except ValueError as exc:
+        raise ValueError(f"match: {exc}") from None
     return lambda value: isinstance(value, str) and pattern.match(value) is not None
 
 

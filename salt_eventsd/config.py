@@ -8,7 +8,6 @@ says what is wrong with them, all of it at once.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +16,15 @@ import salt.utils.stringutils
 
 from salt_eventsd import destination
 from salt_eventsd.conditions import compile_conditions
+from salt_eventsd.expressions import compiled
 
 #: Tables of the sql worker a rule may name with ``into``.
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
 _DAY = 86_400
+#: Far more than is of any use, and less than what a system refuses.
+_MOST_THREADS = 256
 #: What stands in a path or URL for the master's (or minion's) cachedir.
 CACHEDIR = "<cachedir>"
 #: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
@@ -40,7 +42,9 @@ class Size(int):
         :param value: bytes as a number, or text such as ``8MiB``.
         :raises ValueError: it is not a size above 0.
         """
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)) or value == math.inf:
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError(f"expected a size such as 8MiB, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"expected a size such as 8MiB, got {value!r}")
         size = salt.utils.stringutils.human_to_bytes(value) if isinstance(value, str) else int(value)
         if size <= 0:
@@ -55,7 +59,8 @@ def _require(condition: bool, message: str) -> None:
 
 def _is_absolute(key: str, path: str) -> None:
     """A master's working directory is ``/``."""
-    _require(path.startswith(("/", CACHEDIR)), f"{key}: expected a path that begins with / or {CACHEDIR}, got {path!r}")
+    is_path = path.startswith(("/", CACHEDIR)) and "\0" not in path
+    _require(is_path, f"{key}: expected a path that begins with / or {CACHEDIR}, got {path!r}")
 
 
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,7 +95,10 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
     defaults: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        _require(self.concurrency >= 1, f"concurrency: expected 1 or more, got {self.concurrency}")
+        _require(
+            1 <= self.concurrency <= _MOST_THREADS,
+            f"concurrency: expected a number from 1 to {_MOST_THREADS}, got {self.concurrency}",
+        )
 
     def __repr__(self) -> str:
         """Without the options, which have passwords in them."""
@@ -198,6 +206,9 @@ class RedactConfig(_Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for index, value in enumerate(self.values):
             _compiles(f"values[{index}]", value)
+            _require(
+                not compiled(value).fullmatch(""), f"values[{index}]: {value!r} matches where there is nothing, too"
+            )
         for glob, what in self.by_function.items():
             _require(what in DROPPABLE, f"functions.{glob}: expected one of {', '.join(DROPPABLE)}, got {what!r}")
 
@@ -230,7 +241,10 @@ class General(_Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _is_absolute("state_file", self.state_file)
-        _require(self.max_workers >= 1, f"max_workers: expected 1 or more, got {self.max_workers}")
+        _require(
+            1 <= self.max_workers <= _MOST_THREADS,
+            f"max_workers: expected a number from 1 to {_MOST_THREADS}, got {self.max_workers}",
+        )
         _require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
         _require(self.state_timer <= _DAY, f"state_timer: expected no more than {_DAY}, got {self.state_timer}")
 
@@ -279,7 +293,6 @@ def _compiles(key: str, pattern: str | None) -> None:
     if pattern is None:
         return
     try:
-        re.compile(pattern)
-    except re.error as exc:
-        where = "" if exc.pos is None else f" at {exc.pos}"
-        raise ValueError(f"{key}: {exc.msg}{where} in '{pattern}'") from None
+        compiled(pattern)
+    except ValueError as exc:
+        raise ValueError(f"{key}: {exc}") from None

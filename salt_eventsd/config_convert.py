@@ -89,6 +89,7 @@ def _joined(*parts: str) -> str:
 
 
 def _yaml_words(message: str) -> str:
+    message = message.replace("expected int, got float", "expected whole number, got another")
     for word, plain in _WORDS:
         message = re.sub(rf"\b{word}\b", plain, message)
     return message

@@ -35,10 +35,20 @@ def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Con
         how a runner sees the same configuration as the engine.
     :raises ConfigError: with every problem found.
     """
+    try:
+        return _load(opts, given)
+    except ConfigError:
+        raise
+    except Exception as exc:
+        # What no check has foreseen is wrong all the same, and must end neither an engine nor a runner.
+        raise ConfigError([f"eventsd: the configuration cannot be read: {brief(exc)}"]) from exc
+
+
+def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     raw = merged(opts, given)
     problems: list[str] = []
     for section in ("workers", "events", "defaults"):
-        if not isinstance(raw.get(section) or {}, Mapping):
+        if raw.get(section) is not None and not isinstance(raw[section], Mapping):
             problems.append(f"eventsd: {section}: expected a mapping, got {type(raw[section]).__name__}")
             raw[section] = {}
     defaults = dict(raw.pop("defaults", None) or {})
@@ -114,7 +124,8 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
 
 
 def _without_pillar(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
-    block = _plain(opts.get("eventsd") or {})
+    block = _plain(opts.get("eventsd"))
+    block = {} if block is None else block
     over = _plain(given if given is not None else _under_engines(opts.get("engines")))
     if not isinstance(block, dict):
         raise ConfigError([f"eventsd: expected a mapping, got {type(block).__name__}"])
@@ -143,6 +154,7 @@ def engines_of(engines: Any) -> list[Mapping[str, Any]]:
     Return the options of each of our engines under ``engines:``, {} for one without any.
 
     :param engines: the block, a list or a mapping.
+    :raises ConfigError: what stands there are no options.
     """
     entries: list[tuple[Any, Any]] = []
     if isinstance(engines, Mapping):
@@ -152,6 +164,9 @@ def engines_of(engines: Any) -> list[Mapping[str, Any]]:
             entries += one.items() if isinstance(one, Mapping) else [(one, None)]
     found: list[Mapping[str, Any]] = []
     for name, options in entries:
+        if name == "eventsd" and options is not None and not isinstance(options, Mapping):
+            kind = type(options).__name__
+            raise ConfigError([f"eventsd: engines: expected a mapping of the engine's options, got {kind}"])
         own = options if isinstance(options, Mapping) else {}
         if own.get("engine_module", name) == "eventsd":
             found.append({key: value for key, value in own.items() if key != "engine_module"})

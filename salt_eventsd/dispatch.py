@@ -55,8 +55,8 @@ class Dispatcher(threading.Thread):
         self._flush = threading.Event()
         self._stopping = threading.Event()
         self._renewing = threading.Event()
-        # Why no batch can be given out at the moment, else "".
-        self._problem = ""
+        #: Why no batch can be given out at the moment, else "".
+        self.problem = ""
         self._is_manned = False
         self._look_at = 0.0
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
@@ -80,7 +80,7 @@ class Dispatcher(threading.Thread):
             self._wake.clear()
             try:
                 patience = self._round()
-                self._problem = ""
+                self.problem = ""
             except Exception as exc:
                 # This thread must not end while the engine lives: nothing would be written any more.
                 self._tell(exc)
@@ -89,8 +89,8 @@ class Dispatcher(threading.Thread):
 
     def _tell(self, exc: Exception) -> None:
         problem = brief(exc)
-        if problem != self._problem and not self._stopping.is_set():
-            self._problem = problem
+        if problem != self.problem and not self._stopping.is_set():
+            self.problem = problem
             log.error("eventsd: batches cannot be given out: %s", problem)
             if not isinstance(exc, SpoolError):
                 log.debug("eventsd: %s", story(exc))

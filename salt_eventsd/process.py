@@ -90,8 +90,9 @@ def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tup
         if same or len(engines_of(fresh.get("engines"))) != 1:
             return opts, given
         load(fresh)
-    except EventsdError as exc:
-        log.error("eventsd: the configuration on disk is wrong, so that of the master's start is used: %s", exc)
+    except Exception as exc:
+        # An engine that ended would be started again, with the same on disk, for ever.
+        log.error("eventsd: the configuration on disk is wrong, so that of the master's start is used: %s", brief(exc))
         return opts, given
     log.info("eventsd: the configuration has changed since the master's start; that on disk is used")
     return fresh, None

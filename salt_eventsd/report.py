@@ -20,6 +20,7 @@ import msgspec
 
 from salt_eventsd import __version__
 from salt_eventsd.bus import Bus
+from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
@@ -51,6 +52,7 @@ class Parts:
     lanes: Mapping[str, Lane]
     spool: Spool
     room: Room
+    dispatcher: Dispatcher
     #: What the spool last told, for the times when its disk stalls.
     told: dict[str, Any] = field(default_factory=dict)
 
@@ -171,6 +173,7 @@ def report(parts: Parts) -> Report:
             "ignored": intake.unmatched + intake.ignored,
             "lost": inbox.dropped + intake.lost,
         },
+        "dispatch": {"error": parts.dispatcher.problem},
         "workers": worker_reports(lanes.values(), dead, oldest),
         "spool": {
             "dir": str(spool.folder),

@@ -92,6 +92,7 @@ class Service:
             lanes=self.lanes,
             spool=self.spool,
             room=self.room,
+            dispatcher=self.dispatcher,
         )
         if since := crashed_at(Path(general.state_file), self.spool.folder):
             self.bus.away(since, "the engine before this one was killed, or crashed")

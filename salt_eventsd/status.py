@@ -37,7 +37,8 @@ def read(path: Path, problems: Sequence[str] = ()) -> Report:
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Report)
     except FileNotFoundError:
-        return _down(f"no engine has run here: there is no {path}")
+        down = _down(f"no engine has run here: there is no {path}")
+        return {**down, "notes": down["notes"] + [f"the configuration on disk is wrong: {one}" for one in problems]}
     except (OSError, msgspec.DecodeError) as exc:
         return _down(f"eventsd: state_file: {path} cannot be read: {exc}")
     try:
@@ -101,6 +102,8 @@ def _degraded(found: Report) -> list[str]:
         notes.append("the event bus is not connected")
     if bus["lost"]:
         notes.append(f"{bus['lost']} events were lost before they could be spooled")
+    if error := found.get("dispatch", {}).get("error"):
+        notes.append(f"batches cannot be given out: {error}")
     if spool["error"]:
         notes.append(spool["error"])
     if spool["unkept_events"]:

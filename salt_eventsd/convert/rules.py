@@ -11,6 +11,7 @@ from salt_eventsd.convert.backends import Workers
 from salt_eventsd.convert.block import Block
 from salt_eventsd.convert.destinations import into_sql
 from salt_eventsd.convert.notes import Notes, Unconvertible
+from salt_eventsd.expressions import compiled
 
 #: Keys of an event that are seen to; others belong to backends of the user's own.
 _KNOWN = frozenset(
@@ -97,9 +98,9 @@ class Rules:
             if pattern is None or pattern == "":
                 continue
             try:
-                re.compile(str(pattern))
-            except re.error as exc:
-                raise Unconvertible(f"{key}: no regular expression: {exc} in '{pattern}'; mend it") from None
+                compiled(str(pattern))
+            except ValueError as exc:
+                raise Unconvertible(f"{key}: no regular expression: {exc}; mend it") from None
             head.put(key, str(pattern))
         if not head:
             raise Unconvertible(f"{keys[-1]}: missing, so no event matched; give it a regular expression")
@@ -169,8 +170,8 @@ class Rules:
         if "tag" in sub:
             tag = f"(?={tag})(?:{sub['tag']})"
             try:
-                re.compile(tag)
-            except re.error as exc:
+                compiled(tag)
+            except ValueError as exc:
                 self._notes.lose(f"events.{name}.tag: it and its parent's cannot be made one: {exc}; write one of them")
                 return
         rule.put("tag", tag, "Taken out of its parent, whose events go elsewhere or nowhere.")

@@ -30,6 +30,9 @@ _DRIVERS = {
 _PACKAGES = {"mysqldb": "mysqlclient", "mysqlconnector": "mysql-connector-python"}
 
 
+_LONGEST_CONNECT_SECONDS = 3600
+
+
 class OptionError(ValueError):
     """An option of the sql worker is wrong; ``key`` says which."""
 
@@ -59,6 +62,15 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     connect_seconds: float = 5.0
     too_large: Literal["truncate", "bury"] = "truncate"
 
+    def __post_init__(self) -> None:
+        if self.port is not None and not 0 < self.port < 65_536:
+            raise ValueError(f"port: expected a number from 1 to 65535, got {self.port}")
+        if not 0 < self.connect_seconds <= _LONGEST_CONNECT_SECONDS:
+            raise ValueError(
+                f"connect_seconds: expected a number above 0 and up to {_LONGEST_CONNECT_SECONDS},"
+                f" got {self.connect_seconds}"
+            )
+
 
 #: The keys of :class:`SqlOptions`.
 OPTION_NAMES = tuple(field.name for field in msgspec.structs.fields(SqlOptions))
@@ -75,7 +87,7 @@ def read_options(options: Mapping[str, Any]) -> SqlOptions:
         read = msgspec.convert(dict(options), SqlOptions)
     except msgspec.ValidationError as exc:
         wrong = explain(exc)
-        raise OptionError(wrong.path.lstrip("."), wrong.what) from None
+        raise OptionError(wrong.key or wrong.path.lstrip("."), wrong.what) from None
     if not read.url and not read.driver:
         raise OptionError("url", "missing; expected a SQLAlchemy URL such as postgresql://user:password@host/database")
     return read
@@ -129,7 +141,7 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
             raise OptionError(key, f"{url.get_backend_name()} is not supported; expected one of {', '.join(BACKENDS)}")
         dialect = dialect_for(url.get_backend_name())
         if dialect.name == "sqlite":
-            _make_folder(url, key)
+            _must_be_a_file(url, key)
         engine = sa.create_engine(
             url,
             pool_pre_ping=True,
@@ -164,13 +176,11 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def _make_folder(url: URL, key: str) -> None:
+def _must_be_a_file(url: URL, key: str) -> None:
     path = file_of(url)
+    example = "as in sqlite:////srv/history.db"
     if not path:
-        return
+        raise OptionError(key, f"a database in memory ends with the engine; expected a file, {example}")
     if not os.path.isabs(path):
         # A master's working directory is /, a runner's is wherever somebody stands.
-        raise OptionError(
-            key, f"{path!r} is a relative path; expected an absolute one, as in sqlite:////srv/history.db"
-        )
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        raise OptionError(key, f"{path!r} is a relative path; expected an absolute one, {example}")

@@ -7,10 +7,12 @@ commit whose answer was lost, finds them and writes nothing twice.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import ClassVar
 
 import sqlalchemy as sa
@@ -20,13 +22,14 @@ from sqlalchemy.exc import IntegrityError
 from salt_eventsd.config import EventRule
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.bulk import Inserter
-from salt_eventsd.database.dialects import Upsert, dialect_for
+from salt_eventsd.database.dialects import Upsert, dialect_for, file_of
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.insertion import Insertion, Tables
 from salt_eventsd.database.own import Own
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.values import Values
 from salt_eventsd.exceptions import ConfigError, Held, Refused, SpoolError, Transient, WorkerError
+from salt_eventsd.folders import trouble
 from salt_eventsd.rules import OWN
 from salt_eventsd.workers import Batch
 
@@ -122,8 +125,13 @@ class Store:
         :raises WorkerError: it cannot be reached.
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
+        path = file_of(self._engine.url) if self._dialect.name == "sqlite" else ""
+        if path and (why := trouble(Path(path).parent)):
+            raise Held(why)
+        # A file that is not there yet is none the less empty, and to look into it would make it.
+        engine = sa.create_engine("sqlite://") if path and not os.path.exists(path) else self._engine
         try:
-            with self._engine.connect() as connection:
+            with engine.connect() as connection:
                 found = migrate.version(connection)
                 problems = self._own.problems(connection)
         except Exception as exc:

@@ -48,7 +48,43 @@ def sub(**options: Any) -> dict[str, Any]:
         pytest.param({"spool": None}, "spool: expected mapping, got null", id="spool, left empty"),
         pytest.param({"max_workers": "4"}, "max_workers: expected number, got text", id="text for a number"),
         pytest.param({"max_workers": True}, "max_workers: expected number, got bool", id="a boolean for a number"),
-        pytest.param({"max_workers": 0}, "max_workers: expected 1 or more, got 0", id="too small a number"),
+        pytest.param(
+            {"max_workers": 0}, "max_workers: expected a number from 1 to 256, got 0", id="too small a number"
+        ),
+        pytest.param(
+            {"max_workers": 10**7}, "max_workers: expected a number from 1 to 256, got 10000000", id="too large"
+        ),
+        pytest.param({"max_workers": 2.5}, "max_workers: expected whole number, got another", id="half a number"),
+        pytest.param({"workers": False}, "workers: expected a mapping, got bool", id="workers are false"),
+        pytest.param(False, "expected a mapping, got bool", id="the block is false"),
+        pytest.param(
+            {"state_file": "/x/a\0b"},
+            r"state_file: expected a path that begins with / or <cachedir>, got '/x/a\x00b'",
+            id="nul in a path",
+        ),
+        pytest.param(
+            {"redact": {"values": ["ok", "x*"]}},
+            "redact.values[1]: 'x*' matches where there is nothing, too",
+            id="a pattern on nothing",
+        ),
+        pytest.param(
+            rule(tag="a{99999999999}"),
+            "events.returns.tag: the repetition number is too large in 'a{99999999999}'",
+            id="too many repetitions",
+        ),
+        pytest.param(
+            rule(fun="(" * 5000 + ")" * 5000), f"events.returns.fun: nested too deeply: '{'(' * 60}...'", id="too deep"
+        ),
+        pytest.param(
+            rule(where={"fun": {"match": "a{99999999999}"}}),
+            "events.returns.where.fun: match: the repetition number is too large in 'a{99999999999}'",
+            id="a condition likewise",
+        ),
+        pytest.param(
+            worker(batch={"bytes": -math.inf}),
+            "workers.history.batch.bytes: expected a size such as 8MiB, got -inf",
+            id="an endless size",
+        ),
         pytest.param({"state_timer": -1}, "state_timer: expected a number of seconds above 0, got -1.0", id="negative"),
         pytest.param({"state_file": 3}, "state_file: expected text, got number", id="a number for a path"),
         pytest.param({"pillar": 3}, "pillar: expected bool | text, got number", id="pillar"),
@@ -134,7 +170,11 @@ def sub(**options: Any) -> dict[str, Any]:
             "workers.history.batch.seconds: expected a number above 0, got nan",
             id="batch.seconds, not a number",
         ),
-        pytest.param(worker(concurrency=0), "workers.history.concurrency: expected 1 or more, got 0", id="concurrency"),
+        pytest.param(
+            worker(concurrency=0),
+            "workers.history.concurrency: expected a number from 1 to 256, got 0",
+            id="concurrency",
+        ),
         pytest.param(
             {"workers": {"a": {}, "b": {}}},
             "events: missing; with several workers (a, b) say which events each gets, or name one of them history",

@@ -16,6 +16,7 @@ import pytest
 
 from salt_eventsd.bus import Bus, Gap
 from salt_eventsd.config import SpoolConfig
+from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake, Policy
 from salt_eventsd.lane import Lane
@@ -47,6 +48,7 @@ def parts(spool: Spool) -> Parts:
         lanes=lanes,
         spool=spool,
         room=room,
+        dispatcher=Dispatcher(spool, lanes, 1),
     )
 
 
@@ -256,6 +258,10 @@ def break_the_spool(parts: Parts) -> None:
     parts.intake.spool_error = "eventsd: spool.dir: disk full"
 
 
+def run_out_of_threads(parts: Parts) -> None:
+    parts.dispatcher.problem = "no new thread"
+
+
 def fill_the_spool(parts: Parts) -> None:
     parts.room.full = True
     parts.lanes["history"].queued_bytes = int(parts.room.config.max_bytes)
@@ -297,6 +303,7 @@ def drop(parts: Parts) -> None:
     [
         pytest.param(lose_the_bus, "the event bus is not connected", id="no bus"),
         pytest.param(lose_events, "5 events were lost before they could be spooled", id="lost events"),
+        pytest.param(run_out_of_threads, "batches cannot be given out: no new thread", id="no threads"),
         pytest.param(break_the_spool, "eventsd: spool.dir: disk full", id="a spool that cannot be written"),
         pytest.param(fill_the_spool, "the spool is full; events are dropped", id="a full spool"),
         pytest.param(

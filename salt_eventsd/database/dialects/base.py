@@ -61,9 +61,10 @@ class Dialect:
 
         @sa.event.listens_for(engine, "do_connect")
         def _make(*_: Any) -> None:
-            # What commands have returned is not for everybody. Of a file that is there already its owner has decided.
+            # What commands have returned is not for everybody. Of what is there already its owner has decided.
             if path and "mode" not in engine.url.query:
-                with suppress(OSError):
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                with suppress(FileExistsError):
                     os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
         @sa.event.listens_for(engine, "connect")
