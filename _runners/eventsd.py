@@ -208,11 +208,12 @@ def sync_workers(saltenv="base"):
 
 def dead(worker=None, contains=None, limit=20, after=0):
     """
-    List dead letters: events a backend refused because of what is in them, oldest first.
+    List dead letters: events a backend refused because of what is in them, oldest first. Of large ones the beginning of
+    their data is shown.
 
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
-    :param limit: no more than so many.
+    :param limit: no more than so many, up to 1000.
     :param after: only those with a higher id: the last one of the page before.
 
     CLI Example:

@@ -24,7 +24,7 @@ BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 DROPPABLE = ("return", "arguments", "both")
 _DAY = 86_400
 #: Far more than is of any use, and less than what a system refuses.
-_MOST_THREADS = 256
+MOST_THREADS = 256
 #: What stands in a path or URL for the master's (or minion's) cachedir.
 CACHEDIR = "<cachedir>"
 #: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
@@ -96,8 +96,8 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _require(
-            1 <= self.concurrency <= _MOST_THREADS,
-            f"concurrency: expected a number from 1 to {_MOST_THREADS}, got {self.concurrency}",
+            1 <= self.concurrency <= MOST_THREADS,
+            f"concurrency: expected a number from 1 to {MOST_THREADS}, got {self.concurrency}",
         )
 
     def __repr__(self) -> str:
@@ -242,8 +242,8 @@ class General(_Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _is_absolute("state_file", self.state_file)
         _require(
-            1 <= self.max_workers <= _MOST_THREADS,
-            f"max_workers: expected a number from 1 to {_MOST_THREADS}, got {self.max_workers}",
+            1 <= self.max_workers <= MOST_THREADS,
+            f"max_workers: expected a number from 1 to {MOST_THREADS}, got {self.max_workers}",
         )
         _require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
         _require(self.state_timer <= _DAY, f"state_timer: expected no more than {_DAY}, got {self.state_timer}")

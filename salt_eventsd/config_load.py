@@ -100,7 +100,10 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
             with open(path, "rb"):
                 pass
         found: dict[str, Any] = read(path, exit_on_config_errors=True)
-    except (Exception, SystemExit) as exc:
+    except SystemExit as exc:
+        # Salt has said in the log what it is, and ends a program that has such a configuration.
+        raise ConfigError([f"eventsd: {path}: it, or a file it includes, is no YAML; the log says where"]) from exc
+    except Exception as exc:
         raise ConfigError([f"eventsd: {path} cannot be read: {brief(exc)}"]) from exc
     return {**found, "__role": opts.get("__role", "master")}
 

@@ -26,6 +26,10 @@ from salt_eventsd.spool_file import FILE
 _EVENT = msgspec.msgpack.Decoder(Event)
 #: How long to wait for the engine's own transactions, in seconds.
 _PATIENCE_SECONDS = 10.0
+#: Of the payload of a letter no more is listed than this; discarding and requeueing need no more to be seen.
+_SHOWN_BYTES = 4096
+#: So many letters are listed at the most.
+MOST_LISTED = 1000
 #: A chunk of requeued events has no more than this; more become several chunks.
 _CHUNK_EVENTS = 100
 _CHUNK_BYTES = 2**20
@@ -60,18 +64,26 @@ def listed(folder: Path, which: Filter, limit: int, after: int = 0) -> list[dict
 
     :param folder: the spool's.
     :param which: which of them.
-    :param limit: no more than so many.
+    :param limit: no more than so many, nor than :data:`MOST_LISTED`.
     :param after: only those with a higher id, for the next page.
     :raises SpoolError: the spool cannot be read.
     """
     found: list[dict[str, Any]] = []
     with _opened(folder) as db:
         for letter, event in _letters(db, after):
-            if len(found) >= limit:
+            if len(found) >= min(limit, MOST_LISTED):
                 break
             if which.matches(letter):
-                found.append({**letter, "data": event.data})
+                found.append({**letter, "data": _shown(event)})
     return found
+
+
+def _shown(event: Event) -> Any:
+    """What a runner returns goes over the bus, and into the job cache."""
+    size = len(event.body) + len(event.returned)
+    if size <= _SHOWN_BYTES:
+        return event.data
+    return f"{event.json()[:_SHOWN_BYTES].decode('utf-8', 'ignore')}... ({size} bytes in all)"
 
 
 def requeue(folder: Path, which: Filter) -> int:

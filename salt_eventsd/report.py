@@ -114,9 +114,12 @@ class Reporter(threading.Thread):
                 return
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-            draft.touch(mode=0o600)
-            draft.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-            os.replace(draft, self._path)
+            try:
+                draft.touch(mode=0o600)
+                draft.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
+                os.replace(draft, self._path)
+            finally:
+                draft.unlink(missing_ok=True)
             self._failed = ""
         except Exception as exc:
             # One line per reason: the status is a convenience, the events go on.

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from salt_eventsd.config import MOST_THREADS
 from salt_eventsd.convert.block import Block
 from salt_eventsd.convert.notes import Notes
 
@@ -41,8 +42,11 @@ def general_keys(general: Mapping[str, Any], notes: Notes) -> Block:
         value = _number(general, key, notes)
         if value is not None:
             made.put(key, value, *comment)
-    if isinstance(path := general.get("state_file"), str) and path:
+    path = general.get("state_file")
+    if isinstance(path, str) and path.startswith("/") and "\0" not in path:
         made.put("state_file", path, "It holds JSON today. The master's user must be able to write it.")
+    elif path:
+        notes.lose(f"general.state_file: expected an absolute path, got {path!r}; today's default is used")
     for key, why in _NEEDLESS.items():
         if key in general:
             notes.drop(f"general.{key}: {why}")
@@ -76,13 +80,13 @@ def _number(general: Mapping[str, Any], key: str, notes: Notes) -> int | float |
     if value is None:
         return None
     is_seconds = key in ("dump_timer", "state_timer")
-    most = _DAY if is_seconds else sys.maxsize
+    most = {"max_workers": MOST_THREADS, "event_limit": sys.maxsize}.get(key, _DAY)
     try:
         number = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not (0 < number <= most) or (number < 1 and not is_seconds):
-        limit = f" and up to {most}" if is_seconds else ""
+        limit = f" and up to {most}" if most < sys.maxsize else ""
         notes.lose(f"general.{key}: expected a number above 0{limit}, got {value!r}; today's default is used")
         return None
     return number if is_seconds and number != int(number) else int(number)

@@ -18,14 +18,17 @@ _VOLATILE = frozenset(("_stamp", "__peer_id"))
 _AS_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def of_return(event: Event) -> int:
+def of_return(event: Event, retcode: int | None) -> int:
     """
     Return the digest of a return among those of its minion to its job, as a signed number of 64 bits.
 
+    Of what a syndic hands on, the rest may be missing: arguments, the user, the duration.
+
     :param event: the return.
+    :param retcode: of the function.
     """
-    what = event.returned or _lasting(event.body)
-    return _hash(what + repr(event.stamp).encode()) if event.jid in NO_JID else _hash(what)
+    what = f"{event.fun} {retcode} {event.stamp!r} " if event.jid in NO_JID else f"{event.fun} {retcode} "
+    return _hash(what.encode() + (event.returned or _lasting(event.body)))
 
 
 def of_event(tag: str, data: bytes) -> int:

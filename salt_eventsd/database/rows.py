@@ -132,7 +132,7 @@ class RowBuilder:
             "received": self._time(event.received),
             "master_id": self._node_id,
             "load": self._value(event.body),
-            "digest": of_return(event),
+            "digest": of_return(event, retcode),
         }
         rows = [("returns", row), *states]
         if event.minion_id:

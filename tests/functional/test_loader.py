@@ -201,3 +201,26 @@ def test_tap_ends_where_there_is_no_bus(opts: dict[str, Any], monkeypatch: pytes
     # When, Then
     with pytest.raises(EventsdError, match=r"no event bus in .*: is the salt-master running\?"):
         next(tap.watch(config_load.load(opts), {**opts, "__role": "master"}, tap.Filter(), None, None))
+
+
+@pytest.mark.parametrize("options", ["abc", ["a"], 3])
+def test_check_tells_of_options_under_engines_that_are_none(opts: dict[str, Any], options: Any) -> None:
+    opts["engines"] = [{"eventsd": options}]
+
+    found = check.check(opts)
+
+    kind = type(options).__name__
+    assert found["problems"] == [f"eventsd: engines: expected a mapping of the engine's options, got {kind}"]
+    assert found["retcode"] == 2
+
+
+def test_check_makes_nothing(opts: dict[str, Any], tmp_path: Path) -> None:
+    # Given
+    opts["cachedir"] = str(tmp_path / "cache")
+
+    # When
+    found = check.check(opts)
+
+    # Then
+    assert found["workers"] == {"history": "reachable, tables not made yet"}
+    assert list(tmp_path.rglob("*")) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from salt_eventsd.event import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.letters import Filter, discard, listed, requeue
 from salt_eventsd.spool import Burial, Spool, Totals
-from tests.support.events import numbered
+from tests.support.events import numbered, returned
 from tests.support.lanes import chunk, eventually, lane_of
 from tests.support.workers import Recorder, jids_of
 
@@ -52,6 +53,20 @@ def test_a_letter_says_what_was_refused_by_whom_and_why(spool: Spool) -> None:
         event.data,
     )
     assert str(letter["buried"]).endswith(" UTC")
+
+
+def test_of_a_large_letter_the_beginning_is_listed(spool: Spool) -> None:
+    # Given: a listing goes over the bus, and into the job cache
+    bury(spool, [returned("x" * 100_000)])
+
+    # When
+    (letter,) = listed(spool.folder, ALL, 10)
+
+    # Then
+    data = cast("str", letter["data"])
+    assert len(data) < 5000
+    assert data.startswith('{"')
+    assert data.endswith("bytes in all)")
 
 
 @pytest.mark.parametrize(

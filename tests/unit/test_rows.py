@@ -235,6 +235,8 @@ def test_a_copy_through_a_syndic_has_the_same_digest() -> None:
         pytest.param(returned({"a": 2}), id="another value"),
         pytest.param(returned([["a", 1]]), id="another shape"),
         pytest.param(returned(None), id="null"),
+        pytest.param(returned({"a": 1}, retcode=1), id="another return code"),
+        pytest.param(returned({"a": 1}, fun="grains.items"), id="another function"),
     ],
 )
 def test_different_returns_of_a_job_have_different_digests(other: Event) -> None:
