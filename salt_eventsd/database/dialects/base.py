@@ -58,13 +58,19 @@ class Dialect:
         """Set connections up as they are made."""
 
         path = file_of(engine.url)
+        makes_folder = bool(path) and "mode" not in engine.url.query
 
         @sa.event.listens_for(engine, "do_connect")
         def _make(*_: Any) -> None:
             # What commands have returned is not for everybody. Of what is there already its owner has decided.
-            if path and "mode" not in engine.url.query:
+            nonlocal makes_folder
+            if makes_folder:
+                # Once: a folder that goes later may be a disk that is not mounted, and comes back.
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-                with suppress(FileExistsError):
+                makes_folder = False
+            if path and "mode" not in engine.url.query:
+                # What hinders here will hinder SQLite, and it says how.
+                with suppress(OSError):
                     os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
         @sa.event.listens_for(engine, "connect")
