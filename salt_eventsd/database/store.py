@@ -125,11 +125,13 @@ class Store:
         :raises WorkerError: it cannot be reached.
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
-        path = file_of(self._engine.url) if self._dialect.name == "sqlite" else ""
-        if path and (why := trouble(Path(path).parent)):
-            raise Held(why)
-        # A file that is not there yet is none the less empty, and to look into it would make it.
-        engine = sa.create_engine("sqlite://") if path and not os.path.exists(path) else self._engine
+        engine = self._engine
+        path = file_of(engine.url) if self._dialect.name == "sqlite" else ""
+        if path and self._tables is None and not os.path.exists(path):
+            if why := trouble(Path(path).parent):
+                raise Held(why)
+            # A file that nobody has made yet is none the less empty, and to look into it would make it.
+            engine = sa.create_engine("sqlite://")
         try:
             with engine.connect() as connection:
                 found = migrate.version(connection)
