@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salt_eventsd.config import Config, EventRule, WorkerConfig
+from salt_eventsd.config_convert import meant
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.intake import Policy
 from salt_eventsd.redact import Redactor, compile_redactor
@@ -27,12 +28,14 @@ class Planned:
     :param name: the worker's.
     :param worker: None if it could not be made.
     :param problem: why it could not, else "".
+    :param options: the names of the options its module knows; None if the module does not tell.
     """
 
     name: str
     settings: WorkerConfig
     worker: Loaded | None
     problem: str
+    options: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,20 @@ class Plan:
     @property
     def problems(self) -> list[str]:
         """What is wrong with its workers, a line each."""
-        return [line for planned in self.workers.values() for line in planned.problem.splitlines()]
+        return [line for planned in self.workers.values() for line in planned.problem.splitlines()] + self.strays
+
+    @property
+    def strays(self) -> list[str]:
+        """What stands under ``defaults`` and no worker knows, a line each; none as long as that cannot be told."""
+        if any(planned.options is None for planned in self.workers.values()):
+            return []
+        known = sorted({name for planned in self.workers.values() for name in planned.options or ()})
+        given = {key: None for planned in self.workers.values() for key in planned.settings.defaults}
+        return [
+            f"eventsd: defaults.{key}: no worker has such a key; known are {', '.join(known)}{meant(key, known)}"
+            for key in given
+            if key not in known
+        ]
 
 
 def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Plan:
@@ -109,6 +125,7 @@ def _planned(name: str, config: Config, modules: Any, opts: Mapping[str, Any]) -
         rules=rules_of(config.events, name),
     )
     try:
-        return Planned(name, settings, make(modules, settings.module, context), "")
+        made = make(modules, settings.module, context)
+        return Planned(name, settings, made, "", frozenset(context.asked) if context.asked else None)
     except ConfigError as exc:
         return Planned(name, settings, None, str(exc))

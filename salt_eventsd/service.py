@@ -61,6 +61,8 @@ class Service:
         self.spool = _open_spool(Path(general.spool.dir))
         self.plan = make_plan(config, opts, functions, runners)
         self.spool.requeued()
+        for stray in self.plan.strays:
+            log.error(stray)
         for planned in self.plan.workers.values():
             for problem in planned.problem.splitlines():
                 log.error("%s; its events wait in the spool", problem)

@@ -53,6 +53,8 @@ class Context:
     opts: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, EventRule] = field(default_factory=dict)
+    #: The names it was asked for with :meth:`known`.
+    asked: set[str] = field(default_factory=set)
 
     def known(self, *names: str) -> dict[str, Any]:
         """
@@ -65,6 +67,7 @@ class Context:
             if key not in names:
                 listed = f"known are {', '.join(names)}" if names else "there are no options"
                 raise self.problem(str(key), f"unknown key; {listed}")
+        self.asked.update(names)
         return {**{key: value for key, value in self.defaults.items() if key in names}, **self.options}
 
     def problem(self, key: str, what: str) -> ConfigError:

@@ -224,3 +224,28 @@ def test_check_makes_nothing(opts: dict[str, Any], tmp_path: Path) -> None:
     # Then
     assert found["workers"] == {"history": "reachable, tables not made yet"}
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_check_tells_of_a_default_that_no_worker_knows(opts: dict[str, Any]) -> None:
+    # Given: prefix is for the second alone
+    opts["eventsd"] = {
+        "defaults": {"usr": "salt", "prefix": "salt", "driver": "sqlite", "database": "/srv/none/history.db"},
+        "workers": {"history": {}, "graphs": {"module": "graphite", "host": "127.0.0.1"}},
+        "events": {"all": {"tag": "salt/", "worker": ["history", "graphs"]}},
+    }
+
+    # When
+    found = check.check(opts)
+
+    # Then
+    [stray] = [problem for problem in found["problems"] if "defaults" in problem]
+    assert stray.startswith("eventsd: defaults.usr: no worker has such a key; known are ")
+    assert stray.endswith("; did you mean 'user'?")
+    assert found["retcode"] == 2
+
+
+def test_a_worker_that_does_not_tell_its_options_may_know_any_default(opts: dict[str, Any]) -> None:
+    _add_synced(opts, "mine", _WORKER.format(origin="mine"))
+    opts["eventsd"] = {"defaults": {"usr": "salt"}, "workers": {"own": {"module": "mine"}}}
+
+    assert check.check(opts)["problems"] == []
