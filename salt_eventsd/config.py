@@ -57,10 +57,17 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def is_path(path: str) -> bool:
+    """
+    Say whether a path names one file or folder, wherever it is used: a master's working directory is ``/``.
+
+    :param path: as in the config.
+    """
+    return path.startswith(("/", CACHEDIR)) and "\0" not in path
+
+
 def _is_absolute(key: str, path: str) -> None:
-    """A master's working directory is ``/``."""
-    is_path = path.startswith(("/", CACHEDIR)) and "\0" not in path
-    _require(is_path, f"{key}: expected a path that begins with / or {CACHEDIR}, got {path!r}")
+    _require(is_path(path), f"{key}: expected a path that begins with / or {CACHEDIR}, got {path!r}")
 
 
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,7 +15,7 @@ import msgspec
 import salt.config
 import salt.utils.dictupdate
 
-from salt_eventsd.config import CACHEDIR, Config, General, WorkerConfig
+from salt_eventsd.config import CACHEDIR, Config, General, WorkerConfig, is_path
 from salt_eventsd.config_convert import convert
 from salt_eventsd.config_events import DEFAULT_WORKER, read_events
 from salt_eventsd.errors import brief
@@ -137,7 +137,7 @@ def _without_pillar(opts: Mapping[str, Any], given: Mapping[str, Any] | None) ->
 
 def state_file(opts: Mapping[str, Any]) -> str:
     """
-    Return where the engine keeps its state file, even if the rest of the config is wrong.
+    Return where the engine keeps its state file, even if the config is wrong: the usual place, if it does not say.
 
     :param opts: Salt's options.
     """
@@ -148,7 +148,7 @@ def state_file(opts: Mapping[str, Any]) -> str:
             break
         except ConfigError:
             continue
-    path = value if isinstance(value, str) and value else General().state_file
+    path = value if isinstance(value, str) and is_path(value) else General().state_file
     return str(_placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
 
 

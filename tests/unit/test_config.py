@@ -180,6 +180,8 @@ def test_the_cachedir_can_be_named_in_any_path() -> None:
         pytest.param({"state_file": "<cachedir>/s"}, f"{CACHEDIR}/s", id="as configured"),
         pytest.param({"state_file": "/s", "max_workers": "many"}, "/s", id="though the rest is wrong"),
         pytest.param({"state_file": 3}, f"{CACHEDIR}/eventsd/status.json", id="itself wrong"),
+        pytest.param({"state_file": "x.json"}, f"{CACHEDIR}/eventsd/status.json", id="relative"),
+        pytest.param({"state_file": "/x\0"}, f"{CACHEDIR}/eventsd/status.json", id="with a nul"),
         pytest.param(["wrong"], f"{CACHEDIR}/eventsd/status.json", id="all wrong"),
     ],
 )
