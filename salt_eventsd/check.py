@@ -49,6 +49,7 @@ def check(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -
     return {
         "config": "wrong" if problems else "right",
         "problems": problems + away,
+        "notes": plan.strays,
         "workers": workers,
         "events": {name: list(rule.workers) for name, rule in config.events.items()},
         "retcode": 2 if problems else 1 if away else 0,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from salt_eventsd.config import Config, EventRule, WorkerConfig
@@ -58,11 +59,14 @@ class Plan:
     @property
     def problems(self) -> list[str]:
         """What is wrong with its workers, a line each."""
-        return [line for planned in self.workers.values() for line in planned.problem.splitlines()] + self.strays
+        return [line for planned in self.workers.values() for line in planned.problem.splitlines()]
 
     @property
     def strays(self) -> list[str]:
-        """What stands under ``defaults`` and no worker knows, a line each; none as long as that cannot be told."""
+        """
+        What stands under ``defaults`` and no worker knows, a line each; none as long as that cannot be told. It is
+        nothing to stop at: several masters may share their defaults.
+        """
         if any(planned.options is None for planned in self.workers.values()):
             return []
         known = sorted({name for planned in self.workers.values() for name in planned.options or ()})
@@ -126,6 +130,6 @@ def _planned(name: str, config: Config, modules: Any, opts: Mapping[str, Any]) -
     )
     try:
         made = make(modules, settings.module, context)
-        return Planned(name, settings, made, "", frozenset(context.asked) if context.asked else None)
+        return Planned(name, settings, made, "", frozenset(chain(*context.asked)) if context.asked else None)
     except ConfigError as exc:
         return Planned(name, settings, None, str(exc))

@@ -62,7 +62,7 @@ def reload(service: Service) -> dict[str, Any]:
         totals, newest = service.spool.totals(), service.spool.newest_id()
     except SpoolError as exc:
         raise ConfigError([str(exc)]) from exc
-    notes = _unchangeable(service.plan.config, config)
+    notes = _unchangeable(service.plan.config, config) + plan.strays
     _apply(service, plan, totals, newest)
     service.opts = opts
     log.info("eventsd: reloaded; rules: %s; workers: %s", ", ".join(config.events), ", ".join(config.workers))

@@ -62,7 +62,7 @@ class Service:
         self.plan = make_plan(config, opts, functions, runners)
         self.spool.requeued()
         for stray in self.plan.strays:
-            log.error(stray)
+            log.warning(stray)
         for planned in self.plan.workers.values():
             for problem in planned.problem.splitlines():
                 log.error("%s; its events wait in the spool", problem)

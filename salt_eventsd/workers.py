@@ -53,8 +53,8 @@ class Context:
     opts: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, EventRule] = field(default_factory=dict)
-    #: The names it was asked for with :meth:`known`.
-    asked: set[str] = field(default_factory=set)
+    #: The names it was asked for, each time, with :meth:`known`.
+    asked: list[tuple[str, ...]] = field(default_factory=list)
 
     def known(self, *names: str) -> dict[str, Any]:
         """
@@ -67,7 +67,7 @@ class Context:
             if key not in names:
                 listed = f"known are {', '.join(names)}" if names else "there are no options"
                 raise self.problem(str(key), f"unknown key; {listed}")
-        self.asked.update(names)
+        self.asked.append(names)
         return {**{key: value for key, value in self.defaults.items() if key in names}, **self.options}
 
     def problem(self, key: str, what: str) -> ConfigError:

@@ -6,7 +6,6 @@ Alembic is imported only when there is something to do, which is once in a datab
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,8 +18,6 @@ from salt_eventsd.exceptions import Held
 #: The newest version in ``migrations/versions``.
 HEAD = "0001"
 
-#: Alembic keeps what it is doing in a module: two databases cannot be upgraded at once.
-_ALEMBIC = threading.Lock()
 _VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 
 
@@ -62,11 +59,15 @@ def ensure(engine: Engine, dialect: Dialect) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    with _ALEMBIC:
-        command.upgrade(config, "head")
+    # Not by alembic's commands: they keep what they are doing in a module, and other workers may be at it, too.
+    scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    context = MigrationContext.configure(
+        connection,
+        opts={"version_table": VERSION_TABLE, "fn": lambda found, _: scripts._upgrade_revs("head", found)},
+    )
+    with context.begin_transaction():
+        context.run_migrations(op=Operations(context))

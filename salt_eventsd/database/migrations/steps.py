@@ -11,32 +11,41 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 
-def create_table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> None:
+def create_table(op: Operations, name: str, *parts: sa.schema.SchemaItem, **options: Any) -> None:
     """
     Make a table, unless an earlier try has made it.
 
-    :param name: its name.
+    :param op: alembic's, for the database.
+    :param name: the table's.
     :param parts: columns and constraints.
     :param options: of the table.
     """
-    if not (_may_be_done() and sa.inspect(op.get_bind()).has_table(name)):
+    wanted = {part.name for part in parts if isinstance(part, sa.Column)}
+    # One of the same name that is not ours is an error, as it is elsewhere.
+    if not _may_be_done(op) or _columns(op, name) != wanted:
         op.create_table(name, *parts, **options)
 
 
-def create_index(name: str, table: str, columns: Sequence[str]) -> None:
+def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) -> None:
     """
     Make an index, unless an earlier try has made it.
 
-    :param name: its name.
+    :param op: alembic's, for the database.
+    :param name: the index's.
     :param table: the table's name.
     :param columns: of the table.
     """
-    if not (_may_be_done() and name in {one["name"] for one in sa.inspect(op.get_bind()).get_indexes(table)}):
+    if not _may_be_done(op) or name not in {one["name"] for one in sa.inspect(op.get_bind()).get_indexes(table)}:
         op.create_index(name, table, list(columns))
 
 
-def _may_be_done() -> bool:
+def _may_be_done(op: Operations) -> bool:
     return op.get_bind().dialect.name in ("mysql", "mariadb")
+
+
+def _columns(op: Operations, table: str) -> set[str]:
+    found = sa.inspect(op.get_bind())
+    return {column["name"] for column in found.get_columns(table)} if found.has_table(table) else set()

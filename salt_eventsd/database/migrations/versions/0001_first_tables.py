@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 from sqlalchemy.dialects import mysql, postgresql
 
 from salt_eventsd.database.migrations.steps import create_index, create_table
@@ -30,9 +30,14 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def upgrade() -> None:
-    """Make the tables."""
+def upgrade(op: Operations) -> None:
+    """
+    Make the tables.
+
+    :param op: alembic's, for the database.
+    """
     create_table(
+        op,
         "eventsd_events",
         sa.Column("id", ID, autoincrement=True, nullable=False),
         sa.Column("tag", TEXT, nullable=False),
@@ -46,6 +51,7 @@ def upgrade() -> None:
         **OPTIONS,
     )
     create_table(
+        op,
         "eventsd_jobs",
         sa.Column("jid", sa.String(64), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
@@ -62,9 +68,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jid"),
         **OPTIONS,
     )
-    create_index("eventsd_jobs_by_fun", "eventsd_jobs", ["fun", "stamp"])
-    create_index("eventsd_jobs_by_stamp", "eventsd_jobs", ["stamp"])
+    create_index(op, "eventsd_jobs_by_fun", "eventsd_jobs", ["fun", "stamp"])
+    create_index(op, "eventsd_jobs_by_stamp", "eventsd_jobs", ["stamp"])
     create_table(
+        op,
         "eventsd_minions",
         sa.Column("minion_id", sa.String(255), nullable=False),
         sa.Column("first_seen", TIME, nullable=False),
@@ -76,6 +83,7 @@ def upgrade() -> None:
         **OPTIONS,
     )
     create_table(
+        op,
         "eventsd_receipts",
         sa.Column("spool", sa.String(32), nullable=False),
         sa.Column("chunk", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -84,6 +92,7 @@ def upgrade() -> None:
         **OPTIONS,
     )
     create_table(
+        op,
         "eventsd_returns",
         sa.Column("id", ID, autoincrement=True, nullable=False),
         sa.Column("jid", sa.String(64), nullable=False),
@@ -104,9 +113,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
         **OPTIONS,
     )
-    create_index("eventsd_returns_by_minion", "eventsd_returns", ["minion_id", "stamp"])
-    create_index("eventsd_returns_by_stamp", "eventsd_returns", ["stamp"])
+    create_index(op, "eventsd_returns_by_minion", "eventsd_returns", ["minion_id", "stamp"])
+    create_index(op, "eventsd_returns_by_stamp", "eventsd_returns", ["stamp"])
     create_table(
+        op,
         "eventsd_states",
         sa.Column("jid", sa.String(64), nullable=False),
         sa.Column("minion_id", sa.String(255), nullable=False),
@@ -124,9 +134,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jid", "minion_id", "run_num"),
         **OPTIONS,
     )
-    create_index("eventsd_states_by_minion", "eventsd_states", ["minion_id", "stamp"])
-    create_index("eventsd_states_by_result", "eventsd_states", ["result", "stamp"])
+    create_index(op, "eventsd_states_by_minion", "eventsd_states", ["minion_id", "stamp"])
+    create_index(op, "eventsd_states_by_result", "eventsd_states", ["result", "stamp"])
     create_table(
+        op,
         "eventsd_stats",
         sa.Column("master_id", sa.String(255), nullable=False),
         sa.Column("stamp", TIME, nullable=False),
@@ -137,7 +148,11 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
-    """Drop the tables, and the history with them."""
+def downgrade(op: Operations) -> None:
+    """
+    Drop the tables, and the history with them.
+
+    :param op: alembic's, for the database.
+    """
     for name in ("jobs", "returns", "states", "events", "minions", "stats", "receipts"):
         op.drop_table(f"eventsd_{name}")
