@@ -48,7 +48,7 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     raw = merged(opts, given)
     problems: list[str] = []
     for section in ("workers", "events", "defaults"):
-        if raw.get(section) is not None and not isinstance(raw[section], Mapping):
+        if not isinstance(raw.get(section) or {}, Mapping):
             problems.append(f"eventsd: {section}: expected a mapping, got {type(raw[section]).__name__}")
             raw[section] = {}
     defaults = dict(raw.pop("defaults", None) or {})
@@ -127,12 +127,16 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
 
 
 def _without_pillar(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
-    block = _plain(opts.get("eventsd"))
-    block = {} if block is None else block
+    block = _block(opts, given)
     over = _plain(given if given is not None else _under_engines(opts.get("engines")))
+    return salt.utils.dictupdate.update(block, over) if over else block
+
+
+def _block(opts: Mapping[str, Any], _given: Mapping[str, Any] | None) -> dict[str, Any]:
+    block = _plain(opts.get("eventsd") or {})
     if not isinstance(block, dict):
         raise ConfigError([f"eventsd: expected a mapping, got {type(block).__name__}"])
-    return salt.utils.dictupdate.update(block, over) if over else block
+    return block
 
 
 def state_file(opts: Mapping[str, Any]) -> str:
@@ -142,7 +146,7 @@ def state_file(opts: Mapping[str, Any]) -> str:
     :param opts: Salt's options.
     """
     value = None
-    for read in (merged, _without_pillar):
+    for read in (merged, _without_pillar, _block):
         try:
             value = read(opts, None).get("state_file")
             break
@@ -167,7 +171,7 @@ def engines_of(engines: Any) -> list[Mapping[str, Any]]:
             entries += one.items() if isinstance(one, Mapping) else [(one, None)]
     found: list[Mapping[str, Any]] = []
     for name, options in entries:
-        if name == "eventsd" and options is not None and not isinstance(options, Mapping):
+        if name == "eventsd" and options and not isinstance(options, Mapping):
             kind = type(options).__name__
             raise ConfigError([f"eventsd: engines: expected a mapping of the engine's options, got {kind}"])
         own = options if isinstance(options, Mapping) else {}

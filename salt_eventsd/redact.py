@@ -199,7 +199,8 @@ class Redactor:
         for pattern, instead in self.patterns:
             text = pattern.sub(instead, text)
         for pattern in self.values:
-            text = pattern.sub(MASK, text)
+            # A pattern may match where there is nothing.
+            text = pattern.sub(lambda hit: MASK if hit[0] else "", text)
         return text
 
 

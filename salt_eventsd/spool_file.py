@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.spool_lock import lock, lock_again
+from salt_eventsd.spool_lock import lock, lock_again, sign
 from salt_eventsd.spool_rescue import Identity, copied, identity
 from salt_eventsd.spool_schema import connect
 
@@ -59,7 +59,7 @@ class SpoolFile:
         try:
             # One that is there already may be used by others, too; what is put into it is for us alone.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._held = lock(folder)
+            self._held = sign(lock(folder))
         except OSError as exc:
             raise SpoolError(f"eventsd: spool.dir: {folder}: {exc.strerror or exc}") from exc
         try:

@@ -36,6 +36,30 @@ def lock(folder: Path) -> IO[str]:
     return handle
 
 
+def sign(held: IO[str]) -> IO[str]:
+    """
+    Note in the lock whose it is, and return it. By then the one before is dead, and its report may still be there.
+
+    :param held: from :func:`lock`.
+    """
+    held.truncate(0)
+    held.write(str(os.getpid()))
+    held.flush()
+    return held
+
+
+def holder(folder: Path) -> int:
+    """
+    Return the process id of the engine that noted it in the lock last, 0 if none did.
+
+    :param folder: the spool's.
+    """
+    try:
+        return int((folder / _LOCK_FILE).read_text(encoding="ascii") or 0)
+    except (OSError, ValueError):
+        return 0
+
+
 def is_locked(folder: Path) -> bool:
     """
     Say whether a living engine holds this spool.
@@ -68,4 +92,4 @@ def lock_again(folder: Path, held: IO[str]) -> IO[str]:
     except SpoolBusy as exc:
         raise SpoolError(str(exc)) from exc
     held.close()
-    return again
+    return sign(again)

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.spool_lock import is_locked
+from salt_eventsd.spool_lock import holder, is_locked
 
 #: A report older than this many state_timers is a sign of a hanging engine.
 _STALE_TIMERS = 4
@@ -66,11 +66,13 @@ def _told(found: Report, notes: list[str]) -> Report:
     age = time.time() - found["written"]
     idle = bool(found["problems"])
     # The spool it has open, whatever the configuration says by now.
-    alive = _alive(found["pid"])
-    locked = not idle and is_locked(Path(found["spool"]["dir"]))
+    folder = None if idle else Path(found["spool"]["dir"])
+    locked = folder is not None and is_locked(folder)
+    # Not by asking the system for the process: this one may be in another container.
+    alive = _alive(found["pid"]) if folder is None else locked and holder(folder) in (0, found["pid"])
     stale = age > _STALE_TIMERS * found["timer"]
     since = _moment(found["started"])
-    if found["ended"] or not (alive and (locked or idle)):
+    if found["ended"] or not alive:
         down = _down(f"not running; it last reported at {_moment(found['written'])}, and what is told below is of then")
         if locked:
             down["notes"] = ["another engine has just been started, and has not reported yet", *down["notes"]]

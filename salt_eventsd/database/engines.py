@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -16,7 +17,8 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from salt_eventsd.config_convert import explain
-from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of
+from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of, may_make
+from salt_eventsd.folders import trouble
 
 #: What may stand as ``driver`` for short.
 _DRIVERS = {
@@ -141,7 +143,7 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
             raise OptionError(key, f"{url.get_backend_name()} is not supported; expected one of {', '.join(BACKENDS)}")
         dialect = dialect_for(url.get_backend_name())
         if dialect.name == "sqlite":
-            _must_be_a_file(url, key)
+            _must_be_a_file(url, "url" if options.url else "database")
         engine = sa.create_engine(
             url,
             pool_pre_ping=True,
@@ -184,3 +186,5 @@ def _must_be_a_file(url: URL, key: str) -> None:
     if not os.path.isabs(path):
         # A master's working directory is /, a runner's is wherever somebody stands.
         raise OptionError(key, f"{path!r} is a relative path; expected an absolute one, {example}")
+    if may_make(url) and not os.path.exists(path) and (why := trouble(Path(path).parent)):
+        raise OptionError(key, why)

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import ClassVar
 
 import sqlalchemy as sa
@@ -22,14 +21,13 @@ from sqlalchemy.exc import IntegrityError
 from salt_eventsd.config import EventRule
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.bulk import Inserter
-from salt_eventsd.database.dialects import Upsert, dialect_for, file_of
+from salt_eventsd.database.dialects import Upsert, dialect_for, file_of, may_make
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.insertion import Insertion, Tables
 from salt_eventsd.database.own import Own
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.values import Values
 from salt_eventsd.exceptions import ConfigError, Held, Refused, SpoolError, Transient, WorkerError
-from salt_eventsd.folders import trouble
 from salt_eventsd.rules import OWN
 from salt_eventsd.workers import Batch
 
@@ -126,10 +124,8 @@ class Store:
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
         engine = self._engine
-        path = file_of(engine.url) if self._dialect.name == "sqlite" else ""
-        if path and self._tables is None and not os.path.exists(path):
-            if why := trouble(Path(path).parent):
-                raise Held(why)
+        is_file = self._dialect.name == "sqlite" and may_make(engine.url)
+        if is_file and self._tables is None and not os.path.exists(file_of(engine.url)):
             # A file that nobody has made yet is none the less empty, and to look into it would make it.
             engine = sa.create_engine("sqlite://")
         try:

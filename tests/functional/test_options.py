@@ -171,7 +171,10 @@ def test_the_folder_of_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path)
     worker.close()
 
 
-@pytest.mark.parametrize("url", ["sqlite:///{}/history.db", "sqlite:///file:{}/history.db?uri=true"])
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:///{}/a/h.db", "sqlite:///file:{}/a/h.db?uri=true", "sqlite:///file:{}/a/h.db?mode=rwc&uri=true"],
+)
 def test_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path, url: str) -> None:
     # Given
     umask = os.umask(0o022)
@@ -180,13 +183,27 @@ def test_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path, url: str) -> 
     # When
     try:
         worker.write(batch_of(numbered(1)))
-        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
     finally:
         os.umask(umask)
     worker.close()
 
     # Then: what commands have returned is in all of them
-    assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+    assert modes == {"a": 0o700, "h.db": 0o600, "h.db-wal": 0o600, "h.db-shm": 0o600}
+
+
+def test_a_folder_that_cannot_be_made_is_named_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ConfigError, match=r"workers\.history\.url: .*/file is not a folder"):
+        _worker({"url": f"sqlite:///{tmp_path}/file/history.db"})
+
+
+def test_a_file_that_must_be_there_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    worker = _worker({"url": f"sqlite:///file:{tmp_path}/history.db?mode=rw&uri=true"})
+
+    with pytest.raises((Held, Transient), match="unable to open"):
+        worker.check()
 
 
 def test_a_sqlite_file_that_is_there_already_stays_as_it_is(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.engines import SqlOptions, make_engine
-from salt_eventsd.exceptions import Held, Transient
+from salt_eventsd.exceptions import Held, Transient, WorkerError
 from salt_eventsd.workers import Batch, Worker
 from tests.support.events import returned
 from tests.support.servers import Server
@@ -131,6 +131,19 @@ def test_a_migration_that_was_cut_off_is_gone_on_with(database: Database, steps:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
         assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_table_of_somebody_elses_is_not_taken_for_ours(database: Database) -> None:
+    # Given
+    database.execute("CREATE TABLE eventsd_events (id INTEGER PRIMARY KEY)")
+
+    # When
+    with pytest.raises(WorkerError, match="already exists"):
+        database.worker().write(batch_of([returned()]))
+
+    # Then
+    with database.engine.connect() as connection:
+        assert migrate.version(connection) is None
 
 
 def _write(worker: Worker, batch: Batch, busy_is_fine: bool) -> None:

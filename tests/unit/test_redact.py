@@ -180,6 +180,16 @@ def test_the_input_is_not_changed() -> None:
     assert data == {"a": [{"password": SECRET}]}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "masked"),
+    [pytest.param(".*", MASK, id="all of it"), pytest.param("n*", f"a{MASK}a", id="where there may be nothing")],
+)
+def test_where_a_pattern_matches_nothing_nothing_is_put(pattern: str, masked: str) -> None:
+    masking = redactor(keys=[], values=[pattern])
+
+    assert list(masking.apply({"return": "anna"}, "").values()) == [masked]
+
+
 def test_values_are_masked_by_pattern_wherever_they_stand() -> None:
     # Given
     masking = redactor(values=[r"\b\d{4}-\d{4}\b", "AKIA[A-Z]+"])

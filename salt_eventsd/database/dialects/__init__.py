@@ -6,11 +6,22 @@ Column types that differ are in :mod:`salt_eventsd.database.schema`, as variants
 
 from __future__ import annotations
 
-from salt_eventsd.database.dialects.base import Dialect, Upsert, file_of
+from salt_eventsd.database.dialects.base import Dialect, Upsert, file_of, may_make
 from salt_eventsd.database.dialects.mysql import MariaDB, MySQL
 from salt_eventsd.database.dialects.postgresql import NUL_SYMBOL, PostgreSQL
 
-__all__ = ["BACKENDS", "NUL_SYMBOL", "Dialect", "MariaDB", "MySQL", "PostgreSQL", "Upsert", "dialect_for", "file_of"]
+__all__ = [
+    "BACKENDS",
+    "NUL_SYMBOL",
+    "Dialect",
+    "MariaDB",
+    "MySQL",
+    "PostgreSQL",
+    "Upsert",
+    "dialect_for",
+    "file_of",
+    "may_make",
+]
 
 _KINDS: tuple[type[Dialect], ...] = (Dialect, PostgreSQL, MySQL, MariaDB)
 #: SQLAlchemy's names of the databases there are dialects for.

@@ -58,7 +58,7 @@ class Dialect:
         """Set connections up as they are made."""
 
         path = file_of(engine.url)
-        makes_folder = bool(path) and "mode" not in engine.url.query
+        makes_folder = makes_file = may_make(engine.url)
 
         @sa.event.listens_for(engine, "do_connect")
         def _make(*_: Any) -> None:
@@ -68,7 +68,7 @@ class Dialect:
                 # Once: a folder that goes later may be a disk that is not mounted, and comes back.
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
                 makes_folder = False
-            if path and "mode" not in engine.url.query:
+            if makes_file:
                 # What hinders here will hinder SQLite, and it says how.
                 with suppress(OSError):
                     os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
@@ -180,6 +180,15 @@ def file_of(url: URL) -> str:
     if path.startswith("file:"):
         path = "" if url.query.get("mode") == "memory" else unquote(urlsplit(path).path)
     return "" if path == ":memory:" else path
+
+
+def may_make(url: URL) -> bool:
+    """
+    Say whether SQLite's file is made where there is none.
+
+    :param url: of the database.
+    """
+    return bool(file_of(url)) and url.query.get("mode") in (None, "rwc")
 
 
 def _identity(path: str) -> tuple[int, int] | None:
