@@ -19,6 +19,7 @@ import msgspec
 
 from salt_eventsd.event import Event, undecodable
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.grouping import grouped
 from salt_eventsd.rules import lane_of
 from salt_eventsd.spool import UNREADABLE, encode_events
 from salt_eventsd.spool_file import FILE
@@ -80,10 +81,13 @@ def listed(folder: Path, which: Filter, limit: int, after: int = 0) -> list[dict
 
 def _shown(event: Event) -> Any:
     """What a runner returns goes over the bus, and into the job cache."""
-    size = len(event.body) + len(event.returned)
-    if size <= _SHOWN_BYTES:
+    if (size := _size(event)) <= _SHOWN_BYTES:
         return event.data
     return f"{event.json()[:_SHOWN_BYTES].decode('utf-8', 'ignore')}... ({size} bytes in all)"
+
+
+def _size(event: Event) -> int:
+    return len(event.body) + len(event.returned)
 
 
 def requeue(folder: Path, which: Filter) -> int:
@@ -103,7 +107,7 @@ def requeue(folder: Path, which: Filter) -> int:
                 by_lane.setdefault(lane, []).append(event)
                 ids.append((letter["id"],))
         for lane, events in by_lane.items():
-            for some in _chunks(events):
+            for some in grouped(events, _size, _CHUNK_BYTES, _CHUNK_EVENTS):
                 _put(db, lane, some)
         db.executemany("DELETE FROM dead WHERE id = ?", ids)
     return len(ids)
@@ -140,19 +144,6 @@ def _letters(db: sqlite3.Connection, after: int = 0) -> Iterator[tuple[dict[str,
             "buried": datetime.fromtimestamp(buried, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
         }
         yield letter, event
-
-
-def _chunks(events: list[Event]) -> Iterator[list[Event]]:
-    some: list[Event] = []
-    size = 0
-    for event in events:
-        size += len(event.body) + len(event.returned)
-        if some and (len(some) >= _CHUNK_EVENTS or size > _CHUNK_BYTES):
-            yield some
-            some, size = [], len(event.body) + len(event.returned)
-        some.append(event)
-    if some:
-        yield some
 
 
 def _put(db: sqlite3.Connection, lane: str, events: list[Event]) -> None:

@@ -21,6 +21,8 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
 
+from salt_eventsd.grouping import grouped
+
 #: Documents of rows are about so long, in bytes. A driver makes several copies of what it sends; longer ones are hardly
 #: any faster.
 _USUAL_DOCUMENT_BYTES = 2**17
@@ -123,17 +125,6 @@ def _json_table_type(kind: Any, dialect: Any) -> str:
 
 def _documents(texts: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
     """Yield arrays of JSON texts, none longer than the limit but for a text that is so by itself."""
-    part: list[bytes] = []
-    size = 0
-    for text in texts:
-        if part and size + len(text) > most_bytes:
-            yield _array(part)
-            part, size = [], 0
-        part.append(text)
-        size += len(text) + 1
-    if part:
-        yield _array(part)
-
-
-def _array(texts: list[bytes]) -> bytes:
-    return b"[%s]" % b",".join(texts)
+    # With each text goes a comma, but for the last.
+    for part in grouped(texts, lambda text: len(text) + 1, most_bytes + 1):
+        yield b"[%s]" % b",".join(part)

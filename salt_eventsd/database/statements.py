@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.exceptions import Held, Transient, WorkerError
+from salt_eventsd.grouping import grouped
 from salt_eventsd.parameters import for_driver, has_second, parameters, quoted
 
 _NUMBERS = itertools.count(1)
@@ -207,14 +208,7 @@ def _block(sql: str) -> _Parts | None:
 def _for_all(connection: Connection, parts: _Parts, rows: Sequence[Any]) -> Iterator[str]:
     """Yield statements of bearable length for all rows."""
     format_ = connection.connection.cursor().mogrify
-    done: list[str] = []
-    size = 0
-    for row in rows:
-        made = format_(parts.row, row)
-        text = made.decode() if isinstance(made, bytes) else made
-        if done and size + len(text) > _LONGEST:
-            yield parts.head + parts.between.join(done) + parts.tail
-            done, size = [], 0
-        done.append(text)
-        size += len(text)
-    yield parts.head + parts.between.join(done) + parts.tail
+    made = (format_(parts.row, row) for row in rows)
+    texts = (one.decode() if isinstance(one, bytes) else one for one in made)
+    for some in grouped(texts, len, _LONGEST):
+        yield parts.head + parts.between.join(some) + parts.tail
