@@ -16,17 +16,13 @@ import salt.utils.stringutils
 
 from salt_eventsd import destination
 from salt_eventsd.conditions import compile_conditions
-from salt_eventsd.expressions import compiled
+from salt_eventsd.requirements import require, require_expression, require_path, require_port, require_threads
 
 #: Tables of the sql worker a rule may name with ``into``.
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
 _DAY = 86_400
-#: Far more than is of any use, and less than what a system refuses.
-MOST_THREADS = 256
-#: What stands in a path or URL for the master's (or minion's) cachedir.
-CACHEDIR = "<cachedir>"
 #: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
 IGNORED_BY_DEFAULT = ("saltutil.find_job",)
 
@@ -52,24 +48,6 @@ class Size(int):
         return cls(size)
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
-
-
-def is_path(path: str) -> bool:
-    """
-    Say whether a path names one file or folder, wherever it is used: a master's working directory is ``/``.
-
-    :param path: as in the config.
-    """
-    return path.startswith(("/", CACHEDIR)) and "\0" not in path
-
-
-def _is_absolute(key: str, path: str) -> None:
-    _require(is_path(path), f"{key}: expected a path that begins with / or {CACHEDIR}, got {path!r}")
-
-
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
 
@@ -82,9 +60,9 @@ class Batch(_Struct, frozen=True, kw_only=True):
     seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        _require(self.events >= 1, f"events: expected 1 or more, got {self.events}")
-        _require(self.seconds > 0, f"seconds: expected a number above 0, got {self.seconds}")
-        _require(self.seconds <= _DAY, f"seconds: expected no more than {_DAY}, got {self.seconds}")
+        require(self.events >= 1, f"events: expected 1 or more, got {self.events}")
+        require(self.seconds > 0, f"seconds: expected a number above 0, got {self.seconds}")
+        require(self.seconds <= _DAY, f"seconds: expected no more than {_DAY}, got {self.seconds}")
 
 
 class WorkerConfig(_Struct, frozen=True, kw_only=True):
@@ -102,10 +80,7 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
     defaults: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        _require(
-            1 <= self.concurrency <= MOST_THREADS,
-            f"concurrency: expected a number from 1 to {MOST_THREADS}, got {self.concurrency}",
-        )
+        require_threads("concurrency", self.concurrency)
 
     def __repr__(self) -> str:
         """Without the options, which have passwords in them."""
@@ -140,16 +115,16 @@ class EventRule(_Struct, frozen=True, kw_only=True):
     subs: dict[str, EventRule] = {}
 
     def __post_init__(self) -> None:
-        _compiles("tag", self.tag)
-        _compiles("fun", self.fun)
-        _require(self.tag is None or self.tag_glob is None, "tag_glob: there is a tag already; one of them")
-        _require(self.fun is None or self.fun_glob is None, "fun_glob: there is a fun already; one of them")
-        _require(
+        require_expression("tag", self.tag)
+        require_expression("fun", self.fun)
+        require(self.tag is None or self.tag_glob is None, "tag_glob: there is a tag already; one of them")
+        require(self.fun is None or self.fun_glob is None, "fun_glob: there is a fun already; one of them")
+        require(
             self.into is None or self.into in BUILT_IN_TABLES,
             f"into: no table {self.into!r}; there are {', '.join(BUILT_IN_TABLES)}",
         )
-        _require(self.missing in (None, "null", "refuse"), f"missing: expected null or refuse, got {self.missing!r}")
-        _require(self.minion not in ((), ""), "minion: expected a minion id such as web*, or a list of such, got none")
+        require(self.missing in (None, "null", "refuse"), f"missing: expected null or refuse, got {self.missing!r}")
+        require(self.minion not in ((), ""), "minion: expected a minion id such as web*, or a list of such, got none")
         _told("where", compile_conditions, self.where)
         _told("unless", compile_conditions, self.unless)
         destination.check(self)
@@ -192,12 +167,12 @@ class SpoolConfig(_Struct, frozen=True, kw_only=True):
     commit_seconds: float = 0.1
 
     def __post_init__(self) -> None:
-        _is_absolute("dir", self.dir)
-        _require(
+        require_path("dir", self.dir)
+        require(
             self.when_full in ("drop_oldest", "drop_newest"),
             f"when_full: expected drop_oldest or drop_newest, got {self.when_full!r}",
         )
-        _require(
+        require(
             0 < self.commit_seconds <= 60,
             f"commit_seconds: expected a number above 0 and up to 60, got {self.commit_seconds}",
         )
@@ -212,9 +187,9 @@ class RedactConfig(_Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for index, value in enumerate(self.values):
-            _compiles(f"values[{index}]", value)
+            require_expression(f"values[{index}]", value)
         for glob, what in self.by_function.items():
-            _require(what in DROPPABLE, f"functions.{glob}: expected one of {', '.join(DROPPABLE)}, got {what!r}")
+            require(what in DROPPABLE, f"functions.{glob}: expected one of {', '.join(DROPPABLE)}, got {what!r}")
 
     @property
     def by_function(self) -> dict[str, str]:
@@ -229,7 +204,7 @@ class MetricsConfig(_Struct, frozen=True, kw_only=True):
     port: int = 9175
 
     def __post_init__(self) -> None:
-        _require(0 < self.port < 65_536, f"port: expected a number from 1 to 65535, got {self.port}")
+        require_port(self.port)
 
 
 class General(_Struct, frozen=True, kw_only=True):
@@ -244,13 +219,10 @@ class General(_Struct, frozen=True, kw_only=True):
     pillar: bool | str = False
 
     def __post_init__(self) -> None:
-        _is_absolute("state_file", self.state_file)
-        _require(
-            1 <= self.max_workers <= MOST_THREADS,
-            f"max_workers: expected a number from 1 to {MOST_THREADS}, got {self.max_workers}",
-        )
-        _require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
-        _require(self.state_timer <= _DAY, f"state_timer: expected no more than {_DAY}, got {self.state_timer}")
+        require_path("state_file", self.state_file)
+        require_threads("max_workers", self.max_workers)
+        require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
+        require(self.state_timer <= _DAY, f"state_timer: expected no more than {_DAY}, got {self.state_timer}")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,12 +263,3 @@ def _told(key: str, compile: Callable[[Any], object], value: Any) -> None:
         compile(value)
     except ValueError as exc:
         raise ValueError(f"{key}.{exc}") from None
-
-
-def _compiles(key: str, pattern: str | None) -> None:
-    if pattern is None:
-        return
-    try:
-        compiled(pattern)
-    except ValueError as exc:
-        raise ValueError(f"{key}: {exc}") from None

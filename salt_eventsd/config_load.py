@@ -8,19 +8,20 @@ Each problem is one line that names the key: ``eventsd: events.returns.tag: miss
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 import salt.config
 import salt.utils.dictupdate
 
-from salt_eventsd.config import CACHEDIR, Config, General, WorkerConfig, is_path
+from salt_eventsd.config import Config, General, WorkerConfig
 from salt_eventsd.config_convert import convert
 from salt_eventsd.config_events import DEFAULT_WORKER, read_events
 from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError, Unavailable
 from salt_eventsd.pillar import pillar_block
+from salt_eventsd.requirements import CACHEDIR, is_path
 
 #: Where the worker of a config without ``workers`` writes.
 _DEFAULT_URL = f"sqlite:///{CACHEDIR}/eventsd/history.db"
@@ -127,12 +128,12 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
 
 
 def _without_pillar(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
-    block = _block(opts, given)
+    block = _block(opts)
     over = _plain(given if given is not None else _under_engines(opts.get("engines")))
     return salt.utils.dictupdate.update(block, over) if over else block
 
 
-def _block(opts: Mapping[str, Any], _given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _block(opts: Mapping[str, Any]) -> dict[str, Any]:
     block = _plain(opts.get("eventsd") or {})
     if not isinstance(block, dict):
         raise ConfigError([f"eventsd: expected a mapping, got {type(block).__name__}"])
@@ -146,9 +147,14 @@ def state_file(opts: Mapping[str, Any]) -> str:
     :param opts: Salt's options.
     """
     value = None
-    for read in (merged, _without_pillar, _block):
+    readers: tuple[Callable[[], dict[str, Any]], ...] = (
+        lambda: merged(opts),
+        lambda: _without_pillar(opts, None),
+        lambda: _block(opts),
+    )
+    for read in readers:
         try:
-            value = read(opts, None).get("state_file")
+            value = read().get("state_file")
             break
         except ConfigError:
             continue

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, Secrets, require
+from salt_eventsd.backends.options import Secret, Secrets
+from salt_eventsd.requirements import require
 
 
 class ElasticsearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

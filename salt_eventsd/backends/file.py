@@ -20,12 +20,13 @@ import msgspec
 from salt_eventsd.backends.envelope import envelope
 from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.names import render
-from salt_eventsd.backends.options import read_options, read_template, require
+from salt_eventsd.backends.options import read_options, read_template
 from salt_eventsd.backends.refusals import bury, make_each
 from salt_eventsd.config import Size
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
 from salt_eventsd.fields import Facts, Template
+from salt_eventsd.requirements import require
 from salt_eventsd.workers import Batch, Context
 
 #: What a field may not bring into a file's name: another folder, or what terminals and shells trip over.

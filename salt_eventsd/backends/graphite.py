@@ -19,10 +19,11 @@ import msgspec
 
 from salt_eventsd.backends.carbon import PORTS, Carbon, Point, Protocol, clean
 from salt_eventsd.backends.names import render
-from salt_eventsd.backends.options import read_options, read_template, require
+from salt_eventsd.backends.options import read_options, read_template
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Refused
 from salt_eventsd.fields import Constant, Facts, Field, Template, compile_value
+from salt_eventsd.requirements import require, require_port
 from salt_eventsd.workers import Batch, Context
 
 #: Events by the rule that took them; returns by function and return code.
@@ -50,9 +51,7 @@ class CarbonOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     timeout_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        require(
-            self.port is None or 0 < self.port < 65_536, f"port: expected a number from 1 to 65535, got {self.port}"
-        )
+        require_port(self.port)
         require(
             0 < self.timeout_seconds <= 3600,
             f"timeout_seconds: expected a number above 0 and up to 3600, got {self.timeout_seconds}",

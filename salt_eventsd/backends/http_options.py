@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, require
+from salt_eventsd.backends.options import Secret
+from salt_eventsd.requirements import require
 
 Body = Literal["json", "ndjson", "single"]
 

@@ -9,7 +9,8 @@ import msgspec
 from pymongo import errors
 from pymongo.uri_parser import parse_uri
 
-from salt_eventsd.backends.options import Secret, require
+from salt_eventsd.backends.options import Secret
+from salt_eventsd.requirements import require, require_port
 from salt_eventsd.workers import Context
 
 _URL = "a URL such as mongodb://user:password@mongo.example.com/salt"
@@ -42,7 +43,7 @@ class MongoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     timeout_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        require(1 <= self.port <= 65_535, f"port: expected a number from 1 to 65535, got {self.port}")
+        require_port(self.port)
         require(0 < self.timeout_seconds <= 600, "timeout_seconds: expected a number above 0 and up to 600")
         name = self.database
         fits = name is None or (0 < len(name.encode()) < 64 and not set(name) & set('/\\. "$*<>:|?\0'))

@@ -6,8 +6,9 @@ import re
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, Secrets, require
+from salt_eventsd.backends.options import Secret, Secrets
 from salt_eventsd.config import Size
+from salt_eventsd.requirements import require
 
 
 class NatsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

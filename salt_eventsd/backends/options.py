@@ -103,18 +103,6 @@ def missing_library(error: ImportError, extra: str) -> ImportError:
     return ImportError(f"{error}; install it with: salt-pip install 'salt-eventsd[{extra}]'", name=error.name)
 
 
-def require(condition: bool, message: str) -> None:
-    """
-    Raise unless a condition holds; for ``__post_init__`` of a struct.
-
-    :param condition: what must hold.
-    :param message: ``key: what is wrong and what would be right``.
-    :raises ValueError: it does not.
-    """
-    if not condition:
-        raise ValueError(message)
-
-
 def _hook(kind: type, value: Any) -> Any:
     if kind is Size:
         return Size.read(value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, require
+from salt_eventsd.backends.options import Secret
+from salt_eventsd.requirements import require, require_port
 
 _VERBS = ("set", "list", "stream", "publish")
 
@@ -67,6 +68,6 @@ class RedisOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         require(bool(self.actions), "actions: missing; expected a list such as [{list: salt:events, maxlen: 10000}]")
-        require(1 <= self.port <= 65_535, f"port: expected a number from 1 to 65535, got {self.port}")
+        require_port(self.port)
         require(self.db >= 0, f"db: expected 0 or more, got {self.db}")
         require(0 < self.timeout_seconds <= 600, "timeout_seconds: expected a number above 0 and up to 600")

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from salt_eventsd.config import MOST_THREADS
 from salt_eventsd.convert.block import Block
 from salt_eventsd.convert.notes import Notes
+from salt_eventsd.requirements import MOST_THREADS, is_path
 
 _DAY = 86_400
 #: What an engine inside the master does not need -> why.
@@ -43,7 +43,7 @@ def general_keys(general: Mapping[str, Any], notes: Notes) -> Block:
         if value is not None:
             made.put(key, value, *comment)
     path = general.get("state_file")
-    if isinstance(path, str) and path.startswith("/") and "\0" not in path:
+    if isinstance(path, str) and is_path(path):
         made.put("state_file", path, "It holds JSON today. The master's user must be able to write it.")
     elif path:
         notes.lose(f"general.state_file: expected an absolute path, got {path!r}; today's default is used")

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from salt_eventsd.config_convert import explain
 from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of, may_make
 from salt_eventsd.folders import trouble
+from salt_eventsd.requirements import require, require_port
 
 #: What may stand as ``driver`` for short.
 _DRIVERS = {
@@ -30,9 +31,6 @@ _DRIVERS = {
 }
 #: Drivers that are no dependency of ours -> what to install for them, where it is not the driver's own name.
 _PACKAGES = {"mysqldb": "mysqlclient", "mysqlconnector": "mysql-connector-python"}
-
-
-_LONGEST_CONNECT_SECONDS = 3600
 
 
 class OptionError(ValueError):
@@ -65,13 +63,11 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     too_large: Literal["truncate", "bury"] = "truncate"
 
     def __post_init__(self) -> None:
-        if self.port is not None and not 0 < self.port < 65_536:
-            raise ValueError(f"port: expected a number from 1 to 65535, got {self.port}")
-        if not 0 < self.connect_seconds <= _LONGEST_CONNECT_SECONDS:
-            raise ValueError(
-                f"connect_seconds: expected a number above 0 and up to {_LONGEST_CONNECT_SECONDS},"
-                f" got {self.connect_seconds}"
-            )
+        require_port(self.port)
+        require(
+            0 < self.connect_seconds <= 3600,
+            f"connect_seconds: expected a number above 0 and up to 3600, got {self.connect_seconds}",
+        )
 
 
 #: The keys of :class:`SqlOptions`.
