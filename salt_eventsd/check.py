@@ -4,6 +4,7 @@ What ``salt-run eventsd.check`` finds: is this config right, can each worker rea
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,15 +59,19 @@ def check(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -
 
 def _folders(config: Config) -> list[str]:
     """The spool and the state file need folders that are there or can be made."""
-    state_file = Path(config.general.state_file)
-    found = {"spool.dir": trouble(Path(config.general.spool.dir)), "state_file": trouble(state_file.parent)}
-    try:
-        if state_file.is_dir():
-            found["state_file"] = f"{state_file} is a folder; expected a file in a folder"
-        # Of a name that is too long, is_dir only says that it is none.
-        state_file.stat()
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        found["state_file"] = found["state_file"] or f"{state_file}: {exc.strerror}"
+    found = {
+        "spool.dir": trouble(Path(config.general.spool.dir)),
+        "state_file": _of_file(Path(config.general.state_file)),
+    }
     return [f"eventsd: {key}: {what}" for key, what in found.items() if what]
+
+
+def _of_file(path: Path) -> str:
+    if why := trouble(path.parent):
+        return why
+    try:
+        return f"{path} is a folder; expected a file in a folder" if stat.S_ISDIR(path.stat().st_mode) else ""
+    except FileNotFoundError:
+        return ""
+    except OSError as exc:
+        return f"{path}: {exc.strerror}"

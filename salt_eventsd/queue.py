@@ -60,7 +60,11 @@ class Queue:
         self._replay_below = newest + 1
 
     def is_replay(self, chunk_ids: Collection[int]) -> bool:
-        """Say whether any of these chunks may have been written already."""
+        """
+        Say whether any of these chunks may have been written already.
+
+        :param chunk_ids: of a batch.
+        """
         return min(chunk_ids) < self._replay_below or not self._tried.isdisjoint(chunk_ids)
 
     def spool_broke(self, first_id: int) -> None:

@@ -116,6 +116,7 @@ class Candidates:
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
         self._fields = tuple({one: None for rule in rules for one in rule.fields()})
+        self._looks_at_tag = _TAG in self._fields
         self._any_minion = tuple(number for number, rule in enumerate(rules) if not rule.minions)
         self._by_minion = TagIndex(
             (tag_glob(glob), number) for number, rule in enumerate(rules) for glob in rule.minions
@@ -156,7 +157,7 @@ class Candidates:
         return found
 
     def _key(self, subject: Subject) -> tuple[Any, ...] | None:
-        key: list[Any] = [subject.fun, subject.full_tag if _TAG in self._fields else ""]
+        key: list[Any] = [subject.fun, subject.full_tag if self._looks_at_tag else ""]
         for field in self._fields:
             value = subject.value(field)
             if isinstance(value, str):

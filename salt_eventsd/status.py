@@ -34,15 +34,15 @@ def read(path: Path, problems: Sequence[str] = ()) -> Report:
     :param path: the state file.
     :param problems: what is wrong with the configuration on disk.
     """
+    wrong = [f"the configuration on disk is wrong: {problem}" for problem in problems]
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Report)
     except FileNotFoundError:
-        down = _down(f"no engine has run here: there is no {path}")
-        return {**down, "notes": down["notes"] + [f"the configuration on disk is wrong: {one}" for one in problems]}
+        return _down(f"no engine has run here: there is no {path}", *wrong)
     except (OSError, msgspec.DecodeError) as exc:
         return _down(f"eventsd: state_file: {path} cannot be read: {exc}")
     try:
-        return _told(found, [f"the configuration on disk is wrong: {problem}" for problem in problems])
+        return _told(found, wrong)
     except (KeyError, TypeError, AttributeError) as exc:
         return _down(f"{path} is not of this version of salt-eventsd: {type(exc).__name__} {exc}")
 
@@ -73,13 +73,12 @@ def _told(found: Report, notes: list[str]) -> Report:
     stale = age > _STALE_TIMERS * found["timer"]
     since = _moment(found["started"])
     if found["ended"] or not alive:
-        down = _down(f"not running; it last reported at {_moment(found['written'])}, and what is told below is of then")
-        if locked:
-            down["notes"] = ["another engine has just been started, and has not reported yet", *down["notes"]]
+        then = f"not running; it last reported at {_moment(found['written'])}, and what is told below is of then"
+        starting = ["another engine has just been started, and has not reported yet"] if locked else []
         told = _readable(found)
         if told:
             told["bus"]["connected"] = False
-        return {**down, "notes": down["notes"] + notes, **told}
+        return {**_down(*starting, then, *notes), **told}
     head: Report = {"running": True, "since": since, "version": found["version"], "pid": found["pid"]}
     notes = list(found["problems"]) or notes
     if stale:
@@ -155,8 +154,8 @@ def _readable(found: Report) -> Report:
     return {"bus": bus, "workers": workers, "spool": found["spool"]}
 
 
-def _down(why: str) -> Report:
-    return {"state": "down", "running": False, "notes": [why], "retcode": 2}
+def _down(*notes: str) -> Report:
+    return {"state": "down", "running": False, "notes": list(notes), "retcode": 2}
 
 
 def _alive(pid: int) -> bool:

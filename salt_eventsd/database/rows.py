@@ -7,7 +7,6 @@ from the bus to the database as one piece of text.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import msgspec
@@ -67,7 +66,6 @@ class RowBuilder:
         self._text = dialect.text
         self._time = dialect.time
         self._fit = Values(dialect, largest, truncate).fit_json
-        self._largest = sys.maxsize if largest is None else largest
         self._latest_arguments: tuple[bytes, Any, bool | None] = (b"", None, None)
 
     def rows(self, event: Event) -> list[tuple[str, Row]]:
@@ -112,8 +110,8 @@ class RowBuilder:
         args, is_test = self._arguments(bytes(ret.fun_args) or bytes(ret.arg))
         retcode = _whole(ret.retcode)
         success = ret.success if isinstance(ret.success, bool) else None
-        states = self._states(event) if _STATE_MARK in event.returned else []
-        durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None] if states else states
+        states = self._states(event)
+        durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None]
         seen = self._time(event.stamp)
         jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
         minion_id = self._clip(event.minion_id or self._node_id, NAME_LENGTH)
@@ -219,7 +217,7 @@ class RowBuilder:
         """JSON text for a JSON column; what is too large for the database says so and keeps its beginning."""
         if not text or text == b"null":
             return None
-        return self._json(text if len(text) <= self._largest else self._fit(text))
+        return self._json(self._fit(text))
 
     def _string(self, value: Any) -> str | None:
         """Text for a text column; what is no text as JSON."""

@@ -124,8 +124,7 @@ class Store:
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
         engine = self._engine
-        is_file = self._dialect.name == "sqlite" and may_make(engine.url)
-        if is_file and self._tables is None and not os.path.exists(file_of(engine.url)):
+        if self._tables is None and may_make(engine.url) and not os.path.exists(file_of(engine.url)):
             # A file that nobody has made yet is none the less empty, and to look into it would make it.
             engine = sa.create_engine("sqlite://")
         try:

@@ -170,13 +170,29 @@ class Dialect:
         """Undo :meth:`lock_schema` where the end of the transaction does not."""
 
 
+def begin_with(engine: Engine, sql: str) -> None:
+    """
+    Have each connection begin with a statement.
+
+    :param engine: of the database.
+    :param sql: the statement.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def _session(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        cursor.close()
+        connection.commit()
+
+
 def file_of(url: URL) -> str:
     """
-    Return the path of SQLite's file, "" if it has none.
+    Return the path of SQLite's file, "" if it has none, or is another database.
 
     :param url: of the database.
     """
-    path = url.database or ""
+    path = (url.database or "") if url.get_backend_name() == "sqlite" else ""
     if path.startswith("file:"):
         path = "" if url.query.get("mode") == "memory" else unquote(urlsplit(path).path)
     return "" if path == ":memory:" else path

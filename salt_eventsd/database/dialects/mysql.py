@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_driver, by_json_table
-from salt_eventsd.database.dialects.base import Conflict, Dialect, Upsert
+from salt_eventsd.database.dialects.base import Conflict, Dialect, Upsert, begin_with
 from salt_eventsd.exceptions import Transient
 
 #: A document of rows is no longer than this, in bytes.
@@ -44,12 +44,7 @@ class MySQL(Dialect):
 
     def prepare(self, engine: Engine) -> None:
         """Times are UTC and bad data is an error, whatever the server's defaults are."""
-
-        @sa.event.listens_for(engine, "connect")
-        def _session(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            cursor.execute("SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
-            cursor.close()
+        begin_with(engine, "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
 
     def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
         """See :class:`Dialect`. INSERT IGNORE would hide errors in the data; a no-op update ignores only the double."""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_recordset
-from salt_eventsd.database.dialects.base import Conflict, Dialect
+from salt_eventsd.database.dialects.base import Conflict, Dialect, begin_with
 
 #: Shown in place of a NUL, which the database has no way to keep.
 NUL_SYMBOL = "\N{SYMBOL FOR NULL}"
@@ -49,13 +49,7 @@ class PostgreSQL(Dialect):
 
     def prepare(self, engine: Engine) -> None:
         """Times are UTC, also in columns that know no time zone, whatever the server's default is."""
-
-        @sa.event.listens_for(engine, "connect")
-        def _session(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            cursor.execute("SET TIME ZONE 'UTC'")
-            cursor.close()
-            connection.commit()
+        begin_with(engine, "SET TIME ZONE 'UTC'")
 
     def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """See :class:`Dialect`."""
