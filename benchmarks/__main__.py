@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,10 @@ class Bench:
         """Fire the burst into what Salt ships."""
         for queue in event_return.QUEUES:
             name = f"event_return, queue {queue or 'default'}"
-            self._one(
-                "burst",
-                name,
-                lambda: event_return.burst(self._fresh(POSTGRESQL)(), self._sizes.events, queue),  # noqa: B023
-            )
+            self._one("burst", name, partial(self._event_return, queue))
+
+    def _event_return(self, queue: int) -> Figures:
+        return event_return.burst(self._fresh(POSTGRESQL)(), self._sizes.events, queue)
 
     def _one(self, section: str, name: str, run: Callable[[], Figures]) -> None:
         with self._run(f"{section}: {name}"):

@@ -207,7 +207,7 @@ class Bus:
         loop.make_current()
         self._wake = lambda: loop.add_callback_from_signal(loop.stop)
 
-        @coroutine  # type: ignore[untyped-decorator]
+        @coroutine  # type: ignore[untyped-decorator]  # Salt's Tornado has no types
         def sessions() -> Any:
             failures = 0
             while not self._stopped:

@@ -166,7 +166,7 @@ def test_a_table_of_a_schema(fresh: Database) -> None:
 def test_case_of_columns_where_it_does_not_matter(database: Database) -> None:
     # Given
     if database.kind == "postgresql":
-        pytest.skip("names differ by case here")
+        pytest.skip("PostgreSQL tells names apart by their case")
     database.execute("CREATE TABLE t (Server VARCHAR(20) PRIMARY KEY, v VARCHAR(20))")
     rules = to_table("t", columns={"server": "data.k", "V": "data.v"}, upsert=["server"])
 

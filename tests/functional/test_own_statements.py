@@ -343,7 +343,7 @@ def test_a_parameter_in_what_this_database_takes_for_quotes(
 ) -> None:
     # Given: a driver would write the value into them, and out of them
     if table.kind not in kinds:
-        pytest.skip("other quotes")
+        pytest.skip(f"these are no quotes in {table.kind}")
     worker = table.worker(by_statement(statement, fields=_FIELDS))
 
     # When
@@ -431,7 +431,7 @@ def test_a_function_that_goes_while_it_is_in_use_buries_nothing(table: Database)
 def test_json_functions_of_the_statement_refuse_what_is_no_json(table: Database) -> None:
     # Given
     if table.kind != "sqlite":
-        pytest.skip("an error of SQLite's own")
+        pytest.skip("only SQLite has that error")
 
     # When
     buried = _write(table, "INSERT INTO t (n, v) VALUES (:n, json_extract(:v, '$.a'))", '{"a": "b"}', "{", "[]")

@@ -74,8 +74,8 @@ def test_each_worker_gets_every_event(master: Master, hook: Hook, carbon: Carbon
     assert [json.loads(line)["data"]["number"] for line in lines.open()] == list(range(_COUNT))
     wait_until(lambda: len(_sent(hook, "all")) == _COUNT, "requests")
     assert _sent(hook, "all") == list(range(_COUNT))
-    counted = lambda: sum(carbon.points("minutes.beacons.all_example_com", since).values())  # noqa: E731
-    wait_until(lambda: counted() == _COUNT, "points")
+    points = "minutes.beacons.all_example_com"
+    wait_until(lambda: sum(carbon.points(points, since).values()) == _COUNT, "points")
 
 
 def test_the_engines_counters_reach_the_table(master: Master) -> None:
