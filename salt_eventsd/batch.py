@@ -9,8 +9,14 @@ from collections.abc import Collection, Sequence
 from salt_eventsd.spool import Burial, Kept, Spool
 from salt_eventsd.workers import Batch, Refusal
 
+#: How many tries in a row of the batch that begins with a chunk ended without an answer, and how many found that the
+#: backend takes none of its events.
+Suspicion = tuple[int, int]
 
-def batch_of(spool: Spool, chunks: Sequence[Kept], worker: str, replay: bool) -> tuple[Batch, list[int]]:
+
+def batch_of(
+    spool: Spool, chunks: Sequence[Kept], worker: str, replay: bool, suspicion: Suspicion = (0, 0)
+) -> tuple[Batch, list[int]]:
     """
     Load a batch, and return it with a list that holds, once it is written, how many of its events were buried.
 
@@ -18,6 +24,7 @@ def batch_of(spool: Spool, chunks: Sequence[Kept], worker: str, replay: bool) ->
     :param chunks: of the batch, in order.
     :param worker: under whose name refused events are buried.
     :param replay: an earlier try may have written these chunks.
+    :param suspicion: what the tries before this one have found.
     """
     loaded = [(chunk.id, spool.read(chunk.id)) for chunk in chunks]
     origin = [(id_, position) for id_, events in loaded for position in range(len(events))]
@@ -38,5 +45,7 @@ def batch_of(spool: Spool, chunks: Sequence[Kept], worker: str, replay: bool) ->
         oldest_chunk=spool.oldest_id(),
         replay=replay,
         bury=bury,
+        cuts=suspicion[0],
+        doubts=suspicion[1],
     )
     return batch, buried

@@ -3,7 +3,7 @@ What can go wrong, by what the engine does about it.
 
 The first line of an exception's docstring is its message where none is given. What a worker raises decides what becomes
 of its batch: :class:`Transient` is tried again, :class:`Held` is tried again and reported as failing, :class:`Refused`
-is split until the bad events stand alone.
+is split until the bad events stand alone. :class:`Cut` and :class:`Doubtful` are for what nobody can know at once.
 """
 
 from __future__ import annotations
@@ -48,9 +48,24 @@ class Transient(WorkerError):
     """The backend is away or busy; the same batch may well be taken later."""
 
 
+class Cut(Transient):
+    """The connection ended, or no answer came, while the batch was on its way; what is in the batch may be why."""
+
+
 class Held(WorkerError):
     """The backend refuses everything (no such table, no permission, no driver); an operator has to act."""
 
 
 class Refused(WorkerError):
     """The backend refused at least one event of the batch because of what is in it."""
+
+
+class Doubtful(Refused):
+    """The backend refused something for a reason that may be an event's, or the backend's own.
+
+    It is split like any refusal. The event that stands alone is set aside if the backend has taken another one.
+    """
+
+
+class Doubted(Held):
+    """The backend took no event of the batch, each tried alone; so none of them is to blame."""

@@ -10,13 +10,13 @@ import logging
 import time
 from collections import Counter
 
-from salt_eventsd.batch import batch_of
+from salt_eventsd.batch import Suspicion, batch_of
 from salt_eventsd.config import WorkerConfig
 from salt_eventsd.errors import brief, story
-from salt_eventsd.exceptions import Held, SpoolError, WorkerError
+from salt_eventsd.exceptions import Cut, Doubted, Held, SpoolError, WorkerError
 from salt_eventsd.queue import Queue
 from salt_eventsd.retry import Backoff
-from salt_eventsd.settle import write_batch
+from salt_eventsd.settle import CUTS, write_batch
 from salt_eventsd.spool import Kept, Spool
 from salt_eventsd.workers import Worker, close
 
@@ -76,6 +76,8 @@ class Lane(Queue):
         self._buried_told = 0
         self._tell_buried_at = 0.0
         self._hanging_told: set[float] = set()
+        #: What the tries of a batch have found, by its first chunk's id.
+        self._suspicions: dict[int, Suspicion] = {}
 
     @property
     def _label(self) -> str:
@@ -101,6 +103,7 @@ class Lane(Queue):
             self.state, self.last_error = ("ok", "") if worker else ("held", "no longer under workers")
             # The new one is tried at once. What the old one may have written comes as a replay.
             self._failures = 0
+            self._suspicions = {}
             self.may_be_written(newest)
             idle = old is not None and not self._writing[id(old)]
             # Two at once may be in each other's way; but one that hangs is not waited for.
@@ -144,6 +147,10 @@ class Lane(Queue):
         return (self._take(chunks, False), 0.0) if chunks else ([], wait)
 
     def _take(self, chunks: list[Kept], prio: bool) -> list[Kept]:
+        cuts, doubts = self._suspicions.get(chunks[0].id, (0, 0))
+        if cuts >= CUTS or doubts:
+            # What of it is to blame, if anything, only others can tell.
+            chunks = [*chunks, *self.companion(chunks, cuts + doubts)]
         with self._mutex:
             self._claimed.update(chunk.id for chunk in chunks)
             self._running[prio].add(chunks[0].id)
@@ -164,7 +171,9 @@ class Lane(Queue):
                 return
             self._writing[id(worker)] += 1
         try:
-            batch, buried = batch_of(self._spool, chunks, self.owner, self.is_replay(ids))
+            batch, buried = batch_of(
+                self._spool, chunks, self.owner, self.is_replay(ids), self._suspicions.get(ids[0], (0, 0))
+            )
             if batch.events:
                 write_batch(worker, batch)
             self._spool.settle(ids)
@@ -213,6 +222,7 @@ class Lane(Queue):
         if self._failures:
             log.warning("eventsd: worker %s writes again after %d failed tries", self._label, self._failures)
         self._failures = 0
+        self._suspicions = {}
         self.state = "ok"
         self.written += events - buried
         self.buried += buried
@@ -233,6 +243,7 @@ class Lane(Queue):
         if worker is not self.worker:
             # How an old worker fares says nothing about the one that takes over.
             return
+        self._suspect(ids[0], exc)
         state = "held" if isinstance(exc, Held) else "retrying"
         error = brief(exc)
         if state != self.state:
@@ -244,6 +255,14 @@ class Lane(Queue):
         self.retries += 1
         self.state, self.last_error = state, error
         self._retry_at = time.monotonic() + self._backoff.seconds(self._failures)
+
+    def _suspect(self, first: int, exc: BaseException) -> None:
+        """Note what a failed try says about its batch, which may be to blame for it."""
+        cuts, doubts = self._suspicions.get(first, (0, 0))
+        if isinstance(exc, Cut):
+            self._suspicions[first] = (cuts + 1, doubts)
+        elif isinstance(exc, Doubted):
+            self._suspicions[first] = (cuts, doubts + 1)
 
 
 _VERDICTS = {

@@ -13,6 +13,8 @@ from salt_eventsd.spool import Kept, Spool, Totals
 
 #: No more chunks than this go into one batch, however small they are.
 _MOST_CHUNKS = 1000
+#: So many chunks behind a batch that is refused are asked, one after the other, whether they fare any better.
+_COMPANIONS = 1000
 
 
 class Queue:
@@ -160,3 +162,18 @@ class Queue:
         if full or prio or flush or age >= limits.seconds or age < 0:
             return batch, 0.0
         return [], limits.seconds - age
+
+    def companion(self, batch: Sequence[Kept], turn: int) -> list[Kept]:
+        """
+        Return a chunk that waits behind a batch, if there is one, to see whether the backend takes anything at all.
+
+        :param batch: of which it takes nothing.
+        :param turn: another number returns another chunk.
+        """
+        taken = self.claimed.union(chunk.id for chunk in batch)
+        most = _COMPANIONS + len(taken)
+        for prio in (batch[0].prio, not batch[0].prio):
+            waiting = [chunk for chunk in self._spool.waiting(self.name, prio=prio, most=most) if chunk.id not in taken]
+            if waiting:
+                return [waiting[turn % len(waiting)]]
+        return []

@@ -3,20 +3,78 @@ Settle: from a batch and a worker to what has become of each event. No thread, n
 
 The splitting is the same for every backend: a refused batch is cut in halves until the bad events stand alone, so one
 bad event costs about ``2 * log2(batch)`` extra writes and no other event.
+
+Whether an event is to blame or the backend, only another event can tell: what the backend refuses for a reason that
+nobody knows is set aside if it takes another event of the batch, and waits if it takes none. A later try of such a
+batch asks with a few events before it splits all again, and the lane adds one that has not been tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from salt_eventsd.errors import brief as brief
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, SpoolError, WorkerError
+from salt_eventsd.exceptions import Cut, Doubted, Doubtful, Refused, SpoolError, WorkerError
 from salt_eventsd.workers import Batch, Refusal, Worker
 
 Item = TypeVar("Item")
+
+#: So many tries of a batch may end without an answer before events are tried alone.
+CUTS = 2
+#: So many events of a batch that was refused whole are tried alone before all of them are, once more.
+_PROBES = 8
+#: So many tries in a row without an answer mean, even if the backend has taken an event before, that it is away.
+_MOST_CUTS = 16
+
+
+class Sieve(Generic[Item]):
+    """
+    Writes items, and splits what is refused until the bad ones stand alone.
+
+    :param write: writes some items whole or raises :class:`~salt_eventsd.exceptions.Refused`.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Item]], None]) -> None:
+        self._write = write
+        #: What was refused for its own sake ...
+        self.refusals: list[Refusal] = []
+        #: ... and for a reason that nobody knows.
+        self.doubts: list[Refusal] = []
+        #: How many were written.
+        self.taken = 0
+
+    def put(self, items: Sequence[Item], offset: int = 0) -> None:
+        """
+        Write items.
+
+        :param items: one or more.
+        :param offset: the position of the first one.
+        """
+        try:
+            self._write(items)
+        except Refused as exc:
+            if len(items) > 1:
+                half = len(items) // 2
+                self.put(items[:half], offset)
+                self.put(items[half:], offset + half)
+            else:
+                (self.doubts if isinstance(exc, Doubtful) else self.refusals).append((offset, brief(exc)))
+        else:
+            self.taken += len(items)
+
+    def found(self) -> list[Refusal]:
+        """
+        Return what is to be set aside, in order.
+
+        :raises Doubted: nothing was taken, so nobody knows what is to blame.
+        """
+        if self.doubts and not self.taken:
+            raise Doubted(self.doubts[0][1])
+        return sorted([*self.refusals, *self.doubts])
 
 
 def isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], None], offset: int = 0) -> list[Refusal]:
@@ -27,17 +85,12 @@ def isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], None], offs
     :param write: writes some of them whole or raises :class:`~salt_eventsd.exceptions.Refused`.
     :param offset: the position of the first item.
     """
-    try:
-        write(items)
-    except Refused as exc:
-        if len(items) == 1:
-            return [(offset, brief(exc))]
-        half = len(items) // 2
-        return isolate(items[:half], write, offset) + isolate(items[half:], write, offset + half)
-    return []
+    sieve = Sieve(write)
+    sieve.put(items, offset)
+    return sorted([*sieve.refusals, *sieve.doubts])
 
 
-class Unexpected(Refused):
+class Unexpected(Doubtful):
     """A worker raised what the contract does not name: its own bug, or an event it cannot digest."""
 
 
@@ -53,26 +106,103 @@ def write_batch(worker: Worker, batch: Batch) -> None:
     :raises WorkerError: nothing is settled, and why: the batch is to be tried again.
     :raises SpoolError: the same; the refused events could not be noted.
     """
-    odd: list[str] = []
-    buries_itself = False
-
-    def bury(refusals: Sequence[Refusal], chunks: Collection[int] | None = None) -> None:
-        nonlocal buries_itself
-        buries_itself = True
-        batch.bury(refusals, chunks)
-
-    def write(events: Sequence[Event]) -> None:
+    attempt = _Attempt(worker, batch)
+    sieve = Sieve(attempt.write)
+    events = batch.events
+    written: set[int] = set()
+    if len(events) > 1 and batch.cuts >= CUTS:
+        # It has taken its connection with it more than once. Is there an event that does not? The last may be one that
+        # has not been tried.
+        written = attempt.probe([(CUTS - 1 - batch.cuts) % len(events)])
+        attempt.splits_cuts = True
+    elif len(events) > 1 and batch.doubts:
         try:
-            worker.write(replace(batch, events=events, bury=bury))
+            attempt.write(events)
+            written = set(range(len(events)))
+        except Refused as exc:
+            # All were tried alone before. A few of them, others each time, tell whether anything has changed.
+            last = -(batch.doubts - 1) * _PROBES - 1
+            written = attempt.probe((last - number) % len(events) for number in range(_PROBES))
+            if not written and isinstance(exc, Doubtful):
+                raise Doubted(brief(exc)) from exc
+    for start, end in _gaps(len(events), written):
+        sieve.put(events[start:end], start)
+    sieve.taken += len(written)
+    refusals = sieve.found()
+    if refusals or (batch.replay and not attempt.buries_itself):
+        batch.bury(refusals, None)
+
+
+class _Attempt:
+    """
+    A try to write a batch, in whole or in parts.
+
+    :param worker: who writes.
+    :param batch: what.
+    """
+
+    def __init__(self, worker: Worker, batch: Batch) -> None:
+        self._worker = worker
+        self._batch = batch
+        self._unanswered = 0
+        #: Whether a part that gets no answer is split like one that is refused.
+        self.splits_cuts = False
+        #: Whether the worker says for itself which events are refused.
+        self.buries_itself = False
+
+    def write(self, events: Sequence[Event]) -> None:
+        """
+        Write a part of the batch.
+
+        :param events: of the part.
+        """
+        try:
+            self._try(events)
+        except Cut as exc:
+            if not self.splits_cuts or self._unanswered > _MOST_CUTS:
+                raise
+            if len(events) > 1:
+                raise Doubtful(brief(exc)) from exc
+            try:
+                # Connections also end by chance.
+                self._try(events)
+            except Cut as again:
+                raise Doubtful(brief(again)) from again
+
+    def probe(self, positions: Iterable[int]) -> set[int]:
+        """
+        Write a few events alone, and return which of them were written.
+
+        :param positions: theirs.
+        """
+        written = set()
+        for at in dict.fromkeys(positions):
+            with suppress(Refused):
+                self._try(self._batch.events[at : at + 1])
+                written.add(at)
+        return written
+
+    def _try(self, events: Sequence[Event]) -> None:
+        try:
+            self._worker.write(replace(self._batch, events=events, bury=self._bury))
+        except Cut:
+            self._unanswered += 1
+            raise
         except (WorkerError, SpoolError, OSError):
             raise
         except Exception as exc:
-            if len(events) == 1:
-                odd.append(brief(exc))
             raise Unexpected(brief(exc)) from exc
+        self._unanswered = 0
 
-    refusals = isolate(batch.events, write)
-    if odd and len(odd) == len(batch.events):
-        raise Held(odd[0])
-    if refusals or (batch.replay and not buries_itself):
-        batch.bury(refusals, None)
+    def _bury(self, refusals: Sequence[Refusal], chunks: Collection[int] | None = None) -> None:
+        self.buries_itself = True
+        self._batch.bury(refusals, chunks)
+
+
+def _gaps(count: int, written: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the beginning and the end of each run of positions that are not among those written."""
+    start = 0
+    for at in [*sorted(written), count]:
+        if at > start:
+            yield start, at
+        start = at + 1

@@ -93,6 +93,10 @@ class Batch:
     :param replay: an earlier try at some of these chunks may have been committed.
     :param bury: for a worker with transactions, to be called before it commits: with the events the backend refused,
         and the ids of the chunks this try is about (None for all). Other workers raise ``Refused`` instead.
+    :param cuts: how many tries of it in a row have ended without an answer
+        (:class:`~salt_eventsd.exceptions.Cut`).
+    :param doubts: how many of them found that the backend takes none of its events
+        (:class:`~salt_eventsd.exceptions.Doubted`).
     """
 
     spool_id: str
@@ -101,6 +105,8 @@ class Batch:
     oldest_chunk: int = 0
     replay: bool = True
     bury: Callable[[Sequence[Refusal], Collection[int] | None], None] = lambda refusals, chunks: None
+    cuts: int = 0
+    doubts: int = 0
 
 
 class Worker(Protocol):

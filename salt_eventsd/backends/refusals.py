@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused
+from salt_eventsd.exceptions import Doubted, Doubtful, Refused
 from salt_eventsd.settle import brief
 from salt_eventsd.workers import Batch, Refusal
 
@@ -44,18 +44,18 @@ def bury(batch: Batch, refusals: Sequence[Refusal], answers: Sequence[Refusal] =
     Bury events; to be called once all others of the batch are safe.
 
     :param batch: the batch.
-    :param refusals: of events that nobody could write.
-    :param answers: of events that the backend refused. If it refused every one it was asked for, and that more than
-        one, that is no event's doing.
-    :raises Held: it did.
+    :param refusals: of events that nobody could write, or that are too large for the backend.
+    :param answers: of events that the backend refused for another reason. If it has taken none at all, that is no
+        event's doing.
+    :raises Doubted: it has not.
     """
     everything = sorted([*refusals, *answers])
-    if len(answers) > 1 and len(everything) == len(batch.events):
-        raise Held(f"all events of a batch are refused: {answers[0][1]}")
     if not everything:
         return
     if _is_split(batch):
-        raise Refused(everything[0][1])
+        raise (Doubtful if answers else Refused)(everything[0][1])
+    if answers and len(everything) == len(batch.events):
+        raise Doubted(f"no event of the batch is taken: {answers[0][1]}")
     batch.bury(everything, None)
 
 

@@ -14,7 +14,7 @@ from salt_eventsd.backends.options import Secret, Secrets, missing_library, read
 from salt_eventsd.backends.refusals import bury, make_each
 from salt_eventsd.config import Size
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import ConfigError, Held, Refused
+from salt_eventsd.exceptions import ConfigError, Doubted, Refused
 from salt_eventsd.requirements import require
 from salt_eventsd.settle import write_batch
 from salt_eventsd.workers import Batch, Context
@@ -226,19 +226,28 @@ class TestBurying:
         noted = Buried()
 
         # When / Then
-        with pytest.raises(Held, match="all events of a batch are refused: no"):
+        with pytest.raises(Doubted, match="no event of the batch is taken: no"):
             write_batch(_Sink("1", "0 2"), batch_of(numbered(3), buried=noted))
         assert noted.refusals == []
 
-    def test_an_event_that_comes_alone_is_buried(self) -> None:
+    def test_an_event_that_comes_alone_and_is_refused_waits_for_another(self) -> None:
+        # Given
+        noted = Buried()
+
+        # When / Then
+        with pytest.raises(Doubted, match="no event of the batch is taken: no"):
+            write_batch(_Sink(refused="0"), batch_of(numbered(1), buried=noted))
+        assert noted.refusals == []
+
+    def test_an_event_that_cannot_be_made_is_buried_though_it_comes_alone(self) -> None:
         # Given
         noted = Buried()
 
         # When
-        write_batch(_Sink(refused="0"), batch_of(numbered(1), buried=noted))
+        write_batch(_Sink("0"), batch_of(numbered(1), buried=noted))
 
         # Then
-        assert noted.refusals == [(0, "no")]
+        assert noted.refusals == [(0, "cannot be made")]
 
     def test_what_an_earlier_try_buried_is_forgotten_when_all_are_written(self) -> None:
         # Given
