@@ -11,6 +11,7 @@ import msgspec
 
 from salt_eventsd.config import EventRule, default_events, stats_rule
 from salt_eventsd.config_convert import convert, meant
+from salt_eventsd.plain import without_empty
 
 #: The worker of a config that names none.
 DEFAULT_WORKER = "history"
@@ -47,7 +48,7 @@ def _read(raw: Mapping[Any, Any], workers: list[str], choice: list[str], problem
     events = {}
     for name, entry in raw.items():
         where = f"events.{name}"
-        rule = convert(entry, EventRule, where, problems)
+        rule = convert(_filled(entry), EventRule, where, problems)
         if rule is None:
             continue
         if not (rule.tag or rule.tag_glob):
@@ -58,6 +59,14 @@ def _read(raw: Mapping[Any, Any], workers: list[str], choice: list[str], problem
         _known_workers(rule, where, workers, problems)
         events[str(name)] = rule
     return events
+
+
+def _filled(entry: Any) -> Any:
+    """A rule without its keys that are left empty; its sub-events likewise."""
+    rule = without_empty(entry)
+    if isinstance(rule, Mapping) and isinstance(subs := rule.get("subs"), Mapping):
+        return {**rule, "subs": {key: _filled(sub) for key, sub in subs.items()}}
+    return rule
 
 
 def _known_workers(rule: EventRule, where: str, workers: list[str], problems: list[str]) -> None:

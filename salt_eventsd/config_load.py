@@ -21,10 +21,18 @@ from salt_eventsd.config_events import DEFAULT_WORKER, read_events
 from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError, Unavailable
 from salt_eventsd.pillar import pillar_block
+from salt_eventsd.plain import plain, without_empty
 from salt_eventsd.requirements import CACHEDIR, is_path
 
-#: Where the worker of a config without ``workers`` writes.
+#: Where the worker ``history`` writes unless it, or ``defaults``, says anything of a database.
 _DEFAULT_URL = f"sqlite:///{CACHEDIR}/eventsd/history.db"
+#: What says where a database is, and what only has a meaning beside that.
+_DATABASE = ("url", "driver", "host", "database")
+_LOGIN = ("port", "user", "password")
+#: The keys of a worker that do not belong to its module.
+_OF_ANY_WORKER = ("module", "batch", "concurrency")
+#: What Salt finds out when it starts, and no file holds.
+_FOUND_OUT = ("grains", "proxy", "master_ip", "master_uri")
 
 
 def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Config:
@@ -61,6 +69,8 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     names = [str(name) for name in raw_workers]
     counting = [name for name in names if name in workers and workers[name].module == "stats"]
     events = read_events(raw.pop("events", None) or {}, names, counting, problems)
+    # A block that is left empty, or all of whose lines are commented out, is one that is not there.
+    raw = {key: without_empty(value) for key, value in without_empty(raw).items()}
     for key, value in raw.items():
         # One by one, so that all that is wrong is told at once.
         convert({key: value}, General, "", problems, others=("workers", "events", "defaults"))
@@ -94,19 +104,25 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
     :raises ConfigError: the file cannot be read.
     """
     path = str(opts.get("conf_file") or "")
-    read = salt.config.master_config if opts.get("__role") == "master" else salt.config.minion_config
+    is_master = opts.get("__role", "master") == "master"
     try:
         if path:
             # Salt takes a file that is missing, or that only root may read, for an empty one.
             with open(path, "rb"):
                 pass
-        found: dict[str, Any] = read(path, exit_on_config_errors=True)
+        found: dict[str, Any]
+        if is_master:
+            found = salt.config.master_config(path, exit_on_config_errors=True)
+        else:
+            # The id is given, or Salt would ask name servers for one.
+            found = salt.config.minion_config(path, ignore_config_errors=False, minion_id=opts.get("id"))
     except SystemExit as exc:
         # Salt has said in the log what it is, and ends a program that has such a configuration.
-        raise ConfigError([f"eventsd: {path}: it, or a file it includes, is no YAML; the log says where"]) from exc
+        raise ConfigError([f"eventsd: {path}: it, or a file it includes, is not YAML; the log says where"]) from exc
     except Exception as exc:
         raise ConfigError([f"eventsd: {path} cannot be read: {brief(exc)}"]) from exc
-    return {**found, "__role": opts.get("__role", "master")}
+    kept = {key: opts[key] for key in _FOUND_OUT if key in opts}
+    return {**kept, **found, "__role": opts.get("__role", "master")}
 
 
 def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
     """
     result = _without_pillar(opts, given)
     if which := result.get("pillar"):
-        result = salt.utils.dictupdate.update(_plain(pillar_block(opts, which)), result)
+        result = salt.utils.dictupdate.update(plain(pillar_block(opts, which), "pillar"), result)
     try:
         resolved: dict[str, Any] = salt.config.apply_sdb(dict(opts), result)
     except Exception as exc:
@@ -129,12 +145,12 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
 
 def _without_pillar(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
     block = _block(opts)
-    over = _plain(given if given is not None else _under_engines(opts.get("engines")))
+    over = plain(given if given is not None else _under_engines(opts.get("engines")), "engines")
     return salt.utils.dictupdate.update(block, over) if over else block
 
 
 def _block(opts: Mapping[str, Any]) -> dict[str, Any]:
-    block = _plain(opts.get("eventsd") or {})
+    block = plain(opts.get("eventsd") or {})
     if not isinstance(block, dict):
         raise ConfigError([f"eventsd: expected a mapping, got {type(block).__name__}"])
     return block
@@ -156,7 +172,8 @@ def state_file(opts: Mapping[str, Any]) -> str:
         try:
             value = read().get("state_file")
             break
-        except ConfigError:
+        except Exception:
+            # Whoever asks has to be told of it at the usual place; what is wrong is told elsewhere.
             continue
     path = value if isinstance(value, str) and is_path(value) else General().state_file
     return str(_placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
@@ -191,20 +208,22 @@ def _under_engines(engines: Any) -> Mapping[str, Any]:
 
 
 def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[str]) -> dict[str, WorkerConfig]:
-    entries = dict(raw)
-    if entries == {DEFAULT_WORKER: {}} and not _names_database(defaults):
-        entries = {DEFAULT_WORKER: {"url": _DEFAULT_URL}}
-    common = {key: defaults.pop(key) for key in ("module", "batch", "concurrency") if key in defaults}
+    common = without_empty({key: defaults.pop(key) for key in _OF_ANY_WORKER if key in defaults})
     workers = {}
-    for name, entry in entries.items():
+    for name, entry in raw.items():
         where = f"workers.{name}"
         if entry is None:
             entry = {}
         if not isinstance(entry, Mapping):
             problems.append(f"eventsd: {where}: expected a mapping, got {type(entry).__name__}")
             continue
-        own = {**common, **entry}
-        known = {key: own.pop(key) for key in ("module", "batch", "concurrency") if key in own}
+        known = {**common, **without_empty({key: entry[key] for key in _OF_ANY_WORKER if key in entry})}
+        if isinstance(known.get("batch"), Mapping):
+            shared = common.get("batch")
+            known["batch"] = without_empty({**(shared if isinstance(shared, Mapping) else {}), **known["batch"]})
+        own = {key: value for key, value in entry.items() if key not in _OF_ANY_WORKER}
+        if str(name) == DEFAULT_WORKER and known.get("module", "sql") == "sql" and _is_only_tuned(own, defaults):
+            own["url"] = _DEFAULT_URL
         # A worker that says where its database is takes no part of that from the defaults.
         inherited = {key: value for key, value in defaults.items() if not (key == "url" and _names_database(own))}
         struct = convert({**known, "options": own, "defaults": inherited}, WorkerConfig, where, problems)
@@ -213,19 +232,15 @@ def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[st
     return workers
 
 
+def _is_only_tuned(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    """Whether the built-in worker is given limits or the like, and nothing is said of where it writes."""
+    return not (any(own.get(key) is not None for key in (*_DATABASE, *_LOGIN)) or _names_database(defaults))
+
+
 def _names_database(options: Mapping[str, Any]) -> bool:
-    return any(key in options for key in ("url", "host", "database"))
+    return any(options.get(key) is not None for key in _DATABASE)
 
 
 def _placed(value: Any, cachedir: str) -> Any:
     """``<cachedir>`` in a path or URL is the master's (or minion's) cachedir."""
     return value.replace(CACHEDIR, cachedir.rstrip(os.sep)) if isinstance(value, str) else value
-
-
-def _plain(value: Any) -> Any:
-    """Salt hands out mappings of several kinds; msgspec and dictupdate want plain ones, and copies."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return value

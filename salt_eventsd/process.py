@@ -84,7 +84,7 @@ def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tup
     if not os.path.isfile(str(opts.get("conf_file") or "")):
         return opts, given
     try:
-        fresh = fresh_opts(opts)
+        fresh = {**fresh_opts(opts), **{key: opts[key] for key in ("pillar",) if key in opts}}
         same = all(fresh.get(key) == opts.get(key) for key in ("eventsd", "engines"))
         # Of several engines, the file does not tell which one this is.
         if same or len(engines_of(fresh.get("engines"))) != 1:

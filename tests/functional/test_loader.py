@@ -171,7 +171,8 @@ def test_an_unknown_module_names_those_there_are(opts: dict[str, Any]) -> None:
 def test_check_tells_of_a_broken_worker_and_of_the_others(opts: dict[str, Any]) -> None:
     # Given
     _add_synced(opts, "mine", "import no_such_library_anywhere")
-    opts["eventsd"] = {"workers": {"reports": {"module": "mine"}, "nothing": {"module": "noop"}, "history": {}}}
+    opts["eventsd"] = {"workers": {"reports": {"module": "mine"}, "nothing": {"module": "noop"}, "archive": {}}}
+    opts["eventsd"]["events"] = {"all": {"tag": "salt/", "worker": ["reports", "nothing", "archive"]}}
 
     # When
     found = check.check(opts)
@@ -179,7 +180,7 @@ def test_check_tells_of_a_broken_worker_and_of_the_others(opts: dict[str, Any]) 
     # Then
     assert [problem.split(": ")[1] for problem in found["problems"]] == [
         "workers.reports.module",
-        "workers.history.url",
+        "workers.archive.url",
     ]
     assert found["workers"]["nothing"] == "takes everything"
     assert found["retcode"] == 2

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import salt.utils.yaml
 
+from salt_eventsd import control
 from tests.integration.conftest import StartMaster
-from tests.support.nodes import Master, sqlite_history
+from tests.support.nodes import RESTART_SECONDS, Master, Node, minion_config, sqlite_history
 from tests.support.rig import Stream
 from tests.support.salt import History, wait_until
 
@@ -25,7 +26,7 @@ BEFORE: dict[str, Any] = {
 }
 
 
-def configure(master: Master, eventsd: dict[str, Any], **options: Any) -> None:
+def configure(master: Node, eventsd: dict[str, Any], **options: Any) -> None:
     """Write another configuration of the engine into the master's file."""
     path = Path(master.daemon.config["conf_file"])
     config = salt.utils.yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -199,3 +200,56 @@ def test_a_wrong_config_on_disk_does_not_make_a_running_engine_look_dead(reloade
 
     # Given
     configure(reloaded, BEFORE)
+
+
+def in_pillar(folder: Path, **tags: str) -> None:
+    """Write a pillar with rules for the engine."""
+    rules = {name: {"tag": tag, "into": "events"} for name, tag in tags.items()}
+    (folder / "top.sls").write_text("base: {'*': [eventsd]}", encoding="utf-8")
+    (folder / "eventsd.sls").write_text(salt.utils.yaml.safe_dump({"eventsd": {"events": rules}}), encoding="utf-8")
+
+
+@pytest.mark.smoke
+def test_an_engine_in_a_minion_reads_its_configuration_and_pillar_anew_too(
+    start_master: StartMaster, tmp_path: Path
+) -> None:
+    before: dict[str, Any] = {"events": {"alarms": {"tag": "company/alarm/", "into": "events"}}, "state_timer": 0.5}
+    with start_master("of-minion", engines=[], listening=False, pillar_roots={"base": [str(tmp_path)]}) as master:
+        daemon = master.daemon.salt_minion_daemon(
+            "reloaded-minion", overrides=minion_config(engines=["eventsd"], eventsd=before)
+        )
+        with daemon.started():
+            # Given
+            minion = Node(daemon)
+            minion.wait_until_listening()
+            socket = control.socket_path(minion.cachedir / "eventsd" / "status.json")
+
+            # When
+            after = {**before, "pillar": True, "events": {"doors": {"tag": "company/door/", "into": "events"}}}
+            configure(minion, after)
+            in_pillar(tmp_path, lifts="company/lift/")
+            answer = control.ask(socket, "reload")
+
+            # Then
+            assert answer["reloaded"] is True, answer
+            assert sorted(answer["events"]) == ["doors", "lifts"]
+            master.salt(daemon, "event.fire", "{}", "company/door/front")
+            minion.history.wait_for(1, "eventsd_events", "tag = 'company/door/front'")
+
+            # When: the engine that takes over from one that crashed has what was reloaded
+            pid = minion.report()["pid"]
+            minion.engine.kill()
+            minion.wait_until_listening(other_than=pid, timeout_seconds=2 * RESTART_SECONDS)
+
+            # Then
+            master.salt(daemon, "event.fire", "{}", "company/door/back")
+            minion.history.wait_for(1, "eventsd_events", "tag = 'company/door/back'")
+            assert "the configuration on disk is wrong" not in minion.log
+
+            # When
+            configure(minion, {**after, "max_wokers": 3})
+            answer = control.ask(socket, "reload")
+
+            # Then
+            assert answer["retcode"] == 2
+            assert "eventsd: max_wokers: unknown key" in answer["problems"][0]

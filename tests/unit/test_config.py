@@ -54,6 +54,76 @@ def test_nothing_is_the_same_as_no_options(empty: Any) -> None:
     assert load(opts(empty)) == load(opts())
 
 
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pytest.param({"spool": None, "redact": None, "max_workers": None, "pillar": None}, id="blocks and keys"),
+        pytest.param({"spool": {"dir": None}, "redact": {"keys": None}}, id="keys of blocks"),
+        pytest.param({"workers": {"history": None}}, id="history"),
+        pytest.param({"workers": {"history": {}}}, id="history, an empty mapping"),
+        pytest.param({"workers": {"history": {"batch": None, "module": None}}}, id="keys of history"),
+        pytest.param({"workers": {"history": {"batch": {"events": None}}}}, id="a limit of batches"),
+    ],
+)
+def test_what_is_left_empty_keeps_its_default(empty: Any) -> None:
+    assert load(opts(empty)) == load(opts())
+
+
+def test_a_rule_may_have_keys_without_a_value() -> None:
+    rule = {"tag": "salt/", "ignore": None, "where": None, "subs": {"one": {"fun": "x", "minion": None, "subs": None}}}
+
+    assert load(opts({"events": {"some": rule}})).events["some"].subs["one"].fun == "x"
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        pytest.param({"batch": {"seconds": 5}}, id="a batch"),
+        pytest.param({"concurrency": 2}, id="concurrency"),
+        pytest.param({"module": "sql"}, id="the module it has anyway"),
+        pytest.param({"too_large": "bury"}, id="an option of its module"),
+    ],
+)
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({}, id="alone"),
+        pytest.param({"graphs": {"module": "graphite", "host": "h"}}, id="beside another"),
+    ],
+)
+def test_a_history_that_is_only_tuned_writes_where_it_does_without_options(
+    history: dict[str, Any], others: dict[str, Any]
+) -> None:
+    worker = load(opts({"workers": {"history": history, **others}})).workers["history"]
+
+    assert (worker.module, worker.options["url"]) == ("sql", f"sqlite:///{CACHEDIR}/eventsd/history.db")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param({"workers": {"history": {"module": "file", "path": "/x"}}}, id="another module"),
+        pytest.param({"workers": {"history": {}}, "defaults": {"module": "file"}}, id="another module for all"),
+        pytest.param({"workers": {"history": {"driver": "postgresql"}}}, id="a driver"),
+        pytest.param({"workers": {"history": {"password": "x"}}}, id="a login without a database"),
+        pytest.param({"workers": {"history": {}}, "defaults": {"driver": "postgresql"}}, id="a driver for all"),
+        pytest.param({"workers": {"archive": {}}}, id="a worker of another name"),
+    ],
+)
+def test_where_anything_is_said_of_a_database_none_is_assumed(block: dict[str, Any]) -> None:
+    (worker,) = load(opts(block)).workers.values()
+
+    assert "url" not in worker.options
+
+
+def test_limits_of_batches_are_merged_over_those_of_all_workers() -> None:
+    block = {"defaults": {"batch": {"events": 7}}, "workers": {"history": {"batch": {"seconds": 2}}}}
+
+    batch = load(opts(block)).workers["history"].batch
+
+    assert (batch.events, batch.seconds, batch.bytes) == (7, 2, 8 * 2**20)
+
+
 def test_one_worker_of_any_name_gets_jobs_and_returns() -> None:
     config = load(opts({"workers": {"archive": {"url": "postgresql://db/salt"}}}))
 
@@ -210,6 +280,54 @@ def test_sizes(value: Any, size: int) -> None:
 def test_what_is_no_size(value: Any) -> None:
     with pytest.raises(ValueError, match="expected a size"):
         Size.read(value)
+
+
+def _itself() -> Any:
+    """What YAML makes of ``&a [*a]``."""
+    made: list[Any] = []
+    made.append(made)
+    return made
+
+
+def _deep() -> Any:
+    made: dict[str, Any] = {}
+    for _ in range(5_000):
+        made = {"a": made}
+    return made
+
+
+def _multiplied() -> Any:
+    """What YAML makes of nine aliases of nine aliases of ..."""
+    made: Any = "lol"
+    for _ in range(12):
+        made = [made] * 9
+    return made
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(lambda evil: opts(evil), id="the block itself"),
+        pytest.param(lambda evil: opts({"events": evil}), id="events"),
+        pytest.param(lambda evil: opts({"workers": {"history": {"url": evil}}}), id="an option"),
+        pytest.param(lambda evil: opts({"redact": {"values": evil}}), id="redact"),
+        pytest.param(lambda evil: opts({}, [{"eventsd": {"events": evil}}]), id="under engines"),
+    ],
+)
+@pytest.mark.parametrize("make", [_itself, _deep, _multiplied])
+def test_yaml_that_has_no_end_is_a_wrong_config(place: Any, make: Any) -> None:
+    # Given
+    given = place(make())
+
+    # When
+    with pytest.raises(ConfigError) as raised:
+        load(given)
+
+    # Then
+    [problem] = raised.value.problems
+    assert len(problem) < 300
+    assert problem.startswith("eventsd: ")
+    assert state_file(given) == f"{CACHEDIR}/eventsd/status.json"
 
 
 def test_several_problems_are_told_at_once() -> None:

@@ -45,7 +45,7 @@ def sub(**options: Any) -> dict[str, Any]:
         pytest.param({"events": "all"}, "events: expected a mapping, got str", id="events"),
         pytest.param({"defaults": 3}, "defaults: expected a mapping, got int", id="defaults"),
         pytest.param({"spool": 3}, "spool: expected mapping, got number", id="spool"),
-        pytest.param({"spool": None}, "spool: expected mapping, got null", id="spool, left empty"),
+        pytest.param({"spool": []}, "spool: expected mapping, got list", id="spool, a list"),
         pytest.param({"max_workers": "4"}, "max_workers: expected number, got text", id="text for a number"),
         pytest.param({"max_workers": True}, "max_workers: expected number, got bool", id="a boolean for a number"),
         pytest.param(

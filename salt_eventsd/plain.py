@@ -1,0 +1,60 @@
+"""
+Plain copies of what YAML and pillar hold, bounded: an alias of YAML may hold itself, or stand for a billion values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from salt_eventsd.exceptions import ConfigError
+
+#: Far deeper than any key of ours, and far less than what Python's stack bears.
+_DEEPEST = 50
+#: A thousand rules with columns of their own have some 50,000.
+_MOST_VALUES = 200_000
+
+
+def plain(value: Any, where: str = "") -> Any:
+    """
+    Return a copy in plain mappings and lists; Salt hands out several kinds, and msgspec and dictupdate want these.
+
+    :param value: what a file or pillar holds.
+    :param where: its key, for what is said about it.
+    :raises ConfigError: it is too deep, too large, or holds itself.
+    """
+    return _Copy(where).of(value, ())
+
+
+def without_empty(value: Any) -> Any:
+    """
+    Return a mapping without its keys that have no value, which YAML reads as null; anything else as it is.
+
+    :param value: plain data.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    return {key: one for key, one in value.items() if one is not None}
+
+
+class _Copy:
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._left = _MOST_VALUES
+
+    def of(self, value: Any, path: tuple[str, ...]) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise self._wrong((), f"more than {_MOST_VALUES} values; does a YAML alias (*name) multiply them?")
+        if not isinstance(value, (Mapping, list, tuple)):
+            return value
+        if len(path) >= _DEEPEST:
+            # Whoever holds itself is deep without end.
+            raise self._wrong(path[:3], f"more than {_DEEPEST} levels deep; does a YAML alias (*name) hold itself?")
+        if isinstance(value, Mapping):
+            return {str(key): self.of(one, (*path, str(key))) for key, one in value.items()}
+        return [self.of(one, (*path, str(number))) for number, one in enumerate(value)]
+
+    def _wrong(self, path: tuple[str, ...], what: str) -> ConfigError:
+        key = ".".join(part for part in (self._where, *path) if part)
+        return ConfigError([f"eventsd: {key}: {what}" if key else f"eventsd: {what}"])
