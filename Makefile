@@ -40,10 +40,12 @@ soak: $(VENV)/.installed-test ## ten minutes at bus speed: is all there, does no
 bench: $(VENV)/.installed-test ## measure; BENCH_ARGS=... chooses what
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-lint: $(VENV)/.installed-lint ## check style, format and types
+lint: $(VENV)/.installed-lint ## check style, format and types, the formula's states among them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/yamllint --strict eventsd examples pillar.example FORMULA .yamllint .salt-lint
+	find eventsd -name '*.sls' -exec $(BIN)/salt-lint {} +
 
 clean: ## remove what make has made
 	rm -rf $(VENV) .build .tox build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -55,6 +55,8 @@ def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Con
 
 def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     raw = merged(opts, given)
+    # The formula's own settings: they come along where pillar is merged in.
+    raw.pop("lookup", None)
     problems: list[str] = []
     for section in ("workers", "events", "defaults"):
         if not isinstance(raw.get(section) or {}, Mapping):
