@@ -9,13 +9,12 @@ A value is compared as it is, and a list means one of several. A mapping holds a
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from salt_eventsd.expressions import compiled
 from salt_eventsd.fields import EARLY_ROOTS, MISSING, Field, compile_field, dig
+from salt_eventsd.patterns import compile_pattern
 
 #: Says whether a value is as wanted.
 Test = Callable[[Any], bool]
@@ -117,7 +116,7 @@ def _match(operand: Any) -> Test:
     if not isinstance(operand, str):
         raise ValueError(f"match: expected a regular expression, got {operand!r}")
     try:
-        pattern = compiled(operand)
+        pattern = compile_pattern(operand)
     except ValueError as exc:
         raise ValueError(f"match: {exc}") from None
     return lambda value: isinstance(value, str) and pattern.match(value) is not None
@@ -127,7 +126,7 @@ def _glob(operand: Any) -> Test:
     globs = [operand] if isinstance(operand, str) else operand
     if not (isinstance(globs, list) and all(isinstance(one, str) for one in globs)):
         raise ValueError(f"glob: expected text such as web*, or a list of such, got {operand!r}")
-    pattern = re.compile("|".join(fnmatch.translate(one) for one in globs))
+    pattern = compile_pattern("|".join(fnmatch.translate(one) for one in globs))
     return lambda value: isinstance(value, str) and pattern.match(value) is not None
 
 

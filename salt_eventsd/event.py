@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.clip import LONGEST_NAME, LONGEST_TAG, clipped, clipped_bytes
 from salt_eventsd.payload import encode
 
 _TAG_END = b"\n\n"
-_SYNDIC = re.compile(r"syndic/[^/]+/(?=.)")
+_SYNDIC = "syndic/"
 #: salt/job/<jid>/ret/<minion id>, and the jid of any job, runner or wheel tag.
 _JOB_TAG = re.compile(r"salt/(job|run|wheel)/([^/]+)/(new|ret)(?:/(.+))?\Z", re.DOTALL)
 #: Where an event goes by its phase, if its rule does not say.
@@ -95,13 +96,22 @@ def read_tag(raw: bytes, received: float) -> Frame:
     :param received: when it was read, in seconds since 1970 UTC.
     """
     tag_bytes, _, payload = raw.partition(_TAG_END)
+    if len(tag_bytes) > LONGEST_TAG:
+        tag_bytes = clipped_bytes(tag_bytes, LONGEST_TAG)
     full_tag = tag_bytes.decode("utf-8", "backslashreplace")
-    tag = full_tag
-    if tag.startswith("syndic/"):
-        # A master of masters sees its syndics' events under syndic/<name>/, several deep where syndics are.
-        while prefix := _SYNDIC.match(tag):
-            tag = tag[prefix.end() :]
+    tag = _within(full_tag) if full_tag.startswith(_SYNDIC) else full_tag
     return Frame(tag, full_tag, payload, received)
+
+
+def _within(tag: str) -> str:
+    """A master of masters sees its syndics' events under syndic/<name>/, several deep where syndics are."""
+    start = 0
+    while tag.startswith(_SYNDIC, start):
+        end = tag.find("/", start + len(_SYNDIC)) + 1
+        if end <= start + len(_SYNDIC) + 1 or end == len(tag):
+            break
+        start = end
+    return tag[start:]
 
 
 def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> Event:
@@ -187,6 +197,8 @@ def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
         kind, phase = shape[1], shape[3]
         jid = jid or shape[2]
         minion_id = minion_id or (shape[4] or "" if phase == "ret" else "")
+    if len(jid) > LONGEST_NAME or len(minion_id) > LONGEST_NAME:
+        jid, minion_id = clipped(jid, LONGEST_NAME), clipped(minion_id, LONGEST_NAME)
     return jid, minion_id, kind, phase
 
 

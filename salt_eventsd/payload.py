@@ -7,6 +7,7 @@ Payloads come from whoever fires events, so neither ever raises: what cannot be 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +17,16 @@ import orjson
 
 #: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
 _SALT_DATETIME = 78
+#: What Salt makes of a datetime.
+_SALT_TIME_CHARS = len("20260102T03:04:05.678901")
 #: No payload deeper than this is kept as a structure; it is orjson's own limit, and databases refuse much deeper JSON.
 _DEEPEST = 250
+#: So much is kept, as text, of what is no MessagePack, in bytes.
+_MOST_UNDECODABLE = 256 * 2**10
+#: All bytes but those with which a list begins.
+_NO_LISTS = bytes(sorted({*range(256)} - {*range(0x90, 0xA0), 0xDC, 0xDD}))
+#: A list may be a key to msgspec, and lists of numbers that hash alike are quickly found. So many do no harm.
+_FEW_LISTS = 128
 
 
 def decode(payload: bytes) -> Any:
@@ -27,20 +36,24 @@ def decode(payload: bytes) -> Any:
 
     :param payload: MessagePack, as Salt packs it.
     """
-    try:
-        return msgspec.msgpack.decode(payload, ext_hook=_ext)
-    except Exception:  # any refusal at all: the second, slower reader takes more, and the last resort takes anything
-        try:
-            return msgpack.unpackb(
-                payload,
-                raw=False,
-                unicode_errors="backslashreplace",
-                strict_map_key=False,
-                ext_hook=lambda code, data: _ext(code, memoryview(data)),
-                object_pairs_hook=_pairs,
-            )
-        except Exception:
-            return {"undecodable": payload.decode("utf-8", "backslashreplace")}
+    lists = len(payload) if len(payload) <= _FEW_LISTS else len(payload.translate(None, _NO_LISTS))
+    # Any refusal at all: the next, slower reader takes more, and the last resort takes anything.
+    with suppress(Exception):
+        if lists <= _FEW_LISTS:
+            return msgspec.msgpack.decode(payload, ext_hook=_ext)
+        return msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
+    with suppress(Exception):
+        return msgpack.unpackb(
+            payload,
+            raw=False,
+            unicode_errors="backslashreplace",
+            strict_map_key=False,
+            ext_hook=_ext,
+            object_pairs_hook=_pairs,
+        )
+    text = payload[:_MOST_UNDECODABLE].decode("utf-8", "backslashreplace")
+    left = len(payload) - _MOST_UNDECODABLE
+    return {"undecodable": f"{text}... and {left} bytes more" if left > 0 else text}
 
 
 def encode(data: Any) -> bytes:
@@ -60,9 +73,9 @@ def encode(data: Any) -> bytes:
             return orjson.dumps({"undecodable": _as_text(data)})
 
 
-def _ext(code: int, data: memoryview) -> Any:
+def _ext(code: int, data: bytes | memoryview) -> Any:
     text = bytes(data).decode("utf-8", "backslashreplace")
-    if code == _SALT_DATETIME:
+    if code == _SALT_DATETIME and len(text) == _SALT_TIME_CHARS:
         try:
             return datetime.strptime(text, "%Y%m%dT%H:%M:%S.%f").isoformat()
         except ValueError:

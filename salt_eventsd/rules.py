@@ -8,9 +8,9 @@ workers and, besides, to those of each sub-event that matches.
 from __future__ import annotations
 
 import fnmatch
-import re
+import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,12 +18,19 @@ from salt_eventsd.conditions import Conditions, Subject, compile_conditions, min
 from salt_eventsd.config import EventRule
 from salt_eventsd.event import identity
 from salt_eventsd.fields import MISSING, Field, compile_field
+from salt_eventsd.patterns import Pattern, PatternTimeout, compile_pattern
+from salt_eventsd.remembered import Remembered
 from salt_eventsd.tags import TagIndex, TagPattern, tag_glob, tag_pattern
+
+log = logging.getLogger(__name__)
 
 #: What ``into`` says of an event that goes to a table or a statement of the user's own.
 OWN = "own"
-#: How many answers are remembered.
-_MOST_REMEMBERED = 20_000
+#: What remembered answers may take in memory: all of what rules say, and which rules a tag has.
+_ANSWERS_BYTES, _CANDIDATES_BYTES = 12 * 2**20, 2 * 2**20
+#: After so many questions it is looked at whether it helps to remember answers.
+_TRIAL = 20_000
+_CHARS_A_RULE = 200
 #: A longer text is not remembered, in characters.
 _LONGEST_REMEMBERED = 256
 _TAG, _INNER_TAG = compile_field("tag"), compile_field("data.tag")
@@ -63,19 +70,42 @@ def lane_of(worker: str, rule: str, into: str) -> str:
     return f"{worker}:{rule}" if into == OWN else worker
 
 
+class Undecided:
+    """Counts, by rule, events that took one of its expressions too long: they are taken as not matching it."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, int] = {}
+
+    def note(self, rule: str) -> None:
+        """
+        Count an event, and tell the first.
+
+        :param rule: the rule's name.
+        """
+        known = self.events.get(rule, 0)
+        self.events[rule] = known + 1
+        if not known:
+            log.error(
+                "eventsd: events.%s: one of its regular expressions took too long on an event, which is taken as not matching;"
+                " further ones are only counted",
+                rule,
+            )
+
+
 @dataclass(frozen=True)
 class Rule:
     """A compiled rule. ``None`` as a pattern matches everything."""
 
     name: str
     tag: TagPattern | None
-    fun: re.Pattern[str] | None
-    ignore: re.Pattern[str] | None
+    fun: Pattern | None
+    ignore: Pattern | None
     minions: tuple[str, ...]
     where: tuple[Conditions, ...]
     unless: Conditions | None
     routes: tuple[Route, ...]
     subs: tuple[Rule, ...]
+    undecided: Undecided = field(default_factory=Undecided, compare=False)
 
     def fields(self) -> Iterator[Field]:
         """Yield what it looks at besides the function, once the tag has matched."""
@@ -88,19 +118,36 @@ class Rule:
 
     def routes_for(self, subject: Subject) -> Iterator[Route]:
         """Yield where an event goes whose tag has matched already."""
-        fun = subject.fun
-        if self.fun is not None and not self.fun.match(fun):
-            return
-        if self.ignore is not None and fun and all(map(self.ignore.match, fun.split(","))):
-            return
-        if not all(conditions.hold(subject) for conditions in self.where):
-            return
-        if self.unless is not None and self.unless.hold(subject):
+        try:
+            if not self._takes(subject):
+                return
+        except PatternTimeout:
+            self.undecided.note(self.name)
             return
         yield from self.routes
         for sub in self.subs:
-            if sub.tag is None or _has_tag(sub.tag.regex, subject):
+            if sub.tag is None or sub.has_tag(sub.tag.regex, subject):
                 yield from sub.routes_for(subject)
+
+    def _takes(self, subject: Subject) -> bool:
+        fun = subject.fun
+        if self.fun is not None and not self.fun.match(fun):
+            return False
+        if self.ignore is not None and fun and all(map(self.ignore.match, fun.split(","))):
+            return False
+        if not all(conditions.hold(subject) for conditions in self.where):
+            return False
+        return self.unless is None or not self.unless.hold(subject)
+
+    def has_tag(self, pattern: Pattern, subject: Subject) -> bool:
+        """A sub-event's tag may also be the one inside: what a minion sends up is wrapped with its tag."""
+        inner = subject.value(_INNER_TAG)
+        tags = (subject.tag, subject.full_tag, inner if isinstance(inner, str) else "")
+        try:
+            return any(pattern.match(tag) for tag in tags if tag)
+        except PatternTimeout:
+            self.undecided.note(self.name)
+            return False
 
 
 class Candidates:
@@ -113,16 +160,17 @@ class Candidates:
     :param rules: the rules.
     """
 
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, rules: tuple[Rule, ...], number: int, answers: Remembered[list[Route]]) -> None:
         self.rules = rules
+        self._number = number
         self._fields = tuple({one: None for rule in rules for one in rule.fields()})
         self._looks_at_tag = _TAG in self._fields
         self._any_minion = tuple(number for number, rule in enumerate(rules) if not rule.minions)
         self._by_minion = TagIndex(
             (tag_glob(glob), number) for number, rule in enumerate(rules) for glob in rule.minions
         )
-        self._known: dict[Any, list[Route]] = {}
-        self._hits = 0
+        self._answers = answers
+        self._asked = self._hits = 0
         self._remembers = True
 
     def __bool__(self) -> bool:
@@ -138,38 +186,44 @@ class Candidates:
         :param full_tag: the tag as it came off the bus.
         """
         if not self._fields:
-            key: Any = fun
+            if len(fun) > _LONGEST_REMEMBERED:
+                return self._routes(Subject(tag, fun, "", "", data))
+            chars, key = len(fun), (self._number, fun)
         else:
             jid, minion_id, _, _ = identity(data, tag)
             subject = Subject(tag, fun, jid, minion_id, data, full_tag)
-            key = self._key(subject) if self._remembers else None
-            if key is None:
+            asked = self._key(subject) if self._remembers else None
+            if asked is None:
                 return self._routes(subject)
-        known = self._known.get(key)
+            chars, key = asked
+        known = self._answers.get(key)
+        self._asked += 1
         if known is not None:
             self._hits += 1
             return known
-        if len(self._known) >= _MOST_REMEMBERED:
-            self._remembers = not self._fields or self._hits > _MOST_REMEMBERED
-            self._known.clear()
-            self._hits = 0
-        found = self._known[key] = self._routes(subject if self._fields else Subject(tag, fun, "", "", data))
+        if self._asked >= _TRIAL:
+            self._remembers = not self._fields or self._hits > self._asked // 2
+            self._asked = self._hits = 0
+        found = self._routes(subject if self._fields else Subject(tag, fun, "", "", data))
+        self._answers.put(key, found, chars)
         return found
 
-    def _key(self, subject: Subject) -> tuple[Any, ...] | None:
-        key: list[Any] = [subject.fun, subject.full_tag if self._looks_at_tag else ""]
-        for field in self._fields:
-            value = subject.value(field)
+    def _key(self, subject: Subject) -> tuple[int, tuple[Any, ...]] | None:
+        """What the answer depends on, with how many characters that has; None if it is too long to be remembered."""
+        texts: list[str] = [subject.fun, subject.full_tag if self._looks_at_tag else ""]
+        key: list[Any] = [self._number, *texts]
+        for one in self._fields:
+            value = subject.value(one)
             if isinstance(value, str):
-                if len(value) > _LONGEST_REMEMBERED:
-                    return None
+                texts.append(value)
                 key.append(value)
             elif isinstance(value, (int, float)) or value is None or value is MISSING:
                 # 1 and true are not the same to a condition, but to a dict.
                 key.append((type(value), value))
             else:
                 return None
-        return tuple(key)
+        lengths = [len(text) for text in texts]
+        return None if max(lengths) > _LONGEST_REMEMBERED else (sum(lengths), tuple(key))
 
     def _routes(self, subject: Subject) -> list[Route]:
         routes: dict[tuple[str, str], Route] = {}
@@ -190,11 +244,16 @@ class Rules:
     :param rules: in the config's order.
     """
 
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, rules: tuple[Rule, ...], undecided: Undecided | None = None) -> None:
         self.rules = rules
+        self.undecided = undecided or Undecided()
         self._always = tuple(number for number, rule in enumerate(rules) if rule.tag is None)
-        self._index = TagIndex((rule.tag, number) for number, rule in enumerate(rules) if rule.tag is not None)
-        self._known: dict[tuple[int, ...], Candidates] = {}
+        self._index = TagIndex(
+            ((rule.tag, number) for number, rule in enumerate(rules) if rule.tag is not None), self._not_decided
+        )
+        self._answers: Remembered[list[Route]] = Remembered(_ANSWERS_BYTES)
+        self._known: Remembered[Candidates] = Remembered(_CANDIDATES_BYTES)
+        self._made = 0
 
     def candidates(self, tag: str, full_tag: str) -> Candidates:
         """
@@ -209,10 +268,15 @@ class Rules:
         known = self._known.get(found)
         if known is None:
             rules = tuple(self.rules[number] for number in sorted(set(found)))
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[found] = Candidates(rules)
+            self._made += 1
+            known = Candidates(rules, self._made, self._answers)
+            # What stands in it for each rule takes about as much as so many characters.
+            self._known.put(found, known, _CHARS_A_RULE * len(found))
         return known
+
+    def _not_decided(self, numbers: tuple[int, ...]) -> None:
+        for number in numbers:
+            self.undecided.note(self.rules[number].name)
 
 
 def compile_rules(events: Mapping[str, EventRule]) -> Rules:
@@ -221,7 +285,8 @@ def compile_rules(events: Mapping[str, EventRule]) -> Rules:
 
     :param events: rule name -> rule.
     """
-    return Rules(tuple(_compile(name, rule, None) for name, rule in events.items()))
+    undecided = Undecided()
+    return Rules(tuple(_compile(name, rule, None, undecided) for name, rule in events.items()), undecided)
 
 
 def named(events: Mapping[str, EventRule], parent: EventRule | None = None) -> Iterator[tuple[str, EventRule]]:
@@ -239,7 +304,7 @@ def named(events: Mapping[str, EventRule], parent: EventRule | None = None) -> I
         yield from named({f"{name}.subs.{key}": sub for key, sub in rule.subs.items()}, whole)
 
 
-def _compile(name: str, rule: EventRule, parent: EventRule | None) -> Rule:
+def _compile(name: str, rule: EventRule, parent: EventRule | None, undecided: Undecided) -> Rule:
     _, whole = next(named({name: rule}, parent))
     ignore = "|".join(fnmatch.translate(glob) for glob in rule.ignore)
     into = OWN if rule.is_own else rule.into or ""
@@ -250,23 +315,17 @@ def _compile(name: str, rule: EventRule, parent: EventRule | None) -> Rule:
         name=name,
         tag=tag_pattern(rule.tag) if rule.tag else tag_glob(rule.tag_glob) if rule.tag_glob else None,
         fun=_fun(rule),
-        ignore=re.compile(ignore) if ignore else None,
+        ignore=compile_pattern(ignore) if ignore else None,
         minions=rule.minions,
         where=tuple(where),
         unless=compile_conditions(rule.unless) if rule.unless else None,
         routes=tuple(Route(worker, name, into, bool(whole.prio)) for worker in whole.workers),
-        subs=tuple(_compile(f"{name}.subs.{key}", sub, whole) for key, sub in rule.subs.items()),
+        subs=tuple(_compile(f"{name}.subs.{key}", sub, whole, undecided) for key, sub in rule.subs.items()),
+        undecided=undecided,
     )
 
 
-def _fun(rule: EventRule) -> re.Pattern[str] | None:
+def _fun(rule: EventRule) -> Pattern | None:
     if rule.fun:
-        return re.compile(rule.fun)
-    return re.compile(fnmatch.translate(rule.fun_glob)) if rule.fun_glob else None
-
-
-def _has_tag(pattern: re.Pattern[str], subject: Subject) -> bool:
-    """A sub-event's tag may also be the one inside: what a minion sends up is wrapped with its tag."""
-    inner = subject.value(_INNER_TAG)
-    tags = (subject.tag, subject.full_tag, inner if isinstance(inner, str) else "")
-    return any(pattern.match(tag) for tag in tags if tag)
+        return compile_pattern(rule.fun)
+    return compile_pattern(fnmatch.translate(rule.fun_glob)) if rule.fun_glob else None

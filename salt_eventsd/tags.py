@@ -12,10 +12,14 @@ import fnmatch
 import importlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from salt_eventsd.patterns import Pattern, PatternTimeout, compile_pattern
+
+#: Is told the numbers of a pattern that took too long on a tag: it is taken as not matching.
+Undecided = Callable[[tuple[int, ...]], None]
 #: The parser behind :mod:`re`: the one way to learn what an expression begins with.
 _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 #: What an expression may begin with that matches a tag in one way only: text and runs of digits, or of anything but
@@ -32,7 +36,7 @@ class TagPattern:
     :param prefix: what every tag it matches begins with.
     """
 
-    regex: re.Pattern[str]
+    regex: Pattern
     prefix: str
 
 
@@ -42,7 +46,7 @@ def tag_pattern(expression: str) -> TagPattern:
 
     :param expression: known to compile.
     """
-    return TagPattern(re.compile(expression), _prefix(expression))
+    return TagPattern(compile_pattern(expression), _prefix(expression))
 
 
 def tag_glob(glob: str) -> TagPattern:
@@ -51,7 +55,7 @@ def tag_glob(glob: str) -> TagPattern:
 
     :param glob: with ``*``, ``?`` and ``[...]`` as in a shell.
     """
-    return TagPattern(re.compile(fnmatch.translate(glob)), re.split(r"[*?\[]", glob, maxsplit=1)[0])
+    return TagPattern(compile_pattern(fnmatch.translate(glob)), re.split(r"[*?\[]", glob, maxsplit=1)[0])
 
 
 class TagIndex:
@@ -59,27 +63,30 @@ class TagIndex:
     Patterns by number.
 
     :param patterns: with what is wanted back where one matches, in ascending order.
+    :param undecided: is told which patterns took too long on a tag.
     """
 
-    def __init__(self, patterns: Iterable[tuple[TagPattern, int]]) -> None:
-        together: dict[TagPattern, list[int]] = {}
+    def __init__(
+        self, patterns: Iterable[tuple[TagPattern, int]], undecided: Undecided = lambda _numbers: None
+    ) -> None:
+        together: dict[re.Pattern[str], tuple[TagPattern, list[int]]] = {}
         for pattern, number in patterns:
-            together.setdefault(pattern, []).append(number)
-        heads: dict[str, dict[TagPattern, list[int]]] = {}
-        for pattern, numbers in together.items():
-            heads.setdefault(_head(pattern.regex), {})[pattern] = numbers
-        self._plain = _Level()
+            together.setdefault(pattern.regex.regex, (pattern, []))[1].append(number)
+        heads: dict[str, list[tuple[TagPattern, tuple[int, ...]]]] = {}
+        for pattern, numbers in together.values():
+            heads.setdefault(_head(pattern.regex.regex), []).append((pattern, tuple(numbers)))
+        self._plain = _Level(undecided)
         self._behind: list[tuple[re.Pattern[str], _Level]] = []
         for head, alike in heads.items():
             if len(alike) > 1 and head:
-                level = _Level()
-                for pattern, numbers in alike.items():
+                level = _Level(undecided)
+                for pattern, shared in alike:
                     rest = pattern.regex.pattern[len(head) :]
-                    level.add(_prefix(rest), re.compile(rest), tuple(numbers))
+                    level.add(_prefix(rest), compile_pattern(rest), shared)
                 self._behind.append((re.compile(head), level))
             else:
-                for pattern, numbers in alike.items():
-                    self._plain.add(pattern.prefix, pattern.regex, tuple(numbers))
+                for pattern, shared in alike:
+                    self._plain.add(pattern.prefix, pattern.regex, shared)
 
     def matching(self, tag: str) -> tuple[int, ...]:
         """
@@ -97,18 +104,22 @@ class TagIndex:
 class _Level:
     """Patterns by the literal text they begin with."""
 
-    def __init__(self) -> None:
-        self._by_length: dict[int, dict[str, list[tuple[re.Pattern[str], tuple[int, ...]]]]] = {}
+    def __init__(self, undecided: Undecided) -> None:
+        self._undecided = undecided
+        self._by_length: dict[int, dict[str, list[tuple[Pattern, tuple[int, ...]]]]] = {}
 
-    def add(self, prefix: str, regex: re.Pattern[str], numbers: tuple[int, ...]) -> None:
-        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((regex, numbers))
+    def add(self, prefix: str, pattern: Pattern, numbers: tuple[int, ...]) -> None:
+        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((pattern, numbers))
 
     def matching(self, tag: str, start: int) -> tuple[int, ...]:
         found: tuple[int, ...] = ()
         for length, by_prefix in self._by_length.items():
-            for regex, numbers in by_prefix.get(tag[start : start + length], ()):
-                if regex.match(tag, start):
-                    found += numbers
+            for pattern, numbers in by_prefix.get(tag[start : start + length], ()):
+                try:
+                    if pattern.match(tag, start):
+                        found += numbers
+                except PatternTimeout:
+                    self._undecided(numbers)
         return found
 
 

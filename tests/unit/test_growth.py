@@ -1,0 +1,185 @@
+"""What an event costs from the bus to the spool grows with its bytes and no faster, whatever a minion puts into it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from salt_eventsd import event as events
+from salt_eventsd.clip import LONGEST_NAME, LONGEST_TAG
+from salt_eventsd.config import EventRule
+from salt_eventsd.payload import decode, encode
+from salt_eventsd.rules import Rules, compile_rules
+from tests.support.events import MINION, raw_frame, return_data
+from tests.support.growth import assert_linear, cpu_seconds
+
+pack = msgspec.msgpack.encode
+
+
+def repeated(unit: str) -> Callable[[int], str]:
+    return lambda size: unit * (size // len(unit))
+
+
+def of_lists(keys: int) -> bytes:
+    """A mapping whose keys are lists of numbers that all hash alike."""
+    length = max(1, (keys - 1).bit_length())
+    chosen = itertools.islice(itertools.product(b"\xff\xfe", repeat=length), keys)
+    return b"\xdf" + keys.to_bytes(4, "big") + b"".join(b"\xdc\x00%c%s\x01" % (length, bytes(one)) for one in chosen)
+
+
+TAGS = {
+    "syndics": "syndic/a/",
+    "half a syndic": "syndic/",
+    "slashes": "/",
+    "jobs": "salt/job/1/ret/",
+    "odd letters": "\u0141\udcff",
+    "blanks": " ",
+}
+
+
+@pytest.mark.parametrize("unit", [pytest.param(unit, id=name) for name, unit in TAGS.items()])
+def test_a_tag_is_read_and_matched_in_a_time_like_its_bytes(unit: str) -> None:
+    rules = compile_rules({"a": EventRule(tag=r"salt/job/\d+/ret/", worker="w"), "b": EventRule(tag_glob="*a*b*c*d")})
+
+    def step(raw: bytes) -> None:
+        head = events.read_tag(raw, 0.0)
+        events.identity({}, head.tag)
+        rules.candidates(head.tag, head.full_tag).routes(head.tag, "", {}, head.full_tag)
+
+    assert_linear(step, lambda size: raw_frame((unit * (size // len(unit))).encode("utf-8", "surrogatepass"), b"\x80"))
+
+
+def test_a_tag_of_megabytes_is_clipped_and_still_unlike_others() -> None:
+    one, other = (events.read_tag(raw_frame("x/" * 2**20 + end, b"\x80"), 0.0).tag for end in "ab")
+
+    assert len(one) == LONGEST_TAG
+    assert one.startswith("x/x/")
+    assert one != other
+
+
+PAYLOADS: dict[str, Callable[[int], bytes]] = {
+    "text": lambda size: pack({"fun": "cmd.run", "return": "a" * size}),
+    "not UTF-8": lambda size: b"\x81\xa1a\xdb" + size.to_bytes(4, "big") + b"\xff" * size,
+    "backslashes": lambda size: pack({"return": "\\" * size}),
+    "lone surrogates": lambda size: (
+        b"\x81\xa1a\xdb" + (size // 3 * 3).to_bytes(4, "big") + b"\xed\xb0\x80" * (size // 3)
+    ),
+    "empty lists": lambda size: b"\xdd" + size.to_bytes(4, "big") + b"\x90" * size,
+    "empty mappings": lambda size: b"\xdd" + size.to_bytes(4, "big") + b"\x80" * size,
+    "nested": lambda size: b"\x91" * size + b"\xc0",
+    "nested mappings": lambda size: b"\x81\x01" * (size // 2) + b"\xc0",
+    "keys that are lists": lambda size: of_lists(size // 12),
+    "keys that are numbers": lambda size: pack({number << 40: 1 for number in range(size // 10)}),
+    "keys that are floats": lambda size: pack(
+        {2.0**-number * other: 1 for number in range(61) for other in range(size // 610)}
+    ),
+    "functions": lambda size: pack({"fun": ["a"] * (size // 2)}),
+    "a function": lambda size: pack({"fun": "a," * (size // 2)}),
+    "an id": lambda size: pack({"id": "a" * size, "jid": "1" * size}),
+    "a stamp": lambda size: pack({"_stamp": "2" * size}),
+    "numbers": lambda size: pack([2**63] * (size // 9)),
+    "floats": lambda size: (
+        b"\xdd" + (size // 9).to_bytes(4, "big") + b"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00" * (size // 9)
+    ),
+    "times of Salt": lambda size: b"\xdd" + (size // 3).to_bytes(4, "big") + b"\xc7\x00\x4e" * (size // 3),
+    "trimmed": lambda size: pack(
+        {"a": ["VALUE_TRIMMED"] * (size // 14), "return": {str(n): {} for n in range(size // 14)}}
+    ),
+    "no MessagePack": lambda size: b"\xc1" * size,
+}
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in PAYLOADS.items()])
+def test_a_payload_is_read_and_built_in_a_time_like_its_bytes(make: Callable[[int], bytes]) -> None:
+    rules = compile_rules(
+        {
+            "a": EventRule(tag="x", worker="w", fun=r"state\.", ignore=("a*a*a*a*b", "saltutil.*"), minion="*a*b*c"),
+            "b": EventRule(
+                tag="x", worker="w", where={"data.return.a.b": {"match": ".*a.*b"}, "jid": {"glob": "*1*2"}}
+            ),
+        }
+    )
+
+    def step(payload: bytes) -> None:
+        head = events.read_tag(raw_frame("x", payload), 0.0)
+        data = decode(payload)
+        fun = events.function_of(data)
+        rules.candidates("x", "x").routes("x", fun, data, "x")
+        events.build(head, data, fun).json()
+
+    assert_linear(step, make, smallest=2**13)
+
+
+def test_keys_that_hash_alike_cost_no_minutes() -> None:
+    assert cpu_seconds(decode, of_lists(2**14)) < 1.0
+
+
+def test_few_lists_as_keys_are_still_text() -> None:
+    assert encode(decode(of_lists(2))) in (b'{"[-1]":1,"[-2]":1}', b'{"[-1]": 1, "[-2]": 1}')
+
+
+def test_ids_of_megabytes_are_clipped() -> None:
+    jid, minion_id, _, _ = events.identity({"jid": "1" * 2**20, "id": "m" * 2**20}, "x")
+
+    assert (len(jid), len(minion_id)) == (LONGEST_NAME, LONGEST_NAME)
+
+
+def remembered_bytes(rules: Rules) -> int:
+    return rules._answers._bytes + rules._known._bytes
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param({}, id="by function"),
+        pytest.param({"where": {"minion_id": {"glob": "*"}}}, id="by minion"),
+        pytest.param({"where": {"data.return": {"exists": True}}}, id="by what never repeats"),
+    ],
+)
+def test_names_that_a_minion_makes_up_are_remembered_within_bounds(rule: dict[str, Any]) -> None:
+    # Given
+    rules = compile_rules({"r": msgspec.convert({"tag": "x", "worker": "w", **rule}, EventRule)})
+
+    # When
+    for number in range(60_000):
+        fun = f"{number}{'f' * (200 if number % 100 else 100_000)}"
+        data = return_data(fun, minion_id=f"{MINION}{fun}", fun=fun)
+        assert rules.candidates("x", "x").routes("x", fun, data, "x")
+
+    # Then
+    assert remembered_bytes(rules) <= 16 * 2**20
+    assert len(rules._answers) < 20_000
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param({"tag": r"(x+x+)+y"}, id="tag"),
+        pytest.param({"tag": "x", "fun": r"(x+x+)+y"}, id="fun"),
+        pytest.param({"tag": "x", "where": {"data.return": {"match": r"(x+x+)+y"}}}, id="where"),
+        pytest.param({"tag": "x", "unless": {"data.return": {"match": r"(x+x+)+y"}}}, id="unless"),
+    ],
+)
+def test_an_expression_that_explodes_takes_no_event_and_is_told_once(
+    rule: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    text = "x" * 5000
+    given = {"bad": {"worker": "w", **rule}, "good": {"tag": "x", "worker": "v"}}
+    rules = compile_rules({name: msgspec.convert(one, EventRule) for name, one in given.items()})
+    data = return_data(text, fun=text)
+
+    # When
+    with caplog.at_level(logging.ERROR):
+        found = [rules.candidates(text, text).routes(text, text, data, text) for _ in range(3)]
+
+    # Then
+    assert [[route.rule for route in routes] for routes in found] == [["good"]] * 3
+    assert rules.undecided.events == {"bad": 3}
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told.startswith("eventsd: events.bad: ")
