@@ -1,5 +1,6 @@
 """
-Listen: read frames off Salt's event bus, reconnect, count the gaps. Nothing else ever runs in this thread.
+Listen: read frames off Salt's event bus, reconnect, count the gaps. In an engine that is all a process of its own does
+(:mod:`salt_eventsd.reader`).
 
 The bus never repeats an event and cuts off whoever reads slowly, so a frame is handed over as it came, tag and payload
 unread. Salt has two readers: an asyncio one since 3007, a Tornado one of its own in 3006; both are reached through
@@ -13,13 +14,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import salt.utils.event
 
 from salt_eventsd.errors import brief
+from salt_eventsd.gaps import STAMPED_BYTES, TICK_SECONDS, Gap, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -38,37 +39,29 @@ _CLOSED = "the publisher closed the connection: it was restarted, or this reader
 _GAPS_KEPT = 20
 
 
-@dataclass
-class Gap:
-    """
-    A time in which events may have been missed.
-
-    :param since: when the connection was found lost, in seconds since 1970 UTC.
-    :param until: when there was one again; None while there is not.
-    :param why: the reason, as far as it can be told.
-    """
-
-    since: float
-    until: float | None
-    why: str
-
-
 class Bus:
     """
     A reader of one event bus.
 
     :param opts: Salt's options, which say where the bus is.
     :param sink: called with each frame; it must not block.
+    :param tick: called every :data:`~salt_eventsd.gaps.TICK_SECONDS` in between.
     """
 
-    def __init__(self, opts: Mapping[str, Any], sink: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, opts: Mapping[str, Any], sink: Callable[[bytes], None], tick: Callable[[], object] | None = None
+    ) -> None:
         self.connected = False
         self.connected_since = 0.0
         self.reconnects = 0
-        self._was_connected = False
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self._opts = opts
         self._sink = sink
+        self._tick = tick or _nothing
+        self.pulse = Pulse()
+        #: Calls a function later, in the thread that reads; only while :meth:`run` does.
+        self.later: Callable[[float, Callable[[], object]], object] = _never
+        self._watched: dict[int, Callable[[], object]] = {}
         self._node = "master" if opts.get("__role") == "master" else "minion"
         self._stopped = False
         self._never_why = ""
@@ -88,14 +81,19 @@ class Bus:
         self._stopped = True
         self._wake()
 
-    def away(self, since: float, why: str) -> None:
+    def watch(self, descriptor: int, readable: Callable[[], object]) -> None:
         """
-        Note that nothing was read before this reader was there; to be called before :meth:`run`.
+        Have a function called when there is something to read elsewhere; to be called before :meth:`run`.
 
-        :param since: when reading ended, in seconds since 1970 UTC.
-        :param why: the reason.
+        :param descriptor: of what is watched.
+        :param readable: the function.
         """
-        self.gaps.append(Gap(since, None, why))
+        self._watched[descriptor] = readable
+
+    def _beat(self) -> None:
+        self.pulse.feel()
+        self._tick()
+        self.later(TICK_SECONDS, self._beat)
 
     def _is_over(self) -> bool:
         return self._stopped
@@ -103,17 +101,16 @@ class Bus:
     def _opened(self, when: float) -> None:
         self.connected, self.connected_since = True, when
         self._noted(when)
-        self._was_connected = True
 
     def _noted(self, when: float) -> None:
         if self.gaps and self.gaps[-1].until is None:
             gap = self.gaps[-1]
-            gap.until = when
-            if self._was_connected:
-                self.reconnects += 1
+            gap.close(when)
+            self.reconnects += 1
             log.warning(
-                "eventsd: connected to the event bus again; events of %.3f s may be missing (%s)",
-                gap.until - gap.since,
+                "eventsd: connected to the event bus again; events of %.3f s may be missing, about %d (%s)",
+                max(0.0, when - gap.since),
+                gap.missing,
                 gap.why,
             )
 
@@ -124,12 +121,16 @@ class Bus:
                 log.error("eventsd: the event bus cannot be read yet: %s", why)
             return
         self.connected = False
-        self.gaps.append(Gap(time.time(), None, why))
+        self.gaps.append(self.pulse.gap(why))
         if not self._stopped:
             log.error("eventsd: lost the event bus: %s", why)
 
     async def _run_asyncio(self) -> None:
         loop = asyncio.get_running_loop()
+        for descriptor, readable in self._watched.items():
+            loop.add_reader(descriptor, readable)
+        self.later = loop.call_later
+        self._beat()
         failures = 0
         while not self._stopped:
             session = loop.create_task(self._session())
@@ -185,13 +186,15 @@ class Bus:
             bus.destroy()
 
     async def _read(self, receive: Callable[[], Any]) -> None:
-        sink, clock = self._sink, time.monotonic
+        sink, clock, pulse = self._sink, time.monotonic, self.pulse
         since, size = clock(), 0
         while True:
             raw = await receive()
             if not raw:
                 continue
             sink(raw)
+            pulse.frames += 1
+            pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
             size += len(raw)
             if clock() - since > _READ_SECONDS:
                 if size < _BUSY_BYTES:
@@ -206,6 +209,10 @@ class Bus:
         loop = IOLoop()
         loop.make_current()
         self._wake = lambda: loop.add_callback_from_signal(loop.stop)
+        self.later = loop.call_later
+        for descriptor, readable in self._watched.items():
+            loop.add_handler(descriptor, _ignoring(readable), loop.READ)
+        self._beat()
 
         @coroutine  # type: ignore[untyped-decorator]  # Salt's Tornado has no types
         def sessions() -> Any:
@@ -217,7 +224,7 @@ class Bus:
                         yield bus.subscriber.connect(timeout=5)
                     failures = 0
                     self._opened(time.time())
-                    yield bus.set_event_handler(self._sink)
+                    yield bus.set_event_handler(self._taken)
                     self._lost(_CLOSED)
                 except Exception as exc:
                     self._lost(brief(exc))
@@ -230,9 +237,25 @@ class Bus:
         if not self._stopped:
             loop.start()
 
+    def _taken(self, raw: bytes) -> None:
+        self._sink(raw)
+        self.pulse.frames += 1
+        self.pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
+
 
 def _nothing() -> None:
     """There is no loop to wake."""
+
+
+def _never(_seconds: float, _function: Callable[[], object]) -> None:
+    """There is no loop that could call."""
+
+
+def _ignoring(function: Callable[[], object]) -> Callable[[int, int], None]:
+    def called(_descriptor: int, _events: int) -> None:
+        function()
+
+    return called
 
 
 def _finished(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

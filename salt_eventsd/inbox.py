@@ -1,7 +1,7 @@
 """
-The hand-over from the thread that reads the bus to the one that keeps events: bounded, and never waited for.
+The hand-over from the thread that gets the reader's frames to the one that keeps events: bounded, and never waited for.
 
-``put`` is all the bus thread ever calls. It takes no lock that is held over I/O: a deque's append and a flag.
+Nobody who puts something in takes a lock that is held over I/O: a deque's append and a flag.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 #: What Python takes for a frame besides its bytes, roughly: small ones are mostly this.
 FRAME_BYTES = 130
@@ -20,7 +21,7 @@ class Inbox:
     """
     Frames read and not yet kept.
 
-    Each counter has one writer: ``_taken`` the keeper's thread, all others the bus's.
+    Each counter has one writer: ``_taken`` the keeper's thread, all others the one that puts frames in.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -33,9 +34,21 @@ class Inbox:
         self.dropped = 0
         self._dropped_bytes = 0
 
+    def extend(self, frames: Sequence[tuple[bytes, float]]) -> None:
+        """
+        Take frames, each with when it was read. None is dropped: who has them looks at :attr:`waiting_bytes` first.
+
+        :param frames: the frames.
+        """
+        self.received += len(frames)
+        self._put_bytes += sum([len(raw) for raw, _ in frames]) + FRAME_BYTES * len(frames)
+        self._frames.extend(frames)
+        if not self._wake.is_set():
+            self._wake.set()
+
     def put(self, raw: bytes) -> None:
         """
-        Take a frame off the bus thread's hands.
+        Take a frame that has just been read, or count it as dropped.
 
         :param raw: the frame.
         """

@@ -18,6 +18,7 @@ from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.idle import idle
 from salt_eventsd.loader import sync_workers_quietly
+from salt_eventsd.nursery import Nursery
 from salt_eventsd.reload import requests_to
 from salt_eventsd.service import Service
 
@@ -46,15 +47,17 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
             return
         stop.set()
         for one in service:
-            one.bus.stop()
+            one.link.stop()
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    # Before anything that might start a thread or open something.
+    nursery = Nursery(opts)
     opts, given = _as_on_disk(opts, given)
     sync_workers_quietly(opts)
     while not stop.is_set():
         try:
-            service.append(Service(load(opts, given), opts, **loaded))
+            service.append(Service(load(opts, given), opts, **loaded, nursery=nursery))
         except EventsdError as exc:
             opts, given = idle(opts, given, exc, stop, told)
         except Exception as exc:

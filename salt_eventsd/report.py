@@ -19,12 +19,12 @@ from typing import Any
 import msgspec
 
 from salt_eventsd import __version__
-from salt_eventsd.bus import Bus
 from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
+from salt_eventsd.link import Link
 from salt_eventsd.report_workers import worker_reports
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool
@@ -46,7 +46,7 @@ class Parts:
     """
 
     started: float
-    bus: Bus
+    link: Link
     inbox: Inbox
     intake: Intake
     lanes: Mapping[str, Lane]
@@ -157,7 +157,8 @@ def report(parts: Parts) -> Report:
 
     :param parts: of the engine.
     """
-    bus, inbox, intake, lanes, spool = parts.bus, parts.inbox, parts.intake, parts.lanes, parts.spool
+    link, intake, lanes, spool = parts.link, parts.intake, parts.lanes, parts.spool
+    reader = link.state
     dead = parts.ask("dead", spool.dead_letters, {})
     oldest = {name: parts.ask(f"oldest.{name}", lane.oldest, 0.0) for name, lane in lanes.items()}
     return {
@@ -167,14 +168,14 @@ def report(parts: Parts) -> Report:
         "written": time.time(),
         "problems": [],
         "bus": {
-            "connected": bus.connected,
-            "since": bus.connected_since,
-            "reconnects": bus.reconnects,
-            "gaps": [{"from": gap.since, "to": gap.until, "why": gap.why} for gap in bus.gaps],
-            "received": inbox.received,
+            "connected": reader.connected,
+            "since": reader.since,
+            "reconnects": link.reconnects,
+            "gaps": [{"from": gap.since, "to": gap.until, "why": gap.why, "missing": gap.guess()} for gap in link.gaps],
+            "received": link.received,
             "matched": intake.matched,
             "ignored": intake.unmatched + intake.ignored,
-            "lost": inbox.dropped + intake.lost,
+            "lost": link.lost + parts.inbox.dropped + intake.lost,
         },
         "dispatch": {"error": parts.dispatcher.problem},
         "workers": worker_reports(lanes.values(), dead, oldest),

@@ -1,8 +1,8 @@
 """
 The composition root: from a config to a running engine. It reads as the eight steps.
 
-Thread A (Salt's main thread of the engine process) listens; B is the intake: parse, match, redact, keep; C claims and
-runs; the pool's threads write and settle. Nothing blocks A, ever.
+A process of its own listens; thread A (Salt's main thread of the engine process) takes what it has read; B is the
+intake: parse, match, redact, keep; C claims and runs; the pool's threads write and settle.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config, WorkerConfig
 from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.exceptions import SpoolBusy
+from salt_eventsd.gaps import Gap
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
 from salt_eventsd.lanes import Lanes
+from salt_eventsd.link import Link
+from salt_eventsd.nursery import Nursery
 from salt_eventsd.plan import Planned, make_plan
 from salt_eventsd.report import Parts, Reporter, report
 from salt_eventsd.retry import Backoff
@@ -49,15 +51,23 @@ class Service:
     :param opts: Salt's options.
     :param functions: Salt's execution modules, for workers that want them.
     :param runners: Salt's runners, likewise.
+    :param nursery: where readers of the bus come from; None makes one, which is for a process without threads only.
     :raises SpoolBusy: another engine has the spool.
     :raises SpoolError: the spool cannot be opened.
     """
 
-    def __init__(self, config: Config, opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        opts: Mapping[str, Any],
+        functions: Any = None,
+        runners: Any = None,
+        nursery: Nursery | None = None,
+    ) -> None:
         self.opts, self.functions, self.runners = opts, functions, runners
         general = config.general
         self.inbox = Inbox()
-        self.bus = Bus(opts, self.inbox.put)
+        self.link = Link(nursery or Nursery(opts), self.inbox)
         self.spool = _open_spool(Path(general.spool.dir))
         self.plan = make_plan(config, opts, functions, runners)
         self.spool.requeued()
@@ -88,7 +98,7 @@ class Service:
         )
         parts = Parts(
             started=time.time(),
-            bus=self.bus,
+            link=self.link,
             inbox=self.inbox,
             intake=self.intake,
             lanes=self.lanes,
@@ -97,7 +107,7 @@ class Service:
             dispatcher=self.dispatcher,
         )
         if since := crashed_at(Path(general.state_file), self.spool.folder):
-            self.bus.away(since, "the engine before this one was killed, or crashed")
+            self.link.away(Gap(since, None, "the engine before this one was killed, or crashed"))
         self.reporter = Reporter(Path(general.state_file), general.state_timer, lambda: report(parts), self._reported)
 
     def new_lane(self, name: str, planned: Planned, left: Totals, newest: int) -> Lane:
@@ -133,7 +143,7 @@ class Service:
         self.dispatcher.start()
         self.reporter.start()
         try:
-            self.bus.run()
+            self.link.run()
         finally:
             self.close()
 

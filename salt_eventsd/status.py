@@ -144,8 +144,7 @@ def _readable(found: Report) -> Report:
         return {}
     bus = {**found["bus"], "since": _moment(found["bus"]["since"])}
     bus["gaps"] = [
-        {"from": _moment(gap["from"]), "to": _moment(gap["to"]) if gap["to"] else "now", "why": gap["why"]}
-        for gap in bus["gaps"]
+        {**gap, "from": _moment(gap["from"]), "to": _moment(gap["to"]) if gap["to"] else "now"} for gap in bus["gaps"]
     ]
     workers = {
         name: {**worker, **{key: _moment(worker[key]) for key in ("last_write", "last_drop")}}

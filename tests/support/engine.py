@@ -3,11 +3,13 @@ An engine that is a process of its own, which a test can kill: ``python -m tests
 
 Salt's process manager takes up to ten seconds to start a dead engine again; a test starts this one when it likes. The
 file is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own. On SIGUSR1 it
-writes where its threads are to its standard error. ``EVENTSD_LOG`` is how much it logs (INFO).
+writes where its threads are to its standard error; on SIGUSR2 its main thread holds Python's global lock for
+:data:`HELD_SECONDS`. ``EVENTSD_LOG`` is how much it logs (INFO).
 """
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import json
 import logging
@@ -15,11 +17,19 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import salt._logging
 import salt.config
 
 from salt_eventsd import process
+
+HELD_SECONDS = 20
+
+
+def _hold(_number: int, _frame: Any) -> None:
+    # Other than those of a CDLL, functions of a PyDLL are called with the lock held.
+    ctypes.PyDLL(None).usleep(HELD_SECONDS * 1_000_000)
 
 
 def main(path: str) -> None:
@@ -29,6 +39,7 @@ def main(path: str) -> None:
     :param path: of the file.
     """
     faulthandler.register(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR2, _hold)
     given = json.loads(Path(path).read_text(encoding="utf-8"))
     salt._logging.shutdown_temp_handler()
     logging.basicConfig(

@@ -12,14 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
-from salt_eventsd.bus import Bus, Gap
 from salt_eventsd.config import SpoolConfig
 from salt_eventsd.dispatch import Dispatcher
+from salt_eventsd.gaps import Gap
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake, Policy
 from salt_eventsd.lane import Lane
+from salt_eventsd.link import Link
+from salt_eventsd.nursery import Nursery
+from salt_eventsd.page import Page
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.report import Parts, Report, Reporter, idle_report, report
 from salt_eventsd.room import Room
@@ -31,18 +35,32 @@ from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.workers import Recorder
 
 
+class Childless:
+    """A nursery whose reader is the test."""
+
+    def __init__(self) -> None:
+        self.page = Page()
+
+
+def tell(link: Link, **changes: Any) -> None:
+    """Have the reader say of itself what the test wants."""
+    page = link._nursery.page
+    state = msgspec.structs.replace(link.state, **{"beat": time.monotonic(), **changes})
+    page.write(msgspec.msgpack.encode(state))
+
+
 @pytest.fixture
 def parts(spool: Spool) -> Parts:
     """The parts of an engine that is well: all of it but its threads."""
     lanes = {"history": lane_of(spool, Recorder())}
     room = Room(SpoolConfig(), spool, lanes)
     inbox = Inbox()
-    bus = Bus({"__role": "master"}, inbox.put)
-    bus.connected, bus.connected_since = True, time.time()
+    link = Link(cast("Nursery", Childless()), inbox)
+    tell(link, connected=True, since=time.time())
     policy = Policy(compile_rules({}), compile_redactor((), (), {}), {})
     return Parts(
         started=time.time(),
-        bus=bus,
+        link=link,
         inbox=inbox,
         intake=Intake(inbox, spool, policy, 0.1, room=room, kept=lambda kept: None),
         lanes=lanes,
@@ -144,7 +162,6 @@ def test_an_engine_that_has_not_reported_yet_is_not_taken_for_the_one_before(tol
 
 
 def test_the_bus_of_an_engine_that_is_down_is_not_connected(told: Told, parts: Parts) -> None:
-    parts.bus.connected = True
     alive = report(parts)
     assert told(alive)["bus"]["connected"]
 
@@ -244,7 +261,7 @@ def test_an_idle_engine_that_died_is_down(told: Told) -> None:
 
 
 def lose_the_bus(parts: Parts) -> None:
-    parts.bus.connected = False
+    tell(parts.link, connected=False)
 
 
 def lose_events(parts: Parts) -> None:
@@ -339,11 +356,13 @@ def test_the_queue_is_told(told: Told, parts: Parts) -> None:
 
 
 def test_gaps_are_told_as_times(told: Told, parts: Parts) -> None:
-    parts.bus.gaps.extend([Gap(1767323045.0, 1767323046.0, "too slow"), Gap(1767323050.0, None, "restarted")])
+    tell(
+        parts.link, gaps=[Gap(1767323045.0, 1767323046.0, "too slow", missing=4), Gap(1767323050.0, None, "restarted")]
+    )
 
     assert told()["bus"]["gaps"] == [
-        {"from": "2026-01-02 03:04:05 UTC", "to": "2026-01-02 03:04:06 UTC", "why": "too slow"},
-        {"from": "2026-01-02 03:04:10 UTC", "to": "now", "why": "restarted"},
+        {"from": "2026-01-02 03:04:05 UTC", "to": "2026-01-02 03:04:06 UTC", "why": "too slow", "missing": 4},
+        {"from": "2026-01-02 03:04:10 UTC", "to": "now", "why": "restarted", "missing": 0},
     ]
 
 
@@ -355,9 +374,9 @@ def test_the_reporter_writes_again_and_again_and_a_last_time(tmp_path: Path, par
     # When
     reporter.start()
     eventually(lambda: read(path)["retcode"] == 0)
-    parts.inbox.received = 1000
+    tell(parts.link, received=1000)
     eventually(lambda: json.loads(path.read_bytes())["bus"]["events_per_second"] > 0)
-    parts.bus.connected = False
+    tell(parts.link, connected=False)
     eventually(lambda: read(path)["retcode"] == 1)
     reporter.stop()
 

@@ -1,0 +1,154 @@
+"""
+Gaps: times in which events may have been missed, when they began, and about how many events that may be.
+
+A gap begins with the last frame that was read, not with its being noticed: whoever stood still for a minute notices
+nothing meanwhile. Lengths are taken from the monotonic clock, so that a clock that is set makes none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from datetime import datetime, timezone
+
+import msgspec
+
+#: How often a pulse is felt, in seconds.
+TICK_SECONDS = 0.25
+#: A pulse that is so late means that the process stood still.
+_STOOD_SECONDS = 1.0
+#: For so long after that, a connection that is found lost was lost meanwhile.
+_STOOD_KNOWN_SECONDS = 5.0
+#: A frame that is read so long after it was fired tells that the reader is behind; a longer time is no such thing.
+_BEHIND_SECONDS = (1.0, 3600.0)
+#: The rate of events before a gap is that of so long, or of so long if none came in that time.
+_RATE_SECONDS, _LONG_RATE_SECONDS = 10.0, 60.0
+#: A stream that began a moment ago counts as one that lasts so long at least.
+_SHORTEST_RATE_SECONDS = 4.0
+#: A larger frame is not kept for its stamp.
+STAMPED_BYTES = 65_536
+
+
+class Gap(msgspec.Struct, array_like=True):
+    """
+    A time in which events may have been missed.
+
+    :param since: when the last frame before it was read, in seconds since 1970 UTC.
+    :param until: when there was a connection again; None while there is not.
+    :param why: the reason, as far as it can be told.
+    :param rate: events a second before it.
+    :param blind_at: since when events may have been missed, by the monotonic clock; 0 if another boot's.
+    :param missing: about how many events may be missing; None while the gap lasts.
+    """
+
+    since: float
+    until: float | None
+    why: str
+    rate: float = 0.0
+    blind_at: float = 0.0
+    missing: int | None = None
+
+    def close(self, when: float) -> None:
+        """
+        Note that there is a connection again.
+
+        :param when: since when, in seconds since 1970 UTC.
+        """
+        self.missing = self.guess(when)
+        self.until = when
+
+    def guess(self, until: float | None = None) -> int:
+        """
+        Return about how many events are missing.
+
+        :param until: up to when, in seconds since 1970 UTC; None is now.
+        """
+        if self.missing is not None:
+            return self.missing
+        now = time.time()
+        until = now if until is None else until
+        blind = time.monotonic() - (now - until) - self.blind_at if self.blind_at else until - self.since
+        return round(self.rate * max(0.0, blind))
+
+
+class Pulse:
+    """How lively a reader and its bus are; one thread's."""
+
+    def __init__(self) -> None:
+        now = time.monotonic()
+        #: Frames read so far, and the last one of them.
+        self.frames = 0
+        self.newest: bytes = b""
+        self.last_at = now
+        self.last = 0.0
+        self._felt_at = now
+        self._counted = 0
+        self._stood: tuple[float, float] | None = None
+        self._counts: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def feel(self) -> None:
+        """Note that the thread lives; to be called every :data:`TICK_SECONDS`."""
+        now = time.monotonic()
+        if now - self._felt_at > _STOOD_SECONDS:
+            self._stood = (self._felt_at, now)
+        self._felt_at = now
+        if self.frames != self._counted:
+            self._counted = self.frames
+            self.last_at, self.last = now, time.time()
+            self._counts.append((now, self.frames))
+        while len(self._counts) > 1 and self._counts[1][0] < now - _LONG_RATE_SECONDS:
+            self._counts.popleft()
+
+    def gap(self, why: str) -> Gap:
+        """
+        Return the gap that has just been noticed.
+
+        :param why: the reason.
+        """
+        now, wall = time.monotonic(), time.time()
+        if now - self._felt_at > _STOOD_SECONDS:
+            self._stood = (self._felt_at, now)
+        blind_at = self._felt_at
+        if self._stood and now - self._stood[1] < _STOOD_KNOWN_SECONDS:
+            blind_at = self._stood[0]
+        behind = wall - _stamp(self.newest)
+        if self.frames != self._counted:
+            last_at = now
+        else:
+            last_at = self.last_at
+            behind -= now - last_at
+        if _BEHIND_SECONDS[0] < behind < _BEHIND_SECONDS[1]:
+            last_at -= behind
+            blind_at = min(blind_at, last_at)
+        rate = self.rate(blind_at)
+        self.newest = b""
+        return Gap(wall - (now - min(last_at, now)), None, why, rate, blind_at)
+
+    def rate(self, until: float | None = None) -> float:
+        """
+        Return how many events a second came.
+
+        :param until: by the monotonic clock; None is now.
+        """
+        until = time.monotonic() if until is None else until + TICK_SECONDS
+        counts = [one for one in self._counts if one[0] <= until] or [self._counts[0]]
+        newest = counts[-1][1]
+        for seconds in (_RATE_SECONDS, _LONG_RATE_SECONDS):
+            before = [one for one in counts if one[0] < until - seconds]
+            since, count = before[-1] if before else counts[0]
+            if newest > count:
+                # A stream that has just begun is measured from its first events on.
+                first = next(one for one in counts if one[1] > count)
+                began = max(since, first[0] - TICK_SECONDS) if seconds == _RATE_SECONDS else until - seconds
+                return (newest - count) / max(until - began, _SHORTEST_RATE_SECONDS)
+        return 0.0
+
+
+def _stamp(raw: bytes) -> float:
+    """When an event was fired, as Salt has stamped it, in seconds since 1970 UTC; 0 if it does not tell."""
+    try:
+        stamp = msgspec.msgpack.decode(raw.partition(b"\n\n")[2], type=dict[str, msgspec.Raw])["_stamp"]
+        found = datetime.fromisoformat(msgspec.msgpack.decode(stamp, type=str))
+    except (msgspec.DecodeError, KeyError, ValueError):
+        return 0.0
+    return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()

@@ -1,0 +1,149 @@
+"""
+How frames go from the reader's process to the engine: one after the other, each with its length and the time it was
+read, in pieces large enough that a piece's own cost does not matter.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections import deque
+
+#: The length of what follows, and when it was read.
+_HEAD = struct.Struct("<Id")
+_HEAD_BYTES = _HEAD.size
+#: Set in the length of what is a line for the log, whose level then stands in the place of the time.
+_LINE = 0x80000000
+#: A piece is handed over as soon as it is so large, and sooner if the reader has nothing else to do.
+PIECE_BYTES = 65_536
+#: What may wait for the engine, in bytes. It fills while the engine stands still, or its disk does; what does not fit
+#: is counted.
+MOST_BYTES = 256 * 2**20
+#: The same for lines for the log.
+_MOST_LINES = 1000
+
+Frame = tuple[bytes, float]
+Line = tuple[int, str]
+
+
+class Hopper:
+    """
+    Frames on their way to the engine; the reader's.
+
+    :param most_bytes: how much may wait.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.received = 0
+        self.dropped = 0
+        #: Bytes that wait; those of the piece that is being sent count as a whole.
+        self.waiting_bytes = 0
+        self._most_bytes = most_bytes
+        self._lines = 0
+        self._sent = 0
+        self._pieces: deque[bytearray] = deque()
+        self._piece = bytearray()
+
+    def put(self, raw: bytes) -> bool:
+        """
+        Take a frame, and say whether there is a whole piece to be handed over.
+
+        :param raw: the frame.
+        """
+        self.received += 1
+        size = len(raw) + _HEAD_BYTES
+        if self.waiting_bytes + size > self._most_bytes:
+            self.dropped += 1
+            return False
+        piece = self._piece
+        piece += _HEAD.pack(size - _HEAD_BYTES, time.time())
+        piece += raw
+        self.waiting_bytes += size
+        if len(piece) < PIECE_BYTES:
+            return False
+        self._pieces.append(piece)
+        self._piece = bytearray()
+        return True
+
+    def tell(self, level: int, text: str) -> None:
+        """
+        Take a line for the engine's log.
+
+        :param level: the line's.
+        :param text: the line.
+        """
+        if self._lines < _MOST_LINES:
+            self._lines += 1
+            line = text.encode("utf-8", "backslashreplace")
+            self._piece += _HEAD.pack(len(line) | _LINE, level) + line
+            self.waiting_bytes += len(line) + _HEAD_BYTES
+
+    def send(self, to: socket.socket) -> bool:
+        """
+        Hand over what there is, and say whether all of it is; where the socket does not block, as much as it takes.
+
+        :param to: the engine's.
+        :raises OSError: the engine is gone.
+        """
+        if self._piece:
+            self._pieces.append(self._piece)
+            self._piece = bytearray()
+        while self._pieces:
+            piece = self._pieces[0]
+            try:
+                with memoryview(piece) as view, view[self._sent :] as rest:
+                    self._sent += to.send(rest)
+            except BlockingIOError:
+                return False
+            if self._sent == len(piece):
+                self._sent = 0
+                self.waiting_bytes -= len(piece)
+                self._pieces.popleft()
+        self._lines = 0
+        return True
+
+
+class Unpacker:
+    """Makes frames of the bytes the engine gets, however they were cut on their way."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._needed = _HEAD_BYTES
+
+    def feed(self, data: memoryview) -> tuple[list[Frame], list[Line]]:
+        """
+        Return what is whole by now: frames, and lines for the log.
+
+        :param data: the next bytes.
+        """
+        frames: list[Frame] = []
+        lines: list[Line] = []
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return frames, lines
+            whole, self._rest = self._rest, bytearray()
+            with memoryview(whole) as view:
+                self._cut(view, frames, lines)
+        else:
+            self._cut(data, frames, lines)
+        return frames, lines
+
+    def _cut(self, view: memoryview, frames: list[Frame], lines: list[Line]) -> None:
+        at, end = 0, len(view)
+        unpack = _HEAD.unpack_from
+        while (start := at + _HEAD_BYTES) <= end:
+            size, read = unpack(view, at)
+            stop = start + (size & ~_LINE)
+            if stop > end:
+                self._needed = stop - at
+                break
+            if size & _LINE:
+                lines.append((int(read), bytes(view[start:stop]).decode()))
+            else:
+                frames.append((bytes(view[start:stop]), read))
+            at = stop
+        else:
+            self._needed = _HEAD_BYTES
+        self._rest += view[at:]
