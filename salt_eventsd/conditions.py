@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from salt_eventsd.fields import EARLY_ROOTS, MISSING, Field, compile_field, dig
+from salt_eventsd.fields import EARLY_ROOTS, MISSING, Field, compile_field, dig, outcome_of
 from salt_eventsd.patterns import compile_pattern
 
 #: Says whether a value is as wanted.
@@ -38,6 +38,10 @@ class Subject:
 
     def value(self, field: Field) -> Any:
         """Return what a field is in it."""
+        if field.outcome:
+            found = outcome_of(self.data, field, self.tag.startswith("salt/run/"))
+            if found is not MISSING:
+                return found
         return dig(self.data, field.path) if field.root == "data" else getattr(self, field.root)
 
 

@@ -48,6 +48,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
         apart because it goes to a column of its own, and is by far the largest part.
     :param rule: the name of the rule that took it.
     :param into: the built-in table it goes to.
+    :param syndic: of a job's start, the names of the syndics it came through, outermost first, with slashes between; ""
+        if it came through none.
     """
 
     tag: str
@@ -62,6 +64,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     returned: bytes = b""
     rule: str = ""
     into: str = ""
+    syndic: str = ""
 
     @property
     def data(self) -> Any:
@@ -147,7 +150,14 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
         returned,
         rule,
         into or _INTO[phase],
+        _syndics(frame) if phase == "new" and len(frame.tag) != len(frame.full_tag) else "",
     )
+
+
+def _syndics(frame: Frame) -> str:
+    """The names of the syndics an event came through."""
+    prefix = frame.full_tag[: len(frame.full_tag) - len(frame.tag)]
+    return "/".join(prefix.split("/")[1::2])
 
 
 def _is_trimmed(data: dict[Any, Any]) -> bool:

@@ -12,11 +12,13 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as made
 from datetime import datetime, timezone
 from typing import Any, Final
 
 import msgspec
 
+from salt_eventsd import outcome
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Refused
 
@@ -54,15 +56,23 @@ class Field:
     :param root: one of :data:`ROOTS`.
     :param path: keys, or positions in lists, below the root.
     :param as_json: the value is wanted as JSON text.
+    :ivar outcome: which of :data:`salt_eventsd.outcome.FIELDS` it is of a return, "" if none.
     """
 
     text: str
     root: str
     path: tuple[str, ...] = ()
     as_json: bool = False
+    outcome: str = made(init=False, default="", compare=False)
+
+    def __post_init__(self) -> None:
+        asks = self.root == "data" and len(self.path) == 1 and self.path[0] in outcome.FIELDS
+        object.__setattr__(self, "outcome", self.path[0] if asks else "")
 
     def of(self, facts: Facts) -> Any:
         """Return the value, :data:`MISSING` if the event has none."""
+        if self.outcome and (found := facts.outcome(self)) is not MISSING:
+            return msgspec.json.encode(found).decode() if self.as_json else found
         return facts.value(self.root, self.path, self.as_json)
 
 
@@ -113,6 +123,13 @@ class Facts:
             return msgspec.json.encode(found).decode()
         return found
 
+    def outcome(self, field: Field) -> Any:
+        """Return what a return says of its outcome, :data:`MISSING` if it does not, or the event is none."""
+        event = self._event
+        if not event.returned:
+            return MISSING
+        return outcome_of({**self._data(("",)), **self._data(("return",))}, field, event.kind == "run")
+
     def _root(self, root: str, path: tuple[str, ...]) -> Any:
         event = self._event
         if root == "data":
@@ -133,6 +150,21 @@ class Facts:
         if self._body is MISSING:
             self._body = msgspec.json.decode(event.body)
         return self._body
+
+
+def outcome_of(data: Any, field: Field, of_runner: bool) -> Any:
+    """
+    Return what a return says of its outcome: the same for conditions, columns and our own tables.
+
+    :param data: the payload, decoded.
+    :param field: one with an ``outcome``.
+    :param of_runner: it is a runner's.
+    :returns: :data:`MISSING` if it does not say, or is no return.
+    """
+    if not isinstance(data, Mapping) or "return" not in data:
+        return MISSING
+    found = outcome.field_of(data, field.outcome, of_runner)
+    return MISSING if found is None else found
 
 
 def dig(value: Any, path: tuple[str, ...]) -> Any:

@@ -41,6 +41,15 @@ def of_event(tag: str, data: bytes) -> int:
     return _hash(tag.encode() + _lasting(data))
 
 
+def of_name(name: str) -> str:
+    """
+    Return the digest of a name that is too long for its column.
+
+    :param name: the name.
+    """
+    return hashlib.blake2b(name.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+
+
 def _lasting(body: bytes) -> bytes:
     """Return a payload without what differs between copies of one event."""
     if not body.startswith(b"{"):

@@ -7,12 +7,14 @@ from the bus to the database as one piece of text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from salt_eventsd import outcome
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.digest import NO_JID, of_event, of_return
+from salt_eventsd.database.digest import NO_JID, of_event, of_name, of_return
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.database.values import Values
 from salt_eventsd.event import Event
@@ -20,9 +22,11 @@ from salt_eventsd.event import Event
 Row = dict[str, Any]
 
 _KINDS = {"job": "job", "run": "runner", "wheel": "wheel"}
-_STATE_MARK = b"_|-"
-_STATE_SEPARATOR = "_|-"
+_STATE_SEPARATOR = outcome.STATE_SEPARATOR
+_STATE_MARK = _STATE_SEPARATOR.encode()
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
+#: What a runner's code stands under in what it returned.
+_RETCODE = b'"retcode"'
 
 
 class _Job(msgspec.Struct, gc=False):
@@ -44,6 +48,11 @@ class _Return(msgspec.Struct, gc=False):
     retcode: Any = None
     success: Any = None
     duration: Any = None
+    fun: Any = None
+    schedule: Any = None
+    user: Any = None
+    tgt: Any = None
+    tgt_type: Any = None
 
 
 _AS_JOB = msgspec.json.Decoder(_Job).decode
@@ -58,15 +67,25 @@ class RowBuilder:
     :param dialect: how this database wants text and JSON.
     :param largest: how many bytes a value may have, None for any.
     :param truncate: keep the beginning of a larger value, rather than refuse its event.
+    :param wide_codes: the column of return codes has 64 bits, and not 32 as in the tables of an old release.
     """
 
-    def __init__(self, node_id: str, dialect: Dialect, largest: int | None = None, truncate: bool = True) -> None:
+    def __init__(
+        self,
+        node_id: str,
+        dialect: Dialect,
+        largest: int | None = None,
+        truncate: bool = True,
+        wide_codes: bool = True,
+    ) -> None:
         self._node_id = node_id
         self._json = dialect.json
         self._text = dialect.text
         self._time = dialect.time
         self._fit = Values(dialect, largest, truncate).fit_json
-        self._latest_arguments: tuple[bytes, Any, bool | None] = (b"", None, None)
+        self._wide_codes = wide_codes
+        self._latest_arguments: tuple[bytes, Any] = (b"", None)
+        self._latest_outcome: tuple[Any, outcome.Outcome] = (None, outcome.Outcome(None, None, None))
 
     def rows(self, event: Event) -> list[tuple[str, Row]]:
         """
@@ -79,7 +98,7 @@ class RowBuilder:
         if event.into == "jobs" and event.jid not in NO_JID:
             return [("jobs", self._job(event))]
         if event.into == "states":
-            return self._states(event)
+            return [row for row in self._returned(event) if row[0] == "states"]
         if event.into == "minions" and event.minion_id:
             return [("minions", self._minion(event))]
         # The place for everything that has no table of its own, a job without a jid among them.
@@ -91,7 +110,7 @@ class RowBuilder:
     def _job(self, event: Event) -> Row:
         job = _AS_JOB(event.body) if event.body.startswith(b"{") else _Job()
         return {
-            "jid": self._clip(event.jid, JID_LENGTH),
+            "jid": self._key(event.jid, JID_LENGTH),
             "kind": _KINDS.get(event.kind, "job"),
             "fun": self._clip(event.fun, NAME_LENGTH),
             "arg": self._value(bytes(job.arg) or bytes(job.fun_args)),
@@ -103,26 +122,32 @@ class RowBuilder:
             "stamp": self._time(event.stamp),
             "master_id": self._node_id,
             "load": self._value(event.json()),
+            "syndics": self._under_syndic(event.syndic, bytes(job.minions)),
         }
+
+    def _under_syndic(self, syndic: str, minions: bytes) -> Any:
+        """What a syndic says of the minions below it, by the names of the syndics up to it; see :mod:`merging`."""
+        if not syndic:
+            return None
+        return self._value(b"{%s:%s}" % (msgspec.json.encode(syndic), minions or b"null"))
 
     def _returned(self, event: Event) -> list[tuple[str, Row]]:
         ret = _AS_RETURN(event.body) if event.body.startswith(b"{") else _Return()
-        args, is_test = self._arguments(bytes(ret.fun_args) or bytes(ret.arg))
-        retcode = _whole(ret.retcode)
-        success = ret.success if isinstance(ret.success, bool) else None
-        states = self._states(event)
+        text = bytes(ret.fun_args) or bytes(ret.arg)
+        (retcode, success, is_test), parts = self._outcome(event, ret, text)
+        states = self._states(event, parts) if parts else []
         durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None]
         seen = self._time(event.stamp)
-        jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
-        minion_id = self._clip(event.minion_id or self._node_id, NAME_LENGTH)
+        jid, fun = self._key(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
+        minion_id = self._key(event.minion_id or self._node_id, NAME_LENGTH)
+        args = self._arguments(text)
         row = {
             "jid": jid,
             "minion_id": minion_id,
             "fun": fun,
             "fun_args": args,
-            "retcode": retcode,
-            # Salt says success where the function ran through; what it returned may still be a failure.
-            "success": False if retcode and success else success,
+            "retcode": retcode if retcode is None or self._wide_codes else _narrow(retcode),
+            "success": success,
             "test": is_test,
             "return": self._value(event.returned),
             "duration_ms": _milliseconds(sum(durations)) if durations else _milliseconds(ret.duration),
@@ -135,52 +160,90 @@ class RowBuilder:
         rows = [("returns", row), *states]
         if event.minion_id:
             rows.append(("minions", self._seen(minion_id, seen, jid, fun)))
+            if kind := _begun_by_minion(event, ret):
+                rows.append(("jobs", self._begun(event, kind, ret, row)))
         return rows
 
-    def _arguments(self, text: bytes) -> tuple[Any, bool | None]:
-        """Return what a function was called with, and whether as a test; the returns of a job come one by one."""
+    def _begun(self, event: Event, kind: str, ret: _Return, row: Row) -> Row:
+        """The job of a return that no master has published."""
+        minion_id = row["minion_id"]
+        return {
+            "jid": row["jid"],
+            "kind": kind,
+            "fun": row["fun"],
+            "arg": row["fun_args"],
+            "tgt": minion_id,
+            "tgt_type": "glob",
+            "user": self._short(ret.user, NAME_LENGTH),
+            "minions": self._value(msgspec.json.encode([minion_id])),
+            "minion_count": 1,
+            "stamp": row["stamp"],
+            "master_id": self._node_id,
+            "load": row["load"],
+            "syndics": None,
+        }
+
+    def _arguments(self, text: bytes) -> Any:
+        """Return what a function was called with; the returns of a job come one by one."""
         known = self._latest_arguments
         if known[0] != text:
-            known = self._latest_arguments = (text, self._value(text), _is_test(text))
-        return known[1:]
+            known = self._latest_arguments = (text, self._value(text))
+        return known[1]
 
-    def _states(self, event: Event) -> list[tuple[str, Row]]:
+    def _outcome(self, event: Event, ret: _Return, arguments: bytes) -> tuple[outcome.Outcome, list[outcome.Part]]:
+        """
+        Return the outcome of a return, and its functions where what they returned tells more than that.
+
+        What was returned is decoded only then. The returns of a job come one by one, and mostly tell the same.
+        """
+        several = isinstance(ret.fun, (list, tuple))
+        if several or _tells(event):
+            fun = ret.fun if several else event.fun
+            parts = outcome.parts_of(fun, _decoded(arguments), _decoded(event.returned))
+            return outcome.read(parts, ret.retcode, ret.success, event.kind == "run"), parts
+        told = (event.fun, arguments, ret.retcode, ret.success)
+        if self._latest_outcome[0] != told:
+            parts = outcome.parts_of(event.fun, _decoded(arguments), None)
+            self._latest_outcome = (told, outcome.read(parts, ret.retcode, ret.success))
+        return self._latest_outcome[1], []
+
+    def _states(self, event: Event, parts: list[outcome.Part]) -> list[tuple[str, Row]]:
         rows: list[tuple[str, Row]] = []
         if _STATE_MARK not in event.returned:
             return rows
-        returned = msgspec.json.decode(event.returned)
-        # An orchestration returns the states of a master one level down: {"data": {"<id>": {states}}}.
-        runs: Any = returned.get("data") if isinstance(returned, dict) else None
-        if not isinstance(runs, dict) or any(_STATE_SEPARATOR in key for key in runs):
-            runs = {event.minion_id or self._node_id: returned}
-        for minion_id, results in runs.items():
-            if not isinstance(results, dict):
+        used: dict[str, _Numbers] = {}
+        for part in parts:
+            if not isinstance(part.value, dict):
                 continue
-            numbers: set[int] = set()
-            for position, (tag, result) in enumerate(results.items()):
-                if _STATE_SEPARATOR not in tag or not isinstance(result, dict):
-                    continue
-                number = _whole(result.get("__run_num__"))
-                if number is None or number in numbers:
-                    number = next(free for free in range(position, 2**31) if free not in numbers)
-                numbers.add(number)
-                rows.append(("states", self._state(event, minion_id, number, tag, result)))
+            fun = self._clip(part.fun, NAME_LENGTH)
+            for minion_id, results in outcome.runs_of(
+                part.value, event.minion_id or self._node_id, event.kind == "run"
+            ):
+                minion_id = self._key(minion_id, NAME_LENGTH)
+                numbers = used.setdefault(minion_id, _Numbers())
+                numbers.next_run()
+                for tag, result in outcome.states_of(results):
+                    row = self._state(event, minion_id, numbers.of(result.get("__run_num__")), tag, result)
+                    row["test"] = bool(part.test) or (row["result"] is None and "result" in result)
+                    row["changed"] = row["changed"] and not row["test"]
+                    row["fun"] = fun
+                    rows.append(("states", row))
         return rows
 
-    def _state(self, event: Event, minion_id: str, number: int, tag: str, result: Row) -> Row:
+    def _state(self, event: Event, minion_id: str, number: int, tag: str, result: Mapping[str, Any]) -> Row:
         parts = tag.split(_STATE_SEPARATOR)
         changes = result.get("changes")
-        outcome = result.get("result")
+        done = result.get("result")
         name = result.get("name")
         return {
-            "jid": self._clip(event.jid, JID_LENGTH),
-            "minion_id": self._clip(minion_id, NAME_LENGTH),
+            "jid": self._key(event.jid, JID_LENGTH),
+            "minion_id": minion_id,
             "run_num": number,
             "sls": self._text(str(result.get("__sls__") or "")),
             "state_id": self._text(str(result.get("__id__") or parts[1])),
             "state": self._clip(f"{parts[0]}.{parts[-1]}", NAME_LENGTH),
             "name": self._text(name if isinstance(name, str) else _STATE_SEPARATOR.join(parts[2:-1])),
-            "result": outcome if isinstance(outcome, bool) else None,
+            "result": done if isinstance(done, bool) else None,
             "changed": bool(changes),
             "duration_ms": _milliseconds(result.get("duration")),
             "comment": self._text(_joined(result.get("comment"))),
@@ -200,8 +263,8 @@ class RowBuilder:
         }
 
     def _minion(self, event: Event) -> Row:
-        jid, fun = self._clip(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
-        return self._seen(self._clip(event.minion_id, NAME_LENGTH), self._time(event.stamp), jid, fun)
+        jid, fun = self._key(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
+        return self._seen(self._key(event.minion_id, NAME_LENGTH), self._time(event.stamp), jid, fun)
 
     def _seen(self, minion_id: str, when: str, jid: str, fun: str) -> Row:
         return {
@@ -228,6 +291,12 @@ class RowBuilder:
     def _short(self, value: Any, length: int) -> str | None:
         text = self._string(value)
         return None if text is None else text[:length]
+
+    def _key(self, text: str, length: int) -> str:
+        """What is part of a key: two that are too long do not become one."""
+        if len(text) > length:
+            text = f"{text[: length - 17]}~{of_name(text)}"
+        return self._text(text)
 
     def _clip(self, text: str, length: int) -> str:
         """Odd ids are kept as far as they fit; the load has them whole."""
@@ -263,13 +332,69 @@ def _joined(comment: Any) -> str:
     return comment if isinstance(comment, str) else "" if comment is None else str(comment)
 
 
-def _is_test(text: bytes) -> bool | None:
-    """Whether the function was called with ``test=True``; None if the return does not tell how it was called."""
-    if not text.startswith(b"["):
-        return None
-    return b"test" in text.lower() and any(
-        str(arg.get("test", "")).lower() == "true"
-        if isinstance(arg, dict)
-        else isinstance(arg, str) and arg.replace(" ", "").lower() == "test=true"
-        for arg in msgspec.json.decode(text)
-    )
+class _Numbers:
+    """
+    Numbers of state results, each given once. Those of a further run of the same minion go on behind those before.
+    """
+
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+        self._first = 0
+        self._place = -1
+        self._free = 0
+
+    def next_run(self) -> None:
+        """Begin with the results of a further run."""
+        self._first = max(self._given, default=-1) + 1
+        self._place = -1
+
+    def of(self, wanted: Any) -> int:
+        """
+        Return the number of a result: its own, or else its place, or else the next that is free.
+
+        :param wanted: as it stands in the result.
+        """
+        self._place += 1
+        number = _whole(wanted)
+        if number is not None and number >= 0:
+            number += self._first
+        if number is None or number > _LARGEST or number in self._given:
+            self._free = max(self._free, self._place + self._first if self._first < _LARGEST // 2 else self._place)
+            while self._free in self._given:
+                self._free += 1
+            number = self._free
+        self._given.add(number)
+        return number
+
+
+def _begun_by_minion(event: Event, ret: _Return) -> str:
+    """
+    Return the kind of a job that began on its minion, by salt-call or a schedule, and "" of any other.
+
+    Such a return comes without a job id, and the master that gives it one says whom it is for: the minion itself. A
+    schedule with a returner has an id of its own. Neither is ever told by the master's ``new``.
+    """
+    if event.kind != "job" or event.jid in NO_JID:
+        return ""
+    if isinstance(ret.schedule, str) and ret.schedule:
+        return "schedule"
+    return "call" if ret.tgt_type == "glob" and ret.tgt == event.minion_id else ""
+
+
+def _tells(event: Event) -> bool:
+    """Whether what was returned may tell of states, of why there are none, or a runner's code."""
+    returned = event.returned
+    if returned.startswith(b'["') and "state." in event.fun:
+        return True
+    return _STATE_MARK in returned or (event.kind == "run" and _RETCODE in returned)
+
+
+def _decoded(text: bytes) -> Any:
+    return msgspec.json.decode(text) if text else None
+
+
+def _narrow(code: int) -> int:
+    """A code as 32 bits with a sign, which is how Windows itself shows its own; what has more is the largest."""
+    if _LARGEST < code < 2**32:
+        return code - 2**32
+    return max(_SMALLEST, min(code, _LARGEST))

@@ -28,6 +28,8 @@ _TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 _TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 # SQLite numbers rows by itself only where the key is INTEGER.
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Windows has codes of 32 bits without a sign. SQLite's numbers have 64 bits in any case.
+_CODE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _JID = sa.String(JID_LENGTH)
 _NAME = sa.String(NAME_LENGTH)
 
@@ -53,6 +55,8 @@ jobs = sa.Table(
     sa.Column("stamp", _TIME, nullable=False),
     sa.Column("master_id", _NAME, nullable=False),
     sa.Column("load", _JSON),
+    # Where syndics have told of the job: whom it is for, by the names of the syndics up to each; "" is this master.
+    sa.Column("syndics", _JSON),
     sa.Index("eventsd_jobs_by_stamp", "stamp"),
     sa.Index("eventsd_jobs_by_fun", "fun", "stamp"),
     **_OPTIONS,
@@ -66,7 +70,7 @@ returns = sa.Table(
     sa.Column("minion_id", _NAME, nullable=False),
     sa.Column("fun", _NAME),
     sa.Column("fun_args", _JSON),
-    sa.Column("retcode", sa.Integer),
+    sa.Column("retcode", _CODE),
     sa.Column("success", sa.Boolean),
     sa.Column("test", sa.Boolean),
     sa.Column("return", _JSON),
@@ -98,6 +102,9 @@ states = sa.Table(
     sa.Column("comment", _TEXT),
     sa.Column("changes", _JSON),
     sa.Column("stamp", _TIME, nullable=False),
+    # Null in rows that a release before 1.0 has written.
+    sa.Column("test", sa.Boolean),
+    sa.Column("fun", _NAME),
     sa.Index("eventsd_states_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_states_by_result", "result", "stamp"),
     **_OPTIONS,

@@ -148,9 +148,10 @@ class Store:
                 migrate.ensure(self._engine, self._dialect)
                 with self._engine.connect() as connection:
                     largest = self._dialect.largest_value(connection)
+                    wide_codes = self._dialect.has_wide(connection, schema.returns.c.retcode)
                     inserters = {name: self._inserter(connection, table) for name, table in _TABLES.items()}
                 self._values = Values(self._dialect, largest, self._truncate)
-                builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate)
+                builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes)
                 self._tables = Tables(self._dialect, builder, inserters)
             return self._tables
 

@@ -46,6 +46,7 @@ def test_a_job(tables: Database) -> None:
         "minion_count": 1,
         "stamp": _STAMP,
         "master_id": NODE,
+        "syndics": None,
     }
 
 
@@ -102,6 +103,8 @@ def test_a_state_run(tables: Database) -> None:
         "comment": "in the right state",
         "changes": {"diff": "+hello"},
         "stamp": _STAMP,
+        "test": False,
+        "fun": "state.apply",
     }
     assert (second["result"], second["changed"], second["comment"]) == (False, False, "nginx is not there")
     [row] = tables.rows("returns")
@@ -118,7 +121,7 @@ def test_a_state_run_with_test_true(tables: Database) -> None:
 
     # Then
     [state], [row] = tables.rows("states"), tables.rows("returns")
-    assert (state["result"], state["changed"], row["test"]) == (None, True, True)
+    assert (state["result"], state["changed"], state["test"], row["test"]) == (None, False, True, True)
 
 
 def test_an_orchestration(tables: Database) -> None:
@@ -132,6 +135,7 @@ def test_an_orchestration(tables: Database) -> None:
 
     # Then
     [state], [row] = tables.rows("states"), tables.rows("returns")
+    assert (row["retcode"], row["success"], state["fun"]) == (0, True, "runner.state.orchestrate")
     assert (state["minion_id"], state["sls"], state["state"]) == ("master-1_master", "orch.deploy", "salt.state")
     assert (row["minion_id"], row["fun"]) == (NODE, "runner.state.orchestrate")
 
@@ -237,7 +241,15 @@ def test_every_database_keeps_the_same(tables: Database, tmp_path: Any) -> None:
         job("odd", tgt={"a": 1}, tgt_type=7, user=None, minions="all"),
         returned("text", jid="odd", retcode="2", success="yes", fun_args="text"),
         returned(None, jid="none", retcode=2**40),
+        returned(None, jid="most", retcode=2**70),
         fired(f"salt/job/{JID}/new", {**job_data(), "arg": {"not": "a list"}}),
+        returned(
+            {"state.apply": {"a_|-b_|-c_|-d": state_result()}, "test.ping": True},
+            jid="several",
+            fun=["state.apply", "test.ping"],
+            retcode={"state.apply": 3221225477, "test.ping": 0},
+            success={"state.apply": False, "test.ping": True},
+        ),
     ]
     plain = Database(f"sqlite:///{tmp_path / 'plain.db'}")
 

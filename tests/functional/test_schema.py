@@ -12,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_for
@@ -155,6 +157,106 @@ def _write(worker: Worker, batch: Batch, busy_is_fine: bool) -> None:
             raise
         time.sleep(0.5)
         worker.write(batch)
+
+
+def _make_old_tables(database: Database, version: str) -> None:
+    """Make the tables as they were in an older version."""
+    scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
+    with database.engine.connect() as connection, connection.begin():
+        context = MigrationContext.configure(
+            connection,
+            opts={"version_table": schema.VERSION_TABLE, "fn": lambda found, _: scripts._upgrade_revs(version, found)},
+        )
+        with context.begin_transaction():
+            context.run_migrations(op=Operations(context))
+
+
+def _fill_old_tables(database: Database) -> None:
+    stamp = "'2026-01-01 00:00:00'"
+    database.execute(
+        "INSERT INTO eventsd_jobs (jid, kind, fun, stamp, master_id, minions, minion_count) "
+        f"VALUES ('1', 'job', 'state.apply', {stamp}, 'm', '[\"a\"]', 1)",
+        "INSERT INTO eventsd_returns (jid, minion_id, fun, retcode, stamp, received, master_id, digest) "
+        f"VALUES ('1', 'a', 'state.apply', 2, {stamp}, {stamp}, 'm', 7)",
+        "INSERT INTO eventsd_states (jid, minion_id, run_num, changed, stamp) "
+        f"VALUES ('1', 'a', 0, {database.by_kind('1', 'true', '1')}, {stamp})",
+    )
+
+
+def test_a_history_of_version_1_is_upgraded_and_kept(database: Database) -> None:
+    # Given
+    _make_old_tables(database, "0001")
+    _fill_old_tables(database)
+
+    # When
+    database.worker().write(batch_of([returned(jid="2", retcode=3221225477)]))
+
+    # Then
+    assert database.column("returns", "retcode") == [2, 3221225477]
+    [state] = database.rows("states")
+    assert (state["jid"], bool(state["changed"]), state["test"], state["fun"]) == ("1", True, None, None)
+    assert database.column("jobs", "syndics") == [None]
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_large_history_is_not_written_anew_for_the_sake_of_codes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    _make_old_tables(database, "0001")
+    _fill_old_tables(database)
+    monkeypatch.setattr("salt_eventsd.database.migrations.steps.size_of", lambda *_: 2**40)
+
+    # When
+    database.worker().write(batch_of([returned(jid="2", retcode=3221225477)]))
+
+    # Then: it is the same code, as Windows itself shows it
+    narrow = database.kind != "sqlite"
+    assert database.column("returns", "retcode") == [2, -1073741819 if narrow else 3221225477]
+
+    # When: somebody has had the time
+    if narrow:
+        database.execute(
+            database.by_kind(
+                "",
+                "ALTER TABLE eventsd_returns ALTER COLUMN retcode TYPE BIGINT",
+                "ALTER TABLE eventsd_returns MODIFY COLUMN retcode BIGINT",
+            )
+        )
+        database.worker().write(batch_of([returned(jid="3", retcode=3221225477)], first=2))
+        assert database.column("returns", "retcode")[-1] == 3221225477
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_an_upgrade_that_was_cut_off_is_gone_on_with(database: Database, steps: int) -> None:
+    # Given: the connection is lost when so many columns have been added or changed
+    _make_old_tables(database, "0001")
+    _fill_old_tables(database)
+    made = 0
+
+    def cut(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        nonlocal made
+        made += statement.lstrip().startswith("ALTER")
+        if made == steps:
+            connection.invalidate()
+            raise ConnectionError("cut off")
+
+    engine = make_engine(SqlOptions(url=database.url))
+    sa.event.listen(engine, "after_cursor_execute", cut)
+    with pytest.raises(Exception, match="cut off"):
+        migrate.ensure(engine, dialect_for(engine.dialect.name))
+    engine.dispose()
+
+    # When
+    database.worker().write(batch_of([returned(jid="2")]))
+
+    # Then
+    assert len(database.rows("returns")) == 2
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
+        assert compare_metadata(context, schema.metadata) == []
 
 
 def test_tables_of_a_newer_release_are_left_alone(database: Database) -> None:

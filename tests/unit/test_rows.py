@@ -54,6 +54,7 @@ def test_a_jobs_start_is_a_job() -> None:
         "minion_count": 1,
         "stamp": TIME,
         "master_id": MASTER,
+        "syndics": None,
     }
 
 
@@ -126,46 +127,6 @@ def test_a_runners_return_has_the_master_for_a_minion_and_is_no_ones_sign_of_lif
 
     assert list(found) == ["returns"]
     assert found["returns"][0]["minion_id"] == MASTER
-
-
-@pytest.mark.parametrize(
-    ("retcode", "success", "kept"),
-    [
-        pytest.param(0, True, (0, True), id="well"),
-        pytest.param(2, True, (2, False), id="it ran, but what it did failed"),
-        pytest.param(1, False, (1, False), id="failed"),
-        pytest.param(0, False, (0, False), id="failed without a code"),
-        pytest.param(1, None, (1, None), id="no word about success"),
-        pytest.param(None, True, (None, True), id="no code"),
-        pytest.param("0", "yes", (None, None), id="texts"),
-        pytest.param(True, 1, (None, None), id="the wrong way round"),
-        pytest.param(2**40, True, (None, True), id="a code no column holds"),
-        pytest.param({"a": 1}, [], (None, None), id="structures"),
-    ],
-)
-def test_retcode_and_success(retcode: Any, success: Any, kept: tuple[Any, Any]) -> None:
-    row = only(returned(retcode=retcode, success=success), "returns")
-
-    assert (row["retcode"], row["success"]) == kept
-
-
-@pytest.mark.parametrize(
-    ("args", "test"),
-    [
-        pytest.param([], False, id="no arguments"),
-        pytest.param(["test=True"], True, id="as text"),
-        pytest.param(["test = true"], True, id="as text, oddly written"),
-        pytest.param([{"test": True}], True, id="as a keyword argument"),
-        pytest.param(["motd", {"__kwarg__": True, "test": "true"}], True, id="as a keyword argument in text"),
-        pytest.param([{"test": False}, "test=false"], False, id="switched off"),
-        pytest.param(["run the test=True"], False, id="in a sentence"),
-        pytest.param([["test=True"]], False, id="somewhere inside"),
-        pytest.param(None, None, id="null"),
-        pytest.param("test=True", None, id="no list"),
-    ],
-)
-def test_whether_it_was_a_test(args: Any, test: bool | None) -> None:
-    assert only(returned(fun_args=args), "returns")["test"] is test
 
 
 @pytest.mark.parametrize(

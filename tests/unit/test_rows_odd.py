@@ -59,9 +59,17 @@ def test_long_ids_are_clipped_and_whole_in_the_load() -> None:
 
     row = only(event, "returns")
 
-    assert (row["jid"], row["minion_id"]) == ("7" * 64, "m" * 255)
+    assert (row["jid"][:47], row["minion_id"][:238]) == ("7" * 47, "m" * 238)
+    assert (len(row["jid"]), len(row["minion_id"])) == (64, 255)
     assert json.loads(row["load"])["id"] == "m" * 300
-    assert only(event, "minions")["minion_id"] == "m" * 255
+    assert only(event, "minions")["minion_id"] == row["minion_id"]
+
+
+def test_long_ids_that_begin_alike_do_not_become_one() -> None:
+    jids = {only(job("7" * 100 + end), "jobs")["jid"] for end in ("1", "2")}
+    minions = {only(returned(minion_id="m" * 300 + end), "returns")["minion_id"] for end in ("1", "2")}
+
+    assert (len(jids), len(minions)) == (2, 2)
 
 
 def test_nul_becomes_visible_where_a_database_has_no_way_to_keep_it() -> None:

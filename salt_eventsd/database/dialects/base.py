@@ -160,6 +160,10 @@ class Dialect:
         """Return how many bytes a value may have, None if only memory limits it."""
         return 900_000_000
 
+    def has_wide(self, connection: Connection, column: sa.Column[Any]) -> bool:
+        """Return whether a column of numbers has 64 bits in this database."""
+        return True
+
     def check_constraints(self, connection: Connection) -> None:
         """Have constraints looked at now that would be looked at only when committing."""
 
@@ -168,6 +172,17 @@ class Dialect:
 
     def unlock_schema(self, connection: Connection) -> None:
         """Undo :meth:`lock_schema` where the end of the transaction does not."""
+
+
+def is_wide(connection: Connection, column: sa.Column[Any]) -> bool:
+    """
+    Return whether the database has a column of numbers with 64 bits.
+
+    :param connection: to the database.
+    :param column: of a table of ours.
+    """
+    found = sa.inspect(connection).get_columns(column.table.name)
+    return any(one["name"] == column.name and isinstance(one["type"], sa.BigInteger) for one in found)
 
 
 def begin_with(engine: Engine, sql: str) -> None:

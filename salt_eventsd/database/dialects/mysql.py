@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_driver, by_json_table
-from salt_eventsd.database.dialects.base import Conflict, Dialect, Upsert, begin_with
+from salt_eventsd.database.dialects.base import Conflict, Dialect, Upsert, begin_with, is_wide
 from salt_eventsd.exceptions import Transient
 
 #: A document of rows is no longer than this, in bytes.
@@ -93,6 +93,10 @@ class MySQL(Dialect):
     def largest_value(self, connection: Connection) -> int | None:
         """A statement has to fit a packet, escaped (twice as long at the worst)."""
         return self._packet(connection) // 2
+
+    def has_wide(self, connection: Connection, column: sa.Column[Any]) -> bool:
+        """See :class:`Dialect`; a large table of an old release is left as it is."""
+        return is_wide(connection, column)
 
     def lock_schema(self, connection: Connection) -> None:
         """Let one engine at a time create tables; DDL ends a transaction here, so the lock is the session's."""

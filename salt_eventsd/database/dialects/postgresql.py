@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_recordset
-from salt_eventsd.database.dialects.base import Conflict, Dialect, begin_with
+from salt_eventsd.database.dialects.base import Conflict, Dialect, begin_with, is_wide
 
 #: Shown in place of a NUL, which the database has no way to keep.
 NUL_SYMBOL = "\N{SYMBOL FOR NULL}"
@@ -83,6 +83,10 @@ class PostgreSQL(Dialect):
     def check_constraints(self, connection: Connection) -> None:
         """See :class:`Dialect`."""
         connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+
+    def has_wide(self, connection: Connection, column: sa.Column[Any]) -> bool:
+        """See :class:`Dialect`; a large table of an old release is left as it is."""
+        return is_wide(connection, column)
 
     def lock_schema(self, connection: Connection) -> None:
         """Let one engine at a time create tables."""

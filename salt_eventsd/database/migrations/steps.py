@@ -42,6 +42,36 @@ def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) 
         op.create_index(name, table, list(columns))
 
 
+def add_column(op: Operations, table: str, column: sa.Column[Any]) -> None:
+    """
+    Add a column, unless an earlier try has added it.
+
+    :param op: alembic's, for the database.
+    :param table: the table's name.
+    :param column: the column.
+    """
+    if not _may_be_done(op) or column.name not in _columns(op, table):
+        op.add_column(table, column)
+
+
+def size_of(op: Operations, table: str) -> int:
+    """
+    Return about how many bytes a table takes, as the server tells it.
+
+    :param op: alembic's, for PostgreSQL, MySQL or MariaDB.
+    :param table: the table's name.
+    """
+    bind = op.get_bind()
+    if bind.dialect.name == "postgresql":
+        sql = "SELECT pg_total_relation_size(CAST(:name AS regclass))"
+    else:
+        sql = (
+            "SELECT data_length + index_length FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() AND table_name = :name"
+        )
+    return int(bind.execute(sa.text(sql), {"name": table}).scalar() or 0)
+
+
 def _may_be_done(op: Operations) -> bool:
     return op.get_bind().dialect.name in ("mysql", "mariadb")
 
