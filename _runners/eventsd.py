@@ -58,17 +58,24 @@ def status():
     return _answer(salt_eventsd.status.read(Path(path), problems))
 
 
-def check():
+def check(config=None, replaces=None):
     """
-    Check the configuration and whether each worker can reach its backend; nothing is written.
+    Check the configuration: which files and which pillar it comes from, whether the engine is switched on and runs with
+    it, and whether each worker's backend takes what it is going to be given. Whatever is tried is undone.
+
+    :param config: a file on the master that is not in place yet: what it has of ``engines`` and ``eventsd`` takes the
+        place of what the master's configuration has.
+    :param replaces: the file of the master's configuration that it would replace, whose own keys do not count then.
 
     CLI Example:
 
     .. code-block:: bash
 
         salt-run eventsd.check
+        salt-run eventsd.check config=/root/eventsd.conf
+        salt-run eventsd.check config=/root/eventsd.conf replaces=/etc/salt/master.d/eventsd.conf
     """
-    return _answer(salt_eventsd.check.check(__opts__, __salt__))  # noqa: F821
+    return _answer(salt_eventsd.check.check(__opts__, __salt__, config=config, replaces=replaces))  # noqa: F821
 
 
 def reload():

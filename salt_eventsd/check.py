@@ -1,77 +1,168 @@
 """
-What ``salt-run eventsd.check`` finds: is this config right, can each worker reach its backend. Nothing is written.
+What ``salt-run eventsd.check`` finds: what was looked at, is this configuration right, is the engine switched on, and
+would each worker's backend take what it is going to be given. Whatever is tried is undone.
 """
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
+from salt_eventsd import sources
+from salt_eventsd.check_places import places
+from salt_eventsd.check_running import running
+from salt_eventsd.check_switch import switch
 from salt_eventsd.config import Config
-from salt_eventsd.config_load import load
+from salt_eventsd.config_load import load, pillar_key
 from salt_eventsd.errors import brief
-from salt_eventsd.exceptions import ConfigError
-from salt_eventsd.folders import trouble
+from salt_eventsd.exceptions import ConfigError, Transient
+from salt_eventsd.pillar import look_at_pillar
 from salt_eventsd.plan import make_plan
 from salt_eventsd.workers import close
 
 
-def check(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> dict[str, Any]:
+@dataclass
+class _Found:
     """
-    Return what is right and what is wrong, with ``retcode`` 0 (all well), 1 (a backend is away) or 2 (config wrong).
+    What has been found so far.
+
+    :param problems: what is wrong: events would not be kept, or not as the configuration wants it.
+    :param away: backends that cannot be asked at the moment.
+    :param notes: what needs an eye.
+    :param off: why Salt does not start the engine, "" if it does.
+    :param told: what there is to say of a configuration, beside that.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    away: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    off: str = ""
+    told: dict[str, Any] = field(default_factory=dict)
+
+    def answer(self) -> dict[str, Any]:
+        """Return what the runner shows."""
+        return {
+            "config": "wrong" if self.problems else "without effect" if self.off else "right",
+            "problems": self.problems + self.away,
+            "notes": self.notes,
+            **self.told,
+            "retcode": 2 if self.problems or self.off else 1 if self.away or self.notes else 0,
+        }
+
+
+def check(
+    opts: Mapping[str, Any],
+    functions: Any = None,
+    runners: Any = None,
+    config: str | None = None,
+    replaces: str | None = None,
+) -> dict[str, Any]:
+    """
+    Return what is right and what is wrong, with ``retcode`` 0 (all well), 1 (something needs an eye, or a backend is
+    away) or 2 (wrong).
 
     :param opts: Salt's options.
     :param functions: Salt's execution modules, for workers that want them.
     :param runners: Salt's runners, likewise.
+    :param config: a file that is not in place yet: what it has of ``engines`` and ``eventsd`` takes the place of what
+        Salt's configuration has.
+    :param replaces: the file of Salt's configuration that it would replace, whose own keys do not count then.
     """
+    found = _Found()
     try:
-        config = load(opts)
+        opts = _read(opts, config, replaces, found)
+        if opts:
+            _look(opts, found, functions, runners, is_in_place=config is None)
     except ConfigError as exc:
-        return {"config": "wrong", "problems": exc.problems, "retcode": 2}
-    plan = make_plan(config, opts, functions, runners)
-    problems = _folders(config) + plan.problems
-    workers, away = {}, []
-    for name, planned in plan.workers.items():
-        if planned.worker is None:
-            workers[name] = "not usable"
-            continue
-        try:
-            workers[name] = planned.worker.check()
-        except ConfigError as exc:
-            problems += exc.problems
-            workers[name] = "not usable"
-        except Exception as exc:
-            away.append(f"eventsd: workers.{name}: {brief(exc)}")
-            workers[name] = "not reachable"
-        finally:
-            close(planned.worker)
-    return {
-        "config": "wrong" if problems else "right",
-        "problems": problems + away,
-        "notes": plan.strays,
-        "workers": workers,
-        "events": {name: list(rule.workers) for name, rule in config.events.items()},
-        "retcode": 2 if problems else 1 if away else 0,
-    }
+        found.problems += exc.problems
+    except Exception as exc:
+        # What nobody has foreseen is wrong all the same, and a runner that ends with a traceback helps nobody.
+        found.problems.append(f"eventsd: the check itself failed: {brief(exc)}")
+    return found.answer()
 
 
-def _folders(config: Config) -> list[str]:
-    """The spool and the state file need folders that are there or can be made."""
-    found = {
-        "spool.dir": trouble(Path(config.general.spool.dir)),
-        "state_file": _of_file(Path(config.general.state_file)),
-    }
-    return [f"eventsd: {key}: {what}" for key, what in found.items() if what]
+def _read(opts: Mapping[str, Any], config: str | None, replaces: str | None, found: _Found) -> Mapping[str, Any]:
+    """Look at the files, and return the options that count; none if there are none to be had."""
+    files, notes = sources.read_sources(opts)
+    if config is not None:
+        given = sources.read_file(config)
+        if given.problem:
+            found.told["looked_at"] = {"files": {config: given.told}}
+            found.problems.append(f"eventsd: {config}: {given.problem}")
+            return {}
+        if replaces is not None:
+            files = [one for one in files if one.path != replaces]
+            opts = {**opts, **dict.fromkeys(sources.OURS), **sources.effective(files)}
+        opts = {**opts, **{key: given.data[key] for key in sources.OURS if key in given.data}}
+        if not any(key in given.data for key in sources.OURS):
+            found.problems.append(f"eventsd: {config}: neither engines nor eventsd is in it")
+        wrong, odd = sources.misplaced([given])
+        files = [given]
+    else:
+        wrong, odd = sources.misplaced(files)
+        odd += notes + sources.replaced(files)
+    found.told["looked_at"] = {"files": {one.path: one.told for one in files}}
+    found.problems += wrong
+    found.notes += odd
+    for one in files:
+        if one.problem:
+            (found.problems if one.concerns_us else found.notes).append(
+                f"eventsd: {one.path}: {one.problem}; Salt goes on without this file"
+            )
+    return opts
 
 
-def _of_file(path: Path) -> str:
-    if why := trouble(path.parent):
-        return why
+def _look(opts: Mapping[str, Any], found: _Found, functions: Any, runners: Any, *, is_in_place: bool) -> None:
+    found.off, wrong = switch(opts.get("engines"))
+    if found.off and not is_in_place:
+        wrong.append(found.off)
+    found.told["engine"] = f"not switched on: {found.off}" if found.off else "switched on"
+    found.problems += wrong
     try:
-        return f"{path} is a folder; expected a file in a folder" if stat.S_ISDIR(path.stat().st_mode) else ""
-    except FileNotFoundError:
-        return ""
-    except OSError as exc:
-        return f"{path}: {exc.strerror}"
+        _pillar(opts, found)
+        config = load(opts)
+    finally:
+        # Of a wrong configuration, too, it is worth knowing whether an engine runs with another one.
+        if is_in_place:
+            found.told["engine"] += running(opts)
+    plan = make_plan(config, opts, functions, runners)
+    found.problems += plan.problems
+    found.notes += plan.strays
+    wrong, odd = places(opts, config)
+    found.problems += wrong
+    found.notes += odd
+    found.told["workers"] = {name: _worker(name, planned.worker, found) for name, planned in plan.workers.items()}
+    found.told["events"] = _rules(config)
+
+
+def _worker(name: str, worker: Any, found: _Found) -> str:
+    if worker is None:
+        return "not usable"
+    try:
+        return str(worker.check())
+    except ConfigError as exc:
+        found.problems += exc.problems
+        return "not usable"
+    except Transient as exc:
+        found.away.append(f"eventsd: workers.{name}: {brief(exc)}")
+        return "not reachable"
+    except Exception as exc:
+        found.problems.append(f"eventsd: workers.{name}: {brief(exc)}")
+        return "refuses"
+    finally:
+        close(worker)
+
+
+def _pillar(opts: Mapping[str, Any], found: _Found) -> None:
+    which = pillar_key(opts)
+    if which is None or which is False:
+        return
+    told, wrong, odd = look_at_pillar(opts, which)
+    found.told["looked_at"]["pillar"] = told
+    found.problems += wrong
+    found.notes += odd
+
+
+def _rules(config: Config) -> dict[str, list[str]]:
+    return {name: list(rule.workers) for name, rule in config.events.items()}

@@ -145,6 +145,15 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
     return resolved
 
 
+def pillar_key(opts: Mapping[str, Any]) -> Any:
+    """
+    Return what a configuration says of pillar: nothing of it is looked up.
+
+    :param opts: Salt's options.
+    """
+    return _without_pillar(opts, None).get("pillar")
+
+
 def _without_pillar(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
     block = _block(opts)
     over = plain(given if given is not None else _under_engines(opts.get("engines")), "engines")

@@ -1,18 +1,22 @@
 """
-See whether a folder can be written into, or be made, without writing.
+See whether a folder or file can be written, or be made, without writing: by this process, or by another user.
 """
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
+import stat
 from pathlib import Path
 
 
-def trouble(folder: Path) -> str:
+def trouble(folder: Path, user: str = "") -> str:
     """
     Return why nothing can be put into a folder, "" if it can.
 
     :param folder: which may have to be made.
+    :param user: who would write; "" for whom this process runs as.
     """
     try:
         there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
@@ -20,6 +24,64 @@ def trouble(folder: Path) -> str:
         return f"{folder}: {exc.strerror}"
     if not there.is_dir():
         return f"{there} is not a folder"
-    if not os.access(there, os.W_OK | os.X_OK):
-        return f"{there} cannot be written"
+    if not may(there, os.W_OK | os.X_OK, user):
+        return f"{there} cannot be written{_by(there, user)}"
     return ""
+
+
+def trouble_with_file(path: Path, user: str = "") -> str:
+    """
+    Return why a file cannot be written, "" if it can, or can be made.
+
+    :param path: the file's.
+    :param user: who would write; "" for whom this process runs as.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return trouble(path.parent, user)
+    except OSError as exc:
+        return f"{path}: {exc.strerror}"
+    if stat.S_ISDIR(mode):
+        return f"{path} is a folder; expected a file in a folder"
+    return "" if may(path, os.W_OK, user) else f"{path} cannot be written{_by(path, user)}"
+
+
+def may(path: Path, how: int, user: str = "") -> bool:
+    """
+    Say whether a user may do something with what is there, as far as its mode tells.
+
+    :param path: which is there.
+    :param how: ``os.R_OK``, ``os.W_OK`` and ``os.X_OK``.
+    :param user: who; "" for whom this process runs as.
+    """
+    if not user or user == running_as():
+        return os.access(path, how)
+    try:
+        entry = pwd.getpwnam(user)
+        found = path.stat()
+    except (KeyError, OSError):
+        return True
+    if entry.pw_uid == 0:
+        return os.access(path, how) or os.geteuid() != 0
+    groups = os.getgrouplist(user, entry.pw_gid)
+    shift = 6 if found.st_uid == entry.pw_uid else 3 if found.st_gid in groups else 0
+    return (found.st_mode >> shift) & how == how
+
+
+def running_as() -> str:
+    """Return the name of the user this process runs as."""
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _by(path: Path, user: str) -> str:
+    try:
+        found = path.stat()
+        owner, group = pwd.getpwuid(found.st_uid).pw_name, grp.getgrgid(found.st_gid).gr_name
+    except (KeyError, OSError):
+        return f" by {user or running_as()}"
+    return f" by {user or running_as()}: it is {owner}:{group}, mode {stat.S_IMODE(found.st_mode):04o}"

@@ -60,18 +60,25 @@ def idle(
         # A spool that could not be opened may be well by itself some day; a configuration will not.
         is_final = isinstance(error, ConfigError) and not isinstance(error, Unavailable)
         patience = None if is_final else _BUSY_SECONDS
-        return _wait_for_reload(opts, given, path, stop, patience)
+        return _wait_for_reload(opts, given, path, problems, stop, patience)
     finally:
         reporter.stop()
 
 
 def _wait_for_reload(
-    opts: Mapping[str, Any], given: Given, path: str, stop: threading.Event, patience_seconds: float | None
+    opts: Mapping[str, Any],
+    given: Given,
+    path: str,
+    problems: list[str],
+    stop: threading.Event,
+    patience_seconds: float | None,
 ) -> tuple[Mapping[str, Any], Given]:
     mended: list[Mapping[str, Any]] = []
     wake = threading.Event()
 
     def handle(request: dict[str, Any]) -> Answer:
+        if request.get("verb") == "compare":
+            return {"same": False, "idle": problems, "problems": [], "retcode": 0}
         if request.get("verb") != "reload":
             return unknown(request)
         try:

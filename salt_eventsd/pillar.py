@@ -32,12 +32,44 @@ def pillar_block(opts: Mapping[str, Any], which: Any) -> Mapping[str, Any]:
     if opts.get("__role") == "minion":
         pillar = opts.get("pillar") or _own(opts)
     else:
-        minion_id = which if isinstance(which, str) else str(opts.get("id", "")).removesuffix("_master")
-        pillar = _compiled(opts, minion_id)
+        pillar = _compiled(opts, _minion_id(opts, which))
     block = pillar.get("eventsd") or {}
     if not isinstance(block, Mapping):
         raise ConfigError([f"eventsd: pillar: expected a mapping under eventsd, got {type(block).__name__}"])
     return block
+
+
+def look_at_pillar(opts: Mapping[str, Any], which: Any) -> tuple[str, list[str], list[str]]:
+    """
+    Return, of the pillar that is merged under the configuration: what was looked at, what is wrong, what needs an eye.
+
+    :param opts: Salt's options.
+    :param which: true or a minion id.
+    :raises ConfigError: it cannot be compiled.
+    """
+    block = pillar_block(opts, which)
+    has = f"eventsd, with {', '.join(map(str, block)) or 'nothing in it'}" if block else "no eventsd"
+    if opts.get("__role") == "minion":
+        odd = [] if block else ["eventsd: pillar: this minion's pillar has no eventsd"]
+        return f"this minion's own: {has}", [], odd
+    minion_id = _minion_id(opts, which)
+    told = f"of minion {minion_id}: {has}"
+    if _is_known(opts, minion_id):
+        return told, [], [] if block else [f"eventsd: pillar: that of minion {minion_id} has no eventsd"]
+    strange = f"eventsd: pillar: no minion {minion_id!r} has been accepted by this master or has grains in its cache"
+    if block:
+        return told, [], [f"{strange}; its pillar is made of its id alone"]
+    wrong = f"{strange}, and its pillar has no eventsd; expected true, or the id of a minion that has one"
+    return told, [wrong], []
+
+
+def _minion_id(opts: Mapping[str, Any], which: Any) -> str:
+    return which if isinstance(which, str) else str(opts.get("id", "")).removesuffix("_master")
+
+
+def _is_known(opts: Mapping[str, Any], minion_id: str) -> bool:
+    accepted = os.path.join(str(opts.get("pki_dir") or ""), "minions", minion_id)
+    return os.path.isfile(accepted) or bool(salt.utils.minions.get_minion_data(minion_id, dict(opts))[1])
 
 
 def _own(opts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,6 +37,21 @@ def without_empty(value: Any) -> Any:
     return {key: one for key, one in value.items() if one is not None}
 
 
+def yaml_fault(error: Exception, text: str) -> str:
+    """
+    Return what is wrong with a text that is not YAML, and where, but nothing of the text, which may hold passwords.
+
+    :param error: of the parser's.
+    :param text: the text.
+    """
+    problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+    if (mark := getattr(error, "problem_mark", None)) is None:
+        return problem
+    line = next(iter(text.splitlines()[mark.line : mark.line + 1]), "")
+    hint = "; there is a tab, and YAML is indented with spaces" if "\t" in line[: mark.column + 1] else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{hint}"
+
+
 class _Copy:
     def __init__(self, where: str) -> None:
         self._where = where

@@ -7,8 +7,9 @@ Nothing is opened in here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -41,11 +42,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a configuration comes to."""
+    """
+    What a configuration comes to.
+
+    :param made: when, in seconds since 1970 UTC.
+    """
 
     config: Config
     policy: Policy
     workers: dict[str, Planned]
+    made: float = field(default_factory=time.time)
 
     @property
     def lanes(self) -> dict[str, Planned]:

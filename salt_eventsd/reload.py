@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from salt_eventsd.check_running import differences
 from salt_eventsd.config import Config
 from salt_eventsd.config_load import fresh_opts, load
 from salt_eventsd.control import Answer, Handler, unknown
@@ -31,6 +32,8 @@ def requests_to(service: Service) -> Handler:
     """
 
     def handle(request: dict[str, Any]) -> Answer:
+        if request.get("verb") == "compare":
+            return compare(service)
         if request.get("verb") != "reload":
             return unknown(request)
         try:
@@ -41,6 +44,22 @@ def requests_to(service: Service) -> Handler:
             return {"reloaded": False, "problems": exc.problems, "retcode": 2}
 
     return handle
+
+
+def compare(service: Service) -> Answer:
+    """
+    Return whether a running engine has the configuration that is on disk now, and in which keys it differs.
+
+    :param service: the engine.
+    """
+    told = {"loaded": service.plan.made, "idle": [], "problems": [], "retcode": 0}
+    try:
+        fresh = load(fresh_opts(service.opts))
+    except ConfigError as exc:
+        return {**told, "same": False, "problems": exc.problems}
+    old = service.plan.config
+    differs = differences(old, fresh)
+    return {**told, "same": not differs, "differs": differs, "restart": bool(_unchangeable(old, fresh))}
 
 
 def reload(service: Service) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.plain import yaml_fault
 
 _CREDENTIALS = ("worker_credentials", "worker_settings")
 _PARTS = ("general", *_CREDENTIALS, "events")
@@ -46,7 +47,7 @@ def read_yaml(text: str, name: str) -> Mapping[str, Any]:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as exc:
-        raise EventsdError(f"eventsd.convert: path: {name}: not YAML: {_said(exc)}") from None
+        raise EventsdError(f"eventsd.convert: path: {name}: not YAML: {yaml_fault(exc, text)}") from None
     except (ValueError, RecursionError) as exc:
         raise EventsdError(f"eventsd.convert: path: {name}: not YAML: {exc}") from None
     if data is None:
@@ -95,11 +96,3 @@ def _kind(value: Any) -> str:
     return {list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}.get(
         type(value), type(value).__name__
     )
-
-
-def _said(exc: yaml.YAMLError) -> str:
-    mark = getattr(exc, "problem_mark", None)
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    problem = str(getattr(exc, "problem", None) or exc).splitlines()[0]
-    hint = "; YAML is indented with spaces" if "'\\t'" in problem else ""
-    return f"{where}{problem}{hint}"

@@ -93,6 +93,42 @@ def test_a_wrong_config_is_refused_and_the_running_one_stays(reloaded: Master) -
     assert reloaded.report()["problems"] == []
 
 
+def test_check_tells_whether_the_engine_runs_with_what_is_on_disk(reloaded: Master) -> None:
+    # Given
+    configure(reloaded, BEFORE)
+    assert reloaded.run("eventsd.reload").returncode == 0
+
+    # When / Then
+    found = reloaded.run("eventsd.check")
+    assert found.returncode == 0, found.data
+    assert found.data["engine"].startswith("switched on, running, with its configuration of ")
+    assert found.data["engine"].endswith(", which is the one on disk")
+    assert found.data["looked_at"]["files"][reloaded.daemon.config["conf_file"]] == "read, has eventsd and engines"
+
+    # When / Then: another one, which a reload would take
+    doors = {"tag": "company/door/", "worker": "history", "into": "events"}
+    configure(reloaded, {**BEFORE, "events": {**BEFORE["events"], "doors": doors}, "max_workers": 6})
+    found = reloaded.run("eventsd.check")
+    assert found.returncode == 0, found.data
+    assert found.data["engine"].endswith(
+        "on disk is another one (max_workers, events.doors): it takes salt-run eventsd.reload"
+    )
+
+    # When / Then: another one, which it would not
+    configure(reloaded, {**BEFORE, "state_file": str(reloaded.cachedir / "eventsd" / "status.json"), "max_wokers": 3})
+    found = reloaded.run("eventsd.check")
+    assert found.returncode == 2
+    assert found.data["engine"].endswith("what is on disk now is wrong, and would not be taken")
+
+    # When / Then: not switched on any more, though it runs
+    configure(reloaded, BEFORE, engines=[])
+    found = reloaded.run("eventsd.check")
+    assert found.returncode == 2
+    assert found.data["engine"].startswith("not switched on: engines: expected a list with eventsd in it")
+    assert ", running, with its configuration of " in found.data["engine"]
+    configure(reloaded, BEFORE, engines=["eventsd"])
+
+
 def test_a_worker_that_cannot_be_made_is_refused(reloaded: Master) -> None:
     # When
     configure(reloaded, {**BEFORE, "workers": {"history": {"module": "no_such"}}})
