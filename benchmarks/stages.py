@@ -26,6 +26,7 @@ from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.event import Event
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.origin import Origins
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules import compile_rules
 from salt_eventsd.spool import Chunk, Spool, encode_events
@@ -177,6 +178,7 @@ def _intake() -> Intake:
         rules=compile_rules(default_events(WORKER)),
         redactor=compile_redactor(redact.keys, redact.values, redact.by_function),
         batches={WORKER: _NO_LIMITS},
+        origins=Origins(places=frozenset([WORKER])),
     )
     # Nothing is committed here, so neither a spool nor room in it is asked for.
     return Intake(Inbox(), None, policy, 0.1, room=None, kept=lambda _: None)  # type: ignore[arg-type]

@@ -22,6 +22,8 @@ from salt_eventsd.requirements import require, require_expression, require_path,
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
+#: What may become of events that are not what their tag says.
+FORGED = ("divert", "drop", "take")
 _DAY = 86_400
 #: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
 IGNORED_BY_DEFAULT = ("saltutil.find_job",)
@@ -217,12 +219,22 @@ class General(_Struct, frozen=True, kw_only=True):
     state_timer: float = 5.0
     metrics: MetricsConfig | None = None
     pillar: bool | str = False
+    forged: str = "divert"
+    syndics: bool | str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        require(self.forged in FORGED, f"forged: expected one of {', '.join(FORGED)}, got {self.forged!r}")
         require_path("state_file", self.state_file)
         require_threads("max_workers", self.max_workers)
         require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")
         require(self.state_timer <= _DAY, f"state_timer: expected no more than {_DAY}, got {self.state_timer}")
+
+    @property
+    def believed_syndics(self) -> bool | tuple[str, ...]:
+        """Globs of the syndics whose prefix on a tag is believed; True for any, False for none."""
+        if self.syndics is None:
+            return True
+        return (self.syndics,) if isinstance(self.syndics, str) else self.syndics
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

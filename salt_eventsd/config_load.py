@@ -85,6 +85,8 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
             general,
             spool=msgspec.structs.replace(general.spool, dir=_placed(general.spool.dir, cachedir)),
             state_file=_placed(general.state_file, cachedir),
+            # Below a master that is no master of masters there are no syndics.
+            syndics=opts.get("order_masters") if general.syndics is None else general.syndics,
         ),
         workers={
             name: msgspec.structs.replace(

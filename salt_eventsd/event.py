@@ -202,7 +202,7 @@ def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
     """
     jid = minion_id = kind = phase = ""
     if isinstance(data, dict):
-        jid, minion_id = _text(data.get("jid")), _text(data.get("id"))
+        jid, minion_id = text_of(data.get("jid")), text_of(data.get("id"))
     if shape := _JOB_TAG.match(tag):
         kind, phase = shape[1], shape[3]
         jid = jid or shape[2]
@@ -224,11 +224,16 @@ def function_of(data: Any) -> str:
     if fun is None and isinstance(inner := data.get("data"), dict):
         fun = inner.get("fun")
     if isinstance(fun, (list, tuple)):
-        return ",".join(_text(one) for one in fun)
-    return _text(fun)
+        return ",".join(text_of(one) for one in fun)
+    return text_of(fun)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """
+    Return a name in a payload as text, "" if it is none.
+
+    :param value: from a decoded payload.
+    """
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, (dict, list, tuple, bool)):

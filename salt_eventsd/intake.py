@@ -13,18 +13,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from salt_eventsd import event as events
 from salt_eventsd.config import Batch
 from salt_eventsd.errors import place
-from salt_eventsd.event import Event
+from salt_eventsd.event import Event, Frame
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
-from salt_eventsd.payload import decode
+from salt_eventsd.origin import EVERYTHING, Origins, as_forged
 from salt_eventsd.redact import Redactor
+from salt_eventsd.reminder import Reminder
 from salt_eventsd.room import Room
-from salt_eventsd.rules import Route, Rules
+from salt_eventsd.rules import Candidates, Route, Rules
 from salt_eventsd.spool import Chunk, Kept, Spool, encode_events, halved
+from salt_eventsd.weight import LIGHT_BYTES
+from salt_eventsd.withheld import TooMuch, unpack, withheld
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +47,8 @@ _MOST_PUT_OFF = 3
 _LARGE_EVENT_BYTES = 256 * 2**10
 #: What may wait in memory while the spool cannot be written, in bytes.
 _MOST_UNKEPT_BYTES = 128 * 2**20
+#: What one event may take of the thread's time, in seconds.
+_MOST_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,13 @@ class Policy:
     :param rules: which workers get an event.
     :param redactor: what is masked.
     :param batches: worker -> its batch limits; no chunk is larger, so that a batch is made of whole chunks.
+    :param origins: what becomes of events that are not what their tag says.
     """
 
     rules: Rules
     redactor: Redactor
     batches: Mapping[str, Batch]
+    origins: Origins = EVERYTHING
 
 
 @dataclass
@@ -93,6 +103,9 @@ class Intake(threading.Thread):
         self.unmatched = 0
         self.ignored = 0
         self.lost = 0
+        #: Events that are not what their tag says, and events that were kept without what is in them.
+        self.forged = 0
+        self.withheld = 0
         self.spool_error = ""
         self._inbox = inbox
         self._spool = spool
@@ -106,6 +119,8 @@ class Intake(threading.Thread):
         self._staged_at = 0.0
         self._urgent = False
         self._odd: set[str] = set()
+        self._forged_told = Reminder()
+        self._withheld_told = Reminder()
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -114,7 +129,7 @@ class Intake(threading.Thread):
             for raw, received in self._inbox.take(self._patience()):
                 self._try(raw, received)
             while self._offered:
-                self._try(self._offered.popleft(), time.time())
+                self._try(self._offered.popleft(), time.time(), is_own=True)
             if self._due():
                 self._commit()
             if not self._stopping.is_set():
@@ -157,32 +172,80 @@ class Intake(threading.Thread):
             return False
         return self._urgent or time.monotonic() - self._staged_at >= self.commit_seconds
 
-    def _try(self, raw: bytes, received: float) -> None:
+    def _try(self, raw: bytes, received: float, is_own: bool = False) -> None:
         try:
-            self._stage(raw, received)
+            self._stage(raw, received, is_own)
         except Exception as exc:
             self._leave_out(exc, 1)
 
-    def _stage(self, raw: bytes, received: float) -> None:
+    def _stage(self, raw: bytes, received: float, is_own: bool = False) -> None:
         policy = self.policy
         frame = events.read_tag(raw, received)
         candidates = policy.rules.candidates(frame.tag, frame.full_tag)
         if not candidates:
             self.unmatched += 1
             return
-        data = decode(frame.payload)
-        fun = events.function_of(data)
+        try:
+            deadline = time.thread_time() + _MOST_SECONDS if len(frame.payload) > LIGHT_BYTES else None
+            self._keep(policy, candidates, frame, *unpack(frame), is_own, deadline)
+        except TooMuch as exc:
+            bare, data = withheld(frame, str(exc))
+            data = policy.redactor.apply(data, "")
+            self._keep(policy, candidates, bare, data, events.function_of(data), is_own)
+            self._withheld(frame, exc)
+
+    def _keep(
+        self,
+        policy: Policy,
+        candidates: Candidates,
+        frame: Frame,
+        data: Any,
+        fun: str,
+        is_own: bool,
+        deadline: float | None = None,
+    ) -> None:
         routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
+        why = ""
+        if not is_own:
+            routes, why = policy.origins.judged(frame, data, routes)
+            if why:
+                self._tell_forged(policy, why)
         if not routes:
             self.ignored += 1
             return
-        self.matched += 1
-        frame, data, fun = policy.redactor.clean(frame, data, fun)
+        _in_time(deadline)
+        whole, data, fun = policy.redactor.clean(frame, data, fun)
+        _in_time(deadline)
         first = routes[0]
-        event = events.build(frame, data, fun, first.rule, first.into)
+        event = events.build(whole, data, fun, first.rule, first.into)
+        if why:
+            full = policy.redactor.tag(msgspec.structs.replace(frame, tag=frame.full_tag))
+            event = as_forged(event, data, full.tag, policy.redactor.apply(why, ""))
+        self.matched += 1
         self._add(first, event, policy.batches[first.worker])
         for one in routes[1:]:
             self._add(one, events.for_route(event, one.rule, one.into), policy.batches[one.worker])
+
+    def _withheld(self, frame: Frame, why: TooMuch) -> None:
+        self.withheld += 1
+        if missed := self._withheld_told.due():
+            log.warning(
+                "eventsd: %d since the last such line: an event would take too long and was kept without what is in it;"
+                " %s (%d bytes)",
+                missed,
+                why,
+                len(frame.payload),
+            )
+
+    def _tell_forged(self, policy: Policy, why: str) -> None:
+        self.forged += 1
+        if missed := self._forged_told.due():
+            log.warning(
+                "eventsd: %d since the last such line: an event is not what its tag says, but %s; forged: %s",
+                missed,
+                policy.redactor.apply(why, ""),
+                policy.origins.forged,
+            )
 
     def _add(self, to: Route, event: Event, limits: Batch) -> None:
         if not self._stages and not self._ready:
@@ -263,3 +326,8 @@ class Intake(threading.Thread):
             gone = self._ready.pop(0)
             waiting -= len(gone.payload)
             self.lost += gone.events
+
+
+def _in_time(deadline: float | None) -> None:
+    if deadline is not None and time.thread_time() > deadline:
+        raise TooMuch(f"it took longer than {_MOST_SECONDS:g} s")

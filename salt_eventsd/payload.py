@@ -27,6 +27,7 @@ _MOST_UNDECODABLE = 256 * 2**10
 _NO_LISTS = bytes(sorted({*range(256)} - {*range(0x90, 0xA0), 0xDC, 0xDD}))
 #: A list may be a key to msgspec, and lists of numbers that hash alike are quickly found. So many do no harm.
 _FEW_LISTS = 128
+_FEW_BYTES = 1024
 
 
 def decode(payload: bytes) -> Any:
@@ -36,12 +37,16 @@ def decode(payload: bytes) -> Any:
 
     :param payload: MessagePack, as Salt packs it.
     """
-    lists = len(payload) if len(payload) <= _FEW_LISTS else len(payload.translate(None, _NO_LISTS))
     # Any refusal at all: the next, slower reader takes more, and the last resort takes anything.
-    with suppress(Exception):
-        if lists <= _FEW_LISTS:
+    try:
+        if len(payload) <= _FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
             return msgspec.msgpack.decode(payload, ext_hook=_ext)
         return msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
+    except Exception:
+        return _decode_odd(payload)
+
+
+def _decode_odd(payload: bytes) -> Any:
     with suppress(Exception):
         return msgpack.unpackb(
             payload,

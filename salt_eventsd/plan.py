@@ -17,9 +17,13 @@ from salt_eventsd.config import Config, EventRule, WorkerConfig
 from salt_eventsd.config_convert import meant
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.intake import Policy
+from salt_eventsd.origin import Origins
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules import OWN, compile_rules, lane_of, named
 from salt_eventsd.workers import Context, Loaded, load_modules, make
+
+#: Modules of workers that measure and count, and have no place for an event as it is.
+_MEASURING = ("graphite", "stats")
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, ru
         rules=compile_rules(config.events),
         redactor=redactor_of(config),
         batches={name: worker.batch for name, worker in config.workers.items()},
+        origins=origins_of(config),
     )
     workers = {name: _planned(name, config, modules, opts) for name in config.workers}
     return Plan(config, policy, workers)
@@ -111,6 +116,16 @@ def redactor_of(config: Config) -> Redactor:
     """
     redact = config.general.redact
     return compile_redactor(redact.keys, redact.values, redact.by_function)
+
+
+def origins_of(config: Config) -> Origins:
+    """
+    Return what a configuration says of events that are not what their tag says.
+
+    :param config: found right.
+    """
+    places = frozenset(name for name, worker in config.workers.items() if worker.module not in _MEASURING)
+    return Origins(config.general.forged, config.general.believed_syndics, places)
 
 
 def rules_of(events: Mapping[str, EventRule], worker: str) -> dict[str, EventRule]:

@@ -185,10 +185,14 @@ class Candidates:
         :param data: its payload, decoded.
         :param full_tag: the tag as it came off the bus.
         """
+        key: tuple[Any, ...] = (self._number, fun)
+        chars = len(fun)
         if not self._fields:
-            if len(fun) > _LONGEST_REMEMBERED:
+            known = self._answers.get(key)
+            if known is not None:
+                return known
+            if chars > _LONGEST_REMEMBERED:
                 return self._routes(Subject(tag, fun, "", "", data))
-            chars, key = len(fun), (self._number, fun)
         else:
             jid, minion_id, _, _ = identity(data, tag)
             subject = Subject(tag, fun, jid, minion_id, data, full_tag)
@@ -196,14 +200,14 @@ class Candidates:
             if asked is None:
                 return self._routes(subject)
             chars, key = asked
-        known = self._answers.get(key)
-        self._asked += 1
-        if known is not None:
-            self._hits += 1
-            return known
-        if self._asked >= _TRIAL:
-            self._remembers = not self._fields or self._hits > self._asked // 2
-            self._asked = self._hits = 0
+            known = self._answers.get(key)
+            self._asked += 1
+            if known is not None:
+                self._hits += 1
+                return known
+            if self._asked >= _TRIAL:
+                self._remembers = self._hits > self._asked // 2
+                self._asked = self._hits = 0
         found = self._routes(subject if self._fields else Subject(tag, fun, "", "", data))
         self._answers.put(key, found, chars)
         return found

@@ -38,8 +38,9 @@ from salt_eventsd.destination import destination_of
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError, EventsdError, Refused
 from salt_eventsd.fields import Facts
+from salt_eventsd.origin import as_forged
 from salt_eventsd.payload import decode
-from salt_eventsd.plan import redactor_of
+from salt_eventsd.plan import origins_of, redactor_of
 from salt_eventsd.rules import OWN, Rules, compile_rules, named
 
 #: When the events of tests are read, unless they say; the same each time, so that ``now`` can be expected.
@@ -165,14 +166,17 @@ def _destinations(config: Config, rules: Rules, fired: _Fired, node_id: str) -> 
     data = decode(frame.payload)
     fun = events.function_of(data)
     routes = rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
+    routes, why = origins_of(config).judged(frame, data, routes)
     event = events.build(*redactor_of(config).clean(frame, data, fun))
+    if why:
+        event = as_forged(event, event.data, frame.full_tag, why)
     every = dict(named(config.events))
     found = []
     for one in routes:
         routed = events.for_route(event, one.rule, one.into)
         rows, refused = _rows(every[one.rule], routed, node_id)
         into = None if one.into == OWN else routed.into
-        table = every[one.rule].table
+        table = every[one.rule].table if one.into == OWN else None
         found.append(
             {"worker": one.worker, "rule": one.rule, "into": into, "table": table, "prio": one.prio}
             | {"rows": rows, "refused": refused}
@@ -182,7 +186,7 @@ def _destinations(config: Config, rules: Rules, fired: _Fired, node_id: str) -> 
 
 def _rows(rule: EventRule, event: Event, node_id: str) -> tuple[list[dict[str, Any]], str]:
     try:
-        if rule.is_own:
+        if rule.is_own and event.into == OWN:
             return [_plain(destination_of(event.rule, rule).row(Facts(event, node_id)))], ""
         return [_plain(row) for _, row in RowBuilder(node_id, Dialect()).rows(event)], ""
     except Refused as exc:

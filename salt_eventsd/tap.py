@@ -21,9 +21,9 @@ from salt_eventsd import event as events
 from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.payload import decode
-from salt_eventsd.plan import redactor_of
+from salt_eventsd.plan import origins_of, redactor_of
 from salt_eventsd.rules import OWN, Route, compile_rules
+from salt_eventsd.withheld import TooMuch, unpack, withheld
 
 #: How many events may wait for a slow terminal; more are left out, and said to be.
 _MOST_WAITING = 10_000
@@ -71,6 +71,7 @@ class Seer:
     def __init__(self, config: Config) -> None:
         self._rules = compile_rules(config.events)
         self._redactor = redactor_of(config)
+        self._origins = origins_of(config)
 
     def see(self, raw: bytes, received: float) -> dict[str, Any]:
         """
@@ -80,9 +81,14 @@ class Seer:
         :param received: when it was read, in seconds since 1970 UTC.
         """
         frame = events.read_tag(raw, received)
-        data = decode(frame.payload)
-        fun = events.function_of(data)
+        try:
+            data, fun = unpack(frame)
+        except TooMuch as exc:
+            frame, data = withheld(frame, str(exc))
+            data = self._redactor.apply(data, "")
+            fun = events.function_of(data)
         routes = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
+        routes, _ = self._origins.judged(frame, data, routes)
         event = events.build(*self._redactor.clean(frame, data, fun))
         return {
             "stamp": datetime.fromtimestamp(event.stamp, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f"),

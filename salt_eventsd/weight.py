@@ -43,11 +43,9 @@ def is_heavy(payload: bytes, most: int = MOST_VALUES) -> bool:
     """
     Say whether a payload holds more values than there is time and memory for. What is no MessagePack is not heavy.
 
-    :param payload: as it came off the bus.
+    :param payload: as it came off the bus, of more than :data:`LIGHT_BYTES`.
     :param most: how many values it may hold.
     """
-    if len(payload) <= LIGHT_BYTES:
-        return False
     scales = _Scales(most)
     try:
         msgpack.unpackb(
