@@ -128,8 +128,8 @@ def test_what_is_as_expected_passes(test: dict[str, Any], tmp_path: Path) -> Non
             id="another value",
         ),
         pytest.param(
-            {"event": PING, "expect": [{"worker": "history", "values": {"success": 0}}]},
-            "rule returns: values.success: expected 0, found None",
+            {"event": PING, "expect": [{"worker": "history", "values": {"duration_ms": 0}}]},
+            "rule returns: values.duration_ms: expected 0, found None",
             id="null is not 0",
         ),
         pytest.param(
