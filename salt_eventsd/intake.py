@@ -23,7 +23,7 @@ from salt_eventsd.errors import place
 from salt_eventsd.event import Event, Frame
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
-from salt_eventsd.origin import EVERYTHING, Origins, as_forged
+from salt_eventsd.origin import EVERYTHING, Addressed, Origins, as_forged
 from salt_eventsd.redact import Redactor
 from salt_eventsd.reminder import Reminder
 from salt_eventsd.room import Room
@@ -119,6 +119,7 @@ class Intake(threading.Thread):
         self._staged_at = 0.0
         self._urgent = False
         self._odd: set[str] = set()
+        self._addressed = Addressed()
         self._forged_told = Reminder()
         self._withheld_told = Reminder()
         self._stopping = threading.Event()
@@ -207,7 +208,7 @@ class Intake(threading.Thread):
         routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
         why = ""
         if not is_own:
-            routes, why = policy.origins.judged(frame, data, routes)
+            routes, why = policy.origins.judged(frame, data, routes, self._addressed)
             if why:
                 self._tell_forged(policy, why)
         if not routes:

@@ -24,6 +24,7 @@ import msgspec
 from salt_eventsd.clip import LONGEST_NAME, clipped
 from salt_eventsd.event import Event, Frame, text_of
 from salt_eventsd.payload import encode
+from salt_eventsd.remembered import Remembered
 from salt_eventsd.rules import Route
 from salt_eventsd.stats import STATS_TAG
 
@@ -43,6 +44,41 @@ _OWN = re.compile(
 MINION_EVENT = "_minion_event"
 _JOB = "salt/job/"
 _RETURN = "/ret/"
+_NEW = "/new"
+#: How much is remembered of the jobs that were published: bytes in all, minions of a job, characters of a name.
+_ADDRESSED_BYTES = 2 * 2**20
+_MOST_ADDRESSED = 1000
+_LONGEST_ADDRESSED = 256
+
+
+class Addressed:
+    """
+    The minions of the latest jobs that the master has published. A syndic that is none by configuration is one by what
+    it is told to do: it says who of its own does a job that the master has sent to it.
+    """
+
+    def __init__(self) -> None:
+        self._minions: Remembered[frozenset[str]] = Remembered(_ADDRESSED_BYTES)
+
+    def note(self, frame: Frame, data: Any) -> None:
+        """
+        Remember the minions of a job.
+
+        :param frame: of a job's start.
+        :param data: its payload.
+        """
+        minions = data.get("minions") if isinstance(data, dict) else None
+        if isinstance(minions, list) and len(minions) <= _MOST_ADDRESSED:
+            names = frozenset(text_of(one)[:_LONGEST_ADDRESSED] for one in minions)
+            self._minions.put(frame.tag, names, len(frame.tag) + sum(map(len, names)))
+
+    def has(self, frame: Frame) -> bool:
+        """
+        Say whether a job's start comes from where the master had sent that job.
+
+        :param frame: with a syndic's prefix.
+        """
+        return frame.full_tag.split("/", 2)[1] in (self._minions.get(frame.tag) or ())
 
 
 @dataclass(frozen=True)
@@ -59,15 +95,18 @@ class Origins:
     syndics: bool | tuple[str, ...] = True
     places: frozenset[str] = frozenset()
 
-    def judged(self, frame: Frame, data: Any, routes: list[Route]) -> tuple[list[Route], str]:
+    def judged(
+        self, frame: Frame, data: Any, routes: list[Route], addressed: Addressed | None = None
+    ) -> tuple[list[Route], str]:
         """
         Return where an event goes, and why it is forged, "" if it is not.
 
         :param frame: with its tag read.
         :param data: its payload, decoded.
         :param routes: where it goes by its tag.
+        :param addressed: the jobs that the master has published.
         """
-        why = self.why_forged(frame, data) if routes else ""
+        why = self.why_forged(frame, data, addressed) if routes else ""
         if not why:
             return routes, ""
         return self.instead(routes) if self.forged == "divert" else [], why
@@ -83,12 +122,13 @@ class Origins:
             first.setdefault(one.worker, one.rule)
         return [Route(worker, rule, "events", False) for worker, rule in first.items() if worker in self.places]
 
-    def why_forged(self, frame: Frame, data: Any) -> str:
+    def why_forged(self, frame: Frame, data: Any, addressed: Addressed | None = None) -> str:
         """
         Say why an event is not what its tag says, "" if it is, as far as can be told.
 
         :param frame: with its tag read.
         :param data: its payload, decoded.
+        :param addressed: the jobs that the master has published.
         """
         if self.forged == "take":
             return ""
@@ -98,8 +138,11 @@ class Origins:
             sender = data.get("id")
             if data.get("cmd") == MINION_EVENT and not _may_fire(tag, sender):
                 return f"fired by minion {_shown(sender)}"
-        if frame.full_tag is not tag and not self._is_syndic(frame.full_tag) and _is_salts(tag):
-            return "from where there is no syndic"
+        if frame.full_tag is not tag:
+            if not self._is_syndic(frame.full_tag) and _is_salts(tag) and not (addressed and addressed.has(frame)):
+                return "from where there is no syndic"
+        elif addressed is not None and tag.endswith(_NEW):
+            addressed.note(frame, data)
         if tag.startswith(_JOB):
             # The master makes the tag of a return from the id that it has checked.
             if sender is not None and not tag.endswith(f"{_RETURN}{text_of(sender)}") and _RETURN in tag:

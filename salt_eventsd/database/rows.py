@@ -217,7 +217,7 @@ class RowBuilder:
                 continue
             fun = self._clip(part.fun, NAME_LENGTH)
             for minion_id, results in outcome.runs_of(
-                part.value, event.minion_id or self._node_id, event.kind == "run"
+                part.value, event.minion_id or self._node_id, _is_orchestration(event)
             ):
                 minion_id = self._key(minion_id, NAME_LENGTH)
                 numbers = used.setdefault(minion_id, _Numbers())
@@ -379,6 +379,11 @@ def _begun_by_minion(event: Event, ret: _Return) -> str:
     if isinstance(ret.schedule, str) and ret.schedule:
         return "schedule"
     return "call" if ret.tgt_type == "glob" and ret.tgt == event.minion_id else ""
+
+
+def _is_orchestration(event: Event) -> bool:
+    """Other runners return what minions have made up (``salt.execute``), or have told before (``jobs.lookup_jid``)."""
+    return event.kind == "run" and event.fun.startswith("runner.state.")
 
 
 def _tells(event: Event) -> bool:

@@ -102,6 +102,28 @@ def test_a_syndics_prefix_is_believed_only_where_there_are_syndics(
     assert into(False) == into(("eu",)) == [(f"syndic/x/{tag}", "events")]
 
 
+def test_a_syndic_is_known_by_the_job_that_the_master_has_sent_to_it(staged: Callable[..., list[Event]]) -> None:
+    # Given
+    tag = f"salt/job/{JID}/new"
+    jobs = [
+        frame(tag, job_data(minions=["eu"])),
+        frame(f"syndic/eu/{tag}", job_data(minions=["web1"])),
+        frame(f"syndic/us/{tag}", job_data(minions=["web2"])),
+        frame(f"syndic/eu/salt/job/2{JID[1:]}1/new", job_data(minions=["web3"])),
+    ]
+
+    # When
+    found = staged(*jobs, origins=Origins("divert", False, frozenset(["history"])))
+
+    # Then
+    assert [(event.into, event.data["minions"]) for event in found] == [
+        ("jobs", ["eu"]),
+        ("jobs", ["web1"]),
+        ("events", ["web2"]),
+        ("events", ["web3"]),
+    ]
+
+
 def test_a_return_that_says_it_is_anothers_is_diverted(staged: Callable[..., list[Event]]) -> None:
     [event] = staged(frame(f"salt/job/{JID}/ret/{MINION}", return_data(minion_id=EVIL)))
 

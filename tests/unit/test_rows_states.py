@@ -183,6 +183,27 @@ def test_an_orchestrations_states_are_the_masters() -> None:
     assert json.loads(found["states"][0]["changes"]) == inner
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(returned({"data": {"web2": {TAG: state_result()}}}, fun="state.apply"), id="a minion's return"),
+        pytest.param(
+            returned({"state.apply": {"data": {"web2": {TAG: state_result()}}}}, fun=["state.apply", "x.y"]),
+            id="a minion's return of several",
+        ),
+        pytest.param(
+            fired(
+                f"salt/run/{JID}/ret",
+                {"jid": JID, "fun": "runner.salt.execute", "return": {"data": {"web2": {TAG: state_result()}}}},
+            ),
+            id="what a runner was told by a minion with the id data",
+        ),
+    ],
+)
+def test_nobody_but_an_orchestration_has_states_in_the_name_of_others(event: Event) -> None:
+    assert "web2" not in [row["minion_id"] for row in tables(event).get("states", [])]
+
+
 def test_the_key_of_a_states_row_is_clipped_like_its_returns() -> None:
     event = returned({TAG: state_result()}, jid="7" * 100, minion_id="m" * 300)
 
