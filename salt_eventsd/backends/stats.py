@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy.engine import Engine
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.backends.carbon import Carbon, Point, clean
 from salt_eventsd.backends.graphite import CarbonOptions, number_of, path_of, read_path
@@ -22,6 +23,7 @@ from salt_eventsd.database import engines, migrate, schema
 from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.exceptions import Held, Refused, WorkerError
 from salt_eventsd.fields import Facts, Template
 from salt_eventsd.workers import Batch, Context
@@ -119,16 +121,20 @@ class Table:
 
     def check(self) -> str:
         """
-        Return a line about the database as it is now, or raise like :meth:`write`.
+        Return a line about the database as it is now, having tried and undone what :meth:`write` does with it.
 
-        :raises WorkerError: it cannot be reached.
+        :raises WorkerError: it cannot be reached, or would refuse everything.
         """
+        engine = engine_to_look(self._engine)
         try:
-            with self._engine.connect() as connection:
+            with engine.connect() as connection:
                 found = migrate.version(connection)
+                connection.rollback()
+                lacks = try_out(connection, self._dialect, [schema.stats], self._insert_into, found)
         except Exception as exc:
             raise self._of_all(exc) from exc
-        return f"reachable, tables of version {found}" if found else "reachable, tables not made yet"
+        made = f"tables of version {found}" if found else "tables not made yet"
+        return ", ".join(part for part in ("reachable", made, lacks) if part)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -139,8 +145,11 @@ class Table:
             if self._inserter is None:
                 migrate.ensure(self._engine, self._dialect)
                 with self._engine.connect() as connection:
-                    self._inserter = self._dialect.inserter(connection, schema.stats, _COLUMNS)
+                    self._inserter = self._insert_into(connection, schema.stats)
             return self._inserter
+
+    def _insert_into(self, connection: Connection, table: sa.Table) -> Inserter:
+        return self._dialect.inserter(connection, table, _COLUMNS)
 
     def _rows(self, batch: Batch) -> Iterator[dict[str, Any]]:
         for event in batch.events:

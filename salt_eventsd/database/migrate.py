@@ -52,13 +52,18 @@ def ensure(engine: Engine, dialect: Dialect) -> None:
                 dialect.lock_schema(connection)
                 # Another master may have done it while we waited for the lock.
                 if version(connection) != HEAD:
-                    _upgrade(connection)
+                    upgrade(connection)
         finally:
             # Not before the version is committed: who has the lock next would not see it.
             dialect.unlock_schema(connection)
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """
+    Make the tables, or bring them to the newest version.
+
+    :param connection: in a transaction that keeps others from doing the same.
+    """
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
     from alembic.script import ScriptDirectory

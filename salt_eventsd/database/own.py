@@ -79,7 +79,7 @@ class Own:
         found: list[str] = []
         for destination in self._destinations.values():
             try:
-                self._writer(connection, destination, Values(self._dialect))
+                self._writer(connection, destination, Values(self._dialect)).try_out(connection)
             except Unfit as exc:
                 found += exc.problems
         return found

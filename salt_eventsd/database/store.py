@@ -7,7 +7,6 @@ commit whose answer was lost, finds them and writes nothing twice.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -21,10 +20,11 @@ from sqlalchemy.exc import IntegrityError
 from salt_eventsd.config import EventRule
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.bulk import Inserter
-from salt_eventsd.database.dialects import Upsert, dialect_for, file_of, may_make
+from salt_eventsd.database.dialects import Upsert, dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.insertion import Insertion, Tables
 from salt_eventsd.database.own import Own
+from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.values import Values
 from salt_eventsd.exceptions import ConfigError, Held, Refused, SpoolError, Transient, WorkerError
@@ -118,24 +118,26 @@ class Store:
 
     def check(self) -> str:
         """
-        Return a line about the database as it is now, or raise like :meth:`write`.
+        Return a line about the database as it is now, having tried and undone what :meth:`write` does with it.
 
-        :raises WorkerError: it cannot be reached.
+        :raises WorkerError: it cannot be reached, or would refuse everything.
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
-        engine = self._engine
-        if self._tables is None and may_make(engine.url) and not os.path.exists(file_of(engine.url)):
-            # A file that nobody has made yet is none the less empty, and to look into it would make it.
-            engine = sa.create_engine("sqlite://")
+        # One that was there and is gone is another matter.
+        engine = engine_to_look(self._engine) if self._tables is None else self._engine
         try:
             with engine.connect() as connection:
                 found = migrate.version(connection)
                 problems = self._own.problems(connection)
+                connection.rollback()
+                tables = (*_TABLES.values(), schema.receipts)
+                lacks = try_out(connection, self._dialect, tables, self._inserter, found)
         except Exception as exc:
             raise self._of_all(meaning(exc)) from exc
         if problems:
             raise ConfigError(problems)
-        return f"reachable, tables of version {found}" if found else "reachable, tables not made yet"
+        made = f"tables of version {found}" if found else "tables not made yet"
+        return ", ".join(part for part in ("reachable", made, lacks) if part)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.reflect import Shape, look_at, table_names
 from salt_eventsd.database.statements import Executor, can_explain, explain, traits_of
 from salt_eventsd.database.values import Converter, Values
@@ -96,6 +98,13 @@ class Writer:
         """
         raise NotImplementedError
 
+    def try_out(self, connection: Connection) -> None:
+        """
+        See whether the database would let rows be written, without writing any.
+
+        :raises Unfit: it would not.
+        """
+
     def _treat(self, given: str, name: str, convert: Converter) -> None:
         source = self._destination.values[given]
         if isinstance(source, Constant):
@@ -135,10 +144,29 @@ class TableWriter(Writer):
         self.lane = (shape.table.fullname, columns, self._upsert)
         self._sorts = dialect.name == "postgresql"
         self._insert = dialect.adder(connection, shape.table, columns, self._upsert)
+        self._into = (shape.table, columns)
 
     def look(self, connection: Connection) -> None:
         """See :class:`Writer`."""
         self._fitting(connection)
+
+    def try_out(self, connection: Connection) -> None:
+        """See :class:`Writer`."""
+        table, columns = self._into
+        nothing = sa.select(*(sa.null() for _ in columns)).where(sa.false())
+        trials: list[Any] = [sa.insert(table).from_select(list(columns), nothing)]
+        if self._upsert:
+            trials.append(sa.update(table).where(sa.false()).values(dict.fromkeys(columns)))
+            trials.append(sa.select(*(table.c[name] for name in self._upsert)).where(sa.false()))
+        for trial in trials:
+            try:
+                with connection.begin_nested():
+                    connection.execute(trial)
+            except Exception as exc:
+                error = meaning(exc)
+                if isinstance(error, Transient):
+                    raise error from exc
+                raise Unfit([f"{self.key}: the database does not take it: {error}"]) from exc
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> None:
         """See :class:`Writer`. Of the rows of one key the last is written."""

@@ -1,0 +1,167 @@
+"""
+Try on a database what the engine is going to do with it, and undo it: make the tables, insert into each, delete.
+
+Where making a table ends a transaction (MySQL, MariaDB), the database is asked for tables that cannot be made, because
+a column is in them twice: it says first whether they would be allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from datetime import datetime, timezone
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from salt_eventsd.database import migrate, schema
+from salt_eventsd.database.bulk import Inserter
+from salt_eventsd.database.dialects import Dialect, file_of, may_make
+from salt_eventsd.database.faults import meaning
+from salt_eventsd.exceptions import Held, Refused, Transient
+
+#: MySQL's answers to what cannot be done for another reason than a missing permission: the column is there twice, the
+#: table is not there, or is there, there is no such column.
+_ALLOWED = frozenset((1060, 1146, 1050, 1072, 1091))
+
+InserterOf = Callable[[Connection, sa.Table], Inserter]
+
+
+def engine_to_look(engine: Engine) -> Engine:
+    """
+    Return an engine to look at a database with: SQLite's file that nobody has made yet is empty none the less, and to
+    look into it would make it.
+
+    :param engine: of the database.
+    """
+    is_missing = may_make(engine.url) and not os.path.exists(file_of(engine.url))
+    return sa.create_engine("sqlite://") if is_missing else engine
+
+
+def try_out(
+    connection: Connection, dialect: Dialect, tables: Iterable[sa.Table], inserter_of: InserterOf, found: str | None
+) -> str:
+    """
+    Do and undo it, and return what is lacking without being needed for writing, "" if nothing is.
+
+    :param connection: to the database; its transaction is rolled back.
+    :param dialect: what differs in it.
+    :param tables: into which the worker inserts.
+    :param inserter_of: returns how rows get into one of them.
+    :param found: the version of the tables there are.
+    :raises Held: the database refuses it.
+    :raises Exception: it cannot be asked.
+    """
+    ends_by_itself = connection.dialect.name in ("mysql", "mariadb")
+    try:
+        if ends_by_itself and found is None:
+            _ask_mysql(connection, tables)
+            return ""
+        if found is None:
+            dialect.lock_schema(connection)
+            if migrate.version(connection) is None:
+                migrate.upgrade(connection)
+        elif found != migrate.HEAD:
+            _try_an_upgrade(connection, tables, ends_by_itself)
+            return ""
+        return _try_rows(connection, dialect, tables, inserter_of)
+    finally:
+        connection.rollback()
+
+
+def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Table], inserter_of: InserterOf) -> str:
+    kept = []
+    for table in tables:
+        is_receipts = table is schema.receipts
+        row = _row(table, dialect, as_objects=is_receipts)
+        try:
+            with connection.begin_nested():
+                if is_receipts:
+                    connection.execute(sa.insert(table), [row])
+                else:
+                    inserter_of(connection, table)(connection, [row])
+        except Exception as exc:
+            error = meaning(exc)
+            if isinstance(error, Refused):
+                # Of an event it would be buried, and the others written.
+                raise Transient(f"{table.name} refuses a row that was only a trial: {error}") from exc
+            raise error from exc
+        first = next(iter(table.primary_key.columns))
+        marked = table.c.digest if "digest" in table.c else first
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.delete(table).where(marked == row[marked.name]))
+        except Exception as exc:
+            error = meaning(exc)
+            if is_receipts or not isinstance(error, Held):
+                raise error from exc
+            kept.append(table.name)
+    return f"may not delete from {', '.join(kept)}" if kept else ""
+
+
+def _row(table: sa.Table, dialect: Dialect, *, as_objects: bool) -> dict[str, Any]:
+    """A row that is no other row's copy."""
+    now = datetime.now(timezone.utc)
+    mark = f"eventsd-check-{secrets.token_hex(8)}"
+
+    def value(column: sa.Column[Any]) -> Any:
+        kind = column.type
+        if column.nullable:
+            return None
+        if isinstance(kind, sa.String):
+            return mark[-kind.length :] if kind.length else mark
+        if isinstance(kind, sa.DateTime):
+            return now if as_objects else dialect.time(now.timestamp())
+        if isinstance(kind, sa.JSON):
+            return dialect.json(b"null")
+        if isinstance(kind, sa.Boolean):
+            return False
+        return secrets.randbits(62) if isinstance(kind, sa.BigInteger) else 0
+
+    return {column.name: value(column) for column in table.columns if column.autoincrement is not True}
+
+
+def _try_an_upgrade(connection: Connection, tables: Iterable[sa.Table], ends_by_itself: bool) -> None:
+    """Old tables are not what the rows of today fit; changing them may take long, and is not tried."""
+    for table in tables:
+        first = next(iter(table.primary_key.columns)).name
+        nothing = sa.select(sa.null()).where(sa.false())
+        _said(connection, sa.insert(table).from_select([first], nothing))
+        if ends_by_itself:
+            _said(connection, sa.text(f"ALTER TABLE {table.name} DROP COLUMN eventsd_check"))
+    made = "eventsd_check (a INT, a INT)" if ends_by_itself else f"eventsd_check_{secrets.token_hex(4)} (a INT)"
+    _said(connection, sa.text(f"CREATE TABLE {made}"))
+
+
+def _ask_mysql(connection: Connection, tables: Iterable[sa.Table]) -> None:
+    for statement in (
+        f"CREATE TABLE {schema.VERSION_TABLE} (a INT, a INT)",
+        *(sql for table in tables for sql in _uses(table)),
+    ):
+        _said(connection, sa.text(statement))
+
+
+def _uses(table: sa.Table) -> Iterable[str]:
+    name, column = table.name, next(iter(table.primary_key.columns)).name
+    yield f"CREATE INDEX eventsd_check ON {name} ({column})"
+    yield f"ALTER TABLE {name} DROP COLUMN eventsd_check"
+    yield f"INSERT INTO {name} ({column}) VALUES (NULL)"
+    yield f"SELECT {column} FROM {name} WHERE 1 = 0"
+    yield f"UPDATE {name} SET {column} = NULL WHERE 1 = 0"
+    if table is schema.receipts:
+        yield f"DELETE FROM {name} WHERE 1 = 0"
+
+
+def _said(connection: Connection, statement: Any) -> None:
+    """Raise unless the database does it, or cannot for another reason than that it may not."""
+    # A savepoint would not outlive what ends a transaction by itself.
+    is_mysql = connection.dialect.name in ("mysql", "mariadb")
+    try:
+        with nullcontext() if is_mysql else connection.begin_nested():
+            connection.execute(statement)
+    except sa.exc.DBAPIError as exc:
+        if not (is_mysql and getattr(exc.orig, "args", (0,))[0] in _ALLOWED):
+            raise meaning(exc) from exc
