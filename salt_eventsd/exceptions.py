@@ -8,6 +8,8 @@ is split until the bad events stand alone. :class:`Cut` and :class:`Doubtful` ar
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class EventsdError(Exception):
     """Something in salt-eventsd went wrong."""
@@ -50,6 +52,17 @@ class Transient(WorkerError):
 
 class Cut(Transient):
     """The connection ended, or no answer came, while the batch was on its way; what is in the batch may be why."""
+
+
+class Reused(Transient):
+    """Receipts of other chunks stand under the names of some chunks of the batch.
+
+    :param chunks: the ids of these chunks; they are written under another name.
+    """
+
+    def __init__(self, chunks: Collection[int]) -> None:
+        self.chunks = sorted(chunks)
+        super().__init__(f"{len(self.chunks)} chunks have names that other chunks had before")
 
 
 class Held(WorkerError):

@@ -10,10 +10,10 @@ import logging
 import time
 from collections import Counter
 
-from salt_eventsd.batch import Suspicion, batch_of
+from salt_eventsd.batch import Fate, Suspicion, batch_of
 from salt_eventsd.config import WorkerConfig
 from salt_eventsd.errors import brief, story
-from salt_eventsd.exceptions import Cut, Doubted, Held, SpoolError, WorkerError
+from salt_eventsd.exceptions import Cut, Doubted, Held, Reused, SpoolError, WorkerError
 from salt_eventsd.queue import Queue
 from salt_eventsd.retry import Backoff
 from salt_eventsd.settle import CUTS, write_batch
@@ -63,6 +63,10 @@ class Lane(Queue):
         self.written = 0
         self.buried = 0
         self.retries = 0
+        #: Events that came under a name another chunk had in the database, and were given another.
+        self.renamed = 0
+        #: Events that were written already by an engine on a copy of this spool.
+        self.elsewhere = 0
         #: When each batch in flight was claimed, by its first chunk's id.
         self.running_since: dict[int, float] = {}
         self._backoff = backoff
@@ -71,6 +75,8 @@ class Lane(Queue):
         #: First chunk ids of the batches in flight, by prio; those of a worker that was swapped are not among them.
         self._running: dict[bool, set[int]] = {False: set(), True: set()}
         self._writing: Counter[int] = Counter()
+        # For whom a batch was claimed, by its first chunk's id.
+        self._claimed_for: dict[int, Worker] = {}
         #: Whether it is no longer under ``workers``; what waits for it stays in the spool.
         self.retired = False
         self._buried_told = 0
@@ -155,6 +161,8 @@ class Lane(Queue):
             self._claimed.update(chunk.id for chunk in chunks)
             self._running[prio].add(chunks[0].id)
             self.running_since[chunks[0].id] = time.time()
+            if self.worker is not None:
+                self._claimed_for[chunks[0].id] = self.worker
         return chunks
 
     def run(self, chunks: list[Kept]) -> None:
@@ -165,13 +173,14 @@ class Lane(Queue):
         """
         ids = [chunk.id for chunk in chunks]
         with self._mutex:
-            worker = self.worker
-            if worker is None:
+            worker = self._claimed_for.pop(ids[0], None)
+            if worker is None or worker is not self.worker:
+                # Swapped meanwhile. The new one has free places, and may be at a batch of its own by now.
                 self._claimed.difference_update(ids)
                 return
             self._writing[id(worker)] += 1
         try:
-            batch, buried = batch_of(
+            batch, fate = batch_of(
                 self._spool, chunks, self.owner, self.is_replay(ids), self._suspicions.get(ids[0], (0, 0))
             )
             if batch.events:
@@ -179,9 +188,9 @@ class Lane(Queue):
             self._spool.settle(ids)
         except BaseException as exc:
             # Even what would end a program: here it would end the batch, and leave its chunks claimed for ever.
-            self._failed(exc, ids, worker)
+            self._failed(self._renamed(exc, chunks), ids, worker)
         else:
-            self._succeeded(chunks, len(batch.events), sum(buried))
+            self._succeeded(chunks, len(batch.events), fate)
         finally:
             self._left(worker)
 
@@ -218,14 +227,20 @@ class Lane(Queue):
                 self._hanging_told.add(since)
                 log.error("eventsd: worker %s hangs: one batch for %d s so far", self._label, HANGING_SECONDS)
 
-    def _succeeded(self, chunks: list[Kept], events: int, buried: int) -> None:
+    def _succeeded(self, chunks: list[Kept], events: int, fate: Fate) -> None:
         if self._failures:
             log.warning("eventsd: worker %s writes again after %d failed tries", self._label, self._failures)
         self._failures = 0
         self._suspicions = {}
         self.state = "ok"
-        self.written += events - buried
-        self.buried += buried
+        self.written += events - fate.buried - fate.remains
+        self.buried += fate.buried
+        self.lost += fate.unreadable
+        if fate.unreadable:
+            log.error("eventsd: worker %s: %d events in the spool cannot be read", self._label, fate.unreadable)
+        if fate.elsewhere and not self.elsewhere:
+            log.error("eventsd: worker %s: another engine writes what a copy of this spool holds", self._label)
+        self.elsewhere += fate.elsewhere
         self._tell_buried()
         self.last_write = time.time()
         self.gone(chunks)
@@ -235,6 +250,23 @@ class Lane(Queue):
         if new and time.monotonic() >= self._tell_buried_at:
             self._buried_told, self._tell_buried_at = self.buried, time.monotonic() + _TELL_SECONDS
             log.warning("eventsd: worker %s: %d refused events were buried: salt-run eventsd.dead", self._label, new)
+
+    def _renamed(self, exc: BaseException, chunks: list[Kept]) -> BaseException:
+        """Give chunks another name where theirs is taken, so that the next try can write them; return what failed."""
+        if isinstance(exc, Reused):
+            try:
+                self._spool.renew(exc.chunks)
+            except SpoolError as again:
+                return again
+            events = sum(chunk.events for chunk in chunks if chunk.id in exc.chunks)
+            self.renamed += events
+            log.error(
+                "eventsd: worker %s: the database has receipts of other chunks for %d events; they are written under"
+                " another name. Was this machine put back in time?",
+                self._label,
+                events,
+            )
+        return exc
 
     def _failed(self, exc: BaseException, ids: list[int], worker: Worker) -> None:
         with self._mutex:

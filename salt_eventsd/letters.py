@@ -2,18 +2,21 @@
 Dead letters: events a backend refused, as an operator lists, requeues and discards them.
 
 They are rows of the spool's file, which several processes may have open; the engine need not run. What is put back is
-noted in a table that a running engine looks at once a second.
+noted in a table that a running engine looks at once a second. However many they are, they are moved a few at a time,
+so that an engine never waits long for the file; each step is whole, so that one that is cut off can be taken again.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +26,7 @@ from salt_eventsd.grouping import grouped
 from salt_eventsd.rules import lane_of
 from salt_eventsd.spool import UNREADABLE, encode_events
 from salt_eventsd.spool_file import FILE
+from salt_eventsd.spool_schema import LETTER_BYTES, prepare, refuse_later
 
 _EVENT = msgspec.msgpack.Decoder(Event)
 #: How long to wait for the engine's own transactions, in seconds.
@@ -31,9 +35,13 @@ _PATIENCE_SECONDS = 10.0
 _SHOWN_BYTES = 4096
 #: So many letters are listed at the most.
 MOST_LISTED = 1000
-#: A chunk of requeued events has no more than this; more become several chunks.
+#: A chunk of requeued events has no more than this; more become several chunks, each in a transaction of its own.
 _CHUNK_EVENTS = 100
 _CHUNK_BYTES = 2**20
+#: So many are looked at in one go, without what is in them.
+_LOOKED_AT = 500
+#: After a step, the engine may have the file for as long as the step took, but no longer than this.
+_MOST_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,13 +58,16 @@ class Filter:
     worker: str | None = None
     contains: str | None = None
 
-    def matches(self, letter: dict[str, Any]) -> bool:
-        """Say whether a listed letter is meant."""
-        return (
-            (not self.ids or letter["id"] in self.ids)
-            and (self.worker is None or letter["worker"] == self.worker)
-            and (self.contains is None or self.contains in letter["error"] or self.contains in letter["tag"])
-        )
+
+class _Letter(NamedTuple):
+    """A dead letter without its event."""
+
+    id: int
+    worker: str
+    error: str
+    buried: float
+    tag: str | None
+    bytes: int
 
 
 def listed(folder: Path, which: Filter, limit: int, after: int = 0) -> list[dict[str, Any]]:
@@ -71,11 +82,20 @@ def listed(folder: Path, which: Filter, limit: int, after: int = 0) -> list[dict
     """
     found: list[dict[str, Any]] = []
     with _opened(folder) as db:
-        for letter, event in _letters(db, after):
+        for letter in _found(db, which, after):
             if len(found) >= min(limit, MOST_LISTED):
                 break
-            if which.matches(letter):
-                found.append({**letter, "data": _shown(event)})
+            for event in _events(db, [letter]).values():
+                found.append(
+                    {
+                        "id": letter.id,
+                        "worker": letter.worker,
+                        "tag": event.tag,
+                        "error": letter.error,
+                        "buried": datetime.fromtimestamp(letter.buried, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+                        "data": _shown(event),
+                    }
+                )
     return found
 
 
@@ -96,21 +116,25 @@ def requeue(folder: Path, which: Filter) -> int:
 
     :param folder: the spool's.
     :param which: which of them.
-    :raises SpoolError: the spool cannot be written.
+    :raises SpoolError: the spool cannot be written; the message says how many were put back before that.
     """
-    with _opened(folder) as db, _transaction(db):
+    # One of its own: in an older copy of a spool, the ids that come next may be those of chunks that are written.
+    life = uuid.uuid4().hex
+    last: dict[str, int] = {}
+
+    def put_back(db: sqlite3.Connection, letters: Sequence[_Letter]) -> int:
+        number = _life(db, life)
         by_lane: dict[str, list[Event]] = {}
-        ids = []
-        for letter, event in _letters(db):
-            if which.matches(letter):
-                lane = lane_of(letter["worker"], event.rule, event.into)
-                by_lane.setdefault(lane, []).append(event)
-                ids.append((letter["id"],))
-        for lane, events in by_lane.items():
-            for some in grouped(events, _size, _CHUNK_BYTES, _CHUNK_EVENTS):
-                _put(db, lane, some)
-        db.executemany("DELETE FROM dead WHERE id = ?", ids)
-    return len(ids)
+        events = _events(db, letters)
+        for letter in letters:
+            if event := events.get(letter.id):
+                by_lane.setdefault(lane_of(letter.worker, event.rule, event.into), []).append(event)
+        for lane, some in by_lane.items():
+            last[lane] = _put(db, lane, some, number, last.get(lane, -1) + 1)
+        db.executemany("DELETE FROM dead WHERE id = ?", [(id_,) for id_ in events])
+        return len(events)
+
+    return _in_steps(folder, which, put_back, "put back")
 
 
 def discard(folder: Path, which: Filter) -> int:
@@ -119,41 +143,107 @@ def discard(folder: Path, which: Filter) -> int:
 
     :param folder: the spool's.
     :param which: which of them.
-    :raises SpoolError: the spool cannot be written.
+    :raises SpoolError: the spool cannot be written; the message says how many were deleted before that.
     """
-    with _opened(folder) as db, _transaction(db):
-        ids = [(letter["id"],) for letter, _ in _letters(db) if which.matches(letter)]
-        db.executemany("DELETE FROM dead WHERE id = ?", ids)
-    return len(ids)
+
+    def delete(db: sqlite3.Connection, letters: Sequence[_Letter]) -> int:
+        return db.executemany("DELETE FROM dead WHERE id = ?", [(letter.id,) for letter in letters]).rowcount
+
+    return _in_steps(folder, which, delete, "deleted")
 
 
-def _letters(db: sqlite3.Connection, after: int = 0) -> Iterator[tuple[dict[str, Any], Event]]:
-    rows = db.execute(
-        "SELECT id, worker, error, buried, event FROM dead WHERE settled = 1 AND id > ? ORDER BY id", (after,)
-    )
-    for id_, worker, error, buried, blob in rows:
+def _in_steps(
+    folder: Path, which: Filter, step: Callable[[sqlite3.Connection, Sequence[_Letter]], int], done: str
+) -> int:
+    count = 0
+    with _opened(folder) as db:
         try:
-            event = _EVENT.decode(blob)
-        except UNREADABLE:
-            event = undecodable(blob, buried)
-        letter = {
-            "id": id_,
-            "worker": worker,
-            "tag": event.tag,
-            "error": error,
-            "buried": datetime.fromtimestamp(buried, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        }
-        yield letter, event
+            for some in grouped(_found(db, which), lambda letter: letter.bytes, _CHUNK_BYTES, _CHUNK_EVENTS):
+                began = time.monotonic()
+                with _transaction(db):
+                    moved = step(db, some)
+                count += moved
+                time.sleep(min(time.monotonic() - began, _MOST_PAUSE_SECONDS))
+        except sqlite3.Error as exc:
+            raise SpoolError(f"eventsd: spool.dir: {folder / FILE}: {exc}; {count} letters were {done}") from exc
+    return count
 
 
-def _put(db: sqlite3.Connection, lane: str, events: list[Event]) -> None:
+def _found(db: sqlite3.Connection, which: Filter, after: int = 0) -> Iterator[_Letter]:
+    """
+    Yield the letters that are meant, of those there are now: what is put back may be buried again before the last one
+    is reached.
+    """
+    wanted, values = ["settled = 1"], []
+    if which.worker is not None:
+        wanted.append("worker = ?")
+        values.append(which.worker)
+    if which.contains is not None:
+        # The first release did not note tags.
+        wanted.append("(instr(error, ?) OR instr(tag, ?) OR tag IS NULL)")
+        values += [which.contains] * 2
+    sql = f"SELECT id, worker, error, buried, tag, {LETTER_BYTES} FROM dead WHERE {' AND '.join(wanted)}"
+    newest = db.execute("SELECT coalesce(MAX(id), 0) FROM dead").fetchone()[0]
+    for some in _portions(db, sql, values, which.ids, after, newest):
+        for letter in some:
+            if letter.tag is not None or _contains(db, letter, which.contains):
+                yield letter
+
+
+def _contains(db: sqlite3.Connection, letter: _Letter, text: str | None) -> bool:
+    if text is None or text in letter.error:
+        return True
+    return any(text in event.tag for event in _events(db, [letter]).values())
+
+
+def _portions(
+    db: sqlite3.Connection, sql: str, values: Sequence[str], ids: Sequence[int], after: int, newest: int
+) -> Iterator[list[_Letter]]:
+    """Yield them in portions, each read to its end: an open query would have the spool's log grow."""
+    if ids:
+        for some in grouped(sorted({one for one in ids if after < one <= newest}), lambda _: 1, _LOOKED_AT):
+            marks = ",".join("?" * len(some))
+            rows = db.execute(f"{sql} AND id IN ({marks}) ORDER BY id", (*values, *some)).fetchall()
+            yield [_Letter(*row) for row in rows]
+        return
+    while True:
+        rows = db.execute(
+            f"{sql} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (*values, after, newest, _LOOKED_AT)
+        ).fetchall()
+        if not rows:
+            return
+        yield [_Letter(*row) for row in rows]
+        after = rows[-1][0]
+
+
+def _events(db: sqlite3.Connection, letters: Sequence[_Letter]) -> dict[int, Event]:
+    """Return the events of letters by their ids, of those that are still there."""
+    found = {}
+    for letter in letters:
+        for (blob,) in db.execute("SELECT event FROM dead WHERE id = ? AND settled = 1", (letter.id,)).fetchall():
+            try:
+                found[letter.id] = _EVENT.decode(blob)
+            except UNREADABLE:
+                found[letter.id] = undecodable(blob, letter.buried)
+    return found
+
+
+def _life(db: sqlite3.Connection, id_: str) -> int:
+    """Return the number of a life, which is made if need be; an engine that starts forgets those without chunks."""
+    found = db.execute("SELECT number FROM lives WHERE id = ?", (id_,)).fetchone()
+    return int(found[0]) if found else db.execute("INSERT INTO lives (id) VALUES (?)", (id_,)).lastrowid or 0
+
+
+def _put(db: sqlite3.Connection, lane: str, events: list[Event], life: int, first: int) -> int:
     payload = encode_events(events)
     oldest = min(event.received for event in events)
-    db.execute(
-        "INSERT INTO chunks (worker, prio, events, bytes, oldest, payload) VALUES (?, 0, ?, ?, ?, ?)",
-        (lane, len(events), len(payload), oldest, payload),
-    )
+    id_ = db.execute(
+        "INSERT INTO chunks (worker, prio, events, bytes, oldest, life, first, payload)"
+        " VALUES (?, 0, ?, ?, ?, ?, ?, ?)",
+        (lane, len(events), len(payload), oldest, life, first, payload),
+    ).lastrowid
     db.execute("INSERT INTO requeued (worker, events, bytes) VALUES (?, ?, ?)", (lane, len(events), len(payload)))
+    return id_ or 0
 
 
 @contextmanager
@@ -165,6 +255,8 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_SECONDS)) as db:
             # Bytes that a disk has changed must not hide all the others.
             db.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+            refuse_later(db, path)
+            prepare(db)
             yield db
     except sqlite3.Error as exc:
         raise SpoolError(f"eventsd: spool.dir: {path}: {exc}") from exc
@@ -175,7 +267,8 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")

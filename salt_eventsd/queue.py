@@ -149,7 +149,12 @@ class Queue:
         for chunk in self._spool.waiting(self.name, prio=prio, most=_MOST_CHUNKS + len(claimed)):
             if chunk.id in claimed:
                 continue
-            if batch and (events + chunk.events > limits.events or size + chunk.bytes > limits.bytes):
+            if batch and (
+                events + chunk.events > limits.events
+                or size + chunk.bytes > limits.bytes
+                # A batch's receipts are all of one life.
+                or chunk.life != batch[0].life
+            ):
                 full = True
                 break
             batch.append(chunk)
@@ -174,6 +179,6 @@ class Queue:
         most = _COMPANIONS + len(taken)
         for prio in (batch[0].prio, not batch[0].prio):
             waiting = [chunk for chunk in self._spool.waiting(self.name, prio=prio, most=most) if chunk.id not in taken]
-            if waiting:
+            if waiting := [chunk for chunk in waiting if chunk.life == batch[0].life] or waiting:
                 return [waiting[turn % len(waiting)]]
         return []

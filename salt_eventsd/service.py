@@ -68,22 +68,31 @@ class Service:
         general = config.general
         self.inbox = Inbox()
         self.link = Link(nursery or Nursery(opts), self.inbox)
-        self.spool = _open_spool(Path(general.spool.dir))
         self.plan = make_plan(config, opts, functions, runners)
-        self.spool.requeued()
+        self.spool = _open_spool(Path(general.spool.dir), int(general.spool.max_bytes))
+        try:
+            self._put_together(config)
+        except BaseException:
+            # There may be another try in this process, which would find the spool locked.
+            self.spool.close()
+            raise
+
+    def _put_together(self, config: Config) -> None:
+        general = config.general
         for stray in self.plan.strays:
             log.warning(stray)
         for planned in self.plan.workers.values():
             for problem in planned.problem.splitlines():
                 log.error("%s; its events wait in the spool", problem)
-        totals, newest = self.spool.totals(), self.spool.newest_id()
+        totals = self.spool.begin()
+        newest = self.spool.newest_id()
         self.lanes = Lanes(
             {
                 name: self.new_lane(name, planned, totals.get(name, _NOTHING), newest)
                 for name, planned in self.plan.lanes.items()
             }
         )
-        for name, left in self.spool.totals().items():
+        for name, left in totals.items():
             if name not in self.lanes:
                 self._adopt(name, left)
         self.room = Room(general.spool, self.spool, self.lanes)
@@ -164,10 +173,10 @@ class Service:
         log.info("eventsd: stopped; %d events wait in the spool", sum(x.queued_events for x in self.lanes.values()))
 
 
-def _open_spool(folder: Path) -> Spool:
+def _open_spool(folder: Path, max_bytes: int) -> Spool:
     for pause in _LOCK_TRIES_SECONDS:
         try:
-            return Spool(folder)
+            return Spool(folder, max_bytes)
         except SpoolBusy:
             time.sleep(pause)
-    return Spool(folder)
+    return Spool(folder, max_bytes)

@@ -3,8 +3,8 @@ Keep: the durable queue between the bus and the workers.
 
 A *chunk* is one worker's events of one group commit, encoded once and never taken apart in here. A chunk stays until it
 is settled, so whatever happens to the engine or to a database, what was put is found again. Chunk ids are never used
-twice (AUTOINCREMENT), and each spool file has an id of its own: together they are the receipt that makes a replay
-harmless.
+twice in a file (AUTOINCREMENT), and each opening of a file begins a life with an id of its own: the life a chunk was
+put in and its number are the receipt that makes a replay harmless, whatever copy of the file it is replayed from.
 
 Every call is thread-safe. All of them do I/O under one lock, which is why the thread that reads the bus makes none.
 """
@@ -18,14 +18,19 @@ from pathlib import Path
 import msgspec
 
 from salt_eventsd.event import Event, undecodable
+from salt_eventsd.graves import REPORT_PATIENCE_SECONDS, Burial, Graves
 from salt_eventsd.spool_file import SpoolFile
 
-#: More pages than this on the free list (64 MiB at 4 KiB) are given back to the disk when the spool is empty.
+__all__ = ["UNREADABLE", "Burial", "Chunk", "Kept", "Spool", "Totals", "encode_events", "halved"]
+
+#: More pages than this on the free list (64 MiB at 4 KiB) are given back to the disk; of a small spool less is kept.
 _FREE_PAGES_KEPT = 16_384
-#: How long a report waits for a disk that stalls: what it says of the rest should not be late for it.
-_REPORT_PATIENCE_SECONDS = 0.2
-#: Of more dead letters than this the oldest go, and are counted.
-MOST_DEAD_LETTERS = 100_000
+_FREE_SHARE = 1 / 16
+_PAGE_BYTES = 4096
+#: So many pages are given back at a time.
+_PAGES_AT_ONCE = 1024
+#: What a spool may hold unless it is told.
+_MAX_BYTES = 2**30
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -45,7 +50,12 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A chunk in the spool; its payload is read when it is written."""
+    """
+    A chunk in the spool; its payload is read when it is written.
+
+    :param life: the id of the life it was put in.
+    :param first: no chunk of its worker and life has an id from this one on to its own.
+    """
 
     id: int
     worker: str
@@ -53,6 +63,8 @@ class Kept(msgspec.Struct, frozen=True):
     events: int
     bytes: int
     oldest: float
+    life: str = ""
+    first: int = 0
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -60,15 +72,6 @@ class Totals(msgspec.Struct, frozen=True):
 
     events: int = 0
     bytes: int = 0
-
-
-class Burial(msgspec.Struct, frozen=True):
-    """An event a backend refused: which one of which chunk, and why."""
-
-    chunk: int
-    position: int
-    event: Event
-    error: str
 
 
 #: What decoding raises of bytes that a disk has changed.
@@ -96,25 +99,35 @@ def halved(chunk: Chunk) -> list[Chunk]:
     ]
 
 
-class Spool:
+class Spool(Graves):
     """
     The spool in a folder, locked until :meth:`close`.
 
     :param folder: where; on a disk of the master's own, not a network's.
+    :param max_bytes: what it may hold; :attr:`file` has it, and may be told another.
     :raises SpoolBusy: another engine has it open.
     :raises SpoolError: it cannot be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int = _MAX_BYTES) -> None:
         self.folder = folder
-        self.file = SpoolFile(folder)
-        self.letters_dropped = 0
-        self._transaction = self.file.transaction
-        self._rows = self.file.rows
+        file = SpoolFile(folder, max_bytes)
+        try:
+            super().__init__(file)
+        except BaseException:
+            file.close()
+            raise
+        #: How often the file was found put back in time under this engine.
+        self.times_back = 0
+        self._transaction = file.transaction
+        self._rows = file.rows
+        # Of what was put in this life, the last chunk of each worker.
+        self._last: dict[str, int] = {}
+        self._life = file.life
 
     @property
     def id(self) -> str:
-        """The id of the spool's file, the first half of a receipt."""
+        """The id of the spool's file."""
         return self.file.id
 
     def put(self, chunks: Iterable[Chunk]) -> list[Kept]:
@@ -125,17 +138,39 @@ class Spool:
         :returns: the same chunks with their ids.
         :raises SpoolError: nothing was kept.
         """
+        if self.file.look_back():
+            self.times_back += 1
         kept = []
         with self._transaction() as db:
-            for chunk in chunks:
-                size = len(chunk.payload)
+            # Not before: a file that had to be opened again has another life by now.
+            number, life = self.file.life
+            last = self._last if self._life == self.file.life else {}
+            new: dict[str, int] = {}
+            for one in chunks:
+                size = len(one.payload)
+                first = new.get(one.worker, last.get(one.worker, -1)) + 1
                 cursor = db.execute(
-                    "INSERT INTO chunks (worker, prio, events, bytes, oldest, payload) VALUES (?, ?, ?, ?, ?, ?)",
-                    (chunk.worker, chunk.prio, chunk.events, size, chunk.oldest, chunk.payload),
+                    "INSERT INTO chunks (worker, prio, events, bytes, oldest, life, first, payload)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (one.worker, one.prio, one.events, size, one.oldest, number, first, one.payload),
                 )
-                self.file.given(cursor.lastrowid or 0)
-                kept.append(Kept(cursor.lastrowid or 0, chunk.worker, chunk.prio, chunk.events, size, chunk.oldest))
+                id_ = new[one.worker] = cursor.lastrowid or 0
+                kept.append(Kept(id_, one.worker, one.prio, one.events, size, one.oldest, life, first or id_))
+        if kept:
+            self.file.given(kept[-1].id)
+        self._life, self._last = (number, life), {**last, **new}
         return kept
+
+    def renew(self, chunk_ids: Iterable[int]) -> None:
+        """
+        Begin another life, and have these chunks be of it: others have had their ids in the one they are of.
+
+        :param chunk_ids: ids from :meth:`put` or :meth:`waiting`.
+        """
+        self.file.renew_life()
+        number = self.file.life[0]
+        with self._transaction() as db:
+            db.executemany("UPDATE chunks SET life = ?, first = 0 WHERE id = ?", [(number, one) for one in chunk_ids])
 
     def waiting(self, worker: str, *, prio: bool, after: int = 0, most: int = 1000) -> list[Kept]:
         """
@@ -147,10 +182,14 @@ class Spool:
         :param most: no more than so many.
         """
         rows = self._rows(
-            "SELECT id, events, bytes, oldest FROM chunks WHERE worker = ? AND prio = ? AND id > ? ORDER BY id LIMIT ?",
+            "SELECT id, events, bytes, oldest, life, first FROM chunks"
+            " WHERE worker = ? AND prio = ? AND id > ? ORDER BY id LIMIT ?",
             (worker, prio, after, most),
         )
-        return [Kept(id_, worker, prio, events, size, oldest) for id_, events, size, oldest in rows]
+        return [
+            Kept(id_, worker, prio, events, size, oldest, self.file.life_id(life), first or id_)
+            for id_, events, size, oldest, life, first in rows
+        ]
 
     def read(self, chunk_id: int) -> list[Event]:
         """
@@ -160,13 +199,21 @@ class Spool:
 
         :param chunk_id: from :meth:`put` or :meth:`waiting`.
         """
+        return self.read_whole(chunk_id)[0]
+
+    def read_whole(self, chunk_id: int) -> tuple[list[Event], bool]:
+        """
+        Return what :meth:`read` does, and whether it could be decoded.
+
+        :param chunk_id: from :meth:`put` or :meth:`waiting`.
+        """
         rows = self._rows("SELECT payload FROM chunks WHERE id = ?", (chunk_id,))
         if not rows:
-            return []
+            return [], True
         try:
-            return _EVENTS.decode(rows[0][0])
+            return _EVENTS.decode(rows[0][0]), True
         except UNREADABLE:
-            return [undecodable(rows[0][0], time.time())]
+            return [undecodable(rows[0][0], time.time())], False
 
     def settle(self, chunk_ids: Iterable[int]) -> None:
         """
@@ -179,49 +226,15 @@ class Spool:
             db.executemany("UPDATE dead SET settled = 1 WHERE chunk = ?", ids)
             db.executemany("DELETE FROM chunks WHERE id = ?", ids)
 
-    def bury(self, worker: str, chunk_ids: Iterable[int], burials: Iterable[Burial]) -> None:
-        """
-        Note, before the backend commits, which events of these chunks it refused.
-
-        They become dead letters when the chunks are settled. A new try at the same chunks replaces what an earlier one
-        noted, so an event is either written or buried, never both.
-
-        :param worker: who could not write them.
-        :param chunk_ids: all chunks of the try.
-        :param burials: the refused events.
-        """
-        now = time.time()
-        with self._transaction() as db:
-            self.letters_dropped += db.execute(
-                "DELETE FROM dead WHERE settled = 1 AND id <= (SELECT MAX(id) FROM dead) - ?", (MOST_DEAD_LETTERS,)
-            ).rowcount
-            db.executemany("DELETE FROM dead WHERE chunk = ? AND settled = 0", [(one,) for one in chunk_ids])
-            db.executemany(
-                "INSERT INTO dead (chunk, position, settled, worker, error, buried, event)"
-                " VALUES (?, ?, 0, ?, ?, ?, ?)",
-                [(one.chunk, one.position, worker, one.error, now, _ENCODER.encode(one.event)) for one in burials],
-            )
-
-    def noted(self, chunk_ids: Sequence[int]) -> bool:
-        """Say whether an earlier try noted burials for any of these chunks."""
-        marks = ",".join("?" * len(chunk_ids))
-        return bool(
-            self._rows(f"SELECT 1 FROM dead WHERE settled = 0 AND chunk IN ({marks}) LIMIT 1", tuple(chunk_ids))
-        )
-
     def totals(self) -> dict[str, Totals]:
         """Return what is kept, by worker."""
-        rows = self._rows("SELECT worker, SUM(events), SUM(bytes) FROM chunks GROUP BY worker", ())
-        return {worker: Totals(events, size) for worker, events, size in rows}
+        return _by_worker(self._rows(_TOTALS, ()))
 
-    def dead_letters(self) -> dict[str, int]:
-        """
-        Return how many events have been buried, by worker.
-
-        :raises SpoolError: the file cannot be read at once.
-        """
-        sql = "SELECT worker, COUNT(*) FROM dead WHERE settled = 1 GROUP BY worker"
-        return dict(self._rows(sql, (), _REPORT_PATIENCE_SECONDS))
+    def begin(self) -> dict[str, Totals]:
+        """Return what is kept, by worker, what was put back until now among it: :meth:`requeued` does not tell it."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM requeued")
+            return _by_worker(db.execute(_TOTALS).fetchall())
 
     def oldest(self, worker: str) -> float:
         """
@@ -230,7 +243,7 @@ class Spool:
         :raises SpoolError: the file cannot be read at once.
         """
         sql = "SELECT MIN(oldest) FROM (SELECT oldest FROM chunks WHERE worker = ? AND prio = ? ORDER BY id LIMIT 1)"
-        found = [self._rows(sql, (worker, prio), _REPORT_PATIENCE_SECONDS)[0][0] for prio in (0, 1)]
+        found = [self._rows(sql, (worker, prio), REPORT_PATIENCE_SECONDS)[0][0] for prio in (0, 1)]
         return min((one for one in found if one is not None), default=0.0)
 
     def drop_oldest(self, worker: str | None, at_least_bytes: int, spared: set[int]) -> list[Kept]:
@@ -260,7 +273,7 @@ class Spool:
         return dropped
 
     def oldest_id(self) -> int:
-        """Return the lowest id still kept, or one above the highest ever given: receipts below it are of no use."""
+        """Return the lowest id still kept, or one above the highest ever given."""
         lowest = self._rows("SELECT MIN(id) FROM chunks", ())[0][0]
         return self.newest_id() + 1 if lowest is None else int(lowest)
 
@@ -271,7 +284,7 @@ class Spool:
         with self._transaction() as db:
             rows = db.execute("SELECT worker, SUM(events), SUM(bytes) FROM requeued GROUP BY worker").fetchall()
             db.execute("DELETE FROM requeued")
-        return {worker: Totals(events, size) for worker, events, size in rows}
+        return _by_worker(rows)
 
     def newest_id(self) -> int:
         """Return the highest id ever given, 0 if none was."""
@@ -280,9 +293,17 @@ class Spool:
 
     def shrink(self) -> None:
         """Give disk space back that an outage's backlog has left free; does nothing while little is free."""
-        if self._rows("PRAGMA freelist_count", ())[0][0] > _FREE_PAGES_KEPT:
-            self._rows(f"PRAGMA incremental_vacuum({_FREE_PAGES_KEPT // 16})", ())
+        kept = min(_FREE_PAGES_KEPT, int(self.file.max_bytes * _FREE_SHARE) // _PAGE_BYTES)
+        if self._rows("PRAGMA freelist_count", ())[0][0] > kept:
+            self._rows(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})", ())
 
     def close(self) -> None:
         """Close the file and let go of the lock."""
         self.file.close()
+
+
+_TOTALS = "SELECT worker, SUM(events), SUM(bytes) FROM chunks GROUP BY worker"
+
+
+def _by_worker(rows: Iterable[tuple[str, int, int]]) -> dict[str, Totals]:
+    return {worker: Totals(events, size) for worker, events, size in rows}

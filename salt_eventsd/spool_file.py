@@ -3,11 +3,13 @@ The spool's SQLite file: its transactions, and what happens when it breaks.
 
 A file that is not whole any more is set aside under another name, never deleted, and a new one begun, so that a torn
 page does not end the job history. Chunk ids go on from where they were: an id means one chunk, whatever file it was in.
+
+Every opening of a file begins a *life*. A file may be an older copy of itself (a restored backup, a snapshot, a clone
+on another master), and then ids come again that other chunks have had: by its life a chunk is told from those.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import sqlite3
@@ -19,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool_aside import move_away, thin_out
 from salt_eventsd.spool_lock import lock, lock_again, sign
 from salt_eventsd.spool_rescue import Identity, copied, identity
-from salt_eventsd.spool_schema import connect
+from salt_eventsd.spool_schema import begin_life, connect, forget_lives, lives
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,14 @@ _RESERVE_BYTES = 16 * 2**20
 #: How much of the free pages inside the file is counted on: rows take more than their payload.
 _FREE_PAGES_USABLE = 0.8
 #: What SQLite says of a file that is not whole any more.
-_BROKEN = ("malformed", "not a database", "Could not decode to UTF-8", "no such table")
+_BROKEN = ("malformed", "not a database", "Could not decode to UTF-8")
+#: What it says where somebody has removed a part of it; what is left is as good as before.
+_LACKING = ("no such table", "no such column", "has no column named")
+#: The log may be this part of what the spool may be, and no larger than 64 MiB, nor smaller than 1 MiB.
+_LOG_SHARE = 1 / 16
+_LOG_BYTES = (2**20, 64 * 2**20)
+#: When the wall clock and the monotonic one part by more than this, the machine may have been put back in time.
+_DRIFT_SECONDS = 2.0
 
 
 class SpoolFile:
@@ -40,18 +50,26 @@ class SpoolFile:
     The file in a folder, locked until :meth:`close`. Every call is thread-safe.
 
     :param folder: where; on a disk of the master's own, not a network's. It is made, with mode 0700, if need be.
+    :param max_bytes: what may be kept, by which the log and what is set aside are measured.
     :raises SpoolBusy: another engine has it open.
     :raises SpoolError: it cannot be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self.path = folder / FILE
         self.id = ""
+        #: The life of what is put now: its number in this file, and its id.
+        self.life = (0, "")
         #: The lowest chunk id this file may hold; higher than 1 once a broken one was set aside.
         self.first_id = 1
         #: Broken files that were set aside since the start.
         self.set_aside: list[str] = []
+        #: How many of the files set aside have been deleted since the start.
+        self.set_aside_deleted = 0
+        self._max_bytes = max_bytes
+        self._lives: dict[int, str] = {}
+        self._drift = _drift()
         self._highest_id = 0
         self._identity: Identity = None
         self._is_closed = True
@@ -63,10 +81,67 @@ class SpoolFile:
         except OSError as exc:
             raise SpoolError(f"eventsd: spool.dir: {folder}: {exc.strerror or exc}") from exc
         try:
-            self._db = self._open()
-        except (sqlite3.Error, OSError) as exc:
+            self._open()
+            self._thin_out()
+        except BaseException as exc:
+            # Whatever it was: a lock that is kept would keep out the next try.
+            if not self._is_closed:
+                self._shut()
             self._held.close()
-            raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
+            if isinstance(exc, (sqlite3.Error, OSError)):
+                raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
+            raise
+
+    @property
+    def max_bytes(self) -> int:
+        """What may be kept; may be changed while it is open."""
+        return self._max_bytes
+
+    @max_bytes.setter
+    def max_bytes(self, size: int) -> None:
+        if size != self._max_bytes:
+            self._max_bytes = size
+            self.rows(self._log_limit())
+
+    def life_id(self, number: int) -> str:
+        """
+        Return the id of a life.
+
+        :param number: its number in this file.
+        :raises SpoolError: the file cannot be read.
+        """
+        if number not in self._lives:
+            # A runner that puts dead letters back begins one, too.
+            self._lives = dict(self.rows("SELECT number, id FROM lives"))
+        return self._lives.get(number, self.id)
+
+    def renew_life(self) -> None:
+        """
+        Begin another life.
+
+        :raises SpoolError: the old one goes on.
+        """
+        with self.transaction() as db:
+            life = begin_life(db)
+        self.life = life
+        self._lives[life[0]] = life[1]
+
+    def look_back(self) -> bool:
+        """
+        Begin another life if the file, or the whole machine, is found to be put back in time; say whether it was.
+
+        :raises SpoolError: the file cannot be read or written.
+        """
+        newest = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
+        back = (newest[0][0] if newest else 0) < self._highest_id
+        if not back and abs(_drift() - self._drift) < _DRIFT_SECONDS:
+            return False
+        self.renew_life()
+        self._drift = _drift()
+        if back:
+            log.error("eventsd: %s was put back in time under the running engine", self.path)
+            self._highest_id = newest[0][0] if newest else 0
+        return back
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -154,7 +229,9 @@ class SpoolFile:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError, OSError) as exc:
-            if _is_broken(exc):
+            if _says(exc, _LACKING):
+                self._mend(exc)
+            elif _is_broken(exc):
                 self._begin_anew(exc)
             raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
 
@@ -168,8 +245,9 @@ class SpoolFile:
             log.error("eventsd: %s was deleted or replaced; what was in it is put back", self.path)
             # Closing deletes the log by its name: now, before there is a new one of that name.
             self._shut()
-            self._move_away("stray")
+            move_away(self.path, "stray")
             os.replace(copy, self.path)
+            self._thin_out()
             self._db = self._connect()
         return self._db
 
@@ -178,19 +256,25 @@ class SpoolFile:
         with suppress(sqlite3.Error):
             self._db.close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> None:
         try:
-            return self._connect()
+            self._db = self._connect()
+            forget_lives(self._db, self.life[0])
         except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
             if not _is_broken(exc):
                 raise
+            if not self._is_closed:
+                self._shut()
             self._move_aside(exc)
-            return self._connect()
+            self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = connect(self.path)
         try:
+            db.execute(self._log_limit())
             self._number(db)
+            self.life = begin_life(db)
+            self._lives = lives(db)
         except BaseException:
             db.close()
             raise
@@ -200,14 +284,38 @@ class SpoolFile:
 
     def _number(self, db: sqlite3.Connection) -> None:
         """Have a new file's ids go on from those of the file before it."""
-        (id_,) = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
+        found = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
+        if found is None:
+            raise sqlite3.DatabaseError("malformed: it has no id, though one was put into it")
+        id_ = found[0]
         given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
         if given is None and self._highest_id:
             db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('chunks', ?)", (self._highest_id,))
         if self.id and id_ != self.id:
-            self.first_id = self._highest_id + 1
+            if given is None:
+                self.first_id = self._highest_id + 1
+            else:
+                # The same file, whose id somebody has removed.
+                id_ = self.id
+                db.execute("UPDATE meta SET value = ? WHERE key = 'id'", (id_,))
         self.id = id_
         self._highest_id = max(self._highest_id, given[0] if given else 0)
+
+    def _mend(self, why: Exception) -> None:
+        """Make anew what somebody has removed from the file; whatever else is in it stays."""
+        log.error("eventsd: a part of %s is missing (%s); it is made anew", self.path, why)
+        try:
+            there = bool(self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'chunks'").fetchone())
+            if not there:
+                self.first_id = self._highest_id + 1
+            self._shut()
+            before = self._lives
+            self._db = self._connect()
+            for number in before.keys() & self._lives.keys() - {self.life[0]}:
+                self._db.execute("UPDATE lives SET id = ? WHERE number = ?", (before[number], number))
+                self._lives[number] = before[number]
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as exc:
+            self._begin_anew(exc)
 
     def _begin_anew(self, why: Exception) -> None:
         self._shut()
@@ -218,23 +326,31 @@ class SpoolFile:
             raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
 
     def _move_aside(self, why: Exception) -> None:
-        stem = self._move_away("broken")
+        stem = move_away(self.path, "broken")
         self.set_aside.append(str(self.folder / stem))
         log.error("eventsd: the spool is broken (%s); it was set aside as %s and a new one begun", why, stem)
+        self._thin_out()
 
-    def _move_away(self, kind: str) -> str:
-        """Give what has our name another, its log too: SQLite would take that for the next file's."""
-        when = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        stem = next(
-            stem
-            for number in itertools.count()
-            if not (self.folder / (stem := f"{FILE}.{kind}-{when}-{number}")).exists()
-        )
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                os.replace(f"{self.path}{suffix}", self.folder / f"{stem}{suffix}")
-        return stem
+    def _thin_out(self) -> None:
+        for name in thin_out(self.path, self._max_bytes):
+            self.set_aside_deleted += 1
+            path = str(self.folder / name)
+            if path in self.set_aside:
+                self.set_aside.remove(path)
+            log.warning("eventsd: %s was deleted: newer spools have been set aside since", path)
+
+    def _log_limit(self) -> str:
+        least, most = _LOG_BYTES
+        return f"PRAGMA journal_size_limit={min(max(least, int(self._max_bytes * _LOG_SHARE)), most)}"
 
 
 def _is_broken(error: Exception) -> bool:
-    return isinstance(error, UnicodeDecodeError) or any(text in str(error) for text in _BROKEN)
+    return isinstance(error, UnicodeDecodeError) or _says(error, _BROKEN)
+
+
+def _says(error: Exception, texts: tuple[str, ...]) -> bool:
+    return any(text in str(error) for text in texts)
+
+
+def _drift() -> float:
+    return time.time() - time.monotonic()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -42,9 +43,11 @@ def sign(held: IO[str]) -> IO[str]:
 
     :param held: from :func:`lock`.
     """
-    held.truncate(0)
-    held.write(str(os.getpid()))
-    held.flush()
+    # A full disk has no room for it, and it is a help, no more: the lock itself is what counts.
+    with suppress(OSError):
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
     return held
 
 

@@ -1,5 +1,8 @@
 """
 What is in a spool's file, and how SQLite is to treat it.
+
+The file has a version (``PRAGMA user_version``). One of an earlier release is brought to today's in one transaction,
+one of a later release is left alone.
 """
 
 from __future__ import annotations
@@ -9,31 +12,78 @@ import sqlite3
 import uuid
 from pathlib import Path
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    worker TEXT NOT NULL,
-    prio INTEGER NOT NULL,
-    events INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    oldest REAL NOT NULL,
-    payload BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS chunks_by_worker ON chunks (worker, prio, id, events, bytes, oldest);
-CREATE TABLE IF NOT EXISTS dead (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    chunk INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    settled INTEGER NOT NULL,
-    worker TEXT NOT NULL,
-    error TEXT NOT NULL,
-    buried REAL NOT NULL,
-    event BLOB NOT NULL,
-    UNIQUE (chunk, position)
-);
-CREATE TABLE IF NOT EXISTS requeued (worker TEXT NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL);
-"""
+from salt_eventsd.exceptions import SpoolError
+
+#: The version this release writes. The first release wrote none, which reads as 0.
+VERSION = 2
+
+#: What is put between two opens of a spool has a life of its own, by number; 0 is that of a file without lives.
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS lives (number INTEGER PRIMARY KEY, id TEXT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS chunks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        worker TEXT NOT NULL,
+        prio INTEGER NOT NULL,
+        events INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        oldest REAL NOT NULL,
+        life INTEGER NOT NULL DEFAULT 0,
+        first INTEGER NOT NULL DEFAULT 0,
+        payload BLOB NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS dead (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        chunk INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        settled INTEGER NOT NULL,
+        worker TEXT NOT NULL,
+        error TEXT NOT NULL,
+        buried REAL NOT NULL,
+        tag TEXT,
+        event BLOB NOT NULL,
+        UNIQUE (chunk, position)
+    )""",
+    "CREATE TABLE IF NOT EXISTS requeued (worker TEXT NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+    # How many letters each worker has and their bytes: to count them each second would cost more than to write them.
+    """CREATE TABLE IF NOT EXISTS dead_counts (
+        worker TEXT PRIMARY KEY,
+        letters INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    )""",
+)
+#: Columns that a file of the first release lacks.
+_ADDED = (
+    ("chunks", "life", "INTEGER NOT NULL DEFAULT 0"),
+    ("chunks", "first", "INTEGER NOT NULL DEFAULT 0"),
+    ("dead", "tag", "TEXT"),
+)
+_SIZE = "length({0}.event) + length(CAST({0}.error AS BLOB))"
+_COUNT_ONE = f"""BEGIN
+    INSERT INTO dead_counts (worker, letters, bytes) VALUES (NEW.worker, 1, {_SIZE.format("NEW")})
+    ON CONFLICT (worker) DO UPDATE SET letters = letters + 1, bytes = bytes + excluded.bytes;
+END"""
+_INDEXES = (
+    "DROP INDEX IF EXISTS chunks_by_worker",
+    # All that is asked of a queue is in it: the payloads, which may be large, are not passed over.
+    "CREATE INDEX IF NOT EXISTS chunks_by_lane ON chunks (worker, prio, id, events, bytes, oldest, life, first)",
+    "CREATE INDEX IF NOT EXISTS dead_by_worker ON dead (worker, id) WHERE settled = 1",
+    f"CREATE TRIGGER IF NOT EXISTS dead_added AFTER INSERT ON dead WHEN NEW.settled = 1 {_COUNT_ONE}",
+    f"""CREATE TRIGGER IF NOT EXISTS dead_settled AFTER UPDATE OF settled ON dead
+    WHEN NEW.settled = 1 AND OLD.settled = 0 {_COUNT_ONE}""",
+    f"""CREATE TRIGGER IF NOT EXISTS dead_removed AFTER DELETE ON dead WHEN OLD.settled = 1 BEGIN
+        UPDATE dead_counts SET letters = letters - 1, bytes = bytes - ({_SIZE.format("OLD")})
+        WHERE worker = OLD.worker;
+    END""",
+)
+_NAMES = frozenset(
+    {
+        *("meta", "lives", "chunks", "dead", "requeued", "dead_counts"),
+        *("chunks_by_lane", "dead_by_worker", "dead_added", "dead_settled", "dead_removed"),
+    }
+)
+#: What a dead letter takes, in bytes; for queries on ``dead``.
+LETTER_BYTES = _SIZE.format("dead")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -43,20 +93,120 @@ def connect(path: Path) -> sqlite3.Connection:
     :param path: of the file.
     :raises sqlite3.Error: it cannot be opened.
     :raises OSError: the same.
+    :raises SpoolError: it is of a later release.
     """
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
+        refuse_later(db, path)
         # WAL with NORMAL: a commit outlives the engine's death without an fsync each time.
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA journal_size_limit=67108864")
         # Some distributions have SQLite overwrite what is deleted: forgetting would take as much disk as keeping.
         db.execute("PRAGMA secure_delete=OFF")
-        db.executescript(_SCHEMA)
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
+        prepare(db)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def refuse_later(db: sqlite3.Connection, path: Path) -> None:
+    """
+    Leave a file alone that a later release has made.
+
+    :param db: has it open.
+    :param path: of the file.
+    :raises SpoolError: it is one.
+    """
+    if (found := _version(db)) > VERSION:
+        raise SpoolError(
+            f"eventsd: spool.dir: {path} is a spool of version {found}, this salt-eventsd knows {VERSION}: "
+            "upgrade salt-eventsd, or give it a folder of its own"
+        )
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """
+    Make what is missing in a spool's file: all of it in a new one, some of it in one of an earlier release.
+
+    :param db: has it open.
+    :raises sqlite3.Error: nothing was changed.
+    """
+    if _version(db) == VERSION and _is_whole(db):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        _make(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _make(db: sqlite3.Connection) -> None:
+    counted = _has(db, "dead_counts")
+    for statement in _TABLES:
+        db.execute(statement)
+    for table, column, kind in _ADDED:
+        if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    for statement in _INDEXES:
+        db.execute(statement)
+    if not counted:
+        db.execute(
+            f"INSERT INTO dead_counts SELECT worker, COUNT(*), SUM({LETTER_BYTES}) FROM dead"
+            " WHERE settled = 1 GROUP BY worker"
+        )
+    before = db.execute("SELECT id FROM lives WHERE number = 0").fetchone()
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", before or (uuid.uuid4().hex,))
+    db.execute("INSERT OR IGNORE INTO lives SELECT 0, value FROM meta WHERE key = 'id'")
+    lost = db.execute("SELECT DISTINCT life FROM chunks WHERE life NOT IN (SELECT number FROM lives)").fetchall()
+    db.executemany("INSERT INTO lives (number, id) VALUES (?, ?)", [(number, uuid.uuid4().hex) for (number,) in lost])
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _is_whole(db: sqlite3.Connection) -> bool:
+    names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    return names >= _NAMES and bool(db.execute("SELECT 1 FROM meta WHERE key = 'id'").fetchone())
+
+
+def _has(db: sqlite3.Connection, table: str) -> bool:
+    return bool(db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone())
+
+
+def begin_life(db: sqlite3.Connection) -> tuple[int, str]:
+    """
+    Begin a life: what is put from now on has receipts that no other copy of the file can have given.
+
+    :param db: has the file open.
+    :returns: its number in this file, and its id.
+    """
+    id_ = uuid.uuid4().hex
+    number = db.execute("INSERT INTO lives (id) VALUES (?)", (id_,)).lastrowid
+    return number or 0, id_
+
+
+def lives(db: sqlite3.Connection) -> dict[int, str]:
+    """
+    Return the ids of all lives of which there may be chunks, by number.
+
+    :param db: has the file open.
+    """
+    return dict(db.execute("SELECT number, id FROM lives").fetchall())
+
+
+def forget_lives(db: sqlite3.Connection, current: int) -> None:
+    """
+    Forget the lives of which nothing is left.
+
+    :param db: has the file open.
+    :param current: the number of the life that has just begun.
+    """
+    db.execute("DELETE FROM lives WHERE number NOT IN (0, ?) AND number NOT IN (SELECT life FROM chunks)", (current,))

@@ -23,6 +23,7 @@ from salt_eventsd.errors import brief, masked
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.loader import WORKERS_TAG, package_dir
+from salt_eventsd.spool import Kept
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +87,10 @@ class Batch:
     """
     What a worker writes at once.
 
-    :param spool_id: the id of the spool the events come from.
+    :param spool_id: the id of the life of the spool in which the events were kept; an engine's start begins another.
     :param chunks: the chunks they come in, each with how many of ``events`` are its own, in order.
     :param events: the events.
-    :param oldest_chunk: no chunk with a lower id will ever come again from this spool.
+    :param oldest_chunk: no chunk with a lower id is in this spool now; one may be in an older copy of it.
     :param replay: an earlier try at some of these chunks may have been committed.
     :param bury: for a worker with transactions, to be called before it commits: with the events the backend refused,
         and the ids of the chunks this try is about (None for all). Other workers raise ``Refused`` instead.
@@ -97,6 +98,8 @@ class Batch:
         (:class:`~salt_eventsd.exceptions.Cut`).
     :param doubts: how many of them found that the backend takes none of its events
         (:class:`~salt_eventsd.exceptions.Doubted`).
+    :param origins: what the spool knows of the chunks, by their ids. One that was put to the others only to see whether
+        the backend takes anything may be of another life than they.
     """
 
     spool_id: str
@@ -107,6 +110,7 @@ class Batch:
     bury: Callable[[Sequence[Refusal], Collection[int] | None], None] = lambda refusals, chunks: None
     cuts: int = 0
     doubts: int = 0
+    origins: Mapping[int, Kept] = field(default_factory=dict)
 
 
 class Worker(Protocol):

@@ -16,7 +16,7 @@ from salt_eventsd.database.schema import VERSION_TABLE
 from salt_eventsd.exceptions import Held
 
 #: The newest version in ``migrations/versions``.
-HEAD = "0002"
+HEAD = "0003"
 
 _VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 

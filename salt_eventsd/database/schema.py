@@ -146,11 +146,17 @@ stats = sa.Table(
     **_OPTIONS,
 )
 
+# ``spool`` is the id of the life the chunk was put in; ``first_chunk`` makes it the receipt of all chunks of the lane
+# from that one on; ``oldest`` is when its oldest event was read, in microseconds since 1970. The last three are NULL in
+# receipts of the first version.
 receipts = sa.Table(
     "eventsd_receipts",
     metadata,
     sa.Column("spool", sa.String(32), primary_key=True),
     sa.Column("chunk", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("stamp", _TIME, nullable=False),
+    sa.Column("lane", _NAME),
+    sa.Column("first_chunk", sa.BigInteger),
+    sa.Column("oldest", sa.BigInteger),
     **_OPTIONS,
 )

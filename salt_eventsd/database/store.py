@@ -8,14 +8,11 @@ commit whose answer was lost, finds them and writes nothing twice.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import IntegrityError
 
 from salt_eventsd.config import EventRule
 from salt_eventsd.database import migrate, schema
@@ -25,14 +22,12 @@ from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.insertion import Insertion, Tables
 from salt_eventsd.database.own import Own
 from salt_eventsd.database.probe import engine_to_look, try_out
+from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.values import Values
 from salt_eventsd.exceptions import ConfigError, Held, Refused, SpoolError, Transient, WorkerError
 from salt_eventsd.rules import OWN
 from salt_eventsd.workers import Batch
-
-#: How often receipts of chunks that are gone from the spool are deleted, in seconds.
-_SWEEP_SECONDS = 60.0
 
 _TABLES = {
     "jobs": schema.jobs,
@@ -68,7 +63,7 @@ class Store:
         self._own = Own(rules or {}, node_id, self._dialect)
         self._values = Values(self._dialect)
         self._ready = threading.Lock()
-        self._sweep_at = 0.0
+        self._receipts = Receipts()
         self._deferred = False
 
     def write(self, batch: Batch) -> None:
@@ -89,6 +84,7 @@ class Store:
                 refusals = insertion.run(todo)
                 # What an earlier try buried of chunks that turn out to be written stays as it is.
                 batch.bury(refusals, chunks)
+            self._receipts.tidy(self._engine)
             if refusals:
                 # What was refused may be put back once a table has been mended.
                 self._own.forget()
@@ -165,24 +161,7 @@ class Store:
 
     def _receive(self, connection: Connection, batch: Batch) -> tuple[set[int], list[int]]:
         """Insert the receipts; return the chunks that have not been written yet, and the positions of their events."""
-        table = schema.receipts
-        mine = table.c.spool == batch.spool_id
-        known: set[int] = set()
-        if batch.replay:
-            ids = [chunk for chunk, _ in batch.chunks]
-            known.update(connection.scalars(sa.select(table.c.chunk).where(mine, table.c.chunk.in_(ids))))
-        now = datetime.now(timezone.utc)
-        new = [
-            {"spool": batch.spool_id, "chunk": chunk, "stamp": now} for chunk, _ in batch.chunks if chunk not in known
-        ]
-        if new:
-            try:
-                connection.execute(sa.insert(table), new)
-            except IntegrityError:
-                raise Transient("an earlier try at this batch has not ended yet in the database") from None
-        if new and time.monotonic() >= self._sweep_at:
-            connection.execute(sa.delete(table).where(mine, table.c.chunk < batch.oldest_chunk))
-            self._sweep_at = time.monotonic() + _SWEEP_SECONDS
+        known = self._receipts.take(connection, batch)
         todo: list[int] = []
         start = 0
         for chunk, events in batch.chunks:

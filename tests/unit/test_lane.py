@@ -170,7 +170,7 @@ def test_a_batch_tells_the_worker_its_chunks(spool: Spool) -> None:
 
     # Then
     (batch,) = worker.tries
-    assert batch.spool_id == spool.id
+    assert batch.spool_id == spool.file.life[1] == kept[0].life
     assert batch.chunks == ((kept[0].id, 3), (kept[1].id, 2))
     assert batch.oldest_chunk == kept[0].id
     assert not batch.replay

@@ -1,0 +1,105 @@
+"""A spool with its lane, without the rest of an engine, that can be copied, put back and drained into a database."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from salt_eventsd.config import EventRule
+from salt_eventsd.rules import OWN
+from salt_eventsd.rules import lane_of as lane_named
+from salt_eventsd.spool import Chunk, Spool, Totals, encode_events
+from salt_eventsd.workers import Worker
+from tests.support.lanes import lane_of
+from tests.support.own import RULE, carrying, to_table
+from tests.support.stores import Database
+
+OWNER = "history"
+LANE = lane_named(OWNER, RULE, OWN)
+_NUMBERS = itertools.count(1)
+
+
+def counting_table(database: Database) -> dict[str, EventRule]:
+    """Make a table in which nothing but receipts keeps a row from coming twice, and return the rule that fills it."""
+    database.execute("CREATE TABLE counted (n INTEGER)")
+    return to_table("counted", columns={"n": "data.n"})
+
+
+def counted(database: Database) -> list[int]:
+    """Return what is in that table."""
+    return [n for (n,) in database.query("SELECT n FROM counted ORDER BY n")]
+
+
+class Node:
+    """
+    What an engine has of a spool.
+
+    :param folder: the spool's.
+    :param worker: writes what is in it.
+    """
+
+    def __init__(self, folder: Path, worker: Worker) -> None:
+        self.folder = folder
+        self.worker = worker
+        self.open()
+
+    def open(self) -> None:
+        """Open the spool, as an engine that starts."""
+        self.spool = Spool(self.folder)
+        self.lane = lane_of(self.spool, self.worker, LANE, events=100)
+        self.lane.restore(self.spool.begin().get(LANE, Totals()), self.spool.newest_id())
+
+    def put(self, *sizes: int) -> list[int]:
+        """Put a chunk of each size, and return what tells their events apart."""
+        new: list[int] = []
+        for size in sizes:
+            some = [next(_NUMBERS) for _ in range(size)]
+            events = [carrying({"n": n}) for n in some]
+            (kept,) = self.spool.put([Chunk(LANE, False, size, time.time(), encode_events(events))])
+            self.lane.queued(kept)
+            new += some
+        return new
+
+    def write(self, batches: int = 1000) -> None:
+        """Write some batches, all there are unless told otherwise."""
+        for _ in range(batches):
+            chunks, _wait = self.lane.claim(time.time(), True)
+            if not chunks:
+                break
+            self.lane.run(chunks)
+            self.lane.finished(chunks[0])
+
+    def drain(self, seconds: float = 20.0) -> None:
+        """Write all there is, whatever tries that takes."""
+        end = time.monotonic() + seconds
+        while self.lane.queued_events:
+            assert time.monotonic() < end, f"not written: {self.lane.state} {self.lane.last_error}"
+            self.write()
+            time.sleep(0.01)
+
+    def copy(self, to: Path) -> Path:
+        """Copy the folder as it is at this moment, the spool open or not."""
+        shutil.copytree(self.folder, to)
+        for one in to.glob("*-shm"):
+            one.unlink()
+        return to
+
+    def close(self) -> None:
+        """Close the spool."""
+        self.spool.close()
+
+    def put_back(self, copy: Path) -> None:
+        """Close the spool, put an older copy in its place, and open that."""
+        self.close()
+        shutil.rmtree(self.folder)
+        shutil.copytree(copy, self.folder)
+        self.open()
+
+
+def receipts(database: Database) -> Sequence[dict[str, Any]]:
+    """Return the receipts."""
+    return database.rows("receipts")
