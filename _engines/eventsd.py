@@ -48,7 +48,7 @@ Everything there is to set, with its default or an example:
         keys: [password, passwd, secret, token, private_key, passphrase, api_key]
         values: []                      # regular expressions
         functions: {}                   # glob on the function -> return, arguments or both
-      max_workers: 4                    # threads; at least one a worker
+      max_workers: 4                    # threads; at least one for each worker
       state_file: <cachedir>/eventsd/status.json
       state_timer: 5                    # seconds
 

@@ -55,6 +55,7 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
 
 from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, read_options
 from salt_eventsd.database.store import Store
+from salt_eventsd.workers import BESIDE
 
 __virtualname__ = "sql"
 
@@ -72,9 +73,9 @@ def worker(context):
     """
     try:
         options = read_options(context.known(*OPTION_NAMES))
-        # A rule with a table or statement of its own is written beside the others.
+        # Rules with a table or statement of their own are written beside the others, a few at a time.
         own = sum(rule.is_own for rule in context.rules.values())
-        engine = make_engine(options, context.concurrency + own)
+        engine = make_engine(options, context.concurrency + min(own, BESIDE))
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
     return Store(engine, context.node_id, options.too_large == "truncate", context.rules)

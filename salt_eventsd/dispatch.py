@@ -1,7 +1,7 @@
 """
 Claim and run: one thread that gives the lanes' due batches to a bounded pool of threads.
 
-No lane can take the last free thread that another lane without one would need, so one that hangs delays no other.
+Which lane may have a thread is decided by :mod:`salt_eventsd.shares`, so that one that hangs delays no other.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.lane import Lane
+from salt_eventsd.shares import Shares
 from salt_eventsd.spool import Kept, Spool
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Dispatcher(threading.Thread):
 
     :param spool: theirs.
     :param lanes: by worker name.
-    :param max_workers: threads; at least one a lane.
+    :param max_workers: threads; see :class:`~salt_eventsd.shares.Shares` for when there are more.
     :param adopt: adds a lane for what was put back for a worker or a rule that is not configured.
     """
 
@@ -46,7 +47,7 @@ class Dispatcher(threading.Thread):
         self.lanes = lanes
         #: May be changed while it runs; batches in flight end in the threads they have.
         self.max_workers = max_workers
-        self.threads = max(max_workers, len(lanes))
+        self.threads = Shares(lanes.values(), max_workers).threads
         self._spool = spool
         self._adopt = adopt
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
@@ -59,6 +60,7 @@ class Dispatcher(threading.Thread):
         self.problem = ""
         self._is_manned = False
         self._look_at = 0.0
+        self._turn = 0
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
 
     def renew(self) -> None:
@@ -116,12 +118,19 @@ class Dispatcher(threading.Thread):
         self._resize()
         self._look_at_spool()
         patience = _LOOK_SECONDS
-        for lane in self.lanes.values():
-            while self._may_start(lane):
+        # A batch that hangs in threads from before a reload takes none of these.
+        shares = Shares(
+            self.lanes.values(),
+            self.max_workers,
+            [lane for lane, _, pool in self._running.values() if pool is self._pool],
+        )
+        for lane in self._in_turn():
+            while shares.may_start(lane):
                 chunks, wait_seconds = lane.claim(time.time(), self._flush.is_set())
                 if not chunks:
                     patience = min(patience, wait_seconds)
                     break
+                shares.started(lane)
                 future = self._pool.submit(lane.run, chunks)
                 self._running[future] = (lane, chunks[0], self._pool)
                 future.add_done_callback(lambda _: self._wake.set())
@@ -130,8 +139,14 @@ class Dispatcher(threading.Thread):
             self._spool.shrink()
         return patience
 
+    def _in_turn(self) -> list[Lane]:
+        """All lanes, each time beginning with another; those that have nothing in flight first."""
+        lanes = list(self.lanes.values())
+        self._turn = (self._turn + 1) % max(1, len(lanes))
+        return sorted(lanes[self._turn :] + lanes[: self._turn], key=lambda lane: lane.busy)
+
     def _resize(self) -> None:
-        threads = max(self.max_workers, len(self.lanes))
+        threads = Shares(self.lanes.values(), self.max_workers).threads
         if threads != self.threads or self._renewing.is_set():
             self._renewing.clear()
             self._pool.shutdown(wait=False)
@@ -168,11 +183,3 @@ class Dispatcher(threading.Thread):
         for future in [one for one in self._running if one.done()]:
             lane, first, _ = self._running.pop(future)
             lane.finished(first)
-
-    def _may_start(self, lane: Lane) -> bool:
-        # A batch that hangs in threads from before a reload takes none of these.
-        free = self.threads - sum(1 for _, _, pool in self._running.values() if pool is self._pool)
-        if not lane.busy:
-            return free > 0
-        reserved = sum(1 for other in self.lanes.values() if other is not lane and not other.busy)
-        return free > reserved

@@ -127,6 +127,11 @@ class Lane(Queue):
         """Whether its worker, and not one before it, has a batch in flight."""
         return any(self._running.values())
 
+    @property
+    def fails(self) -> bool:
+        """Whether its last try has failed."""
+        return bool(self._failures)
+
     def claim(self, now: float, flush: bool) -> tuple[list[Kept], float]:
         """
         Take the next batch if one is due.

@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 
 _OWN_PACKAGE = "salt_eventsd.eventsd_workers"
 
+#: Where rules have queues of their own, so many batches of a worker may be in flight besides: one rule that hangs, or
+#: two, shall not hold up the others.
+BESIDE = 2
+
 #: (position in the batch, why): an event a backend refused.
 Refusal = tuple[int, str]
 

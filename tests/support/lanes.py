@@ -31,10 +31,11 @@ def lane_of(
     concurrency: int = 1,
     backoff: Backoff = SOON,
     problem: str = "",
+    owner: str = "",
 ) -> Lane:
     """Return a worker's lane with these batch limits."""
     batch = BatchConfig(events=events, bytes=Size(size), seconds=seconds)
-    return Lane(name, WorkerConfig(batch=batch, concurrency=concurrency), worker, problem, spool, backoff)
+    return Lane(name, WorkerConfig(batch=batch, concurrency=concurrency), worker, problem, spool, backoff, owner)
 
 
 def chunk(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.exceptions import Held, Transient
 from salt_eventsd.lane import Lane
 from salt_eventsd.spool import Chunk, Spool
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers import BESIDE, Batch
 from tests.support.events import numbered, returned
 from tests.support.lanes import SOON, chunk, eventually, lane_of
 from tests.support.workers import Hanging, Recorder
@@ -34,7 +35,7 @@ def start(spool: Spool) -> Iterator[Start]:
     yield start
     for one in started:
         for lane in one.lanes.values():
-            if isinstance(lane.worker, Hanging):
+            if isinstance(lane.worker, (Hanging, Counting)):
                 lane.worker.go.set()
         one.stop(10)
 
@@ -135,6 +136,151 @@ def test_there_is_a_thread_for_each_lane_however_few_are_asked_for(spool: Spool,
     # Then
     eventually(lambda: well.batches)
     assert dispatcher.threads == 4
+
+
+class Counting(Recorder):
+    """
+    Counts how many of its batches are in flight at once; of some lanes it hangs in each until :attr:`go` is set.
+
+    :param hangs: the jids of events it hangs in.
+    """
+
+    def __init__(self, hangs: Iterable[str] = (), **more: Any) -> None:
+        super().__init__(**more)
+        self.go = threading.Event()
+        self.most = 0
+        self._hangs = set(hangs)
+        self._now = 0
+        self._counting = threading.Lock()
+
+    def write(self, batch: Batch) -> None:
+        """Count, and hang if it is to."""
+        with self._counting:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        try:
+            if batch.events[0].jid in self._hangs:
+                self.go.wait(30)
+            super().write(batch)
+        finally:
+            with self._counting:
+                self._now -= 1
+
+
+def rules_of(spool: Spool, worker: Recorder, owner: str, count: int, **more: Any) -> list[Lane]:
+    """Return a worker's lanes: the usual one, and one for each of so many rules of the user's own."""
+    names = [owner, *(f"{owner}:rule{number}" for number in range(count))]
+    return [lane_of(spool, worker, name, owner=owner, seconds=0.01, **more) for name in names]
+
+
+def each(lanes: list[Lane]) -> list[Chunk]:
+    """Return one event for each lane, whose jid is its number."""
+    return [chunk(numbered(1, start=number), lane.name) for number, lane in enumerate(lanes)]
+
+
+@pytest.mark.parametrize(("max_workers", "threads"), [(1, 2), (4, 4), (9, 9)])
+def test_three_hundred_rules_share_the_threads_of_their_worker(
+    spool: Spool, start: Start, max_workers: int, threads: int
+) -> None:
+    # Given
+    worker = Counting()
+    lanes = rules_of(spool, worker, "history", 300)
+    before = threading.active_count()
+    dispatcher = start(*lanes, max_workers=max_workers)
+
+    # When
+    put(dispatcher, spool, *each(lanes))
+
+    # Then
+    eventually(lambda: len(worker.written) == 301, 30)
+    assert dispatcher.threads == threads
+    assert threading.active_count() - before <= threads + 1
+    assert worker.most <= min(threads, 1 + 1 + BESIDE)
+
+
+@pytest.mark.parametrize("max_workers", [1, 4])
+def test_a_rule_that_hangs_delays_no_other_rule_of_its_worker(spool: Spool, start: Start, max_workers: int) -> None:
+    # Given
+    worker = Counting(hangs=["7"])
+    lanes = rules_of(spool, worker, "history", 40)
+    dispatcher = start(*lanes, max_workers=max_workers)
+
+    # When
+    put(dispatcher, spool, *each(lanes))
+
+    # Then
+    eventually(lambda: len(worker.written) == 40)
+    assert "7" not in worker.written
+    for number in range(100, 105):
+        put(dispatcher, spool, chunk(numbered(1, start=number), "history"))
+        eventually(lambda number=number: str(number) in worker.written, 5)
+    worker.go.set()
+    eventually(lambda: "7" in worker.written)
+
+
+def test_two_rules_that_hang_delay_no_other_either(spool: Spool, start: Start) -> None:
+    # Given
+    worker = Counting(hangs=["7", "11"])
+    lanes = rules_of(spool, worker, "history", 40)
+    dispatcher = start(*lanes, max_workers=4)
+
+    # When
+    put(dispatcher, spool, *each(lanes))
+
+    # Then
+    eventually(lambda: len(worker.written) == 39)
+    worker.go.set()
+
+
+def test_a_database_that_hangs_costs_its_worker_alone(spool: Spool, start: Start) -> None:
+    # Given
+    dead, well = Counting(hangs=map(str, range(51))), Counting()
+    lanes = [*rules_of(spool, dead, "dead", 50, concurrency=8), *rules_of(spool, well, "well", 20)]
+    dispatcher = start(*lanes, max_workers=4)
+    put(dispatcher, spool, *each(lanes[:51]))
+    eventually(lambda: dead.most)
+
+    # When
+    for _ in range(3):
+        put(dispatcher, spool, *each(lanes[51:]))
+
+    # Then
+    eventually(lambda: len(well.written) == 63)
+    assert dead.most <= 2
+    dead.go.set()
+    eventually(lambda: len(dead.written) == 51)
+
+
+def test_rules_that_fail_try_one_after_the_other_and_leave_the_threads_to_who_can_write(
+    spool: Spool, start: Start
+) -> None:
+    # Given: all rules but the usual lane fail, and take their time to
+    class Slow(Counting):
+        def write(self, batch: Batch) -> None:
+            if int(batch.events[0].jid) < 1000:
+                with self._counting:
+                    self._now += 1
+                    self.most = max(self.most, self._now)
+                time.sleep(0.05)
+                with self._counting:
+                    self._now -= 1
+                raise Transient("a lock")
+            Recorder.write(self, batch)
+
+    worker = Slow()
+    lanes = rules_of(spool, worker, "history", 30, backoff=SOON)
+    dispatcher = start(*lanes, max_workers=4)
+    put(dispatcher, spool, *each(lanes)[1:])
+    eventually(lambda: all(lane.retries for lane in lanes[1:]), 20)
+    worker.most = 0
+
+    # When
+    for number in range(1000, 1020):
+        put(dispatcher, spool, chunk(numbered(1, start=number), "history"))
+        eventually(lambda number=number: str(number) in worker.written, 5)
+
+    # Then
+    assert worker.most == 1
 
 
 def test_batches_of_one_worker_run_side_by_side_if_asked_for(spool: Spool, start: Start) -> None:
