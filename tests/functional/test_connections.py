@@ -18,6 +18,7 @@ def test_three_hundred_rules_take_no_more_connections_than_a_few(postgresql: Pos
     # Given
     database = Database(postgresql.new_database())
     database.make_tables()
+    database.close()
     database.execute("CREATE TABLE slept (a INT)")
     slow = "INSERT INTO slept SELECT :a FROM pg_sleep(0.3)"
     rules = {}
