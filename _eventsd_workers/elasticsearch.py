@@ -22,7 +22,7 @@ A document has ``@timestamp``, ``tag``, ``stamp``, ``received``, ``jid``, ``mini
           index: salt-{stamp:%Y.%m.%d}  # a template; what may not stand in a name becomes _
           op: create                    # or index: replace a document of the same id
           deep: false                   # true: keep the payload's structure, in an index whose mapping is made for it
-          timeout_seconds: 30           # how long connecting may take, and an answer
+          timeout: 60                   # seconds; how long connecting may take, and each request
 
 A document's id is made of the event: sent twice, it is there once, as long as its index is the same.
 """

@@ -19,7 +19,7 @@ does not count for that metric.
           host: carbon.example.com
           port: 2003                    # 2004 if the protocol is pickle
           protocol: plaintext           # or pickle
-          timeout_seconds: 5            # for connecting and for each wait
+          timeout: 60                    # seconds; how long connecting may take, and each request
           prefix: ''                    # before each path: prod.{master_id}
           interval: 60                  # seconds; that of the finest retention, if that is more
           metrics:                      # path: what

@@ -20,7 +20,7 @@ All else, redirects among it, holds the worker.
           module: http
           url: https://hooks.example.com/salt
           body: json                # or ndjson, or single: a request for each event
-          timeout_seconds: 10       # for connecting and for each wait
+          timeout: 60               # seconds; how long connecting may take, and each request
           gzip: false
           verify: true              # false: any certificate will do
           ca_file: ''               # a file of certificates to trust instead of the system's

@@ -25,7 +25,7 @@ A document has ``_id``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``
           collection: events            # a template
           upsert: []                    # [minion_id, fun]: one document for each minion and function, the newest
           too_large: truncate           # or bury: what becomes of an event above 16 MiB
-          timeout_seconds: 10           # how long connecting may take, and an answer
+          timeout: 60                   # seconds; how long connecting may take, and each request
 
 A document's id is made of the event (or of the fields of ``upsert``): sent twice, it is there once.
 """

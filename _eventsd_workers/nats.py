@@ -27,7 +27,7 @@ A message is the event as JSON (``tag``, ``stamp``, ``received``, ``jid``, ``min
           max_bytes: 4GiB               # ... how large it may become; default: without limit
           max_age_seconds: 604800       # ... how long it keeps a message; default: without limit
           duplicate_seconds: 600        # ... how long it knows a message again
-          timeout_seconds: 10           # how long connecting may take, and the acknowledgements of a batch
+          timeout: 60                   # seconds; how long connecting may take, and each request
 
 Every event is sent at least once, with an id (``Nats-Msg-Id``) by which the stream drops a second copy that comes
 within its duplicate window.

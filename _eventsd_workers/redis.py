@@ -21,7 +21,7 @@ field of it. Keys and channels are templates.
           #   user: none                # default: the server's default user
           #   password: none
           #   tls: false
-          timeout_seconds: 10           # how long connecting may take, and an answer
+          timeout: 60                   # seconds; how long connecting may take, and each request
           actions:                      # one or several, done for each event in this order; no default
             - set: "salt:{jid}:{minion_id}"     # SET a key ...
               value: data.return        # ... to a field; default: the whole event

@@ -30,7 +30,7 @@ Or they become metrics in Graphite. A worker of that name has its dots, and what
           host: carbon.example.com
           port: 2003                    # 2004 if the protocol is pickle
           protocol: plaintext           # or pickle
-          timeout_seconds: 5            # for connecting and for each wait
+          timeout: 60                    # seconds; how long connecting may take, and each request
           prefix: eventsd.{master_id}   # before each name
 """
 

@@ -1,6 +1,6 @@
 """
 Fields: what ``data.return``, ``minion_id`` or ``data.changes | json`` means of an event, wherever a config says so: in
-conditions, columns, statements and templates.
+conditions, columns, statements and templates (``template``).
 
 An expression is a root, a path into it, and perhaps ``| json``: ``tag``, ``data.id``, ``data."a key.with dots".0``. In
 a column, what is no text is a constant, and so is text in quotes of its own: ``"'web'"``.
@@ -9,7 +9,6 @@ a column, what is no text is a constant, and so is text in quotes of its own: ``
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as made
@@ -20,7 +19,6 @@ import msgspec
 
 from salt_eventsd import outcome
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Refused
 
 #: What an expression may begin with.
 ROOTS = (
@@ -219,48 +217,6 @@ def compile_value(value: Any) -> Field | Constant:
     if quoted := _QUOTED.match(value.strip()):
         return Constant(quoted[1] if quoted[1] is not None else quoted[2])
     return compile_field(value)
-
-
-@dataclass(frozen=True)
-class Template:
-    """
-    Text with fields in braces: ``salt:{minion_id}:{data.fun}``, ``events-{stamp:%Y.%m.%d}``.
-
-    :param parts: literal text, each followed by a field (or None at the end) and how it is formatted.
-    """
-
-    parts: tuple[tuple[str, Field | None, str], ...]
-
-    def render(self, facts: Facts) -> str:
-        """
-        Return the text for an event.
-
-        :raises Refused: the event has not got a field of it.
-        """
-        made = []
-        for literal, field, spec in self.parts:
-            made.append(literal)
-            if field is not None:
-                value = field.of(facts)
-                if value is MISSING:
-                    raise Refused(f"the event has no {field.text}")
-                made.append(format(value, spec) if spec else as_text(value))
-        return "".join(made)
-
-
-def compile_template(text: str) -> Template:
-    """
-    Compile a template; braces that are meant as such are doubled.
-
-    :param text: the template.
-    :raises ValueError: what is wrong with it.
-    """
-    parts: list[tuple[str, Field | None, str]] = []
-    for literal, name, spec, conversion in string.Formatter().parse(text):
-        if conversion:
-            raise ValueError(f"{text!r}: !{conversion} means nothing here")
-        parts.append((literal, None if name is None else compile_field(name), spec or ""))
-    return Template(tuple(parts))
 
 
 def as_text(value: Any) -> str:

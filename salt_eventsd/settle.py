@@ -28,7 +28,9 @@ CUTS = 2
 #: So many events of a batch that was refused whole are tried alone before all of them are, once more.
 _PROBES = 8
 #: So many tries in a row without an answer mean, even if the backend has taken an event before, that it is away.
-_MOST_CUTS = 16
+_MOST_CUTS = 24
+#: So many times in a row an event that is alone has to get no answer before that is put down to it.
+_ALONE = 4
 
 
 class Sieve(Generic[Item]):
@@ -156,18 +158,17 @@ class _Attempt:
 
         :param events: of the part.
         """
-        try:
-            self._try(events)
-        except Cut as exc:
-            if not self.splits_cuts or self._unanswered > _MOST_CUTS:
-                raise
-            if len(events) > 1:
-                raise Doubtful(brief(exc)) from exc
+        # Connections also end by chance.
+        tries = _ALONE if len(events) == 1 and self.splits_cuts else 1
+        for left in reversed(range(tries)):
             try:
-                # Connections also end by chance.
                 self._try(events)
-            except Cut as again:
-                raise Doubtful(brief(again)) from again
+                return
+            except (Cut, OSError) as exc:
+                if not self.splits_cuts or self._unanswered > _MOST_CUTS:
+                    raise
+                if not left:
+                    raise Doubtful(brief(exc)) from exc
 
     def probe(self, positions: Iterable[int]) -> set[int]:
         """
@@ -185,10 +186,10 @@ class _Attempt:
     def _try(self, events: Sequence[Event]) -> None:
         try:
             self._worker.write(replace(self._batch, events=events, bury=self._bury))
-        except Cut:
+        except (Cut, OSError):
             self._unanswered += 1
             raise
-        except (WorkerError, SpoolError, OSError):
+        except (WorkerError, SpoolError):
             raise
         except Exception as exc:
             raise Unexpected(brief(exc)) from exc

@@ -11,11 +11,13 @@ import pickle
 import re
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from salt_eventsd.exceptions import Transient
+from salt_eventsd.backends.sockets import apply as keep_alive
+from salt_eventsd.exceptions import Cut, Transient
 
 Protocol = Literal["plaintext", "pickle"]
 #: Where carbon listens, by protocol.
@@ -52,13 +54,13 @@ class Carbon:
     :param host: name or address.
     :param port: of TCP.
     :param protocol: plaintext or pickle.
-    :param timeout_seconds: for connecting and for each wait, in seconds.
+    :param seconds: how long connecting may take, and a batch.
     """
 
     host: str
     port: int
     protocol: Protocol
-    timeout_seconds: float
+    seconds: float
 
     def send(self, points: Sequence[Point]) -> None:
         """
@@ -68,12 +70,18 @@ class Carbon:
         :raises Transient: they may not have been.
         """
         message = _pickled(points) if self.protocol == "pickle" else _plain(points)
+        end = time.monotonic() + self.seconds
         try:
-            with self._connected() as connection:
-                connection.sendall(message)
-                _await_close(connection)
+            connection = self._connected()
         except OSError as exc:
             raise Transient(f"{self}: {exc.strerror or exc}") from exc
+        try:
+            with connection:
+                connection.settimeout(_left(end))
+                connection.sendall(message)
+                _await_close(connection, end)
+        except OSError as exc:
+            raise Cut(f"{self}: {exc.strerror or exc}") from exc
 
     def check(self) -> str:
         """
@@ -91,25 +99,34 @@ class Carbon:
         return f"{self.host}:{self.port}"
 
     def _connected(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), self.timeout_seconds)
+        connection = socket.create_connection((self.host, self.port), self.seconds)
+        keep_alive(connection, self.seconds)
+        return connection
 
 
-def clean(text: str) -> str:
+def clean(text: str, apart: str = "") -> str:
     """
     Return text as one part of a metric's path: what Graphite gives a meaning to becomes ``_``.
 
     :param text: of a field.
+    :param apart: of no account here: what parts metrics is a dot, and no field keeps one.
     """
-    return _NOT_IN_A_NAME.sub("_", text)[:_LONGEST_PART]
+    return _NOT_IN_A_NAME.sub("_", text[:_LONGEST_PART])
 
 
-def _await_close(connection: socket.socket) -> None:
+def _left(end: float) -> float:
+    """Return the seconds that are left until a moment, and a little where none are."""
+    return max(end - time.monotonic(), 0.001)
+
+
+def _await_close(connection: socket.socket, end: float) -> None:
     if _has_closed(connection):
         # Without having been told that this was all.
         raise ConnectionAbortedError(_EARLY)
     connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(_left(end))
     while connection.recv(4096):
-        pass
+        connection.settimeout(_left(end))
     if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         raise ConnectionAbortedError(_EARLY)
 

@@ -3,11 +3,12 @@ Events into Elasticsearch or OpenSearch, by their bulk API.
 
 A batch is one request, whose answer tells of each document what became of it. A document's id is made of the event, so
 the same batch sent again writes nothing twice, and a batch in which some documents found the server busy is sent again
-as a whole.
+as a whole. What the server has no memory for at once is sent in parts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -16,13 +17,15 @@ import urllib3
 
 from salt_eventsd.backends.documents import document, fit_index
 from salt_eventsd.backends.elasticsearch_options import ElasticsearchOptions
+from salt_eventsd.backends.http_link import Link, was_connected
 from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.options import check_file, read_options, read_template
-from salt_eventsd.backends.refusals import bury, make_each
+from salt_eventsd.backends.refusals import bury, is_split, make_each
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, Transient
-from salt_eventsd.fields import Facts, Template
+from salt_eventsd.exceptions import Cut, Doubted, Doubtful, Held, Refused, Transient, WorkerError
+from salt_eventsd.fields import Facts
 from salt_eventsd.settle import brief
+from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context, Refusal
 
 Answer = TypeVar("Answer")
@@ -30,8 +33,13 @@ Answer = TypeVar("Answer")
 _ENCODER = msgspec.json.Encoder()
 #: What of the answer is wanted.
 _BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
-#: Errors of an item that are the operator's to mend.
-_OPERATORS = ("index_not_found_exception", "security_exception", "cluster_block_exception")
+#: Errors of an item that are the operator's to mend; he is given some tries before they count as the event's.
+_OPERATORS = ("index_not_found_exception", "index_closed_exception", "security_exception", "cluster_block_exception")
+_PATIENCE = 5
+#: The server would have to hold too much at once.
+_TOO_MUCH = "circuit_breaking_exception"
+#: A server that finds so little too large takes nothing, in bytes.
+_SMALL = 4096
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -75,16 +83,8 @@ class Writer:
         self._options = options
         self._index = index
         self._node_id = node_id
-        self._session = requests.Session()
-        # What the environment says of proxies and passwords is for the master itself.
-        self._session.trust_env = False
-        self._session.verify = options.ca_file or options.verify
-        if not options.verify:
-            # It would warn at each request of what the operator has asked for.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._servers = options.servers
-        if options.authorization:
-            self._session.headers["Authorization"] = options.authorization
+        self._link = Link(options.timeout, self._prepare)
 
     def write(self, batch: Batch) -> None:
         """
@@ -95,17 +95,13 @@ class Writer:
         """
         made, refusals = make_each(batch, self._lines)
         answers: list[Refusal] = []
-        if made:
-            body = b"".join(lines for _, lines in made)
-            answer = _decoded(self._ask("POST", _BULK, body), _Answer)
-            if answer.errors:
-                if len(answer.items) != len(made):
-                    raise Transient(f"{len(answer.items)} answers to {len(made)} documents")
-                for (position, _), item in zip(made, answer.items):
-                    [said] = item.values()
-                    if why := refused(said.status, said.error.type, said.error.reason):
-                        answers.append((position, why))
-        bury(batch, refusals, answers)
+        try:
+            if made:
+                self._send(made, answers, batch.doubts >= _PATIENCE or is_split(batch))
+            bury(batch, refusals, answers)
+        except WorkerError:
+            self._link.renew()
+            raise
 
     def check(self) -> str:
         """
@@ -118,7 +114,41 @@ class Writer:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._link.renew()
+
+    def _send(self, made: Sequence[tuple[int, bytes]], answers: list[Refusal], patient: bool) -> None:
+        """
+        Send documents, and note which are refused for their own sake.
+
+        :param patient: what the operator could mend has been waited for.
+        """
+        try:
+            answer = _decoded(self._ask("POST", _BULK, b"".join(lines for _, lines in made)), _Answer)
+        except _TooMuch:
+            if len(made) == 1:
+                raise
+            half = len(made) // 2
+            self._send(made[:half], answers, patient)
+            self._send(made[half:], answers, patient)
+            return
+        if not answer.errors:
+            return
+        if len(answer.items) != len(made):
+            raise Transient(f"{len(answer.items)} answers to {len(made)} documents")
+        for (position, _), item in zip(made, answer.items):
+            [said] = item.values()
+            if why := refused(said.status, said.error.type, said.error.reason, patient):
+                answers.append((position, why))
+
+    def _prepare(self, session: requests.Session) -> None:
+        # What the environment says of proxies and passwords is for the master itself.
+        session.trust_env = False
+        session.verify = self._options.ca_file or self._options.verify
+        if not self._options.verify:
+            # It would warn at each request of what the operator has asked for.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        if self._options.authorization:
+            session.headers["Authorization"] = self._options.authorization
 
     def _lines(self, event: Event) -> bytes:
         """Return the two lines that stand for an event in the request."""
@@ -126,27 +156,34 @@ class Writer:
         action = {self._options.op: {"_index": index, "_id": event_id(event)}}
         return b"%s\n%s\n" % (_ENCODER.encode(action), document(event, self._node_id, self._options.deep))
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> requests.Response:
+    def _ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """Ask the first server that answers, and return its answer."""
         error: Exception = Transient("no server")
-        for server in list(self._servers):
+        servers = list(self._servers)
+        for server in servers:
             try:
-                answer = self._session.request(
+                with self._link.request(
                     method,
                     server + path,
+                    # One that hangs leaves time for the others.
+                    self._options.timeout / len(servers),
                     data=body,
                     headers={"Content-Type": "application/x-ndjson"} if body else {},
-                    timeout=self._options.timeout_seconds,
                     allow_redirects=False,
-                )
+                ) as answer:
+                    status: int = answer.status_code
+                    text: bytes = answer.content
             except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as exc:
                 error = Held(brief(exc))
-            except (requests.RequestException, OSError) as exc:
-                error = Transient(brief(exc))
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+                error = Cut(brief(exc)) if was_connected(exc) else Transient(brief(exc))
             else:
                 # The next batch begins with the one that answers.
-                self._servers.sort(key=lambda one: one != server)
-                _judge(answer)
-                return answer
+                self._servers = sorted(self._servers, key=lambda one: one != server)
+                _judge(status, text, len(body))
+                return text
+            # ... or with the one after this.
+            self._servers = [*self._servers[1:], self._servers[0]]
         raise error
 
 
@@ -162,54 +199,65 @@ def make(context: Context) -> Writer:
     return Writer(options, read_template(context, "index", options.index), context.node_id)
 
 
-def refused(status: int, kind: str, reason: str) -> str:
+class _TooMuch(Transient):
+    """The server would have to hold too much at once."""
+
+
+def refused(status: int, kind: str, reason: str, patient: bool = True) -> str:
     """
     Return why a document is refused for its own sake, "" if it is there.
 
     :param status: of its item in the answer.
     :param kind: of the error.
     :param reason: of the error.
+    :param patient: what the operator could mend has been waited for.
     :raises WorkerError: it is not there, for another reason.
     """
     # A document that is to be created and exists was written by an earlier try.
-    if status < 300 or status == 409:
+    if 200 <= status < 300 or status == 409:
         return ""
     # What follows would be a value of the event.
     why = f"{kind}: {reason.partition('. Preview of field')[0]}"
-    if status == 429 or status >= 500:
+    if kind == _TOO_MUCH:
+        raise _TooMuch(why)
+    if status in (408, 429, 502, 503, 504, 507):
         raise Transient(why)
-    if status in (401, 403, 404) or kind in _OPERATORS:
-        raise Held(why)
+    if not patient and (status in (401, 403, 404) or kind in _OPERATORS):
+        raise Doubted(why)
     return why
 
 
-def _judge(answer: requests.Response) -> None:
+def _judge(status: int, answer: bytes, size: int) -> None:
     """Raise unless a request as a whole went well."""
-    if answer.status_code == 200:
+    if status == 200:
         return
-    text = f"HTTP {answer.status_code} {_said(answer)}".rstrip()
-    if answer.status_code == 413:
+    text = f"HTTP {status} {_said(answer)}".rstrip()
+    if status == 413:
         # Half of it may fit.
-        raise Refused(f"larger than the server takes: {text}")
-    if answer.status_code in (408, 429) or answer.status_code >= 500:
+        raise (Refused if size > _SMALL else Doubtful)(f"larger than the server takes: {text}")
+    if _TOO_MUCH in text:
+        raise _TooMuch(text)
+    if status in (408, 425, 429, 502, 503, 504, 507):
         raise Transient(text)
-    if answer.status_code == 400:
+    if status >= 500:
+        raise Cut(text)
+    if status in (400, 406, 422, 451):
         # Something in it, or all of it: that shows when it is taken apart.
-        raise ValueError(text)
+        raise Doubtful(text)
     raise Held(text)
 
 
-def _said(answer: requests.Response) -> str:
+def _said(answer: bytes) -> str:
     """Return the kind of an error and its reason; of an answer in another form, its beginning."""
     try:
-        error = msgspec.json.decode(answer.content, type=_Failure).error
+        error = msgspec.json.decode(answer, type=_Failure).error
     except msgspec.MsgspecError:
-        return " ".join(answer.text.split())[:200]
+        return " ".join(answer[:1000].decode("utf-8", "replace").split())[:200]
     return error if isinstance(error, str) else f"{error.type}: {error.reason}"
 
 
-def _decoded(answer: requests.Response, kind: type[Answer]) -> Answer:
+def _decoded(answer: bytes, kind: type[Answer]) -> Answer:
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return msgspec.json.decode(answer, type=kind)
     except msgspec.MsgspecError:
         raise Held(f"this is no Elasticsearch or OpenSearch: {_said(answer)}") from None

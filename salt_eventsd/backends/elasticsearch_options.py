@@ -7,13 +7,11 @@ import re
 from typing import Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import msgspec
-
-from salt_eventsd.backends.options import Secret, Secrets
+from salt_eventsd.backends.options import Secret, Secrets, Timed
 from salt_eventsd.requirements import require
 
 
-class ElasticsearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ElasticsearchOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The options of an elasticsearch worker.
 
@@ -23,7 +21,6 @@ class ElasticsearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     :param index: a template.
     :param op: create a document, or replace one of the same id; a data stream takes only the first.
     :param deep: keep the structure of a payload, for an index whose mapping is made for it.
-    :param timeout_seconds: how long connecting may take, and how long an answer.
     """
 
     url: Secrets = Secrets([Secret("http://127.0.0.1:9200")])
@@ -35,15 +32,14 @@ class ElasticsearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     index: str = "salt-{stamp:%Y.%m.%d}"
     op: Literal["create", "index"] = "create"
     deep: bool = False
-    timeout_seconds: float = 30.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for one in self.url:
             fits = re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", one) is not None
             require(fits, "url: expected a URL such as https://elasticsearch.example.com:9200")
         require(bool(self.url), "url: missing; expected a URL such as https://elasticsearch.example.com:9200")
         require(not (self.api_key and self.user), "api_key: expected that or a user, not both")
-        require(0 < self.timeout_seconds <= 600, "timeout_seconds: expected a number above 0 and up to 600")
 
     @property
     def servers(self) -> list[str]:

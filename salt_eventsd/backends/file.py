@@ -11,82 +11,44 @@ import os
 import re
 import stat
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import msgspec
-
+from salt_eventsd.backends.ahead import Ahead
 from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.file_options import FileOptions
+from salt_eventsd.backends.file_rotation import make_room, rotated_base
 from salt_eventsd.backends.ids import event_id
-from salt_eventsd.backends.names import render
 from salt_eventsd.backends.options import read_options, read_template
 from salt_eventsd.backends.refusals import bury, make_each
-from salt_eventsd.config import Size
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
-from salt_eventsd.fields import Facts, Template
-from salt_eventsd.requirements import require
-from salt_eventsd.workers import Batch, Context
+from salt_eventsd.exceptions import Held, Refused, Transient
+from salt_eventsd.fields import Facts
+from salt_eventsd.template import Template, tame
+from salt_eventsd.workers import Batch, Context, Refusal
 
 #: What a field may not bring into a file's name: another folder, or what terminals and shells trip over.
-_NOT_IN_A_NAME = re.compile(r"[^\w.@+=,: -]")
+_NOT_IN_A_NAME = re.compile(r"[^\w.@+=,: -]|\A\.")
 #: File systems take 255 bytes for a name, of which a field gets this many characters at the most.
 _LONGEST_PART = 60
 _LONGEST_NAME = 255
-#: Somebody has to act; everything else may pass.
-_HELD = frozenset((errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EROFS, errno.ELOOP, errno.EEXIST))
+#: The system takes 4096 bytes for a path, with a NUL at its end.
+_LONGEST_PATH = 4000
+#: Faults that may be of one file alone; if no other can be written either, somebody has to act.
+_OF_A_FILE = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EROFS, errno.ELOOP, errno.EEXIST),
+        # Shorter names, fewer signs or smaller files than elsewhere.
+        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENXIO, errno.ETXTBSY),
+    )
+)
+#: All file workers there are: no rotated file may have a name that an event of any of them can have.
+_ALL: weakref.WeakSet[Files] = weakref.WeakSet()
 
-
-#: An event's id and its line.
-Line = tuple[str, bytes]
-
-
-class Rotate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    When a file is moved away.
-
-    :param bytes: it would grow beyond this.
-    :param keep: how many of those moved away are kept, the newest.
-    """
-
-    bytes: Size = Size(100 * 2**20)
-    keep: int = 10
-
-    def __post_init__(self) -> None:
-        require(1 <= self.keep <= 1000, f"keep: expected a number from 1 to 1000, got {self.keep}")
-
-
-class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    The options of a file worker.
-
-    :param path: of the file, a template.
-    :param rotate: by size; None: never.
-    :param fsync: a batch is on the disk before it is forgotten.
-    :param mode: of the files, octal.
-    """
-
-    path: str = ""
-    rotate: Rotate | None = None
-    fsync: bool = False
-    mode: str | int = "0600"
-
-    def __post_init__(self) -> None:
-        require(bool(self.path), "path: missing; expected a file such as /var/log/salt/events.jsonl")
-        require(os.path.isabs(self.path), f"path: expected a file's full path, beginning with /, got {self.path!r}")
-        require(
-            isinstance(self.mode, int) or re.fullmatch("0?[0-7]{3}", self.mode) is not None,
-            f"mode: expected an octal number such as '0600', got {self.mode!r}",
-        )
-        require(
-            0o600 <= self.bits <= 0o777, f"mode: expected one by which the owner reads and writes, got {self.mode!r}"
-        )
-
-    @property
-    def bits(self) -> int:
-        """The mode as the system takes it; YAML reads a plain 0600 as octal by itself."""
-        return self.mode if isinstance(self.mode, int) else int(self.mode, 8)
+#: An event's position in its batch, its id and its line.
+Line = tuple[int, str, bytes]
 
 
 def read(context: Context) -> Files:
@@ -113,9 +75,9 @@ class Files:
         self._options = options
         self._path = path
         self._node_id = node_id
-        # Of a batch that got stuck halfway: ids of events that need not be written again.
-        self._ahead: set[str] = set()
+        self._ahead = Ahead()
         self._one_at_a_time = threading.Lock()
+        _ALL.add(self)
 
     def write(self, batch: Batch) -> None:
         """
@@ -125,18 +87,21 @@ class Files:
         :raises WorkerError: not all of it could be written, and why.
         """
         made, refusals = make_each(batch, self._line)
+        answers: list[Refusal] = []
         with self._one_at_a_time:
             files: dict[str, list[Line]] = {}
-            for _, (path, line) in made:
-                if line[0] not in self._ahead:
-                    files.setdefault(path, []).append(line)
-            try:
-                for path, lines in files.items():
+            for position, (path, id_, text) in made:
+                if id_ not in self._ahead:
+                    files.setdefault(path, []).append((position, id_, text))
+            for path, lines in files.items():
+                try:
                     self._append(path, lines)
-            except OSError as exc:
-                raise _meaning(exc) from exc
-            self._ahead.difference_update(line[0] for _, (_, line) in made)
-        bury(batch, refusals)
+                except OSError as exc:
+                    if exc.errno not in _OF_A_FILE:
+                        raise Transient(_said(exc)) from exc
+                    answers += [(position, _said(exc)) for position, id_, _ in lines if id_ not in self._ahead]
+            bury(batch, refusals, answers)
+            self._ahead.settled(batch, [id_ for _, (_, id_, _) in made])
 
     def check(self) -> str:
         """Return a line that says the folder is there or can be made, or raise like :meth:`write`."""
@@ -153,19 +118,19 @@ class Files:
         literal = self._path.parts[0][0]
         return Path(literal[: literal.rindex("/")] or "/")
 
-    def _line(self, event: Event) -> tuple[str, Line]:
-        path = render(self._path, Facts(event, self._node_id), clean)
-        if any(len(part.encode()) > _LONGEST_NAME for part in path.split("/")):
+    def _line(self, event: Event) -> tuple[str, str, bytes]:
+        path = self._path.render(Facts(event, self._node_id), clean)
+        if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in path.split("/")):
             raise Refused("the event makes a file's name longer than 255 bytes")
         id_ = event_id(event)
-        return path, (id_, b'{"id":"%s",%s\n' % (id_.encode(), envelope(event, self._node_id)[1:]))
+        return path, id_, b'{"id":"%s",%s\n' % (id_.encode(), envelope(event, self._node_id)[1:])
 
     def _append(self, path: str, lines: Sequence[Line]) -> None:
         """Append lines, in portions where the file is rotated between them."""
         rotate = self._options.rotate
         at = 0
         while at < len(lines):
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            _make_folder(os.path.dirname(path), self._options.folder_bits)
             with _opened(path, self._options.bits) as descriptor:
                 size = os.fstat(descriptor).st_size
                 upto = _fitting(lines, at, rotate.bytes - size) if rotate else len(lines)
@@ -173,47 +138,50 @@ class Files:
                     # A line that is longer than a file may be has one to itself.
                     upto = at + 1
                 if upto > at:
-                    _write(descriptor, size, b"".join(text for _, text in lines[at:upto]), self._options.fsync)
-                    self._ahead.update(id_ for id_, _ in lines[at:upto])
+                    _write(descriptor, size, b"".join(text for _, _, text in lines[at:upto]), self._options.fsync)
+                    self._ahead.add(id_ for _, id_, _ in lines[at:upto])
             if rotate and upto < len(lines):
-                make_room(path, rotate.keep)
+                make_room(path, rotate.keep, rotated_base(path, rotate.keep, [one._path for one in tuple(_ALL)]))
             at = upto
 
 
-def clean(text: str) -> str:
+def clean(text: str, apart: str = "") -> str:
     """
-    Return text as a part of a file's name, never a folder's above it or a hidden one's.
+    Return text as a part of a file's name, never a folder's above it or a hidden one's, and not what another becomes.
 
     :param text: of a field.
+    :param apart: further signs that may not stand in it.
     """
-    made = _NOT_IN_A_NAME.sub("_", text)[:_LONGEST_PART]
-    return f"_{made[1:]}" if made[:1] in ("", ".") else made
+    # An empty name would be a folder's.
+    return tame(text, _NOT_IN_A_NAME, apart, _LONGEST_PART) if text else "_~"
 
 
-def make_room(path: str, keep: int) -> None:
-    """
-    Move a file to ``<path>.1``, that one to ``<path>.2`` and so on; the oldest of them gives way.
-
-    :param path: the file.
-    :param keep: how many of those moved away there may be.
-    """
-    free = next((number for number in range(1, keep) if not os.path.exists(f"{path}.{number}")), keep)
-    for number in range(free, 1, -1):
-        os.replace(f"{path}.{number - 1}", f"{path}.{number}")
-    os.replace(path, f"{path}.1")
+def _make_folder(folder: str, mode: int) -> None:
+    """Make a folder and those above it that are missing, each with a mode that no umask changes."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for one in reversed(missing):
+        try:
+            os.mkdir(one, 0o700)
+            os.chmod(one, mode)
+        except FileExistsError:
+            if not os.path.isdir(one):
+                raise
 
 
 @contextmanager
 def _opened(path: str, mode: int) -> Iterator[int]:
     try:
         # Without O_EXCL nobody could tell whose file it is, and so whose mode.
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & 0o600)
         os.fchmod(descriptor, mode)
     except FileExistsError:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Held(f"{path} is not a file")
+            raise OSError(errno.ENXIO, f"{path} is not a file")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -239,12 +207,11 @@ def _write(descriptor: int, size: int, text: bytes, fsync: bool) -> None:
 def _fitting(lines: Sequence[Line], start: int, room: int) -> int:
     """Return the position of the first line that has no room."""
     for at in range(start, len(lines)):
-        room -= len(lines[at][1])
+        room -= len(lines[at][2])
         if room < 0:
             return at
     return len(lines)
 
 
-def _meaning(error: OSError) -> WorkerError:
-    said = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-    return Held(said) if error.errno in _HELD else Transient(said)
+def _said(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

@@ -18,49 +18,47 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.backends.carbon import PORTS, Carbon, Point, Protocol, clean
-from salt_eventsd.backends.names import render
-from salt_eventsd.backends.options import read_options, read_template
+from salt_eventsd.backends.options import Timed, read_options, read_template
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.fields import Constant, Facts, Field, Template, compile_value
+from salt_eventsd.fields import Constant, Facts, Field, compile_value
 from salt_eventsd.requirements import require, require_port
+from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context
 
 #: Events by the rule that took them; returns by function and return code.
 DEFAULT_METRICS: Mapping[str, Any] = MappingProxyType(
     {"salt.events.{rule}": 1, "salt.returns.{fun}.retcode_{data.retcode}": 1}
 )
-#: Counters of so many metrics and intervals are remembered.
+#: Counters of so many metrics and intervals are remembered, of paths of so many characters in all.
 _REMEMBERED = 20_000
+_REMEMBERED_TEXT = 4 * 2**20
+#: Longer paths name nothing that carbon could keep: the path of a file.
+_LONGEST_PATH = 1000
 _COUNT = "expected a field such as data.retcode, or a number to be counted up"
 
 
-class CarbonOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CarbonOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     Where carbon is.
 
     :param host: name or address.
     :param port: by default that of the protocol.
     :param protocol: plaintext or pickle.
-    :param timeout_seconds: for connecting and for each wait, in seconds.
     """
 
     host: str = ""
     port: int | None = None
     protocol: Protocol = "plaintext"
-    timeout_seconds: float = 5.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_port(self.port)
-        require(
-            0 < self.timeout_seconds <= 3600,
-            f"timeout_seconds: expected a number above 0 and up to 3600, got {self.timeout_seconds}",
-        )
 
     @property
     def carbon(self) -> Carbon:
         """Where points go."""
-        return Carbon(self.host, self.port or PORTS[self.protocol], self.protocol, self.timeout_seconds)
+        return Carbon(self.host, self.port or PORTS[self.protocol], self.protocol, self.timeout)
 
 
 class GraphiteOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,7 +72,7 @@ class GraphiteOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_f
 
     prefix: str = ""
     interval: int = 60
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -165,6 +163,7 @@ class Graphite:
         self._counters = counters
         self._node_id = node_id
         self._counted: OrderedDict[tuple[str, int], float] = OrderedDict()
+        self._text = 0
         # A batch has to know what the one before it has counted.
         self._one_at_a_time = threading.Lock()
 
@@ -205,10 +204,13 @@ class Graphite:
 
     def _remember(self, totals: Mapping[tuple[str, int], float]) -> None:
         for key, total in totals.items():
+            if key not in self._counted:
+                self._text += len(key[0])
             self._counted[key] = total
             self._counted.move_to_end(key)
-        while len(self._counted) > _REMEMBERED:
-            self._counted.popitem(last=False)
+        while len(self._counted) > _REMEMBERED or self._text > _REMEMBERED_TEXT:
+            (path, _), _ = self._counted.popitem(last=False)
+            self._text -= len(path)
 
 
 def path_of(template: Template, facts: Facts) -> str:
@@ -219,10 +221,10 @@ def path_of(template: Template, facts: Facts) -> str:
     :param facts: of the event.
     """
     try:
-        path = render(template, facts, clean)
+        path = template.render(facts, clean)
     except Refused:
         return ""
-    return "" if path.startswith(".") or path.endswith(".") or ".." in path else path
+    return "" if len(path) > _LONGEST_PATH or path.startswith(".") or path.endswith(".") or ".." in path else path
 
 
 def number_of(value: Any) -> float | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import gzip
 import logging
 import ssl
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from salt_eventsd.backends.ahead import Ahead
 from salt_eventsd.backends.envelope import envelope
 from salt_eventsd.backends.http_answer import Answer, read_answer
 from salt_eventsd.backends.http_options import Auth, Body, HttpOptions, without_user
@@ -23,13 +23,15 @@ from salt_eventsd.backends.ids import event_id, events_id
 from salt_eventsd.backends.options import check_file, missing_library, read_options
 from salt_eventsd.backends.refusals import bury
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Transient, WorkerError
-from salt_eventsd.settle import isolate
+from salt_eventsd.exceptions import Cut, Held, Transient, WorkerError
+from salt_eventsd.settle import Sieve
 from salt_eventsd.workers import Batch, Context
 
 try:
     import requests
     import urllib3
+
+    from salt_eventsd.backends.http_link import Link, was_connected
 
     _missing: ImportError | None = None
 except ImportError as exc:
@@ -100,12 +102,10 @@ class Http:
             **options.headers,
         }
         self._secrets = _secrets(options, auth)
-        # Of a batch that got stuck halfway: ids of events that need not be sent again.
-        self._ahead: set[str] = set()
+        self._ahead = Ahead()
         self._untold = _Untold(options.url)
         self._not_before, self._busy = 0.0, ""
-        self._session: requests.Session | None = None
-        self._mutex = threading.Lock()
+        self._link = Link(options.timeout, self._prepare)
 
     def write(self, batch: Batch) -> None:
         """
@@ -120,13 +120,25 @@ class Http:
             for position, (id_, event) in enumerate(zip(ids, batch.events))
             if id_ not in self._ahead
         ]
-        if self._options.body == "single":
-            each = (isolate(items[at : at + 1], self._send, at) for at in range(len(items)))
-            refusals = [refusal for some in each for refusal in some]
-        else:
-            refusals = isolate(items, self._send) if items else []
-        self._ahead.difference_update(ids)
-        bury(batch, [], [(items[at][0], why) for at, why in refusals])
+        each = Sieve(self._send)
+        try:
+            if self._options.body == "single":
+                for at in range(len(items)):
+                    each.put(items[at : at + 1], at)
+            elif items and batch.doubts:
+                # All of them were tried alone before. A few of them will tell whether anything has changed.
+                self._send(items)
+            elif items:
+                each.put(items)
+        except WorkerError:
+            self._link.renew()
+            raise
+        refusals, doubts = ([(items[at][0], why) for at, why in found] for found in (each.refusals, each.doubts))
+        if doubts:
+            # What a connection may do, and whose it is, is settled when it is made.
+            self._link.renew()
+        bury(batch, refusals, doubts)
+        self._ahead.settled(batch, ids)
 
     def check(self) -> str:
         """
@@ -136,16 +148,16 @@ class Http:
         """
         answer = self._ask("OPTIONS", b"", {})
         # 501: it does not know OPTIONS.
-        if answer.status in (401, 403) or (answer.status >= 500 and answer.status != 501):
-            raise self._meaning(answer)
+        if answer.status in (401, 403):
+            raise Held(str(self._meaning(answer, 0)))
+        if answer.status >= 500 and answer.status != 501:
+            raise self._meaning(answer, 0)
         return f"{self._shown} answers"
 
     def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            self._session.close()
-            _LIBRARY_LOG.removeFilter(self._untold)
-            self._session = None
+        self._link.renew()
+        _LIBRARY_LOG.removeFilter(self._untold)
 
     def _send(self, items: Sequence[Item]) -> None:
         """Send events together."""
@@ -158,49 +170,44 @@ class Http:
             text = b"[%s]" % b",".join(lines)
         else:
             text = lines[0] if options.body == "single" else b"\n".join([*lines, b""])
-        answer = self._ask("POST", gzip.compress(text, 1, mtime=0) if options.gzip else text, {_KEY: events_id(ids)})
+        if options.gzip:
+            text = gzip.compress(text, 1, mtime=0)
+        answer = self._ask("POST", text, {_KEY: events_id(ids)})
         if not answer.accepted:
-            meaning = self._meaning(answer)
+            meaning = self._meaning(answer, len(text))
             if isinstance(meaning, Transient):
                 self._not_before, self._busy = time.monotonic() + answer.wait, str(meaning)
             raise meaning
-        self._ahead.update(ids)
+        self._ahead.add(ids)
 
     def _ask(self, method: str, text: bytes, headers: Mapping[str, str]) -> Answer:
         options = self._options
         try:
-            with self._opened().request(
+            with self._link.request(
                 method,
                 self._url,
                 data=text,
                 headers={**self._headers, **headers},
-                timeout=options.timeout_seconds,
                 verify=(options.ca_file or True) if options.verify else False,
                 # What is sent is meant for this server and no other.
                 allow_redirects=False,
-                stream=True,
             ) as response:
                 return read_answer(response)
         except (requests.RequestException, OSError, ValueError) as exc:
             raise self._fault(exc) from None
 
-    def _opened(self) -> requests.Session:
-        with self._mutex:
-            if self._session is None:
-                session = requests.Session()
-                # Any function keeps requests from taking a password out of ~/.netrc.
-                session.auth = _as_it_is
-                session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-                if not self._options.verify:
-                    # Who says so in the configuration need not be told by each connection.
-                    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-                _LIBRARY_LOG.addFilter(self._untold)
-                self._session = session
-            return self._session
+    def _prepare(self, session: requests.Session) -> None:
+        # Any function keeps requests from taking a password out of ~/.netrc.
+        session.auth = _as_it_is
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if not self._options.verify:
+            # Who says so in the configuration need not be told by each connection.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        _LIBRARY_LOG.addFilter(self._untold)
 
-    def _meaning(self, answer: Answer) -> WorkerError:
+    def _meaning(self, answer: Answer, size: int) -> WorkerError:
         said = f"{self._shown}: {answer.status} {self._hidden(answer.text)}".rstrip()
-        return answer.meaning(f"{said}: what url names is elsewhere now" if answer.redirects else said)
+        return answer.meaning(size)(f"{said}: what url names is elsewhere now" if answer.redirects else said)
 
     def _fault(self, error: BaseException) -> WorkerError:
         inner = error
@@ -210,7 +217,9 @@ class Http:
         said = (inner.strerror or str(inner)) if isinstance(inner, OSError) else type(inner).__name__
         said = f"{self._shown}: {self._hidden(said)}"
         lasting = isinstance(inner, ssl.SSLCertVerificationError) or isinstance(error, ValueError)
-        return Held(said) if lasting else Transient(said)
+        if lasting:
+            return Held(said)
+        return Cut(said) if was_connected(error) else Transient(said)
 
     def _hidden(self, text: str) -> str:
         for secret in self._secrets:

@@ -6,11 +6,18 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
+from salt_eventsd.exceptions import Cut, Doubtful, Held, Refused, Transient, WorkerError
 
-_REFUSED = frozenset((400, 413, 422))
-#: Besides all from 500: timed out, in conflict with an earlier try that has not ended, too early, too many.
-_TRANSIENT = frozenset((408, 409, 425, 429))
+#: Busy, or not ready: timed out, locked, too early, too many; no gateway, no room.
+_TRANSIENT = frozenset((408, 423, 425, 429, 502, 503, 504, 507, 509, 529))
+#: Of the address, the method, the form or who asks, which are the same for all events.
+_HELD = frozenset((401, 402, 404, 405, 407, 410, 411, 414, 415, 426, 431, 501, 505, 511))
+#: What is as good as no answer: it may come of the events, or pass: in conflict with an earlier try that has not
+#: ended, sent to the wrong server, broken.
+_CUT = frozenset((409, 421))
+_TOO_LARGE = 413
+#: A server that finds so little too large takes nothing, in bytes.
+_SMALL = 4096
 #: Servers that ask for more patience than this, in seconds, are tried nevertheless.
 _LONGEST_WAIT = 86_400.0
 #: What is read of an answer, in bytes.
@@ -40,12 +47,20 @@ class Answer(NamedTuple):
         """Whether it says to go elsewhere."""
         return 300 <= self.status < 400
 
-    @property
-    def meaning(self) -> type[WorkerError]:
-        """What becomes of the events, if it has not."""
-        if self.status in _REFUSED:
-            return Refused
-        return Transient if self.status >= 500 or self.status in _TRANSIENT else Held
+    def meaning(self, size: int) -> type[WorkerError]:
+        """
+        Return what becomes of the events, if it has not.
+
+        :param size: how much it was sent, in bytes.
+        """
+        status = self.status
+        if status == _TOO_LARGE:
+            return Refused if size > _SMALL else Doubtful
+        if status in _TRANSIENT:
+            return Transient
+        if status in _HELD or status < 400:
+            return Held
+        return Cut if status in _CUT or status >= 500 else Doubtful
 
 
 def read_answer(response: Any) -> Answer:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret
+from salt_eventsd.backends.options import Secret, Timed
 from salt_eventsd.requirements import require
 
 Body = Literal["json", "ndjson", "single"]
@@ -43,7 +43,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return f"Basic {b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
 
 
-class HttpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HttpOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The options of an http worker.
 
@@ -53,26 +53,21 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     :param auth: who we are.
     :param verify: check the server's certificate.
     :param ca_file: a file of certificates that are trusted instead of the system's.
-    :param timeout_seconds: for connecting and for each wait, in seconds.
     :param gzip: compress what is sent.
     """
 
     url: Secret = Secret("")
     body: Body = "json"
-    headers: dict[str, Secret] = {}
+    headers: dict[str, Secret] = msgspec.field(default_factory=dict)
     auth: Auth | None = None
     verify: bool = True
     ca_file: str = ""
-    timeout_seconds: float = 10.0
     gzip: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(bool(self.url), "url: missing; expected one such as https://hooks.example.com/salt")
         require(_is_url(self.url), "url: expected one such as https://hooks.example.com/salt")
-        require(
-            0 < self.timeout_seconds <= 3600,
-            f"timeout_seconds: expected a number above 0 and up to 3600, got {self.timeout_seconds}",
-        )
         require(self.verify or not self.ca_file, "ca_file: means nothing without verify")
         for name, value in self.headers.items():
             require(_HEADER_NAME.match(name) is not None, f"headers: {name!r} is no name of a header")

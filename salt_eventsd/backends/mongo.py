@@ -13,18 +13,21 @@ from typing import Any
 
 import msgspec
 import pymongo
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors
 
 from salt_eventsd.backends.ids import event_id
-from salt_eventsd.backends.mongo_documents import Documents, fit_collection
-from salt_eventsd.backends.mongo_faults import meaning, refused, write_errors
+from salt_eventsd.backends.mongo_documents import LARGEST, Documents, fit_collection
+from salt_eventsd.backends.mongo_faults import PATIENCE, TOO_LARGE, meaning, of_all, refused, write_errors
 from salt_eventsd.backends.mongo_options import MongoOptions, read_url
 from salt_eventsd.backends.options import read_field, read_options, read_template
-from salt_eventsd.backends.refusals import bury, make_each
+from salt_eventsd.backends.refusals import bury, is_split, make_each
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Refused
-from salt_eventsd.fields import MISSING, Facts, Field, Template, as_text
+from salt_eventsd.exceptions import Refused, WorkerError
+from salt_eventsd.fields import MISSING, Facts, Field, as_text
+from salt_eventsd.settle import brief
+from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context, Refusal
 
 #: Position in the batch, id, document.
@@ -41,6 +44,7 @@ class Writer:
     :param upsert: of what its id is made; none for the event itself.
     :param documents: makes documents.
     :param node_id: the master's (or minion's) id.
+    :param seconds: how long a batch may take.
     """
 
     def __init__(
@@ -51,7 +55,9 @@ class Writer:
         upsert: Sequence[Field],
         documents: Documents,
         node_id: str,
+        seconds: float,
     ) -> None:
+        self._seconds = seconds
         self._arguments = dict(arguments)
         self._database = database
         self._collection = collection
@@ -68,13 +74,25 @@ class Writer:
         :param batch: the batch.
         :raises WorkerError: not all was written, or it is not known.
         """
+        try:
+            with pymongo.timeout(self._seconds):
+                self._write(batch)
+        except WorkerError:
+            # Whatever it is, the next try finds out anew who is the primary, and what it takes.
+            self.close()
+            raise
+
+    def _write(self, batch: Batch) -> None:
+        client = self._client()
         made, refusals = make_each(batch, self._document)
         by_collection: dict[str, list[Entry]] = {}
         for position, (name, id_, document) in made:
             by_collection.setdefault(name, []).append((position, id_, document))
         answers: list[Refusal] = []
+        patient = batch.doubts >= PATIENCE or is_split(batch)
         for name, some in by_collection.items():
-            answers += self._insert(name, some)
+            for position, code, why in self._insert(client, name, some, patient):
+                (refusals if code == TOO_LARGE else answers).append((position, why))
         bury(batch, refusals, answers)
 
     def check(self) -> str:
@@ -84,9 +102,10 @@ class Writer:
         :raises WorkerError: none does.
         """
         try:
-            client = self._client()
-            client[self._database].command("ping")
-            return f"reachable, version {client.server_info().get('version', 'unknown')}"
+            with pymongo.timeout(self._seconds):
+                client = self._client()
+                client[self._database].command("ping")
+                return f"reachable, version {client.server_info().get('version', 'unknown')}"
         except (errors.PyMongoError, OSError) as exc:
             raise meaning(exc) from exc
 
@@ -101,7 +120,15 @@ class Writer:
         # Making one may ask a name server already.
         with self._mutex:
             if self._made is None:
-                self._made = pymongo.MongoClient(**self._arguments)
+                client = pymongo.MongoClient(**self._arguments)
+                try:
+                    # It may be another server than before.
+                    said = client[self._database].command("hello")
+                except (errors.PyMongoError, OSError) as exc:
+                    client.close()
+                    raise meaning(exc) from exc
+                self._documents.largest = int(said.get("maxBsonObjectSize") or LARGEST)
+                self._made = client
             return self._made
 
     def _document(self, event: Event) -> tuple[str, str, RawBSONDocument]:
@@ -121,10 +148,10 @@ class Writer:
         texts = [as_text(value) for value in values]
         return texts[0] if len(texts) == 1 else msgspec.json.encode(texts).decode()
 
-    def _insert(self, name: str, some: list[Entry]) -> list[Refusal]:
-        """Write into one collection, and return what is refused for its own sake."""
+    def _insert(self, client: Any, name: str, some: list[Entry], patient: bool) -> list[tuple[int, int, str]]:
+        """Write into one collection, and return what is refused for its own sake, with the server's code."""
         try:
-            collection = self._client()[self._database][name]
+            collection = client[self._database][name]
             if self._upsert:
                 # The newest of each alone: the server need not keep their order.
                 some = list({id_: (position, id_, document) for position, id_, document in some}.values())
@@ -136,12 +163,17 @@ class Writer:
                 collection.insert_many([document for _, _, document in some], ordered=False)
         except errors.BulkWriteError as exc:
             return [
-                (some[error["index"]][0], why)
+                (some[error["index"]][0], error["code"], why)
                 for error in write_errors(exc.details)
-                if (why := refused(error["code"], str(error.get("errmsg", "")), bool(self._upsert)))
+                if (why := refused(error["code"], str(error.get("errmsg", "")), bool(self._upsert), patient))
             ]
+        except errors.OperationFailure as exc:
+            why = of_all(exc, patient)
+            return [(position, exc.code or 0, why) for position, _, _ in some]
+        except BSONError as exc:
+            raise Refused(brief(exc)) from exc
         except (errors.PyMongoError, OSError) as exc:
-            raise meaning(exc) from exc
+            raise meaning(exc, sent=True) from exc
         return []
 
 
@@ -158,7 +190,7 @@ def make(context: Context) -> Writer:
     if not database:
         raise context.problem("database", "missing; expected the name of a database, here or in the url")
     upsert = [read_field(context, f"upsert[{number}]", text) for number, text in enumerate(options.upsert)]
-    milliseconds = int(options.timeout_seconds * 1000)
+    milliseconds = int(options.timeout * 1000)
     given = {
         "host": str(options.url or options.host),
         "port": None if options.url else options.port,
@@ -180,4 +212,5 @@ def make(context: Context) -> Writer:
         upsert,
         Documents(context.node_id, options.too_large == "truncate"),
         context.node_id,
+        options.timeout,
     )

@@ -15,7 +15,7 @@ from salt_eventsd.backends.envelope import head
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Refused
 
-#: The server's limit of a document.
+#: The usual limit of a document.
 LARGEST = 16 * 2**20
 #: How much of a value is kept that is too large, in bytes.
 _TRUNCATED_HEAD = 65_536
@@ -39,6 +39,8 @@ class Documents:
     def __init__(self, node_id: str, truncate: bool = True) -> None:
         self._node_id = node_id
         self._truncate = truncate
+        #: How large a document may be; the server says so.
+        self.largest = LARGEST
 
     def make(self, event: Event, id_: Any) -> RawBSONDocument:
         """
@@ -61,9 +63,9 @@ class Documents:
             except (BSONError, RecursionError) as exc:
                 raise Refused(f"no document can be made of it: {exc}") from exc
             size = len(encoded)
-            if size <= LARGEST:
+            if size <= self.largest:
                 return RawBSONDocument(encoded)
-        raise Refused(f"a document of {size} bytes, and MongoDB takes {LARGEST}")
+        raise Refused(f"a document of {size} bytes, and MongoDB takes {self.largest}")
 
 
 def fit(value: Any, depth: int = 0) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import errors
 
-from salt_eventsd.exceptions import Held, Transient, WorkerError
+from salt_eventsd.exceptions import Cut, Doubted, Held, Transient, WorkerError
 from salt_eventsd.settle import brief
 
 _DUPLICATE = 11000
@@ -19,18 +19,24 @@ _PASSING = {
 }
 #: ... and for what an operator has to mend: who may do it, where it is.
 _OPERATORS = {8, 11, 13, 18, 20, 26, 31, 33, 48, 59, 73, 166, 8000}
+#: ... who is given some tries before they count as the document's.
+PATIENCE = 5
+#: A document is larger than the server takes.
+TOO_LARGE = 10334
 #: A server that cannot be had, because it does not let us in.
 _NO_ENTRY = re.compile("authentication failed|bad auth|not authorized|certificate verify failed", re.IGNORECASE)
+_NOT_SENT = (errors.ServerSelectionTimeoutError, errors.NotPrimaryError)
 _REST = re.compile(r"(, full error: |, Timeout: |, Topology Description: ).*", re.DOTALL)
 
 
-def refused(code: int, text: str, replaces: bool) -> str:
+def refused(code: int, text: str, replaces: bool, patient: bool = False) -> str:
     """
     Return why a document is refused for its own sake, "" if it is there.
 
     :param code: of its error.
     :param text: of its error.
     :param replaces: it was to replace one of the same id, if there is one.
+    :param patient: what the operator could mend has been waited for.
     :raises WorkerError: it is not there, for another reason.
     """
     if code == _DUPLICATE and "index: _id_ " in text:
@@ -42,16 +48,31 @@ def refused(code: int, text: str, replaces: bool) -> str:
     why = f"{text.partition(' dup key:')[0]} (code {code})"
     if code in _PASSING:
         raise Transient(why)
-    if code in _OPERATORS:
-        raise Held(why)
+    if code in _OPERATORS and not patient:
+        raise Doubted(why)
     return why
 
 
-def meaning(error: Exception) -> WorkerError:
+def of_all(error: errors.OperationFailure, patient: bool) -> str:
+    """
+    Return why all documents of a collection are refused.
+
+    :param error: of the client.
+    :param patient: what the operator could mend has been waited for.
+    :raises WorkerError: it is not for the collection's sake.
+    """
+    found = meaning(error)
+    if isinstance(found, Transient) or not patient:
+        raise found if isinstance(found, Transient) else Doubted(str(found))
+    return str(found)
+
+
+def meaning(error: Exception, sent: bool = False) -> WorkerError:
     """
     Return what an error means for the batch.
 
     :param error: of the client.
+    :param sent: the batch was on its way.
     """
     # Behind these follow what the server said in full, and all that is known of the cluster.
     text = _REST.sub("", brief(error))
@@ -62,7 +83,9 @@ def meaning(error: Exception) -> WorkerError:
         return Transient(text) if passing else Held(text)
     if isinstance(error, errors.ConfigurationError) or _NO_ENTRY.search(text):
         return Held(text)
-    return Transient(text)
+    # Without a server that can be chosen, nothing was sent; and one that is no primary any more took nothing.
+    away = isinstance(error, errors.AutoReconnect) and not isinstance(error, _NOT_SENT)
+    return Cut(text) if sent and away else Transient(text)
 
 
 def write_errors(details: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

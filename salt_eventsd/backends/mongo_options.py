@@ -9,14 +9,14 @@ import msgspec
 from pymongo import errors
 from pymongo.uri_parser import parse_uri
 
-from salt_eventsd.backends.options import Secret
+from salt_eventsd.backends.options import Secret, Timed
 from salt_eventsd.requirements import require, require_port
 from salt_eventsd.workers import Context
 
 _URL = "a URL such as mongodb://user:password@mongo.example.com/salt"
 
 
-class MongoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MongoOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The options of a mongo worker.
 
@@ -26,7 +26,6 @@ class MongoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param collection: a template.
     :param upsert: fields of the event; there is one document for each of their values, the newest event's.
     :param too_large: what becomes of an event above 16 MiB: its beginning is kept, or it is buried.
-    :param timeout_seconds: how long connecting may take, and how long an answer.
     """
 
     url: Secret | None = None
@@ -38,13 +37,12 @@ class MongoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     auth_database: str | None = None
     tls: bool = False
     collection: str = "events"
-    upsert: list[str] = []
+    upsert: list[str] = msgspec.field(default_factory=list)
     too_large: Literal["truncate", "bury"] = "truncate"
-    timeout_seconds: float = 10.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_port(self.port)
-        require(0 < self.timeout_seconds <= 600, "timeout_seconds: expected a number above 0 and up to 600")
         name = self.database
         fits = name is None or (0 < len(name.encode()) < 64 and not set(name) & set('/\\. "$*<>:|?\0'))
         require(fits, f"database: expected a name without dots and blanks, got {name!r}")

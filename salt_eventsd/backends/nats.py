@@ -12,7 +12,9 @@ import re
 import ssl
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from nats import errors
@@ -28,9 +30,10 @@ from salt_eventsd.backends.nats_subject import fit_subject, widest
 from salt_eventsd.backends.options import check_file, read_field, read_options, read_template
 from salt_eventsd.backends.refusals import bury, make_each
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
-from salt_eventsd.fields import MISSING, Facts, Field, Template, as_text
+from salt_eventsd.exceptions import Cut, Held, Refused, Transient, WorkerError
+from salt_eventsd.fields import MISSING, Facts, Field, as_text
 from salt_eventsd.settle import brief
+from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context, Refusal
 
 Result = TypeVar("Result")
@@ -38,13 +41,27 @@ Result = TypeVar("Result")
 #: Subject, payload and id.
 Message = tuple[str, bytes, str]
 
-#: What the headers add to a message besides the names in it.
+#: What the headers add to a message besides the stream's name.
 _HEADER_BYTES = 256
-#: JetStream's codes for a message that is too large for the stream.
+#: JetStream's codes for a message that is too large for the stream ...
 _TOO_LARGE = 10054
-#: ... and for one whose subject another stream takes.
+#: ... for one whose subject another stream takes ...
 _OTHER_STREAM = 10060
+#: ... for a limit of the stream, or of one subject in it ...
+_STORE_FAILED = 10077
+#: ... and for what passes: no leader, no resources, too many requests.
+_PASSING = (10008, 10009, 10023, 10026, 10028, 10047, 10118, 10167, _STORE_FAILED)
+#: So much later than each wait's own limit, in seconds, which says more clearly what was waited for.
+_GRACE = 0.25
 _NO_ENTRY = re.compile("authorization|authentication|permissions? violation|credentials|certificate", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What has become of messages: those that are too large, and those that are refused for another reason."""
+
+    too_large: list[Refusal] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
 
 class Writer:
@@ -75,8 +92,12 @@ class Writer:
         :raises WorkerError: not all messages are in a stream, or it is not known.
         """
         made, refusals = make_each(batch, self._message)
-        answers = self._run(self._send(made)) if made else []
-        bury(batch, refusals, answers)
+        try:
+            sent = self._run(self._send(made)) if made else _Sent()
+            bury(batch, [*refusals, *sent.too_large], sent.refused)
+        except WorkerError:
+            self._drop()
+            raise
 
     def check(self) -> str:
         """
@@ -92,9 +113,14 @@ class Writer:
             loop, self._loop = self._loop, None
         if loop is None:
             return
-        if self._link is not None:
-            asyncio.run_coroutine_threadsafe(self._link.close(), loop).result()
+        self._drop(loop)
         loop.call_soon_threadsafe(loop.stop)
+
+    def _drop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Close the connection; the next try has one of its own."""
+        link, self._link = self._link, None
+        if link is not None and (loop := loop or self._loop) is not None:
+            asyncio.run_coroutine_threadsafe(link.close(), loop).result()
 
     def _message(self, event: Event) -> Message:
         """Return an event's subject, payload and id."""
@@ -115,8 +141,12 @@ class Writer:
                 threading.Thread(target=_serve, args=[self._loop], name="eventsd-nats", daemon=True).start()
             loop = self._loop
         try:
-            return asyncio.run_coroutine_threadsafe(work, loop).result()
-        except (errors.Error, OSError, asyncio.TimeoutError) as exc:
+            return asyncio.run_coroutine_threadsafe(
+                asyncio.wait_for(work, self._options.timeout + _GRACE), loop
+            ).result()
+        except (asyncio.TimeoutError, TimeoutError, FutureTimeout) as exc:
+            raise Cut(f"no answer in {self._options.timeout:g} s") from exc
+        except (errors.Error, OSError) as exc:
             raise meaning(exc) from exc
 
     async def _connected(self) -> Link:
@@ -148,38 +178,41 @@ class Writer:
                 )
             )
 
-    async def _send(self, messages: list[tuple[int, Message]]) -> list[Refusal]:
-        """Send messages, and return those that are refused for their own sake."""
+    async def _send(self, messages: list[tuple[int, Message]]) -> _Sent:
+        """Send messages, and return those that are refused."""
         link = await self._connected()
         try:
             return await self._send_over(link, messages)
-        except BaseException:
-            # It may hang, or hold messages back to deliver them some day.
-            self._link = None
-            await link.close()
+        except WorkerError:
             raise
+        except (errors.Error, OSError) as exc:
+            found = meaning(exc)
+            raise found if isinstance(found, Held) else Cut(str(found)) from exc
 
-    async def _send_over(self, link: Link, messages: list[tuple[int, Message]]) -> list[Refusal]:
+    async def _send_over(self, link: Link, messages: list[tuple[int, Message]]) -> _Sent:
         largest = link.client.max_payload
-        refusals: list[Refusal] = []
-        asked: dict[asyncio.Future[Answer], tuple[int, str]] = {}
-        headers = {} if self._options.stream is None else {Header.EXPECTED_STREAM.value: self._options.stream}
+        sent = _Sent()
+        asked: dict[asyncio.Future[Answer], tuple[int, str, int]] = {}
+        stream = self._options.stream
+        headers = {} if stream is None else {Header.EXPECTED_STREAM.value: stream}
+        overhead = _HEADER_BYTES + len(stream or "")
         for position, (subject, payload, id_) in messages:
-            if len(payload) + _HEADER_BYTES > largest:
-                refusals.append((position, f"{len(payload)} bytes are more than the server takes ({largest})"))
+            if len(payload) + overhead > largest:
+                sent.too_large.append((position, f"{len(payload)} bytes are more than the server takes ({largest})"))
             else:
                 answer = await link.send(subject, payload, {**headers, Header.MSG_ID.value: id_})
-                asked[answer] = (position, subject)
+                asked[answer] = (position, subject, len(payload))
         await link.answered(asked)
-        for answer, (position, subject) in asked.items():
-            if (said := answer.result()).code:
-                refusals.append((position, await self._verdict(link, said, subject)))
-        return refusals
+        for answer, (position, subject, size) in asked.items():
+            said = answer.result()
+            if said.code == _TOO_LARGE or (said.code == _STORE_FAILED and await _exceeds(link, subject, size)):
+                sent.too_large.append((position, "larger than the stream takes"))
+            elif said.code:
+                sent.refused.append((position, await self._verdict(link, said, subject)))
+        return sent
 
     async def _verdict(self, link: Link, answer: Answer, subject: str) -> str:
         """Return why a message is refused for its own sake; raise if it is for another reason."""
-        if answer.code == _TOO_LARGE:
-            return "larger than the stream takes"
         if answer.code == NOBODY:
             with suppress(NotFoundError):
                 await link.streams.find_stream_name_by_subject(subject)
@@ -188,8 +221,10 @@ class Writer:
         elif answer.code == _OTHER_STREAM:
             why = f"the stream {self._options.stream} does not take the subject {subject}"
         else:
-            raise Transient(f"the stream for {subject} says: {answer.description}")
-        if all(field is None for _, field, _ in self._subject.parts):
+            why = f"the stream for {subject} says: {answer.description}"
+            if answer.code in _PASSING and "per subject" not in answer.description:
+                raise Transient(why)
+        if answer.code in (NOBODY, _OTHER_STREAM) and self._subject.is_constant:
             # One subject for all events: none of them is any better.
             raise Held(why)
         return why
@@ -232,6 +267,15 @@ def meaning(error: Exception) -> WorkerError:
     if isinstance(error, (*configured, *secure, errors.AuthorizationError)) or _NO_ENTRY.search(text):
         return Held(text)
     return Transient(text)
+
+
+async def _exceeds(link: Link, subject: str, size: int) -> bool:
+    """Whether a message is larger than all that its stream may hold."""
+    try:
+        config = (await link.streams.stream_info(await link.streams.find_stream_name_by_subject(subject))).config
+    except NotFoundError:
+        return False
+    return bool(config.max_bytes and 0 < config.max_bytes < size)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from salt_eventsd.backends.nats_options import NatsOptions
-from salt_eventsd.exceptions import Transient
+from salt_eventsd.exceptions import Cut, Transient
 
 _CLOSE_SECONDS = 2.0
 
@@ -56,7 +56,7 @@ class Link:
         self._disturbed = asyncio.Event()
         self._error: Exception | None = None
         self.client = Client()
-        self.streams = self.client.jetstream(timeout=options.timeout_seconds)
+        self.streams = self.client.jetstream(timeout=options.timeout)
         self._inbox = ""
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
@@ -69,11 +69,13 @@ class Link:
         :param options: of the worker.
         """
         problem: Exception = Transient("no server")
+        # The client has a time limit for each step of connecting, and none for all of them. One that hangs leaves time
+        # for the others, and for the batch.
+        limit = options.timeout / (len(options.url) + 1)
         for url in options.url:
             link = cls(options)
             try:
-                # The client has a time limit for each step of connecting, and none for all of them.
-                await asyncio.wait_for(link.client.connect(str(url), **link._arguments()), options.timeout_seconds)
+                await asyncio.wait_for(link.client.connect(str(url), **link._arguments()), limit)
             except Exception as exc:
                 problem = link._error or exc
                 await link.close()
@@ -110,13 +112,13 @@ class Link:
         todo: asyncio.Future[Any] = asyncio.gather(*answers, return_exceptions=True)
         disturbed: asyncio.Future[Any] = asyncio.ensure_future(self._disturbed.wait())
         done, _ = await asyncio.wait(
-            [todo, disturbed], timeout=self._options.timeout_seconds, return_when=asyncio.FIRST_COMPLETED
+            [todo, disturbed], timeout=self._options.timeout, return_when=asyncio.FIRST_COMPLETED
         )
         disturbed.cancel()
         if todo not in done:
             todo.add_done_callback(lambda _: todo.cancelled() or todo.exception())
             todo.cancel()
-            raise self._error or Transient("no acknowledgement in time")
+            raise self._error or Cut("no acknowledgement in time")
 
     async def _take(self, message: Msg) -> None:
         answer = self._waiting.pop(message.subject.rpartition(".")[2], None)
@@ -150,7 +152,7 @@ class Link:
             # Of connecting; 0 would mean without end.
             "max_reconnect_attempts": 1,
             "reconnect_time_wait": 0,
-            "connect_timeout": options.timeout_seconds,
+            "connect_timeout": options.timeout,
             "error_cb": self._note,
             "closed_cb": self._note_end,
         }
@@ -163,5 +165,5 @@ class Link:
             self._disturbed.set()
 
     async def _note_end(self) -> None:
-        self._error = self._error or Transient("the connection was lost")
+        self._error = self._error or Cut("the connection was lost")
         self._disturbed.set()

@@ -6,12 +6,12 @@ import re
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, Secrets
+from salt_eventsd.backends.options import Secret, Secrets, Timed
 from salt_eventsd.config import Size
 from salt_eventsd.requirements import require
 
 
-class NatsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NatsOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The options of a nats worker.
 
@@ -22,7 +22,6 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     :param value: the field of the event that is sent; the whole event where there is none.
     :param stream: the stream that is to take the messages; any where there is none.
     :param create_stream: make that stream if it is missing, with the subjects and limits that follow.
-    :param timeout_seconds: how long connecting may take, and how long all acknowledgements of a batch.
     """
 
     url: Secrets = Secrets([Secret("nats://127.0.0.1:4222")])
@@ -35,13 +34,13 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     value: str | None = None
     stream: str | None = None
     create_stream: bool = False
-    subjects: list[str] = []
+    subjects: list[str] = msgspec.field(default_factory=list)
     max_bytes: Size | None = None
     max_age_seconds: float | None = None
     duplicate_seconds: float = 600.0
-    timeout_seconds: float = 10.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(bool(self.url), "url: missing; expected a URL such as nats://nats.example.com:4222")
         for one in self.url:
             fits = re.fullmatch(r"(nats|tls|ws|wss)://\S+", one) is not None
@@ -51,4 +50,3 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         require(self.duplicate_seconds > 0, "duplicate_seconds: expected a number above 0")
         age = self.max_age_seconds
         require(age is None or age >= self.duplicate_seconds, "max_age_seconds: expected duplicate_seconds or more")
-        require(0 < self.timeout_seconds <= 600, "timeout_seconds: expected a number above 0 and up to 600")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.fields import Template
+from salt_eventsd.template import Template
 
 #: What would end a subject, or make a wildcard of it.
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\xa0\s*>]")

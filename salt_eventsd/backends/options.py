@@ -11,8 +11,13 @@ import msgspec
 
 from salt_eventsd.config import Size
 from salt_eventsd.config_convert import explain
-from salt_eventsd.fields import Field, Template, compile_field, compile_template
+from salt_eventsd.fields import Field, compile_field
+from salt_eventsd.requirements import require
+from salt_eventsd.template import Template, compile_template
 from salt_eventsd.workers import Context
+
+#: The name that ``timeout`` had before.
+OLD_TIMEOUT = "timeout_seconds"
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -32,6 +37,29 @@ class Secrets(tuple[Secret, ...]):
     __slots__ = ()
 
 
+class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The options of a worker that waits for a server.
+
+    :param timeout: how long connecting and each request may take, in seconds.
+    """
+
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        fits = 0 < self.timeout <= 3600
+        require(fits, f"timeout: expected a number above 0 and up to 3600, got {self.timeout}")
+
+
+def option_names(kind: type[msgspec.Struct]) -> list[str]:
+    """
+    Return the names of a worker's options, those that all have last.
+
+    :param kind: a struct with a field for each.
+    """
+    return sorted((field.encode_name for field in msgspec.structs.fields(kind)), key=lambda name: name == "timeout")
+
+
 def read_options(context: Context, kind: type[Struct]) -> Struct:
     """
     Check a worker's options.
@@ -41,13 +69,20 @@ def read_options(context: Context, kind: type[Struct]) -> Struct:
         number from 1 to 65535, got 0")`` about one of them.
     :raises ConfigError: one of them is wrong.
     """
-    given = context.known(*(field.encode_name for field in msgspec.structs.fields(kind)))
+    names = option_names(kind)
+    is_timed = issubclass(kind, Timed)
+    given = context.known(*names, *([OLD_TIMEOUT] if is_timed else []))
+    old = given.pop(OLD_TIMEOUT, None) if is_timed else None
+    is_old = old is not None and "timeout" not in context.options
+    if is_old:
+        given["timeout"] = old
     try:
         return msgspec.convert(given, kind, dec_hook=_hook)
     except msgspec.ValidationError as exc:
         wrong = explain(exc)
         path = wrong.path.replace("[...]", "").lstrip(".")
-        raise context.problem(".".join(part for part in (path, wrong.key) if part), wrong.what) from None
+        key = ".".join(part for part in (path, wrong.key) if part)
+        raise context.problem(OLD_TIMEOUT if is_old and key == "timeout" else key, wrong.what) from None
 
 
 def read_template(context: Context, key: str, text: str) -> Template:

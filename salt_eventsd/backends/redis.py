@@ -9,7 +9,8 @@ only its event is buried.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,21 +19,32 @@ from redis import exceptions as errors
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from salt_eventsd.backends.ahead import Ahead
 from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.options import read_field, read_options, read_template
 from salt_eventsd.backends.redis_options import RedisOptions
 from salt_eventsd.backends.refusals import bury, make_each
+from salt_eventsd.backends.sockets import keepalive
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
-from salt_eventsd.fields import MISSING, Facts, Field, Template, as_text
+from salt_eventsd.exceptions import Cut, Doubtful, Held, Refused, Transient, WorkerError
+from salt_eventsd.fields import MISSING, Facts, Field, as_text
 from salt_eventsd.settle import brief
+from salt_eventsd.template import MARK, Template, tame
 from salt_eventsd.workers import Batch, Context, Refusal
 
 _URL = "a URL such as redis://user:password@redis.example.com:6379/0, rediss:// for TLS or unix:///run/redis.sock"
-#: Refusals that go away by themselves, of which the client knows some by name.
+#: Refusals that go away by themselves, of which the client knows some by name ...
 _PASSING = (errors.BusyLoadingError, errors.ReadOnlyError, errors.OutOfMemoryError)
-_PASSING_WORDS = ("BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS")
+_PASSING_WORDS = re.compile(r"\b(?:BUSY|OOM|MISCONF|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|LOADING)\b")
+#: ... and those that have nothing to do with what is written.
+_HELD = (errors.AuthenticationError, errors.AuthorizationError, errors.AskError)
+_HELD_WORDS = re.compile(r"\b(?:NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|DENIED|unknown command)\b")
 _COMMAND = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+
+#: What a field may not bring into a key, and how many characters of it are kept.
+_UNFIT = re.compile(rf"[\x00-\x1f\x7f-\x9f\u2028\u2029{MARK}]")
+_LONGEST_PART = 512
 
 #: One command, to be queued.
 Command = Callable[[Any], Any]
@@ -62,6 +74,10 @@ class Writer:
         self._client = client
         self._steps = steps
         self._node_id = node_id
+        # Commands that need not be run again: some of an event's have failed, and others have not.
+        self._ahead = Ahead()
+        self._is_new = True
+        self._largest: int | None = None
 
     def write(self, batch: Batch) -> None:
         """
@@ -70,28 +86,67 @@ class Writer:
         :param batch: the batch.
         :raises WorkerError: nothing was written, or it is not known whether all was.
         """
+        try:
+            self._write(batch)
+        except WorkerError:
+            # What this connection is refused, or lost, the next one may have.
+            self._client.connection_pool.disconnect(inuse_connections=False)
+            self._is_new = True
+            raise
+
+    def _write(self, batch: Batch) -> None:
+        self._connect()
         trims: dict[str, int] = {}
         made, refusals = make_each(batch, lambda event: self._commands(event, trims))
-        owners: list[int] = []
+        owners = [(position, id_) for position, commands in made for id_, _ in commands]
         answers: list[Refusal] = []
-        if made:
-            with self._client.pipeline(transaction=True) as pipe:
-                for position, commands in made:
-                    for command in commands:
-                        command(pipe)
-                        owners.append(position)
-                for key, maxlen in trims.items():
-                    pipe.ltrim(key, -maxlen, -1)
-                try:
-                    results = pipe.execute(raise_on_error=False)
-                except (errors.RedisError, OSError) as exc:
-                    raise meaning(exc) from exc
-            failed = {owner: one for owner, one in zip(owners, results) if isinstance(one, Exception)}
-            answers = [(owner, shown(one)) for owner, one in failed.items()]
-            if any(not isinstance(one, Exception) for one in results[: len(owners)]):
-                # Part of it is written, so holding the batch would write that part again and again.
-                refusals, answers = [*refusals, *answers], []
+        if owners:
+            results = self._execute([command for _, commands in made for _, command in commands], trims)
+            failed = {position: one for (position, _), one in zip(owners, results) if isinstance(one, Exception)}
+            answers = [(position, shown(one)) for position, one in failed.items()]
+            if failed:
+                done = zip(owners, results)
+                self._ahead.add(self._id(batch, at, id_) for (at, id_), one in done if not isinstance(one, Exception))
         bury(batch, refusals, answers)
+        if self._ahead:
+            numbers = range(len(self._steps))
+            ids = [self._id(batch, position, n) for position, _ in made for n in numbers]
+            self._ahead.settled(batch, ids)
+
+    def _connect(self) -> None:
+        """Have a connection; what fails from now on may be the batch's doing."""
+        pool = self._client.connection_pool
+        try:
+            try:
+                connection = pool.get_connection()
+            except TypeError:
+                # redis-py before 5.3 wants to know what for.
+                connection = pool.get_connection("MULTI")
+            pool.release(connection)
+            if self._is_new:
+                self._largest = self._limit()
+                self._is_new = False
+        except (errors.RedisError, OSError) as exc:
+            raise meaning(exc) from exc
+
+    def _limit(self) -> int | None:
+        """Return how large a value may be, None if the server does not say."""
+        try:
+            return int(self._client.config_get("proto-max-bulk-len")["proto-max-bulk-len"])
+        except (errors.ResponseError, KeyError, ValueError):
+            return None
+
+    def _execute(self, commands: list[Command], trims: Mapping[str, int]) -> list[Any]:
+        with self._client.pipeline(transaction=True) as pipe:
+            for command in commands:
+                command(pipe)
+            for key, maxlen in trims.items():
+                pipe.ltrim(key, -maxlen, -1)
+            try:
+                results: list[Any] = pipe.execute(raise_on_error=False)
+            except (errors.RedisError, OSError) as exc:
+                raise meaning(exc, sent=True) from exc
+        return results
 
     def check(self) -> str:
         """
@@ -109,19 +164,30 @@ class Writer:
         """Close the connections."""
         self._client.close()
 
-    def _commands(self, event: Event, trims: dict[str, int]) -> list[Command]:
+    def _id(self, batch: Batch, position: int, number: int) -> str:
+        """Return the id of one of an event's commands."""
+        return event_id(batch.events[position], str(number))
+
+    def _commands(self, event: Event, trims: dict[str, int]) -> list[tuple[int, Command]]:
+        """Return an event's commands that have not been run, with their numbers."""
         facts = Facts(event, self._node_id)
-        return [self._command(step, facts, event, trims) for step in self._steps]
+        return [
+            (number, self._command(step, facts, event, trims))
+            for number, step in enumerate(self._steps)
+            if not (self._ahead and event_id(event, str(number)) in self._ahead)
+        ]
 
     def _command(self, step: Step, facts: Facts, event: Event, trims: dict[str, int]) -> Command:
-        key = step.key.render(facts)
+        key = step.key.render(facts, clean)
         value: Any
         if step.value is None:
             value = envelope(event, self._node_id)
         elif (value := step.value.of(facts)) is MISSING:
             raise Refused(f"the event has no {step.value.text}")
         else:
-            value = as_text(value)
+            value = as_text(value).encode()
+        if self._largest is not None and len(value) > self._largest:
+            raise Refused(f"the value is larger than the server takes ({self._largest} bytes)")
         if step.verb == "set":
             return lambda pipe: pipe.set(key, value, ex=step.expire)
         if step.verb == "stream":
@@ -151,12 +217,17 @@ def make(context: Context) -> Writer:
         "username": options.user,
         "password": options.password,
         "db": options.db,
-        "socket_connect_timeout": options.timeout_seconds,
-        "socket_timeout": options.timeout_seconds,
+        "socket_connect_timeout": options.timeout,
+        "socket_timeout": options.timeout,
         # The engine tries again, and knows when; a second try down here would double what the first one wrote.
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
+    if not str(options.url or "").startswith("unix:"):
+        settings["socket_keepalive"] = True
+        settings["socket_keepalive_options"] = {
+            option: value for level, option, value in keepalive(options.timeout) if level == socket.IPPROTO_TCP
+        }
     try:
         if options.url:
             client = redis.Redis.from_url(options.url, **settings)
@@ -170,18 +241,35 @@ def make(context: Context) -> Writer:
     return Writer(client, steps, context.node_id)
 
 
-def meaning(error: Exception) -> WorkerError:
+def clean(text: str, apart: str = "") -> str:
+    """
+    Return text as a part of a key, without control characters and not endless, and not what another becomes.
+
+    :param text: of a field.
+    :param apart: further signs that may not stand in it.
+    """
+    return tame(text, _UNFIT, apart, _LONGEST_PART)
+
+
+def meaning(error: Exception, sent: bool = False) -> WorkerError:
     """
     Return what an error means for the batch.
 
     :param error: of the client.
+    :param sent: there was a connection, and the batch was on its way.
     """
     text = shown(error)
-    if isinstance(error, (errors.AuthenticationError, errors.AuthorizationError, errors.NoPermissionError)):
+    if isinstance(error, _HELD):
         return Held(text)
-    if isinstance(error, errors.ResponseError) and not isinstance(error, _PASSING):
-        return Transient(text) if any(word in text for word in _PASSING_WORDS) else Held(text)
-    return Transient(text)
+    if isinstance(error, _PASSING):
+        return Transient(text)
+    if isinstance(error, errors.ResponseError):
+        if _PASSING_WORDS.search(text):
+            return Transient(text)
+        # The transaction is undone; one of its commands is to blame, or the server takes none such.
+        return Doubtful(text) if sent and not _HELD_WORDS.search(text) else Held(text)
+    away = (errors.ConnectionError, errors.TimeoutError, OSError)
+    return Cut(text) if sent and isinstance(error, away) else Transient(text)
 
 
 def shown(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret
+from salt_eventsd.backends.options import Secret, Timed
 from salt_eventsd.requirements import require, require_port
 
 _VERBS = ("set", "list", "stream", "publish")
@@ -46,17 +46,16 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return next(verb for verb in _VERBS if getattr(self, verb) is not None)
 
 
-class RedisOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RedisOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The options of a redis worker.
 
     :param url: of the server; db, user and password may stand beside it.
     :param db: the number of the database.
     :param tls: speak TLS, where there is no URL.
-    :param timeout_seconds: how long connecting may take, and how long an answer.
     """
 
-    actions: list[Action] = []
+    actions: list[Action] = msgspec.field(default_factory=list)
     url: Secret | None = None
     host: str = "127.0.0.1"
     port: int = 6379
@@ -64,10 +63,9 @@ class RedisOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     user: str | None = None
     password: Secret | None = None
     tls: bool = False
-    timeout_seconds: float = 10.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(bool(self.actions), "actions: missing; expected a list such as [{list: salt:events, maxlen: 10000}]")
         require_port(self.port)
         require(self.db >= 0, f"db: expected 0 or more, got {self.db}")
-        require(0 < self.timeout_seconds <= 600, "timeout_seconds: expected a number above 0 and up to 600")

@@ -33,7 +33,7 @@ def make_each(batch: Batch, make: Callable[[Event], Made]) -> tuple[list[tuple[i
             made.append((position, make(event)))
         except Refused as exc:
             refusals.append((position, brief(exc)))
-    if refusals and _is_split(batch):
+    if refusals and is_split(batch):
         # Before anything is written: what is left of the batch comes again in smaller parts.
         raise Refused(refusals[0][1])
     return made, refusals
@@ -52,12 +52,17 @@ def bury(batch: Batch, refusals: Sequence[Refusal], answers: Sequence[Refusal] =
     everything = sorted([*refusals, *answers])
     if not everything:
         return
-    if _is_split(batch):
+    if is_split(batch):
         raise (Doubtful if answers else Refused)(everything[0][1])
     if answers and len(everything) == len(batch.events):
-        raise Doubted(f"no event of the batch is taken: {answers[0][1]}")
+        raise Doubted(f"all events of a batch are refused: {answers[0][1]}")
     batch.bury(everything, None)
 
 
-def _is_split(batch: Batch) -> bool:
+def is_split(batch: Batch) -> bool:
+    """
+    Say whether a batch is a part of one.
+
+    :param batch: the batch.
+    """
     return len(batch.events) != sum(events for _, events in batch.chunks)

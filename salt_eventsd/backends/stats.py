@@ -12,23 +12,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.backends.carbon import Carbon, Point, clean
 from salt_eventsd.backends.graphite import CarbonOptions, number_of, path_of, read_path
-from salt_eventsd.backends.options import read_options
+from salt_eventsd.backends.options import OLD_TIMEOUT, option_names, read_options
 from salt_eventsd.database import engines, migrate, schema
 from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.exceptions import Held, Refused, WorkerError
-from salt_eventsd.fields import Facts, Template
+from salt_eventsd.fields import Facts
+from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context
 
 _COLUMNS = ("master_id", "stamp", "name", "value")
+#: So many keys may lead to a number.
+_DEEPEST = 20
 #: Smaller numbers are 0 to PostgreSQL, or an error.
 _SMALLEST = 2.3e-308
 
@@ -44,7 +46,7 @@ class StatsOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 _SQL_NAMES = tuple(name for name in engines.OPTION_NAMES if name != "too_large")
-_CARBON_NAMES = tuple(field.encode_name for field in msgspec.structs.fields(StatsOptions))
+_CARBON_NAMES = (*option_names(StatsOptions), OLD_TIMEOUT)
 
 
 def read(context: Context) -> Table | Graphs:
@@ -169,9 +171,8 @@ class Table:
         else:
             found = meaning(error)
             found = Held(str(found)) if isinstance(found, Refused) else found
-        if isinstance(found, Held):
-            # What a connection may do is settled, in some databases, when it is made.
-            self._engine.dispose()
+        # What a connection may do is settled, in some databases, when it is made.
+        self._engine.dispose()
         return found
 
 
@@ -213,15 +214,18 @@ class Graphs:
                 yield Point(".".join([prefix, *parts] if prefix else parts), value, int(event.stamp))
 
 
-def numbers(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+def numbers(data: Any) -> Iterator[tuple[tuple[str, ...], float]]:
     """
     Yield all numbers in a payload, each with the keys that lead to it; true is 1 and false 0, lists are left out.
 
     :param data: the payload.
-    :param path: the keys that lead to it.
     """
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from numbers(value, (*path, str(key)))
-    elif path and (number := number_of(data)) is not None:
-        yield path, number
+    # Not by calling itself: the payload may be as deep as whoever sent it likes. What is deeper has no name.
+    todo: list[tuple[tuple[str, ...], Any]] = [((), data)]
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, Mapping):
+            if len(path) < _DEEPEST:
+                todo += [((*path, str(key)), one) for key, one in reversed(list(value.items()))]
+        elif path and (number := number_of(value)) is not None:
+            yield path, number

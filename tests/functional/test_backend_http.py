@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
+from salt_eventsd.exceptions import Cut, Doubted, Held, Transient, WorkerError
+from salt_eventsd.settle import write_batch
 from tests.support import backends
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.events import numbered, returned
@@ -177,16 +179,86 @@ class TestAnswers:
             _worker(hook, body=body).write(batch_of(numbered(8), buried=buried))
         assert buried.refusals == []
 
-    def test_one_bad_event_alone_is_buried(self, hook: Hook) -> None:
+    def test_one_bad_event_alone_waits_for_another(self, hook: Hook) -> None:
         # Given
         hook.answer = _refusing("0")
+        buried = Buried()
+
+        # When / Then: who knows whether it is the event or the server
+        with pytest.raises(Doubted, match="400 bad: 0"):
+            _worker(hook).write(batch_of(numbered(1), buried=buried))
+        assert buried.refusals == []
+
+    @pytest.mark.parametrize("body", _BODIES)
+    def test_events_that_are_too_large_are_buried_whatever_comes_with_them(self, hook: Hook, body: str) -> None:
+        # Given
+        hook.answer = lambda request: Reply(413) if len(request.text) > 100_000 else OK
+        worker = _worker(hook, body=body)
 
         # When / Then
-        assert settled(_worker(hook), numbered(1)).positions == [0]
+        assert settled(worker, [returned("x" * 200_000, jid=str(number)) for number in range(3)]).positions == [0, 1, 2]
+        assert settled(worker, [returned("x" * 200_000, jid="3")]).positions == [0]
+        assert settled(worker, numbered(2)).refusals == []
+
+    @pytest.mark.parametrize("body", _BODIES)
+    def test_a_server_to_which_everything_is_too_large_buries_nothing(self, hook: Hook, body: str) -> None:
+        # Given
+        hook.answer = lambda request: Reply(413)
+        buried = Buried()
+
+        # When / Then
+        with pytest.raises(Held, match="413"):
+            _worker(hook, body=body).write(batch_of(numbered(5), buried=buried))
+        assert buried.refusals == []
+
+    @pytest.mark.parametrize(
+        "status",
+        [
+            pytest.param(status, id=str(status))
+            for status in (400, 403, 406, 409, 412, 413, 418, 421, 422, 424, 428, 451, 499, 500, 506, 508, 599)
+        ],
+    )
+    def test_an_answer_about_one_event_is_that_events(self, hook: Hook, status: int) -> None:
+        # Given: what the server says of one event, each time
+        hook.answer = _refusing("3", status=status)
+        worker = _worker(hook)
+
+        # When: as the lane does, which tells how often the batch has got no answer
+        for cuts in range(3):
+            noted = Buried()
+            try:
+                write_batch(worker, replace(batch_of(numbered(8), replay=True, buried=noted), cuts=cuts))
+            except Cut:
+                continue
+            break
+
+        # Then
+        assert noted.positions == [3]
+        assert sorted(hook.taken) == [jid for jid in _jids(8) if jid != "3"]
+
+    @pytest.mark.parametrize("body", _BODIES)
+    def test_a_fault_is_followed_by_a_new_connection(self, hook: Hook, body: str) -> None:
+        # Given
+        worker = _worker(hook, body=body)
+        settled(worker, numbered(1))
+        settled(worker, numbered(1))
+        assert len({request.connection for request in hook.requests}) == 1
+
+        # When: a connection to a server that is not the one any more
+        old = hook.requests[0].connection
+        hook.answer = lambda request: Reply(403) if request.connection == old else OK
+        with pytest.raises(Held):
+            worker.write(batch_of(numbered(2, 1)))
+        settled(worker, numbered(2, 1))
+
+        # Then
+        assert hook.requests[-1].connection != old
+        assert hook.taken == ["0", "0", "1", "2"]
 
     @pytest.mark.parametrize("body", _BODIES)
     @pytest.mark.parametrize(
-        "status", [pytest.param(status, id=str(status)) for status in (408, 409, 425, 429, 500, 502, 503, 504)]
+        "status",
+        [pytest.param(status, id=str(status)) for status in (408, 409, 421, 423, 425, 429, 500, 502, 503, 504, 507)],
     )
     def test_a_busy_server_is_tried_again(self, hook: Hook, body: str, status: int) -> None:
         # Given
@@ -203,7 +275,7 @@ class TestAnswers:
         assert hook.taken == _jids(5)
 
     @pytest.mark.parametrize(
-        "status", [pytest.param(status, id=str(status)) for status in (401, 403, 404, 405, 410, 418)]
+        "status", [pytest.param(status, id=str(status)) for status in (401, 404, 405, 407, 410, 415, 501, 511)]
     )
     def test_a_server_that_lets_nobody_in_holds_the_worker(self, hook: Hook, status: int) -> None:
         # Given
@@ -475,7 +547,7 @@ def test_no_secret_is_told(hook: Hook, status: int, caplog: pytest.LogCaptureFix
     for act in (worker.check, lambda: worker.write(batch_of(numbered(1))), lambda: worker.write(batch_of(numbered(2)))):
         try:
             said.append(str(act()))
-        except (Held, Refused, Transient) as exc:
+        except WorkerError as exc:
             said += [str(exc), repr(exc), repr(exc.__cause__)]
     hook.stop()
     with pytest.raises(Transient) as caught:

@@ -48,6 +48,8 @@ class CarbonCache(Server):
     """A carbon-cache; metrics below ``minutes.`` are kept by the minute, others by the second."""
 
     name = "Graphite's carbon"
+    # A virtual environment may be where nobody else may look.
+    runs_as_owner = True
     pickle_port = 0
 
     def points(self, metric: str, since: int, seconds: float = 5) -> dict[int, float]:

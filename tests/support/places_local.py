@@ -222,7 +222,7 @@ class Metrics(Served):
         self.since = int(time.time()) - 1500
 
     def options(self) -> dict[str, Any]:
-        where = {"host": "127.0.0.1", "port": self.server.port, "timeout_seconds": 5}
+        where = {"host": "127.0.0.1", "port": self.server.port, "timeout": 5}
         return {**where, "prefix": self.prefix, "metrics": {"n": "data.n"}}
 
     def arrived(self) -> list[int]:
@@ -243,4 +243,4 @@ class NumbersAsMetrics(Metrics):
     module = "stats"
 
     def options(self) -> dict[str, Any]:
-        return {"host": "127.0.0.1", "port": self.server.port, "timeout_seconds": 5, "prefix": self.prefix}
+        return {"host": "127.0.0.1", "port": self.server.port, "timeout": 5, "prefix": self.prefix}

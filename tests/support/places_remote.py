@@ -44,7 +44,7 @@ class WebServer(Place):
         self.hook.__enter__()
 
     def options(self) -> dict[str, Any]:
-        return {"url": f"{self.hook.url}/salt", "auth": {"user": USER, "password": PASSWORD}, "timeout_seconds": 5}
+        return {"url": f"{self.hook.url}/salt", "auth": {"user": USER, "password": PASSWORD}, "timeout": 5}
 
     def arrived(self) -> list[int]:
         return [number_of(event["tag"]) for request in self.hook.accepted for event in request.events()]
@@ -118,7 +118,7 @@ class Stream(Served):
         self._take("salt.>")
 
     def options(self) -> dict[str, Any]:
-        return {"url": self.server.url(), "subject": self._subject, "timeout_seconds": 5}
+        return {"url": self.server.url(), "subject": self._subject, "timeout": 5}
 
     def arrived(self) -> list[int]:
         return [number_of(event["tag"]) for _, event in self.server.messages(_STREAM)]
@@ -160,7 +160,7 @@ class Documents(Served):
 
     def options(self) -> dict[str, Any]:
         login = {"url": self._door.url, "user": USER, "password": PASSWORD}
-        return {**login, "index": self._index, "timeout_seconds": 5}
+        return {**login, "index": self._index, "timeout": 5}
 
     def arrived(self) -> list[int]:
         hits = self.server.documents() if self.server.ask("GET", "/_cat/indices?format=json") else []

@@ -226,7 +226,7 @@ class TestBurying:
         noted = Buried()
 
         # When / Then
-        with pytest.raises(Doubted, match="no event of the batch is taken: no"):
+        with pytest.raises(Doubted, match="all events of a batch are refused: no"):
             write_batch(_Sink("1", "0 2"), batch_of(numbered(3), buried=noted))
         assert noted.refusals == []
 
@@ -235,7 +235,7 @@ class TestBurying:
         noted = Buried()
 
         # When / Then
-        with pytest.raises(Doubted, match="no event of the batch is taken: no"):
+        with pytest.raises(Doubted, match="all events of a batch are refused: no"):
             write_batch(_Sink(refused="0"), batch_of(numbered(1), buried=noted))
         assert noted.refusals == []
 

@@ -78,7 +78,7 @@ def test_an_unknown_answer_about_all_is_the_places(count: int) -> None:
     assert {jid for jids in place.tries if len(jids) == 1 for jid in jids} == {str(number) for number in range(count)}
 
 
-@pytest.mark.parametrize("error", [Doubtful, Cut], ids=["doubtful", "cut"])
+@pytest.mark.parametrize("error", [Doubtful, Cut, OSError], ids=["doubtful", "cut", "system"])
 @pytest.mark.parametrize(
     ("events", "bad"),
     [
@@ -198,7 +198,7 @@ def test_an_event_that_is_cut_off_by_chance_is_no_dead_letter() -> None:
         def write(self, batch: Batch) -> None:
             if len(self.tries) % 2:
                 self.tries.append([])
-                raise Cut("by chance")
+                raise ConnectionResetError("by chance")
             super().write(batch)
 
     place, buried = Shaky([]), Buried()

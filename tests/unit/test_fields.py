@@ -9,7 +9,6 @@ import pytest
 
 from salt_eventsd import event as events
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Refused
 from salt_eventsd.fields import (
     EARLY_ROOTS,
     MISSING,
@@ -18,7 +17,6 @@ from salt_eventsd.fields import (
     Facts,
     as_text,
     compile_field,
-    compile_template,
     compile_value,
     dig,
 )
@@ -189,35 +187,6 @@ def test_what_is_not_known_early(root: str) -> None:
 )
 def test_constants(given: Any, constant: Any) -> None:
     assert compile_value(given) == Constant(constant)
-
-
-def test_a_template() -> None:
-    template = compile_template("salt:{minion_id}:{data.fun}-{stamp:%Y.%m}:{{x}}:{data.return | json}:{data.fun_args}")
-
-    assert template.render(facts(returned({"a": 1}))) == f'salt:{MINION}:test.ping-2026.01:{{x}}:{{"a":1}}:[]'
-
-
-def test_a_template_without_a_field_of_the_event_is_refused() -> None:
-    template = compile_template("salt:{data.nowhere}")
-
-    with pytest.raises(Refused, match=r"the event has no data\.nowhere"):
-        template.render(facts())
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        pytest.param("{minion}", "is no field", id="no field"),
-        pytest.param("{}", "is no field", id="nothing in braces"),
-        pytest.param("{jid!r}", "!r means nothing here", id="conversion"),
-        pytest.param("{jid", "expected '}'", id="open brace"),
-    ],
-)
-def test_what_is_no_template(text: str, says: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        compile_template(text)
-
-    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,164 @@
+"""
+Connections to a web server that are made anew after each fault, and requests that end in time.
+
+The library's own limit is one of each wait: a server that sends a byte now and then could hold a request for ever.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from salt_eventsd.backends.sockets import keepalive
+
+#: A connection is used no longer than this, in seconds: the name of the server may mean another one by then.
+_OLDEST = 300.0
+#: So much later than the library's own limit, in seconds, which says more clearly what was waited for.
+_GRACE = 0.25
+#: What notes the connections that a thread's request uses.
+_current = threading.local()
+
+_CONNECTING = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.SSLError,
+)
+
+
+class _Noted:
+    """A connection that is known as the one that its thread uses."""
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request."""
+        if (used := getattr(_current, "used", None)) is not None:
+            used.append(self)
+        return super().request(*args, **kwargs)  # type: ignore[misc]  # of the class beside this one
+
+
+class _Plain(_Noted, HTTPConnectionPool.ConnectionCls):  # type: ignore[misc]  # the library has no types
+    pass
+
+
+class _Secure(_Noted, HTTPSConnectionPool.ConnectionCls):  # type: ignore[misc]  # the library has no types
+    pass
+
+
+_POOLS = {
+    "http": type("_PlainPool", (HTTPConnectionPool,), {"ConnectionCls": _Plain}),
+    "https": type("_SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": _Secure}),
+}
+
+
+class _Adapter(HTTPAdapter):  # type: ignore[misc]  # the library has no types
+    """Makes connections with socket options of ours."""
+
+    def __init__(self, seconds: float) -> None:
+        self._socket_options = [*urllib3.connection.HTTPConnection.default_socket_options, *keepalive(seconds)]
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools."""
+        super().init_poolmanager(*args, socket_options=self._socket_options, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the pools of a proxy."""
+        manager = super().proxy_manager_for(proxy, socket_options=self._socket_options, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class Link:
+    """
+    Connections to a server.
+
+    :param seconds: a request may take as long as this, connecting and answering.
+    :param prepare: told each new session; sets what is said with each request.
+    """
+
+    def __init__(self, seconds: float, prepare: Callable[[requests.Session], None]) -> None:
+        self._seconds = seconds
+        self._prepare = prepare
+        self._mutex = threading.Lock()
+        self._session: requests.Session | None = None
+        self._since = 0.0
+
+    @contextmanager
+    def request(self, method: str, url: str, seconds: float | None = None, **arguments: Any) -> Iterator[Any]:
+        """
+        Send a request, and hand over its answer, of which only the head has been read.
+
+        :param method: of HTTP.
+        :param url: where to.
+        :param seconds: instead of those that all requests may take.
+        :param arguments: of the library's.
+        """
+        limit = seconds or self._seconds
+        used: list[Any] = []
+        _current.used = used
+        over = threading.Timer(limit + _GRACE, _end, [used])
+        over.daemon = True
+        over.start()
+        try:
+            with self._opened().request(method, url, timeout=limit, stream=True, **arguments) as response:
+                yield response
+        finally:
+            over.cancel()
+            _current.used = None
+
+    def renew(self) -> None:
+        """Use none of the connections any more."""
+        with self._mutex:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _opened(self) -> requests.Session:
+        with self._mutex:
+            if self._session is not None and time.monotonic() - self._since > _OLDEST:
+                self._session.close()
+                self._session = None
+            if self._session is None:
+                session = requests.Session()
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, _Adapter(self._seconds))
+                self._prepare(session)
+                self._session, self._since = session, time.monotonic()
+            return self._session
+
+
+def was_connected(error: BaseException) -> bool:
+    """
+    Say whether an error of a request came after its connection had been made.
+
+    :param error: of the library.
+    """
+    seen: list[BaseException] = []
+    todo: list[Any] = [error]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, BaseException) and one not in seen:
+            if isinstance(one, _CONNECTING):
+                return False
+            seen.append(one)
+            todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return True
+
+
+def _end(used: list[Any]) -> None:
+    """End connections under the request that reads from them."""
+    for connection in used:
+        if (sock := getattr(connection, "sock", None)) is not None:
+            with suppress(OSError):
+                # Not as TLS would have it: that is in the hands of another thread.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
