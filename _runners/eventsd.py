@@ -21,7 +21,7 @@ try:
 
     import salt_eventsd.check
     import salt_eventsd.status
-    from salt_eventsd import catalogue, config_load, control, letters, loader, ruletest
+    from salt_eventsd import catalogue, config_load, control, letters, loader, orphans, ruletest
     from salt_eventsd import convert as conversion
     from salt_eventsd import tap as taps
     from salt_eventsd.exceptions import ConfigError, EventsdError
@@ -269,6 +269,26 @@ def discard(*ids, worker=None, contains=None, everything=False):
         salt-run eventsd.discard everything=True
     """
     return _act("discarded", letters.discard, ids, worker, contains, everything)
+
+
+def drop_orphaned(worker=None):
+    """
+    Remove what waits in the spool for workers and rules that are no longer configured; :py:func:`status` names them.
+    What waits for a worker that is configured is never removed. Their dead letters stay: see :py:func:`discard`.
+
+    :param worker: only what waits for this worker, or for its rules that are gone.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.drop_orphaned
+        salt-run eventsd.drop_orphaned worker=graphs
+    """
+    try:
+        return _answer(orphans.drop(config_load.load(__opts__), worker))  # noqa: F821
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
 
 
 def _act(done, action, ids, worker, contains, everything):

@@ -16,14 +16,14 @@ from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.lane import Lane
 from salt_eventsd.shares import Shares
-from salt_eventsd.spool import Kept, Spool
+from salt_eventsd.spool import Kept, Spool, Totals
 
 log = logging.getLogger(__name__)
 
 #: The thread looks at least so often, should a wake-up ever be missed.
 _LOOK_SECONDS = 1.0
 #: How often an idle engine considers giving disk space back.
-_SHRINK_SECONDS = 60.0
+_SHRINK_SECONDS = 5.0
 
 
 class Dispatcher(threading.Thread):
@@ -59,6 +59,7 @@ class Dispatcher(threading.Thread):
         #: Why no batch can be given out at the moment, else "".
         self.problem = ""
         self._is_manned = False
+        self._times_back = spool.times_back
         self._look_at = 0.0
         self._turn = 0
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
@@ -70,11 +71,20 @@ class Dispatcher(threading.Thread):
 
     def kept(self, chunks: list[Kept]) -> None:
         """Note what has just been kept; called by the intake."""
-        for chunk in chunks:
-            if lane := self.lanes.get(chunk.worker):
-                lane.spool_broke(self._spool.file.first_id)
-                lane.queued(chunk)
+        if self._times_back != self._spool.times_back:
+            self._times_back = self._spool.times_back
+            self._recount()
+        else:
+            for chunk in chunks:
+                if lane := self.lanes.get(chunk.worker):
+                    lane.spool_broke(self._spool.file.first_id)
+                    lane.queued(chunk)
         self._wake.set()
+
+    def _recount(self) -> None:
+        there, newest = self._spool.begin(), self._spool.newest_id()
+        for name, lane in self.lanes.items():
+            lane.recount(there.get(name, Totals()), newest)
 
     def run(self) -> None:
         """Run until stopped."""

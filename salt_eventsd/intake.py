@@ -2,7 +2,7 @@
 The thread between bus and spool: parse, match, redact, keep.
 
 Events wait in memory for at most ``commit_seconds`` and then go to disk in one transaction; an event with ``prio``
-takes all that is waiting along at once.
+takes all that is waiting along at once, and so does one with which they become too many to wait.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ _MOST_PUT_OFF = 3
 _LARGE_EVENT_BYTES = 256 * 2**10
 #: What may wait in memory while the spool cannot be written, in bytes.
 _MOST_UNKEPT_BYTES = 128 * 2**20
+#: What is committed before its time, however long ``commit_seconds`` is: so many events, or bytes.
+_MOST_STAGED_EVENTS = 10_000
+_MOST_STAGED_BYTES = 16 * 2**20
 #: What one event may take of the thread's time, in seconds.
 _MOST_SECONDS = 1.0
 
@@ -117,6 +120,8 @@ class Intake(threading.Thread):
         self._stages: dict[tuple[str, bool], _Stage] = {}
         self._ready: list[Chunk] = []
         self._staged_at = 0.0
+        self._staged_events = 0
+        self._staged_bytes = 0
         self._urgent = False
         self._odd: set[str] = set()
         self._addressed = Addressed()
@@ -129,6 +134,8 @@ class Intake(threading.Thread):
         while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
             for raw, received in self._inbox.take(self._patience()):
                 self._try(raw, received)
+                if self._staged_bytes >= _MOST_STAGED_BYTES:
+                    self._commit()
             while self._offered:
                 self._try(self._offered.popleft(), time.time(), is_own=True)
             if self._due():
@@ -261,7 +268,10 @@ class Intake(threading.Thread):
             stage = self._stages[key] = _Stage()
         stage.events.append(event)
         stage.bytes += size
-        self._urgent = self._urgent or to.prio
+        self._staged_events += 1
+        self._staged_bytes += size
+        is_much = self._staged_events >= _MOST_STAGED_EVENTS or self._staged_bytes >= _MOST_STAGED_BYTES
+        self._urgent = self._urgent or to.prio or is_much
 
     def _cut(self, key: tuple[str, bool]) -> None:
         events = self._stages.pop(key).events
@@ -281,6 +291,7 @@ class Intake(threading.Thread):
         for key in list(self._stages):
             self._cut(key)
         self._urgent = False
+        self._staged_events = self._staged_bytes = 0
         if not self._ready:
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 
 from salt_eventsd.lane import Lane
@@ -16,10 +17,14 @@ class Lanes(Mapping[str, Lane]):
 
     def __init__(self, lanes: Mapping[str, Lane]) -> None:
         self._lanes = dict(lanes)
+        self._adding = threading.Lock()
 
-    def add(self, lane: Lane) -> None:
-        """Add a lane while others look."""
-        self._lanes = {**self._lanes, lane.name: lane}
+    def add(self, lane: Lane) -> Lane:
+        """Add a lane while others look, and return it; one of its name that is there already stays, and is returned."""
+        with self._adding:
+            if lane.name not in self._lanes:
+                self._lanes = {**self._lanes, lane.name: lane}
+            return self._lanes[lane.name]
 
     def __getitem__(self, name: str) -> Lane:
         return self._lanes[name]

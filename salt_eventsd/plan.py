@@ -60,11 +60,7 @@ class Plan:
     @property
     def lanes(self) -> dict[str, Planned]:
         """The workers once more, by the queues that go to them."""
-        found = dict(self.workers)
-        for name, rule in named(self.config.events):
-            if rule.is_own:
-                found.update({lane_of(worker, name, OWN): self.workers[worker] for worker in rule.workers})
-        return found
+        return {lane: self.workers[worker] for lane, worker in lane_names(self.config).items()}
 
     @property
     def problems(self) -> list[str]:
@@ -86,6 +82,19 @@ class Plan:
             for key in given
             if key not in known
         ]
+
+
+def lane_names(config: Config) -> dict[str, str]:
+    """
+    Return the names of the queues of a configuration, each with the worker's it goes to.
+
+    :param config: found right.
+    """
+    found = {name: name for name in config.workers}
+    for name, rule in named(config.events):
+        if rule.is_own:
+            found.update({lane_of(worker, name, OWN): worker for worker in rule.workers})
+    return found
 
 
 def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Plan:

@@ -15,6 +15,8 @@ from salt_eventsd.spool import Kept, Spool, Totals
 _MOST_CHUNKS = 1000
 #: So many chunks behind a batch that is refused are asked, one after the other, whether they fare any better.
 _COMPANIONS = 1000
+#: What an operator wants dropped goes in transactions of this size.
+_DROPPED_AT_ONCE_BYTES = 4 * 2**20
 
 
 class Queue:
@@ -30,6 +32,8 @@ class Queue:
         self.queued_events = 0
         self.queued_bytes = 0
         self.dropped = 0
+        #: How many of those dropped an operator wanted dropped.
+        self.removed = 0
         self.lost = 0
         self.last_drop = 0.0
         self._spool = spool
@@ -126,6 +130,32 @@ class Queue:
             dropped = self._spool.drop_oldest(self.name, at_least_bytes, self.claimed)
             self.gone(dropped, dropped=True)
         return sum(chunk.bytes for chunk in dropped)
+
+    def remove_all(self) -> int:
+        """
+        Drop all chunks that are not in flight, a few at a time, and return how many events they had.
+
+        :raises SpoolError: not all were dropped.
+        """
+        before = self.dropped
+        try:
+            while self.drop_oldest(_DROPPED_AT_ONCE_BYTES):
+                pass
+        finally:
+            removed = self.dropped - before
+            self.removed += removed
+        return removed
+
+    def recount(self, there: Totals, newest: int) -> None:
+        """
+        Count anew what is queued: the spool's file was put back in time under this engine.
+
+        :param there: what is in it.
+        :param newest: the highest chunk id given so far.
+        """
+        with self._mutex:
+            self.queued_events, self.queued_bytes = there.events, there.bytes
+            self.may_be_written(newest)
 
     @property
     def claimed(self) -> set[int]:

@@ -8,9 +8,9 @@ otherwise the running configuration stays, and whoever asked is told why.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
+from salt_eventsd import orphans
 from salt_eventsd.check_running import differences
 from salt_eventsd.config import Config
 from salt_eventsd.config_load import fresh_opts, load
@@ -34,6 +34,8 @@ def requests_to(service: Service) -> Handler:
     def handle(request: dict[str, Any]) -> Answer:
         if request.get("verb") == "compare":
             return compare(service)
+        if request.get("verb") == orphans.VERB:
+            return orphans.drop_from(service.lanes.values(), request)
         if request.get("verb") != "reload":
             return unknown(request)
         try:
@@ -78,23 +80,29 @@ def reload(service: Service) -> dict[str, Any]:
         raise ConfigError(plan.problems)
     # All of it that can fail is done before anything changes.
     try:
-        totals, newest = service.spool.totals(), service.spool.newest_id()
+        newest = service.spool.newest_id()
     except SpoolError as exc:
         raise ConfigError([str(exc)]) from exc
     notes = _unchangeable(service.plan.config, config) + plan.strays
-    _apply(service, plan, totals, newest)
+    _apply(service, plan, newest)
     service.opts = opts
     log.info("eventsd: reloaded; rules: %s; workers: %s", ", ".join(config.events), ", ".join(config.workers))
     return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "notes": notes}
 
 
-def _apply(service: Service, plan: Plan, totals: Mapping[str, Totals], newest: int) -> None:
+def _apply(service: Service, plan: Plan, newest: int) -> None:
     general = plan.config.general
     for name, planned in plan.lanes.items():
-        if lane := service.lanes.get(name):
+        lane, made = service.lanes.get(name), None
+        if lane is None:
+            # Nothing waits for it: all that does has a lane, and what is put back for one there is none of yet is told
+            # to the dispatcher, who may be making one just now.
+            made = service.new_lane(name, planned, Totals(), newest)
+            lane = service.lanes.add(made)
+        if lane is not made:
             lane.swap(planned.settings, planned.worker.hold() if planned.worker else None, newest, planned.name)
-        else:
-            service.lanes.add(service.new_lane(name, planned, totals.get(name, Totals()), newest))
+            if made:
+                close(made.worker)
     service.room.config = general.spool
     service.intake.commit_seconds = general.spool.commit_seconds
     service.reporter.seconds = general.state_timer

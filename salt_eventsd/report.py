@@ -25,7 +25,7 @@ from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
 from salt_eventsd.link import Link
-from salt_eventsd.report_workers import worker_reports
+from salt_eventsd.report_workers import orphaned_letters, worker_reports
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool
 
@@ -181,7 +181,7 @@ def report(parts: Parts) -> Report:
             "undecided": sum(intake.policy.rules.undecided.events.values()),
         },
         "dispatch": {"error": parts.dispatcher.problem},
-        "workers": worker_reports(lanes.values(), dead, oldest),
+        "workers": worker_reports(lanes.values(), dead, oldest, spool.letters_given_way),
         "spool": {
             "dir": str(spool.folder),
             "events": sum(lane.queued_events for lane in lanes.values()),
@@ -192,9 +192,13 @@ def report(parts: Parts) -> Report:
             "error": intake.spool_error,
             "unkept_events": intake.unkept_events,
             "orphaned": _orphaned(parts),
-            "orphaned_gone": sum(lane.dropped + lane.lost for lane in lanes.values() if lane.retired),
+            "orphaned_gone": sum(lane.dropped + lane.lost - lane.removed for lane in lanes.values() if lane.retired),
+            "orphaned_dropped": sum(lane.removed for lane in lanes.values()),
+            "orphaned_letters": orphaned_letters(lanes.values(), dead),
+            "letters_bytes": spool.letter_bytes,
             "letters_dropped": spool.letters_dropped,
             "set_aside": list(spool.file.set_aside),
+            "set_aside_deleted": spool.file.set_aside_deleted,
         },
     }
 

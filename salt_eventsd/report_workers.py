@@ -6,12 +6,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from salt_eventsd.lane import HANGING_SECONDS, Lane
 
 #: What is added up over a worker's lanes, and of what the largest counts.
-_SUMS = ("queued_events", "queued_bytes", "in_flight", "written", "failed", "dropped", "lost", "retries")
+_SUMS = (
+    "queued_events",
+    "queued_bytes",
+    "in_flight",
+    "written",
+    "failed",
+    "dropped",
+    "lost",
+    "retries",
+    "renamed",
+    "elsewhere",
+)
 _LARGEST = ("oldest_age", "hanging_seconds", "last_write", "last_drop")
 #: How the lane is called that all rules share which have no table or statement of their own.
 _BUILT_IN = "all others"
@@ -20,7 +32,10 @@ _STATES = ("ok", "retrying", "held")
 
 
 def worker_reports(
-    lanes: Iterable[Lane], dead: Mapping[str, int], oldest: Mapping[str, float]
+    lanes: Iterable[Lane],
+    dead: Mapping[str, int],
+    oldest: Mapping[str, float],
+    letters_dropped: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, dict[str, Any]]:
     """
     Return what there is to say of each worker.
@@ -28,12 +43,27 @@ def worker_reports(
     :param lanes: all lanes.
     :param dead: how many dead letters each worker has.
     :param oldest: when the oldest event of each lane was read, in seconds since 1970 UTC; 0 if none waits.
+    :param letters_dropped: how many of each worker's dead letters have given way to newer ones.
     """
     found: dict[str, list[Lane]] = {}
     for lane in lanes:
         if not lane.retired:
             found.setdefault(lane.owner, []).append(lane)
-    return {name: _worker(name, some, dead.get(name, 0), oldest) for name, some in found.items()}
+    return {
+        name: {**_worker(name, some, dead.get(name, 0), oldest), "letters_dropped": letters_dropped.get(name, 0)}
+        for name, some in found.items()
+    }
+
+
+def orphaned_letters(lanes: Iterable[Lane], dead: Mapping[str, int]) -> dict[str, int]:
+    """
+    Return how many dead letters there are of workers that are not configured.
+
+    :param lanes: all lanes.
+    :param dead: how many dead letters each worker has.
+    """
+    configured = {lane.owner for lane in lanes if not lane.retired}
+    return {name: count for name, count in dead.items() if name not in configured}
 
 
 def _worker(name: str, lanes: list[Lane], dead: int, oldest: Mapping[str, float]) -> dict[str, Any]:
@@ -68,6 +98,8 @@ def _lane(lane: Lane, oldest: float) -> dict[str, Any]:
         "dropped": lane.dropped,
         "lost": lane.lost,
         "retries": lane.retries,
+        "renamed": lane.renamed,
+        "elsewhere": lane.elsewhere,
         "last_error": lane.last_error,
         "last_write": lane.last_write,
         "last_drop": lane.last_drop,

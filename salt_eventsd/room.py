@@ -32,16 +32,30 @@ class Room:
     """
 
     def __init__(self, config: SpoolConfig, spool: Spool, lanes: Mapping[str, Lane]) -> None:
-        self.config = config
         self._spool = spool
         self._lanes = lanes
+        self.config = config
         self.full = False
+
+    @property
+    def config(self) -> SpoolConfig:
+        """The spool's; may be changed while it is used."""
+        return self._config
+
+    @config.setter
+    def config(self, config: SpoolConfig) -> None:
+        self._config = config
+        self._spool.file.max_bytes = int(config.max_bytes)
+
+    @property
+    def used(self) -> int:
+        """What counts against ``max_bytes``: what waits to be written, and dead letters."""
+        return sum(lane.queued_bytes for lane in self._lanes.values()) + self._spool.letter_bytes
 
     @property
     def is_full(self) -> bool:
         """Whether events had to be dropped, and what is queued has not gone down since."""
-        used = sum(lane.queued_bytes for lane in self._lanes.values())
-        return self.full and used > int(self.config.max_bytes) * (1 - 2 * _HEADROOM)
+        return self.full and self.used > int(self.config.max_bytes) * (1 - 2 * _HEADROOM)
 
     def admit(self, chunks: list[Chunk]) -> list[Chunk]:
         """
@@ -50,8 +64,7 @@ class Room:
         :param chunks: what is about to be kept.
         """
         most = int(self.config.max_bytes)
-        used = sum(lane.queued_bytes for lane in self._lanes.values())
-        needed = used + sum(len(chunk.payload) for chunk in chunks) - most
+        needed = self.used + sum(len(chunk.payload) for chunk in chunks) - most
         self._tell(needed > 0)
         if needed <= 0:
             return chunks

@@ -138,7 +138,8 @@ class Service:
         lane = Lane(name, WorkerConfig(), None, "", self.spool, Backoff())
         lane.restore(left, self.spool.newest_id())
         lane.retired = True
-        self.lanes.add(lane)
+        if self.lanes.add(lane) is not lane:
+            return
         log.warning("eventsd: %s is not configured, and events wait in the spool for it", name)
 
     def _reported(self, made: Mapping[str, Any]) -> None:

@@ -11,9 +11,12 @@ Every call is thread-safe. All of them do I/O under one lock, which is why the t
 
 from __future__ import annotations
 
+import heapq
+import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -258,12 +261,7 @@ class Spool(Graves):
         dropped: list[Kept] = []
         with self._transaction() as db:
             freed = 0
-            rows = db.execute(
-                "SELECT id, worker, prio, events, bytes, oldest FROM chunks WHERE worker = coalesce(?, worker)"
-                " ORDER BY id",
-                (worker,),
-            )
-            for row in rows:
+            for row in _oldest_first(db, worker):
                 if freed >= at_least_bytes:
                     break
                 if row[0] not in spared:
@@ -300,6 +298,15 @@ class Spool(Graves):
     def close(self) -> None:
         """Close the file and let go of the lock."""
         self.file.close()
+
+
+def _oldest_first(db: sqlite3.Connection, worker: str | None) -> Iterator[tuple[Any, ...]]:
+    """Yield what is known of chunks by their ids. A worker's are found without a look at all the others'."""
+    sql = "SELECT id, worker, prio, events, bytes, oldest FROM chunks"
+    if worker is None:
+        return iter(db.execute(f"{sql} ORDER BY id"))
+    some = [db.execute(f"{sql} WHERE worker = ? AND prio = ? ORDER BY id", (worker, prio)) for prio in (0, 1)]
+    return heapq.merge(*some)
 
 
 _TOTALS = "SELECT worker, SUM(events), SUM(bytes) FROM chunks GROUP BY worker"

@@ -112,6 +112,8 @@ def _degraded(found: Report) -> list[str]:
     if spool["full"]:
         notes.append("the spool is full; events are dropped")
     notes += [f"the spool was broken and set aside: {path}" for path in spool["set_aside"]]
+    if deleted := spool.get("set_aside_deleted"):
+        notes.append(f"{deleted} older spools that had been set aside were deleted")
     for name, events in spool["orphaned"].items():
         worker, _, rule = name.partition(":")
         gone = (
@@ -119,7 +121,11 @@ def _degraded(found: Report) -> list[str]:
             if rule
             else (f"worker {worker}, which is no longer under workers")
         )
-        notes.append(f"{events} events wait for {gone}")
+        notes.append(f"{events} events wait for {gone}; see eventsd.drop_orphaned")
+    for name, letters in spool.get("orphaned_letters", {}).items():
+        notes.append(
+            f"{letters} refused events are buried of worker {name}, which is no longer under workers; see eventsd.dead"
+        )
     if spool["orphaned_gone"]:
         notes.append(f"{spool['orphaned_gone']} events for workers and rules no longer configured were dropped or lost")
     for name, worker in found["workers"].items():
@@ -133,6 +139,18 @@ def _degraded(found: Report) -> list[str]:
             notes.append(f"worker {name}: {worker['dead_letters']} refused events are buried; see eventsd.dead")
         if worker["lost"]:
             notes.append(f"worker {name}: {worker['lost']} events were in a spool that broke")
+        if given_way := worker.get("letters_dropped"):
+            notes.append(f"worker {name}: {given_way} refused events gave way to newer ones (spool.max_bytes)")
+        if worker.get("renamed"):
+            notes.append(
+                f"worker {name}: the database had receipts of other chunks for {worker['renamed']} events, which were"
+                " written all the same; was this machine put back in time?"
+            )
+        if worker.get("elsewhere"):
+            notes.append(
+                f"worker {name}: {worker['elsewhere']} events had been written by another engine: it runs on a copy of"
+                " this spool"
+            )
         if worker["dropped"] and found["written"] - worker["last_drop"] < _REMEMBERED_SECONDS:
             notes.append(f"worker {name}: {worker['dropped']} events were dropped because the spool was full")
     return notes

@@ -163,7 +163,10 @@ def test_what_waits_for_a_worker_that_is_gone_is_told_and_comes_when_it_is_back(
 
     # Then
     wait_until(lambda: reloaded.report()["spool"]["orphaned"] == {"away": 2}, "orphaned events")
-    assert "2 events wait for worker away, which is no longer under workers" in reloaded.status().data["notes"]
+    assert (
+        "2 events wait for worker away, which is no longer under workers; see eventsd.drop_orphaned"
+        in reloaded.status().data["notes"]
+    )
 
     # When
     with_away["workers"]["away"]["batch"] = {"seconds": 0.1}

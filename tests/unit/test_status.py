@@ -322,7 +322,9 @@ def drop(parts: Parts) -> None:
         pytest.param(break_the_spool, "eventsd: spool.dir: disk full", id="a spool that cannot be written"),
         pytest.param(fill_the_spool, "the spool is full; events are dropped", id="a full spool"),
         pytest.param(
-            orphan, "12 events wait for worker old, which is no longer under workers", id="events of a worker now gone"
+            orphan,
+            "12 events wait for worker old, which is no longer under workers; see eventsd.drop_orphaned",
+            id="events of a worker now gone",
         ),
         pytest.param(hold, "worker history is held: no such table", id="a held worker"),
         pytest.param(hang, "worker history has been writing one batch for 90 s", id="a worker that hangs"),

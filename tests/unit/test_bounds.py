@@ -1,0 +1,248 @@
+"""Dead letters, what is set aside, and what waits for a commit: bounded in bytes, and counted when they give way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from salt_eventsd import graves, spool_aside
+from salt_eventsd.config import Batch, Size, SpoolConfig
+from salt_eventsd.event import Event
+from salt_eventsd.inbox import Inbox
+from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.letters import Filter, discard, listed, requeue
+from salt_eventsd.redact import compile_redactor
+from salt_eventsd.room import Room
+from salt_eventsd.rules import Route, compile_rules
+from salt_eventsd.spool import Burial, Spool
+from tests.support.events import numbered, returned
+from tests.support.lanes import chunk, keep, lane_of
+from tests.support.workers import Recorder
+
+MIB = 2**20
+
+
+def bury(spool: Spool, events: list[Event], worker: str = "history") -> None:
+    (kept,) = spool.put([chunk(events, worker)])
+    spool.bury(worker, [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
+    spool.settle([kept.id])
+
+
+def jids(spool: Spool) -> list[str]:
+    return [letter["data"]["jid"] for letter in listed(spool.folder, Filter(), 1000)]
+
+
+def test_of_too_many_letters_the_oldest_go_and_are_counted_by_worker(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr(graves, "MOST_DEAD_LETTERS", 5)
+    bury(spool, numbered(2), "graphs")
+    bury(spool, numbered(3, start=2))
+
+    # When
+    bury(spool, numbered(3, start=5))
+
+    # Then
+    assert jids(spool) == ["3", "4", "5", "6", "7"]
+    assert spool.letters_given_way == {"graphs": 2, "history": 1}
+    assert spool.letters_dropped == 3
+    assert spool.dead_letters() == {"history": 5}
+
+
+def test_of_letters_that_are_too_large_the_oldest_go(tmp_path: Path) -> None:
+    # Given: they may take a quarter of it
+    spool = Spool(tmp_path / "spool", 20 * MIB)
+
+    # When
+    for number in range(40):
+        bury(spool, [returned("x" * MIB, jid=str(number))])
+
+    # Then
+    spool.dead_letters()
+    assert 3 * MIB < spool.letter_bytes <= 5 * MIB
+    assert spool.letters_dropped == 40 - sum(spool.dead_letters().values())
+    listed_ids = [letter["tag"].split("/")[2] for letter in listed(spool.folder, Filter(), 100)]
+    assert listed_ids == [str(number) for number in range(40 - len(listed_ids), 40)]
+    for _ in range(20):
+        spool.shrink()
+    assert spool.file.bytes_on_disk() <= 20 * MIB
+    spool.close()
+
+
+def test_letters_take_room_from_what_waits(tmp_path: Path) -> None:
+    # Given
+    spool = Spool(tmp_path / "spool")
+    lane = lane_of(spool, Recorder())
+    room = Room(SpoolConfig(max_bytes=Size(100_000)), spool, {"history": lane})
+    bury(spool, [returned("x" * 20_000)])
+    spool.dead_letters()
+    assert spool.letter_bytes > 20_000
+
+    # When
+    for _ in range(10):
+        keep(lane, spool, *room.admit([chunk([returned("y" * 15_000)])]))
+
+    # Then
+    assert lane.dropped
+    assert lane.queued_bytes + spool.letter_bytes <= 100_000
+    spool.close()
+
+
+def test_a_letter_larger_than_their_share_is_kept_alone(tmp_path: Path) -> None:
+    # Given
+    spool = Spool(tmp_path / "spool", MIB)
+    bury(spool, numbered(2))
+
+    # When
+    bury(spool, [returned("x" * 400_000, jid="7")])
+
+    # Then
+    assert spool.dead_letters() == {"history": 1}
+    assert spool.letters_dropped == 2
+    spool.close()
+
+
+def test_letters_are_counted_whoever_takes_them_away(spool: Spool) -> None:
+    # Given
+    bury(spool, numbered(5))
+    bury(spool, numbered(2, start=5), "graphs")
+    spool.dead_letters()
+    size = spool.letter_bytes
+
+    # When
+    requeue(spool.folder, Filter(worker="graphs"))
+    discard(spool.folder, Filter(ids=[1]))
+
+    # Then
+    assert spool.dead_letters() == {"history": 4}
+    assert 0 < spool.letter_bytes < size
+
+
+def test_they_are_counted_without_a_look_at_each(spool: Spool) -> None:
+    plan = spool.file.rows("EXPLAIN QUERY PLAN SELECT worker, letters, bytes FROM dead_counts WHERE letters > 0")
+
+    assert [row[-1] for row in plan] == ["SCAN dead_counts"]
+
+
+def test_requeueing_many_lets_an_engine_write_meanwhile(spool: Spool) -> None:
+    # Given
+    for start in range(0, 3000, 500):
+        bury(spool, numbered(500, start=start))
+    longest = 0.0
+
+    # When: an engine puts chunks all the while
+    done = threading.Event()
+    moved: list[int] = []
+
+    def put_back() -> None:
+        moved.append(requeue(spool.folder, Filter()))
+        done.set()
+
+    thread = threading.Thread(target=put_back)
+    thread.start()
+    while not done.is_set():
+        began = time.monotonic()
+        spool.put([chunk(1, "other")])
+        longest = max(longest, time.monotonic() - began)
+        time.sleep(0.005)
+    thread.join()
+
+    # Then
+    assert moved == [3000]
+    assert spool.totals()["history"].events == 3000
+    assert longest < 1.0
+
+
+def test_of_spools_set_aside_the_newest_are_kept(tmp_path: Path) -> None:
+    # Given
+    spool = Spool(tmp_path / "spool", MIB)
+    path = spool.file.path
+    for number in range(8):
+        (path.parent / f"spool.db.broken-20260102T0304{number:02}-0").write_bytes(b"x" * 10)
+        (path.parent / f"spool.db.broken-20260102T0304{number:02}-0-wal").write_bytes(b"x" * 10)
+    spool.close()
+
+    # When
+    again = Spool(spool.folder, MIB)
+
+    # Then
+    left = sorted(one.name for one in path.parent.glob("spool.db.broken-*0"))
+    assert left == [f"spool.db.broken-20260102T0304{number:02}-0" for number in range(3, 8)]
+    assert len(list(path.parent.glob("spool.db.broken-*"))) == 2 * spool_aside.MOST_KEPT
+    assert again.file.set_aside_deleted == 3
+    again.close()
+
+
+def test_of_large_spools_set_aside_no_more_is_kept_than_a_spool_may_hold(tmp_path: Path) -> None:
+    # Given
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    names = [f"spool.db.{kind}-20260102T03040{n}-0" for n, kind in enumerate(["stray", "broken", "broken"])]
+    for name in names:
+        (folder / name).write_bytes(b"x" * 600_000)
+
+    # When
+    spool = Spool(folder, MIB)
+
+    # Then
+    assert sorted(one.name for one in folder.glob("spool.db.*-0")) == [names[2]]
+    assert spool.file.set_aside_deleted == 2
+    spool.close()
+
+
+@pytest.fixture
+def intake(spool: Spool) -> Intake:
+    """An intake whose thread does not run, and that commits once an hour."""
+    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": Batch()})
+    lanes = {"history": lane_of(spool, Recorder())}
+    return Intake(Inbox(), spool, policy, 3600.0, room=Room(SpoolConfig(), spool, lanes), kept=lambda _: None)
+
+
+ROUTE = Route("history", "returns", "returns", prio=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "count", "due"),
+    [
+        pytest.param(10, 100, False, id="few-and-small"),
+        pytest.param(MIB, 17, True, id="large"),
+        pytest.param(10, 10_000, True, id="many"),
+    ],
+)
+def test_however_rare_commits_are_what_is_staged_is_bounded(intake: Intake, body: int, count: int, due: bool) -> None:
+    # Given
+    event = returned("x" * body)
+
+    # When
+    for _ in range(count):
+        intake._add(ROUTE, event, Batch())
+
+    # Then
+    assert intake._due() is due
+    intake._commit()
+    assert not intake._due()
+
+
+def test_what_is_staged_is_committed_within_one_gulp(intake: Intake, spool: Spool) -> None:
+    """What has piled up in the inbox may be far more than may be staged."""
+    intake._stage = lambda raw, received, is_own=False: intake._add(ROUTE, returned("x" * MIB), Batch())  # type: ignore[method-assign]
+    for _ in range(60):
+        intake._inbox.put(b"x")
+    most = 0
+    commit = intake._commit
+
+    def seen() -> None:
+        nonlocal most
+        most = max(most, intake._staged_bytes)
+        commit()
+
+    intake._commit = seen  # type: ignore[method-assign]
+    intake.start()
+    assert intake.stop(20)
+
+    assert 0 < most < 20 * MIB
+    assert spool.totals()["history"].events == 60
