@@ -28,8 +28,9 @@ from salt_eventsd.grouping import grouped
 _USUAL_DOCUMENT_BYTES = 2**17
 
 Row = dict[str, Any]
-#: Inserts rows that all have the same columns.
-Inserter = Callable[[Connection, Sequence[Row]], None]
+#: Inserts rows that all have the same columns, and returns how many the database says it has taken: those that were
+#: there already are not among them.
+Inserter = Callable[[Connection, Sequence[Row]], int]
 
 
 def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
@@ -43,13 +44,13 @@ def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
     # Of one column, itemgetter returns no tuple.
     values = itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
 
-    def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    def insert(connection: Connection, rows: Sequence[Row]) -> int:
         dialect = connection.dialect
         if dialect.name not in compiled:
             made = statement.compile(dialect=dialect, column_keys=list(columns))
             compiled[dialect.name] = str(made), made.positional
         sql, positional = compiled[dialect.name]
-        connection.exec_driver_sql(sql, [values(row) for row in rows] if positional else list(rows))
+        return connection.exec_driver_sql(sql, [values(row) for row in rows] if positional else list(rows)).rowcount
 
     return insert
 
@@ -71,9 +72,11 @@ def by_recordset(table: sa.Table, columns: Sequence[str], conflict: Callable[[An
     select = sa.select(*[source.c[name] for name in columns])
     statement = conflict(postgresql.insert(table).from_select(list(columns), select))
 
-    def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    def insert(connection: Connection, rows: Sequence[Row]) -> int:
+        taken = 0
         for document in _documents(map(msgspec.json.encode, rows), _USUAL_DOCUMENT_BYTES):
-            connection.execute(statement, {"document": document.decode()})
+            taken += connection.execute(statement, {"document": document.decode()}).rowcount
+        return taken
 
     return insert
 
@@ -101,18 +104,22 @@ def by_json_table(
     select: Any = sa.select(*[sa.literal_column(f"r.c{place}") for place in range(len(columns))]).select_from(source)
     statement = conflict(mysql.insert(table).from_select(list(columns), select))
 
-    def insert(connection: Connection, rows: Sequence[Row]) -> None:
+    def insert(connection: Connection, rows: Sequence[Row]) -> int:
+        taken = 0
+
         def texts() -> Iterator[bytes]:
+            nonlocal taken
             for row in rows:
                 text = msgspec.json.encode([row[name] for name in columns])
                 if len(text) > most_bytes:
-                    large(connection, [row])
+                    taken += large(connection, [row])
                 else:
                     yield text
 
         for document in _documents(texts(), min(most_bytes, _USUAL_DOCUMENT_BYTES)):
             # Base64 has nothing in it that PyMySQL would escape, which it does character by character.
-            connection.execute(statement, {"document": b64encode(document).decode()})
+            taken += connection.execute(statement, {"document": b64encode(document).decode()}).rowcount
+        return taken
 
     return insert
 

@@ -5,16 +5,19 @@ events stand alone, each try in a savepoint of its own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import own
-from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.keeping import Keeper
+from salt_eventsd.database.merging import AnotherJob
 from salt_eventsd.database.own import Writers
 from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.database.schema import JID_LENGTH
 from salt_eventsd.database.writers import Writer
 from salt_eventsd.errors import brief
 from salt_eventsd.event import Event
@@ -22,6 +25,11 @@ from salt_eventsd.exceptions import Refused, Transient
 from salt_eventsd.rules import OWN
 from salt_eventsd.settle import isolate
 from salt_eventsd.workers import Refusal
+
+log = logging.getLogger(__name__)
+
+#: How often in one try something is mended in the database.
+_MOST_MENDED = 4
 
 #: Rows of built-in tables, each with the name of its table.
 Rows = list[tuple[str, Row]]
@@ -47,12 +55,12 @@ class Tables(NamedTuple):
 
     :param dialect: what differs in it.
     :param builder: makes rows.
-    :param inserters: of the built-in tables, by their names in the config.
+    :param keepers: of the built-in tables, by their names in the config, in the order in which they are written.
     """
 
     dialect: Dialect
     builder: RowBuilder
-    inserters: Mapping[str, Inserter]
+    keepers: Mapping[str, Keeper]
 
 
 class Insertion:
@@ -75,7 +83,7 @@ class Insertion:
         check_at_once: bool = False,
     ) -> None:
         self._connection = connection
-        self._dialect, self._builder, self._inserters = tables
+        self._dialect, self._builder, self._keepers = tables
         self._writers = writers
         self._events = events
         self._check_at_once = check_at_once
@@ -108,6 +116,24 @@ class Insertion:
 
     def _try(self, some: Sequence[_Built]) -> None:
         """Insert all of these; where that fails, undo it and raise what it means."""
+        for _ in range(_MOST_MENDED):
+            try:
+                self._try_once(some)
+                return
+            except AnotherJob as exc:
+                if len(some) > 1:
+                    raise
+                event = self._events[some[0].position]
+                log.warning("eventsd: %s; it is in eventsd_events instead: %s", exc, event.jid[:JID_LENGTH])
+                some = [some[0]._replace(rows=self._builder.as_event(event))]
+            except Refused as exc:
+                cause = exc.__cause__
+                if cause is None or not (done := self._dialect.mend(self._connection, cause)):
+                    raise
+                log.warning("eventsd: %s", done)
+        raise Transient("what was mended in the database does not stay mended")
+
+    def _try_once(self, some: Sequence[_Built]) -> None:
         failed: Exception | None = None
         try:
             with self._connection.begin_nested():
@@ -139,6 +165,7 @@ class Insertion:
         # In one order everywhere, so that two batches in flight cannot lock each other out.
         if minions:
             by_table["minions"] = [minions[key] for key in sorted(minions)]
-        for table, rows in by_table.items():
-            self._inserters[table](self._connection, rows)
+        for table, keep in self._keepers.items():
+            if rows := by_table.get(table):
+                keep(self._connection, rows)
         own.write(self._connection, [one.own for one in some if one.own is not None])

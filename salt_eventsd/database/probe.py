@@ -18,16 +18,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import Dialect, file_of, may_make
 from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.exceptions import Held, Refused, Transient
 
 #: MySQL's answers to what cannot be done for another reason than a missing permission: the column is there twice, the
 #: table is not there, or is there, there is no such column.
 _ALLOWED = frozenset((1060, 1146, 1050, 1072, 1091))
 
-InserterOf = Callable[[Connection, sa.Table], Inserter]
+KeeperOf = Callable[[Dialect, Connection, sa.Table], Keeper]
 
 
 def engine_to_look(engine: Engine) -> Engine:
@@ -42,7 +42,7 @@ def engine_to_look(engine: Engine) -> Engine:
 
 
 def try_out(
-    connection: Connection, dialect: Dialect, tables: Iterable[sa.Table], inserter_of: InserterOf, found: str | None
+    connection: Connection, dialect: Dialect, tables: Iterable[sa.Table], keeper_of: KeeperOf, found: str | None
 ) -> str:
     """
     Do and undo it, and return what is lacking without being needed for writing, "" if nothing is.
@@ -50,7 +50,7 @@ def try_out(
     :param connection: to the database; its transaction is rolled back.
     :param dialect: what differs in it.
     :param tables: into which the worker inserts.
-    :param inserter_of: returns how rows get into one of them.
+    :param keeper_of: returns what keeps the rows of one of them.
     :param found: the version of the tables there are.
     :raises Held: the database refuses it.
     :raises Exception: it cannot be asked.
@@ -67,12 +67,12 @@ def try_out(
         elif found != migrate.HEAD:
             _try_an_upgrade(connection, tables, ends_by_itself)
             return ""
-        return _try_rows(connection, dialect, tables, inserter_of)
+        return _try_rows(connection, dialect, tables, keeper_of)
     finally:
         connection.rollback()
 
 
-def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Table], inserter_of: InserterOf) -> str:
+def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Table], keeper_of: KeeperOf) -> str:
     kept = []
     for table in tables:
         is_receipts = table is schema.receipts
@@ -82,7 +82,7 @@ def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Tabl
                 if is_receipts:
                     connection.execute(sa.insert(table), [row])
                 else:
-                    inserter_of(connection, table)(connection, [row])
+                    keeper_of(dialect, connection, table)(connection, [row])
         except Exception as exc:
             error = meaning(exc)
             if isinstance(error, Refused):

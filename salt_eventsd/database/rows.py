@@ -102,10 +102,14 @@ class RowBuilder:
         if event.into == "minions" and event.minion_id:
             return [("minions", self._minion(event))]
         # The place for everything that has no table of its own, a job without a jid among them.
-        rows = [("events", self._event(event))]
+        rows = self.as_event(event)
         if event.minion_id and event.tag.startswith("salt/minion/"):
             rows.append(("minions", self._minion(event)))
         return rows
+
+    def as_event(self, event: Event) -> list[tuple[str, Row]]:
+        """Return the row of an event in the table for all kinds of them."""
+        return [("events", self._event(event))]
 
     def _job(self, event: Event) -> Row:
         job = _AS_JOB(event.body) if event.body.startswith(b"{") else _Job()

@@ -160,3 +160,15 @@ receipts = sa.Table(
     sa.Column("oldest", sa.BigInteger),
     **_OPTIONS,
 )
+
+#: What makes a row the row of one event, where that is not the primary key.
+_KEYS = {"eventsd_returns": ("jid", "minion_id", "digest"), "eventsd_events": ("stamp", "digest")}
+
+
+def key_of(table: sa.Table) -> tuple[str, ...]:
+    """
+    Return the columns that tell a row from a copy of it.
+
+    :param table: one of ours.
+    """
+    return _KEYS.get(table.name) or tuple(column.name for column in table.primary_key)

@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.config import EventRule
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.bulk import Inserter
-from salt_eventsd.database.dialects import Upsert, dialect_for
+from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.insertion import Insertion, Tables
+from salt_eventsd.database.keeping import keeper
 from salt_eventsd.database.own import Own
 from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.database.receipts import Receipts
@@ -36,7 +36,6 @@ _TABLES = {
     "events": schema.events,
     "minions": schema.minions,
 }
-_LATEST_MINION = Upsert(("minion_id",), "last_seen", ("last_jid", "last_fun", "master_id"))
 
 
 class Store:
@@ -127,7 +126,7 @@ class Store:
                 problems = self._own.problems(connection)
                 connection.rollback()
                 tables = (*_TABLES.values(), schema.receipts)
-                lacks = try_out(connection, self._dialect, tables, self._inserter, found)
+                lacks = try_out(connection, self._dialect, tables, keeper, found)
         except Exception as exc:
             raise self._of_all(meaning(exc)) from exc
         if problems:
@@ -147,17 +146,11 @@ class Store:
                 with self._engine.connect() as connection:
                     largest = self._dialect.largest_value(connection)
                     wide_codes = self._dialect.has_wide(connection, schema.returns.c.retcode)
-                    inserters = {name: self._inserter(connection, table) for name, table in _TABLES.items()}
+                    keepers = {name: keeper(self._dialect, connection, table) for name, table in _TABLES.items()}
                 self._values = Values(self._dialect, largest, self._truncate)
                 builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes)
-                self._tables = Tables(self._dialect, builder, inserters)
+                self._tables = Tables(self._dialect, builder, keepers)
             return self._tables
-
-    def _inserter(self, connection: Connection, table: sa.Table) -> Inserter:
-        columns = [column.name for column in table.columns if column.autoincrement is not True]
-        if table is schema.minions:
-            return self._dialect.upserter(connection, table, columns, _LATEST_MINION)
-        return self._dialect.inserter(connection, table, columns)
 
     def _receive(self, connection: Connection, batch: Batch) -> tuple[set[int], list[int]]:
         """Insert the receipts; return the chunks that have not been written yet, and the positions of their events."""

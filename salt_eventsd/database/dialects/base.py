@@ -17,6 +17,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_driver
+from salt_eventsd.database.schema import key_of
 
 #: Adds a conflict clause to an insert of the backend's own kind.
 Conflict = Callable[[Any], Any]
@@ -96,12 +97,30 @@ class Dialect:
 
     def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
         """
-        Return how rows get into a table; a row whose unique key is there already is left alone.
+        Return how rows get into a table of ours; a row whose key is there already is left alone.
+
+        Of any other constraint a row is told to be refused, except in MySQL, where the caller has to look.
 
         :param connection: to the database, to ask what it can do.
         :param columns: the columns that are inserted.
         """
-        return self.bulk(connection, table, columns, lambda insert: insert.on_conflict_do_nothing())
+        key = key_of(table)
+        return self.bulk(connection, table, columns, lambda insert: insert.on_conflict_do_nothing(index_elements=key))
+
+    def counts(self, connection: Connection) -> bool:
+        """Return whether the database tells how many rows were inserted, apart from those that were there already."""
+        return True
+
+    def mend(self, connection: Connection, error: BaseException) -> str:
+        """
+        Mend what made an insert fail, if that can be done.
+
+        :param connection: in a transaction, behind the savepoint that was rolled back to.
+        :param error: what was raised.
+        :returns: what was done, "" for nothing.
+        :raises Held: it would have to be mended and cannot be.
+        """
+        return ""
 
     def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
         """

@@ -17,6 +17,8 @@ from salt_eventsd.exceptions import Transient
 
 #: A document of rows is no longer than this, in bytes.
 _LONGEST_DOCUMENT = 2**20
+#: A flag of connections.
+_FOUND_ROWS = 2
 #: What a statement takes of a packet besides its value, in bytes.
 _STATEMENT_BYTES = 2**16
 
@@ -40,6 +42,8 @@ class MySQL(Dialect):
             "read_timeout": 300,
             "write_timeout": 300,
             "program_name": "salt-eventsd",
+            # SQLAlchemy would have rows counted that are there already, as if they had been inserted.
+            "client_flag": 0,
         }
 
     def prepare(self, engine: Engine) -> None:
@@ -51,11 +55,18 @@ class MySQL(Dialect):
         key = next(iter(table.primary_key.columns))
         return self.bulk(connection, table, columns, lambda insert: insert.on_duplicate_key_update({key.name: key}))
 
+    def counts(self, connection: Connection) -> bool:
+        """See :class:`Dialect`; not over a connection that counts what was found rather than what was changed."""
+        flags = getattr(connection.connection.dbapi_connection, "client_flag", None)
+        return isinstance(flags, int) and not flags & _FOUND_ROWS
+
     def upserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], latest: Upsert) -> Inserter:
         """See :class:`Dialect`. Assignments happen in order, so the column that decides comes last."""
 
         def conflict(insert: mysql.Insert) -> mysql.Insert:
-            is_newer = insert.inserted[latest.decides] >= table.c[latest.decides]
+            # A row that another unique key stands for is somebody else's.
+            is_ours = [table.c[name] == insert.inserted[name] for name in latest.key]
+            is_newer = sa.and_(*is_ours, insert.inserted[latest.decides] >= table.c[latest.decides])
             return insert.on_duplicate_key_update(
                 [
                     (name, sa.func.if_(is_newer, insert.inserted[name], table.c[name]))

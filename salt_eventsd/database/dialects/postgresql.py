@@ -15,10 +15,39 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_recordset
 from salt_eventsd.database.dialects.base import Conflict, Dialect, begin_with, is_wide
+from salt_eventsd.exceptions import Held
 
 #: Shown in place of a NUL, which the database has no way to keep.
 NUL_SYMBOL = "\N{SYMBOL FOR NULL}"
 _NUL_IN_JSON = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+_UNIQUE_VIOLATION = "23505"
+#: The table of ours whose primary key is the id that a constraint is about.
+_TABLE_OF_ID = sa.text(
+    "SELECT c.relname FROM pg_catalog.pg_index i"
+    " JOIN pg_catalog.pg_class k ON k.oid = i.indexrelid AND k.relname = :constraint"
+    " JOIN pg_catalog.pg_class c ON c.oid = i.indrelid AND pg_catalog.pg_table_is_visible(c.oid)"
+    " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id'"
+    " WHERE i.indisprimary AND i.indnatts = 1 AND i.indkey[0] = a.attnum"
+    " AND c.relname IN ('eventsd_returns', 'eventsd_events')"
+)
+#: The sequence of an id; a dump may have parted the two, but for the default.
+_SEQUENCE = sa.text(
+    "SELECT coalesce(pg_catalog.pg_get_serial_sequence(:table, 'id'),"
+    " (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d"
+    " JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attname = 'id'"
+    " WHERE d.adrelid = CAST(:table AS regclass)))"
+)
+_IN_DEFAULT = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
+#: What other sessions have drawn since, and not committed, is not in the table.
+_CAUGHT_UP = {
+    table: sa.text(
+        "SELECT pg_catalog.setval(CAST(:sequence AS regclass), greatest(max(id), coalesce((SELECT last_value"
+        " FROM pg_catalog.pg_sequences WHERE CAST(format('%I.%I', schemaname, sequencename) AS regclass)"
+        f" = CAST(:sequence AS regclass)), 1))) FROM {table}"
+    )
+    for table in ("eventsd_returns", "eventsd_events")
+}
 
 
 class PostgreSQL(Dialect):
@@ -54,6 +83,31 @@ class PostgreSQL(Dialect):
     def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """See :class:`Dialect`."""
         return by_recordset(table, columns, conflict)
+
+    def mend(self, connection: Connection, error: BaseException) -> str:
+        """
+        See :class:`Dialect`. A sequence that is behind its table, as after a dump was restored, is set.
+
+        :raises Held: the user may not do that.
+        """
+        original = getattr(error, "orig", None)
+        if getattr(original, "pgcode", None) != _UNIQUE_VIOLATION:
+            return ""
+        constraint = getattr(getattr(original, "diag", None), "constraint_name", None)
+        table = connection.execute(_TABLE_OF_ID, {"constraint": constraint}).scalar()
+        if table is None:
+            return ""
+        behind = f"{table}: the sequence that its id is drawn from is behind the rows of the table"
+        source = connection.execute(_SEQUENCE, {"table": table}).scalar()
+        sequence = _IN_DEFAULT.sub(r"\1", source) if source else None
+        if not sequence:
+            raise Held(f"{behind}, and is not known; expected id to have a sequence or an identity of its own")
+        try:
+            with connection.begin_nested():
+                last = connection.execute(_CAUGHT_UP[table], {"sequence": sequence}).scalar()
+        except sa.exc.DBAPIError as exc:
+            raise Held(f"{behind}, and cannot be set: {str(exc.orig).splitlines()[0]}") from exc
+        return f"{behind}; it was set to {last}"
 
     def moment(self, when: datetime) -> Any:
         """See :class:`Dialect`; the driver's own type tells the server that it is a time."""

@@ -1,0 +1,217 @@
+"""
+What became of the rows of the built-in tables: counted from what the database says, not from what was sent.
+
+A row that was not inserted was there already as that of the same event, or something else has kept it out: a trigger
+that returns nothing, a rule, in MySQL any unique key at all. Only where the numbers differ does anybody look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database import merging, schema
+from salt_eventsd.database.bulk import Inserter, Row
+from salt_eventsd.database.dialects import Dialect, Upsert
+from salt_eventsd.exceptions import Doubtful
+
+#: Sees to it that rows are in their table, or raises.
+Keeper = Callable[[Connection, Sequence[Row]], None]
+Key = tuple[Any, ...]
+
+#: Rows are looked up by so many at a time.
+_AT_ONCE = 200
+#: How often states are given other numbers before they are given up: somebody else may be at the same.
+_MOST_TRIES = 5
+_LATEST_MINION = Upsert(("minion_id",), "last_seen", ("last_jid", "last_fun", "master_id"))
+#: What makes two results of one number the same; a copy has another master's stamp.
+_CONTENT = ("sls", "state_id", "state", "name", "result", "comment")
+
+
+def keeper(dialect: Dialect, connection: Connection, table: sa.Table) -> Keeper:
+    """
+    Return what keeps the rows of a table.
+
+    :param dialect: of the database.
+    :param connection: to it, to ask what it can do.
+    :param table: one of ours.
+    """
+    columns = [column.name for column in table.columns if column.autoincrement is not True]
+    if table is schema.minions:
+        insert = dialect.upserter(connection, table, columns, _LATEST_MINION)
+        # Of those that were there, each is counted as often as the server likes.
+        return Plain(dialect, table, insert, dialect.name == "sqlite" or dialect.name == "postgresql")
+    insert = dialect.inserter(connection, table, columns)
+    kind = Jobs if table is schema.jobs else States if table is schema.states else Plain
+    return kind(dialect, table, insert, dialect.counts(connection))
+
+
+class Plain:
+    """
+    Keeps rows that are what their key is.
+
+    :param dialect: of the database.
+    :param table: the table.
+    :param insert: inserts rows that are not there.
+    :param counts: whether that tells how many were inserted.
+    """
+
+    def __init__(self, dialect: Dialect, table: sa.Table, insert: Inserter, counts: bool) -> None:
+        self._table = table
+        self._insert = insert
+        self._counts = counts
+        self._key = schema.key_of(table)
+        # What a transaction of another session has committed since ours began is there as well.
+        self._shares = dialect.name in ("mysql", "mariadb")
+
+    def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """
+        See to it that rows are in the table.
+
+        :param connection: in a transaction.
+        :param rows: what is to be there.
+        :raises Doubtful: some of them are not, and nobody has said why.
+        """
+        taken = self._insert(connection, rows)
+        if self._counts and taken == len(rows):
+            return
+        wanted = self._by_key(rows)
+        if not self._counts or taken != len(wanted):
+            self._look(connection, wanted)
+
+    def _look(self, connection: Connection, wanted: dict[Key, Row]) -> None:
+        self._must_be_there(wanted, {key for key, _ in self._there(connection, wanted)})
+
+    def _must_be_there(self, wanted: Iterable[Key], found: set[Key]) -> None:
+        named = [place for place, name in enumerate(self._key) if name != "stamp"]
+        if missing := sum(tuple(key[place] for place in named) not in found for key in wanted):
+            raise Doubtful(
+                f"{self._table.name} did not take {missing} of the rows and did not say why: "
+                "a trigger, a rule or another unique key of the table keeps them out"
+            )
+
+    def _by_key(self, rows: Iterable[Row]) -> dict[Key, Row]:
+        return {tuple(row[name] for name in self._key): row for row in rows}
+
+    def _there(
+        self, connection: Connection, wanted: Iterable[Key], more: Sequence[str] = ()
+    ) -> Iterator[tuple[Key, Sequence[Any]]]:
+        """Yield which keys are in the table, times left out, each with further columns of its row."""
+        # Without types: what is compared is sent as it is inserted.
+        names = [name for name in self._key if name != "stamp"]
+        key = sa.tuple_(*[sa.column(name) for name in self._key])
+        select: Any = sa.select(*[sa.column(name) for name in (*names, *more)]).select_from(sa.table(self._table.name))
+        keys = list(wanted)
+        for start in range(0, len(keys), _AT_ONCE):
+            some = select.where(key.in_(keys[start : start + _AT_ONCE]))
+            if self._shares:
+                some = some.with_for_update(read=True)
+            for row in connection.execute(some):
+                yield tuple(row[: len(names)]), row[len(names) :]
+
+
+class States(Plain):
+    """
+    Keeps the results of states. A minion may run states twice in one job; the later ones get numbers that are free.
+    """
+
+    def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """See :class:`Plain`."""
+        left = rows
+        for _ in range(_MOST_TRIES):
+            taken = self._insert(connection, left)
+            if self._counts and taken == len(left):
+                return
+            if not (left := self._others(connection, left)):
+                return
+        raise Doubtful(f"{self._table.name}: no numbers are free for {len(left)} results of states")
+
+    def _others(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows that are not there because another result has their number, with numbers of their own."""
+        wanted = self._by_key(rows)
+        there = self._there(connection, wanted, _CONTENT)
+        found = {key: _content(dict(zip(_CONTENT, more, strict=True))) for key, more in there}
+        self._must_be_there(wanted, set(found))
+        others = [row for row in rows if found[tuple(row[name] for name in self._key)] != _content(row)]
+        if not others:
+            return []
+        kept: dict[Key, set[Key]] = {}
+        last: dict[Key, int] = {}
+        for row in others:
+            run = (row["jid"], row["minion_id"])
+            if run not in last:
+                kept[run], last[run] = self._of_run(connection, run)
+        renumbered = []
+        for row in others:
+            run = (row["jid"], row["minion_id"])
+            if _content(row) not in kept[run]:
+                last[run] += 1
+                renumbered.append({**row, "run_num": last[run]})
+        return renumbered
+
+    def _of_run(self, connection: Connection, run: Key) -> tuple[set[Key], int]:
+        """Return what is kept of a minion's states in a job, and their last number."""
+        columns: list[Any] = [sa.column(name) for name in ("run_num", *_CONTENT)]
+        select: Any = sa.select(*columns).select_from(sa.table(self._table.name))
+        select = select.where(sa.column("jid") == run[0], sa.column("minion_id") == run[1])
+        if self._shares:
+            select = select.with_for_update(read=True)
+        found = connection.execute(select).all()
+        content = {_content(dict(zip(_CONTENT, row[1:], strict=True))) for row in found}
+        return content, max((row[0] for row in found), default=-1)
+
+
+class Jobs(Plain):
+    """Keeps jobs, each with all that is told of it: see :mod:`salt_eventsd.database.merging`."""
+
+    def __init__(self, dialect: Dialect, table: sa.Table, insert: Inserter, counts: bool) -> None:
+        super().__init__(dialect, table, insert, counts)
+        self._json = dialect.json
+        known = [table.c[name] for name in (*merging.COMPARED, "jid")]
+        self._select = sa.select(*known).order_by(table.c.jid).with_for_update()
+
+    def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """
+        See :class:`Plain`.
+
+        :raises AnotherJob: another job has the job id of one of them.
+        """
+        jobs = merging.together(rows, self._json)
+        # In one order everywhere, so that two batches in flight cannot lock each other out.
+        super().__call__(connection, [jobs[jid] for jid in sorted(jobs)])
+
+    def _look(self, connection: Connection, wanted: dict[Key, Row]) -> None:
+        jids = sorted(key[0] for key in wanted)
+        found: set[Key] = set()
+        for start in range(0, len(jids), _AT_ONCE):
+            some = self._select.where(self._table.c.jid.in_(jids[start : start + _AT_ONCE]))
+            for known in connection.execute(some).mappings().all():
+                key = (known["jid"],)
+                found.add(key)
+                if (row := wanted.get(key)) and (changes := merging.changes(dict(known), row, self._json)):
+                    values = {name: _as_parameter(value) for name, value in changes.items()}
+                    connection.execute(_update(tuple(changes)), {**values, "this_jid": known["jid"]})
+        self._must_be_there(wanted, found)
+
+
+@lru_cache(maxsize=64)
+def _update(columns: tuple[str, ...]) -> sa.Update:
+    # Without types, as what is inserted.
+    table = sa.table("eventsd_jobs", *[sa.column(name) for name in ("jid", *columns)])
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
+    return sa.update(table).where(table.c.jid == sa.bindparam("this_jid")).values(values)
+
+
+def _as_parameter(value: Any) -> Any:
+    return bytes(value).decode() if isinstance(value, msgspec.Raw) else value
+
+
+def _content(row: Row) -> Key:
+    result = row["result"]
+    # MySQL and SQLite have numbers for true and false.
+    return (result if result is None else bool(result), *(row[name] for name in _CONTENT if name != "result"))

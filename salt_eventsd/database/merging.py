@@ -1,0 +1,165 @@
+"""
+One job that is told of several times is one row: a batch publishes its job id once for each group of minions, and a
+master of masters tells of its syndics first, and then each syndic of its own minions. Pure: no database in here.
+
+The row has the union of the minions and of the targets, and the earliest stamp. What else it says is what the master
+itself has said first. In whatever order they come, and however often, the row is the same in the end.
+
+A syndic is no minion. Under ``syndics`` the row keeps who was told of by whom: the names of the syndics up to the
+teller, "" for the master itself. A name is that of a syndic if something was told through it.
+
+A job that began on its minion has a row made of its return. What a master tells of a job takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import msgspec
+
+from salt_eventsd.exceptions import Refused
+
+Row = dict[str, Any]
+#: Returns JSON text as a database wants it.
+AsJson = Callable[[bytes], Any]
+
+#: What a row in the database is asked for.
+COMPARED = ("kind", "fun", "user", "tgt", "tgt_type", "minions", "minion_count", "stamp", "syndics")
+#: Jobs that no master has published.
+_BEGUN_BY_MINION = ("call", "schedule")
+#: What is as it was told first.
+_TOLD_FIRST = ("fun", "arg", "tgt_type", "user", "master_id", "load")
+#: In which jobs of one id are the same. A syndic publishes as a user of its own.
+_SAME = ("kind", "fun", "user")
+
+
+class AnotherJob(Refused):
+    """Another job has this job id."""
+
+
+def together(rows: Iterable[Row], as_json: AsJson) -> dict[str, Row]:
+    """
+    Return one row for each job.
+
+    :param rows: those of a batch, in order.
+    :param as_json: of the database.
+    :raises AnotherJob: two jobs have the same id.
+    """
+    found: dict[str, Row] = {}
+    for row in rows:
+        jid = row["jid"]
+        known = found.get(jid)
+        found[jid] = row if known is None else {**known, **changes(known, row, as_json)}
+    return found
+
+
+def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
+    """
+    Return what a row has to say anew, by column; nothing if it has that already.
+
+    :param known: the row that is there.
+    :param new: what else is told of the job.
+    :param as_json: of the database.
+    :raises AnotherJob: it is another job.
+    """
+    known_begun, new_begun = (row["kind"] in _BEGUN_BY_MINION for row in (known, new))
+    if new_begun and not (known_begun and all(known[name] == new[name] for name in _SAME)):
+        # Another job of another minion; its return is kept in any case.
+        return {}
+    if known_begun and not new_begun:
+        return {name: value for name, value in new.items() if name != "jid"}
+    told, telling = _lists(known), _lists(new)
+    _must_be_one_job(known, new, "" in told and "" in telling)
+    changed: Row = {}
+    earlier = _moment(new["stamp"]) < _moment(known["stamp"])
+    if earlier:
+        changed["stamp"] = new["stamp"]
+    # What the master itself says counts for more than what it hears from a syndic.
+    if "" in telling and "" in told:
+        if earlier:
+            changed.update((name, new[name]) for name in _TOLD_FIRST)
+        changed.update(_targets(known, new))
+    elif "" in telling:
+        changed.update((name, new[name]) for name in (*_TOLD_FIRST, "tgt"))
+    all_told = {path: _union(told.get(path), telling.get(path)) for path in sorted({*told, *telling})}
+    if all_told != told:
+        minions = _minions(all_told)
+        text = msgspec.json.encode(minions)
+        changed.update(minions=as_json(text) if minions is not None else None)
+        changed["minion_count"] = None if minions is None else len(minions)
+        if all_told.keys() != {""}:
+            changed["syndics"] = as_json(msgspec.json.encode(all_told))
+    return changed
+
+
+def _must_be_one_job(known: Mapping[str, Any], new: Row, both_by_master: bool) -> None:
+    """Two masters may give one id to two jobs, at the same microsecond."""
+    for name in _SAME if both_by_master else _SAME[:-1]:
+        if known[name] != new[name]:
+            raise AnotherJob(f"another job has this job id: it has another {name}")
+
+
+def _lists(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whom a job is for, by who tells it."""
+    told = _decoded(row["syndics"])
+    return told if isinstance(told, dict) else {"": _decoded(row["minions"])}
+
+
+def _union(one: Any, other: Any) -> Any:
+    if not isinstance(one, list) or not isinstance(other, list):
+        return other if one is None else one
+    names = {_name(name): name for name in [*other, *one]}
+    return one if len(names) == len(one) else [names[key] for key in sorted(names)]
+
+
+def _minions(told: Mapping[str, Any]) -> list[Any] | None:
+    """Return all minions of a job: who is told of, but for syndics."""
+    found: dict[str, Any] = {}
+    is_told = False
+    for path, names in told.items():
+        if not isinstance(names, list):
+            continue
+        is_told = True
+        for name in names:
+            if (f"{path}/{name}" if path else name) not in told:
+                found[_name(name)] = name
+    return [found[key] for key in sorted(found)] if is_told else None
+
+
+def _targets(known: Mapping[str, Any], new: Row) -> Row:
+    if known["tgt"] == new["tgt"] or new["tgt"] is None:
+        return {}
+    if known["tgt"] is None:
+        return {"tgt": new["tgt"]}
+    # The first is an expression, or all of them are lists of minions.
+    targets = sorted({*_elements(known["tgt"]), *_elements(new["tgt"])})
+    text = msgspec.json.encode(targets).decode()
+    return {} if text == known["tgt"] else {"tgt": text}
+
+
+def _elements(target: str) -> list[str]:
+    found = _decoded(target) if target.startswith("[") else None
+    return [_name(one) for one in found] if isinstance(found, list) else [target]
+
+
+def _name(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _decoded(value: Any) -> Any:
+    """JSON as the database returns it, or as it is sent there."""
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(bytes(value))
+    if isinstance(value, str):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return value
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).removesuffix("+00"))
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

@@ -1,0 +1,139 @@
+"""A job that is told of several times is one row on each database, also where several tell of it at one moment."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+import pytest
+
+from salt_eventsd.exceptions import Transient
+from tests.support.events import JID, fired, job, job_data, returned
+from tests.support.stores import Buried, Database, batch_of
+from tests.unit.test_merging import by_syndic, group
+
+
+def write(database: Database, *events: Any, spool: str = "spool-1", first: int = 1) -> None:
+    buried = Buried()
+    database.worker().write(batch_of(list(events), spool=spool, first=first, buried=buried))
+    assert buried.refusals == []
+
+
+def test_groups_of_a_batch(tables: Database) -> None:
+    # Given: in one batch, and in others, and over again
+    groups = [group(2, "w1"), group(1, "w2", "w3"), group(3, "w4")]
+    for number, some in enumerate([groups[:2], groups[1:], groups, [job("other")]]):
+        write(tables, *some, first=number + 1)
+
+    # Then
+    kept = tables.rows("jobs")[0]
+    assert (kept["minions"], kept["minion_count"]) == (["w1", "w2", "w3", "w4"], 4)
+    assert (kept["tgt"], kept["tgt_type"]) == ('["w1","w2","w3","w4"]', "list")
+    assert kept["stamp"].second == 1
+    assert (kept["load"]["minions"], kept["arg"], kept["syndics"]) == (["w2", "w3"], [], None)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_a_master_of_masters(tables: Database, order: tuple[int, ...]) -> None:
+    # Given
+    events = [
+        job(minions=["eu", "w0"], tgt="*", user="alice", arg=[{"é": "\0"}]),
+        by_syndic("eu", "w1", "west"),
+        by_syndic("eu/west", "w2"),
+    ]
+
+    # When
+    for number, place in enumerate(order):
+        write(tables, events[place], first=number + 1)
+
+    # Then
+    [kept] = tables.rows("jobs")
+    assert (kept["minions"], kept["minion_count"], kept["user"]) == (["w0", "w1", "w2"], 3, "alice")
+    assert kept["load"]["user"] == "alice"
+    assert kept["syndics"] == {"": ["eu", "w0"], "eu": ["w1", "west"], "eu/west": ["w2"]}
+
+
+def test_many_that_tell_of_the_same_jobs_at_one_moment(tables: Database) -> None:
+    # Given: two masters, two batches in flight each
+    jobs = [f"2026010203040500{number:04}" for number in range(20)]
+    errors: list[BaseException] = []
+    start = threading.Barrier(4)
+
+    def tell(number: int) -> None:
+        worker = tables.worker()
+        events = [
+            group(number, f"w{number}", f"w{number + 1}", jid=jid) for jid in (jobs if number % 2 else reversed(jobs))
+        ]
+        events = [fired(f"salt/job/{event.jid}/new", event.data) for event in events]
+        start.wait(30)
+        for at in range(0, len(events), 5):
+            batch = batch_of(events[at : at + 5], spool=f"spool-{number}", first=at + 1)
+            for _ in range(50):
+                try:
+                    worker.write(batch)
+                    break
+                except Transient:
+                    # A deadlock or a busy file: the engine tries again.
+                    continue
+                except BaseException as exc:
+                    errors.append(exc)
+                    return
+
+    # When
+    threads = [threading.Thread(target=tell, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    # Then
+    assert errors == []
+    found = tables.rows("jobs")
+    assert [row["jid"] for row in found] == jobs
+    for row in found:
+        assert (row["minions"], row["minion_count"]) == (["w0", "w1", "w2", "w3", "w4"], 5)
+        assert row["stamp"].second == 0
+
+
+def test_another_job_of_the_same_id_is_kept_as_an_event(tables: Database) -> None:
+    # When: in one batch, and later
+    write(tables, job(), job(fun="cmd.run"), job("1"))
+    write(tables, job(user="bob"), first=2)
+
+    # Then
+    assert [(row["jid"], row["fun"], row["user"]) for row in tables.rows("jobs")] == [
+        ("1", "test.ping", "root"),
+        (JID, "test.ping", "root"),
+    ]
+    kept = [(row["tag"], row["data"]["fun"], row["data"]["user"]) for row in tables.rows("events")]
+    assert sorted(kept) == [(f"salt/job/{JID}/new", "cmd.run", "root"), (f"salt/job/{JID}/new", "test.ping", "bob")]
+
+
+def test_jobs_that_began_on_a_minion(tables: Database) -> None:
+    # Given: as a master hands them on
+    begun = {"tgt": "m", "tgt_type": "glob", "arg": ["motd"], "fun_args": ["motd"], "minion_id": "m"}
+    ordinary = returned(jid="3", minion_id="m", fun="state.apply", user="root")
+
+    # When
+    write(
+        tables,
+        returned(jid="1", fun="state.apply", **begun),
+        returned(jid="2", fun="state.apply", schedule="nightly", minion_id="m"),
+        ordinary,
+        returned(jid="req", fun="state.apply", **begun),
+    )
+
+    # Then: what began elsewhere has a row when its master tells of it
+    found = [(row["jid"], row["kind"], row["minions"], row["minion_count"]) for row in tables.rows("jobs")]
+    assert found == [("1", "call", ["m"], 1), ("2", "schedule", ["m"], 1)]
+    first, second = tables.rows("jobs")
+    assert (first["fun"], first["arg"], first["tgt"], first["tgt_type"]) == ("state.apply", ["motd"], "m", "glob")
+    assert (second["load"]["schedule"], second["user"]) == ("nightly", None)
+
+    # When: it had only been late
+    write(tables, fired("salt/job/1/new", job_data("1", minions=["m", "n"], user="alice")), first=2)
+
+    # Then
+    [late, _] = tables.rows("jobs")
+    assert (late["kind"], late["fun"], late["user"], late["minions"]) == ("job", "test.ping", "alice", ["m", "n"])
