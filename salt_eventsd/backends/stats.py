@@ -12,23 +12,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from salt_eventsd.backends.carbon import Carbon, Point, clean
 from salt_eventsd.backends.graphite import CarbonOptions, number_of, path_of, read_path
 from salt_eventsd.backends.options import OLD_TIMEOUT, option_names, read_options
 from salt_eventsd.database import engines, migrate, schema
-from salt_eventsd.database.bulk import Inserter
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.keeping import Keeper, keeper
 from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.exceptions import Held, Refused, WorkerError
 from salt_eventsd.fields import Facts
 from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context
 
-_COLUMNS = ("master_id", "stamp", "name", "value")
 #: So many keys may lead to a number.
 _DEEPEST = 20
 #: Smaller numbers are 0 to PostgreSQL, or an error.
@@ -99,7 +97,7 @@ class Table:
         self._engine = engine
         self._dialect = dialect_for(engine.dialect.name)
         self._node_id = node_id
-        self._inserter: Inserter | None = None
+        self._keep: Keeper | None = None
         self._ready = threading.Lock()
 
     def write(self, batch: Batch) -> None:
@@ -111,11 +109,11 @@ class Table:
         """
         rows = list(self._rows(batch))
         try:
-            insert = self._prepared()
+            keep = self._prepared()
             with self._engine.connect() as connection, connection.begin():
                 if rows:
                     try:
-                        insert(connection, rows)
+                        keep(connection, rows)
                     except Exception as exc:
                         raise meaning(exc) from exc
         except Exception as exc:
@@ -132,7 +130,7 @@ class Table:
             with engine.connect() as connection:
                 found = migrate.version(connection)
                 connection.rollback()
-                lacks = try_out(connection, self._dialect, [schema.stats], self._insert_into, found)
+                lacks = try_out(connection, self._dialect, [schema.stats], keeper, found)
         except Exception as exc:
             raise self._of_all(exc) from exc
         made = f"tables of version {found}" if found else "tables not made yet"
@@ -142,16 +140,13 @@ class Table:
         """Close the connections that are not in use."""
         self._engine.dispose()
 
-    def _prepared(self) -> Inserter:
+    def _prepared(self) -> Keeper:
         with self._ready:
-            if self._inserter is None:
+            if self._keep is None:
                 migrate.ensure(self._engine, self._dialect)
                 with self._engine.connect() as connection:
-                    self._inserter = self._insert_into(connection, schema.stats)
-            return self._inserter
-
-    def _insert_into(self, connection: Connection, table: sa.Table) -> Inserter:
-        return self._dialect.inserter(connection, table, _COLUMNS)
+                    self._keep = keeper(self._dialect, connection, schema.stats)
+            return self._keep
 
     def _rows(self, batch: Batch) -> Iterator[dict[str, Any]]:
         for event in batch.events:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 from typing import ClassVar
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.config import EventRule
