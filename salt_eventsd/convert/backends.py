@@ -10,7 +10,7 @@ from typing import Any
 
 from salt_eventsd.convert.block import Block
 from salt_eventsd.convert.notes import Notes
-from salt_eventsd.convert.old import Old
+from salt_eventsd.convert.old import CREDENTIALS, Old
 
 SQL = ("New_Job_Worker", "Minion_Return_Worker", "Minion_Sub_Worker")
 STATS = "Stat_Worker"
@@ -110,14 +110,19 @@ class Workers:
 
     def own(self, backend: str, rule: str) -> str:
         """Return the worker of a rule with a backend of the user's own; an event goes to each worker once."""
-        if "settings" not in self.defaults:
+        if "backend_dir" not in self.defaults:
             folder = self._old.general.get("backend_dir")
             assumed = () if folder else ("Assumed, for the old config has no backend_dir.",)
             self.defaults.put("backend_dir", str(folder or _DEFAULT_FOLDER), *assumed)
-            self.defaults.put("settings", self._old.raw, "The old config, which backends of your own are set up with.")
+            self._notes.choose(
+                "A backend of your own is set up with what the old config says of it: the general part, its own "
+                "credentials, and its events. Other backends' passwords are left out; add to its settings whatever "
+                "else it looks at."
+            )
         entry = Block()
         entry.put("module", "legacy")
         entry.put("backend", backend)
+        entry.put("settings", self._settings(backend))
         if ("legacy", backend) not in self._made:
             comment = (
                 f"A backend of your own: {backend}.py has to be ported to Python 3. If all it does is to execute its "
@@ -126,6 +131,19 @@ class Workers:
             return self._worker(("legacy", backend), _slug(backend), entry, [comment])
         comment = f"A worker of its own for {rule}, since an event goes to each worker only once."
         return self._worker(("legacy", backend, rule), f"{_slug(backend)}_{_slug(rule)}", entry, [comment])
+
+    def _settings(self, backend: str) -> dict[str, Any]:
+        """What a backend of the user's own looked at in the old config; of passwords, only its own."""
+        made: dict[str, Any] = {}
+        for part, value in self._old.raw.items():
+            if part in CREDENTIALS:
+                logins = value if isinstance(value, Mapping) else {}
+                made[part] = {key: logins[key] for key in (backend if backend in logins else _ALL,) if key in logins}
+            elif part == "events":
+                made[part] = _events_of(backend, self._old.events)
+            else:
+                made[part] = value
+        return made
 
     def finish(self) -> None:
         """Move the credentials of all workers to the defaults, where no worker would take them by mistake."""
@@ -186,6 +204,26 @@ class Workers:
         return self._old.credentials.get(backend) or common
 
 
+def _events_of(backend: str, events: Mapping[str, Any]) -> dict[str, Any]:
+    """The events of a backend, and those of which it has a sub."""
+    found = {}
+    for name, event in events.items():
+        if not isinstance(event, Mapping):
+            continue
+        given = event.get("subs")
+        subs = {
+            key: sub
+            for key, sub in (given.items() if isinstance(given, Mapping) else ())
+            if isinstance(sub, Mapping) and sub.get("backend") == backend
+        }
+        if subs or event.get("backend") == backend:
+            found[name] = {
+                **{key: value for key, value in event.items() if key != "subs"},
+                **({"subs": subs} if subs else {}),
+            }
+    return found
+
+
 def _translated(credentials: Mapping[str, Any]) -> dict[str, Any]:
     return {_KEYS[str(key)]: value for key, value in credentials.items() if str(key) in _KEYS}
 
@@ -195,7 +233,10 @@ def _hosts(credentials: Mapping[str, Any]) -> list[str]:
     given = credentials.get("hosts") or credentials.get("hostname") or credentials.get("host") or "localhost"
     port = credentials.get("port", 9200)
     hosts = []
-    for one in map(str, given if isinstance(given, (list, tuple)) else [given]):
+    for each in given if isinstance(given, (list, tuple)) else [given]:
+        if isinstance(each, Mapping):
+            each = f"{each.get('host', 'localhost')}:{each.get('port', port)}"
+        one = str(each)
         address = one if ":" in one else f"{one}:{port}"
         hosts.append(one if "://" in one else f"http://{address}")
     return hosts

@@ -21,7 +21,8 @@ _OF_STATEMENTS = (
     "A value that is too long for its column, or of the wrong type, is no longer cut or changed in silence: the event "
     "is set aside (salt-run eventsd.dead). Widen the column, or write left(:arg, 255).",
     "The time zone of a statement is UTC, so now() and the like are UTC.",
-    "A field that an event has not got is NULL, and not the text None. Lists and mappings are JSON.",
+    "A field that an event has not got is NULL, and not the text None. Lists and mappings are JSON. True and false are "
+    "1 and 0, but for success in quotes, which stays a word.",
 )
 
 

@@ -45,9 +45,13 @@ def into_sql(event: Mapping[str, Any], backend: str) -> Block:
     statement = to_statement(template, None if table is None else str(table), fields)
     used = {fields[number - 1] for number in statement.used}
     sql = _undecoded(statement.sql, used)
-    comments = ["concat(): a placeholder in the middle of a text."] if statement.joined else []
+    comments = (
+        ["concat_ws(): a placeholder in the middle of a text; nothing stands there where an event has no such field."]
+        if statement.joined
+        else []
+    )
     if any(field.quoted in sql and field.quoted != f":{field.name}" for field in used):
-        comments.append("if(): the words True and False, as they were.")
+        comments.append("case: the words True and False, as they were; NULL where an event tells neither.")
     made.put("statement", sql, *comments)
     values = {field.name: field.expression for field in dict.fromkeys(fields) if field in used}
     if values or statement.texts:

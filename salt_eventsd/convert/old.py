@@ -13,8 +13,9 @@ import yaml  # type: ignore[import-untyped,unused-ignore]
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.plain import yaml_fault
 
-_CREDENTIALS = ("worker_credentials", "worker_settings")
-_PARTS = ("general", *_CREDENTIALS, "events")
+#: Where each backend has its login.
+CREDENTIALS = ("worker_credentials", "worker_settings")
+_PARTS = ("general", *CREDENTIALS, "events")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def read(data: Mapping[str, Any], name: str) -> Old:
             f"eventsd.convert: path: {name}: no config of salt-eventsd 0.9.3{hint}; expected {', '.join(_PARTS)}"
         )
     credentials: dict[str, Mapping[str, Any]] = {}
-    for part in reversed(_CREDENTIALS):
+    for part in reversed(CREDENTIALS):
         for backend, entry in _mapping(data, part, name).items():
             credentials[str(backend)] = _mapping({backend: entry}, backend, name, f"{part}.")
     return Old(

@@ -36,7 +36,9 @@ class Parameter:
     @property
     def quoted(self) -> str:
         """What it is in SQL where the template had it in quotes: there a boolean became its name."""
-        return f"if(:{self.name}, 'True', 'False')" if self.expression.endswith(f".{_BOOLEAN}") else f":{self.name}"
+        if not self.expression.endswith(f".{_BOOLEAN}"):
+            return f":{self.name}"
+        return f"case when :{self.name} then 'True' when not :{self.name} then 'False' end"
 
 
 def parameters(event: Mapping[str, Any], backend: str) -> list[Parameter]:

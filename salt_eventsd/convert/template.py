@@ -2,7 +2,7 @@
 An old template becomes a statement with named parameters.
 
 A template was pasted together with ``str.format``, quotes and all. Here a placeholder and the quotes around it become a
-parameter, a placeholder in the middle of a text becomes a ``concat``, and what cannot be a value is refused.
+parameter, a placeholder in the middle of a text becomes a ``concat_ws``, and what cannot be a value is refused.
 """
 
 from __future__ import annotations
@@ -167,10 +167,13 @@ class _Scanner:
                 "template: a placeholder stands in a text with a prefix, as in x'{1}'; write a statement"
             )
         values = [
-            self._literal(one, quote) if isinstance(one, str) else self._quoted(one) for one in (*pieces, raw) if one
+            self._literal(one, quote) if isinstance(one, str) else self._quoted(one)
+            for one in (*pieces, raw)
+            if one != ""
         ]
         self.joined = self.joined or len(values) > 1
-        self._append(values[0] if len(values) == 1 else f"concat({', '.join(values)})")
+        # An unknown part must not make the whole unknown, as it does with concat.
+        self._append(values[0] if len(values) == 1 else f"concat_ws('', {', '.join(values)})")
 
     def _append(self, value: str) -> None:
         """A text's quotes kept it apart from the words beside it; a parameter needs a space there."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import salt.config
 import sqlalchemy as sa
 import yaml
 
+from salt_eventsd.check import check as eventsd_check
 from salt_eventsd.convert import convert, convert_path
 from salt_eventsd.convert.backends import SHIPPED
 from salt_eventsd.convert.destinations import into_sql
@@ -145,6 +147,60 @@ def test_returns_are_where_they_were(converted: Converted) -> None:
     assert json.loads(first["returns"]) == {"a": [1]}
     assert (second["srv_id"], second["retcode"], second["success"], second["returns"]) == ("db1", 3, "False", "null")
     assert abs((datetime.now(timezone.utc).replace(tzinfo=None) - first["rec_date"]).total_seconds()) < 600
+
+
+@pytest.mark.parametrize(
+    ("told", "success"),
+    [
+        pytest.param({"retcode": 0}, "True", id="salt-call that went well"),
+        pytest.param({"retcode": 2}, "False", id="salt-call that failed"),
+        pytest.param({"success": None, "retcode": 0}, "True", id="null"),
+        pytest.param({"success": [True, False], "retcode": [0, 1], "fun": ["a", "b"]}, "False", id="several functions"),
+        pytest.param({}, None, id="nobody knows"),
+    ],
+)
+def test_a_success_that_is_not_said_is_no_failure(
+    converted: Converted, told: dict[str, Any], success: str | None
+) -> None:
+    # Given
+    tag, data = returned("x")
+    for key in ("success", "retcode"):
+        data.pop(key, None)
+
+    # When
+    aside = converted.deliver((tag, {**data, **told}))
+
+    # Then
+    assert aside == []
+    assert [row["success"] for row in converted.rows("returns")] == [success]
+
+
+def test_a_text_with_a_field_that_is_missing_is_there_all_the_same(converted: Converted) -> None:
+    # Given
+    tag, data = returned("ok", fun="raid.status")
+    del data["id"]
+
+    # When
+    rule = converted.config["eventsd"]["events"]["returns"]["subs"]["raid"]
+    rule["statement"] = rule["statement"].replace("(:id, ", "('x', ")
+    aside = converted.deliver((tag, data))
+
+    # Then
+    assert aside == []
+    assert [row["note"] for row in converted.rows("raid")] == ["100%% of  :at 12:30"]
+
+
+def test_a_check_of_the_text_finds_nothing_wrong(converted: Converted, tmp_path: Path) -> None:
+    # Given
+    text = convert_path(tmp_path / "eventsd")
+    (tmp_path / "new.conf").write_text(text, encoding="utf-8")
+    opts = {**salt.config.DEFAULT_MASTER_OPTS, "id": "m", "cachedir": str(tmp_path / "c"), "extension_modules": ""}
+
+    # When
+    found = eventsd_check(opts, config=str(tmp_path / "new.conf"))
+
+    # Then
+    assert (found["config"], found["problems"], found["notes"]) == ("right", [], []), found
 
 
 def test_sub_events_are_where_they_were(converted: Converted) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -154,7 +155,8 @@ class TestAJobHistory:
                 "prio": 1,
                 "worker": "mysql",
                 "statement": "insert into returns (jid, rec_date, srv_id, retcode, returns, success) "
-                "values (:jid, now(), :id, :retcode, :return, if(:success, 'True', 'False'))",
+                "values (:jid, now(), :id, :retcode, :return, "
+                "case when :success then 'True' when not :success then 'False' end)",
                 "fields": {
                     "jid": "data.jid",
                     "id": "data.id",
@@ -305,7 +307,11 @@ class TestOwnBackends:
         _, eventsd, _ = convert_all(OWN)
 
         # Then
-        assert eventsd["workers"] == {
+        workers = {
+            name: {key: value for key, value in worker.items() if key != "settings"}
+            for name, worker in eventsd["workers"].items()
+        }
+        assert workers == {
             "mine": {"module": "legacy", "backend": "Mine"},
             "mine_second": {"module": "legacy", "backend": "Mine"},
             "mine_second_subs_inner": {"module": "legacy", "backend": "Mine"},
@@ -318,14 +324,65 @@ class TestOwnBackends:
             "subs": {"inner": {"fun": "x", "worker": "mine_second_subs_inner"}},
         }
 
-    def test_they_get_the_whole_old_config(self) -> None:
+    def test_they_get_what_the_old_config_says_of_them(self) -> None:
         # When
         _, eventsd, config = convert_all(OWN)
 
         # Then
-        assert eventsd["defaults"]["backend_dir"] == "/srv/eventsd"
-        assert eventsd["defaults"]["settings"] == yaml.safe_load(OWN)
-        assert config.workers["mine"].defaults["settings"]["events"]["first"]["colour"] == "red"
+        old = yaml.safe_load(OWN)
+        assert eventsd["defaults"] == {"backend_dir": "/srv/eventsd"}
+        assert config.workers["mine"].options["settings"] == {
+            "general": old["general"],
+            "worker_credentials": {"Mine": {"hostname": "h", "token": "t"}},
+            "events": {"first": old["events"]["first"], "second": old["events"]["second"]},
+        }
+        assert config.workers["other"].options["settings"] == {
+            "general": old["general"],
+            "worker_credentials": {},
+            "events": {"third": old["events"]["third"]},
+        }
+
+    def test_they_get_no_password_but_their_own(self) -> None:
+        # Given
+        text = yaml.safe_dump(
+            {
+                "worker_credentials": {
+                    "all": {"username": "u", "password": "canary-all", "hostname": "h", "database": "d"},
+                    "Minion_Return_Worker": {"username": "u", "password": "canary-sql", "hostname": "h"},
+                    "Mine": {"password": "canary-mine"},
+                },
+                "worker_settings": {"Minion_Batch_Return_Worker": {"host": "r", "password": "canary-redis"}},
+                "events": {
+                    "mine": {"tag": "a/", "backend": "Mine"},
+                    "other": {"tag": "b/", "backend": "Other"},
+                    "returns": sql_event(subs={"mine": {"fun": "x", "backend": "Mine"}}),
+                    "cached": {"tag": "c/", "backend": "Minion_Batch_Return_Worker"},
+                },
+            }
+        )
+
+        # When
+        converted, eventsd, _ = convert_all(text)
+
+        # Then: each where it is needed, and nowhere else
+        passwords = {
+            name: sorted(set(re.findall(r"canary-\w+", yaml.safe_dump(worker))))
+            for name, worker in eventsd["workers"].items()
+        }
+        assert passwords == {
+            "mine": ["canary-mine"],
+            "other": ["canary-all"],
+            "mine_returns_subs_mine": ["canary-mine"],
+            "minion_return": ["canary-sql"],
+            "redis": ["canary-redis"],
+        }
+        assert "canary" not in yaml.safe_dump(eventsd["defaults"])
+        assert "canary" not in "".join((*converted.lost, *converted.choices, *converted.dropped))
+
+    def test_parts_that_nobody_else_had_are_theirs(self) -> None:
+        _, eventsd, _ = convert_all("events: {a: {tag: a/, backend: Mine}}\nmine: {colour: red}\n")
+
+        assert eventsd["workers"]["mine"]["settings"]["mine"] == {"colour": "red"}
 
     def test_a_folder_that_was_not_said_is_assumed(self) -> None:
         # When

@@ -40,12 +40,12 @@ def converted(template: Any, fields: Any = ("jid", "id"), backend: str = "Minion
             "insert into t (jid, srv) values (:jid, :id) on duplicate key update srv=:id",
             id="on duplicate key",
         ),
-        pytest.param("select 'a-{1}-b'", "select concat('a-', :jid, '-b')", id="inside a text"),
-        pytest.param("select '{1}{2}'", "select concat(:jid, :id)", id="two in a text"),
-        pytest.param("select 'it''s {1}'", "select concat('it''s ', :jid)", id="doubled quote"),
-        pytest.param("select '{1}''{2}'", "select concat(:jid, '''', :id)", id="doubled quote between"),
-        pytest.param(r"select 'it\'s {1}'", r"select concat('it\'s ', :jid)", id="backslash"),
-        pytest.param("select a where b like '%{1}%'", "select a where b like concat('%', :jid, '%')", id="like"),
+        pytest.param("select 'a-{1}-b'", "select concat_ws('', 'a-', :jid, '-b')", id="inside a text"),
+        pytest.param("select '{1}{2}'", "select concat_ws('', :jid, :id)", id="two in a text"),
+        pytest.param("select 'it''s {1}'", "select concat_ws('', 'it''s ', :jid)", id="doubled quote"),
+        pytest.param("select '{1}''{2}'", "select concat_ws('', :jid, '''', :id)", id="doubled quote between"),
+        pytest.param(r"select 'it\'s {1}'", r"select concat_ws('', 'it\'s ', :jid)", id="backslash"),
+        pytest.param("select a where b like '%{1}%'", "select a where b like concat_ws('', '%', :jid, '%')", id="like"),
         pytest.param("select '{{', '}}', '{{1}}', {1}", "select '{', '}', '{1}', :jid", id="doubled braces"),
         pytest.param("select '%%', '%s', '100%', {1}", "select '%%', '%s', '100%', :jid", id="percent"),
         pytest.param(
@@ -200,7 +200,7 @@ def test_a_boolean_in_quotes_stays_a_word() -> None:
     rule = converted("select '{1}', {1}", ["success"])
 
     # Then
-    assert rule["statement"] == "select if(:success, 'True', 'False'), :success"
+    assert rule["statement"] == ("select case when :success then 'True' when not :success then 'False' end, :success")
 
 
 @pytest.mark.parametrize(
