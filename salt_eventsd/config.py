@@ -16,6 +16,7 @@ import salt.utils.stringutils
 
 from salt_eventsd import destination
 from salt_eventsd.conditions import compile_conditions
+from salt_eventsd.redact.families import why_not
 from salt_eventsd.requirements import require, require_expression, require_path, require_port, require_threads
 
 #: Tables of the sql worker a rule may name with ``into``.
@@ -181,13 +182,19 @@ class SpoolConfig(_Struct, frozen=True, kw_only=True):
 
 
 class RedactConfig(_Struct, frozen=True, kw_only=True):
-    """What is masked before the spool."""
+    """
+    What is masked before the spool, besides what always is.
 
-    keys: tuple[str, ...] = ("password", "passwd", "secret", "token", "private_key", "passphrase", "api_key")
+    :param keys: names whose values are secret; with ``!``, one that is to count no more.
+    """
+
+    keys: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     functions: dict[str, str] | tuple[str, ...] = {}
 
     def __post_init__(self) -> None:
+        for index, key in enumerate(self.keys):
+            require(not (why := why_not(key)), f"keys[{index}]: {why}")
         for index, value in enumerate(self.values):
             require_expression(f"values[{index}]", value)
         for glob, what in self.by_function.items():

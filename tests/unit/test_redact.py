@@ -114,7 +114,6 @@ def test_a_secret_in_text_is_masked_to_its_end(text: str) -> None:
     "data",
     [
         pytest.param({"passwords": 3}, id="another word"),
-        pytest.param({"mypassword": "x"}, id="a word that only ends like it"),
         pytest.param({"password_changed": True}, id="a word that only begins like it"),
         pytest.param({"comment": "the password was changed"}, id="in a sentence"),
         pytest.param({"password": None}, id="no value"),
@@ -255,8 +254,8 @@ def test_what_is_too_deep_to_be_looked_through_is_masked_as_a_whole() -> None:
     assert redactor().apply(data, "") == {"undecodable": MASK}
 
 
-def test_with_nothing_to_look_for_nothing_changes() -> None:
-    masking = redactor(keys=[])
+def test_what_is_taken_out_of_the_default_counts_no_more() -> None:
+    masking = redactor(keys=["!password", "!jwt", "pin"])
     data = {"password": SECRET, "arg": [f"password={SECRET}"]}
 
     assert masking.apply(data, "") == data

@@ -1,0 +1,160 @@
+"""
+Secrets in text that stand out by themselves: private keys, passwords in URLs and in SQL, tokens and hashes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.shapes import Shape
+from salt_eventsd.redact.values import Reader, Value
+
+_KEY = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 [A-Z ]{0,20}PRIVATE KEY ----"
+    rb"|PuTTY-User-Key-File-[0-9]{1,2}:"
+)
+_KEY_END = re.compile(
+    rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- END SSH2 [A-Z ]{0,20}PRIVATE KEY ----"
+)
+_PUTTY_END = re.compile(rb"Private-MAC:[ \t]{0,8}[0-9a-fA-F]{1,128}")
+_URL = re.compile(rb":\\{0,4}/\\{0,4}/")
+_URL_END = re.compile(rb"[^\s\"'<>`]*")
+#: What tells an address with a path or a query from a user with a password.
+_PORT = re.compile(rb"[0-9]{1,5}(?:[/?#,]|\Z)")
+_QUERY = re.compile(rb"[?#&][A-Za-z0-9_.\[\]%-]{1,64}=")
+_HOST_SIGNS = re.compile(rb"[A-Za-z0-9._~%-]{20,}")
+_STATEMENT = re.compile(
+    rb"(?i)\b(?:identified\s{1,8}(?:by|with(?:\s{1,8}['\"`]?[a-z0-9_]{1,40}['\"`]?)?\s{1,8}(?:by|as|using)"
+    rb"|via\s{1,8}[a-z0-9_]{1,40}\s{1,8}(?:using|as))(?:\s{1,8}(?:password|values))?\s{0,8}\(?\s{0,8}"
+    rb"|password\s{0,8}\(\s{0,8}(?=['\"\\]))"
+)
+_BARE_WORD = re.compile(rb"[^\s;,)\"']{1,256}")
+
+
+def private_keys(raw: bytes) -> Iterator[Value]:
+    """
+    Yield private keys in PEM, of OpenSSH, PGP and PuTTY, each up to its end or, where there is none, to the text's.
+
+    :param raw: a text.
+    """
+    pos = 0
+    while (begin := _KEY.search(raw, pos)) is not None:
+        ends = _PUTTY_END if begin[0].startswith(b"PuTTY") else _KEY_END
+        end = ends.search(raw, begin.end())
+        pos = end.end() if end else len(raw)
+        yield Value(begin.start(), pos)
+
+
+def in_urls(raw: bytes) -> Iterator[Value]:
+    """
+    Yield passwords in ``scheme://user:password@host``, whatever signs are in them.
+
+    :param raw: a text.
+    """
+    pos = end = 0
+    while (begin := _URL.search(raw, pos)) is not None:
+        start = pos = begin.end()
+        if start >= end:
+            whole = _URL_END.match(raw, start)
+            end = whole.end() if whole else start
+            last_at = raw.rfind(b"@", start, end)
+            if last_at < 0:
+                pos = end
+                continue
+        # A URL in another's path or query is one of its own.
+        nested = _URL.search(raw, start, end)
+        piece_end = nested.start() if nested else end
+        colon = raw.find(b":", start, piece_end)
+        is_open = colon >= 0 and raw.find(b"/", start, colon) < 0 and not _PORT.match(raw, colon + 1, piece_end)
+        if is_open and raw.find(b"@", colon, piece_end) < 0:
+            # Unless it is the password in which it stands.
+            piece_end = end
+        found = _userinfo(raw, start, piece_end, colon if is_open else -1)
+        if found is not None:
+            yield found
+            pos = max(found.end, start)
+
+
+def _userinfo(raw: bytes, start: int, end: int, colon: int) -> Value | None:
+    # Some write a password as it is, with @ and / in it: the last @ before a query is the one in front of the host.
+    query = _QUERY.search(raw, start, end)
+    last = raw.rfind(b"@", start, query.start() if query else end)
+    if last < 0 and query is not None and 0 <= colon < query.start():
+        # Unless it is the password that looks like a query.
+        last = raw.rfind(b"@", start, end)
+    if last < 0:
+        return None
+    if 0 <= colon < last:
+        return Value(colon + 1, last)
+    # A token in place of a user.
+    return Value(start, last) if _HOST_SIGNS.fullmatch(raw, start, last) else None
+
+
+def in_statements(raw: bytes) -> Iterator[Value]:
+    """
+    Yield passwords in SQL: ``IDENTIFIED BY 'x'``, ``PASSWORD('x')``.
+
+    :param raw: a text.
+    """
+    reader = Reader(raw)
+    pos = 0
+    while (begin := _STATEMENT.search(raw, pos)) is not None:
+        pos = begin.end()
+        if (found := reader.quoted(pos)) is not None:
+            yield found[0]
+            pos = max(pos, found[1])
+        elif (word := _BARE_WORD.match(raw, pos)) is not None:
+            pos = word.end()
+            yield Value(word.start(), pos)
+
+
+class Shapes:
+    """
+    Finds tokens and hashes by their shape.
+
+    :param shapes: the shapes that count.
+    """
+
+    def __init__(self, shapes: list[Shape]) -> None:
+        self._alone = [
+            (one.gate, compile_finder(one.expression), re.compile(one.expression)) for one in shapes if one.gate
+        ]
+        together = [one for one in shapes if not one.gate]
+        #: What finds one of them wherever it stands, and what then says how much of it is no secret.
+        self._all = b"|".join(b"(?:%s)" % one.expression for one in together)
+        #: The same in a payload, where the length of a text may look like a letter of it.
+        self.first = re.sub(rb"\\b|\(\?m:[\^$]\)", b"", self._all)
+        self.gates = [re.escape(one.gate) for one in shapes if one.gate]
+        self._finder = compile_finder(self._all) if together else None
+        self._with_groups = [re.compile(one.expression) for one in together if re.compile(one.expression).groups]
+
+    def find(self, raw: bytes, most: int) -> list[Value] | None:
+        """
+        Return all of them, from the first to the last; None if there are too many.
+
+        :param raw: a text.
+        :param most: how many are not too many.
+        """
+        found: list[Value] = []
+        pos = 0
+        while self._finder is not None and (hit := self._finder.search(raw, pos)) is not None:
+            start, end = hit.start(), hit.end()
+            pos = max(end, start + 1)
+            for shape in self._with_groups:
+                if (one := shape.match(raw, start, end)) is not None and one.end() == end:
+                    start = one.end(1)
+                    break
+            found.append(Value(start, end))
+            if len(found) > most:
+                return None
+        for gate, finder, exact in self._alone:
+            pos = 0
+            while gate in raw and (hit := finder.search(raw, pos)) is not None:
+                pos = max(hit.end(), hit.start() + 1)
+                if (one := exact.match(raw, hit.start(), hit.end())) is not None:
+                    found.append(Value(one.end(1), one.start(2) if exact.groups > 1 else one.end()))
+                if len(found) > most:
+                    return None
+        return sorted(found)

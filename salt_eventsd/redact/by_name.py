@@ -1,0 +1,317 @@
+"""
+Values in text that a name beside them says are secret, in whatever language: ``password: x``, ``-DbPassword "x"``,
+``<password>x</password>``, ``define('DB_PASSWORD', 'x')``, ``{"name": "DB_PASSWORD", "value": "x"}``.
+
+A finder leads from name to name; what stands around each is looked at within narrow bounds. What is masked is never
+looked at again, so the time is in proportion to the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.names import Kind, Names, hides, hint
+from salt_eventsd.redact.values import BACK, SAMPLE, Opener, Reader, Value
+
+_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-" + bytes(range(128, 256))
+_LONGEST_PART = 64
+_BEGINNING = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]+(?: [A-Za-z]+)?")
+_REST = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]{0,64}")
+#: Words that go on with a name in a label: ``Secret Access Key:``, ``Unseal Key 1:``, ``Password hash =``.
+_FURTHER_WORDS = re.compile(
+    rb"(?i)(?:[ \t](?:keys?|hash|values?|ids?|token|secret|code|phrase|word|text|string|again|confirmation|new|old|data"
+    rb"|access|[0-9]{1,3}|type|name|file|path|url|count|policy|length|expires|expiry|expiration|changed|status|last"
+    rb"|age|valid|required|version)){1,3}(?=[ \t\"']{0,8}[=:])"
+)
+_BEHIND = re.compile(
+    rb"(?P<close>(?:\\{0,63}[\"'`]|[\])}]|%5[dD]|%2[27]){0,4})"
+    rb"[ \t]{0,64}(?:[(\[][^()\[\]\n\"']{1,40}[)\]][ \t]{0,8}(?=[:=]))?"
+    rb"(?P<sign>=>|:=|\+=|\?=|==?|::(?=[ \t])|:(?!:|//)|>|,|\(|\|)?"
+)
+_ASSIGNS = frozenset((b"=>", b":=", b"+=", b"?=", b"==", b"=", b"::", b":"))
+_ELEMENT = re.compile(rb"<(?:[A-Za-z0-9_-]{1,32}:)?\Z")
+_ATTRIBUTES = re.compile(rb"[ \t\r\n][^<>]{0,200}(?<!/)>")
+_ELEMENT_BESIDE = re.compile(rb"</[A-Za-z:]{1,20}>\s{0,80}<[A-Za-z:]{1,20}[^<>]{0,100}(?<!/)>")
+_LONGEST_ELEMENT = 8192
+_NAMES_A_FIELD = re.compile(
+    rb"(?i)(?:\A|[^a-z])(?:name|key|field|id|var|variable|property|param|parameter|attribute|option|setting|envvar|label"
+    rb"|item|entry)[\"'\\]{0,8}[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}[\"'\\]{0,16}\Z"
+)
+_VALUE_FIELD = re.compile(
+    rb"(?i)[\"'\\]{0,16}[ \t]{0,8}[,;]?(?:\\r|\\n|\s){0,80}(?:[A-Za-z:_-]{1,20}=\"[^\"<>]{0,40}\"\s{1,8}){0,2}"
+    rb"[\"'\\]{0,16}(?:values?|contents?|val|data|text|string)[\"'\\]{0,16}[ \t]{0,8}(?P<sign>=>|[:=])"
+)
+_SAID = re.compile(
+    rb"(?i)[ \t]{1,8}(?:(?:is |was )?(?:generated |created |set )?(?:for|of) [^\s:]{1,128}(?: is)?: ?"
+    rb"|(?:was |is |has been )?(?:set|changed|updated|reset|generated) ?(?:to|as|:)[ \t:]{0,8}"
+    rb"|(?P<told>is|was|are)(?: now)?[ \t:]{1,8})"
+)
+_OPTION_VALUE = re.compile(rb"[ \t]{1,64}(?P<word>[^\s\"'-][^\s]*)")
+_QUOTED_NEXT = re.compile(rb"[ \t]{1,64}(?=\\{0,63}[\"'])")
+_GOES_ON = re.compile(rb"[ \t]{1,8}[a-z]{2}")
+_NEXT_WORD = re.compile(
+    rb"(?P<gap>[ \t]{1,64})(?:(?:[0-9]|--[a-z]{1,16}) (?=[^\s]))?(?P<word>[^\s\"'<>|;&,=:(){}-][^\s;,\"'<>|]*)"
+)
+_LEADS = re.compile(
+    rb"(?i)(?:\A|\s)(?:enable|username \S{1,64}(?: privilege [0-9]{1,2})?|user \S{1,64}|login \S{1,64}|account \S{1,64}"
+    rb"|neighbor \S{1,64}|machine \S{1,128}|default login \S{1,64})\s{1,8}\Z"
+)
+_WEAK_LEADS = re.compile(
+    rb"(?i)(?:\A|\s)(?:set|setenv|env|arg|export|default|with|using|config set|fastcgi_param|add|line"
+    rb"|auth|new|your|the|and)[ \t]{1,8}\Z"
+)
+_BARE = frozenset(
+    (
+        b"password passwords passwd pass passphrase passcode pwd pw secret secrets token tokens credential"
+        b" credentials creds cookie cookies bearer authorization authorisation auth psk passkey passwort"
+        b" kennwort cred"
+    ).split()
+)
+#: Words behind a name that go on with a sentence.
+_PROSE = frozenset(
+    (
+        b"is was are were has have had will would can could may must should be been not and or for of to in on"
+        b" at by from with without that this changed change changes set unset updated required expired expires"
+        b" created deleted removed added reset rotated invalid valid missing failed failure ok correct"
+        b" incorrect wrong accepted rejected denied policy authentication prompt file files hash manager the a"
+        b" an does do did already needed found unchanged match matches mismatch entry entries field store"
+        b" stored never only if when than as it its no yes none empty protected based returned generated"
+        b" present absent verified successfully refresh refreshed revoked issued type length database last age"
+        b" aging days minimum maximum number inactive warning auth quality check checks true false null"
+        b" sufficient optional requisite include substack engine support value values name names key keys id"
+        b" too over until again"
+    ).split()
+)
+#: What no word of a sentence has in it.
+_ODD = re.compile(rb"[0-9]|[^A-Za-z.,:;!?()\x80-\xff'/-]|[a-z][A-Z]|[!][A-Za-z]")
+#: As on Windows: /password:x.
+_OPTION = re.compile(rb"(?<![A-Za-z0-9_.-])/[A-Za-z0-9_.-]{1,64}:[^\s]")
+_PATH = re.compile(rb"[~.]{0,2}/")
+_PATH_SIGNS = _SIGNS + b"/"
+_WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]{1,4096}")
+#: A manifest of Kubernetes whose ``data`` is secret.
+_MANIFEST = re.compile(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
+_DATA = (b"data", b"stringData")
+
+
+class TooMany(Exception):
+    """There are more places that could be secret than anybody would look at."""
+
+
+class NamedValues:
+    """
+    Finds values by their names.
+
+    :param names: judges them.
+    :param families: the families of names that count.
+    :param own: further names, as a user gave them.
+    """
+
+    def __init__(self, names: Names, families: Iterable[str], own: Iterable[str]) -> None:
+        self.hint = hint(families, own)
+        self._names = names
+        self._finder = compile_finder(self.hint) if self.hint else None
+        self._in_manifest = compile_finder(rb"%s|\b(?:data|stringData)\b" % self.hint) if self.hint else None
+
+    def find(self, raw: bytes, most: int) -> Iterator[Value]:
+        """
+        Yield the values, from the first to the last.
+
+        :param raw: the text.
+        :param most: how many places are looked at.
+        :raises TooMany: there are too many places to look at.
+        """
+        if self._finder is None or self._finder.search(raw) is None:
+            return
+        is_manifest = _MANIFEST.search(raw) is not None
+        finder = self._in_manifest if is_manifest else self._finder
+        assert finder is not None
+        reader = Reader(raw)
+        pos = places = 0
+        while (hit := finder.search(raw, pos)) is not None:
+            places += 1
+            if places > most:
+                raise TooMany
+            before = raw[max(pos, hit.start() - _LONGEST_PART) : hit.start()]
+            start = hit.start() - len(before) + len(before.rstrip(_SIGNS))
+            word = _BEGINNING.match(raw, hit.start(), hit.end())
+            rest = _REST.match(raw, word.end() if word else hit.end())
+            end = rest.end() if rest else hit.end()
+            if raw[start - 1 : start] != b"<" and (further := _FURTHER_WORDS.match(raw, end)):
+                end = further.end()
+            name = raw[start:end]
+            kind = Kind.SECRET if is_manifest and name in _DATA else self._names.kind(name)
+            pos = max(end, hit.start() + 1)
+            if kind is None:
+                continue
+            value = self._value(reader, start, end, kind)
+            if value is not None and value.end > value.start >= pos:
+                yield value
+                pos = value.end
+
+    def _value(self, reader: Reader, start: int, end: int, kind: Kind) -> Value | None:
+        raw = reader.raw
+        behind = _BEHIND.match(raw, end)
+        assert behind is not None
+        close, sign = behind["close"], behind["sign"]
+        if sign in _ASSIGNS:
+            if sign == b":" and _is_path(raw, start) and not _OPTION.match(raw, start - 1):
+                return None
+            kept = b":" if sign in (b":", b"::") else b"="
+            return reader.assigned(behind.end(), kept, start, _opener(raw, start, close), kind)
+        found = self._beside(reader, start, end, close, sign, behind.end(), kind)
+        if found is not None:
+            return found if hides(kind, raw[found.start : min(found.end, found.start + SAMPLE)]) else None
+        found = _next_word(reader, start, end, kind)
+        if found is not None and not hides(kind, raw[found.start : min(found.end, found.start + SAMPLE)]):
+            return None
+        return found
+
+    def _beside(
+        self, reader: Reader, start: int, end: int, close: bytes, sign: bytes | None, after: int, kind: Kind
+    ) -> Value | None:
+        raw = reader.raw
+        if sign == b">" and not close and _ELEMENT.search(raw, max(0, start - 34), start):
+            return _element(raw, raw[start:end], after)
+        if raw[start - 1 : start] == b"<" and (attributes := _ATTRIBUTES.match(raw, end)):
+            return _element(raw, raw[start:end], attributes.end())
+        if raw[end : end + 2] == b"</" and (beside := _ELEMENT_BESIDE.match(raw, end)):
+            return _until(raw, beside.end(), b"<")
+        if _NAMES_A_FIELD.search(raw, max(0, start - 48), start):
+            if sign == b">":
+                return _until(raw, after, b"<")
+            if field := _VALUE_FIELD.match(raw, end):
+                return reader.assigned(field.end(), field["sign"][-1:].replace(b">", b"="), start, None, Kind.SECRET)
+        if sign == b"," and close[-1:] in (b'"', b"'"):
+            return _pair(reader, start, close, after)
+        if sign == b"(" and not close and raw[after : after + 80].lstrip(b" \t\r\nbrufRBUF\\")[:1] in (b'"', b"'"):
+            closed = min(reader.bracketed(after - 1), len(raw))
+            return Value(after, closed - 1 if raw[closed - 1 : closed] == b")" else closed)
+        if sign == b"|":
+            line = raw[raw.rfind(b"\n", max(0, start - BACK), start) + 1 : start]
+            cells = raw[after : min(reader.line_end(after), after + 1024)].split(b"|")
+            if line.strip() == b"|" and len(cells) == 2 and not cells[1].strip() and cells[0].strip():
+                cell = cells[0]
+                return Value(after + len(cell) - len(cell.lstrip()), after + len(cell.rstrip()))
+        return None
+
+
+def _opener(raw: bytes, start: int, close: bytes) -> Opener | None:
+    """The quote in front of a name, unless it is closed behind it."""
+    quote = raw[start - 1 : start] if start else b""
+    if quote not in (b'"', b"'", b"`"):
+        return None
+    before = raw[max(0, start - 65) : start - 1]
+    depth = len(before) - len(before.rstrip(b"\\"))
+    return None if close.startswith(b"\\" * depth + quote) else Opener(quote, depth)
+
+
+def _is_path(raw: bytes, start: int) -> bool:
+    """Whether a name is the end of a path from the root: ``/var/lib/token: OK``."""
+    if raw[start - 1 : start] != b"/" or not start:
+        return False
+    before = raw[max(0, start - BACK) : start]
+    return before[len(before.rstrip(_PATH_SIGNS)) :].startswith(b"/")
+
+
+def _element(raw: bytes, name: bytes, start: int) -> Value | None:
+    end = raw.find(b"</" + name, start, start + _LONGEST_ELEMENT)
+    if end < 0:
+        end = raw.find(b"</", start, start + _LONGEST_ELEMENT)
+    if end < 0:
+        end = min(len(raw), start + _LONGEST_ELEMENT)
+    return Value(start, end) if raw[start : min(end, start + SAMPLE)].strip() else None
+
+
+def _until(raw: bytes, start: int, sign: bytes) -> Value | None:
+    end = raw.find(sign, start, start + _LONGEST_ELEMENT)
+    if end < 0:
+        end = min(len(raw), start + _LONGEST_ELEMENT)
+    return Value(start, end) if end > start else None
+
+
+def _pair(reader: Reader, start: int, close: bytes, after: int) -> Value | None:
+    """``("name", value`` of a call, or ``["name", value]`` of two."""
+    raw = reader.raw
+    before = raw[max(0, start - 80) : start].rstrip(b"\\\"'`bru").rstrip(b" \t\r\n")
+    if before[-1:] not in (b"(", b"["):
+        return None
+    is_call = before[-1:] == b"(" and (before[-2:-1].isalnum() or before[-2:-1] == b"_")
+    at = after + len(raw[after : after + 80]) - len(raw[after : after + 80].lstrip())
+    if raw[at : at + 1] in (b"{", b"[", b"("):
+        end = reader.bracketed(at)
+        return Value(at, end)
+    if (found := reader.quoted(at)) is not None:
+        value, behind = found
+        return value if is_call or raw[behind : behind + 80].lstrip()[:1] in (b"]", b")") else None
+    word = re.compile(rb"[^\s,()\[\]\"']{1,256}").match(raw, at)
+    if word is None or raw[word.end() : word.end() + 80].lstrip()[:1] not in (b"]", b")"):
+        return None
+    return Value(word.start(), word.end())
+
+
+def _next_word(reader: Reader, start: int, end: int, kind: Kind) -> Value | None:
+    """A value behind nothing but a blank, or behind words that lead to it."""
+    raw = reader.raw
+    if raw[start : start + 1] == b"-":
+        if (quoted := _QUOTED_NEXT.match(raw, end)) and (found := reader.quoted(quoted.end())):
+            return found[0]
+        option = _OPTION_VALUE.match(raw, end, reader.line_end(end))
+        return Value(*_without_closers(raw, option.span("word"))) if option else None
+    if _is_path(raw, start):
+        return None
+    if (said := _SAID.match(raw, end)) is not None:
+        if said[0].rstrip().endswith(b":"):
+            return reader.assigned(said.end(), b":", start, None, kind)
+        if found := reader.quoted(said.end()):
+            return found[0]
+        word = _WORD_OF_VALUE.match(raw, said.end())
+        if word is None or word[0].lower().rstrip(b".,:;!") in _PROSE:
+            return None
+        if said["told"] and not _ODD.search(word[0].rstrip(b".,:;!?")):
+            return None
+        return Value(*_without_closers(raw, word.span()))
+    if (quoted := _QUOTED_NEXT.match(raw, end)) and (found := reader.quoted(quoted.end())):
+        value, after = found
+        name = raw[start:end].lower()
+        is_sentence = _GOES_ON.match(raw, after) is not None and b"pass" not in name
+        is_place = _PATH.match(raw, value.start) is not None
+        return None if is_sentence or is_place else value
+    return _directive(reader, start, end)
+
+
+def _directive(reader: Reader, start: int, end: int) -> Value | None:
+    """``rootpw x``, ``login bob password x``, ``ENV DB_PASSWORD x``, and not ``password changed``."""
+    raw = reader.raw
+    found = _NEXT_WORD.match(raw, end, reader.line_end(end))
+    if found is None:
+        return None
+    word = found["word"].rstrip(b".,:;!?")
+    if not word or word.lower() in _PROSE:
+        return None
+    name = raw[start:end].strip(b".-_")
+    before = raw[max(0, start - BACK) : start]
+    line = before[before.rfind(b"\n") + 1 :]
+    begins = not line.strip(b" \t\"'+-")
+    odd = _ODD.search(word) is not None
+    rest = raw[found.end() : min(reader.line_end(end), found.end() + 80)].strip()
+    alone = not rest or rest.startswith((b"#", b"//", b";"))
+    is_bare = name.lower() in _BARE
+    told = (
+        _LEADS.search(before[-160:]) is not None
+        or (not is_bare and (begins or odd or (name.isupper() and b"_" in name)))
+        or (odd and (_WEAK_LEADS.search(before[-40:]) is not None or (begins and alone)))
+        or (begins and alone and b"\t" in found["gap"])
+    )
+    return Value(*_without_closers(raw, found.span("word"))) if told else None
+
+
+def _without_closers(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
+    """A word without the signs that close what was opened before it."""
+    word = raw[max(span[0], span[1] - BACK) : span[1]]
+    kept = word.rstrip(b"\\\"'`;,")
+    if kept[-1:] == b")" and b"(" not in kept:
+        kept = kept[:-1]
+    return span[0], span[1] - len(word) + len(kept)

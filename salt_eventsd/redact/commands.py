@@ -1,0 +1,176 @@
+"""
+Passwords on command lines that no name tells: ``mysql -pSECRET``, ``curl -u bob:SECRET``, ``sshpass -p SECRET``.
+
+Which option of which tool holds one is kept in a table. What other tools do with ``-p`` is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.values import Value
+
+
+class Tool(NamedTuple):
+    """
+    How a tool takes passwords.
+
+    :param names: an expression for its names.
+    :param glued: options whose value is glued on: ``-pSECRET``.
+    :param apart: options whose value is the next word, or glued on.
+    :param users: of these, those that take ``user:SECRET`` or ``user%SECRET``.
+    :param needs: a word that must stand in the command, as ``docker run -p`` is a port.
+    :param last: the last word is one, if there are so many behind the needed word.
+    """
+
+    names: bytes
+    glued: Sequence[bytes] = ()
+    apart: Sequence[bytes] = ()
+    users: Sequence[bytes] = ()
+    needs: bytes = b""
+    last: int = 0
+
+
+_TABLE = (
+    Tool(rb"(?:mysql|mariadb)[a-z_-]*", glued=(b"-p",)),
+    Tool(rb"mydumper|myloader|xtrabackup|mariabackup|innobackupex|pt-[a-z-]+", apart=(b"-p",)),
+    Tool(rb"sshpass", apart=(b"-p",)),
+    Tool(rb"curl", users=(b"-u", b"--user", b"-U", b"--proxy-user")),
+    Tool(rb"docker|podman|buildah|skopeo|nerdctl|helm|oc|az|cf|argocd|crane|oras", apart=(b"-p",), needs=b"login"),
+    Tool(rb"skopeo|podman|buildah", users=(b"--creds", b"--src-creds", b"--dest-creds")),
+    Tool(rb"redis-cli|redis-benchmark", apart=(b"-a",)),
+    Tool(rb"ldap(?:search|add|modify|delete|whoami|modrdn|compare|exop)", apart=(b"-w",)),
+    Tool(rb"ldappasswd", apart=(b"-w", b"-s", b"-a")),
+    Tool(rb"smbclient|rpcclient|winexe|wmic|smbmap|smbget|net", users=(b"-U", b"--user")),
+    Tool(rb"sqlcmd|bcp|osql|isql|tsql|ipmitool|mosquitto_(?:pub|sub|rr)|zip|unzip", apart=(b"-P",)),
+    Tool(
+        rb"mongo(?:sh|dump|restore|export|import|stat|top)?|cqlsh|psexec|xfreerdp|rdesktop|ncftpput|influx",
+        apart=(b"-p",),
+    ),
+    Tool(rb"cypher-shell|arangosh|couchbase-cli|cbq|cbbackupmgr|wbadmin|schtasks|impacket-[a-z]+", apart=(b"-p",)),
+    Tool(rb"snmp(?:walk|get|getnext|bulkwalk|bulkget|set|trap|table|status|df)", apart=(b"-c", b"-A", b"-X")),
+    Tool(rb"7z[ar]?|rar|unrar", glued=(b"-p",)),
+    Tool(rb"openssl", apart=(b"-k", b"-K")),
+    Tool(rb"useradd|usermod|lftp", apart=(b"-p",), users=(b"-u",)),
+    Tool(rb"htpasswd|mosquitto_passwd", needs=b"-b", last=3),
+    Tool(rb"htpasswd", needs=b"-nb", last=2),
+    Tool(rb"rabbitmqctl", needs=b"add_user", last=2),
+    Tool(rb"rabbitmqctl", needs=b"change_password", last=2),
+    Tool(rb"smbpasswd|kadmin(?:\.local)?", apart=(b"-w", b"-pw")),
+    Tool(rb"vault", needs=b"login", last=1),
+    Tool(rb"plink|pscp|psftp|putty|winscp", apart=(b"-pw",)),
+    Tool(rb"net", needs=b"user", last=2),
+)
+
+
+def _first(tool: Tool) -> bytes:
+    if tool.needs:
+        return rb"(?:%s)(?:\.exe)?[^A-Za-z0-9_.-][^\n]*%s" % (tool.names, re.escape(tool.needs))
+    options = b"|".join(map(re.escape, (*tool.glued, *tool.apart, *tool.users)))
+    # In a payload, between words there are blanks, or a byte or two that say how long the next one is.
+    apart = rb"(?:[^A-Za-z0-9_.]|[\xd9\xda].{1,2})"
+    return rb"(?:%s)(?:\.exe)?(?:[^A-Za-z0-9_.-][^\n]*)?%s(?:%s)" % (tool.names, apart, options)
+
+
+#: Finds what could be one of them with a password, also in a payload that is not decoded.
+FIRST = b"|".join(b"(?:%s)" % _first(tool) for tool in _TABLE)
+_TOOL = compile_finder(rb"\b(?:%s)(?:\.exe)?\b[\"' \t]" % b"|".join(sorted({tool.names for tool in _TABLE})))
+_NAME = re.compile(rb"[A-Za-z0-9_.-]+?(?=\.exe\b|[\"' \t]|\Z)")
+_KNOWN = tuple((re.compile(tool.names), tool) for tool in _TABLE)
+_END = re.compile(rb"[\n;|&]|\\n")
+_WORD = re.compile(rb"(?:\\?\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"']|[\"'])+")
+_SIGN = re.compile(rb"[:%,]")
+
+
+def in_commands(raw: bytes) -> Iterator[Value]:
+    """
+    Yield passwords in command lines, from the first to the last.
+
+    :param raw: a text.
+    """
+    pos = 0
+    while (hit := _TOOL.search(raw, pos)) is not None:
+        end = _END.search(raw, hit.end())
+        stop = end.start() if end else len(raw)
+        name = _NAME.match(raw, hit.start())
+        words = [(one.start(), one.end()) for one in _WORD.finditer(raw, hit.end() - 1, stop)]
+        yield from sorted(_secret_words(raw, name[0] if name else b"", words))
+        pos = max(stop, hit.end())
+
+
+def in_words(words: Sequence[object]) -> dict[int, str]:
+    """
+    Return which words of a command given as a list are secret, each with what to put there.
+
+    :param words: the tool and its arguments.
+    """
+    if not words or not all(isinstance(one, str) for one in words[:1]):
+        return {}
+    name = str(words[0]).rpartition("/")[2].encode("utf-8", "replace")
+    if not any(pattern.fullmatch(name) for pattern, _ in _KNOWN):
+        return {}
+    texts = [one.encode("utf-8", "surrogatepass") if isinstance(one, str) else b"" for one in words[1:]]
+    raw, spans = b" ".join(texts), []
+    start = 0
+    for text in texts:
+        spans.append((start, start + len(text)))
+        start += len(text) + 1
+    found: dict[int, str] = {}
+    for value in _secret_words(raw, name, spans):
+        for number, (begin, end) in enumerate(spans, 1):
+            if begin <= value.start < max(end, begin + 1):
+                found[number] = raw[begin : value.start].decode("utf-8", "replace") + "***"
+                break
+    return found
+
+
+def _secret_words(raw: bytes, name: bytes, words: Sequence[tuple[int, int]]) -> list[Value]:
+    found: list[Value] = []
+    for pattern, tool in _KNOWN:
+        if pattern.fullmatch(name) is None:
+            continue
+        texts = [raw[start:end] for start, end in words] if tool.needs else []
+        if tool.needs and tool.needs not in texts:
+            continue
+        if tool.last:
+            behind = words[texts.index(tool.needs) + 1 :]
+            if len(behind) >= tool.last:
+                found.append(_inner(raw, *behind[tool.last - 1]))
+            continue
+        for option in (*tool.glued, *tool.apart, *tool.users):
+            found += _behind_option(raw, words, option, option in tool.glued, option in tool.users)
+    return found
+
+
+def _behind_option(
+    raw: bytes, words: Sequence[tuple[int, int]], option: bytes, glued_only: bool, is_user: bool
+) -> Iterator[Value]:
+    for number, (start, end) in enumerate(words):
+        if not raw.startswith(option, start, end):
+            continue
+        value = None
+        if end - start > len(option):
+            rest = start + len(option)
+            if option.startswith(b"--"):
+                if raw[rest : rest + 1] != b"=":
+                    continue
+                rest += 1
+            value = _inner(raw, rest, end)
+        elif not glued_only and number + 1 < len(words):
+            value = _inner(raw, *words[number + 1])
+        if value is not None and is_user:
+            sign = _SIGN.search(raw, value.start, value.end)
+            value = Value(sign.end(), value.end) if sign else None
+        if value is not None and value.end > value.start:
+            yield value
+
+
+def _inner(raw: bytes, start: int, end: int) -> Value:
+    """A word without quotes around it."""
+    text = raw[start:end]
+    left = len(text) - len(text.lstrip(b"\\\"'"))
+    right = len(text.rstrip(b"\\\"'"))
+    return Value(start + left, start + max(left, right))

@@ -1,0 +1,38 @@
+"""
+What ``redact.keys`` says: names that count besides the default, and with ``!`` what of the default counts no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from salt_eventsd.redact.names import FAMILIES
+from salt_eventsd.redact.shapes import SHAPES
+
+_NOT = "!"
+
+
+def chosen(keys: Sequence[str]) -> tuple[list[str], list[str], set[str]]:
+    """
+    Return which families of names count, which names besides, and which shapes do not.
+
+    :param keys: as in the config.
+    """
+    without = {key[1:].strip().lower() for key in keys if key.startswith(_NOT)}
+    own = [key for key in keys if not key.startswith(_NOT)]
+    return [name for name in FAMILIES if name not in without], own, without
+
+
+def why_not(key: str) -> str:
+    """
+    Return why an entry of ``redact.keys`` is none; "" if it is one.
+
+    :param key: as in the config.
+    """
+    if key.startswith(_NOT):
+        name = key[1:].strip().lower()
+        if name not in FAMILIES and all(name != shape.name for shape in SHAPES):
+            return f"there is no {key[1:]!r} to take out of the default; its keys are {', '.join(FAMILIES)}"
+    elif not any(sign.isalnum() for sign in key):
+        return f"expected a name, got {key!r}"
+    return ""

@@ -1,0 +1,256 @@
+"""
+Which names say that what they name is secret: ``PGPASSWORD``, ``clientSecret``, ``db.root-pw``, ``api_keys``.
+
+A name is cut into words and put together again in small letters (``client_secret``). The last stem of a family in it
+decides, together with what follows: ``token_value`` is secret, ``token_type``, ``tokenizer`` and ``secretary`` are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+#: What is looked at of a name, in bytes; longer ones are judged by their end.
+LONGEST_NAME = 96
+#: How many names are remembered with their verdict; together some 2 MB.
+_MOST_REMEMBERED = 8192
+
+#: Family -> its stems, as they stand in a name in small letters with ``_`` between its words. The families are what
+#: ``redact.keys`` takes out with ``!``.
+FAMILIES: Mapping[str, str] = {
+    "password": r"pass_?words?|pass_?codes?|pass_?keys?|pass_?wort|kenn_?wort",
+    "passwd": r"pass_?wds?",
+    "pass": r"(?<!by)(?<!com)(?<!tres)(?<!sur)(?<!over)(?<!under)pass(?![a-z])",
+    "passphrase": r"pass_?phrases?",
+    "pwd": r"pwds?(?![a-z])|(?<![a-z])pws?(?![a-z])|(?<=[a-z]{2})pw(?![a-z])",
+    "secret": r"secrets?",
+    "token": r"tokens?",
+    "private_key": r"priv(?:ate)?_?keys?",
+    "api_key": r"api_?keys?|app(?:lication)?_?keys?",
+    "access_key": r"access_?keys?|account_?keys?|shared_?keys?|storage_?keys?|subscription_?keys?",
+    "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
+    r"|recovery|consumer|symmetric|crypto|cipher|vault)_?keys?|key_?string",
+    "credential": r"credentials?|creds?(?![a-z])",
+    "authorization": r"authori[sz]ation(?![a-z])",
+    "auth": r"(?<![a-z])auths?(?![a-z])|master_?auth(?![a-z])|auth_?tok(?![a-z])",
+    "bearer": r"bearer(?![a-z])",
+    "cookie": r"cookies?(?![a-z])",
+    "psk": r"psks?(?![a-z])|pre_?shared_?keys?",
+    "snmp_community": r"snmp_?(?:server_?)?community|r[ow]_?community6?|community_?string|trap_?community",
+}
+#: The same, as bytes that are looked for anywhere; each finds at least what its family's stems find.
+HINTS: Mapping[str, str] = {
+    "password": r"pass[-_. ]?(?:word|code|key|wort)|kenn[-_. ]?wort",
+    "passwd": r"pass[-_. ]?wd",
+    "pass": r"pass(?:[^a-z]|$)",
+    "passphrase": r"pass[-_. ]?phrase",
+    "pwd": r"pwd|pws?(?:[^a-z]|$)",
+    "secret": r"secret",
+    "token": r"token",
+    "private_key": r"priv(?:ate)?[-_. ]?key",
+    "api_key": r"api[-_. ]?key|app(?:lication)?[-_. ]?key",
+    "access_key": r"(?:access|account|shared|storage|subscription)[-_. ]?key",
+    "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
+    r"|recovery|consumer|symmetric|crypto|cipher|vault)[-_. ]?key|key[-_. ]?string",
+    "credential": r"credential|creds?(?:[^a-z]|$)",
+    "authorization": r"authori[sz]ation",
+    "auth": r"auths?[\"'\\]*[\s]*[=:\x00-\x1f\x80-\xff]|master[-_. ]?auth|auth[-_. ]?tok",
+    "bearer": r"bearer",
+    "cookie": r"cookie",
+    "psk": r"psk|shared[-_. ]?key",
+    "snmp_community": r"community",
+}
+
+#: Last words that turn the name of a secret into the name of something about it.
+_HARMLESS = frozenset(
+    (
+        b"changed change changes count counts type types kind length len min max minimum maximum policy"
+        b" policies expired expire expires expiry expiration age ttl url urls uri uris endpoint endpoints file"
+        b" files filename path paths dir directory name names required require enabled enable disabled disable"
+        b" exists exist valid invalid ok status state states field fields prompt label strength complexity"
+        b" history lifetime last date time at on in by created updated modified rotated rotation failures"
+        b" failed failure attempts limit limits used usage issuer scope scopes format encoding algorithm algo"
+        b" alg method methods mode backend provider manager store engine version locked lock warn warning days"
+        b" rule rules template generator service server host port user username users flags flag quality ref"
+        b" reference references source login less ed through thru rate ratio fail fails index authentication"
+        b" auth module modules class size bytes budget per sec seconds ms timeout interval domain audience"
+        b" owner group mount review reviews binding bindings selector location help hint uid gid gecos shell py"
+        b" pyc yml yaml json txt conf cfg ini log rb go js ts java c h sh md rst html xml crt toml timer socket"
+        b" sls jinja j2 tmpl erb php pl sql csv gz zip tar rpm deb so exe dll parser counter bucket buckets"
+        b" stream ring izer ized ization izers ize izing ary aries ariat ly ive ion ions"
+    ).split()
+)
+#: First words of a name that is a question or a count: ``has_password``.
+_QUESTIONS = (b"has_", b"is_", b"no_", b"num_", b"n_", b"max_", b"min_", b"without_", b"needs_", b"count_")
+#: What may be glued to ``secret`` and ``token`` and leave it a secret.
+_GLUED = frozenset(
+    (
+        b"key keys keybase value values id ids hash hashes text string data plain raw new old base b64 base64"
+        b" access accesskey code secret token password pass num"
+    ).split()
+)
+_WORD = re.compile(rb"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\x80-\xff]+|[A-Z\x80-\xff]+|[0-9]+")
+#: What stands in keys that are no names: commands, and the parts of a state's key.
+_NO_NAME = re.compile(rb"=|_\|-|\n")
+_LETTERS = re.compile(rb"[a-z\x80-\xff]*")
+_NUMBER = re.compile(rb"[-+]?[0-9][0-9.,]*%?")
+_PATH = re.compile(rb"(?:[~.]{0,2}/|[A-Za-z]:[\\/])")
+_LINK = re.compile(rb"(?i)(?:https?|unix|tcp|fcgi|ajp)[:_]")
+_CODED = re.compile(rb"[A-Za-z0-9+/=_.:~-]{8,}")
+
+
+class Kind(Enum):
+    """What a name says of its value."""
+
+    #: Always secret.
+    SECRET = "secret"
+    #: Secret unless it is a number: ``tokens: 5`` is a count.
+    MANY = "many"
+    #: Secret unless it is a path or an address: ``PWD=/root``, ``proxy_pass http://backend``.
+    PLACE = "place"
+    #: Secret if it looks like something coded: ``auth: dXNlcjpw``, and not ``auth: required``.
+    CODED = "coded"
+    #: A header of HTTP, whose value goes to the end of its line.
+    HEADER = "header"
+
+
+def hides(kind: Kind, value: bytes) -> bool:
+    """
+    Say whether a value is secret by what its name is.
+
+    :param kind: of the name.
+    :param value: without quotes.
+    """
+    if kind is Kind.MANY:
+        return _NUMBER.fullmatch(value) is None
+    if kind is Kind.PLACE:
+        return not (_PATH.match(value) or _LINK.match(value) or _NUMBER.fullmatch(value))
+    if kind is Kind.CODED:
+        return _CODED.fullmatch(value) is not None and not (value.islower() and value.isalpha())
+    return True
+
+
+class Names:
+    """
+    Judges names.
+
+    :param families: the families that count.
+    :param own: further names, as a user gave them.
+    """
+
+    def __init__(self, families: Iterable[str], own: Iterable[str]) -> None:
+        chosen = [name for name in FAMILIES if name in set(families)]
+        alternatives = [f"(?P<{name}>{FAMILIES[name]})" for name in chosen]
+        spelled = sorted({_joined(words) for one in own for words in _spellings(one)}, key=len, reverse=True)
+        if spelled:
+            # A name of the user's own stands between other words, and is never part of one.
+            mine = "|".join("_?".join(map(re.escape, one.decode("latin-1").split("_"))) for one in spelled)
+            alternatives.insert(0, rf"(?<![^_])(?P<own>(?:{mine})s?)(?![^_0-9])")
+        self._stems = re.compile("|".join(alternatives).encode("latin-1")) if alternatives else None
+        self._known: dict[bytes, Kind | None] = {}
+
+    def kind(self, name: bytes) -> Kind | None:
+        """
+        Return what a name says of its value; None if nothing.
+
+        :param name: in any spelling, with whatever signs around it.
+        """
+        try:
+            return self._known[name]
+        except KeyError:
+            pass
+        found = self._judge(name[-LONGEST_NAME:]) if self._stems else None
+        if len(name) <= LONGEST_NAME:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            self._known[name] = found
+        return found
+
+    def known(self, name: bytes) -> Kind | bool | None:
+        """
+        Return what :meth:`kind` is known to return; False if it is not known yet.
+
+        :param name: a name.
+        """
+        return self._known.get(name, False)
+
+    def _judge(self, name: bytes) -> Kind | None:
+        words = _words(name)
+        if not words or _NO_NAME.search(name):
+            return None
+        joined = _joined(words)
+        assert self._stems is not None
+        hits = list(self._stems.finditer(joined))
+        if not hits:
+            return None
+        last = hits[-1]
+        family, stem, rest = str(last.lastgroup), last[0], joined[last.end() :]
+        glued = _LETTERS.match(rest)
+        behind = glued[0] if glued else b""
+        if behind and not _may_be_glued(family, behind):
+            return None
+        parts = [part for part in rest.split(b"_") if part and not part.isdigit()]
+        if parts and parts[-1] in _HARMLESS:
+            return None
+        if joined.startswith(_QUESTIONS) and family != "own":
+            return None
+        if joined.endswith(b"id") and parts[-1:] == [b"id"] and family not in ("secret", "access_key"):
+            return None
+        return _kind(family, stem, parts, joined)
+
+
+def _kind(family: str, stem: bytes, parts: list[bytes], joined: bytes) -> Kind | None:
+    if family in ("authorization", "cookie"):
+        return Kind.HEADER
+    if family == "auth":
+        if joined.endswith((b"master_auth", b"masterauth", b"auth_tok", b"authtok")):
+            return Kind.SECRET
+        return Kind.CODED if not parts else None
+    if family == "bearer":
+        return Kind.CODED
+    if family in ("pass", "pwd", "credential"):
+        return Kind.PLACE
+    if stem.endswith(b"s") and not stem.endswith(b"ss") and not parts:
+        return Kind.MANY
+    return Kind.SECRET
+
+
+def _may_be_glued(family: str, behind: bytes) -> bool:
+    if behind in _HARMLESS:
+        return False
+    if family in ("password", "passwd", "passphrase"):
+        return not behind.startswith((b"less", b"auth"))
+    return behind in _GLUED
+
+
+def _words(name: bytes) -> list[bytes]:
+    return _WORD.findall(name)
+
+
+def _joined(words: list[bytes]) -> bytes:
+    return b"_".join(words).lower()
+
+
+def hint(families: Iterable[str], own: Iterable[str]) -> bytes:
+    """
+    Return an expression that finds every name that could be secret.
+
+    :param families: the families that count.
+    :param own: further names, as a user gave them.
+    """
+    chosen = set(families)
+    parts = [HINTS[name].encode() for name in FAMILIES if name in chosen]
+    for one in own:
+        parts += [rb"[-_. ]?".join(map(_escaped, words)) for words in _spellings(one)]
+    return b"(?i:" + b"|".join(parts) + b")" if parts else b""
+
+
+def _spellings(own: str) -> list[list[bytes]]:
+    """Bytes know the case of ASCII only: other letters are looked for in the cases in which a name is written."""
+    every = dict.fromkeys((own, own.lower(), own.upper(), own.title()))
+    return [words for one in every if (words := _words(one.encode("utf-8", "surrogatepass")))]
+
+
+def _escaped(word: bytes) -> bytes:
+    return b"".join(b"\\x%02x" % sign if sign > 127 else re.escape(bytes([sign])) for sign in word)

@@ -1,0 +1,173 @@
+"""
+Secrets that are known by their look, whatever stands beside them: the kept list of tokens and hashes.
+
+Each has a name, by which ``redact.keys`` can take it out (``!jwt``), and who documents its shape. Prefixes and lengths
+are facts of their issuers. An expression here is in the syntax that :mod:`re` and RE2 share, for bytes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Shape(NamedTuple):
+    """
+    What a kind of secret looks like.
+
+    :param name: short, in small letters.
+    :param expression: matches all of it, or with a group, what in front of it stays (``(kept)secret``).
+        A second group stays behind it.
+    :param source: who issues it or documents its form.
+    :param gate: looked for by itself only where this stands in a text; for what begins with something unbounded, which
+        would make a search for all of them at once look at a text again and again.
+    """
+
+    name: str
+    expression: bytes
+    source: str
+    gate: bytes = b""
+
+
+SHAPES: tuple[Shape, ...] = (
+    Shape(
+        "aws_key_id",
+        rb"\b(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|AGPA|ANPA|A3T[A-Z0-9])[A-Z0-9]{12,20}\b",
+        "AWS IAM, identifiers",
+    ),
+    Shape("aws_bedrock", rb"\bABSK[A-Za-z0-9+/=]{40,}", "AWS Bedrock, API keys"),
+    Shape("github", rb"\bgh[pousr]_[A-Za-z0-9_]{20,}", "GitHub, token formats"),
+    Shape("github_pat", rb"\bgithub_pat_[A-Za-z0-9_]{20,}", "GitHub, token formats"),
+    Shape(
+        "gitlab",
+        rb"\bgl(?:pat|dt|ptt|rt|rtr|cbt|ft|imt|agent|oas|soat|ffct|wt)-[A-Za-z0-9_=.-]{16,}",
+        "GitLab, token overview",
+    ),
+    Shape("gitlab_runner", rb"\bGR1348941[A-Za-z0-9_-]{16,}", "GitLab, runner registration"),
+    Shape("bitbucket", rb"\b(?:ATBB|ATCTT3|ATATT3|ATOA)[A-Za-z0-9_=-]{16,}", "Atlassian, API tokens"),
+    Shape("slack", rb"\bx(?:ox[abeoprs]|app|oxe\.xox[bp])-[A-Za-z0-9-]{8,}", "Slack, token types"),
+    Shape(
+        "slack_webhook",
+        rb"(hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9+/_-]{8,}",
+        "Slack, incoming webhooks",
+    ),
+    Shape("discord_webhook", rb"(discord(?:app)?\.com/api/webhooks/)[0-9]{8,}/[A-Za-z0-9_-]{16,}", "Discord, webhooks"),
+    Shape("discord_bot", rb"\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}", "Discord, bots"),
+    Shape("teams_webhook", rb"(webhook\.office\.com/webhookb2/)[A-Za-z0-9@/_-]{16,}", "Microsoft Teams, webhooks"),
+    Shape("telegram", rb"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}", "Telegram, bot API"),
+    Shape("stripe", rb"\b(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,}", "Stripe, API keys"),
+    Shape("stripe_webhook", rb"\bwhsec_[A-Za-z0-9+/=]{16,}", "Stripe, Svix: webhook signing"),
+    Shape("google_api", rb"\bAIza[A-Za-z0-9_-]{30,}", "Google Cloud, API keys"),
+    Shape(
+        "google_oauth",
+        rb"\b(?:ya29\.[A-Za-z0-9._-]{16,}|GOCSPX-[A-Za-z0-9_-]{16,}|1//0[A-Za-z0-9_-]{24,})",
+        "Google, OAuth 2.0",
+    ),
+    Shape("npm", rb"\bnpm_[A-Za-z0-9]{30,}", "npm, access tokens"),
+    Shape("pypi", rb"\bpypi-[A-Za-z0-9_-]{16,}", "PyPI, API tokens"),
+    Shape("rubygems", rb"\brubygems_[a-f0-9]{32,}", "RubyGems, API keys"),
+    Shape("nuget", rb"\boy2[a-z0-9]{43}\b", "NuGet, API keys"),
+    Shape("crates", rb"\bcio[A-Za-z0-9]{32}\b", "crates.io, tokens"),
+    Shape("dockerhub", rb"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}", "Docker Hub, access tokens"),
+    Shape("vault", rb"\b(?:hv[sbr]\.[A-Za-z0-9_-]{20,}|s\.[A-Za-z0-9]{24}\b)", "HashiCorp Vault, tokens"),
+    Shape("terraform", rb"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,}", "HCP Terraform, tokens"),
+    Shape("doppler", rb"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9.]{20,}", "Doppler, tokens"),
+    Shape("age", rb"\bAGE-SECRET-KEY-1[A-Z0-9]{40,}", "age, identities"),
+    Shape("azure_client", rb"\b[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}", "Microsoft Entra, client secrets"),
+    Shape("azure_sas", rb"([?&;]sig=)[A-Za-z0-9%+/=_-]{20,}", "Azure Storage, shared access signatures"),
+    Shape("azure_devops", rb"\b[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}\b", "Azure DevOps, tokens"),
+    Shape(
+        "aws_signature",
+        rb"((?:[?&]X-Amz-(?:Signature|Credential)|\bSignature)=)[A-Za-z0-9%/_-]{16,}",
+        "AWS, Signature Version 4",
+    ),
+    Shape("twilio", rb"\b(?:SK|AC)[0-9a-f]{32}\b", "Twilio, API keys and account SIDs"),
+    Shape("sendgrid", rb"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", "SendGrid, API keys"),
+    Shape("mailgun", rb"\bkey-[0-9a-f]{32}\b", "Mailgun, API keys"),
+    Shape("mailchimp", rb"\b[0-9a-f]{32}-us[0-9]{1,2}\b", "Mailchimp, API keys"),
+    Shape("brevo", rb"\bxkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}\b", "Brevo, API keys"),
+    Shape("digitalocean", rb"\bdo[opr]_v1_[a-f0-9]{32,}", "DigitalOcean, tokens"),
+    Shape("heroku", rb"\bHRKU-[A-Za-z0-9_-]{30,}", "Heroku, API keys"),
+    Shape("linode", rb"\blin_[a-z]+_[A-Za-z0-9]{32,}", "Linode, tokens"),
+    Shape("flyio", rb"\b(?:fo1_[A-Za-z0-9_-]{40,}|fm[12][ar]?_[A-Za-z0-9+/=]{80,})", "Fly.io, tokens"),
+    Shape("alibaba", rb"\bLTAI[A-Za-z0-9]{12,}\b", "Alibaba Cloud, AccessKey"),
+    Shape("tencent", rb"\bAKID[A-Za-z0-9]{28,}\b", "Tencent Cloud, SecretId"),
+    Shape(
+        "openai",
+        rb"\bsk-(?:(?:proj|svcacct|admin|ant|or-v1|lf)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{20,})",
+        "OpenAI, Anthropic and others, API keys",
+    ),
+    Shape("huggingface", rb"\b(?:hf|api_org)_[A-Za-z]{30,}\b", "Hugging Face, tokens"),
+    Shape("replicate", rb"\br8_[A-Za-z0-9]{30,}", "Replicate, tokens"),
+    Shape("groq", rb"\bgsk_[A-Za-z0-9]{40,}", "Groq, API keys"),
+    Shape("grafana", rb"\bgl(?:sa|c)_[A-Za-z0-9+/=_-]{20,}", "Grafana, service accounts"),
+    Shape("sentry", rb"\bsntry[su]_[A-Za-z0-9+/=_-]{30,}", "Sentry, auth tokens"),
+    Shape("newrelic", rb"\bNR(?:AK|JS|II|RA|SP)-[A-Za-z0-9-]{16,}", "New Relic, API keys"),
+    Shape("dynatrace", rb"\bdt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{32,}", "Dynatrace, tokens"),
+    Shape("datadog", rb"\bddp_[A-Za-z0-9]{32,}", "Datadog, personal tokens"),
+    Shape("pagerduty", rb"\bpdt?\+[A-Za-z0-9_-]{16,}", "PagerDuty, keys"),
+    Shape("databricks", rb"\bdapi[a-f0-9]{32}(?:-[0-9])?\b", "Databricks, tokens"),
+    Shape("shopify", rb"\bshp(?:at|ca|pa|ss|tka|ua)_[a-fA-F0-9]{32}\b", "Shopify, tokens"),
+    Shape("square", rb"\b(?:sq0[a-z]{3}-[A-Za-z0-9_-]{22,}|EAAA[A-Za-z0-9_-]{60})", "Square, tokens"),
+    Shape("facebook", rb"\bEAA[A-Za-z0-9]{60,}", "Meta, access tokens"),
+    Shape("notion", rb"\b(?:ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43}\b)", "Notion, integrations"),
+    Shape("linear", rb"\blin_api_[A-Za-z0-9]{32,}", "Linear, API keys"),
+    Shape("airtable", rb"\bpat[A-Za-z0-9]{14}\.[a-f0-9]{64}\b", "Airtable, tokens"),
+    Shape("postman", rb"\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}\b", "Postman, API keys"),
+    Shape("planetscale", rb"\bpscale_(?:tkn|pw|oauth)_[A-Za-z0-9_=.-]{20,}", "PlanetScale, tokens"),
+    Shape("supabase", rb"\bsb(?:p|_secret)_[A-Za-z0-9_]{20,}", "Supabase, keys"),
+    Shape("artifactory", rb"\b(?:AKCp[A-Za-z0-9]{60,}|cmVmd[A-Za-z0-9]{50,})", "JFrog Artifactory, API keys"),
+    Shape("sonar", rb"\bsq[apu]_[a-f0-9]{40}\b", "SonarQube, tokens"),
+    Shape("jenkins", rb"\b11[a-f0-9]{32}\b", "Jenkins, API tokens"),
+    Shape("tailscale", rb"\btskey-[a-z]+-[A-Za-z0-9-]{16,}", "Tailscale, keys"),
+    Shape("tfe_pulumi", rb"\bpul-[a-f0-9]{40}\b", "Pulumi, tokens"),
+    Shape("kubeadm", rb"(--token[= ]|\btoken: )[a-z0-9]{6}\.[a-z0-9]{16}\b", "Kubernetes, bootstrap tokens"),
+    Shape(
+        "onepassword",
+        rb"\b(?:ops_eyJ[A-Za-z0-9+/=_-]{60,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{5,11}-){3,4}[A-Z0-9]{5})",
+        "1Password, service accounts",
+    ),
+    Shape("jwt", rb"\beyJ[A-Za-z0-9_=-]{8,}\.[A-Za-z0-9_=-]{4,}(?:\.[A-Za-z0-9_=-]*){0,3}", "RFC 7519"),
+    Shape("bearer", rb"(\b[Bb]earer[ \t]+)[A-Za-z0-9._~+/=-]{16,}", "RFC 6750"),
+    Shape("basic", rb"(\b[Bb]asic[ \t]+)[A-Za-z0-9+/]{12,}={0,2}", "RFC 7617"),
+    Shape(
+        "crypt",
+        rb"\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|apr1|P|H|S|argon2(?:id|i|d)|scrypt|pbkdf2[a-z0-9-]*|bcrypt-sha256)\$[A-Za-z0-9./$=,+*-]{8,}",
+        "crypt(5), passlib",
+    ),
+    Shape(
+        "django_hash",
+        rb"\b(?:pbkdf2_sha(?:1|256)|bcrypt_sha256|scrypt|argon2)\$[A-Za-z0-9./$=,+*-]{16,}",
+        "Django, password hashers",
+    ),
+    Shape(
+        "scram", rb"\b(?:SCRAM-SHA-(?:1|256|512)\$[0-9]+:|md5[0-9a-f]{32}\b)[A-Za-z0-9+/=:$]*", "PostgreSQL, pg_authid"
+    ),
+    Shape("mysql_hash", rb"\*[0-9A-F]{40}\b", "MySQL, mysql_native_password"),
+    Shape(
+        "ldap_hash",
+        rb"\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT|SASL|PBKDF2[A-Z0-9-]*|crypt|ssha|sha)\}[A-Za-z0-9+/=.$]{8,}",
+        "RFC 2307",
+    ),
+    Shape("ntlm_hash", rb"\b[a-fA-F0-9]{32}:[a-fA-F0-9]{32}\b", "Windows, LM and NT hashes"),
+    Shape("cisco_type7", rb"(\b(?:password|secret|key) 7 )[0-9A-Fa-f]{6,}", "Cisco IOS"),
+    Shape(
+        "pgpass",
+        rb"(?m:^)([A-Za-z0-9_-]{0,64}[A-Za-z*.][A-Za-z0-9.*_-]{0,253}:(?:[0-9]{2,5}|\*):[^:\s]{1,64}:[^:\s]{1,64}:)(?:[^\s:\\]|\\.)+(?m:$)",
+        "PostgreSQL, .pgpass",
+    ),
+    Shape("go_dsn", rb"([A-Za-z0-9_.-]+:)[^\s@/:'\"]+(@tcp\()", "Go, MySQL driver", b"@tcp("),
+    Shape("oracle", rb"((?:thin|oci)(?::|://)[A-Za-z0-9_]+/)[^\s@/]+(@)", "Oracle, JDBC URLs", b"jdbc:oracle"),
+    Shape("sqlplus", rb"(\b(?:sqlplus)(?: -[A-Za-z]+)* [A-Za-z0-9_]+/)[^\s@/]+", "Oracle, command lines", b"sqlplus"),
+    Shape(
+        "chpasswd",
+        rb"(\becho\s+(?:-[a-z]+\s+)?[\"']?[A-Za-z0-9_.-]+:)[^\s\"'|]+([\"']?\s*\|\s*(?:sudo\s+)?chpasswd)",
+        "shadow-utils",
+        b"chpasswd",
+    ),
+    Shape(
+        "passwd_stdin",
+        rb"(\becho\s+(?:-[a-z]+\s+)?[\"']?)[^\"'|\n]+?([\"']?\s*\|\s*(?:sudo\s+)?passwd\b)",
+        "shadow-utils",
+        b"passwd",
+    ),
+)

@@ -1,0 +1,282 @@
+"""
+Secrets in decoded payloads: what mappings and lists say by their keys, pairs and options, and the texts in them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from salt_eventsd.patterns import Pattern, PatternTimeout
+from salt_eventsd.redact.commands import in_words
+from salt_eventsd.redact.names import Kind, hides
+from salt_eventsd.redact.text import MASK, TextMasker
+
+log = logging.getLogger(__name__)
+
+#: How Salt separates the parts of a state result's key.
+_STATE_SEPARATOR = "_|-"
+#: Pairs in which one field names what the other holds, as in a container's environment.
+_NAME_FIELDS = frozenset(
+    [
+        "name",
+        "key",
+        "field",
+        "variable",
+        "var",
+        "property",
+        "attribute",
+        "option",
+        "setting",
+        "parameter",
+        "param",
+        "id",
+        "label",
+        "Name",
+        "Key",
+        "Field",
+        "Variable",
+        "ParameterKey",
+        "OptionName",
+    ]
+)
+_VALUE_FIELDS = frozenset(
+    [
+        "value",
+        "values",
+        "content",
+        "contents",
+        "val",
+        "data",
+        "text",
+        "string",
+        "Value",
+        "Values",
+        "Content",
+        "Val",
+        "Data",
+        "ParameterValue",
+        "default",
+        "current",
+        "new",
+        "old",
+    ]
+)
+#: What a manifest of Kubernetes keeps in a secret.
+_MANIFEST_FIELDS = frozenset(("data", "stringData"))
+#: More texts and names in one event that could be secret are masked without a closer look.
+_MOST_LOOKS = 20_000
+#: Longer texts are not taken apart as JSON, in characters.
+_LONGEST_JSON = 2**22
+
+
+class Walk:
+    """
+    One walk through one payload. All of its texts and keys are looked at together first, which costs a fraction of a
+    look at each.
+
+    :param masker: masks text.
+    :param values: patterns whose matches are secret wherever they stand.
+    :param told: patterns of which it has been said that they ran out of time.
+    """
+
+    def __init__(self, masker: TextMasker, values: Sequence[Pattern], told: set[str]) -> None:
+        self.ran_out = 0
+        self._masker = masker
+        self._values = values
+        self._told = told
+        self._late: set[str] = set()
+        self._looks = 0
+        #: The texts that need a closer look.
+        self._odd: set[str] = set()
+
+    def masked(self, value: Any) -> Any:
+        """
+        Return a value with its secrets masked.
+
+        :param value: anything that a payload is decoded to.
+        :raises RecursionError: it is nested too deeply.
+        """
+        texts: list[str] = []
+        _collect(value, texts)
+        before, self._odd = self._odd, self._masker.odd(texts, _MOST_LOOKS)
+        try:
+            return self._value(value)
+        finally:
+            self._odd = before
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value) if self._values or value in self._odd else value
+        if isinstance(value, dict):
+            return self._mapping(value)
+        if isinstance(value, (list, tuple)):
+            return self._list(value)
+        if isinstance(value, (bytes, bytearray)):
+            return self._text(_as_text(value))
+        return value
+
+    def _text(self, text: str) -> str:
+        if text in self._odd:
+            self._looks += 1
+            if self._looks > _MOST_LOOKS:
+                return MASK
+            text = self._as_json(text) or self._masker.masked(text)
+        for pattern in self._values:
+            text = self._by_pattern(pattern, text)
+        return text
+
+    def _by_pattern(self, pattern: Pattern, text: str) -> str:
+        if pattern.pattern not in self._late:
+            try:
+                # A pattern may match where there is nothing.
+                return pattern.sub(lambda hit: MASK if hit[0] else "", text)
+            except PatternTimeout as exc:
+                self._late.add(pattern.pattern)
+                if pattern.pattern not in self._told:
+                    self._told.add(pattern.pattern)
+                    log.warning("%s on an event; redact.values: what it was to look at is masked as a whole", exc)
+        self.ran_out += 1
+        return MASK
+
+    def _as_json(self, text: str) -> str | None:
+        """A text that is JSON, masked by what it says; None if it is none, or nothing in it is masked."""
+        bare = text.strip()
+        if bare[:1] + bare[-1:] not in ("{}", "[]") or len(text) > _LONGEST_JSON:
+            return None
+        try:
+            decoded = json.loads(bare)
+            masked = self.masked(decoded)
+        except (ValueError, RecursionError):
+            return None
+        if masked == decoded:
+            return text if not self._values else None
+        second = bare.partition("\n")[2]
+        indent = len(second) - len(second.lstrip(" ")) if second else None
+        tight = indent is None and '": ' not in bare[:4096]
+        return json.dumps(masked, ensure_ascii=False, indent=indent, separators=(",", ":") if tight else None)
+
+    def _kind(self, key: Any) -> Kind | None:
+        if isinstance(key, str):
+            if key not in self._odd:
+                return None
+            return self._kind_of(key.encode("utf-8", "surrogatepass"))
+        return self._kind_of(key) if isinstance(key, bytes) else None
+
+    def _kind_of(self, name: bytes) -> Kind | None:
+        known = self._masker.names.known(name)
+        if not isinstance(known, bool):
+            return known
+        self._looks += 1
+        return self._masker.names.kind(name) if self._looks <= _MOST_LOOKS else Kind.SECRET
+
+    def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        odd, check_keys = self._odd, bool(self._values)
+        beside = any(self._kind(value[key]) for key in value.keys() & _NAME_FIELDS)
+        manifest = value.get("kind") == "Secret"
+        found: dict[Any, Any] = {}
+        numbers: dict[str, int] = {}
+        for key, one in value.items():
+            shown, kind = key, None
+            if check_keys or key in odd or not isinstance(key, str):
+                shown, kind = self._key(key), self._kind(key)
+            if shown in found:
+                shown = _numbered(shown, found, numbers)
+            secret = kind or (Kind.SECRET if beside and key in _VALUE_FIELDS else None)
+            if secret is not None and _is_hidden(secret, one):
+                found[shown] = MASK
+            elif manifest and key in _MANIFEST_FIELDS and isinstance(one, dict):
+                found[shown] = dict.fromkeys(one, MASK)
+            else:
+                found[shown] = self._value(one)
+        return found
+
+    def _list(self, value: Sequence[Any]) -> list[Any]:
+        found: list[Any] = []
+        hide = False
+        replaced = in_words(value) if len(value) > 1 else {}
+        for number, one in enumerate(value):
+            if number in replaced:
+                found.append(replaced[number])
+            elif hide and one is not None and not isinstance(one, bool):
+                found.append(MASK)
+            else:
+                found.append(self._value(one))
+            hide = False
+            if isinstance(one, (str, bytes)) and (number == 0 or one[:1] in ("-", b"-")):
+                # An option's value is the next word; and a pair is a key and its value.
+                is_option = one[:1] in ("-", b"-") and number + 1 < len(value) and not _is_option(value[number + 1])
+                if is_option or len(value) == 2:
+                    kind = self._kind(one)
+                    hide = kind is not None and number + 1 < len(value) and _is_hidden(kind, value[number + 1])
+        return found
+
+    def _key(self, key: Any) -> Any:
+        """A state's key holds its name, which may be a command."""
+        if not isinstance(key, (str, bytes)):
+            return key
+        text = key if isinstance(key, str) else _as_text(key)
+        if _STATE_SEPARATOR in text and (self._values or text in self._odd):
+            parts = text.split(_STATE_SEPARATOR)
+            masked = _STATE_SEPARATOR.join([self._masker.masked(part) if text in self._odd else part for part in parts])
+        else:
+            masked = self._masker.masked(text) if text in self._odd else text
+        for pattern in self._values:
+            masked = self._by_pattern(pattern, masked)
+        return key if masked == text else masked
+
+
+def _collect(value: Any, texts: list[str]) -> None:
+    """Append all texts and keys in a value."""
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if isinstance(key, (str, bytes)):
+                texts.append(key if isinstance(key, str) else _as_text(key))
+            if isinstance(one, str):
+                texts.append(one)
+            elif isinstance(one, (dict, list, tuple, bytes, bytearray)):
+                _collect(one, texts)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            if isinstance(one, str):
+                texts.append(one)
+            elif isinstance(one, (dict, list, tuple, bytes, bytearray)):
+                _collect(one, texts)
+    elif isinstance(value, (bytes, bytearray)):
+        texts.append(_as_text(value))
+
+
+def _as_text(value: bytes | bytearray) -> str:
+    return bytes(value).decode("utf-8", "backslashreplace")
+
+
+def _numbered(key: Any, found: dict[Any, Any], numbers: dict[str, int]) -> Any:
+    """Two keys that differ in their secrets only: the second gets a number, and none is tried twice."""
+    text = str(key)
+    number = numbers.get(text, 1)
+    shown: Any = key
+    while shown in found:
+        number += 1
+        shown = text.replace(MASK, f"{MASK}{number}", 1) if MASK in text else f"{text}#{number}"
+    numbers[text] = number
+    return shown
+
+
+def _is_option(value: Any) -> bool:
+    return isinstance(value, (str, bytes)) and value[:1] in ("-", b"-")
+
+
+def _is_hidden(kind: Kind, value: Any) -> bool:
+    if value is None or isinstance(value, bool) or value in ("", b"", [], {}):
+        return False
+    if isinstance(value, str):
+        return hides(kind, value[:512].encode("utf-8", "surrogatepass"))
+    if isinstance(value, (bytes, bytearray)):
+        return hides(kind, bytes(value[:512]))
+    if isinstance(value, (int, float)):
+        return hides(kind, b"%d" % value if isinstance(value, int) and abs(value) < 2**64 else b"1")
+    return kind is not Kind.CODED

@@ -1,0 +1,128 @@
+"""
+Secrets in a piece of text, which may be a command, a diff, a log, a file in any format, or such in quotes in another.
+
+Several passes, each from the beginning to the end, and each at a cost in proportion to the text. A first look says
+whether any of them is needed: for most texts, none is.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from salt_eventsd.redact.by_look import Shapes, in_statements, in_urls, private_keys
+from salt_eventsd.redact.by_name import NamedValues, TooMany
+from salt_eventsd.redact.commands import FIRST, in_commands
+from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.names import Names
+from salt_eventsd.redact.shapes import SHAPES
+from salt_eventsd.redact.values import Value
+
+MASK = "***"
+_MASK = MASK.encode()
+#: A text that has more places than this that could be secret, and more than one in so many bytes, is masked as a whole.
+_MANY_PLACES = 10_000
+_BYTES_A_PLACE = 32
+_STATEMENTS = re.compile(rb"(?i)identified|password")
+
+
+class TextMasker:
+    """
+    Masks secrets in text.
+
+    :param families: the families of names that count.
+    :param own: further names, as a user gave them.
+    :param without: names of shapes that are left alone.
+    """
+
+    def __init__(self, families: Iterable[str], own: Iterable[str], without: Iterable[str] = ()) -> None:
+        families, own, excepted = tuple(families), tuple(own), set(without)
+        self.names = Names(families, own)
+        self._named = NamedValues(self.names, families, own)
+        self._shapes = Shapes([shape for shape in SHAPES if shape.name not in excepted])
+        first = [self._named.hint, self._shapes.first, *self._shapes.gates]
+        first += [rb"PRIVATE KEY|PuTTY-User-Key|(?i:identified[\s])", rb":\\*/\\*/[^\s\"'<>]*@"]
+        first.append(FIRST)
+        self._first = compile_finder(b"|".join(rb"(?:%s)" % one for one in first if one))
+
+    def concerns(self, raw: bytes) -> bool:
+        """
+        Say whether there may be a secret in some bytes: false for most, at a nanosecond a byte.
+
+        :param raw: text in UTF-8, or what holds it, such as a payload that is not decoded.
+        """
+        return self._first.search(raw) is not None
+
+    def odd(self, texts: Sequence[str], most: int) -> set[str]:
+        """
+        Return those of many texts in which there may be a secret.
+
+        :param texts: any.
+        :param most: after so many, all others are returned without a look.
+        """
+        pieces = [text.encode("utf-8", "surrogatepass") for text in texts]
+        together = b"\n".join(pieces)
+        hit = self._first.search(together)
+        if hit is None:
+            return set()
+        ends = list(accumulate(len(piece) + 1 for piece in pieces))
+        found: set[str] = set()
+        number = 0
+        while hit is not None:
+            number = bisect_right(ends, hit.start(), number)
+            last = bisect_right(ends, max(hit.start(), hit.end() - 1), number)
+            # What is found may go over the end of a text, and hide what is in the next.
+            found.update(texts[number : last + 1])
+            number = last + 1
+            if number >= len(texts):
+                break
+            if len(found) > most:
+                found.update(texts[number:])
+                break
+            hit = self._first.search(together, ends[last])
+        return found
+
+    def masked(self, text: str) -> str:
+        """
+        Return a text with its secrets masked; the same object if there are none.
+
+        :param text: one that :meth:`concerns` finds worth a look.
+        """
+        raw = text.encode("utf-8", "surrogatepass")
+        found = self._mask(raw)
+        return text if found == raw else found.decode("utf-8", "surrogatepass")
+
+    def _mask(self, raw: bytes) -> bytes:
+        most = _MANY_PLACES + len(raw) // _BYTES_A_PLACE
+        try:
+            if b"PRIVATE KEY" in raw or b"PuTTY-User-Key" in raw:
+                raw = _replaced(raw, private_keys(raw), most)
+            if b"@" in raw and b"/" in raw:
+                raw = _replaced(raw, in_urls(raw), most)
+            if _STATEMENTS.search(raw):
+                raw = _replaced(raw, in_statements(raw), most)
+            if b"-" in raw or b"user" in raw:
+                raw = _replaced(raw, in_commands(raw), most)
+            raw = _replaced(raw, self._named.find(raw, most), most)
+            shapes = self._shapes.find(raw, most)
+            return _MASK if shapes is None else _replaced(raw, shapes, most)
+        except TooMany:
+            return _MASK
+
+
+def _replaced(raw: bytes, values: Iterable[Value], most: int) -> bytes:
+    pieces: list[bytes] = []
+    done = 0
+    for value in values:
+        if value.start < done:
+            continue
+        if len(pieces) > 2 * most:
+            raise TooMany
+        pieces += (raw[done : value.start], b'"%s"' % _MASK if value.in_quotes else _MASK)
+        done = value.end
+    if not pieces:
+        return raw
+    pieces.append(raw[done:])
+    return b"".join(pieces)
