@@ -24,6 +24,8 @@ Row = dict[str, Any]
 _KINDS = {"job": "job", "run": "runner", "wheel": "wheel"}
 _STATE_SEPARATOR = outcome.STATE_SEPARATOR
 _STATE_MARK = _STATE_SEPARATOR.encode()
+#: Longer arguments of a function are not kept until the next return of its job, in bytes.
+_LONGEST_LATEST = 16 * 2**10
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 #: What a runner's code stands under in what it returned.
 _RETCODE = b'"retcode"'
@@ -189,6 +191,8 @@ class RowBuilder:
 
     def _arguments(self, text: bytes) -> Any:
         """Return what a function was called with; the returns of a job come one by one."""
+        if len(text) > _LONGEST_LATEST:
+            return self._value(text)
         known = self._latest_arguments
         if known[0] != text:
             known = self._latest_arguments = (text, self._value(text))
@@ -206,6 +210,8 @@ class RowBuilder:
             parts = outcome.parts_of(fun, _decoded(arguments), _decoded(event.returned))
             return outcome.read(parts, ret.retcode, ret.success, event.kind == "run"), parts
         told = (event.fun, arguments, ret.retcode, ret.success)
+        if len(arguments) > _LONGEST_LATEST or not all(map(_is_short, told[2:])):
+            return outcome.read(outcome.parts_of(event.fun, _decoded(arguments), None), ret.retcode, ret.success), []
         if self._latest_outcome[0] != told:
             parts = outcome.parts_of(event.fun, _decoded(arguments), None)
             self._latest_outcome = (told, outcome.read(parts, ret.retcode, ret.success))
@@ -396,6 +402,10 @@ def _tells(event: Event) -> bool:
     if returned.startswith(b'["') and "state." in event.fun:
         return True
     return _STATE_MARK in returned or (event.kind == "run" and _RETCODE in returned)
+
+
+def _is_short(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float))
 
 
 def _decoded(text: bytes) -> Any:

@@ -4,25 +4,48 @@ from __future__ import annotations
 
 import itertools
 import logging
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from salt_eventsd import event as events
 from salt_eventsd.clip import LONGEST_NAME, LONGEST_TAG
 from salt_eventsd.config import EventRule
+from salt_eventsd.config_load import load
+from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.destination import destination_of
+from salt_eventsd.event import Event
+from salt_eventsd.fields import Facts, compile_template
 from salt_eventsd.payload import decode, encode
+from salt_eventsd.plan import redactor_of
 from salt_eventsd.rules import Rules, compile_rules
-from tests.support.events import MINION, raw_frame, return_data
+from salt_eventsd.tap import Filter, Seer
+from salt_eventsd.withheld import TooMuch, unpack, withheld
+from tests.support.events import MINION, raw_frame, return_data, returned
 from tests.support.growth import assert_linear, cpu_seconds
 
 pack = msgspec.msgpack.encode
+RULES = compile_rules({"r": EventRule(tag="x", worker="w", where={"data.return.a": {"match": "(a|b)*c"}})})
+REDACTOR = redactor_of(load({}))
 
 
-def repeated(unit: str) -> Callable[[int], str]:
-    return lambda size: unit * (size // len(unit))
+def take(raw: bytes) -> None:
+    """Do with an event what the intake does before it keeps it."""
+    head = events.read_tag(raw, 0.0)
+    candidates = RULES.candidates(head.tag, head.full_tag)
+    try:
+        whole, fun = unpack(head)
+    except TooMuch as exc:
+        head, whole = withheld(head, str(exc))
+        fun = events.function_of(whole)
+    candidates.routes(head.tag, fun, whole, head.full_tag)
+    events.build(*REDACTOR.clean(head, whole, fun)).json()
 
 
 def of_lists(keys: int) -> bytes:
@@ -183,3 +206,139 @@ def test_an_expression_that_explodes_takes_no_event_and_is_told_once(
     assert rules.undecided.events == {"bad": 3}
     [told] = [record.getMessage() for record in caplog.records]
     assert told.startswith("eventsd: events.bad: ")
+
+
+RETURNS: dict[str, Callable[[int], Any]] = {
+    "text": lambda size: "a" * size,
+    "digits": lambda size: "9" * size,
+    "lines": lambda size: "a\n" * (size // 2),
+    "quotes": lambda size: '"' * size,
+    "slashes and dots": lambda size: "../" * (size // 3),
+    "braces": lambda size: "{x}" * (size // 3),
+    "lists": lambda size: [[]] * (size // 3),
+    "pairs": lambda size: {str(number): number for number in range(size // 12)},
+    "states": lambda size: {f"a_|-{number}_|-b_|-c": {} for number in range(size // 20)},
+    "states with the same number": lambda size: {
+        f"a_|-{number}_|-b_|-c": {"__run_num__": 7} for number in range(size // 40)
+    },
+    "states with numbers ahead": lambda size: {
+        f"a_|-{number}_|-b_|-c": {"__run_num__": number + size // 80 if number < size // 80 else None}
+        for number in range(size // 40)
+    },
+    "a state of many parts": lambda size: {"a" + "_|-" * (size // 3): {"comment": ["x"] * 10}},
+    "a comment of many lines": lambda size: {"a_|-b_|-c_|-d": {"comment": ["x"] * (size // 4), "duration": "1" * 100}},
+    "a duration": lambda size: {"a_|-b_|-c_|-d": {"duration": "9" * size, "name": "n" * 10}},
+}
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in RETURNS.items()])
+@pytest.mark.parametrize("fun", ["cmd.run", "state.apply"])
+def test_rows_are_made_in_a_time_like_a_returns_bytes(make: Callable[[int], Any], fun: str) -> None:
+    builder = RowBuilder("master", Dialect())
+
+    assert_linear(builder.rows, lambda size: returned(make(size), fun=fun), smallest=2**13)
+
+
+#: What a rule of the user's own, and names that workers make, can ask of an event.
+OWN = {
+    "tag": "tag",
+    "whole": "data",
+    "text": "data | json",
+    "value": "data.return",
+    "deep": 'data.return.a."b c".0.x',
+    "json": "data.return | json",
+    "when": "stamp",
+}
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in RETURNS.items()])
+def test_own_fields_and_templates_cost_a_time_like_an_events_bytes(make: Callable[[int], Any]) -> None:
+    rule = EventRule(table="t", columns=OWN, worker="w")
+    destination = destination_of("r", rule)
+    template = compile_template("salt.{minion_id}.{data.return}.{data.fun_args}.{stamp:%Y}")
+
+    def step(event: Event) -> None:
+        destination.row(Facts(event, "master"))
+        template.render(Facts(event, "master"))
+
+    assert_linear(step, lambda size: returned(make(size)), smallest=2**13)
+
+
+@pytest.mark.parametrize(
+    "name", ["text", "not UTF-8", "empty lists", "nested", "keys that are lists", "functions", "a function"]
+)
+def test_the_tap_and_rule_tests_cost_a_time_like_an_events_bytes(name: str) -> None:
+    # Given
+    config = load({"eventsd": {"events": {"all": {"tag": ".", "worker": "history"}}}})
+    seer = Seer(config)
+    shown = Filter(tag="*a*b*c*d", fun="*a*b*c*d", minion="a*a*a*b", worker="*", rule="*")
+
+    def step(raw: bytes) -> None:
+        shown.shows(seer.see(raw, 0.0))
+
+    # Then
+    assert_linear(step, lambda size: raw_frame("x/" * min(size, 2000), PAYLOADS[name](size)), smallest=2**13)
+
+
+@settings(max_examples=20)
+@given(data=st.data())
+def test_a_megabyte_of_anything_costs_less_than_half_a_second(data: st.DataObject) -> None:
+    # Given: something small of any shape, many times
+    leaf = (
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**64 - 1)
+        | st.floats()
+        | st.text(max_size=4)
+        | st.binary(max_size=4)
+    )
+    keys = st.text(max_size=4) | st.integers(0, 2**64 - 1) | st.floats() | st.booleans()
+    unit = data.draw(
+        st.recursive(leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
+    )
+    packed = pack(unit)
+    count = 2**20 // len(packed) + 1
+    payload = b"\x82\xa3fun\xa1f\xa6return\xdd" + count.to_bytes(4, "big") + packed * count
+
+    # Then
+    assert cpu_seconds(take, raw_frame("x", payload), 2) < 0.5
+
+
+def test_a_payload_of_nothing_but_brackets_takes_no_memory() -> None:
+    # Given
+    count = 10 * 2**20
+    heavy = events.Frame("x", "x", b"\xdd" + count.to_bytes(4, "big") + b"\x90" * count, 0.0)
+    tracemalloc.start()
+
+    # When
+    try:
+        with pytest.raises(TooMuch):
+            unpack(heavy)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    # Then
+    assert peak < 2 * count
+
+
+@pytest.mark.parametrize("kind", [b"\x90", b"\x80", b"\x91\x01", b"\xa1a", b"\xcd\x01\x00", b"\x91\x91\x91\xc0"])
+def test_the_memory_of_a_payload_is_bounded_by_its_bytes(kind: bytes) -> None:
+    # Given
+    peaks = []
+    for count in (10_000, 100_000, 1_000_000, 4_000_000):
+        payload = b"\xdd" + count.to_bytes(4, "big") + kind * count
+
+        # When
+        tracemalloc.start()
+        try:
+            data, _ = unpack(events.Frame("x", "x", payload, 0.0))
+            del data
+        except TooMuch:
+            pass
+        finally:
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+
+    # Then
+    assert max(peaks) < 48 * 2**20
