@@ -67,7 +67,7 @@ def assert_linear(
         ratio = min(ratio, large / small)
         if ratio <= MOST:
             return
-    # Once an input no longer fits into a cache, a single step may cost more; a step that grows faster does so each time.
+    # What no longer fits into a cache costs more once; a step that grows faster does so each time.
     eight = make(size * 8)
     if cpu_seconds(step, eight, 2) <= MOST**3 * cpu_seconds(step, once, 2):
         return
