@@ -21,11 +21,12 @@ from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.destination import destination_of
 from salt_eventsd.event import Event
-from salt_eventsd.fields import Facts, compile_template
+from salt_eventsd.fields import Facts
 from salt_eventsd.payload import decode, encode
 from salt_eventsd.plan import redactor_of
 from salt_eventsd.rules import Rules, compile_rules
 from salt_eventsd.tap import Filter, Seer
+from salt_eventsd.template import compile_template
 from salt_eventsd.withheld import TooMuch, unpack, withheld
 from tests.support.events import MINION, raw_frame, return_data, returned
 from tests.support.growth import assert_linear, cpu_seconds
