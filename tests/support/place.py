@@ -33,6 +33,9 @@ class Place:
     :cvar keeps_empty: an event without a payload is there as well.
     :cvar away: what the worker raises while it is away.
     :cvar secret: what stands in the options and must not be told, "" if nothing does.
+    :cvar can_stall: it is at the other end of a wire, and a worker has a time limit.
+    :cvar can_move: a connection to it is kept, and it can be replaced under its address.
+    :cvar largest: more bytes than this it does not take in an event, once it is told so; 0 if it can be told no limit.
     :cvar own: options that are not taken from the defaults of all workers.
     :param servers: where its server comes from.
     :param folder: for files.
@@ -46,6 +49,9 @@ class Place:
     keeps_empty = True
     away: type[Exception] = Transient
     secret = ""
+    can_stall = False
+    can_move = False
+    largest = 0
     own: tuple[str, ...] = ()
 
     def __init__(self, servers: Servers, folder: Path) -> None:
@@ -91,6 +97,22 @@ class Place:
         """Refuse nothing any more; a worker that is made after it writes here what was refused."""
         raise NotImplementedError
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        raise NotImplementedError
+
+    def name_like(self, other: Place) -> None:
+        """Have the names, on its own server, that another place of its kind has."""
+
+    def demote(self) -> None:
+        """Be there and write nothing any more, for ever; its server is of no use to another test."""
+        raise NotImplementedError
+
+    def limit(self) -> None:
+        """Take no event above :attr:`largest`, until the test ends."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Clear away; the workers are closed."""
 
@@ -103,6 +125,10 @@ class Served(Place):
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers, folder)
         self.server = servers(self.kind)
+
+    @property
+    def port(self) -> int:
+        return int(self.server.port)
 
     def stop(self) -> None:
         self.server.stop()

@@ -213,6 +213,7 @@ class Metrics(Served):
     kind = CarbonCache
     once = True
     can_refuse = False
+    can_stall = True
     keeps_empty = False
     own = ("host", "port")
 

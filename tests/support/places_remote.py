@@ -37,6 +37,8 @@ class WebServer(Place):
 
     module = "http"
     secret = PASSWORD
+    can_stall = can_move = True
+    largest = 100_000
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers, folder)
@@ -67,6 +69,16 @@ class WebServer(Place):
     def mend(self) -> None:
         self.hook.answer = _accept
 
+    @property
+    def port(self) -> int:
+        return self.hook.port
+
+    def demote(self) -> None:
+        self.hook.answer = lambda request: Reply(403)
+
+    def limit(self) -> None:
+        self.hook.answer = lambda request: Reply(413) if len(request.text) > self.largest else OK
+
     def close(self) -> None:
         self.hook.stop()
 
@@ -77,6 +89,9 @@ class Keys(Served):
     module = "redis"
     kind = Redis
     secret = PASSWORD
+    can_stall = can_move = True
+    #: The server has no lower limit.
+    largest = 2**20
     _key = "salt:events"
 
     def __init__(self, servers: Servers, folder: Path) -> None:
@@ -85,7 +100,7 @@ class Keys(Served):
         self.client.flushdb()
 
     def options(self) -> dict[str, Any]:
-        login = {"port": self.server.port, "user": USER, "password": PASSWORD, "timeout_seconds": 2}
+        login = {"port": self.server.port, "user": USER, "password": PASSWORD, "timeout": 2}
         return {**login, "actions": [{"list": self._key}]}
 
     def arrived(self) -> list[int]:
@@ -100,7 +115,14 @@ class Keys(Served):
     def mend(self) -> None:
         self.client.delete(f"salt:{BAD}")
 
+    def demote(self) -> None:
+        self.client.replicaof("127.0.0.1", "1")
+
+    def limit(self) -> None:
+        self.client.config_set("proto-max-bulk-len", self.largest)
+
     def close(self) -> None:
+        self.client.config_set("proto-max-bulk-len", 512 * 2**20)
         self.client.close()
 
 
@@ -111,6 +133,9 @@ class Stream(Served):
     kind = Nats
     once = True
     secret = PASSWORD
+    can_stall = can_move = True
+    #: As the server is told in any case.
+    largest = 256 * 1024
     _subject = "salt.events"
 
     def __init__(self, servers: Servers, folder: Path) -> None:
@@ -129,6 +154,12 @@ class Stream(Served):
 
     def mend(self) -> None:
         self.server.ask(lambda js: js.update_stream(StreamConfig(name=_STREAM, subjects=["salt.>"])))
+
+    def demote(self) -> None:
+        self._take("elsewhere")
+
+    def limit(self) -> None:
+        pass
 
     def close(self) -> None:
         self.server.ask(lambda js: js.delete_stream(_STREAM))
@@ -149,6 +180,8 @@ class Documents(Served):
     kind = OpenSearch
     once = True
     secret = PASSWORD
+    can_stall = can_move = True
+    largest = 100_000
     _index = "salt-events"
 
     def __init__(self, servers: Servers, folder: Path) -> None:
@@ -179,6 +212,17 @@ class Documents(Served):
     def mend(self) -> None:
         self.server.ask("DELETE", f"/salt-{BAD}")
 
+    @property
+    def port(self) -> int:
+        return self._door.port
+
+    def demote(self) -> None:
+        error = {"type": "security_exception", "reason": "it is read-only"}
+        self._door.answers = [(403, msgspec.json.encode({"error": error}).decode())] * 100
+
+    def limit(self) -> None:
+        self._door.largest = self.largest
+
     def close(self) -> None:
         self._door.__exit__(None, None, None)
 
@@ -190,6 +234,8 @@ class Collection(Served):
     kind = MongoDB
     once = True
     secret = PASSWORD
+    can_stall = can_move = True
+    largest = 16 * 2**20
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers, folder)
@@ -198,7 +244,7 @@ class Collection(Served):
 
     def options(self) -> dict[str, Any]:
         login = {"port": self.server.port, "user": USER, "password": PASSWORD}
-        return {**login, "database": self._name, "timeout_seconds": 2}
+        return {**login, "database": self._name, "timeout": 2, "too_large": "bury"}
 
     def arrived(self) -> list[int]:
         return [number_of(one["tag"]) for one in self._client[self._name]["events"].find()]
@@ -208,6 +254,15 @@ class Collection(Served):
 
     def mend(self) -> None:
         self._client[self._name].command("collMod", "events", validator={})
+
+    def name_like(self, other: Place) -> None:
+        self._name = other.options()["database"]
+
+    def demote(self) -> None:
+        self._client[self._name].command("collMod", "events", validator={"none": {"$exists": True}})
+
+    def limit(self) -> None:
+        pass
 
     def close(self) -> None:
         self._client.close()

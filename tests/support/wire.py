@@ -1,0 +1,100 @@
+"""A wire to a server that goes dead, or leads to another server, and does not break."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+
+class Wire:
+    """
+    Listens on :attr:`port` while it is a context, and hands on to a server.
+
+    :param server_port: the server's, on 127.0.0.1.
+    """
+
+    def __init__(self, server_port: int) -> None:
+        #: Where new connections lead to; those that are there stay where they are.
+        self.server_port = server_port
+        #: Connections taken so far.
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._dead = threading.Event()
+        self._closed = threading.Event()
+        self.port: int = self._listener.getsockname()[1]
+
+    def stall(self) -> None:
+        """Take connections and whatever comes over them, and hand on nothing, as a proxy does that hangs."""
+        self._dead.set()
+
+    def go(self) -> None:
+        """Hand on what comes over new connections; those that were stalled stay dead."""
+        self._dead.clear()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with suppress(OSError), client:
+            if self._dead.is_set():
+                self._swallow(client)
+                return
+            with socket.create_connection(("127.0.0.1", self.server_port)) as server:
+                self._hand_on(client, server)
+
+    def _hand_on(self, client: socket.socket, server: socket.socket) -> None:
+        open_ends = [client, server]
+        while open_ends and not self._closed.is_set():
+            for source in select.select(open_ends, [], [], 0.05)[0]:
+                if self._dead.is_set():
+                    self._swallow(client)
+                    return
+                other = server if source is client else client
+                if data := source.recv(65_536):
+                    other.sendall(data)
+                else:
+                    open_ends.remove(source)
+                    other.shutdown(socket.SHUT_WR)
+
+    def _swallow(self, client: socket.socket) -> None:
+        # The end of what comes is not told to anybody either.
+        while not self._closed.wait(0.01):
+            if select.select([client], [], [], 0.05)[0]:
+                client.recv(65_536)
+
+
+def through(options: dict[str, Any], port: int, wire: Wire) -> dict[str, Any]:
+    """
+    Return a worker's options, by way of a wire.
+
+    :param options: the options.
+    :param port: of the server in them.
+    :param wire: the wire.
+    """
+    found = dict(options)
+    if "url" in found:
+        found["url"] = str(found["url"]).replace(f":{port}", f":{wire.port}")
+    if "port" in found:
+        found["port"] = wire.port
+    assert found != options
+    return found
