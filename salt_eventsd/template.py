@@ -25,6 +25,8 @@ Part = tuple[str, "Field | None", str]
 _OURS = ("stamp", "received", "now", "rule", "master_id", "kind", "phase")
 #: Stands before a digest, and in nothing else that a field's text becomes.
 MARK = "~"
+#: What stands for a sign that may not stand in a name; it must not be one itself that parts two fields.
+_FILLERS = "_-=+,@abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,10 @@ def tame(text: str, unfit: re.Pattern[str], apart: str, longest: int) -> str:
     :param apart: further signs that may not.
     :param longest: how many characters of it are kept.
     """
-    made = unfit.sub("_", text[:longest])
+    filler = next(sign for sign in _FILLERS if sign not in apart)
+    made = unfit.sub(filler, text[:longest])
     for sign in apart:
-        made = made.replace(sign, "_")
+        made = made.replace(sign, filler)
     if made == text:
         return text
     return f"{made}{MARK}{blake2b(text.encode('utf-8', 'backslashreplace'), digest_size=8).hexdigest()}"

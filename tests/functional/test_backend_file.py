@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from salt_eventsd.exceptions import Held, Transient
@@ -247,6 +248,163 @@ class TestRotation:
 
         # Then
         assert [_jids(Path(f"{path}{name}")) for name in (".3", ".2", ".1", "")] == [["1"], ["3"], ["4"], ["5"]]
+
+    @pytest.mark.parametrize("name", ["{minion_id}", "{minion_id}.1", "{data.id}"])
+    def test_rotation_takes_no_other_minions_file(self, tmp_path: Path, name: str) -> None:
+        # Given: minions whose files have the names of rotated ones, and are rotated, too
+        minions = ["db", "db.1", "db.1.1", "db.2", "db.1.gz", "db~", "db.01"]
+        worker = _worker(f"{tmp_path}/{name}", rotate={"bytes": 2000, "keep": 30})
+
+        # When
+        for start in range(0, 60, 10):
+            for minion in minions:
+                settled(worker, [returned(jid=str(start + n), minion_id=minion) for n in range(10)])
+
+        # Then: each line is in a file of its minion's, and all are there
+        kept: dict[str, dict[str, list[int]]] = {}
+        for file in tmp_path.iterdir():
+            lines = _lines(file)
+            assert len({line["minion_id"] for line in lines}) == 1, file.name
+            kept.setdefault(lines[0]["minion_id"], {})[file.name] = [int(line["jid"]) for line in lines]
+        assert {minion: sorted(sum(files.values(), [])) for minion, files in kept.items()} == {
+            minion: list(range(60)) for minion in minions
+        }
+        assert min(len(files) for files in kept.values()) > 5
+
+    def test_rotation_takes_no_file_of_another_worker(self, tmp_path: Path) -> None:
+        # Given
+        other = _worker(tmp_path / "events.jsonl.1")
+        settled(other, [returned(jid="other")])
+        worker = _worker(tmp_path / "events.jsonl", rotate={"bytes": 2000, "keep": 2})
+
+        # When
+        settled(worker, numbered(30))
+        settled(other, [returned(jid="another")])
+
+        # Then
+        assert _jids(tmp_path / "events.jsonl.1") == ["other", "another"]
+        assert len(list(tmp_path.iterdir())) == 4
+
+    @pytest.mark.parametrize("kind", ["text", "folder", "link", "empty"])
+    def test_rotation_takes_nothing_that_it_has_not_made(self, tmp_path: Path, kind: str) -> None:
+        # Given
+        taken = tmp_path / "events.jsonl.2"
+        if kind == "folder":
+            taken.mkdir()
+        elif kind == "link":
+            (tmp_path / "ours").write_bytes(b'{"id":"%s",' % (b"0" * 32))
+            taken.symlink_to("ours")
+        else:
+            taken.write_text("notes of mine\n" if kind == "text" else "")
+        before = taken.lstat()
+        worker = _worker(tmp_path / "events.jsonl", rotate={"bytes": 2000, "keep": 3})
+
+        # When
+        settled(worker, numbered(100))
+
+        # Then
+        assert (taken.lstat().st_ino, taken.lstat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        names = {path.name for path in tmp_path.iterdir()} - {"ours"}
+        assert names == {"events.jsonl", *(f"events.jsonl.{number}" for number in range(1, 5))}
+
+
+@pytest.mark.parametrize(
+    ("template", "one", "other"),
+    [
+        pytest.param("{minion_id}", "a/b", "a_b", id="slash"),
+        pytest.param("{minion_id}", "x" * 60, "x" * 61, id="long"),
+        pytest.param("{minion_id}", "x" * 5000 + "a", "x" * 5000 + "b", id="very long"),
+        pytest.param("{minion_id}", "..", "_.", id="above"),
+        pytest.param("{minion_id}", "a\0", "a_", id="nul"),
+        pytest.param("{minion_id}", "DB", "db", id="case"),
+        pytest.param("{minion_id}", "", "_", id="empty"),
+        pytest.param("{minion_id}-{fun}", ("web", "1-test.ping"), ("web-1", "test.ping"), id="what parts two fields"),
+        pytest.param("{fun}.{minion_id}", ("a.b", "c"), ("a", "b.c"), id="a dot"),
+        pytest.param("{jid}+{fun}", ("a+b", "c"), ("a", "b+c"), id="no minion"),
+    ],
+)
+def test_no_event_gets_into_the_file_of_another(tmp_path: Path, template: str, one: Any, other: Any) -> None:
+    # Given
+    worker = _worker(f"{tmp_path}/{template}.jsonl")
+    fields = re.findall(r"\w+", template)
+
+    def event(values: str | tuple[str, ...]) -> Any:
+        given = dict(zip(fields, [values] if isinstance(values, str) else values))
+        return msgspec.structs.replace(returned(), **given)
+
+    # When
+    settled(worker, [event(one), event(other)])
+
+    # Then
+    assert [len(_lines(path)) for path in tmp_path.rglob("*.jsonl")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder"),
+    [
+        pytest.param("0600", 0o700, id="owner"),
+        pytest.param("0640", 0o750, id="group"),
+        pytest.param("0660", 0o750, id="group writes"),
+        pytest.param("0644", 0o755, id="everybody reads"),
+    ],
+)
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777], ids=oct)
+def test_no_umask_opens_or_closes_what_is_made(tmp_path: Path, mode: str, folder: int, umask: int) -> None:
+    # Given: a folder that is there keeps its mode
+    (tmp_path / "there").mkdir(mode=0o711)
+    before = os.umask(umask)
+
+    # When
+    try:
+        settled(_worker(tmp_path / "there" / "a" / "b" / "c" / "events.jsonl", mode=mode), numbered(1))
+    finally:
+        os.umask(before)
+
+    # Then
+    paths = [tmp_path / "there" / name for name in ("", "a", "a/b", "a/b/c", "a/b/c/events.jsonl")]
+    assert [path.stat().st_mode & 0o777 for path in paths] == [0o711, folder, folder, folder, int(mode, 8)]
+
+
+def test_a_file_that_cannot_be_written_is_its_events_matter(tmp_path: Path) -> None:
+    # Given: where an event's file would be, there is a folder
+    (tmp_path / "bad.jsonl").mkdir()
+    worker = _worker(f"{tmp_path}/{{minion_id}}.jsonl")
+    events = [returned(jid=str(n), minion_id="bad" if n in (1, 4) else "good") for n in range(6)]
+
+    # When
+    buried = settled(worker, events)
+
+    # Then
+    assert buried.positions == [1, 4]
+    assert _jids(tmp_path / "good.jsonl") == ["0", "2", "3", "5"]
+
+
+def test_a_path_that_is_too_long_is_refused_alone(tmp_path: Path) -> None:
+    # Given
+    many = "/".join(f"{{data.p{number}}}" for number in range(70))
+    worker = _worker(f"{tmp_path}/{many}.jsonl")
+    long, short = ({f"p{number}": letter for number in range(70)} for letter in ("x" * 60, "y"))
+
+    # When
+    buried = settled(worker, [returned(jid="0", **short), returned(jid="1", **long), returned(jid="2", **short)])
+
+    # Then
+    assert buried.positions == [1]
+
+
+def test_events_that_fit_no_name_cost_no_write(tmp_path: Path) -> None:
+    # Given: what the template wants as a number is text
+    worker = _worker(f"{tmp_path}/{{data.n:d}}.jsonl")
+    tries = []
+    write = worker.worker.write
+    worker.worker.write = lambda batch: (tries.append(len(batch.events)), write(batch))
+
+    # When
+    buried = settled(worker, [returned(jid=str(n), n="text") for n in range(100)])
+
+    # Then
+    assert (buried.positions, tries) == (list(range(100)), [100])
+    assert buried.refusals[0][1] == "data.n cannot be formatted with 'd', it is str"
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -89,7 +89,10 @@ _TEXTS = st.text("ab-:./~_0\0ü", max_size=6)
 @example("a", "b-c", "a-b", "c")
 @example("a/b", "x", "a_b", "x")
 @example("a", "x" * 100, "a", "x" * 101)
-@pytest.mark.parametrize("text", ["{minion_id}-{fun}.jsonl", "{fun}:{minion_id}", "x-{fun}-{minion_id}-y"])
+@example("a_b", "c", "a", "b_c")
+@pytest.mark.parametrize(
+    "text", ["{minion_id}-{fun}.jsonl", "{fun}:{minion_id}", "x-{fun}-{minion_id}-y", "{minion_id}_{fun}"]
+)
 def test_no_two_pairs_have_one_name(text: str, minion: str, fun: str, other: str, another: str) -> None:
     # Given
     template = compile_template(text)
