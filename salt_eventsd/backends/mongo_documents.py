@@ -50,11 +50,14 @@ class Documents:
         :param id_: the document's ``_id``.
         :raises Refused: it is too large.
         """
+        head_bytes = min(_TRUNCATED_HEAD, self.largest // 4)
         whole: list[Callable[[], Any]] = [lambda: event.data]
         if self._truncate:
             if event.returned:
-                whole.append(lambda: {**msgspec.json.decode(event.body), "return": _beginning(event.returned)})
-            whole.append(lambda: _beginning(event.json()))
+                whole.append(
+                    lambda: {**msgspec.json.decode(event.body), "return": _beginning(event.returned, head_bytes)}
+                )
+            whole.append(lambda: _beginning(event.json(), head_bytes))
         size = 0
         for data in whole:
             document = {"_id": id_, **head(event, self._node_id), "data": fit(data())}
@@ -136,6 +139,6 @@ def _encode(document: dict[str, Any]) -> bytes:
     return encoded
 
 
-def _beginning(text: bytes) -> dict[str, Any]:
-    beginning = text[:_TRUNCATED_HEAD].decode("utf-8", "ignore")
+def _beginning(text: bytes, most: int) -> dict[str, Any]:
+    beginning = text[:most].decode("utf-8", "ignore")
     return {"eventsd_truncated": True, "bytes": len(text), "beginning": beginning}

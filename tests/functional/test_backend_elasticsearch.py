@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +237,89 @@ def test_a_server_that_has_no_time_gets_the_batch_again(indices: OpenSearch, doo
 
     # Then
     assert indices.jids() == ["0", "1"]
+
+
+def test_what_a_server_has_no_memory_for_at_once_is_sent_in_parts(indices: OpenSearch, door: Door) -> None:
+    # Given
+    error = {"type": "circuit_breaking_exception", "reason": "[parent] Data too large"}
+    door.answers = [(429, json.dumps({"error": error, "status": 429}))] * 2
+
+    # When
+    write_batch(_worker(door), batch_of(numbered(8)))
+
+    # Then
+    assert indices.jids() == [str(number) for number in range(8)]
+    assert sorted(count for _, _, count in door.requests) == [2, 2, 4]
+
+    # When: even for one document
+    door.answers = [(429, json.dumps({"error": error, "status": 429}))] * 4
+
+    # Then
+    with pytest.raises(Transient, match="Data too large"):
+        write_batch(_worker(door), batch_of(numbered(8)))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "tries"),
+    [
+        pytest.param(400, "mapper_parsing_exception", 1, id="mapping"),
+        pytest.param(400, "illegal_argument_exception", 1, id="argument"),
+        pytest.param(500, "null_pointer_exception", 1, id="a bug of the server's"),
+        pytest.param(418, "nobody_knows_exception", 1, id="unknown"),
+        pytest.param(403, "cluster_block_exception", 6, id="read-only"),
+        pytest.param(400, "index_closed_exception", 6, id="closed"),
+        pytest.param(404, "index_not_found_exception", 6, id="no index"),
+    ],
+)
+def test_an_answer_about_one_document_is_its_events(
+    indices: OpenSearch, door: Door, status: int, kind: str, tries: int
+) -> None:
+    # Given: what an operator could mend is waited for, for a while
+    sink = _worker(door)
+    buried = Buried()
+
+    # When
+    for doubts in range(tries):
+        door.items = {2: (status, kind)}
+        batch = replace(batch_of(numbered(5), replay=True, buried=buried), doubts=doubts)
+        if doubts < tries - 1:
+            with pytest.raises(Held, match=kind):
+                write_batch(sink, batch)
+        else:
+            write_batch(sink, batch)
+
+    # Then
+    assert buried.positions == [2]
+    assert indices.jids() == ["0", "1", "3", "4"]
+
+
+@pytest.mark.parametrize("field", ["data.n:d", "data.n:%Y", "data.nothing"])
+def test_events_that_fit_no_index_cost_no_write(door: Door, field: str) -> None:
+    # Given
+    buried = Buried()
+
+    # When
+    some = [returned(jid=str(n), n="text") for n in range(100)]
+    write_batch(_worker(door, index=f"salt-{{{field}}}"), batch_of(some, buried=buried))
+
+    # Then
+    assert (buried.positions, door.requests) == (list(range(100)), [])
+
+
+def test_one_server_that_hangs_leaves_time_for_the_other(indices: OpenSearch, door: Door) -> None:
+    # Given
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = [f"http://127.0.0.1:{silent.getsockname()[1]}", door.url]
+        sink = worker("elasticsearch", {"url": url, "user": USER, "password": PASSWORD, "timeout": 1})
+        start = time.monotonic()
+
+        # When
+        sink.write(batch_of(numbered(2)))
+        sink.write(batch_of(numbered(2, start=2)))
+
+    # Then
+    assert time.monotonic() - start < 1.5
+    assert indices.jids() == ["0", "1", "2", "3"]
 
 
 def test_a_request_too_large_is_sent_in_parts(indices: OpenSearch, door: Door) -> None:

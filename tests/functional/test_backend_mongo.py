@@ -9,9 +9,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from pymongo.errors import OperationFailure
 
-from salt_eventsd.backends.mongo_faults import refused
-from salt_eventsd.exceptions import Held, Transient
+from salt_eventsd.backends.mongo_faults import of_all, refused
+from salt_eventsd.exceptions import Doubted, Held, Transient
 from salt_eventsd.settle import write_batch
 from salt_eventsd.workers import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
@@ -267,6 +268,73 @@ def test_an_event_without_the_field_is_refused_alone(database: Database) -> None
 def test_a_documents_error_may_be_the_servers(code: int, error: type[Exception]) -> None:
     with pytest.raises(error, match="what it says"):
         refused(code, "what it says", False)
+
+
+@pytest.mark.parametrize(
+    ("code", "waits"),
+    [
+        pytest.param(121, False, id="validation"),
+        pytest.param(17280, False, id="key-too-large"),
+        pytest.param(10334, False, id="too-large"),
+        pytest.param(99_999, False, id="unknown"),
+        pytest.param(13, True, id="no-permission"),
+        pytest.param(73, True, id="no-such-name"),
+    ],
+)
+def test_a_documents_error_may_be_its_own(code: int, waits: bool) -> None:
+    if waits:
+        with pytest.raises(Doubted):
+            refused(code, "what it says", False)
+    assert refused(code, "what it says", False, patient=True) == f"what it says (code {code})"
+
+
+@pytest.mark.parametrize(
+    ("code", "patient", "error"),
+    [
+        pytest.param(13, False, Doubted, id="no-permission"),
+        pytest.param(13, True, None, id="no-permission-for-long"),
+        pytest.param(166, True, None, id="a-view"),
+        pytest.param(10107, True, Transient, id="election"),
+        pytest.param(10107, False, Transient, id="election-at-once"),
+    ],
+)
+def test_a_collection_that_takes_nothing_is_its_events_matter_after_a_while(
+    code: int, patient: bool, error: type[Exception] | None
+) -> None:
+    said = OperationFailure("what it says", code, {"errmsg": "what it says"})
+
+    if error:
+        with pytest.raises(error, match="what it says"):
+            of_all(said, patient)
+    else:
+        assert of_all(said, patient) == f"what it says (code {code})"
+
+
+def test_a_server_that_takes_less_is_believed(database: Database) -> None:
+    # Given
+    sink = database.worker()
+    sink.write(batch_of(numbered(1)))
+
+    # When: as it would be after another server was found
+    sink.worker._documents.largest = 2000
+    sink.write(batch_of([returned("x" * 3000, jid="1")], first=2))
+    [kept] = [one for one in database.documents() if one["jid"] == "1"]
+
+    # Then
+    assert kept["data"]["return"]["eventsd_truncated"] is True
+
+
+@pytest.mark.parametrize("field", ["data.n:d", "data.n:%Y", "data.nothing"])
+def test_events_that_fit_no_collection_cost_no_write(database: Database, field: str) -> None:
+    # Given
+    buried = Buried()
+
+    # When
+    some = [returned(jid=str(n), n="text") for n in range(100)]
+    write_batch(database.worker(collection=f"salt-{{{field}}}"), batch_of(some, buried=buried))
+
+    # Then
+    assert (buried.positions, database.inside.list_collection_names()) == (list(range(100)), [])
 
 
 def test_two_batches_that_replace_the_same_document_try_again() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +20,7 @@ from salt_eventsd.workers import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
 from tests.support.brokers import READER, Nats
 from tests.support.events import JID, MINION, numbered, returned
+from tests.support.lanes import eventually
 from tests.support.server import PASSWORD
 from tests.support.stores import NODE, Buried, batch_of
 
@@ -244,6 +248,84 @@ def test_an_event_without_a_field_or_a_stream_is_refused_alone(stream: Stream) -
     # Then
     assert buried.refusals == [(1, "no stream takes the subject elsewhere"), (3, "the event has no data.place")]
     assert stream.jids() == ["0", "2"]
+
+
+def test_a_subject_that_is_full_is_its_events_matter(nothing: Stream) -> None:
+    # Given
+    nothing.make(max_msgs_per_subject=1, discard="new", discard_new_per_subject=True)
+    buried = Buried()
+    minions = ["a", "b", "a", "c", "a"]
+    some = [returned(jid=str(number), minion_id=minion) for number, minion in enumerate(minions)]
+
+    # When
+    write_batch(nothing.worker(subject="salt.{minion_id}"), batch_of(some, buried=buried))
+
+    # Then
+    assert buried.positions == [2, 4]
+    assert nothing.jids() == ["0", "1", "3"]
+
+
+def test_a_message_larger_than_its_whole_stream_is_refused_alone(nothing: Stream) -> None:
+    # Given
+    nothing.make(max_bytes=50_000, discard="new")
+    buried = Buried()
+    some = [returned(jid="0"), returned("x" * 60_000, jid="1"), returned(jid="2")]
+
+    # When
+    write_batch(nothing.worker(), batch_of(some, buried=buried))
+
+    # Then
+    assert buried.refusals == [(1, "larger than the stream takes")]
+    assert nothing.jids() == ["0", "2"]
+
+
+def _reloads(stream: Stream) -> int:
+    return stream.server.log.read_text(encoding="utf-8").count("Reloaded server configuration")
+
+
+def test_what_a_server_takes_is_learned_with_each_connection(stream: Stream) -> None:
+    # Given
+    configuration = stream.server.folder / "nats.conf"
+    before = configuration.read_text(encoding="utf-8")
+    sink = stream.worker()
+    buried = Buried()
+    large = [returned("x" * 100_000, jid="0"), returned(jid="1")]
+    write_batch(sink, batch_of(large, buried=buried))
+
+    # When: it takes less, from now on
+    try:
+        configuration.write_text(before.replace("256KB", "64KB"), encoding="utf-8")
+        os.kill(stream.server.pid, signal.SIGHUP)
+        eventually(lambda: "Reloaded: max_payload" in stream.server.log.read_text(encoding="utf-8"))
+        some = [returned("y" * 100_000, jid="2"), returned(jid="3")]
+        for cuts in range(2):
+            try:
+                write_batch(sink, replace(batch_of(some, replay=True, buried=buried), cuts=cuts))
+            except Transient:
+                continue
+            break
+    finally:
+        configuration.write_text(before, encoding="utf-8")
+        os.kill(stream.server.pid, signal.SIGHUP)
+        eventually(lambda: _reloads(stream) == 2)
+
+    # Then
+    assert buried.positions == [0]
+    assert "more than the server takes (65536)" in buried.refusals[0][1]
+    assert stream.jids() == ["0", "1", "3"]
+
+
+@pytest.mark.parametrize("field", ["data.n:d", "data.n:%Y", "data.nothing"])
+def test_events_that_fit_no_subject_cost_no_write(nothing: Stream, field: str) -> None:
+    # Given: there is not even a stream
+    buried = Buried()
+
+    # When
+    some = [returned(jid=str(n), n="text") for n in range(100)]
+    write_batch(nothing.worker(subject=f"salt.{{{field}}}"), batch_of(some, buried=buried))
+
+    # Then
+    assert buried.positions == list(range(100))
 
 
 def test_a_stream_that_is_full_takes_the_batch_when_it_has_room(nothing: Stream) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from salt_eventsd.exceptions import Held, Transient
@@ -184,6 +186,106 @@ def test_a_key_that_fits_no_event_holds_the_worker(keys: Keys) -> None:
     with pytest.raises(Held, match="all events"):
         write_batch(keys.worker(_LIST), batch_of(numbered(5), buried=buried))
     assert buried.refusals == []
+
+
+def test_a_key_without_permission_is_its_events_matter(keys: Keys) -> None:
+    # Given: who may write the keys of one minion alone; the server then refuses the whole transaction
+    keys.client.acl_setuser("clerk", enabled=True, passwords=[f"+{_SECRET}"], keys=["salt:good"], commands=["+@all"])
+    sink = keys.worker([{"list": "salt:{minion_id}"}], user="clerk", password=_SECRET)
+    buried = Buried()
+    some = [returned(jid=str(n), minion_id="bad" if n in (0, 3) else "good") for n in range(8)]
+
+    # When
+    write_batch(sink, batch_of(some, buried=buried))
+
+    # Then
+    assert buried.positions == [0, 3]
+    assert "NOPERM" in buried.refusals[0][1] or "permission" in buried.refusals[0][1]
+    assert keys.jids("salt:good") == ["1", "2", "4", "5", "6", "7"]
+
+
+def test_what_one_action_has_done_is_not_done_again_for_the_sake_of_another(keys: Keys) -> None:
+    # Given: of two actions, one finds a key of another type, for every event
+    keys.client.set("salt:events", "a text, no list")
+    sink = keys.worker([{"list": "salt:all"}, *_LIST, {"stream": "salt:stream"}])
+    buried = Buried()
+
+    # When
+    for _ in range(3):
+        with pytest.raises(Held, match="wrong kind of value"):
+            write_batch(sink, batch_of(numbered(3), replay=True, buried=buried))
+
+    # Then
+    assert (buried.refusals, keys.jids("salt:all"), keys.client.xlen("salt:stream")) == ([], ["0", "1", "2"], 3)
+
+    # When
+    keys.client.delete("salt:events")
+    write_batch(sink, batch_of(numbered(3), replay=True, buried=buried))
+
+    # Then
+    assert [keys.jids(key) for key in ("salt:all", "salt:events")] == [["0", "1", "2"]] * 2
+    assert (buried.refusals, keys.client.xlen("salt:stream")) == ([], 3)
+
+    # When: events like them, later
+    write_batch(sink, batch_of(numbered(3), first=5, buried=buried))
+
+    # Then
+    assert keys.jids("salt:all") == ["0", "1", "2"] * 2
+
+
+def test_a_server_without_memory_is_waited_for(keys: Keys) -> None:
+    # Given
+    sink = keys.worker(_LIST)
+    buried = Buried()
+    keys.client.config_set("maxmemory", 1)
+
+    # When / Then
+    try:
+        for count in (1, 5):
+            with pytest.raises(Transient, match="maxmemory"):
+                write_batch(sink, batch_of(numbered(count), buried=buried))
+    finally:
+        keys.client.config_set("maxmemory", 0)
+    write_batch(sink, batch_of(numbered(5), buried=buried))
+    assert (buried.refusals, keys.jids()) == ([], ["0", "1", "2", "3", "4"])
+
+
+@pytest.mark.parametrize(
+    ("template", "one", "other"),
+    [
+        pytest.param("{jid}:{minion_id}", ("1:web1", "b"), ("1", "web1:b"), id="what parts two fields"),
+        pytest.param("{minion_id}:{fun}", ("a", "b:c"), ("a:b", "c"), id="a minion first"),
+        pytest.param("{fun}", ("x" * 1_000_000,), ("x" * 1_000_001,), id="very long"),
+        pytest.param("{fun}", ("a\r\nDEL x",), ("a__DEL x",), id="line feeds"),
+    ],
+)
+def test_no_event_gets_the_key_of_another(keys: Keys, template: str, one: Any, other: Any) -> None:
+    # Given
+    fields = re.findall(r"\w+", template)
+    some = [msgspec.structs.replace(returned(), **dict(zip(fields, values))) for values in (one, other)]
+
+    # When
+    write_batch(keys.worker([{"set": template}]), batch_of(some))
+
+    # Then
+    found = keys.client.keys()
+    assert len(found) == 2
+    assert all(key.isprintable() and len(key) < 600 for key in found)
+
+
+@pytest.mark.parametrize("field", ["data.n:d", "data.n:%Y", "data.nothing"])
+def test_events_that_fit_no_key_cost_no_write(keys: Keys, field: str) -> None:
+    # Given
+    sink = keys.worker([{"list": f"salt:{{{field}}}"}])
+    buried = Buried()
+    before = keys.client.info("stats")["total_commands_processed"]
+
+    # When
+    write_batch(sink, batch_of([returned(jid=str(n), n="text") for n in range(100)], buried=buried))
+
+    # Then: but for making a connection
+    assert buried.positions == list(range(100))
+    assert keys.client.info("stats")["total_commands_processed"] - before < 10
 
 
 def test_a_server_that_is_stopped_takes_the_batch_when_it_is_back(keys: Keys) -> None:
