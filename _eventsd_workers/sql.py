@@ -24,6 +24,7 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
           #   password: sdb://vault/salt?db
           #   database: salt
           connect_seconds: 5            # how long a connection may take to be made
+          timeout: 60                   # how long a statement may take, in seconds
           too_large: truncate           # or bury: what becomes of a value the server has no room for
           batch:                        # a batch is written at whichever comes first
             events: 1000

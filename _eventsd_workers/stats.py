@@ -18,6 +18,7 @@ missing:
           module: stats
           url: postgresql://salt:secret@db.example.com:5432/salt    # or in parts, as for sql
           connect_seconds: 5            # how long a connection may take to be made
+          timeout: 60                   # how long a statement may take, in seconds
 
 Or they become metrics in Graphite. A worker of that name has its dots, and what else is no letter or digit, as ``_``:
 

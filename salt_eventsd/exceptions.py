@@ -65,6 +65,10 @@ class Reused(Transient):
         super().__init__(f"{len(self.chunks)} chunks have names that other chunks had before")
 
 
+class Lost(Transient):
+    """The connection was lost, or was too slow and cut off, while the backend was at it."""
+
+
 class Held(WorkerError):
     """The backend refuses everything (no such table, no permission, no driver); an operator has to act."""
 
@@ -81,4 +85,12 @@ class Doubtful(Refused):
 
 
 class Doubted(Held):
-    """The backend took no event of the batch, each tried alone; so none of them is to blame."""
+    """The backend took no event of the batch, each tried alone; so none of them is to blame.
+
+    :param message: what was refused, and why.
+    :param chunks: ids of the chunks that have such events, if the backend told; it may well take the others.
+    """
+
+    def __init__(self, message: str | None = None, chunks: Collection[int] = ()) -> None:
+        super().__init__(message)
+        self.chunks = frozenset(chunks)

@@ -46,6 +46,8 @@ class Sieve(Generic[Item]):
         self.refusals: list[Refusal] = []
         #: ... and for a reason that nobody knows.
         self.doubts: list[Refusal] = []
+        #: All of them, each with its error.
+        self.errors: list[tuple[int, Refused]] = []
         #: How many were written.
         self.taken = 0
 
@@ -64,6 +66,7 @@ class Sieve(Generic[Item]):
                 self.put(items[:half], offset)
                 self.put(items[half:], offset + half)
             else:
+                self.errors.append((offset, exc))
                 (self.doubts if isinstance(exc, Doubtful) else self.refusals).append((offset, brief(exc)))
         else:
             self.taken += len(items)

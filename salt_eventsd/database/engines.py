@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from salt_eventsd.config_convert import explain
+from salt_eventsd.database.deadlines import limit
 from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of, may_make
 from salt_eventsd.folders import trouble
 from salt_eventsd.requirements import require, require_port
@@ -48,6 +49,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     :param url: any SQLAlchemy URL; a bare dialect gets its usual driver.
     :param driver: dialect and driver, if there is no URL.
     :param connect_seconds: how long a connection may take to be made.
+    :param timeout: how long a statement may take, in seconds; what takes longer is cut off and tried again.
     :param too_large: what becomes of a value the database has no room for: its beginning is kept, marked as such, or
         the event is buried as a dead letter.
     """
@@ -60,14 +62,14 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     password: str | None = None
     database: str | None = None
     connect_seconds: float = 5.0
+    timeout: float = 60.0
     too_large: Literal["truncate", "bury"] = "truncate"
 
     def __post_init__(self) -> None:
         require_port(self.port)
-        require(
-            0 < self.connect_seconds <= 3600,
-            f"connect_seconds: expected a number above 0 and up to 3600, got {self.connect_seconds}",
-        )
+        for name in ("connect_seconds", "timeout"):
+            seconds = getattr(self, name)
+            require(0 < seconds <= 3600, f"{name}: expected a number above 0 and up to 3600, got {seconds}")
 
 
 #: The keys of :class:`SqlOptions`.
@@ -142,7 +144,6 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
             _must_be_a_file(url, "url" if options.url else "database")
         engine = sa.create_engine(
             url,
-            pool_pre_ping=True,
             pool_size=concurrency + 1,
             max_overflow=0,
             pool_timeout=30,
@@ -150,7 +151,7 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
             json_serializer=_as_it_is,
             # Values of a failing statement may be secrets.
             hide_parameters=True,
-            connect_args=dialect.connect_args(url.get_driver_name(), options.connect_seconds),
+            connect_args=dialect.connect_args(url.get_driver_name(), options.connect_seconds, options.timeout),
             **dialect.engine_args(url.get_driver_name()),
         )
     except NoSuchModuleError:
@@ -161,7 +162,8 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
             key,
             f"driver {missing!r} is not installed: salt-pip install {_PACKAGES.get(missing.lower(), missing)}",
         ) from None
-    dialect.prepare(engine)
+    dialect.prepare(engine, options.timeout)
+    limit(engine, options.timeout, min(options.timeout, max(2.0, options.connect_seconds)))
     return engine
 
 

@@ -1,29 +1,35 @@
 """
 Insert the events of a batch, and find those that the database refuses: a batch that is refused is split until the bad
 events stand alone, each try in a savepoint of its own.
+
+Whether the events are to blame, or their table, is told by what else the table takes: see
+:mod:`salt_eventsd.database.evidence`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import own
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.evidence import Evidence, Rejected
 from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.merging import AnotherJob
-from salt_eventsd.database.own import Writers
+from salt_eventsd.database.own import Failed, Writers
+from salt_eventsd.database.plain import plain_event
 from salt_eventsd.database.rows import Row, RowBuilder
 from salt_eventsd.database.schema import JID_LENGTH
 from salt_eventsd.database.writers import Writer
 from salt_eventsd.errors import brief
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Refused, Transient
+from salt_eventsd.exceptions import Doubted, Held, Refused, Transient
 from salt_eventsd.rules import OWN
-from salt_eventsd.settle import isolate
+from salt_eventsd.settle import Sieve
 from salt_eventsd.workers import Refusal
 
 log = logging.getLogger(__name__)
@@ -31,8 +37,13 @@ log = logging.getLogger(__name__)
 #: How often in one try something is mended in the database.
 _MOST_MENDED = 4
 
+#: Of events of which all have been refused before, and of others of the same table, so many are tried at once.
+_SAMPLE = 8
 #: Rows of built-in tables, each with the name of its table.
 Rows = list[tuple[str, Row]]
+
+
+_PREFIX = "eventsd_"
 
 
 class _Built(NamedTuple):
@@ -47,6 +58,11 @@ class _Built(NamedTuple):
     position: int
     rows: Rows
     own: tuple[Writer, Row] | None
+
+    @property
+    def targets(self) -> set[str]:
+        """The tables and the rule it has rows for, by their names."""
+        return {self.own[0].key} if self.own else {_PREFIX + name for name, _ in self.rows}
 
 
 class Tables(NamedTuple):
@@ -71,7 +87,10 @@ class Insertion:
     :param tables: of the database.
     :param writers: of the rules with tables and statements of the user's own that have events in the batch.
     :param events: of the batch.
+    :param chunks: the chunk of each event.
+    :param evidence: what earlier tries have shown.
     :param check_at_once: have constraints looked at now that would be looked at only when committing.
+    :ivar taken: the tables and rules that have taken rows, by their names.
     """
 
     def __init__(
@@ -80,14 +99,20 @@ class Insertion:
         tables: Tables,
         writers: Writers,
         events: Sequence[Event],
+        chunks: Sequence[int],
+        evidence: Evidence,
         check_at_once: bool = False,
     ) -> None:
         self._connection = connection
         self._dialect, self._builder, self._keepers = tables
         self._writers = writers
         self._events = events
+        self._chunks = chunks
+        self._evidence = evidence
         self._check_at_once = check_at_once
         self._refusals: list[Refusal] = []
+        self._probed: dict[str, bool] = {}
+        self.taken: set[str] = set()
 
     def run(self, todo: Sequence[int]) -> list[Refusal]:
         """
@@ -97,9 +122,131 @@ class Insertion:
         :raises WorkerError: none of them was, and why.
         """
         built = self._build(todo)
-        if built:
-            self._refusals += [(built[at].position, why) for at, why in isolate(built, self._try)]
+        refused = self._separated(built) if built else []
+        bad = {at for at, _ in refused}
+        for at, one in enumerate(built):
+            if at not in bad:
+                self._note(one)
+        doubted: dict[str, list[tuple[_Built, Rejected]]] = {}
+        for at, error in refused:
+            one = built[at]
+            if isinstance(error, Rejected) and not self._takes(error.target, one, error):
+                doubted.setdefault(error.target, []).append((one, error))
+            elif not self._taken_after_all(one, error):
+                self._refusals.append((one.position, brief(error)))
+        for target, some in doubted.items():
+            self._doubt(target, [one for one, _ in some], some[0][1])
         return sorted(self._refusals)
+
+    def attempt(self, todo: Sequence[int]) -> None:
+        """
+        See whether the connection survives events, whatever else becomes of them; all of it is to be undone.
+
+        :param todo: their positions; with none, a plain row is tried.
+        :raises Lost: it does not.
+        :raises Transient: no event's doing.
+        """
+        built = self._build(todo) if todo else [_Built(-1, self._builder.rows(plain_event("returns")), None)]
+        if built:
+            Sieve(self._try).put(built)
+
+    def _separated(self, built: Sequence[_Built]) -> list[tuple[int, Refused]]:
+        """Insert what may be inserted; return the places of the others, each with its error."""
+        try:
+            self._try(built)
+        except Rejected as exc:
+            self._spare(exc, built)
+            if len(built) == 1:
+                return [(0, exc)]
+        except Refused as exc:
+            if len(built) == 1:
+                return [(0, exc)]
+        else:
+            return []
+        half = len(built) // 2
+        sieve = Sieve(self._try)
+        sieve.put(built[:half])
+        sieve.put(built[half:], half)
+        return sieve.errors
+
+    def _spare(self, error: Rejected, built: Sequence[_Built]) -> None:
+        """
+        Try some events before all of them, where all are refused most likely: no such table, or so it was before.
+
+        :raises Held: none of them is taken.
+        """
+        target = error.target
+        concerned = [one for one in built if target in one.targets]
+        chunks = self._chunks
+        old = [one for one in concerned if self._evidence.is_doubted(target, chunks[one.position])]
+        if any(self._evidence.is_refuted(target, chunks[one.position]) for one in old):
+            return
+        is_ours_and_general = error.looks_general and target.startswith(_PREFIX)
+        if not (old or is_ours_and_general) or self._probe(target, error):
+            return
+        known = {one.position for one in old}
+        new = [one for one in concerned if one.position not in known]
+        some = [one for group in (new, old) for one in random.sample(group, min(_SAMPLE, len(group)))]
+        if any(map(self._is_taken, some)):
+            return
+        if is_ours_and_general:
+            raise Held(str(error)) from error
+        self._doubt(target, concerned, error)
+
+    def _doubt(self, target: str, some: Sequence[_Built], error: Rejected) -> None:
+        chunks = {self._chunks[one.position] for one in some}
+        self._evidence.doubt(target, chunks)
+        said = str(error) if target in str(error) else f"{target}: {error}"
+        raise Doubted(f"{said} (nothing it was tried with is taken, and nothing set aside)", chunks)
+
+    def _takes(self, target: str, one: _Built, error: Rejected) -> bool:
+        """Return whether there is evidence that a table takes rows of others."""
+        if target in self.taken or self._evidence.is_refuted(target, self._chunks[one.position]):
+            return True
+        return self._probe(target, error)
+
+    def _probe(self, target: str, error: Rejected) -> bool:
+        """Return whether a table takes a row that is made up for the purpose."""
+        if target not in self._probed:
+            self._probed[target] = any(self._is_taken(one) for one in self._made_up(target, error))
+        return self._probed[target]
+
+    def _made_up(self, target: str, error: Rejected) -> Iterator[_Built]:
+        if target.startswith(_PREFIX):
+            yield _Built(-1, self._builder.rows(plain_event(target.removeprefix(_PREFIX))), None)
+            return
+        writer = next((one for one in self._writers.values() if one.key == target), None)
+        # A row that was taken once has had its place in the table, which says nothing of that of others.
+        if writer is None or error.has_no_place or not writer.can_undo(self._connection):
+            return
+        if (good := self._evidence.good(target)) is not None:
+            yield _Built(-1, [], (writer, good))
+        if error.is_a_value:
+            for row in writer.plain_rows(self._connection):
+                yield _Built(-1, [], (writer, row))
+
+    def _is_taken(self, one: _Built) -> bool:
+        try:
+            self._try([one], undo=True)
+        except (Refused, Held):
+            return False
+        return True
+
+    def _taken_after_all(self, one: _Built, error: Refused) -> bool:
+        """Try an event once more whose refusal may have had a reason that was there for a moment only."""
+        if not isinstance(error, Rejected) or error.is_a_value:
+            return False
+        try:
+            self._try([one])
+        except Refused:
+            return False
+        self._note(one)
+        return True
+
+    def _note(self, one: _Built) -> None:
+        self.taken |= one.targets
+        if one.own:
+            self._evidence.note_good(one.own[0].key, one.own[1])
 
     def _build(self, positions: Sequence[int]) -> list[_Built]:
         built: list[_Built] = []
@@ -114,29 +261,29 @@ class Insertion:
                 self._refusals.append((position, brief(exc)))
         return built
 
-    def _try(self, some: Sequence[_Built]) -> None:
+    def _try(self, some: Sequence[_Built], undo: bool = False) -> None:
         """Insert all of these; where that fails, undo it and raise what it means."""
         for _ in range(_MOST_MENDED):
             try:
-                self._try_once(some)
+                self._try_once(some, undo)
                 return
             except AnotherJob as exc:
-                if len(some) > 1:
+                if len(some) > 1 or undo:
                     raise
                 event = self._events[some[0].position]
                 log.warning("eventsd: %s; it is in eventsd_events instead: %s", exc, event.jid[:JID_LENGTH])
                 some = [some[0]._replace(rows=self._builder.as_event(event))]
             except Refused as exc:
-                cause = exc.__cause__
+                cause = exc.__cause__.__cause__ if isinstance(exc.__cause__, Failed) else exc.__cause__
                 if cause is None or not (done := self._dialect.mend(self._connection, cause)):
                     raise
                 log.warning("eventsd: %s", done)
         raise Transient("what was mended in the database does not stay mended")
 
-    def _try_once(self, some: Sequence[_Built]) -> None:
+    def _try_once(self, some: Sequence[_Built], undo: bool) -> None:
         failed: Exception | None = None
         try:
-            with self._connection.begin_nested():
+            with self._connection.begin_nested() as savepoint:
                 try:
                     self._insert(some)
                     if self._check_at_once:
@@ -144,6 +291,8 @@ class Insertion:
                 except Exception as exc:
                     failed = exc
                     raise
+                if undo:
+                    savepoint.rollback()
         except Exception as exc:
             error = own.judged(self._connection, failed or exc)
             if failed is not exc and isinstance(error, Refused):
@@ -167,5 +316,8 @@ class Insertion:
             by_table["minions"] = [minions[key] for key in sorted(minions)]
         for table, keep in self._keepers.items():
             if rows := by_table.get(table):
-                keep(self._connection, rows)
+                try:
+                    keep(self._connection, rows)
+                except Exception as exc:
+                    raise Failed(f"{_PREFIX}{table}") from exc
         own.write(self._connection, [one.own for one in some if one.own is not None])

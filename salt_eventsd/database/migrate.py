@@ -11,12 +11,16 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.database.deadlines import PATIENCE
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.schema import VERSION_TABLE
 from salt_eventsd.exceptions import Held
 
 #: The newest version in ``migrations/versions``.
 HEAD = "0003"
+
+#: How long a step of an upgrade may take.
+_UPGRADE_SECONDS = 6 * 3600.0
 
 _VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 
@@ -41,21 +45,42 @@ def ensure(engine: Engine, dialect: Dialect) -> None:
     :raises Held: the tables are of a newer release than this.
     """
     with engine.connect() as connection:
-        found = version(connection)
+        ensure_on(connection, dialect)
+
+
+def ensure_on(connection: Connection, dialect: Dialect) -> None:
+    """
+    Make or upgrade the tables if need be.
+
+    :param connection: to the database, with no transaction begun.
+    :param dialect: what differs in it.
+    :raises Held: the tables are of a newer release than this.
+    """
+    found = version(connection)
+    connection.rollback()
     if found == HEAD:
         return
     if found is not None and found > HEAD:
         raise Held(f"the tables are of version {found}, this salt-eventsd knows {HEAD}: upgrade salt-eventsd")
-    with engine.connect() as connection:
-        try:
-            with connection.begin():
-                dialect.lock_schema(connection)
-                # Another master may have done it while we waited for the lock.
-                if version(connection) != HEAD:
-                    upgrade(connection)
-        finally:
+    patient = False
+    try:
+        with connection.begin():
+            dialect.lock_schema(connection)
+            # Another master may have done it while we waited for the lock.
+            if version(connection) != HEAD:
+                # An index over the history of years takes its time.
+                patient = True
+                connection.info[PATIENCE] = _UPGRADE_SECONDS
+                dialect.be_patient(connection)
+                upgrade(connection)
+    finally:
+        if not connection.invalidated:
             # Not before the version is committed: who has the lock next would not see it.
             dialect.unlock_schema(connection)
+            connection.rollback()
+            if patient:
+                # The next statement makes it anew, with the usual limits.
+                connection.invalidate()
 
 
 def upgrade(connection: Connection) -> None:

@@ -13,22 +13,30 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.config import EventRule
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.faults import may_be_a_value, meaning
+from salt_eventsd.database.evidence import Rejected
+from salt_eventsd.database.faults import can_only_be_a_value, is_double, is_without_place, may_be_a_value, meaning
+from salt_eventsd.database.reflect import numbers_key
 from salt_eventsd.database.values import Values
 from salt_eventsd.database.writers import Row, StatementWriter, TableWriter, Unfit, Writer
 from salt_eventsd.destination import Destination, destination_of
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held, Refused, WorkerError
+from salt_eventsd.exceptions import Doubtful, Held, Refused, Transient, WorkerError
 
 #: What writes the events of a rule, by the rule's name.
 Writers = Mapping[str, Writer]
 
 
 class Failed(Exception):
-    """The database did not take some rows; the cause says why, and ``writer`` whose they are."""
+    """
+    The database did not take some rows; the cause says why.
 
-    def __init__(self, writer: Writer) -> None:
-        super().__init__(writer.key)
+    :param target: the name of the table or the rule whose rows they are.
+    :param writer: the rule's, None for a built-in table.
+    """
+
+    def __init__(self, target: str, writer: Writer | None = None) -> None:
+        super().__init__(target)
+        self.target = target
         self.writer = writer
 
 
@@ -128,26 +136,35 @@ def write(connection: Connection, rows: Iterable[tuple[Writer, Row]]) -> None:
 
 def judged(connection: Connection, error: BaseException) -> WorkerError:
     """
-    Return what an error means, once what was written is undone: an event's doing, or a fault of its rule.
+    Return what an error means, once what was written is undone: a fault of the rule, or an answer that may be the
+    event's doing as well as the table's.
 
     :param connection: in the transaction, behind the savepoint that was rolled back to.
-    :param error: :class:`Failed`, or from the built-in tables.
+    :param error: :class:`Failed`, or what has no table to be told with.
     """
     if not isinstance(error, Failed):
         return meaning(error)
     cause = error.__cause__ or error
     meant = meaning(cause)
-    if not isinstance(meant, Held):
+    if isinstance(cause, Doubtful):
+        return Rejected(str(cause), error.target)
+    if isinstance(meant, Transient) or isinstance(cause, WorkerError):
         return meant
-    try:
-        error.writer.look(connection)
-    except Unfit as exc:
-        return Held(exc.problems[0])
-    except Exception as exc:
-        return meaning(exc)
-    if not error.writer.is_judged_by_database and may_be_a_value(cause):
-        return Refused(str(meant))
-    return Held(f"{error.writer.key}: {meant}")
+    looks_general = isinstance(meant, Held)
+    is_a_value = can_only_be_a_value(cause)
+    if (writer := error.writer) is not None:
+        if looks_general:
+            try:
+                writer.look(connection)
+            except Unfit as exc:
+                return Held(exc.problems[0])
+            except Exception as exc:
+                return meaning(exc)
+            if not writer.is_judged_by_database and may_be_a_value(cause):
+                looks_general, is_a_value = False, True
+        # A row that is there already is the event's doing, unless the database itself makes up the key.
+        is_a_value = is_a_value or (is_double(cause) and not numbers_key(connection, cause))
+    return Rejected(str(meant), error.target, looks_general, is_a_value, is_without_place(cause))
 
 
 def _collide(one: Writer, other: Writer) -> bool:
@@ -162,5 +179,5 @@ def _flush(connection: Connection, waiting: dict[object, tuple[Writer, list[Row]
         try:
             writer.write(connection, rows)
         except Exception as exc:
-            raise Failed(writer) from exc
+            raise Failed(writer.key, writer) from exc
     waiting.clear()

@@ -22,6 +22,13 @@ _TYPES = sa.text(
     " WHERE c.relname = :table AND a.attnum > 0 AND NOT a.attisdropped"
     " AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
 )
+#: Whether a column of a key has a default, or is numbered.
+_NUMBERED = sa.text(
+    "SELECT bool_or(a.atthasdef OR a.attidentity <> '') FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid"
+    " JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace"
+    " JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (i.indkey)"
+    " WHERE c.relname = :key AND t.relname = :table AND n.nspname = :schema"
+)
 #: MariaDB has no type for JSON, but a check that it puts on columns declared so.
 _JSON_CHECK = re.compile(r"json_valid\(`((?:[^`]|``)+)`\)", re.IGNORECASE)
 #: Kind of values -> the types of SQLAlchemy that take them. The first that fits counts.
@@ -145,6 +152,23 @@ def table_names(connection: Connection, name: str) -> list[str]:
     if dot and schema in inspector.get_schema_names():
         return [f"{schema}.{one}" for one in inspector.get_table_names(schema=schema)]
     return inspector.get_table_names()
+
+
+def numbers_key(connection: Connection, error: Any) -> bool:
+    """
+    Return whether a unique key that was violated has a column for which the database makes up values.
+
+    A sequence that was set back makes them double, and no event is to blame.
+
+    :param connection: to the database.
+    :param error: from SQLAlchemy.
+    """
+    found: Any = getattr(getattr(error, "orig", None), "diag", None)
+    if connection.dialect.name != "postgresql" or not getattr(found, "constraint_name", None):
+        # In the others numbers follow the largest there is.
+        return False
+    asked = {"schema": found.schema_name, "table": found.table_name, "key": found.constraint_name}
+    return bool(connection.execute(_NUMBERED, asked).scalar())
 
 
 def _kind(type_: Any) -> str:

@@ -34,10 +34,15 @@ _JID = sa.String(JID_LENGTH)
 _NAME = sa.String(NAME_LENGTH)
 
 # Minion ids and jids are told apart by case, as Salt does.
+_MYSQL_OPTIONS = (
+    ("charset", "utf8mb4"),
+    ("collate", "utf8mb4_bin"),
+    ("engine", "InnoDB"),
+    # In others an index over a whole name is too long.
+    ("row_format", "DYNAMIC"),
+)
 _OPTIONS: dict[str, Any] = {
-    f"{backend}_{key}": value
-    for backend in ("mysql", "mariadb")
-    for key, value in (("charset", "utf8mb4"), ("collate", "utf8mb4_bin"), ("engine", "InnoDB"))
+    f"{backend}_{key}": value for backend in ("mysql", "mariadb") for key, value in _MYSQL_OPTIONS
 }
 
 jobs = sa.Table(

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.faults import MYSQL_TRANSIENT, meaning
 from salt_eventsd.exceptions import Held, Transient, WorkerError
 from salt_eventsd.grouping import grouped
 from salt_eventsd.parameters import for_driver, has_second, parameters, quoted
@@ -42,8 +42,6 @@ _CHANGES = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE)\b(?!.*\bRETURNING\b)",
 _PLACE = re.compile(r"%s|%\(\w+\)s")
 #: What may depend on rows that are written already, or would touch one of them twice.
 _DEPENDS = re.compile(r"--|/\*|\bSELECT\b|\bDO\s+UPDATE\b", re.IGNORECASE)
-#: MySQL's numbers of errors that are no statement's fault: locks, shutdown, connections. The driver's begin at 2000.
-_MYSQL_TRANSIENT = frozenset((1040, 1053, 1205, 1213, 1317, 3024))
 #: No statement for many rows is longer, in characters.
 _LONGEST = 2**18
 
@@ -137,7 +135,7 @@ def _is_fault(error: Exception, meant: WorkerError) -> bool:
         return True
     code = original.args[0] if original.args else None
     if isinstance(code, int):
-        return code in _MYSQL_TRANSIENT or code >= 2000
+        return code in MYSQL_TRANSIENT or code >= 2000
     return type(original).__module__ != "sqlite3" or "locked" in str(original) or "disk" in str(original)
 
 

@@ -7,15 +7,15 @@ commit whose answer was lost, finds them and writes nothing twice.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.config import EventRule
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.evidence import Evidence
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.insertion import Insertion, Tables
 from salt_eventsd.database.keeping import keeper
@@ -23,8 +23,9 @@ from salt_eventsd.database.own import Own
 from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.database.suspects import Suspects
 from salt_eventsd.database.values import Values
-from salt_eventsd.exceptions import ConfigError, Held, Refused, SpoolError, Transient, WorkerError
+from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
 from salt_eventsd.rules import OWN
 from salt_eventsd.workers import Batch
 
@@ -35,6 +36,15 @@ _TABLES = {
     "events": schema.events,
     "minions": schema.minions,
 }
+#: Where a connection keeps what is known of its database.
+_KNOWN = "eventsd_known"
+
+
+class _Known(NamedTuple):
+    """What was found out over a connection: of the built-in tables, and how large values may be."""
+
+    tables: Tables
+    values: Values
 
 
 class Store:
@@ -57,11 +67,11 @@ class Store:
         self._truncate = truncate
         self._node_id = node_id
         self._dialect = dialect_for(engine.dialect.name)
-        self._tables: Tables | None = None
         self._own = Own(rules or {}, node_id, self._dialect)
-        self._values = Values(self._dialect)
-        self._ready = threading.Lock()
+        self._evidence = Evidence()
+        self._suspects = Suspects(self._attempt)
         self._receipts = Receipts()
+        self._has_been_up = False
         self._deferred = False
 
     def write(self, batch: Batch) -> None:
@@ -73,25 +83,70 @@ class Store:
         :raises SpoolError: nothing was written, for what was refused could not be noted.
         """
         try:
-            tables = self._prepared()
-            with self._engine.connect() as connection, connection.begin():
-                chunks, todo = self._receive(connection, batch)
-                owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
-                writers = self._own.writers(connection, owned, self._values)
-                insertion = Insertion(connection, tables, writers, batch.events, check_at_once=self._deferred)
-                refusals = insertion.run(todo)
-                # What an earlier try buried of chunks that turn out to be written stays as it is.
-                batch.bury(refusals, chunks)
+            bad = self._suspects.of(batch)
+            self._transact(batch, bad)
+            self._suspects.forget(batch)
             self._receipts.tidy(self._engine)
-            if refusals:
-                # What was refused may be put back once a table has been mended.
-                self._own.forget()
         except SpoolError:
             raise
-        except WorkerError as exc:
-            raise self._of_all(exc) from exc.__cause__
         except Exception as exc:
             raise self._of_all(meaning(exc)) from exc
+
+    def _transact(self, batch: Batch, bad: Mapping[int, str]) -> None:
+        """
+        Write a batch in one transaction, but for events that are known to be bad, by their positions.
+
+        :raises Exception: nothing was written.
+        """
+        with self._engine.connect() as connection:
+            known = self._known(connection)
+            with connection.begin():
+                chunks, todo = self._receive(connection, batch)
+                insertion = self._insertion(connection, known, batch, todo)
+                try:
+                    refusals = insertion.run([at for at in todo if at not in bad])
+                except Lost:
+                    self._suspects.note(batch)
+                    raise
+                refusals = sorted([*refusals, *((at, bad[at]) for at in todo if at in bad)])
+                # What an earlier try buried of chunks that turn out to be written stays as it is.
+                batch.bury(refusals, chunks)
+        self._evidence.took(insertion.taken, chunks)
+        if refusals:
+            # What was refused may be put back once a table has been mended.
+            self._own.forget()
+
+    def _insertion(self, connection: Connection, known: _Known, batch: Batch, todo: Sequence[int]) -> Insertion:
+        owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
+        writers = self._own.writers(connection, owned, known.values)
+        chunks = [chunk for chunk, events in batch.chunks for _ in range(events)]
+        return Insertion(connection, known.tables, writers, batch.events, chunks, self._evidence, self._deferred)
+
+    def _attempt(self, batch: Batch, positions: Sequence[int]) -> None:
+        """
+        Insert some events of a batch over a new connection, or with none of them a plain row, and undo it.
+
+        :raises Lost: the connection was lost over them.
+        :raises Transient: there was none, or a plain row is not taken now.
+        """
+        self._renew()
+        over_them = False
+        try:
+            with self._engine.connect() as connection:
+                known = self._known(connection)
+                with connection.begin() as transaction:
+                    _, todo = self._receive(connection, batch)
+                    some = sorted(set(todo).intersection(positions))
+                    insertion = self._insertion(connection, known, batch, some)
+                    over_them = bool(positions)
+                    insertion.attempt(some)
+                    over_them = False
+                    transaction.rollback()
+        except Exception as exc:
+            error = meaning(exc)
+            if isinstance(error, Lost) and not over_them:
+                error = Transient(str(error))
+            raise error from exc
 
     def _of_all(self, error: WorkerError) -> WorkerError:
         """Return what a fault means that came with no event of its own: of the connection, the receipts, the commit."""
@@ -102,13 +157,18 @@ class Store:
                 # A constraint that is looked at only when committing, perhaps: the next try has it looked at in time.
                 self._deferred = True
                 error = Transient(str(error))
-        self._own.forget()
-        if isinstance(error, Held):
-            # What a connection may do is settled, in some databases, when it is made. And the database may have been
-            # made anew, without our tables: look at it as if for the first time.
-            self._engine.dispose()
-            self._tables = None
+        self._renew()
         return error
+
+    def _renew(self) -> None:
+        """
+        Have the next try begin anew.
+
+        What a connection may do is settled, in some databases, when it is made. It may be made to another server, with
+        other limits, or to a database that was made anew, without our tables.
+        """
+        self._own.forget()
+        self._engine.dispose()
 
     def check(self) -> str:
         """
@@ -118,7 +178,7 @@ class Store:
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
         # One that was there and is gone is another matter.
-        engine = engine_to_look(self._engine) if self._tables is None else self._engine
+        engine = self._engine if self._has_been_up else engine_to_look(self._engine)
         try:
             with engine.connect() as connection:
                 found = migrate.version(connection)
@@ -137,19 +197,27 @@ class Store:
         """Close the connections that are not in use."""
         self._engine.dispose()
 
-    def _prepared(self) -> Tables:
-        """On first use: make the tables and learn the database's limits."""
-        with self._ready:
-            if self._tables is None:
-                migrate.ensure(self._engine, self._dialect)
-                with self._engine.connect() as connection:
-                    largest = self._dialect.largest_value(connection)
-                    wide_codes = self._dialect.has_wide(connection, schema.returns.c.retcode)
-                    keepers = {name: keeper(self._dialect, connection, table) for name, table in _TABLES.items()}
-                self._values = Values(self._dialect, largest, self._truncate)
-                builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes)
-                self._tables = Tables(self._dialect, builder, keepers)
-            return self._tables
+    def _known(self, connection: Connection) -> _Known:
+        """
+        Return what is known of the database; with each connection it is learned again.
+
+        :param connection: with no transaction begun.
+        """
+        if (known := connection.info.get(_KNOWN)) is None:
+            migrate.ensure_on(connection, self._dialect)
+            self._has_been_up = True
+            self._own.forget()
+            # Once is enough for SQLAlchemy, but an address may lead to another server, and that may be upgraded.
+            connection.dialect.initialize(connection)
+            self._dialect.learn(connection)
+            largest = self._dialect.largest_value(connection)
+            wide_codes = self._dialect.has_wide(connection, schema.returns.c.retcode)
+            keepers = {name: keeper(self._dialect, connection, table) for name, table in _TABLES.items()}
+            connection.rollback()
+            builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes)
+            values = Values(self._dialect, largest, self._truncate)
+            known = connection.info[_KNOWN] = _Known(Tables(self._dialect, builder, keepers), values)
+        return known
 
     def _receive(self, connection: Connection, batch: Batch) -> tuple[set[int], list[int]]:
         """Insert the receipts; return the chunks that have not been written yet, and the positions of their events."""

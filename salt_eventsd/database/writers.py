@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.plain import is_undone, plain_parameters, plain_value
 from salt_eventsd.database.reflect import Shape, look_at, table_names
 from salt_eventsd.database.statements import Executor, can_explain, explain, traits_of
 from salt_eventsd.database.values import Converter, Values
@@ -89,6 +90,22 @@ class Writer:
         """
         raise NotImplementedError
 
+    def plain_rows(self, connection: Connection) -> Iterable[Row]:
+        """
+        Return rows that are taken if any are, none where what is written cannot be undone.
+
+        :param connection: to the database.
+        """
+        raise NotImplementedError
+
+    def can_undo(self, connection: Connection) -> bool:
+        """
+        Return whether what it writes can be undone.
+
+        :param connection: to the database.
+        """
+        raise NotImplementedError
+
     def look(self, connection: Connection) -> None:
         """
         See whether the rule fits the database.
@@ -143,6 +160,10 @@ class TableWriter(Writer):
         self.appends = not self._upsert
         self.lane = (shape.table.fullname, columns, self._upsert)
         self._sorts = dialect.name == "postgresql"
+        self._place = shape.table.name, shape.table.schema
+        kinds = {name: shape.columns[name].kind for name in columns}
+        self._plain = {name: values.for_column(kind, False)(plain_value(kind)) for name, kind in kinds.items()}
+        self._least = {name: self._plain[name] if shape.columns[name].required else None for name in columns}
         self._insert = dialect.adder(connection, shape.table, columns, self._upsert)
         self._into = (shape.table, columns)
 
@@ -167,6 +188,14 @@ class TableWriter(Writer):
                 if isinstance(error, Transient):
                     raise error from exc
                 raise Unfit([f"{self.key}: the database does not take it: {error}"]) from exc
+
+    def plain_rows(self, connection: Connection) -> Iterable[Row]:
+        """See :class:`Writer`."""
+        return (self._plain, self._least)
+
+    def can_undo(self, connection: Connection) -> bool:
+        """See :class:`Writer`."""
+        return is_undone(connection, "", *self._place)
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> None:
         """See :class:`Writer`. Of the rows of one key the last is written."""
@@ -222,6 +251,14 @@ class StatementWriter(Writer):
             raise error
         if error is not None:
             raise Unfit([f"{self.key}: the database does not take it: {error}"])
+
+    def plain_rows(self, connection: Connection) -> Iterable[Row]:
+        """See :class:`Writer`."""
+        return plain_parameters(tuple(self._destination.values))
+
+    def can_undo(self, connection: Connection) -> bool:
+        """See :class:`Writer`."""
+        return is_undone(connection, self._destination.statement, self.table)
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> None:
         """See :class:`Writer`."""

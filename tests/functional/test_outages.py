@@ -241,7 +241,7 @@ def test_a_database_that_is_made_anew_gets_its_tables_again(served: Database, se
     errors = write_at_last(worker, batch_of(numbered(5), first=2, replay=True))
 
     # Then
-    assert 1 <= len(errors) <= 3
+    assert len(errors) <= 3
     assert len(served.rows("returns")) == 5
 
 
@@ -266,5 +266,5 @@ def test_a_sqlite_file_that_is_taken_away_is_made_anew(tmp_path: Path, take_away
     worker.close()
 
     # Then
-    assert len(errors) == 1
+    assert errors == []
     assert len(database.rows("returns")) == 7

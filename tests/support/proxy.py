@@ -65,3 +65,62 @@ class CommitCutter:
                         server.recv(65_536)
                         self.cuts += 1
                         return
+
+
+class Switch:
+    """
+    An address that leads to a server, while it is a context: it can be moved to another one, or be silent.
+
+    :param server_port: the server's, on 127.0.0.1.
+    """
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._closed = threading.Event()
+        self._silent = threading.Event()
+        self._links: list[socket.socket] = []
+        self.port: int = self._listener.getsockname()[1]
+
+    def move(self, server_port: int, cut: bool = False) -> None:
+        """
+        Lead new connections to another server.
+
+        :param cut: end those that are open.
+        """
+        self._server_port = server_port
+        if cut:
+            for link in self._links:
+                with suppress(OSError):
+                    link.shutdown(socket.SHUT_RDWR)
+
+    def be_silent(self, silent: bool = True) -> None:
+        """Go on acknowledging what comes, and hand on nothing."""
+        (self._silent.set if silent else self._silent.clear)()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._links.append(client)
+                threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", self._server_port)) as server:
+            while not self._closed.is_set():
+                for source in select.select([client, server], [], [], 0.2)[0]:
+                    data = source.recv(65_536)
+                    if not data:
+                        return
+                    if not self._silent.is_set():
+                        (server if source is client else client).sendall(data)

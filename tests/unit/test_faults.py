@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, exc, text
 
 from salt_eventsd.database.faults import meaning
-from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
+from salt_eventsd.exceptions import Held, Lost, Refused, Transient, WorkerError
 
 
 class PostgreSQLError(psycopg2.Error):
@@ -38,7 +38,12 @@ def wrapped(original: Exception, kind: type[exc.DBAPIError] = exc.OperationalErr
         pytest.param("53300", Transient, id="too many connections"),
         pytest.param("55P03", Transient, id="lock not available"),
         pytest.param("57P01", Transient, id="shutting down"),
-        pytest.param("57014", Transient, id="statement cancelled"),
+        pytest.param("57014", Lost, id="statement cancelled"),
+        pytest.param("53200", Lost, id="out of memory"),
+        pytest.param("2200H", Refused, id="a sequence at its end"),
+        pytest.param("MY001", Refused, id="a trigger's own"),
+        pytest.param("55000", Refused, id="a trigger's own that looks like a fault"),
+        pytest.param("XX000", Refused, id="an error within the server"),
         pytest.param("40P01", Transient, id="deadlock"),
         pytest.param("40001", Transient, id="serialization failure"),
         pytest.param("25006", Transient, id="read-only: a standby"),
@@ -83,8 +88,13 @@ def test_postgresql(pgcode: str, kind: type[WorkerError]) -> None:
         pytest.param(1054, pymysql.err.OperationalError, exc.OperationalError, Held, id="no such column"),
         pytest.param(1142, pymysql.err.OperationalError, exc.OperationalError, Held, id="no permission"),
         pytest.param(9999, pymysql.err.DataError, exc.DataError, Refused, id="an unknown code: by its class"),
-        pytest.param(9999, pymysql.err.ProgrammingError, exc.ProgrammingError, Held, id="an unknown code: a program's"),
-        pytest.param(9999, pymysql.err.InternalError, exc.InternalError, Transient, id="an unknown code: the server's"),
+        pytest.param(9999, pymysql.err.ProgrammingError, exc.ProgrammingError, Refused, id="unknown: a program's"),
+        pytest.param(9999, pymysql.err.InternalError, exc.InternalError, Refused, id="unknown: the server's"),
+        pytest.param(2999, pymysql.err.OperationalError, exc.OperationalError, Transient, id="unknown: the driver's"),
+        pytest.param(1139, pymysql.err.OperationalError, exc.OperationalError, Refused, id="no regular expression"),
+        pytest.param(1792, pymysql.err.InternalError, exc.InternalError, Transient, id="read-only transactions"),
+        pytest.param(1047, pymysql.err.OperationalError, exc.OperationalError, Transient, id="a cluster's minority"),
+        pytest.param(1969, pymysql.err.OperationalError, exc.OperationalError, Lost, id="it took too long"),
     ],
 )
 def test_mysql(code: int, original: type[Exception], sqlalchemy: type[exc.DBAPIError], kind: type[WorkerError]) -> None:
@@ -130,10 +140,14 @@ def test_sqlite(statement: str, values: dict[str, Any], kind: type[WorkerError])
     [
         pytest.param(wrapped(sqlite3.OperationalError("database is locked")), Transient, id="locked"),
         pytest.param(wrapped(sqlite3.OperationalError("disk I/O error")), Transient, id="the disk"),
+        pytest.param(wrapped(sqlite3.OperationalError("interrupted")), Transient, id="it took too long"),
+        pytest.param(wrapped(sqlite3.OperationalError("no such function: REGEXP")), Held, id="no function"),
+        pytest.param(wrapped(sqlite3.OperationalError("something odd")), Refused, id="odd"),
+        pytest.param(wrapped(sqlite3.IntegrityError("the disk of web1"), exc.IntegrityError), Refused, id="a trigger"),
         pytest.param(
             wrapped(sqlite3.DatabaseError("file is not a database"), exc.DatabaseError), Held, id="no database"
         ),
-        pytest.param(wrapped(PostgreSQLError("42P01"), lost=True), Transient, id="the connection was lost over it"),
+        pytest.param(wrapped(PostgreSQLError("42P01"), lost=True), Lost, id="the connection was lost over it"),
         pytest.param(wrapped(psycopg2.OperationalError("could not connect")), Transient, id="no code at all"),
         pytest.param(wrapped(psycopg2.InterfaceError("closed"), exc.InterfaceError), Transient, id="connection closed"),
         pytest.param(exc.TimeoutError("the pool is empty"), Transient, id="no connection free"),

@@ -50,14 +50,24 @@ class Dialect:
         """Return further arguments of ``create_engine``, by name."""
         return {}
 
-    def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
-        """Return the driver's own arguments."""
+    def connect_args(self, driver: str, connect_seconds: float, timeout: float) -> dict[str, Any]:
+        """
+        Return the driver's own arguments.
+
+        :param driver: its name in a URL.
+        :param connect_seconds: how long a connection may take to be made.
+        :param timeout: how long a statement may take, in seconds.
+        """
         # A reader of the history may hold the lock for a moment.
-        return {"timeout": 30.0}
+        return {"timeout": min(30.0, timeout)}
 
-    def prepare(self, engine: Engine) -> None:
-        """Set connections up as they are made."""
+    def prepare(self, engine: Engine, timeout: float) -> None:
+        """
+        Have all said to a connection that a session needs, before anything is asked of it.
 
+        :param engine: of the database.
+        :param timeout: how long a statement may take, in seconds.
+        """
         path = file_of(engine.url)
         makes_folder = makes_file = may_make(engine.url)
 
@@ -74,7 +84,7 @@ class Dialect:
                 with suppress(OSError):
                     os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
-        @sa.event.listens_for(engine, "connect")
+        @sa.event.listens_for(engine, "connect", insert=True)
         def _pragmas(connection: Any, record: Any) -> None:
             # The driver's own idea of when a transaction begins breaks savepoints and DDL.
             connection.isolation_level = None
@@ -175,6 +185,13 @@ class Dialect:
         """Return text as the database takes it."""
         return value
 
+    def learn(self, connection: Connection) -> None:
+        """
+        Find out what there is to know of the server before rows are made for it.
+
+        :param connection: to the database.
+        """
+
     def largest_value(self, connection: Connection) -> int | None:
         """Return how many bytes a value may have, None if only memory limits it."""
         return 900_000_000
@@ -185,6 +202,9 @@ class Dialect:
 
     def check_constraints(self, connection: Connection) -> None:
         """Have constraints looked at now that would be looked at only when committing."""
+
+    def be_patient(self, connection: Connection) -> None:
+        """Let statements take as long as they need, until the connection is closed."""
 
     def lock_schema(self, connection: Connection) -> None:
         """Keep others from changing the schema until the transaction ends; the caller has begun one."""
@@ -204,18 +224,18 @@ def is_wide(connection: Connection, column: sa.Column[Any]) -> bool:
     return any(one["name"] == column.name and isinstance(one["type"], sa.BigInteger) for one in found)
 
 
-def begin_with(engine: Engine, sql: str) -> None:
+def begin_with(engine: Engine, say: Callable[[Any], None]) -> None:
     """
-    Have each connection begin with a statement.
+    Have each connection begin with what a session needs, before SQLAlchemy looks at it.
 
     :param engine: of the database.
-    :param sql: the statement.
+    :param say: called with a cursor of the driver's.
     """
 
-    @sa.event.listens_for(engine, "connect")
+    @sa.event.listens_for(engine, "connect", insert=True)
     def _session(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute(sql)
+        say(cursor)
         cursor.close()
         connection.commit()
 

@@ -4,6 +4,7 @@ MySQL and MariaDB: no insert-or-ignore that would not also swallow bad data, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_driver, by_json_table
-from salt_eventsd.database.dialects.base import Conflict, Dialect, Upsert, begin_with, is_wide
+from salt_eventsd.database.dialects.base import Conflict, Dialect, Upsert, begin_with
 from salt_eventsd.exceptions import Transient
 
 #: A document of rows is no longer than this, in bytes.
@@ -21,6 +22,26 @@ _LONGEST_DOCUMENT = 2**20
 _FOUND_ROWS = 2
 #: What a statement takes of a packet besides its value, in bytes.
 _STATEMENT_BYTES = 2**16
+_SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
+_TYPE = sa.text(
+    "SELECT data_type FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
+)
+#: No privilege for it, no such variable, or one that only the server has.
+_NOT_SETTABLE = (1193, 1227, 1229, 1231, 1238)
+#: Variables of a session, and what they are for us. A table of ours or of the user's is left to none of them.
+_SESSION = {
+    "autocommit": "0",
+    "completion_type": "0",
+    "default_storage_engine": "InnoDB",
+    "foreign_key_checks": "1",
+    "innodb_strict_mode": "1",
+    "sql_auto_is_null": "0",
+    "sql_quote_show_create": "1",
+    "sql_safe_updates": "0",
+    "sql_select_limit": "18446744073709551615",
+    "unique_checks": "1",
+}
 
 
 class MySQL(Dialect):
@@ -32,23 +53,50 @@ class MySQL(Dialect):
         """Servers close connections that are idle for hours."""
         return {"pool_recycle": 1800}
 
-    def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
+    def connect_args(self, driver: str, connect_seconds: float, timeout: float) -> dict[str, Any]:
         """Four-byte characters, and no waiting for ever on a host that is gone without a word."""
-        if driver != "pymysql":
+        if driver not in ("pymysql", "mysqldb", "mariadbconnector"):
             return {}
-        return {
-            "charset": "utf8mb4",
+        limits: dict[str, Any] = {
             "connect_timeout": max(2, round(connect_seconds)),
-            "read_timeout": 300,
-            "write_timeout": 300,
-            "program_name": "salt-eventsd",
-            # SQLAlchemy would have rows counted that are there already, as if they had been inserted.
-            "client_flag": 0,
+            "read_timeout": max(1, round(timeout)),
+            "write_timeout": max(1, round(timeout)),
         }
+        if driver != "mariadbconnector":
+            limits["charset"] = "utf8mb4"
+        if driver != "pymysql":
+            return limits
+        # SQLAlchemy would have rows counted that are there already, as if they had been inserted.
+        return {**limits, "program_name": "salt-eventsd", "client_flag": 0}
 
-    def prepare(self, engine: Engine) -> None:
-        """Times are UTC and bad data is an error, whatever the server's defaults are."""
-        begin_with(engine, "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
+    def prepare(self, engine: Engine, timeout: float) -> None:
+        """See :class:`Dialect`. What a server has set for its users is not for us; bad data is an error."""
+        wanted = {
+            **_SESSION,
+            "max_statement_time": str(timeout),
+            "wait_timeout": f"GREATEST(@@SESSION.wait_timeout, {math.ceil(timeout)})",
+            "lock_wait_timeout": f"LEAST(@@SESSION.lock_wait_timeout, {math.ceil(timeout)})",
+            "innodb_lock_wait_timeout": f"LEAST(@@SESSION.innodb_lock_wait_timeout, {math.ceil(timeout)})",
+        }
+        names = ", ".join(f"'{name}'" for name in wanted)
+
+        def say(cursor: Any) -> None:
+            # In an SQL mode of somebody else's, even quotes mean something else.
+            cursor.execute(f"SET SESSION sql_mode = '{_SQL_MODE}', SESSION time_zone = '+00:00'")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            # Not every version has all of them.
+            cursor.execute(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")
+            known = [str(row[0]) for row in cursor.fetchall()]
+            _set(cursor, [f"SESSION {name} = {wanted[name]}" for name in known])
+
+        begin_with(engine, say)
+        if engine.dialect.driver == "pymysql":
+
+            @sa.event.listens_for(engine, "do_connect")
+            def _encode(_dialect: Any, _record: Any, _args: Any, named: dict[str, Any]) -> None:
+                # The driver takes a password for Latin 1, and the server for UTF-8.
+                if isinstance(named.get("password"), str):
+                    named["password"] = named["password"].encode()
 
     def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str]) -> Inserter:
         """See :class:`Dialect`. INSERT IGNORE would hide errors in the data; a no-op update ignores only the double."""
@@ -107,7 +155,19 @@ class MySQL(Dialect):
 
     def has_wide(self, connection: Connection, column: sa.Column[Any]) -> bool:
         """See :class:`Dialect`; a large table of an old release is left as it is."""
-        return is_wide(connection, column)
+        # To reflect a table takes a privilege that a user need not have.
+        asked = {"table": column.table.name, "column": column.name}
+        return connection.execute(_TYPE, asked).scalar() == "bigint"
+
+    def be_patient(self, connection: Connection) -> None:
+        """See :class:`Dialect`."""
+        _set(connection.connection.cursor(), ["SESSION max_statement_time = 0"])
+        _set(connection.connection.cursor(), ["SESSION lock_wait_timeout = 3600"])
+        # PyMySQL has no other way to change it.
+        link = connection.connection.dbapi_connection
+        for name in ("_read_timeout", "_write_timeout"):
+            if hasattr(link, name):
+                setattr(link, name, None)
 
     def lock_schema(self, connection: Connection) -> None:
         """Let one engine at a time create tables; DDL ends a transaction here, so the lock is the session's."""
@@ -117,6 +177,18 @@ class MySQL(Dialect):
     def unlock_schema(self, connection: Connection) -> None:
         """See :meth:`lock_schema`."""
         connection.execute(sa.text("SELECT RELEASE_LOCK('eventsd_schema')"))
+
+
+def _set(cursor: Any, assignments: list[str]) -> None:
+    """Set variables of the session; what a user may not set stays as it is."""
+    try:
+        cursor.execute(f"SET {', '.join(assignments)}")
+    except Exception as exc:
+        if not exc.args or exc.args[0] not in _NOT_SETTABLE:
+            raise
+        if len(assignments) > 1:
+            for one in assignments:
+                _set(cursor, [one])
 
 
 class MariaDB(MySQL):

@@ -20,6 +20,28 @@ from salt_eventsd.exceptions import Held
 #: Shown in place of a NUL, which the database has no way to keep.
 NUL_SYMBOL = "\N{SYMBOL FOR NULL}"
 _NUL_IN_JSON = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+#: Times are UTC, also in columns that know no time zone. How strings are quoted is the driver's, which asks only once.
+_SESSION = {
+    "TimeZone": "UTC",
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "row_security": "on",
+    "transaction_timeout": "0",
+}
+#: Not every version has all of them.
+_SET = (
+    "SELECT pg_catalog.set_config(known.name, wanted.value, false) FROM (VALUES {pairs}) AS wanted (name, value)"
+    " JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name"
+)
+#: Where nothing can be made, or what is made hides what the server brings along, it is made where it usually is.
+_SET_PATH = (
+    "SELECT pg_catalog.set_config('search_path', 'public', false)"
+    " WHERE coalesce(pg_catalog.current_schema(), 'pg_catalog') IN ('pg_catalog', 'information_schema')"
+)
 
 _UNIQUE_VIOLATION = "23505"
 #: The table of ours whose primary key is the id that a constraint is about.
@@ -63,22 +85,33 @@ class PostgreSQL(Dialect):
             else {}
         )
 
-    def connect_args(self, driver: str, connect_seconds: float) -> dict[str, Any]:
+    def connect_args(self, driver: str, connect_seconds: float, timeout: float) -> dict[str, Any]:
         """Notice a host that is gone without a word: keepalives while idle, a user timeout while busy."""
-        if driver != "psycopg2":
+        if driver not in ("psycopg2", "psycopg"):
             return {}
         return {
             "connect_timeout": max(2, round(connect_seconds)),
             "application_name": "salt-eventsd",
+            # A database may have another one for its users.
+            "client_encoding": "utf8",
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
-            "tcp_user_timeout": 60_000,
+            "tcp_user_timeout": round(timeout * 1000),
         }
 
-    def prepare(self, engine: Engine) -> None:
-        """Times are UTC, also in columns that know no time zone, whatever the server's default is."""
-        begin_with(engine, "SET TIME ZONE 'UTC'")
+    def prepare(self, engine: Engine, timeout: float) -> None:
+        """See :class:`Dialect`. What a server, a database or a role have set for its users is not for us."""
+        limits = f"SET statement_timeout = {round(timeout * 1000)}; SET idle_in_transaction_session_timeout = 0"
+        pairs = ", ".join(f"('{name}', '{value}')" for name, value in _SESSION.items())
+
+        def say(cursor: Any) -> None:
+            # In one, and first: what comes next may be too slow for what is set.
+            cursor.execute(limits)
+            cursor.execute(_SET.format(pairs=pairs))
+            cursor.execute(_SET_PATH)
+
+        begin_with(engine, say)
 
     def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """See :class:`Dialect`."""
@@ -141,6 +174,10 @@ class PostgreSQL(Dialect):
     def has_wide(self, connection: Connection, column: sa.Column[Any]) -> bool:
         """See :class:`Dialect`; a large table of an old release is left as it is."""
         return is_wide(connection, column)
+
+    def be_patient(self, connection: Connection) -> None:
+        """See :class:`Dialect`."""
+        connection.execute(sa.text("SET statement_timeout = 0"))
 
     def lock_schema(self, connection: Connection) -> None:
         """Let one engine at a time create tables."""

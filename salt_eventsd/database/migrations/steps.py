@@ -27,6 +27,8 @@ def create_table(op: Operations, name: str, *parts: sa.schema.SchemaItem, **opti
     # One of the same name that is not ours is an error, as it is elsewhere.
     if not _may_be_done(op) or _columns(op, name) != wanted:
         op.create_table(name, *parts, **options)
+    elif _is_row_format(op, name, ("COMPACT", "REDUNDANT")):
+        op.execute(f"ALTER TABLE {name} ROW_FORMAT=DYNAMIC")
 
 
 def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) -> None:
@@ -79,3 +81,10 @@ def _may_be_done(op: Operations) -> bool:
 def _columns(op: Operations, table: str) -> set[str]:
     found = sa.inspect(op.get_bind())
     return {column["name"] for column in found.get_columns(table)} if found.has_table(table) else set()
+
+
+def _is_row_format(op: Operations, table: str, formats: Sequence[str]) -> bool:
+    asked = sa.text(
+        "SELECT row_format FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :t"
+    )
+    return str(op.get_bind().execute(asked, {"t": table}).scalar()).upper() in formats

@@ -23,10 +23,15 @@ JSON = (
 TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_MYSQL_OPTIONS = (
+    ("charset", "utf8mb4"),
+    ("collate", "utf8mb4_bin"),
+    ("engine", "InnoDB"),
+    # In others an index over a whole name is too long.
+    ("row_format", "DYNAMIC"),
+)
 OPTIONS: dict[str, Any] = {
-    f"{backend}_{key}": value
-    for backend in ("mysql", "mariadb")
-    for key, value in (("charset", "utf8mb4"), ("collate", "utf8mb4_bin"), ("engine", "InnoDB"))
+    f"{backend}_{key}": value for backend in ("mysql", "mariadb") for key, value in _MYSQL_OPTIONS
 }
 
 
