@@ -108,12 +108,16 @@ def tame(text: str, unfit: re.Pattern[str], apart: str, longest: int) -> str:
     :param apart: further signs that may not.
     :param longest: how many characters of it are kept.
     """
+    if len(text) <= longest and unfit.search(text) is None:
+        for sign in apart:
+            if sign in text:
+                break
+        else:
+            return text
     filler = next(sign for sign in _FILLERS if sign not in apart)
     made = unfit.sub(filler, text[:longest])
     for sign in apart:
         made = made.replace(sign, filler)
-    if made == text:
-        return text
     return f"{made}{MARK}{blake2b(text.encode('utf-8', 'backslashreplace'), digest_size=8).hexdigest()}"
 
 

@@ -9,11 +9,13 @@ has an inside, becomes JSON text, unless the index is said to be made for it.
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 
 import msgspec
 
 from salt_eventsd.backends.envelope import head
 from salt_eventsd.event import Event
+from salt_eventsd.template import MARK
 
 _ENCODER = msgspec.json.Encoder()
 _PAYLOAD = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -47,7 +49,10 @@ def _flat(event: Event) -> dict[str, object]:
     for key, raw in body.items():
         text = bytes(raw)
         # A dot in a name would make an object of what stands before it.
-        data[key.replace(".", "_") or "_"] = text.decode() if text[:1] in (b"{", b"[") else raw
+        name = key.replace(".", "_") or "_"
+        if name in data or (name != key and name in body):
+            name = f"{name}{MARK}{blake2b(key.encode(), digest_size=8).hexdigest()}"
+        data[name] = text.decode() if text[:1] in (b"{", b"[") else raw
     if event.returned:
         data["return"] = event.returned.decode()
     return data

@@ -126,7 +126,7 @@ def fit_collection(text: str) -> str:
 
     :param text: from a template.
     """
-    name = re.sub(r"\.\.+", ".", text.replace("$", "_").replace("\0", "_"))
+    name = re.sub(r"\.\.+", ".", re.sub(r"[$\x00-\x1f\x7f]", "_", text))
     name = name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore").strip(".") or "unnamed"
     return f"_{name}"[:_LONGEST_NAME] if name.startswith("system.") else name
 
