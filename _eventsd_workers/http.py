@@ -8,10 +8,10 @@ object has the event's ``id``, ``tag``, ``stamp``, ``received``, ``jid``, ``mini
 ``rule`` and ``master_id``, and the payload under ``data``. The header ``Idempotency-Key`` is the same when a batch
 comes again.
 
-Answers: 2xx means that the server has the batch. 408, 423, 425, 429, 502, 503, 504, 507: it comes again, after as long as
-``Retry-After`` says. 409, 421 and other 5xx: likewise, and at the third try it is split. 413: an event that is too large
-alone becomes a dead letter. Other 4xx: it is split until the bad events stand alone, which become dead letters if others
-are taken. 401, 404, 405 and the like, redirects among them, hold the worker.
+Answers: 2xx means that the server has the batch. 408, 423, 425, 429, 502, 503, 504, 507: it comes again, after as
+long as ``Retry-After`` says. 409, 421 and other 5xx: likewise, and at the third try it is split. 413: an event that
+is too large alone becomes a dead letter. Other 4xx: it is split until the bad events stand alone, which become dead
+letters if others are taken. 401, 404, 405 and the like, redirects among them, hold the worker.
 
 .. code-block:: yaml
 

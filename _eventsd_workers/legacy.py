@@ -10,9 +10,10 @@ old config says of the event: a rule ``returns`` finds ``settings: events: retur
 ``settings: events: returns: subs: raid``; a rule that is not there gets ``{}``.
 
 Events are delivered at least once: if the class raises, its batch comes again, whole or in part. An ``OSError`` means
-that the place is away; if the same batch meets it more than twice, its events are tried one by one. Any other exception
-means an event that it cannot digest, if others can be written. There is no ``timeout``: a class that hangs cannot be
-interrupted. The status names a batch that does, and no other worker waits for it. Give the class's own client a time limit.
+that the place is away; if the same batch meets it more than twice, its events are tried one by one. Any other
+exception means an event that it cannot digest, if others can be written. There is no ``timeout``: a class that hangs
+cannot be interrupted. The status names a batch that does, and no other worker waits for it. Give the class's own
+client a time limit.
 
 .. code-block:: yaml
 
