@@ -170,10 +170,10 @@ def pip_of(wanted: dict[str, Any]) -> list[str]:
         if not os.access(given, os.X_OK):
             raise RuntimeError(f"eventsd: lookup.package.pip_bin: there is no program {given}")
         return [given]
-    # Salt's own packages: their Python is read-only by convention, salt-pip installs where it looks besides.
-    for folder in Path(sys.executable).parents[:2]:
-        if os.access(folder / "salt-pip", os.X_OK):
-            return [str(folder / "salt-pip")]
+    # The Python of Salt's own packages: salt-pip installs where it looks besides, and where updates of Salt leave alone.
+    onedir = getattr(sys, "RELENV", None)
+    if onedir and os.access(Path(onedir) / "salt-pip", os.X_OK):
+        return [str(Path(onedir) / "salt-pip")]
     if importlib.util.find_spec("pip") is None:
         raise RuntimeError(
             f"{sys.executable} has no pip: install {wanted['pip_package']}, or say in"
