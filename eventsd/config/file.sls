@@ -4,7 +4,7 @@
 {%- set tplroot = tpldir.split('/')[0] %}
 {%- from tplroot ~ '/map.jinja' import mapdata with context %}
 {%- set file = mapdata.settings.config %}
-{%- set check = [mapdata.python, mapdata.scripts.engine, 'check', mapdata.conf_dir, file.user] | join(' ') %}
+{%- set check = [mapdata.python, mapdata.scripts.engine, 'check', mapdata.conf_dir, mapdata.user, file.file] | join(' ') %}
 
 include:
   - {{ tplroot }}.package
@@ -15,7 +15,6 @@ include:
 eventsd-config-file-test-fail:
   test.fail_without_changes:
     - name: {{ mapdata.wrong | yaml_dquote }}
-    - failhard: true
 
 {%-   endif %}
 
@@ -35,5 +34,8 @@ eventsd-config-file-file-managed:
     - require:
       - cmd: eventsd-package-install-cmd-run
       - cmd: eventsd-package-sync-cmd-run
+{%-   if mapdata.wrong %}
+      - test: eventsd-config-file-test-fail
+{%-   endif %}
 
 {%- endif %}

@@ -2,7 +2,8 @@
 Check a config before it replaces the running one, and bring the engine to it: by a reload where that is enough, by a
 restart of the master where it must be.
 
-``engine.py check CONF_DIR USER [FILE]`` checks a config file, or the config on standard input; ``look CONF_DIR`` prints
+``engine.py check CONF_DIR USER FILE [NEW]`` checks what would replace a config file, from ``NEW`` or standard input;
+``look CONF_DIR`` prints
 what there is. ``apply``, ``clean`` and ``restart`` read what ``map.jinja`` found as JSON from standard input; the first
 two print what a stateful ``cmd.run`` expects, with ``--test`` of what would happen. Runs in the master's Python.
 """
@@ -40,7 +41,7 @@ def main() -> int:
     """Do what the arguments say; the exit code is that of the state."""
     verb = sys.argv[1]
     if verb == "check":
-        return check(Path(sys.argv[2]), sys.argv[3], sys.argv[4] if len(sys.argv) > 4 else "")
+        return check(Path(sys.argv[2]), *sys.argv[3:])
     if verb == "look":
         return look(Path(sys.argv[2]))
     found = json.load(sys.stdin)
@@ -52,15 +53,16 @@ def main() -> int:
     return 1 if told.get("failed") else 0
 
 
-def check(conf_dir: Path, user: str, file: str) -> int:
+def check(conf_dir: Path, user: str, file: str, new: str = "") -> int:
     """
     Print what is wrong with a config; 1 if anything is. A database that is away is not wrong.
 
     :param conf_dir: the master's.
     :param user: whom the engine will run as; what root may do says little.
-    :param file: the config file, "" for standard input.
+    :param file: the config file.
+    :param new: a file with what it is to hold, "" for standard input.
     """
-    text = Path(file).read_text(encoding="utf-8") if file else sys.stdin.read()
+    text = Path(new).read_text(encoding="utf-8") if new else sys.stdin.read()
     if os.geteuid() == 0 and user != "root":
         salt.utils.user.chugid(user)
     with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as checked:
@@ -70,10 +72,10 @@ def check(conf_dir: Path, user: str, file: str) -> int:
         if "eventsd.check" not in runners:
             print("eventsd.check is not there: salt-eventsd is not installed, or its runner was not synced")
             return 2
-        told = runners["eventsd.check"](config=checked.name)
+        told = runners["eventsd.check"](config=checked.name, replaces=file)
     if told["retcode"] < 2:
         return 0
-    print("\n".join(told.get("problems") or [told.get("problem", "wrong")]))
+    print("\n".join(told["problems"]))
     return 1
 
 
@@ -214,25 +216,43 @@ def _restarted(found: Found) -> str:
 
 def _due(found: Found, is_test: bool) -> tuple[str, str]:
     """Return "restart", "reload" or "", and why."""
-    file = Path(found["settings"]["config"]["file"])
-    name = found["settings"]["package"]["name"]
-    if is_test and (found["config_changes"] or found["package_changes"]):
-        if found["package_changes"] or not _status(found).get("running"):
-            return "restart", "the package changes" if found["package_changes"] else "no engine runs"
-        return "reload", f"{file} changes"
-    told, engine = _status(found), _engine(found)
-    if not told.get("running"):
+    file = found["settings"]["config"]["file"]
+    if is_test and found["package_changes"]:
+        return "restart", "the package changes"
+    told, engine = _compared(found), _engine(found)
+    if not told:
         return "restart", "no engine runs"
+    name = found["settings"]["package"]["name"]
+    if _installed_at(name) > engine.get("started", 0):
+        return "restart", f"the engine was started before {name} {metadata.version(name)} was installed"
+    if is_test and found["config_changes"]:
+        return ("restart" if found["config_restarts"] else "reload"), f"{file} changes"
+    if told.get("same"):
+        return "", f"the engine runs with {file} as it is"
+    differs = ", ".join(told.get("differs", ())) or "an engine that is idle"
+    if told.get("restart"):
+        return "restart", f"{file} has changed: {differs}"
+    return "reload", f"{file} has changed: {differs}"
+
+
+def _compared(found: Found) -> dict[str, Any]:
+    """What the engine says of the configuration on disk and its own; {} if there is none."""
+    from salt_eventsd.config_load import state_file
+    from salt_eventsd.control import ask, socket_path
+    from salt_eventsd.exceptions import EventsdError
+
     try:
-        there = metadata.distribution(name)
-        installed = max(Path(str(one.locate())).stat().st_mtime for one in there.files or () if one.name == "METADATA")
-    except (metadata.PackageNotFoundError, OSError, ValueError):
-        installed = 0.0
-    if installed > engine.get("started", 0):
-        return "restart", f"the engine was started before {name} {there.version} was installed"
-    if file.stat().st_mtime > engine.get("loaded", 0):
-        return "reload", f"{file} has changed since the engine read it"
-    return "", f"the engine runs with {file} as it is"
+        return dict(ask(socket_path(state_file(_opts(Path(found["conf_dir"])))), "compare"))
+    except EventsdError:
+        return {}
+
+
+def _installed_at(name: str) -> float:
+    try:
+        files = metadata.files(name) or ()
+    except metadata.PackageNotFoundError:
+        return 0.0
+    return max((Path(str(one.locate())).stat().st_mtime for one in files if one.name == "METADATA"), default=0.0)
 
 
 def _status(found: Found) -> dict[str, Any]:

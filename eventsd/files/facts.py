@@ -21,6 +21,7 @@ import salt.utils.yaml
 
 #: Workers whose backend brings a client library of its own; the extra is called like the worker's module.
 BACKENDS = ("elasticsearch", "http", "mongo", "nats", "redis")
+_FIXED = (("eventsd", "spool", "dir"), ("eventsd", "state_file"), ("eventsd", "metrics"))
 _SERVERS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 _EXPECTED = {bool: "true or false", list: "a list", str: "text", type(None): "text"}
 
@@ -76,7 +77,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     # What states hand on to scripts, without a secret in it.
     found["brief"] = {
         "settings": {**settings, "package": {"name": package["name"]}},
-        **{key: found[key] for key in ("conf_dir", "minion", "local", "config_changes")},
+        **{key: found[key] for key in ("conf_dir", "minion", "local", "config_changes", "config_restarts")},
         "package_changes": False,
     }
     return found
@@ -184,14 +185,22 @@ def of_the_master(file: Path, config: dict[str, Any]) -> dict[str, Any]:
     """
     folder = file.parent.parent
     main_file = folder / "master"
-    mine = _loaded(main_file).get("engines")
+    mine, there = _loaded(main_file).get("engines"), _loaded(file)
     names = [str(next(iter(one), "")) if isinstance(one, dict) else str(one) for one in mine or ()]
     return {
         "conf_dir": str(folder),
         "user": str(salt.config.master_config(str(main_file)).get("user") or "root"),
         "engines_elsewhere": [name for name in names if name != "eventsd"],
-        "config_changes": _loaded(file) != config,
+        "config_changes": there != config,
+        # What an engine that runs does not change: eventsd.reload says the same.
+        "config_restarts": any(_at(there, *path) != _at(config, *path) for path in _FIXED),
     }
+
+
+def _at(config: Any, *path: str) -> Any:
+    for key in path:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
 
 
 def _loaded(path: Path) -> dict[str, Any]:
@@ -219,7 +228,8 @@ def checked(asked: dict[str, Any], found: dict[str, Any]) -> str:
     Return what is wrong with the config, as far as the package that is installed can tell; for ``test=True``, where the
     file that would be checked is not written.
     """
-    command = [found["python"], asked["scripts"]["engine"], "check", found["conf_dir"], found["user"]]
+    file = found["settings"]["config"]["file"]
+    command = [found["python"], asked["scripts"]["engine"], "check", found["conf_dir"], found["user"], file]
     done = subprocess.run(command, input=json.dumps(found["config"]), capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 1 else ""
 

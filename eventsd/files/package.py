@@ -170,7 +170,7 @@ def pip_of(wanted: dict[str, Any]) -> list[str]:
         if not os.access(given, os.X_OK):
             raise RuntimeError(f"eventsd: lookup.package.pip_bin: there is no program {given}")
         return [given]
-    # The Python of Salt's own packages: salt-pip installs where it looks besides, and where updates of Salt leave alone.
+    # The Python of Salt's own packages: salt-pip installs where updates of Salt leave it alone.
     onedir = getattr(sys, "RELENV", None)
     if onedir and os.access(Path(onedir) / "salt-pip", os.X_OK):
         return [str(Path(onedir) / "salt-pip")]

@@ -23,7 +23,6 @@ include:
 eventsd-service-running-service-running:
   service.running:
     - name: {{ mapdata.settings.service.name | yaml_dquote }}
-    - enable: true
     - require:
       - file: eventsd-config-file-file-managed
     - require_in:

@@ -43,9 +43,18 @@ esac
 """
 
 
+def shared_python() -> str:
+    """Return a Python like this one that every user may run, "" if there is none."""
+    own = os.path.realpath(sys.executable)
+    for path in (own, f"/usr/bin/python3.{sys.version_info[1]}"):
+        if os.path.exists(path) and all(one.stat().st_mode & 0o001 for one in (Path(path), *Path(path).parents)):
+            return path
+    return ""
+
+
 def environment(folder: Path) -> Path:
     """
-    Return the folder of a copy of this Python environment, without salt-eventsd.
+    Return the folder of a copy of this Python environment, without salt-eventsd, that every user may run if any can.
 
     :param folder: where it shall be; on the same disk its files are shared.
     """
@@ -56,6 +65,15 @@ def environment(folder: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder, symlinks=True)
     python = folder / "bin" / "python"
+    if shared := shared_python():
+        python.unlink()
+        python.symlink_to(shared)
+        for name in ("python3", f"python3.{sys.version_info[1]}"):
+            (folder / "bin" / name).unlink(missing_ok=True)
+            (folder / "bin" / name).symlink_to("python")
+        config = folder / "pyvenv.cfg"
+        config.unlink()
+        config.write_text(f"home = {os.path.dirname(shared)}\ninclude-system-site-packages = false\n", encoding="utf-8")
     for script in (folder / "bin").iterdir():
         if script.is_symlink() or not script.is_file():
             continue
@@ -107,12 +125,16 @@ class Site:
         self.pidfile = folder / "master.pid"
         self._script = Path("/etc/init.d", service)
         self._minion: subprocess.Popen[bytes] | None = None
-        for name in ("etc/master.d", "roots", "pillar", "root"):
+        # Salt gives a user of its own the last folder of each path only; a package makes those before it.
+        of_master = ("etc/salt/pki/master", "var/cache/salt/master", "var/log/salt", "var/run")
+        for name in ("etc/master.d", "roots", "pillar", *(f"root/{one}" for one in of_master)):
             (folder / name).mkdir(parents=True)
         (folder / "roots" / "eventsd").symlink_to(ROOT / "eventsd")
         publish, ret = (ports.get_unused_localhost_port() for _ in range(2))
-        common = {"root_dir": str(folder / "root"), "log_level_logfile": "warning", "sock_dir": str(folder / "s")}
+        common = {"log_level_logfile": "warning"}
         master = {
+            "root_dir": str(folder / "root"),
+            "sock_dir": str(folder / "root" / "s"),
             "interface": "127.0.0.1",
             "publish_port": publish,
             "ret_port": ret,
@@ -121,9 +143,9 @@ class Site:
             "auto_accept": True,
             "file_roots": {"base": [str(folder / "roots")]},
             "pillar_roots": {"base": [str(folder / "pillar")]},
-            "pidfile": str(folder / "salt-master.pid"),
         }
         minion = {
+            "root_dir": str(folder / "minion"),
             "master": "127.0.0.1",
             "master_port": ret,
             "id": "m",
