@@ -56,6 +56,8 @@ def install(wanted: dict[str, Any], is_test: bool) -> tuple[dict[str, Any], str]
     if is_test:
         return {"old": before, "new": shown}, f"{shown} would be installed: {why}"
     pip = pip_of(wanted)
+    # pip leaves a folder behind that holds a file it does not know, and that would be taken for the package.
+    _forget(wanted["name"])
     # salt-pip installs beside what is there, and replaces nothing unless told to.
     replaced = ["--upgrade"] if wanted["upgrade"] or before else []
     _run([*pip, "install", *replaced, *_system_args(pip), *wanted["pip_args"], requirement], shown)
@@ -84,9 +86,8 @@ def remove(wanted: dict[str, Any], is_test: bool) -> tuple[dict[str, Any], str]:
         return {}, f"{wanted['name']} is not installed"
     if is_test:
         return {"old": before, "new": ""}, f"{wanted['name']} {before} would be removed"
-    if stamp := _stamp(wanted["name"]):
-        stamp.unlink(missing_ok=True)
     pip = pip_of(wanted)
+    _forget(wanted["name"])
     _run([*pip, "uninstall", "--yes", *_system_args(pip), wanted["name"]], wanted["name"])
     return {"old": before, "new": ""}, f"removed {wanted['name']} {before}"
 
@@ -220,6 +221,11 @@ def _remember(wanted: dict[str, Any]) -> None:
     source, stamp = wanted["source"], _stamp(wanted["name"])
     if source and "://" not in source and stamp:
         stamp.write_text(json.dumps({"sha256": digest(Path(source))}), encoding="utf-8")
+
+
+def _forget(name: str) -> None:
+    if version_of(name) and (stamp := _stamp(name)):
+        stamp.unlink(missing_ok=True)
 
 
 def _stamp(name: str) -> Path | None:
