@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from salt_eventsd.config import Batch
 from salt_eventsd.spool import Kept, Spool, Totals
 
 #: No more chunks than this go into one batch, however small they are.
 _MOST_CHUNKS = 1000
+#: So many are looked up at a time.
+_PAGE = 200
 #: So many chunks behind a batch that is refused are asked, one after the other, whether they fare any better.
 _COMPANIONS = 1000
 #: What an operator wants dropped goes in transactions of this size.
@@ -176,14 +178,17 @@ class Queue:
         batch: list[Kept] = []
         events = size = 0
         full = False
-        for chunk in self._spool.waiting(self.name, prio=prio, most=_MOST_CHUNKS + len(claimed)):
+        for chunk in self._waiting(prio):
             if chunk.id in claimed:
                 continue
-            if batch and (
-                events + chunk.events > limits.events
-                or size + chunk.bytes > limits.bytes
-                # A batch's receipts are all of one life.
-                or chunk.life != batch[0].life
+            if len(batch) >= _MOST_CHUNKS or (
+                batch
+                and (
+                    events + chunk.events > limits.events
+                    or size + chunk.bytes > limits.bytes
+                    # A batch's receipts are all of one life.
+                    or chunk.life != batch[0].life
+                )
             ):
                 full = True
                 break
@@ -197,6 +202,15 @@ class Queue:
         if full or prio or flush or age >= limits.seconds or age < 0:
             return batch, 0.0
         return [], limits.seconds - age
+
+    def _waiting(self, prio: bool) -> Iterator[Kept]:
+        """Yield what waits, oldest first. A batch is mostly full long before the end of a long queue."""
+        after = 0
+        while page := self._spool.waiting(self.name, prio=prio, after=after, most=_PAGE):
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].id
 
     def companion(self, batch: Sequence[Kept], turn: int) -> list[Kept]:
         """

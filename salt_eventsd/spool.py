@@ -102,6 +102,10 @@ def halved(chunk: Chunk) -> list[Chunk]:
     ]
 
 
+class _PutBack(Exception):
+    """The file gives ids that it has given before."""
+
+
 class Spool(Graves):
     """
     The spool in a folder, locked until :meth:`close`.
@@ -141,8 +145,16 @@ class Spool(Graves):
         :returns: the same chunks with their ids.
         :raises SpoolError: nothing was kept.
         """
-        if self.file.look_back():
+        some = list(chunks)
+        self.file.look_at_clock()
+        try:
+            return self._put(some)
+        except _PutBack:
+            self.file.put_back()
             self.times_back += 1
+            return self._put(some)
+
+    def _put(self, chunks: Sequence[Chunk]) -> list[Kept]:
         kept = []
         with self._transaction() as db:
             # Not before: a file that had to be opened again has another life by now.
@@ -153,14 +165,14 @@ class Spool(Graves):
                 size = len(one.payload)
                 first = new.get(one.worker, last.get(one.worker, -1)) + 1
                 cursor = db.execute(
-                    "INSERT INTO chunks (worker, prio, events, bytes, oldest, life, first, payload)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (one.worker, one.prio, one.events, size, one.oldest, number, first, one.payload),
+                    _PUT, (one.worker, one.prio, one.events, size, one.oldest, number, first, one.payload)
                 )
-                id_ = new[one.worker] = cursor.lastrowid or 0
-                kept.append(Kept(id_, one.worker, one.prio, one.events, size, one.oldest, life, first or id_))
+                new[one.worker] = row_id = cursor.lastrowid or 0
+                kept.append(Kept(row_id, one.worker, one.prio, one.events, size, one.oldest, life, first or row_id))
+            if kept and kept[0].id <= self.file.highest_id:
+                raise _PutBack
         if kept:
-            self.file.given(kept[-1].id)
+            self.file.highest_id = kept[-1].id
         self._life, self._last = (number, life), {**last, **new}
         return kept
 
@@ -189,8 +201,9 @@ class Spool(Graves):
             " WHERE worker = ? AND prio = ? AND id > ? ORDER BY id LIMIT ?",
             (worker, prio, after, most),
         )
+        lives = self.file.lives
         return [
-            Kept(id_, worker, prio, events, size, oldest, self.file.life_id(life), first or id_)
+            Kept(id_, worker, prio, events, size, oldest, lives.get(life) or self.file.life_id(life), first or id_)
             for id_, events, size, oldest, life, first in rows
         ]
 
@@ -309,6 +322,7 @@ def _oldest_first(db: sqlite3.Connection, worker: str | None) -> Iterator[tuple[
     return heapq.merge(*some)
 
 
+_PUT = "INSERT INTO chunks (worker, prio, events, bytes, oldest, life, first, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TOTALS = "SELECT worker, SUM(events), SUM(bytes) FROM chunks GROUP BY worker"
 
 

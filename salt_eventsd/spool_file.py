@@ -24,7 +24,7 @@ from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool_aside import move_away, thin_out
 from salt_eventsd.spool_lock import lock, lock_again, sign
 from salt_eventsd.spool_rescue import Identity, copied, identity
-from salt_eventsd.spool_schema import begin_life, connect, forget_lives, lives
+from salt_eventsd.spool_schema import begin_life, connect, forget_lives, lives_in
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +68,11 @@ class SpoolFile:
         #: How many of the files set aside have been deleted since the start.
         self.set_aside_deleted = 0
         self._max_bytes = max_bytes
-        self._lives: dict[int, str] = {}
+        #: The ids of lives by their numbers, as far as they are known.
+        self.lives: dict[int, str] = {}
         self._drift = _drift()
-        self._highest_id = 0
+        #: The highest chunk id given, for the case that the file is lost, or put back in time.
+        self.highest_id = 0
         self._identity: Identity = None
         self._is_closed = True
         self._mutex = threading.RLock()
@@ -110,10 +112,10 @@ class SpoolFile:
         :param number: its number in this file.
         :raises SpoolError: the file cannot be read.
         """
-        if number not in self._lives:
+        if number not in self.lives:
             # A runner that puts dead letters back begins one, too.
-            self._lives = dict(self.rows("SELECT number, id FROM lives"))
-        return self._lives.get(number, self.id)
+            self.lives = dict(self.rows("SELECT number, id FROM lives"))
+        return self.lives.get(number, self.id)
 
     def renew_life(self) -> None:
         """
@@ -124,24 +126,27 @@ class SpoolFile:
         with self.transaction() as db:
             life = begin_life(db)
         self.life = life
-        self._lives[life[0]] = life[1]
+        self.lives[life[0]] = life[1]
 
-    def look_back(self) -> bool:
+    def look_at_clock(self) -> None:
         """
-        Begin another life if the file, or the whole machine, is found to be put back in time; say whether it was.
+        Begin another life if the clocks part: the whole machine may have been put back in time, with this process.
 
-        :raises SpoolError: the file cannot be read or written.
+        :raises SpoolError: that could not be noted.
         """
-        newest = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
-        back = (newest[0][0] if newest else 0) < self._highest_id
-        if not back and abs(_drift() - self._drift) < _DRIFT_SECONDS:
-            return False
+        if abs(_drift() - self._drift) > _DRIFT_SECONDS:
+            self.renew_life()
+            self._drift = _drift()
+
+    def put_back(self) -> None:
+        """
+        Begin another life, for the file was found put back in time under this engine.
+
+        :raises SpoolError: that could not be noted.
+        """
+        log.error("eventsd: %s was put back in time under the running engine", self.path)
         self.renew_life()
-        self._drift = _drift()
-        if back:
-            log.error("eventsd: %s was put back in time under the running engine", self.path)
-            self._highest_id = newest[0][0] if newest else 0
-        return back
+        self.highest_id = 0
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -205,10 +210,6 @@ class SpoolFile:
         with suppress(FileNotFoundError):
             free -= os.stat(f"{self.path}-wal").st_size
         return disk.f_blocks * disk.f_frsize, free
-
-    def given(self, chunk_id: int) -> None:
-        """Remember the highest id given, for the case that the file is lost."""
-        self._highest_id = max(self._highest_id, chunk_id)
 
     def bytes_on_disk(self) -> int:
         """Return what the spool takes on disk, in bytes."""
@@ -274,7 +275,7 @@ class SpoolFile:
             db.execute(self._log_limit())
             self._number(db)
             self.life = begin_life(db)
-            self._lives = lives(db)
+            self.lives = lives_in(db)
         except BaseException:
             db.close()
             raise
@@ -289,17 +290,17 @@ class SpoolFile:
             raise sqlite3.DatabaseError("malformed: it has no id, though one was put into it")
         id_ = found[0]
         given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
-        if given is None and self._highest_id:
-            db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('chunks', ?)", (self._highest_id,))
+        if given is None and self.highest_id:
+            db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('chunks', ?)", (self.highest_id,))
         if self.id and id_ != self.id:
             if given is None:
-                self.first_id = self._highest_id + 1
+                self.first_id = self.highest_id + 1
             else:
                 # The same file, whose id somebody has removed.
                 id_ = self.id
                 db.execute("UPDATE meta SET value = ? WHERE key = 'id'", (id_,))
         self.id = id_
-        self._highest_id = max(self._highest_id, given[0] if given else 0)
+        self.highest_id = max(self.highest_id, given[0] if given else 0)
 
     def _mend(self, why: Exception) -> None:
         """Make anew what somebody has removed from the file; whatever else is in it stays."""
@@ -307,13 +308,13 @@ class SpoolFile:
         try:
             there = bool(self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'chunks'").fetchone())
             if not there:
-                self.first_id = self._highest_id + 1
+                self.first_id = self.highest_id + 1
             self._shut()
-            before = self._lives
+            before = self.lives
             self._db = self._connect()
-            for number in before.keys() & self._lives.keys() - {self.life[0]}:
+            for number in before.keys() & self.lives.keys() - {self.life[0]}:
                 self._db.execute("UPDATE lives SET id = ? WHERE number = ?", (before[number], number))
-                self._lives[number] = before[number]
+                self.lives[number] = before[number]
         except (sqlite3.Error, UnicodeDecodeError, OSError) as exc:
             self._begin_anew(exc)
 

@@ -193,7 +193,7 @@ def begin_life(db: sqlite3.Connection) -> tuple[int, str]:
     return number or 0, id_
 
 
-def lives(db: sqlite3.Connection) -> dict[int, str]:
+def lives_in(db: sqlite3.Connection) -> dict[int, str]:
     """
     Return the ids of all lives of which there may be chunks, by number.
 

@@ -4,18 +4,21 @@ Receipts: which chunks are written in this database, so that none is written twi
 A chunk is known by the life it was put in (:mod:`salt_eventsd.spool_file`) and its number. A receipt is inserted in the
 transaction that inserts the chunk's rows. It is never simply deleted, for an older copy of the spool may still hold the
 chunk. Instead receipts of neighbours become one: each says which chunk of its lane came before its own, so two that
-join can be told from two with a chunk between them that was dropped.
+join can be told from two with a chunk between them that was dropped. A receipt also says which events of its chunk were
+refused: an older copy of the spool knows nothing of that, and sets them aside, too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import threading
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import accumulate
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -27,7 +30,7 @@ from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import Reused, Transient
 from salt_eventsd.grouping import grouped
 from salt_eventsd.spool import Kept
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers import Batch, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,9 @@ _KEPT = timedelta(days=180)
 _KEPT_OF_FIRST_VERSION = timedelta(days=30)
 _FORGET_SECONDS = 86_400.0
 _FORGOTTEN_AT_ONCE = 5000
+#: What is noted of refused events of one chunk, in bytes; of more, only which they are.
+_MOST_REFUSED_BYTES = 60_000
+_REFUSED = "refused when it was tried first"
 #: So many rows of a table are named in one statement.
 _NAMED_AT_ONCE = 500
 
@@ -60,6 +66,7 @@ class Run(NamedTuple):
     last: int
     first: int | None
     oldest: int | None
+    refused: str | None = None
 
 
 class Receipts:
@@ -71,9 +78,10 @@ class Receipts:
         self._join_at = 0.0
         self._forget_at = 0.0
 
-    def take(self, connection: Connection, batch: Batch) -> set[int]:
+    def take(self, connection: Connection, batch: Batch) -> dict[int, list[Refusal]]:
         """
-        Insert the receipts of a batch, and return which of its chunks have been written before.
+        Insert the receipts of a batch, and return which of its chunks have been written before, each with the positions
+        in it of those events that were refused then, and why.
 
         :param connection: in the transaction that writes the batch.
         :param batch: the batch.
@@ -82,8 +90,8 @@ class Receipts:
         """
         ids = [chunk for chunk, _ in batch.chunks]
         if not ids:
-            return set()
-        known: set[int] = set()
+            return {}
+        known: dict[int, list[Refusal]] = {}
         reused: set[int] = set()
         for (life, lane), some in _by_lane(batch, ids).items():
             runs = _runs(connection, life, lane, min(some), max(some))
@@ -92,7 +100,10 @@ class Receipts:
                     kept = batch.origins.get(id_)
                     if kept is None and not batch.replay:
                         raise Transient("an earlier try at this batch has not ended yet in the database")
-                    (known if kept is None or _is_its(run, kept) else reused).add(id_)
+                    if kept is None or _is_its(run, kept):
+                        known[id_] = _refused(run, id_) if kept else []
+                    else:
+                        reused.add(id_)
         if reused:
             raise Reused(reused)
         now = datetime.now(timezone.utc)
@@ -105,6 +116,27 @@ class Receipts:
         with self._mutex:
             self._given.update(_key(batch, id_) for id_ in ids if id_ not in known)
         return known
+
+    def note(self, connection: Connection, batch: Batch, refusals: Sequence[Refusal]) -> None:
+        """
+        Note which events of a batch were refused.
+
+        :param connection: in the transaction that writes the batch.
+        :param batch: the batch.
+        :param refusals: which, by their positions in the batch.
+        """
+        by_chunk: dict[int, list[Refusal]] = {}
+        ends = list(accumulate(count for _, count in batch.chunks))
+        for at, why in refusals:
+            number = bisect_right(ends, at)
+            chunk, count = batch.chunks[number]
+            by_chunk.setdefault(chunk, []).append((at - ends[number] + count, why))
+        for chunk, some in by_chunk.items():
+            text = json.dumps(some)
+            if len(text) > _MOST_REFUSED_BYTES:
+                text = json.dumps([(at, _REFUSED) for at, _ in some])
+            mine = (_TABLE.c.spool == _key(batch, chunk)[0], _TABLE.c.chunk == chunk)
+            connection.execute(sa.update(_TABLE).where(*mine).values(refused=text))
 
     def tidy(self, engine: Engine) -> None:
         """
@@ -172,13 +204,13 @@ def _microseconds(kept: Kept) -> int:
 
 def _runs(connection: Connection, life: str, lane: str, first: int, last: int) -> list[Run]:
     """Return the receipts that may be of some chunks, in order. Those of the first version name no lane."""
-    query = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest).where(
+    query = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest, _TABLE.c.refused).where(
         _TABLE.c.spool == life,
         _TABLE.c.chunk >= first,
         sa.func.coalesce(_TABLE.c.first_chunk, _TABLE.c.chunk) <= last,
         sa.or_(_TABLE.c.lane == lane, _TABLE.c.lane.is_(None)),
     )
-    return sorted(Run(*row) for row in connection.execute(query))
+    return sorted((Run(*row) for row in connection.execute(query)), key=lambda run: run.last)
 
 
 def _of(runs: Sequence[Run], id_: int) -> Run | None:
@@ -199,6 +231,10 @@ def _is_its(run: Run, kept: Kept) -> bool:
     return _microseconds(kept) == run.oldest if is_single else _microseconds(kept) <= run.oldest
 
 
+def _refused(run: Run, id_: int) -> list[Refusal]:
+    return [(at, why) for at, why in json.loads(run.refused)] if run.refused and run.last == id_ else []
+
+
 def join(engine: Engine, life: str, lane: str, fresh: timedelta) -> None:
     """
     Make the receipts of a lane's neighbours one.
@@ -211,8 +247,9 @@ def join(engine: Engine, life: str, lane: str, fresh: timedelta) -> None:
     mine = sa.and_(_TABLE.c.spool == life, _TABLE.c.lane == lane)
     before = datetime.now(timezone.utc) - fresh
     with engine.connect() as connection, connection.begin():
-        query = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest)
-        runs = sorted(Run(*row) for row in connection.execute(query.where(mine, _TABLE.c.stamp < before)))
+        query = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest, _TABLE.c.refused)
+        rows = connection.execute(query.where(mine, _TABLE.c.stamp < before))
+        runs = sorted((Run(*row) for row in rows), key=lambda run: run.last)
     for some in _joined(runs):
         with engine.connect() as connection, connection.begin():
             _make_one(connection, mine, some)
@@ -222,7 +259,9 @@ def _joined(runs: Sequence[Run]) -> list[list[Run]]:
     """Return which receipts become one."""
     groups: list[list[Run]] = []
     for run in runs:
-        if groups and _first(run) <= groups[-1][-1].last + 1:
+        is_next = bool(groups) and _first(run) <= groups[-1][-1].last + 1
+        # One that has something to say of its own chunk stays as long as there is room.
+        if is_next and not run.refused and not groups[-1][-1].refused:
             groups[-1].append(run)
         else:
             groups.append([run])
@@ -242,7 +281,7 @@ def _make_one(connection: Connection, mine: sa.ColumnElement[bool], runs: Sequen
     grown = connection.execute(
         sa.update(_TABLE)
         .where(mine, _TABLE.c.chunk == last, _TABLE.c.first_chunk >= first)
-        .values(first_chunk=first, oldest=max(known) if len(known) == len(runs) else None)
+        .values(first_chunk=first, oldest=max(known) if len(known) == len(runs) else None, refused=None)
     )
     if grown.rowcount != 1:
         return

@@ -152,8 +152,8 @@ stats = sa.Table(
 )
 
 # ``spool`` is the id of the life the chunk was put in; ``first_chunk`` makes it the receipt of all chunks of the lane
-# from that one on; ``oldest`` is when its oldest event was read, in microseconds since 1970. The last three are NULL in
-# receipts of the first version.
+# from that one on; ``oldest`` is when its oldest event was read, in microseconds since 1970; ``refused`` is which of
+# its events were set aside and why. ``lane`` and the two after it are NULL in receipts of the first version.
 receipts = sa.Table(
     "eventsd_receipts",
     metadata,
@@ -163,6 +163,7 @@ receipts = sa.Table(
     sa.Column("lane", _NAME),
     sa.Column("first_chunk", sa.BigInteger),
     sa.Column("oldest", sa.BigInteger),
+    sa.Column("refused", _TEXT),
     **_OPTIONS,
 )
 

@@ -27,7 +27,7 @@ from salt_eventsd.database.suspects import Suspects
 from salt_eventsd.database.values import Values
 from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
 from salt_eventsd.rules import OWN
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers import Batch, Refusal
 
 _TABLES = {
     "jobs": schema.jobs,
@@ -101,7 +101,7 @@ class Store:
         with self._engine.connect() as connection:
             known = self._known(connection)
             with connection.begin():
-                chunks, todo = self._receive(connection, batch)
+                chunks, todo, before = self._receive(connection, batch)
                 insertion = self._insertion(connection, known, batch, todo)
                 try:
                     refusals = insertion.run([at for at in todo if at not in bad])
@@ -109,8 +109,10 @@ class Store:
                     self._suspects.note(batch)
                     raise
                 refusals = sorted([*refusals, *((at, bad[at]) for at in todo if at in bad)])
+                if refusals:
+                    self._receipts.note(connection, batch, refusals)
                 # What an earlier try buried of chunks that turn out to be written stays as it is.
-                batch.bury(refusals, chunks)
+                batch.bury([*before, *refusals], chunks)
         self._evidence.took(insertion.taken, chunks)
         if refusals:
             # What was refused may be put back once a table has been mended.
@@ -135,7 +137,7 @@ class Store:
             with self._engine.connect() as connection:
                 known = self._known(connection)
                 with connection.begin() as transaction:
-                    _, todo = self._receive(connection, batch)
+                    _, todo, _ = self._receive(connection, batch)
                     some = sorted(set(todo).intersection(positions))
                     insertion = self._insertion(connection, known, batch, some)
                     over_them = bool(positions)
@@ -219,13 +221,19 @@ class Store:
             known = connection.info[_KNOWN] = _Known(Tables(self._dialect, builder, keepers), values)
         return known
 
-    def _receive(self, connection: Connection, batch: Batch) -> tuple[set[int], list[int]]:
-        """Insert the receipts; return the chunks that have not been written yet, and the positions of their events."""
+    def _receive(self, connection: Connection, batch: Batch) -> tuple[set[int], list[int], list[Refusal]]:
+        """
+        Insert the receipts; return the chunks of which something is to be written or set aside, the positions of the
+        events to write, and what was refused when the others were written.
+        """
         known = self._receipts.take(connection, batch)
         todo: list[int] = []
+        before: list[Refusal] = []
         start = 0
         for chunk, events in batch.chunks:
-            if chunk not in known:
+            if chunk in known:
+                before.extend((start + at, why) for at, why in known[chunk] if at < events)
+            else:
                 todo.extend(range(start, start + events))
             start += events
-        return {chunk for chunk, _ in batch.chunks} - known, todo
+        return {chunk for chunk, _ in batch.chunks if known.get(chunk) != []}, todo, before

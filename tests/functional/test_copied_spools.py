@@ -185,7 +185,7 @@ def test_a_machine_is_put_back_in_time_with_the_engine_running(
     node.put_back(copy)
     node.spool.file.life = node.spool._life = life
     node.spool._last = last
-    node.spool.file._lives[life[0]] = life[1]
+    node.spool.file.lives[life[0]] = life[1]
     with node.spool.file.transaction() as db:
         db.execute("INSERT OR REPLACE INTO lives VALUES (?, ?)", life)
 
@@ -345,3 +345,26 @@ def test_a_spool_and_receipts_of_the_first_release_are_gone_on_with(
     assert node.spool.dead_letters() == {OWNER: 1}
     assert len(letters.listed(folder, letters.Filter(contains="company/raid"), 5)) == 1
     assert {row["spool"] for row in receipts(database)} == {"f1257e1ea5e", node.spool.file.life[1]}
+
+
+def test_what_was_refused_is_set_aside_from_a_copy_too(node: Node, database: Database, tmp_path: Path) -> None:
+    # Given: the original has set an event aside, and that is gone with its spool
+    fired = node.put(2)
+    events = [carrying({"n": 5000}), carrying({"n": -1}), carrying({"n": 5001})]
+    (kept,) = node.spool.put([Chunk(LANE, False, 3, time.time(), encode_events(events))])
+    node.lane.queued(kept)
+    copy = node.copy(tmp_path / "copy")
+    node.drain()
+    fired += node.put(1)
+    node.drain()
+    join(database)
+    (before,) = letters.listed(node.folder, letters.Filter(), 5)
+
+    # When
+    node.put_back(copy)
+    node.drain()
+
+    # Then
+    assert counted(database) == [*fired, 5000, 5001]
+    (letter,) = letters.listed(node.folder, letters.Filter(), 5)
+    assert (letter["data"], letter["error"]) == (before["data"], before["error"])

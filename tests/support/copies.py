@@ -24,8 +24,8 @@ _NUMBERS = itertools.count(1)
 
 
 def counting_table(database: Database) -> dict[str, EventRule]:
-    """Make a table in which nothing but receipts keeps a row from coming twice, and return the rule that fills it."""
-    database.execute("CREATE TABLE counted (n INTEGER)")
+    """Make a table in which nothing but receipts keeps a row from coming twice, and return its rule; it refuses -1."""
+    database.execute("CREATE TABLE counted (n INTEGER CHECK (n <> -1))")
     return to_table("counted", columns={"n": "data.n"})
 
 

@@ -1,9 +1,10 @@
-"""Receipts say whose chunks they are of, from which one on, and when their events were read."""
+"""Receipts say whose chunks they are of, from which one on, when their events were read, and which were refused."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic.operations import Operations
+from sqlalchemy.dialects import mysql
 
 from salt_eventsd.database.migrations.steps import add_column
 
@@ -11,6 +12,7 @@ revision = "0003"
 down_revision = "0002"
 
 _TABLE = "eventsd_receipts"
+_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade(op: Operations) -> None:
@@ -22,6 +24,7 @@ def upgrade(op: Operations) -> None:
     add_column(op, _TABLE, sa.Column("lane", sa.String(255)))
     add_column(op, _TABLE, sa.Column("first_chunk", sa.BigInteger()))
     add_column(op, _TABLE, sa.Column("oldest", sa.BigInteger()))
+    add_column(op, _TABLE, sa.Column("refused", _TEXT))
 
 
 def downgrade(op: Operations) -> None:
@@ -30,5 +33,5 @@ def downgrade(op: Operations) -> None:
 
     :param op: alembic's, for the database.
     """
-    for name in ("lane", "first_chunk", "oldest"):
+    for name in ("lane", "first_chunk", "oldest", "refused"):
         op.drop_column(_TABLE, name)
