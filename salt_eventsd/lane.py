@@ -84,6 +84,9 @@ class Lane(Queue):
         self._hanging_told: set[float] = set()
         #: What the tries of a batch have found, by its first chunk's id.
         self._suspicions: dict[int, Suspicion] = {}
+        self._detours = 0
+        #: Whether something was written since all of a batch was set aside.
+        self._goes_on = False
 
     @property
     def _label(self) -> str:
@@ -110,6 +113,7 @@ class Lane(Queue):
             # The new one is tried at once. What the old one may have written comes as a replay.
             self._failures = 0
             self._suspicions = {}
+            self._aside = {}
             self.may_be_written(newest)
             idle = old is not None and not self._writing[id(old)]
             # Two at once may be in each other's way; but one that hangs is not waited for.
@@ -233,11 +237,13 @@ class Lane(Queue):
                 log.error("eventsd: worker %s hangs: one batch for %d s so far", self._label, HANGING_SECONDS)
 
     def _succeeded(self, chunks: list[Kept], events: int, fate: Fate) -> None:
-        if self._failures:
+        if not self._aside:
+            self._detours = 0
+        if self._failures and not self._aside:
             log.warning("eventsd: worker %s writes again after %d failed tries", self._label, self._failures)
         self._failures = 0
         self._suspicions = {}
-        self.state = "ok"
+        self._goes_on = True
         self.written += events - fate.buried - fate.remains
         self.buried += fate.buried
         self.lost += fate.unreadable
@@ -249,6 +255,8 @@ class Lane(Queue):
         self._tell_buried()
         self.last_write = time.time()
         self.gone(chunks)
+        # What waits aside is refused, whatever else is written.
+        self.state = "held" if self._aside else "ok"
 
     def _tell_buried(self) -> None:
         new = self.buried - self._buried_told
@@ -280,7 +288,6 @@ class Lane(Queue):
         if worker is not self.worker:
             # How an old worker fares says nothing about the one that takes over.
             return
-        self._suspect(ids[0], exc)
         state = "held" if isinstance(exc, Held) else "retrying"
         error = brief(exc)
         if state != self.state:
@@ -291,7 +298,25 @@ class Lane(Queue):
         self._failures += 1
         self.retries += 1
         self.state, self.last_error = state, error
-        self._retry_at = time.monotonic() + self._backoff.seconds(self._failures)
+        if not self._passes_by(ids, exc):
+            self._suspect(ids[0], exc)
+            self._retry_at = time.monotonic() + self._backoff.seconds(self._failures)
+
+    def _passes_by(self, ids: list[int], exc: BaseException) -> bool:
+        """
+        Where a backend refuses all that some chunks have for one of its tables, go on with others, and say whether.
+
+        The events of a rule with a table of its own are written in their order.
+        """
+        if not isinstance(exc, Doubted) or not exc.chunks or self.owner != self.name:
+            return False
+        if exc.chunks.issuperset(ids) and not self._goes_on:
+            return False
+        self._detours += 1
+        if not self.set_aside(exc.chunks, self._backoff.seconds(self._detours)):
+            return False
+        self._goes_on = not exc.chunks.issuperset(ids)
+        return True
 
     def _suspect(self, first: int, exc: BaseException) -> None:
         """Note what a failed try says about its batch, which may be to blame for it."""

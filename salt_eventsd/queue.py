@@ -15,6 +15,8 @@ from salt_eventsd.spool import Kept, Spool, Totals
 _MOST_CHUNKS = 1000
 #: So many are looked up at a time.
 _PAGE = 200
+#: No more chunks than this wait while others are written.
+_MOST_ASIDE = 2000
 #: So many chunks behind a batch that is refused are asked, one after the other, whether they fare any better.
 _COMPANIONS = 1000
 #: What an operator wants dropped goes in transactions of this size.
@@ -47,6 +49,8 @@ class Queue:
         self._tried: set[int] = set()
         # Chunks up to here may have been written by an engine that died before it could forget them.
         self._replay_below = 0
+        #: Chunks that wait while others behind them are written, and until when.
+        self._aside: dict[int, float] = {}
         self._first_id = spool.file.first_id
 
     def restore(self, left: Totals, newest: int) -> None:
@@ -112,6 +116,8 @@ class Queue:
         with self._mutex:
             self._claimed.difference_update(chunk.id for chunk in chunks)
             self._tried.difference_update(chunk.id for chunk in chunks)
+            for chunk in chunks if self._aside else ():
+                self._aside.pop(chunk.id, None)
             # Those of a file that broke meanwhile have been counted out already.
             counted = [chunk for chunk in chunks if chunk.id >= self._first_id]
             events = sum(chunk.events for chunk in counted)
@@ -174,7 +180,7 @@ class Queue:
         :param now: seconds since 1970 UTC.
         :param flush: take what there is, whatever its age.
         """
-        claimed = self.claimed
+        claimed = self.claimed | self._not_yet()
         batch: list[Kept] = []
         events = size = 0
         full = False
@@ -211,6 +217,24 @@ class Queue:
             if len(page) < _PAGE:
                 return
             after = page[-1].id
+
+    def set_aside(self, chunks: Collection[int], seconds: float) -> bool:
+        """
+        Have some chunks wait while others behind them are written; return whether so many may.
+
+        :param chunks: their ids.
+        :param seconds: how long they wait.
+        """
+        with self._mutex:
+            if len(self._aside.keys() | chunks) > _MOST_ASIDE:
+                return False
+            self._aside.update(dict.fromkeys(chunks, time.monotonic() + seconds))
+            return True
+
+    def _not_yet(self) -> set[int]:
+        with self._mutex:
+            now = time.monotonic()
+            return {chunk for chunk, until in self._aside.items() if until > now}
 
     def companion(self, batch: Sequence[Kept], turn: int) -> list[Kept]:
         """

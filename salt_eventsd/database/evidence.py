@@ -55,20 +55,23 @@ class Evidence:
         self._mutex = threading.Lock()
         #: When all events of a chunk were refused by a target for the first time.
         self._since: dict[tuple[str, int], float] = {}
+        #: Targets that have taken nothing since.
+        self._open: set[str] = set()
         self._took: dict[str, float] = {}
         self._good: dict[str, Row] = {}
 
     def doubt(self, target: str, chunks: Collection[int]) -> None:
         """Note that a target refuses what these chunks have for it."""
         with self._mutex:
+            self._open.add(target)
             for chunk in chunks:
                 self._since.setdefault((target, chunk), time.monotonic())
             while len(self._since) > _MOST_DOUBTS:
                 del self._since[next(iter(self._since))]
 
-    def is_doubted(self, target: str, chunk: int) -> bool:
-        """Return whether an earlier try has shown that a target refuses all that a chunk has for it."""
-        return (target, chunk) in self._since
+    def is_doubted(self, target: str) -> bool:
+        """Return whether a target has refused all that was tried, and has taken nothing since."""
+        return target in self._open
 
     def is_refuted(self, target: str, chunk: int) -> bool:
         """Return whether a target has taken events of others since it was doubted for this chunk."""
@@ -80,6 +83,7 @@ class Evidence:
         with self._mutex:
             now = time.monotonic()
             self._took.update(dict.fromkeys(targets, now))
+            self._open.difference_update(targets)
             if self._since:
                 written = set(chunks)
                 self._since = {key: since for key, since in self._since.items() if key[1] not in written}

@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 #: How often in one try something is mended in the database.
 _MOST_MENDED = 4
 
-#: Of events of which all have been refused before, and of others of the same table, so many are tried at once.
-_SAMPLE = 8
+#: Where a table has refused all that was tried, so many events are tried before all are.
+_SAMPLE = 12
 #: Rows of built-in tables, each with the name of its table.
 Rows = list[tuple[str, Row]]
 
@@ -176,18 +176,13 @@ class Insertion:
         :raises Held: none of them is taken.
         """
         target = error.target
-        concerned = [one for one in built if target in one.targets]
-        chunks = self._chunks
-        old = [one for one in concerned if self._evidence.is_doubted(target, chunks[one.position])]
-        if any(self._evidence.is_refuted(target, chunks[one.position]) for one in old):
-            return
         is_ours_and_general = error.looks_general and target.startswith(_PREFIX)
-        if not (old or is_ours_and_general) or self._probe(target, error):
+        if not (self._evidence.is_doubted(target) or is_ours_and_general) or self._probe(target, error):
             return
-        known = {one.position for one in old}
-        new = [one for one in concerned if one.position not in known]
-        some = [one for group in (new, old) for one in random.sample(group, min(_SAMPLE, len(group)))]
-        if any(map(self._is_taken, some)):
+        concerned = [one for one in built if target in one.targets]
+        if any(self._evidence.is_refuted(target, self._chunks[one.position]) for one in concerned):
+            return
+        if any(map(self._is_taken, random.sample(concerned, min(_SAMPLE, len(concerned))))):
             return
         if is_ours_and_general:
             raise Held(str(error)) from error
