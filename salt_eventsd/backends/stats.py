@@ -22,7 +22,7 @@ from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.keeping import Keeper, keeper
 from salt_eventsd.database.probe import engine_to_look, try_out
-from salt_eventsd.exceptions import Held, Refused, WorkerError
+from salt_eventsd.exceptions import Cut, Doubtful, Held, Lost, Refused, WorkerError
 from salt_eventsd.fields import Facts
 from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context
@@ -115,7 +115,9 @@ class Table:
                     try:
                         keep(connection, rows)
                     except Exception as exc:
-                        raise meaning(exc) from exc
+                        found = meaning(exc)
+                        # A number and a name fit any table of ours: what refuses them may as well be the table.
+                        raise Doubtful(str(found)) if isinstance(found, Refused) else found from exc
         except Exception as exc:
             raise self._of_all(exc) from exc
 
@@ -166,8 +168,12 @@ class Table:
         else:
             found = meaning(error)
             found = Held(str(found)) if isinstance(found, Refused) else found
-        # What a connection may do is settled, in some databases, when it is made.
+        if isinstance(found, Lost):
+            found = Cut(str(found))
+        # What a connection may do, and how much it takes, is settled when it is made.
         self._engine.dispose()
+        with self._ready:
+            self._keep = None
         return found
 
 

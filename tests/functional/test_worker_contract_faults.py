@@ -26,7 +26,7 @@ from tests.support.server import Server
 from tests.support.wire import Wire, through
 
 #: What sql does is in its own tests.
-_SPLIT_BY_THE_ENGINE = "elasticsearch", "http", "legacy", "mongo", "nats", "redis"
+_SPLIT_BY_THE_ENGINE = "elasticsearch", "http", "legacy", "mongo", "nats", "redis", "stats"
 
 
 @each(lambda kind: kind.can_stall)
