@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +55,14 @@ class Column:
     :param kind: what it takes: "text", "json", "time" and so on, "other" for what needs no treatment.
     :param required: a row needs a value for it: no null, and no default.
     :param computed: the database makes the value; a row must not have one.
+    :param numbered: the database makes a number of its own where a row has no value.
     """
 
     name: str
     kind: str
     required: bool
     computed: bool
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,21 @@ class Shape:
         if name in self.columns or not self.folds:
             return self.columns.get(name)
         return next((column for key, column in self.columns.items() if key.lower() == name.lower()), None)
+
+    def has_other_key(self, key: Collection[str], filled: Collection[str]) -> bool:
+        """
+        Return whether a row may be in another one's way by another key than its own.
+
+        :param key: its own.
+        :param filled: the columns it has values for.
+        """
+        return any(
+            other and other != frozenset(key) and not any(self._is_numbered(name, filled) for name in other)
+            for other in self.keys
+        )
+
+    def _is_numbered(self, name: str, filled: Collection[str]) -> bool:
+        return name not in filled and name in self.columns and self.columns[name].numbered
 
 
 class _AsItIs(UserDefinedType[Any]):
@@ -122,6 +139,7 @@ def look_at(connection: Connection, name: str) -> Shape | None:
             "json" if column["name"] in documents else _kind(column["type"]),
             required=not column["nullable"] and not _has_default(column),
             computed="computed" in column,
+            numbered=column.get("autoincrement") is True,
         )
         for column in found
     }
@@ -202,6 +220,9 @@ def _keys(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable[fr
         # An index over an expression, or over some of the rows, is no key of the table.
         if index["unique"] and not is_partial and all(column is not None for column in columns):
             yield frozenset(column for column in columns if column is not None)
+        elif index["unique"] and inspector.dialect.name in ("mysql", "mariadb"):
+            # What an upsert of theirs runs into, and no key for one of the user's.
+            yield frozenset(column or "(expression)" for column in columns)
 
 
 def _options(index: Any) -> Mapping[str, Any]:

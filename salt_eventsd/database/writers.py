@@ -20,7 +20,7 @@ from salt_eventsd.database.statements import Executor, can_explain, explain, tra
 from salt_eventsd.database.values import Converter, Values
 from salt_eventsd.destination import Destination
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import EventsdError, Transient
+from salt_eventsd.exceptions import Doubtful, EventsdError, Transient
 from salt_eventsd.fields import Constant, Facts, Field
 
 Row = dict[str, Any]
@@ -164,7 +164,10 @@ class TableWriter(Writer):
         kinds = {name: shape.columns[name].kind for name in columns}
         self._plain = {name: values.for_column(kind, False)(plain_value(kind)) for name, kind in kinds.items()}
         self._least = {name: self._plain[name] if shape.columns[name].required else None for name in columns}
-        self._insert = dialect.adder(connection, shape.table, columns, self._upsert)
+        alone = not shape.has_other_key(self._upsert, columns)
+        self._insert = dialect.adder(connection, shape.table, columns, self._upsert, alone)
+        is_counted = self.appends or set(columns) > set(self._upsert)
+        self._counts = is_counted and not dialect.takes_silently(connection, shape.table)
         self._into = (shape.table, columns)
 
     def look(self, connection: Connection) -> None:
@@ -198,8 +201,18 @@ class TableWriter(Writer):
         return is_undone(connection, "", *self._place)
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """See :class:`Writer`. Of the rows of one key the last is written."""
-        self._insert(connection, self._latest(rows) if self._upsert else rows)
+        """
+        See :class:`Writer`. Of the rows of one key the last is written.
+
+        :raises Doubtful: the table did not take them all, and nobody has said why.
+        """
+        rows = self._latest(rows) if self._upsert else rows
+        taken = self._insert(connection, rows)
+        if self._counts and 0 <= taken < len(rows):
+            raise Doubtful(
+                f"{self.key}: the table did not take {len(rows) - taken} of {len(rows)} rows and did not say why: "
+                "a trigger, a rule or a constraint of its own keeps them out"
+            )
 
     def _fitting(self, connection: Connection) -> Shape:
         destination = self._destination

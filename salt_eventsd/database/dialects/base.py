@@ -140,15 +140,28 @@ class Dialect:
         """
         return self.bulk(connection, table, columns, lambda insert: _upsert(insert, table, latest))
 
-    def adder(self, connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str]) -> Inserter:
+    def adder(
+        self, connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str], alone: bool = True
+    ) -> Inserter:
         """
         Return how rows get into a table of the user's own: as they come, or replacing those of the same key.
 
         :param key: the columns of the key, none to add every row.
+        :param alone: there is no other key by which a row may be in another one's way.
         """
         if not key:
             return self.bulk(connection, table, columns, lambda insert: insert)
         return self.bulk(connection, table, columns, lambda insert: self._replacing(insert, key, columns))
+
+    def takes_silently(self, connection: Connection, table: sa.Table) -> bool:
+        """
+        Return whether rows may get into a table of the user's own and not be counted: by way of a view, or to tables
+        below it.
+
+        :param connection: to the database.
+        :param table: the table.
+        """
+        return table.name in sa.inspect(connection).get_view_names(schema=table.schema)
 
     def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """
@@ -211,17 +224,6 @@ class Dialect:
 
     def unlock_schema(self, connection: Connection) -> None:
         """Undo :meth:`lock_schema` where the end of the transaction does not."""
-
-
-def is_wide(connection: Connection, column: sa.Column[Any]) -> bool:
-    """
-    Return whether the database has a column of numbers with 64 bits.
-
-    :param connection: to the database.
-    :param column: of a table of ours.
-    """
-    found = sa.inspect(connection).get_columns(column.table.name)
-    return any(one["name"] == column.name and isinstance(one["type"], sa.BigInteger) for one in found)
 
 
 def begin_with(engine: Engine, say: Callable[[Any], None]) -> None:

@@ -124,6 +124,18 @@ class MySQL(Dialect):
 
         return self.bulk(connection, table, columns, conflict)
 
+    def adder(
+        self, connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str], alone: bool = True
+    ) -> Inserter:
+        """See :class:`Dialect`. What replaces by one key would do so by any other; then each row goes by itself."""
+        if key and not alone:
+            return _one_by_one(connection, table, columns, key)
+        return super().adder(connection, table, columns, key)
+
+    def takes_silently(self, connection: Connection, table: sa.Table) -> bool:
+        """See :class:`Dialect`. What is replaced is counted as often as the server likes; nothing is kept out."""
+        return True
+
     def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """See :class:`Dialect`; not every server has ``JSON_TABLE``."""
         plain = by_driver(conflict(mysql.insert(table)), columns)
@@ -189,6 +201,32 @@ def _set(cursor: Any, assignments: list[str]) -> None:
         if len(assignments) > 1:
             for one in assignments:
                 _set(cursor, [one])
+
+
+def _one_by_one(connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str]) -> Inserter:
+    """Return an inserter that replaces rows by one key, and by no other there may be."""
+    quote = connection.dialect.identifier_preparer.quote
+    name = connection.dialect.identifier_preparer.format_table(table)
+    replaced = [column for column in columns if column not in key] or list(key)
+    sets = ", ".join(f"{quote(column)} = %s" for column in replaced)
+    is_it = " AND ".join(f"{quote(column)} = %s" for column in key)
+    insert_one = by_driver(mysql.insert(table), columns)
+
+    def insert(connection: Connection, rows: Sequence[Any]) -> int:
+        for row in rows:
+            wanted = tuple(row[column] for column in key)
+            values = (*(row[column] for column in replaced), *wanted)
+            if connection.exec_driver_sql(f"UPDATE {name} SET {sets} WHERE {is_it}", values).rowcount:
+                continue
+            try:
+                insert_one(connection, [row])
+            except sa.exc.IntegrityError:
+                # It may be there just as it is to be, and so not have changed.
+                if not connection.exec_driver_sql(f"SELECT 1 FROM {name} WHERE {is_it} FOR UPDATE", wanted).first():
+                    raise
+        return len(rows)
+
+    return insert
 
 
 class MariaDB(MySQL):

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.bulk import Inserter, by_recordset
-from salt_eventsd.database.dialects.base import Conflict, Dialect, begin_with, is_wide
+from salt_eventsd.database.dialects.base import Conflict, Dialect, begin_with
 from salt_eventsd.exceptions import Held
 
 #: Shown in place of a NUL, which the database has no way to keep.
@@ -70,6 +70,15 @@ _CAUGHT_UP = {
     )
     for table in ("eventsd_returns", "eventsd_events")
 }
+
+_TAKES_SILENTLY = sa.text(
+    "SELECT relkind = 'v' OR (relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = oid))"
+    " FROM pg_catalog.pg_class WHERE oid = CAST(:table AS regclass)"
+)
+_TYPE = sa.text(
+    "SELECT format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute"
+    " WHERE attrelid = to_regclass(:table) AND attname = :column"
+)
 
 
 class PostgreSQL(Dialect):
@@ -142,6 +151,12 @@ class PostgreSQL(Dialect):
             raise Held(f"{behind}, and cannot be set: {str(exc.orig).splitlines()[0]}") from exc
         return f"{behind}; it was set to {last}"
 
+    def takes_silently(self, connection: Connection, table: sa.Table) -> bool:
+        """See :class:`Dialect`. Before there were partitions, triggers sent rows to tables that inherit."""
+        # What is quoted for a statement has its percent signs doubled.
+        name = connection.dialect.identifier_preparer.format_table(table).replace("%%", "%")
+        return bool(connection.execute(_TAKES_SILENTLY, {"table": name}).scalar())
+
     def moment(self, when: datetime) -> Any:
         """See :class:`Dialect`; the driver's own type tells the server that it is a time."""
         return when
@@ -173,7 +188,8 @@ class PostgreSQL(Dialect):
 
     def has_wide(self, connection: Connection, column: sa.Column[Any]) -> bool:
         """See :class:`Dialect`; a large table of an old release is left as it is."""
-        return is_wide(connection, column)
+        names = {"table": column.table.name, "column": column.name}
+        return connection.execute(_TYPE, names).scalar() not in ("int", "integer")
 
     def be_patient(self, connection: Connection) -> None:
         """See :class:`Dialect`."""
