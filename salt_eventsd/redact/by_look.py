@@ -119,14 +119,16 @@ class Shapes:
 
     def __init__(self, shapes: list[Shape]) -> None:
         self._alone = [
-            (one.gate, compile_finder(one.expression), re.compile(one.expression)) for one in shapes if one.gate
+            (compile_finder(one.gate), compile_finder(one.expression), re.compile(one.expression))
+            for one in shapes
+            if one.gate
         ]
         together = [one for one in shapes if not one.gate]
         #: What finds one of them wherever it stands, and what then says how much of it is no secret.
         self._all = b"|".join(b"(?:%s)" % one.expression for one in together)
         #: The same in a payload, where the length of a text may look like a letter of it.
         self.first = re.sub(rb"\\b|\(\?m:[\^$]\)", b"", self._all)
-        self.gates = [re.escape(one.gate) for one in shapes if one.gate]
+        self.gates = [one.gate for one in shapes if one.gate]
         self._finder = compile_finder(self._all) if together else None
         self._with_groups = [re.compile(one.expression) for one in together if re.compile(one.expression).groups]
 
@@ -151,10 +153,13 @@ class Shapes:
                 return None
         for gate, finder, exact in self._alone:
             pos = 0
-            while gate in raw and (hit := finder.search(raw, pos)) is not None:
+            if gate.search(raw) is None:
+                continue
+            while (hit := finder.search(raw, pos)) is not None:
                 pos = max(hit.end(), hit.start() + 1)
                 if (one := exact.match(raw, hit.start(), hit.end())) is not None:
-                    found.append(Value(one.end(1), one.start(2) if exact.groups > 1 else one.end()))
+                    start = one.end(1) if exact.groups else one.start()
+                    found.append(Value(start, one.start(2) if exact.groups > 1 else one.end()))
                 if len(found) > most:
                     return None
         return sorted(found)

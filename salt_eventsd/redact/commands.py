@@ -7,6 +7,7 @@ Which option of which tool holds one is kept in a table. What other tools do wit
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -78,8 +79,11 @@ def _first(tool: Tool) -> bytes:
 #: Finds what could be one of them with a password, also in a payload that is not decoded.
 FIRST = b"|".join(b"(?:%s)" % _first(tool) for tool in _TABLE)
 _TOOL = compile_finder(rb"\b(?:%s)(?:\.exe)?\b[\"' \t]" % b"|".join(sorted({tool.names for tool in _TABLE})))
+#: The same in words of a list that are joined with blanks.
+IN_WORDS = compile_finder(FIRST)
 _NAME = re.compile(rb"[A-Za-z0-9_.-]+?(?=\.exe\b|[\"' \t]|\Z)")
 _KNOWN = tuple((re.compile(tool.names), tool) for tool in _TABLE)
+_ANY = re.compile(b"|".join(b"(?:%s)" % tool.names for tool in _TABLE))
 _END = re.compile(rb"[\n;|&]|\\n")
 _WORD = re.compile(rb"(?:\\?\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"']|[\"'])+")
 _SIGN = re.compile(rb"[:%,]")
@@ -110,7 +114,7 @@ def in_words(words: Sequence[object]) -> dict[int, str]:
     if not words or not all(isinstance(one, str) for one in words[:1]):
         return {}
     name = str(words[0]).rpartition("/")[2].encode("utf-8", "replace")
-    if not any(pattern.fullmatch(name) for pattern, _ in _KNOWN):
+    if _ANY.fullmatch(name) is None:
         return {}
     texts = [one.encode("utf-8", "surrogatepass") if isinstance(one, str) else b"" for one in words[1:]]
     raw, spans = b" ".join(texts), []
@@ -118,12 +122,11 @@ def in_words(words: Sequence[object]) -> dict[int, str]:
     for text in texts:
         spans.append((start, start + len(text)))
         start += len(text) + 1
+    starts = [begin for begin, _ in spans]
     found: dict[int, str] = {}
     for value in _secret_words(raw, name, spans):
-        for number, (begin, end) in enumerate(spans, 1):
-            if begin <= value.start < max(end, begin + 1):
-                found[number] = raw[begin : value.start].decode("utf-8", "replace") + "***"
-                break
+        number = bisect_right(starts, value.start) - 1
+        found[number + 1] = raw[starts[number] : value.start].decode("utf-8", "replace") + "***"
     return found
 
 

@@ -18,8 +18,8 @@ class Shape(NamedTuple):
     :param expression: matches all of it, or with a group, what in front of it stays (``(kept)secret``).
         A second group stays behind it.
     :param source: who issues it or documents its form.
-    :param gate: looked for by itself only where this stands in a text; for what begins with something unbounded, which
-        would make a search for all of them at once look at a text again and again.
+    :param gate: looked for by itself, and only where this matches, for what begins with something common: a search for
+        all shapes at once would have to keep too much in mind, or look at a text again and again.
     """
 
     name: str
@@ -51,7 +51,12 @@ SHAPES: tuple[Shape, ...] = (
         "Slack, incoming webhooks",
     ),
     Shape("discord_webhook", rb"(discord(?:app)?\.com/api/webhooks/)[0-9]{8,}/[A-Za-z0-9_-]{16,}", "Discord, webhooks"),
-    Shape("discord_bot", rb"\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}", "Discord, bots"),
+    Shape(
+        "discord_bot",
+        rb"\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",
+        "Discord, bots",
+        rb"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
+    ),
     Shape("teams_webhook", rb"(webhook\.office\.com/webhookb2/)[A-Za-z0-9@/_-]{16,}", "Microsoft Teams, webhooks"),
     Shape("telegram", rb"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}", "Telegram, bot API"),
     Shape("stripe", rb"\b(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,}", "Stripe, API keys"),
@@ -154,8 +159,9 @@ SHAPES: tuple[Shape, ...] = (
         "pgpass",
         rb"(?m:^)([A-Za-z0-9_-]{0,64}[A-Za-z*.][A-Za-z0-9.*_-]{0,253}:(?:[0-9]{2,5}|\*):[^:\s]{1,64}:[^:\s]{1,64}:)(?:[^\s:\\]|\\.)+(?m:$)",
         "PostgreSQL, .pgpass",
+        rb":(?:[0-9]{2,5}|\*):[^:\s]+:[^:\s]+:",
     ),
-    Shape("go_dsn", rb"([A-Za-z0-9_.-]+:)[^\s@/:'\"]+(@tcp\()", "Go, MySQL driver", b"@tcp("),
+    Shape("go_dsn", rb"([A-Za-z0-9_.-]+:)[^\s@/:'\"]+(@tcp\()", "Go, MySQL driver", rb"@tcp\("),
     Shape("oracle", rb"((?:thin|oci)(?::|://)[A-Za-z0-9_]+/)[^\s@/]+(@)", "Oracle, JDBC URLs", b"jdbc:oracle"),
     Shape("sqlplus", rb"(\b(?:sqlplus)(?: -[A-Za-z]+)* [A-Za-z0-9_]+/)[^\s@/]+", "Oracle, command lines", b"sqlplus"),
     Shape(

@@ -66,8 +66,7 @@ _VALUE_FIELDS = frozenset(
 )
 #: What a manifest of Kubernetes keeps in a secret.
 _MANIFEST_FIELDS = frozenset(("data", "stringData"))
-#: More texts and names in one event that could be secret are masked without a closer look.
-_MOST_LOOKS = 20_000
+_HOLDS_TEXT = (str, bytes, bytearray, dict, list, tuple)
 #: Longer texts are not taken apart as JSON, in characters.
 _LONGEST_JSON = 2**22
 
@@ -89,8 +88,11 @@ class Walk:
         self._told = told
         self._late: set[str] = set()
         self._looks = 0
-        #: The texts that need a closer look.
         self._odd: set[str] = set()
+        self._has_tools = False
+        self._most = 0
+        #: Texts that came before in this event, with what became of them.
+        self._known: dict[str, str] = {}
 
     def masked(self, value: Any) -> Any:
         """
@@ -101,32 +103,43 @@ class Walk:
         """
         texts: list[str] = []
         _collect(value, texts)
-        before, self._odd = self._odd, self._masker.odd(texts, _MOST_LOOKS)
+        odd = self._masker.odd(texts)
+        if not odd.texts and not odd.has_tools and not self._values:
+            return value
+        before = self._odd, self._has_tools
+        self._odd, self._has_tools, self._most = odd.texts, odd.has_tools, max(self._most, odd.most)
         try:
             return self._value(value)
         finally:
-            self._odd = before
+            self._odd, self._has_tools = before
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._text(value) if self._values or value in self._odd else value
         if isinstance(value, dict):
-            return self._mapping(value)
+            return self._mapping(value) if value else value
         if isinstance(value, (list, tuple)):
-            return self._list(value)
+            return self._list(value) if value else value
         if isinstance(value, (bytes, bytearray)):
             return self._text(_as_text(value))
         return value
 
     def _text(self, text: str) -> str:
+        known = self._known.get(text)
+        if known is None:
+            known = self._known[text] = self._looked_at(text)
+        return known
+
+    def _looked_at(self, text: str) -> str:
+        masked = text
         if text in self._odd:
             self._looks += 1
-            if self._looks > _MOST_LOOKS:
+            if self._looks > self._most:
                 return MASK
-            text = self._as_json(text) or self._masker.masked(text)
+            masked = self._as_json(text) or self._masker.masked(text)
         for pattern in self._values:
-            text = self._by_pattern(pattern, text)
-        return text
+            masked = self._by_pattern(pattern, masked)
+        return masked
 
     def _by_pattern(self, pattern: Pattern, text: str) -> str:
         if pattern.pattern not in self._late:
@@ -170,12 +183,14 @@ class Walk:
         if not isinstance(known, bool):
             return known
         self._looks += 1
-        return self._masker.names.kind(name) if self._looks <= _MOST_LOOKS else Kind.SECRET
+        return self._masker.names.kind(name) if self._looks <= self._most else Kind.SECRET
 
     def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
         odd, check_keys = self._odd, bool(self._values)
-        beside = any(self._kind(value[key]) for key in value.keys() & _NAME_FIELDS)
-        manifest = value.get("kind") == "Secret"
+        beside = not _NAME_FIELDS.isdisjoint(value) and any(
+            self._kind(value[key]) for key in _NAME_FIELDS.intersection(value)
+        )
+        manifest = "Secret" in odd and value.get("kind") == "Secret"
         found: dict[Any, Any] = {}
         numbers: dict[str, int] = {}
         for key, one in value.items():
@@ -194,9 +209,15 @@ class Walk:
         return found
 
     def _list(self, value: Sequence[Any]) -> list[Any]:
+        kinds = set(map(type, value))
+        if kinds.isdisjoint(_HOLDS_TEXT):
+            return list(value)
+        is_command = self._has_tools and type(value[0]) is str
+        if not is_command and kinds.isdisjoint((bytes, bytearray)) and not self._any_odd(value):
+            return [self._value(one) for one in value]
+        replaced = in_words(value) if is_command else {}
         found: list[Any] = []
         hide = False
-        replaced = in_words(value) if len(value) > 1 else {}
         for number, one in enumerate(value):
             if number in replaced:
                 found.append(replaced[number])
@@ -213,16 +234,21 @@ class Walk:
                     hide = kind is not None and number + 1 < len(value) and _is_hidden(kind, value[number + 1])
         return found
 
+    def _any_odd(self, value: Sequence[Any]) -> bool:
+        odd = self._odd
+        return any(type(one) is str and one in odd for one in value)
+
     def _key(self, key: Any) -> Any:
         """A state's key holds its name, which may be a command."""
         if not isinstance(key, (str, bytes)):
             return key
         text = key if isinstance(key, str) else _as_text(key)
-        if _STATE_SEPARATOR in text and (self._values or text in self._odd):
-            parts = text.split(_STATE_SEPARATOR)
-            masked = _STATE_SEPARATOR.join([self._masker.masked(part) if text in self._odd else part for part in parts])
-        else:
-            masked = self._masker.masked(text) if text in self._odd else text
+        masked = text
+        if text in self._odd:
+            self._looks += 1
+            if self._looks > self._most:
+                return MASK
+            masked = _STATE_SEPARATOR.join([self._masker.masked(part) for part in text.split(_STATE_SEPARATOR)])
         for pattern in self._values:
             masked = self._by_pattern(pattern, masked)
         return key if masked == text else masked

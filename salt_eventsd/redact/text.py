@@ -11,10 +11,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from salt_eventsd.redact.by_look import Shapes, in_statements, in_urls, private_keys
 from salt_eventsd.redact.by_name import NamedValues, TooMany
-from salt_eventsd.redact.commands import FIRST, in_commands
+from salt_eventsd.redact.commands import FIRST, IN_WORDS, in_commands
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.names import Names
 from salt_eventsd.redact.shapes import SHAPES
@@ -23,9 +24,32 @@ from salt_eventsd.redact.values import Value
 MASK = "***"
 _MASK = MASK.encode()
 #: A text that has more places than this that could be secret, and more than one in so many bytes, is masked as a whole.
-_MANY_PLACES = 10_000
-_BYTES_A_PLACE = 32
+_MANY_PLACES = 3_000
+_BYTES_A_PLACE = 128
 _STATEMENTS = re.compile(rb"(?i)identified|password")
+
+
+def most_places(size: int) -> int:
+    """
+    Return how many places that could be secret are looked at in a text; one with more is masked as a whole.
+
+    :param size: its length in bytes.
+    """
+    return _MANY_PLACES + size // _BYTES_A_PLACE
+
+
+class Odd(NamedTuple):
+    """
+    Which of many texts need a closer look.
+
+    :param texts: in these there may be a secret.
+    :param has_tools: whether some of them, one behind the other, could be a command that holds one.
+    :param most: how many are looked at; the others are masked as a whole.
+    """
+
+    texts: set[str]
+    has_tools: bool
+    most: int
 
 
 class TextMasker:
@@ -55,20 +79,20 @@ class TextMasker:
         """
         return self._first.search(raw) is not None
 
-    def odd(self, texts: Sequence[str], most: int) -> set[str]:
+    def odd(self, texts: Sequence[str]) -> Odd:
         """
-        Return those of many texts in which there may be a secret.
+        Return in which of many texts there may be a secret: one look at all of them, at a fraction of a look at each.
 
         :param texts: any.
-        :param most: after so many, all others are returned without a look.
         """
+        texts = list(dict.fromkeys(texts))
         pieces = [text.encode("utf-8", "surrogatepass") for text in texts]
         together = b"\n".join(pieces)
-        hit = self._first.search(together)
-        if hit is None:
-            return set()
-        ends = list(accumulate(len(piece) + 1 for piece in pieces))
+        most = most_places(len(together))
         found: set[str] = set()
+        hit = self._first.search(together)
+        if hit is not None:
+            ends = list(accumulate(len(piece) + 1 for piece in pieces))
         number = 0
         while hit is not None:
             number = bisect_right(ends, hit.start(), number)
@@ -82,7 +106,8 @@ class TextMasker:
                 found.update(texts[number:])
                 break
             hit = self._first.search(together, ends[last])
-        return found
+        has_tools = IN_WORDS.search(together.replace(b"\n", b" ")) is not None
+        return Odd(found, has_tools, most)
 
     def masked(self, text: str) -> str:
         """
@@ -95,7 +120,7 @@ class TextMasker:
         return text if found == raw else found.decode("utf-8", "surrogatepass")
 
     def _mask(self, raw: bytes) -> bytes:
-        most = _MANY_PLACES + len(raw) // _BYTES_A_PLACE
+        most = most_places(len(raw))
         try:
             if b"PRIVATE KEY" in raw or b"PuTTY-User-Key" in raw:
                 raw = _replaced(raw, private_keys(raw), most)
