@@ -20,6 +20,7 @@ from salt_eventsd.config_convert import convert
 from salt_eventsd.config_events import DEFAULT_WORKER, read_events
 from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError, Unavailable
+from salt_eventsd.own_secrets import learn
 from salt_eventsd.pillar import pillar_block
 from salt_eventsd.plain import plain, without_empty
 from salt_eventsd.requirements import CACHEDIR, is_path
@@ -68,6 +69,8 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
         raise ConfigError(problems)
     raw_workers = raw.pop("workers", None) or {DEFAULT_WORKER: {}}
     workers = _workers(raw_workers, defaults, problems)
+    for worker in workers.values():
+        learn({**worker.defaults, **worker.options})
     names = [str(name) for name in raw_workers]
     counting = [name for name in names if name in workers and workers[name].module == "stats"]
     events = read_events(raw.pop("events", None) or {}, names, counting, problems)

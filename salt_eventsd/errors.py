@@ -7,21 +7,20 @@ Drivers append whole statements with their values, and libraries repeat the URL 
 from __future__ import annotations
 
 import os
-import re
 import traceback
+from functools import cache
 
 from salt_eventsd.exceptions import WorkerError
+from salt_eventsd.own_secrets import hidden
+from salt_eventsd.redact.families import chosen
+from salt_eventsd.redact.text import TextMasker
 
 #: What is kept of an error's text, in characters.
 _LONGEST = 500
-_MASK = "***"
-#: The password in user:password@host, up to the last @ there is: some put one into a password without escaping it.
-_IN_URL = re.compile(r"""(://[^\s:/@'"]*:)[^\s'"]*@""")
-#: In a connection string, a query, or a piece of configuration; not in MySQL's "using password: YES".
-_ASSIGNED = re.compile(
-    r"""(?i)((?:password|passwd|pwd|secret|token|api_?key|private_key)["']?(?:=|:[ ]+(?!(?:YES|NO)\b)))"""
-    r"""(?:"[^"]*"|'[^']*'|[^\s&,;)]+)"""
-)
+#: What is looked at of it, in characters: a driver may repeat a return of megabytes.
+_LOOKED_AT = 2**17
+#: A secret that is cut off there might be taken for none, so this much of the end is not told, in characters.
+_UNSURE = 2**12
 
 
 def brief(error: BaseException) -> str:
@@ -39,8 +38,14 @@ def brief(error: BaseException) -> str:
 
 
 def masked(text: str) -> str:
-    """Return a text without the passwords that stand in it as they do in URLs and connection strings."""
-    return _ASSIGNED.sub(rf"\g<1>{_MASK}", _IN_URL.sub(rf"\g<1>{_MASK}@", text))
+    """
+    Return a text without the passwords that stand in it, and without the end of one that is very long.
+
+    :param text: what a library says, or what the configuration has.
+    """
+    if len(text) <= _LOOKED_AT:
+        return _masker().looked_through(hidden(text))
+    return f"{_masker().looked_through(hidden(text[:_LOOKED_AT]))[:-_UNSURE]}..."
 
 
 def place(error: BaseException) -> str:
@@ -53,3 +58,9 @@ def place(error: BaseException) -> str:
 def story(error: BaseException) -> str:
     """Return an error's whole traceback, for those who have to find a bug."""
     return masked("".join(traceback.format_exception(error)))
+
+
+@cache
+def _masker() -> TextMasker:
+    """What is secret by default; what a configuration adds is about events."""
+    return TextMasker(*chosen(()))

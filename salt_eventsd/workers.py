@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import salt.loader
 from salt.loader.context import loader_context
@@ -23,6 +24,7 @@ from salt_eventsd.errors import brief, masked
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.loader import WORKERS_TAG, package_dir
+from salt_eventsd.own_secrets import unclear
 from salt_eventsd.spool import Kept
 
 log = logging.getLogger(__name__)
@@ -211,6 +213,17 @@ def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = 
     )
 
 
+def _require_clear_urls(module: str, context: Context) -> None:
+    """A library that takes a part of a password for the host tells that host in every error."""
+    given = context.options.get("url") or context.defaults.get("url")
+    for url in given if isinstance(given, (list, tuple)) else [given]:
+        sign = unclear(url) if isinstance(url, str) else ""
+        # The sql worker reads a slash and the like in a password as what they are.
+        if sign == "@" or (sign and module != "sql"):
+            what = f"there is a {sign} in what looks like its password; there it is written as {quote(sign, safe='')}"
+            raise context.problem("url", what)
+
+
 def make(modules: Any, module: str, context: Context) -> Loaded:
     """
     Make a worker; it opens nothing yet.
@@ -220,6 +233,7 @@ def make(modules: Any, module: str, context: Context) -> Loaded:
     :raises ConfigError: there is no such module, it cannot be imported, or an option is wrong.
     """
     name = f"{module}.worker"
+    _require_clear_urls(module, context)
     try:
         factory = modules[name]
     except KeyError:

@@ -106,7 +106,7 @@ def make_url_of(options: SqlOptions) -> URL:
         except (ArgumentError, ValueError):
             # SQLAlchemy's message repeats the URL, password and all.
             raise OptionError("url", "not a SQLAlchemy URL such as postgresql://user:password@host/database") from None
-        if "@" in (url.host or ""):
+        if "@" in (url.host or "") or ("@" in (url.database or "") and url.get_backend_name() != "sqlite"):
             # The rest of a password that was taken for the host would be told in every error of a connection.
             raise OptionError("url", "more than one @; one within a user's name or a password is written as %40")
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))

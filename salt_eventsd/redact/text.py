@@ -109,6 +109,14 @@ class TextMasker:
         has_tools = IN_WORDS.search(together.replace(b"\n", b" ")) is not None
         return Odd(found, has_tools, most)
 
+    def looked_through(self, text: str) -> str:
+        """
+        Return a text with its secrets masked.
+
+        :param text: any.
+        """
+        return self.masked(text) if self.concerns(text.encode("utf-8", "surrogatepass")) else text
+
     def masked(self, text: str) -> str:
         """
         Return a text with its secrets masked; the same object if there are none.

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus, unquote
+
 import pytest
 
+from salt_eventsd import own_secrets, workers
 from salt_eventsd.errors import brief, masked, place, story
-from salt_eventsd.exceptions import Transient
+from salt_eventsd.exceptions import ConfigError, Transient
+from tests.support.growth import assert_linear
 
 SECRET = "hunter2"
 
@@ -67,3 +75,72 @@ def test_where_an_error_was_raised_is_told_without_what_was_in_the_event() -> No
 
     assert told.startswith("ValueError in test_errors.py, line ")
     assert SECRET not in told
+
+
+PASSWORDS = ["p@ss/w:rd", 'it\'s "x"\\', "münchen+1 %", "a b&c=d", "%41bcdef"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize(
+    "spell",
+    [
+        pytest.param(lambda text: text, id="plain"),
+        pytest.param(lambda text: quote(text, safe=""), id="quoted"),
+        pytest.param(lambda text: quote(text, safe="").lower(), id="quoted in small letters"),
+        pytest.param(lambda text: quote_plus(text), id="quoted with pluses"),
+        pytest.param(lambda text: unquote(text), id="unquoted"),
+        pytest.param(lambda text: repr(text)[1:-1], id="as Python shows it"),
+        pytest.param(lambda text: repr(text.encode())[2:-1], id="as Python shows its bytes"),
+        pytest.param(lambda text: json.dumps(text)[1:-1], id="as JSON"),
+        pytest.param(lambda text: text.replace("'", "''"), id="as SQL"),
+        pytest.param(lambda text: b64encode(f"bob:{text}".encode()).decode(), id="as a header has it"),
+    ],
+)
+@pytest.mark.parametrize("told", ["cannot connect to {} today", "host '{}' not found", "x{}y"])
+def test_the_passwords_of_workers_are_not_told(password: str, spell: Callable[[str], str], told: str) -> None:
+    # Given
+    own_secrets.learn({"url": f"mariadb://bob:{password.replace(' ', '%20')}@db/salt", "auth": {"password": password}})
+    own_secrets.learn({"url": f"mariadb://bob:{quote(password, safe='')}@db/salt"})
+    spelled = spell(password)
+
+    # When
+    found = brief(ValueError(told.format(spelled)))
+
+    # Then
+    assert spelled not in found
+    assert "***" in found
+
+
+def test_a_password_with_signs_of_a_url_is_not_shown_in_part() -> None:
+    for text in ("mariadb://u:p@ss/w:rd@h/db", "cannot parse 'mariadb://u:p@ss/w:rd@h/db': no port"):
+        for told in (brief(ValueError(text)), masked(text)):
+            assert not re.search("p@ss|ss/|w:rd|rd@", told)
+            assert "mariadb://u:***@h/db" in told
+
+
+@pytest.mark.parametrize("url", ["redis://u:p@ss/w:rd@h/0", "http://u:p/w@h/", "nats://u:p@w@h", "mongodb://u:p?w@h/x"])
+def test_a_url_whose_password_ends_nobody_knows_where_is_refused(url: str) -> None:
+    context = workers.Context("w", {"url": url}, "master")
+
+    with pytest.raises(ConfigError, match=r"workers\.w\.url: there is a . in what looks like its password") as wrong:
+        workers.make({}, "redis", context)
+    assert "ss" not in str(wrong.value).replace("password", "")
+
+
+def test_words_that_are_no_secret_are_told_though_somebody_chose_one_as_password() -> None:
+    own_secrets.learn({"url": "postgresql://salt:salt@db/salt"})
+    own_secrets.learn({"user": "u", "password": "secret"})
+    text = "eventsd: /etc/salt/master: the secret of the salt is not told"
+
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["://a:", "://a:@", "password=", 'password="', "password=\\", "token ", "'a' ", "x", "\\", "pw: {", "@", "-p "],
+)
+def test_what_an_error_says_is_masked_in_a_time_in_proportion_to_it(unit: str) -> None:
+    assert_linear(masked, lambda size: unit * (size // len(unit)), largest=2**16)
+    assert_linear(
+        lambda text: brief(ValueError(text)), lambda size: unit * (size // len(unit)), smallest=2**18, largest=2**21
+    )
