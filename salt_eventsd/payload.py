@@ -33,17 +33,23 @@ _FEW_BYTES = 1024
 def decode(payload: bytes) -> Any:
     """
     Decode a payload. Never raises: text that is not UTF-8 comes with its bad bytes escaped (``\\xff``), and what is no
-    MessagePack at all comes as ``{"undecodable": <text>}``.
+    MessagePack at all comes as ``{"undecodable": <text>}``. Keys are text, each one of its own: beside ``"80"``, the
+    number is ``80 (number)``.
 
     :param payload: MessagePack, as Salt packs it.
     """
     # Any refusal at all: the next, slower reader takes more, and the last resort takes anything.
     try:
         if len(payload) <= _FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
-            return msgspec.msgpack.decode(payload, ext_hook=_ext)
-        return msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
+            data = msgspec.msgpack.decode(payload, ext_hook=_ext)
+        else:
+            data = msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
+        # Keys that are no text may have become one by now, as 1, 1.0 and true do. This is the cheapest way to find out
+        # whether there are any.
+        orjson.dumps(data, default=_nothing)
     except Exception:
         return _decode_odd(payload)
+    return data
 
 
 def _decode_odd(payload: bytes) -> Any:
@@ -96,9 +102,51 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """Keys that cannot be hashed (a list, a mapping) are kept as their text."""
-    return {key if isinstance(key, (str, int)) else str(_plain(key)): value for key, value in pairs}
+def _nothing(_: Any) -> None:
+    return None
+
+
+def _pairs(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    """A mapping with names for keys, and no two keys under one name. Keys that are text keep it, as far as they can."""
+    texts = {key for key, _ in pairs if isinstance(key, str)}
+    if len(texts) == len(pairs):
+        return dict(pairs)
+    found: dict[str, Any] = {}
+    named: dict[tuple[str, str], str] = {}
+    tried: dict[tuple[str, str], int] = {}
+    for key, value in pairs:
+        if isinstance(key, str) and key not in found:
+            found[key] = value
+            continue
+        kind, text = _kind_of(key)
+        name = named.get((kind, text))
+        if name is None:
+            name, number = text, tried.get((kind, text), 0)
+            while name in texts:
+                number += 1
+                name = f"{text} ({kind})" if number == 1 else f"{text} ({kind} {number})"
+            tried[kind, text] = number
+            if kind != "text":
+                named[kind, text] = name
+            texts.add(name)
+        found[name] = value
+    return found
+
+
+def _kind_of(key: Any) -> tuple[str, str]:
+    """What kind of key it is, and its text. Text comes twice where bytes that are no UTF-8 were made readable."""
+    if isinstance(key, bool):
+        return "boolean", "true" if key else "false"
+    if isinstance(key, (int, float)):
+        return "number", repr(key)
+    if key is None:
+        return "null", "null"
+    if isinstance(key, str):
+        return "text", key
+    text = _plain(key)
+    return (
+        ("bytes", text) if isinstance(text, str) and isinstance(key, (bytes, bytearray)) else ("structure", str(text))
+    )
 
 
 def _as_text(data: Any) -> str:
