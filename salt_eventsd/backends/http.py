@@ -99,7 +99,8 @@ class Http:
             "Content-Type": _TYPES[options.body],
             **({"Content-Encoding": "gzip"} if options.gzip else {}),
             **({"Authorization": auth.header()} if auth else {}),
-            **options.headers,
+            # Some versions of the library want it to be text and nothing more special.
+            **{name: str(value) for name, value in options.headers.items()},
         }
         self._secrets = _secrets(options, auth)
         self._ahead = Ahead()
@@ -210,9 +211,12 @@ class Http:
         return answer.meaning(size)(f"{said}: what url names is elsewhere now" if answer.redirects else said)
 
     def _fault(self, error: BaseException) -> WorkerError:
-        inner = error
+        inner = system = error
         while (behind := inner.__cause__ or inner.__context__) is not None:
             inner = behind
+            system = inner if isinstance(inner, OSError) else system
+        # Behind the system's own error there may be one that somebody has got over.
+        inner = system if isinstance(system, OSError) and not isinstance(system, requests.RequestException) else inner
         # The text of anything but the system's own errors repeats the URL.
         said = (inner.strerror or str(inner)) if isinstance(inner, OSError) else type(inner).__name__
         said = f"{self._shown}: {self._hidden(said)}"

@@ -40,7 +40,8 @@ _PASSING_WORDS = re.compile(r"\b(?:BUSY|OOM|MISCONF|READONLY|MASTERDOWN|CLUSTERD
 #: ... and those that have nothing to do with what is written.
 _HELD = (errors.AuthenticationError, errors.AuthorizationError, errors.AskError)
 _HELD_WORDS = re.compile(r"\b(?:NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|DENIED|unknown command)\b")
-_COMMAND = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+#: Ends a command in an error's text.
+_COMMAND = " of pipeline caused error: "
 
 #: What a field may not bring into a key, and how many characters of it are kept.
 _UNFIT = re.compile(rf"[\x00-\x1f\x7f-\x9f\u2028\u2029{MARK}]")
@@ -278,4 +279,8 @@ def shown(error: Exception) -> str:
 
     :param error: of the client.
     """
-    return _COMMAND.sub("", brief(error))
+    text = str(error)
+    if _COMMAND in text:
+        # As the last words of it: a value may hold the same ones.
+        text = text.rpartition(_COMMAND)[2]
+    return brief(Transient(f"{type(error).__name__}: {text}"))

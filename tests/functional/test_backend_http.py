@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
@@ -17,10 +18,12 @@ import pytest
 
 from salt_eventsd.exceptions import Cut, Doubted, Held, Transient, WorkerError
 from salt_eventsd.settle import write_batch
+from salt_eventsd.spool import Spool
 from tests.support import backends
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.events import numbered, returned
 from tests.support.hooks import OK, Hook, Reply, Request
+from tests.support.lanes import chunk, keep, lane_of
 from tests.support.stores import Buried, batch_of, settled
 
 _BODIES = [pytest.param(body, id=body) for body in ("json", "ndjson", "single")]
@@ -407,6 +410,35 @@ class TestFaults:
         # Then
         assert hook.taken == _jids(4)
 
+    @pytest.mark.parametrize("body", _BODIES)
+    @pytest.mark.parametrize("events", [pytest.param(1, id="one-by-one"), pytest.param(100, id="together")])
+    def test_what_breaks_each_connection_is_found(self, hook: Hook, tmp_path: Path, body: str, events: int) -> None:
+        # Given: a program that falls over two of the events
+        def answer(request: Request) -> Reply:
+            if {"0", "5"} & {event["jid"] for event in request.events()}:
+                raise ConnectionResetError
+            return OK
+
+        hook.answer = answer
+        spool = Spool(tmp_path / "spool")
+        lane = lane_of(spool, _worker(hook, body=body), "sink", events=events)
+        keep(lane, spool, *(chunk([event], "sink") for event in numbered(9)))
+
+        # When
+        for _ in range(60):
+            if chunks := lane.claim(time.time(), True)[0]:
+                lane.run(chunks)
+                lane.finished(chunks[0])
+            elif not lane.queued_events:
+                break
+            else:
+                time.sleep(0.02)
+
+        # Then
+        assert (lane.state, lane.queued_events, lane.written, lane.buried) == ("ok", 0, 7, 2)
+        assert sorted(set(hook.taken)) == ["1", "2", "3", "4", "6", "7", "8"]
+        spool.close()
+
     def test_an_answer_that_is_lost_has_the_batch_sent_again(self, hook: Hook) -> None:
         # Given
         def lost(request: Request) -> Reply:
@@ -462,6 +494,34 @@ class TestFaults:
             with pytest.raises(Transient, match=f"^{url}: timed out$"):
                 worker.write(batch_of(numbered(2)))
             assert time.monotonic() - started < 5
+
+    @pytest.mark.parametrize(
+        "said", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n", b""]
+    )
+    def test_a_server_that_answers_a_byte_at_a_time_is_given_up_in_time(self, said: bytes) -> None:
+        # Given: no wait of them is long
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def serve() -> None:
+                connection, _ = listener.accept()
+                with connection, suppress(OSError):
+                    connection.recv(65_536)
+                    connection.sendall(said)
+                    for _ in range(100):
+                        connection.sendall(b"x")
+                        time.sleep(0.1)
+
+            threading.Thread(target=serve, daemon=True).start()
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            worker = backends.worker("http", {"url": url, "timeout": 0.5})
+            started = time.monotonic()
+
+            # When
+            with suppress(Transient):
+                worker.write(batch_of(numbered(2)))
+
+            # Then
+            assert time.monotonic() - started < 2
 
     def test_an_answer_whose_text_never_ends_is_an_answer(self, hook: Hook) -> None:
         # Given

@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from redis.exceptions import ResponseError
 
+from salt_eventsd.backends.redis import shown
 from salt_eventsd.exceptions import Held, Transient
 from salt_eventsd.lane import Lane
 from salt_eventsd.letters import Filter, listed, requeue
@@ -231,6 +233,15 @@ def test_what_one_action_has_done_is_not_done_again_for_the_sake_of_another(keys
 
     # Then
     assert keys.jids("salt:all") == ["0", "1", "2"] * 2
+
+
+@pytest.mark.parametrize("value", ["secret", "s" * 10_000, " of pipeline caused error: secret"])
+def test_an_error_is_told_without_the_command_it_is_about(value: str) -> None:
+    # Given: as clients before 5.1 say it
+    error = ResponseError(f"Command # 1 (RPUSH salt:events {value}) of pipeline caused error: NOPERM not you")
+
+    # When / Then
+    assert shown(error) == "ResponseError: NOPERM not you"
 
 
 def test_a_server_without_memory_is_waited_for(keys: Keys) -> None:
