@@ -101,7 +101,9 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
     """
     Show events as they come, with the rules that take them, until ctrl-C. What is redacted is redacted here too.
 
-    Filters are globs. With ``--out=json`` each event is a line of JSON, with its data; the last line is ``null``.
+    Filters are globs. With ``--out=json`` each event is a line of JSON, with its data; the last line is ``null``. Where
+    it is not ``salt-run`` that calls it (an orchestration, Salt's API), the events are its result, and it needs to know
+    when to end.
 
     :param tag: only events with such a tag.
     :param fun: only events of such a function.
@@ -122,21 +124,23 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
         salt-run eventsd.tap rule=returns seconds=60 --out=json
     """
     as_json = __opts__.get("output") == "json"  # noqa: F821
+    is_shown = _is_asked_for("tap")
     which = taps.Filter(tag, fun, minion, worker, rule, taken)
-    most = None if count is None else int(count)
-    longest = None if seconds is None else float(seconds)
+    seen = []
     try:
+        most, longest = taps.ends(count, seconds, is_needed=not is_shown)
         config = config_load.load(__opts__)  # noqa: F821
         with taps.until_interrupted():
-            for seen in taps.watch(config, __opts__, which, most, longest):  # noqa: F821
-                text = salt.utils.json.dumps(seen) if as_json else taps.line(seen)
-                if data and not as_json and "data" in seen:
-                    text += "\n    " + salt.utils.json.dumps(seen["data"])
-                salt.utils.stringutils.print_cli(text)
+            for one in taps.watch(config, __opts__, which, most, longest):  # noqa: F821
+                if not is_shown:
+                    seen.append(one if data else {key: value for key, value in one.items() if key != "data"})
+                elif not taps.show(salt.utils.json.dumps(one) if as_json else taps.line(one, data)):
+                    break
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
-    # Everything has been shown already.
-    return None if as_json else {"data": "", "outputter": "txt"}
+    if not is_shown:
+        return _answer({"events": seen, "retcode": 0})
+    return _shown(None if as_json else "")
 
 
 def convert(path="/etc/salt/eventsd"):
@@ -157,8 +161,10 @@ def convert(path="/etc/salt/eventsd"):
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
     # Not as a result: it has passwords in it, and results go over the bus and into the job cache.
-    salt.utils.stringutils.print_cli(text)
-    return {"data": "", "outputter": "txt"}
+    if not _is_asked_for("convert"):
+        return _answer({"problem": "it has passwords in it, and is printed by salt-run alone", "retcode": 2})
+    taps.show(text)
+    return _shown("")
 
 
 def test(path=None):  # noqa: PT028 - a verb of the runner
@@ -308,6 +314,17 @@ def _on_spool(action):
         return action(folder), None
     except EventsdError as exc:
         return None, {"problem": str(exc), "retcode": 2}
+
+
+def _is_asked_for(verb):
+    """Whether salt-run was called for it; in an orchestration, or by Salt's API, nobody sees what is printed."""
+    return __opts__.get("fun") == f"eventsd.{verb}"  # noqa: F821
+
+
+def _shown(rest):
+    """End a verb that has printed what there is. A mapping with data would be judged like the result of states."""
+    __context__["retcode"] = 0  # noqa: F821
+    return rest
 
 
 def _answer(found):

@@ -19,6 +19,7 @@ from typing import Any
 
 import salt.utils.event
 
+from salt_eventsd.english import counted
 from salt_eventsd.errors import brief
 from salt_eventsd.gaps import STAMPED_BYTES, TICK_SECONDS, Gap, Pulse
 
@@ -108,9 +109,9 @@ class Bus:
             gap.close(when)
             self.reconnects += 1
             log.warning(
-                "eventsd: connected to the event bus again; events of %.3f s may be missing, about %d (%s)",
+                "eventsd: connected to the event bus again; about %s of the last %.3f s may be missing: %s",
+                counted(gap.missing or 0),
                 max(0.0, when - gap.since),
-                gap.missing,
                 gap.why,
             )
 

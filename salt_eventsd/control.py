@@ -123,7 +123,7 @@ def answering(state_file: str, handler: Handler) -> Iterator[None]:
     try:
         control = Control(path, handler)
     except OSError as exc:
-        log.error("eventsd: state_file: %s cannot be listened at, so eventsd.reload will not work: %s", path, exc)
+        log.error("eventsd: state_file: the engine cannot listen at %s, so eventsd.reload will not work: %s", path, exc)
         yield
         return
     control.start()

@@ -62,7 +62,7 @@ class Reused(Transient):
 
     def __init__(self, chunks: Collection[int]) -> None:
         self.chunks = sorted(chunks)
-        super().__init__(f"{len(self.chunks)} chunks have names that other chunks had before")
+        super().__init__(f"the database has receipts of other events under {len(self.chunks)} of this spool's names")
 
 
 class Lost(Transient):

@@ -238,21 +238,20 @@ class Intake(threading.Thread):
         self.withheld += 1
         if missed := self._withheld_told.due():
             log.warning(
-                "eventsd: %d since the last such line: an event would take too long and was kept without what is in it;"
-                " %s (%d bytes)",
-                missed,
-                why,
+                "eventsd: an event of %d bytes would take too long, and was kept without its payload: %s%s",
                 len(frame.payload),
+                why,
+                _more(missed),
             )
 
     def _tell_forged(self, policy: Policy, why: str) -> None:
         self.forged += 1
         if missed := self._forged_told.due():
             log.warning(
-                "eventsd: %d since the last such line: an event is not what its tag says, but %s; forged: %s",
-                missed,
+                "eventsd: an event is not what its tag says, but %s; forged: %s%s",
                 policy.redactor.apply(why, ""),
                 policy.origins.forged,
+                _more(missed),
             )
 
     def _add(self, to: Route, event: Event, limits: Batch) -> None:
@@ -338,6 +337,10 @@ class Intake(threading.Thread):
             gone = self._ready.pop(0)
             waiting -= len(gone.payload)
             self.lost += gone.events
+
+
+def _more(count: int) -> str:
+    return f" (and {count - 1} more since the last such line)" if count > 1 else ""
 
 
 def _in_time(deadline: float | None) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 
 from salt_eventsd.batch import Fate, Suspicion, batch_of
 from salt_eventsd.config import WorkerConfig
+from salt_eventsd.english import counted
 from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import Cut, Doubted, Held, Reused, SpoolError, WorkerError
 from salt_eventsd.queue import Queue
@@ -240,7 +241,8 @@ class Lane(Queue):
         if not self._aside:
             self._detours = 0
         if self._failures and not self._aside:
-            log.warning("eventsd: worker %s writes again after %d failed tries", self._label, self._failures)
+            tries = f"{self._failures} failed tries" if self._failures > 1 else "a failed try"
+            log.warning("eventsd: worker %s writes again after %s", self._label, tries)
         self._failures = 0
         self._suspicions = {}
         self._goes_on = True
@@ -248,7 +250,8 @@ class Lane(Queue):
         self.buried += fate.buried
         self.lost += fate.unreadable
         if fate.unreadable:
-            log.error("eventsd: worker %s: %d events in the spool cannot be read", self._label, fate.unreadable)
+            unreadable = counted(fate.unreadable)
+            log.error("eventsd: worker %s: %s in the spool cannot be read", self._label, unreadable)
         if fate.elsewhere and not self.elsewhere:
             log.error("eventsd: worker %s: another engine writes what a copy of this spool holds", self._label)
         self.elsewhere += fate.elsewhere
@@ -262,7 +265,8 @@ class Lane(Queue):
         new = self.buried - self._buried_told
         if new and time.monotonic() >= self._tell_buried_at:
             self._buried_told, self._tell_buried_at = self.buried, time.monotonic() + _TELL_SECONDS
-            log.warning("eventsd: worker %s: %d refused events were buried: salt-run eventsd.dead", self._label, new)
+            buried = counted(new, "refused event", "was")
+            log.warning("eventsd: worker %s: %s buried: salt-run eventsd.dead", self._label, buried)
 
     def _renamed(self, exc: BaseException, chunks: list[Kept]) -> BaseException:
         """Give chunks another name where theirs is taken, so that the next try can write them; return what failed."""
@@ -274,10 +278,10 @@ class Lane(Queue):
             events = sum(chunk.events for chunk in chunks if chunk.id in exc.chunks)
             self.renamed += events
             log.error(
-                "eventsd: worker %s: the database has receipts of other chunks for %d events; they are written under"
-                " another name. Was this machine put back in time?",
+                "eventsd: worker %s: the database has receipts of other events under the names of %s, written now "
+                "under new names; was this machine put back in time?",
                 self._label,
-                events,
+                counted(events),
             )
         return exc
 
@@ -328,6 +332,6 @@ class Lane(Queue):
 
 
 _VERDICTS = {
-    "held": "is refused everything, its events wait in the spool until that is mended",
-    "retrying": "cannot write, its events wait in the spool",
+    "held": "is refused everything; its events wait in the spool until that is mended",
+    "retrying": "cannot write; its events wait in the spool",
 }

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from salt_eventsd.english import counted
 from salt_eventsd.event import Event, undecodable
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.grouping import grouped
@@ -165,7 +166,9 @@ def _in_steps(
                 count += moved
                 time.sleep(min(time.monotonic() - began, _MOST_PAUSE_SECONDS))
         except sqlite3.Error as exc:
-            raise SpoolError(f"eventsd: spool.dir: {folder / FILE}: {exc}; {count} letters were {done}") from exc
+            raise SpoolError(
+                f"eventsd: spool.dir: {folder / FILE}: {exc}; {counted(count, 'letter', 'was')} {done}"
+            ) from exc
     return count
 
 

@@ -86,8 +86,8 @@ class Undecided:
         self.events[rule] = known + 1
         if not known:
             log.error(
-                "eventsd: events.%s: one of its regular expressions took too long on an event, which is taken as not"
-                " matching; further ones are only counted",
+                "eventsd: events.%s: one of its regular expressions took too long on an event, which counts as not "
+                "matching; further such events are only counted",
                 rule,
             )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from salt_eventsd.config import Config, WorkerConfig
 from salt_eventsd.dispatch import Dispatcher
+from salt_eventsd.english import counted
 from salt_eventsd.exceptions import SpoolBusy
 from salt_eventsd.gaps import Gap
 from salt_eventsd.inbox import Inbox
@@ -140,7 +141,7 @@ class Service:
         lane.retired = True
         if self.lanes.add(lane) is not lane:
             return
-        log.warning("eventsd: %s is not configured, and events wait in the spool for it", name)
+        log.warning("eventsd: events wait in the spool for %s, which is not configured", name)
 
     def _reported(self, made: Mapping[str, Any]) -> None:
         """The engine's own counters are an event like any other, for whom a rule wants them."""
@@ -163,15 +164,16 @@ class Service:
         finished = self.dispatcher.stop(_FINISH_SECONDS)
         if not kept:
             log.error(
-                "eventsd: the spool did not take the last events within %.1f s; %d that waited for it are lost",
+                "eventsd: the spool did not take the last events within %.1f s; %s lost",
                 _KEEP_SECONDS,
-                self.intake.unkept_events,
+                counted(self.intake.unkept_events, verb="is"),
             )
         self.reporter.stop()
         if finished:
             for lane in self.lanes.values():
                 close(lane.worker)
-        log.info("eventsd: stopped; %d events wait in the spool", sum(x.queued_events for x in self.lanes.values()))
+        waiting = sum(lane.queued_events for lane in self.lanes.values())
+        log.info("eventsd: stopped; %s in the spool", counted(waiting, verb="waits"))
 
 
 def _open_spool(folder: Path, max_bytes: int) -> Spool:

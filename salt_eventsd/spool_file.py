@@ -329,7 +329,7 @@ class SpoolFile:
     def _move_aside(self, why: Exception) -> None:
         stem = move_away(self.path, "broken")
         self.set_aside.append(str(self.folder / stem))
-        log.error("eventsd: the spool is broken (%s); it was set aside as %s and a new one begun", why, stem)
+        log.error("eventsd: the spool is broken (%s); it was set aside as %s, and a new one was begun", why, stem)
         self._thin_out()
 
     def _thin_out(self) -> None:
@@ -338,7 +338,7 @@ class SpoolFile:
             path = str(self.folder / name)
             if path in self.set_aside:
                 self.set_aside.remove(path)
-            log.warning("eventsd: %s was deleted: newer spools have been set aside since", path)
+            log.warning("eventsd: %s was deleted, for newer spools have been set aside since", path)
 
     def _log_limit(self) -> str:
         least, most = _LOG_BYTES

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.english import counted
 from salt_eventsd.spool_lock import holder, is_locked
 
 #: A report older than this many state_timers is a sign of a hanging engine.
@@ -102,18 +103,19 @@ def _degraded(found: Report) -> list[str]:
     if not bus["connected"]:
         notes.append("the event bus is not connected")
     if bus["lost"]:
-        notes.append(f"{bus['lost']} events were lost before they could be spooled")
+        they = "it" if bus["lost"] == 1 else "they"
+        notes.append(f"{counted(bus['lost'], verb='was')} lost before {they} could be spooled")
     if error := found.get("dispatch", {}).get("error"):
         notes.append(f"batches cannot be given out: {error}")
     if spool["error"]:
         notes.append(spool["error"])
     if spool["unkept_events"]:
-        notes.append(f"{spool['unkept_events']} events wait in memory for the spool")
+        notes.append(f"{counted(spool['unkept_events'], verb='waits')} in memory for the spool")
     if spool["full"]:
         notes.append("the spool is full; events are dropped")
     notes += [f"the spool was broken and set aside: {path}" for path in spool["set_aside"]]
     if deleted := spool.get("set_aside_deleted"):
-        notes.append(f"{deleted} older spools that had been set aside were deleted")
+        notes.append(f"{counted(deleted, 'older spool', 'was')} deleted that had been set aside")
     for name, events in spool["orphaned"].items():
         worker, _, rule = name.partition(":")
         gone = (
@@ -121,13 +123,13 @@ def _degraded(found: Report) -> list[str]:
             if rule
             else (f"worker {worker}, which is no longer under workers")
         )
-        notes.append(f"{events} events wait for {gone}; see eventsd.drop_orphaned")
+        notes.append(f"{counted(events, verb='waits')} for {gone}; see eventsd.drop_orphaned")
     for name, letters in spool.get("orphaned_letters", {}).items():
-        notes.append(
-            f"{letters} refused events are buried of worker {name}, which is no longer under workers; see eventsd.dead"
-        )
+        buried = counted(letters, "refused event", "is")
+        notes.append(f"{buried} buried of worker {name}, which is no longer under workers; see eventsd.dead")
     if spool["orphaned_gone"]:
-        notes.append(f"{spool['orphaned_gone']} events for workers and rules no longer configured were dropped or lost")
+        gone = counted(spool["orphaned_gone"], verb="was")
+        notes.append(f"{gone} dropped or lost that waited for workers and rules no longer configured")
     for name, worker in found["workers"].items():
         parts = {f"{name}, rule {rule}": one for rule, one in worker.get("rules", {}).items()} or {name: worker}
         for part, one in parts.items():
@@ -135,24 +137,26 @@ def _degraded(found: Report) -> list[str]:
                 notes.append(f"worker {part} is {one['state']}: {one['last_error']}")
         if worker["hanging_seconds"]:
             notes.append(f"worker {name} has been writing one batch for {worker['hanging_seconds']} s")
-        if worker["dead_letters"]:
-            notes.append(f"worker {name}: {worker['dead_letters']} refused events are buried; see eventsd.dead")
-        if worker["lost"]:
-            notes.append(f"worker {name}: {worker['lost']} events were in a spool that broke")
+        if dead := worker["dead_letters"]:
+            notes.append(f"worker {name}: {counted(dead, 'refused event', 'is')} buried; see eventsd.dead")
+        if lost := worker["lost"]:
+            notes.append(f"worker {name}: {counted(lost, verb='was')} in a spool that broke")
         if given_way := worker.get("letters_dropped"):
-            notes.append(f"worker {name}: {given_way} refused events gave way to newer ones (spool.max_bytes)")
-        if worker.get("renamed"):
             notes.append(
-                f"worker {name}: the database had receipts of other chunks for {worker['renamed']} events, which were"
-                " written all the same; was this machine put back in time?"
+                f"worker {name}: {counted(given_way, 'refused event')} gave way to newer ones (spool.max_bytes)"
             )
-        if worker.get("elsewhere"):
+        if renamed := worker.get("renamed"):
             notes.append(
-                f"worker {name}: {worker['elsewhere']} events had been written by another engine: it runs on a copy of"
-                " this spool"
+                f"worker {name}: the database had receipts of other events under the names of {counted(renamed)}, "
+                "written all the same; was this machine put back in time?"
+            )
+        if elsewhere := worker.get("elsewhere"):
+            notes.append(
+                f"worker {name}: {counted(elsewhere)} had been written by another engine: it runs on a copy of this"
+                " spool"
             )
         if worker["dropped"] and found["written"] - worker["last_drop"] < _REMEMBERED_SECONDS:
-            notes.append(f"worker {name}: {worker['dropped']} events were dropped because the spool was full")
+            notes.append(f"worker {name}: {counted(worker['dropped'], verb='was')} dropped because the spool was full")
     return notes
 
 

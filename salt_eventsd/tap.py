@@ -6,8 +6,10 @@ A reader of the bus of its own: the engine need not run, and does not notice.
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -17,9 +19,12 @@ from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from typing import Any
 
+import salt.utils.json
+
 from salt_eventsd import event as events
 from salt_eventsd.bus import Bus
 from salt_eventsd.config import Config
+from salt_eventsd.english import counted
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.plan import origins_of, redactor_of
 from salt_eventsd.rules import OWN, Route, compile_rules
@@ -168,16 +173,55 @@ def until_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def line(seen: Mapping[str, Any]) -> str:
+def ends(count: Any, seconds: Any, *, is_needed: bool) -> tuple[int | None, float | None]:
+    """
+    Return after how many events, and after how long, to end.
+
+    :param count: as it was given, None for never.
+    :param seconds: likewise.
+    :param is_needed: one of them has to be given.
+    :raises EventsdError: they are no numbers, or are missing.
+    """
+    try:
+        most = None if count is None else int(count)
+        longest = None if seconds is None else float(seconds)
+    except (TypeError, ValueError):
+        raise EventsdError(f"eventsd.tap: expected numbers, got count={count!r} seconds={seconds!r}") from None
+    if is_needed and most is None and longest is None:
+        raise EventsdError("eventsd.tap: say count= or seconds=, for nobody can press ctrl-C here")
+    return min(_MOST_WAITING, most or _MOST_WAITING) if is_needed else most, longest
+
+
+def show(text: str) -> bool:
+    """
+    Print a line at once, and return whether anybody still reads.
+
+    :param text: the line.
+    """
+    try:
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "backslashreplace").decode(), flush=True)
+    except BrokenPipeError:
+        # As after "| head". Whatever is printed later goes nowhere, and is no error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+def line(seen: Mapping[str, Any], data: bool = False) -> str:
     """
     Return an event as a line for people.
 
     :param seen: from :func:`watch`.
+    :param data: with its payload, as a further line.
     """
     if "left_out" in seen:
-        return f"... {seen['left_out']} events left out: this terminal is slower than the bus"
+        return f"... {counted(seen['left_out'])} left out: this terminal is slower than the bus"
     who = ", ".join(f"{one['rule']} -> {one['worker']} ({one['into']})" for one in seen["taken"]) or "-"
-    return "  ".join(part for part in (seen["stamp"], seen["tag"], seen["fun"], f"[{who}]") if part)
+    text = "  ".join(part for part in (seen["stamp"], seen["tag"], seen["fun"], f"[{who}]") if part)
+    return f"{text}\n    {salt.utils.json.dumps(seen['data'])}" if data else text
 
 
 def _route(route: Route, usual: str) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class Walk:
                 self._late.add(pattern.pattern)
                 if pattern.pattern not in self._told:
                     self._told.add(pattern.pattern)
-                    log.warning("%s on an event; redact.values: what it was to look at is masked as a whole", exc)
+                    log.warning("eventsd: redact.values: %s on an event; what it was to look at is masked", exc)
         self.ran_out += 1
         return MASK
 

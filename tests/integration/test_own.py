@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import salt.config
+import salt.runner
 import salt.utils.yaml
 
 from tests.integration.conftest import StartMaster
@@ -206,6 +208,79 @@ def test_the_tap_ends_at_ctrl_c(own: Master) -> None:
     assert "company/alarm/x  [alarms -> lines (events)]" in shown
     assert "Traceback" not in shown
     assert process.returncode == 0
+
+
+def test_the_tap_ends_when_nobody_reads_any_more(own: Master) -> None:
+    # Given
+    with tap(own, "company/*") as process, own.bus() as bus:
+        assert process.stdout
+        while not select.select([process.stdout], [], [], 0.3)[0]:
+            bus.fire("company/alarm/x", {})
+
+        # When: as head does
+        process.stdout.close()
+        process.stdout = None
+        for _ in range(100):
+            bus.fire("company/alarm/x", {})
+            try:
+                process.wait(0.2)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+
+    # Then
+    assert process.returncode == 0
+
+
+def test_what_the_runners_that_print_come_to_is_a_success(own: Master, tmp_path: Path) -> None:
+    # Given
+    (tmp_path / "eventsd").write_text(salt.utils.yaml.safe_dump(OLD), encoding="utf-8")
+    returns = {"tag": "salt/run/[^/]+/ret", "worker": "history", "into": "returns"}
+    config = salt.utils.yaml.safe_load(Path(own.daemon.config["conf_file"]).read_text(encoding="utf-8"))["eventsd"]
+    configure(own, {**config, "events": {**config["events"], "runs": returns}})
+    assert own.run("eventsd.reload").returncode == 0
+
+    # When
+    well = [
+        own.run("eventsd.tap", "seconds=1"),
+        own.run("eventsd.tap", "seconds=1", "--out=json"),
+        own.run("eventsd.convert", f"path={tmp_path / 'eventsd'}"),
+        own.run("eventsd.workers"),
+    ]
+    ill = [own.run("eventsd.tap", "count=many"), own.run("eventsd.convert", f"path={tmp_path / 'none'}")]
+
+    # Then
+    assert [one.returncode for one in well + ill] == [0, 0, 0, 0, 2, 2]
+    names = ("tap", "convert", "workers")
+    wait_until(
+        lambda: own.history.count("eventsd_returns", "fun IN ('runner.eventsd.tap', 'runner.eventsd.convert')") >= 5,
+        "returns of the runners",
+    )
+    found = own.history.rows("SELECT fun, success FROM eventsd_returns WHERE fun LIKE 'runner.eventsd.%' ORDER BY jid")
+    told = [(row["fun"], bool(row["success"])) for row in found if row["fun"].split(".")[-1] in names]
+    assert told == [
+        ("runner.eventsd.tap", True),
+        ("runner.eventsd.tap", True),
+        ("runner.eventsd.convert", True),
+        ("runner.eventsd.workers", True),
+        ("runner.eventsd.tap", False),
+        ("runner.eventsd.convert", False),
+    ]
+
+
+def test_the_tap_of_an_orchestration_returns_what_it_has_seen(own: Master) -> None:
+    # Given: what Salt's API does
+    opts = salt.config.master_config(own.daemon.config["conf_file"])
+    client = salt.runner.RunnerClient(opts)
+
+    # When
+    endless = client.cmd("eventsd.tap", [], print_event=False)
+    seen = client.cmd("eventsd.tap", [], kwarg={"seconds": 1}, print_event=False)
+
+    # Then
+    assert endless == {"problem": "eventsd.tap: say count= or seconds=, for nobody can press ctrl-C here", "retcode": 2}
+    assert seen["retcode"] == 0
+    assert isinstance(seen["events"], list)
 
 
 TESTS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import salt._logging
 
 from salt_eventsd.spool import Spool
 
-hypothesis.settings.register_profile("unit", deadline=None, max_examples=150, database=None)
-hypothesis.settings.load_profile("unit")
+#: HYPOTHESIS_PROFILE=thorough looks ten times as hard, for whoever changes what it looks at.
+for name, examples in (("default", 30), ("thorough", 300)):
+    hypothesis.settings.register_profile(name, deadline=None, max_examples=examples, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "default")
 
 
 @pytest.fixture(scope="session", autouse=True)

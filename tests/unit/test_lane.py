@@ -312,7 +312,7 @@ def test_one_line_is_logged_when_a_lane_fails_and_one_when_it_recovers(
 
     # Then
     assert [record.getMessage() for record in caplog.records] == [
-        "eventsd: worker history cannot write, its events wait in the spool: away",
+        "eventsd: worker history cannot write; its events wait in the spool: away",
         "eventsd: worker history writes again after 5 failed tries",
     ]
 
@@ -513,7 +513,7 @@ def test_refused_events_are_told_in_the_log(spool: Spool, caplog: pytest.LogCapt
     lane.run(chunks)
 
     # Then
-    assert "eventsd: worker history: 1 refused events were buried: salt-run eventsd.dead" in caplog.text
+    assert "eventsd: worker history: 1 refused event was buried: salt-run eventsd.dead" in caplog.text
 
 
 def test_a_new_worker_waits_a_moment_for_the_old_ones_batch_and_no_longer(

@@ -66,7 +66,7 @@ def test_the_status_names_the_rule(spool: Spool) -> None:
     # When / Then
     assert _degraded(report) == [
         "3 events wait for rule gone of worker history, which is no longer under events; see eventsd.drop_orphaned",
-        "1 events wait for worker away, which is no longer under workers; see eventsd.drop_orphaned",
+        "1 event waits for worker away, which is no longer under workers; see eventsd.drop_orphaned",
         "worker history, rule raid is held: no such table",
     ]
 
