@@ -12,7 +12,7 @@ from salt_eventsd.exceptions import ConfigError
 #: Far deeper than any key of ours, and far less than what Python's stack bears.
 _DEEPEST = 50
 #: A thousand rules with columns of their own have some 50,000.
-_MOST_VALUES = 200_000
+_MOST_VALUES = 100_000
 
 
 def plain(value: Any, where: str = "") -> Any:
@@ -23,7 +23,7 @@ def plain(value: Any, where: str = "") -> Any:
     :param where: its key, for what is said about it.
     :raises ConfigError: it is too deep, too large, or holds itself.
     """
-    return _Copy(where).of(value, ())
+    return _Copy(where).of(value)
 
 
 def without_empty(value: Any) -> Any:
@@ -56,20 +56,30 @@ class _Copy:
     def __init__(self, where: str) -> None:
         self._where = where
         self._left = _MOST_VALUES
+        self._path: list[str] = []
 
-    def of(self, value: Any, path: tuple[str, ...]) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise self._wrong((), f"more than {_MOST_VALUES} values; does a YAML alias (*name) multiply them?")
-        if not isinstance(value, (Mapping, list, tuple)):
-            return value
-        if len(path) >= _DEEPEST:
-            # Whoever holds itself is deep without end.
-            raise self._wrong(path[:3], f"more than {_DEEPEST} levels deep; does a YAML alias (*name) hold itself?")
+    def of(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {str(key): self.of(one, (*path, str(key))) for key, one in value.items()}
-        return [self.of(one, (*path, str(number))) for number, one in enumerate(value)]
+            entries = [(str(key), one) for key, one in value.items()]
+        elif isinstance(value, (list, tuple)):
+            entries = [(str(number), one) for number, one in enumerate(value)]
+        else:
+            return value
+        self._left -= len(entries)
+        if self._left < 0:
+            self._path.clear()
+            raise self._wrong(f"more than {_MOST_VALUES} values; does a YAML alias (*name) multiply them?")
+        if len(self._path) >= _DEEPEST:
+            # Whoever holds itself is deep without end.
+            del self._path[3:]
+            raise self._wrong(f"more than {_DEEPEST} levels deep; does a YAML alias (*name) hold itself?")
+        made = {}
+        for key, one in entries:
+            self._path.append(key)
+            made[key] = self.of(one)
+            self._path.pop()
+        return made if isinstance(value, Mapping) else list(made.values())
 
-    def _wrong(self, path: tuple[str, ...], what: str) -> ConfigError:
-        key = ".".join(part for part in (self._where, *path) if part)
+    def _wrong(self, what: str) -> ConfigError:
+        key = ".".join(part for part in (self._where, *self._path) if part)
         return ConfigError([f"eventsd: {key}: {what}" if key else f"eventsd: {what}"])

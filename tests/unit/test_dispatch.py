@@ -271,7 +271,7 @@ def test_rules_that_fail_try_one_after_the_other_and_leave_the_threads_to_who_ca
     lanes = rules_of(spool, worker, "history", 30, backoff=SOON)
     dispatcher = start(*lanes, max_workers=4)
     put(dispatcher, spool, *each(lanes)[1:])
-    eventually(lambda: all(lane.retries for lane in lanes[1:]), 20)
+    eventually(lambda: all(lane.retries > 1 for lane in lanes[1:]), 30)
     worker.most = 0
 
     # When
@@ -280,7 +280,7 @@ def test_rules_that_fail_try_one_after_the_other_and_leave_the_threads_to_who_ca
         eventually(lambda number=number: str(number) in worker.written, 5)
 
     # Then
-    assert worker.most == 1
+    assert worker.most <= 1
 
 
 def test_batches_of_one_worker_run_side_by_side_if_asked_for(spool: Spool, start: Start) -> None:

@@ -281,7 +281,7 @@ def test_the_tap_and_rule_tests_cost_a_time_like_an_events_bytes(name: str) -> N
     assert_linear(step, lambda size: raw_frame("x/" * min(size, 2000), PAYLOADS[name](size)), smallest=2**13)
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(data=st.data())
 def test_a_megabyte_of_anything_costs_less_than_half_a_second(data: st.DataObject) -> None:
     # Given: something small of any shape, many times

@@ -155,7 +155,7 @@ def test_a_dead_letter_whose_bytes_have_changed_hides_no_other(spool: Spool, col
     assert letters[1]["data"]["jid"] == "0"
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     seed=st.integers(0, 2**32),
     suffix=st.sampled_from(["", "-wal"]),
