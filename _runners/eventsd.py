@@ -39,9 +39,14 @@ def __virtual__():
     return __virtualname__
 
 
-def status():
+def status(seen=False):
     """
     Tell whether the engine runs and since when, how the event bus is, and what each worker has done and has before it.
+
+    Events that were lost, and gaps in which some may have been, make the engine degraded for a day, or until an
+    operator has looked at them.
+
+    :param seen: say that you have looked at them; what is lost from now on is told again.
 
     CLI Example:
 
@@ -49,12 +54,18 @@ def status():
 
         salt-run eventsd.status
         salt-run eventsd.status --out=json
+        salt-run eventsd.status seen=True
     """
     problems = []
     try:
         path = config_load.load(__opts__).general.state_file  # noqa: F821 - the loader's
     except ConfigError as exc:
         path, problems = config_load.state_file(__opts__), exc.problems  # noqa: F821
+    try:
+        if seen:
+            control.ask(control.socket_path(path), "seen")
+    except EventsdError as exc:
+        problems = [*problems, str(exc)]
     return _answer(salt_eventsd.status.read(Path(path), problems))
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.folders import make_private
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,28 @@ _ANSWER_SECONDS = 60.0
 #: How long an engine waits for a request once somebody has connected.
 _REQUEST_SECONDS = 5.0
 _LONGEST_REQUEST = 65_536
+#: How long the thread is waited for at the end.
+_END_SECONDS = 0.5
 
 Answer = dict[str, Any]
 #: Takes a request and returns the answer.
 Handler = Callable[[dict[str, Any]], Answer]
 
 
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    turns = 0
+
+    def service_actions(self) -> None:
+        """Say that the thread lives; called after each wait."""
+        self.turns += 1
+
+
 class Control(threading.Thread):
     """
-    Answers requests, one after the other, until :meth:`stop`.
+    Answers requests until :meth:`stop`. What they ask for is done one after the other; somebody who is slow to ask
+    holds up nobody.
 
     :param path: of the socket.
     :param handler: makes the answers; what it raises is one, too.
@@ -46,26 +60,37 @@ class Control(threading.Thread):
 
     def __init__(self, path: Path, handler: Handler) -> None:
         super().__init__(name="eventsd-control", daemon=True)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         if _answers(path):
             raise FileExistsError(f"{path}: another engine listens there")
         path.unlink(missing_ok=True)
         self._path = path
         with _short(path) as name:
-            before = os.umask(0o177)
+            self._server = _Server(name, _answering(handler), bind_and_activate=False)
             try:
-                self._server = socketserver.UnixStreamServer(name, _answering(handler))
-            finally:
-                os.umask(before)
+                self._server.server_bind()
+                # Before anybody can connect; a umask would be that of all threads.
+                os.chmod(name, 0o600)
+                self._server.server_activate()
+            except OSError:
+                self._server.server_close()
+                raise
 
     def run(self) -> None:
         """Answer until stopped."""
         self._server.serve_forever(poll_interval=0.2)
 
+    @property
+    def turns(self) -> int:
+        """Changes as long as the thread does something."""
+        return self._server.turns
+
     def stop(self) -> None:
-        """End, and remove the socket."""
+        """End, and remove the socket. A request that is in hand is not waited for."""
         if self.is_alive():
-            self._server.shutdown()
+            # It waits for the thread; should that hang, the process ends all the same.
+            threading.Thread(target=self._server.shutdown, name="eventsd-control-end", daemon=True).start()
+            self.join(_END_SECONDS)
         self._server.server_close()
         self._path.unlink(missing_ok=True)
 
@@ -112,9 +137,9 @@ def unknown(request: Mapping[str, Any]) -> Answer:
 
 
 @contextmanager
-def answering(state_file: str, handler: Handler) -> Iterator[None]:
+def answering(state_file: str, handler: Handler) -> Iterator[Control | None]:
     """
-    Answer requests as long as the block runs; an engine whose socket cannot be made runs all the same.
+    Answer requests as long as the block runs; an engine whose socket cannot be made runs all the same, and gets None.
 
     :param state_file: the engine's; the socket is beside it.
     :param handler: makes the answers.
@@ -124,16 +149,18 @@ def answering(state_file: str, handler: Handler) -> Iterator[None]:
         control = Control(path, handler)
     except OSError as exc:
         log.error("eventsd: state_file: the engine cannot listen at %s, so eventsd.reload will not work: %s", path, exc)
-        yield
+        yield None
         return
     control.start()
     try:
-        yield
+        yield control
     finally:
         control.stop()
 
 
 def _answering(handler: Handler) -> type[socketserver.StreamRequestHandler]:
+    one_by_one = threading.Lock()
+
     class Request(socketserver.StreamRequestHandler):
         timeout = _REQUEST_SECONDS
 
@@ -141,7 +168,9 @@ def _answering(handler: Handler) -> type[socketserver.StreamRequestHandler]:
             # Somebody who only looks whether there is an engine says nothing.
             with suppress(OSError):
                 if line := self.rfile.readline(_LONGEST_REQUEST):
-                    self.wfile.write(msgspec.json.encode(_answer(handler, line)) + b"\n")
+                    with one_by_one:
+                        answer = _answer(handler, line)
+                    self.wfile.write(msgspec.json.encode(answer) + b"\n")
 
     return Request
 

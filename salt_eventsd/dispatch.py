@@ -52,12 +52,15 @@ class Dispatcher(threading.Thread):
         self._adopt = adopt
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
         self._running: dict[Future[None], tuple[Lane, Kept, ThreadPoolExecutor]] = {}
+        self._mutex = threading.Lock()
         self._wake = threading.Event()
         self._flush = threading.Event()
         self._stopping = threading.Event()
         self._renewing = threading.Event()
         #: Why no batch can be given out at the moment, else "".
         self.problem = ""
+        #: Changes as long as the thread does something.
+        self.turns = 0
         self._is_manned = False
         self._times_back = spool.times_back
         self._look_at = 0.0
@@ -89,6 +92,7 @@ class Dispatcher(threading.Thread):
     def run(self) -> None:
         """Run until stopped."""
         while not self._stopping.is_set():
+            self.turns += 1
             self._wake.clear()
             try:
                 patience = self._round()
@@ -118,7 +122,9 @@ class Dispatcher(threading.Thread):
         self._stopping.set()
         self._wake.set()
         self.join(timeout_seconds)
-        pending = wait(list(self._running), max(0.0, until - time.monotonic())).not_done
+        with self._mutex:
+            running = list(self._running)
+        pending = wait(running, max(0.0, until - time.monotonic())).not_done
         self._pool.shutdown(wait=False, cancel_futures=True)
         return not pending
 
@@ -142,7 +148,8 @@ class Dispatcher(threading.Thread):
                     break
                 shares.started(lane)
                 future = self._pool.submit(lane.run, chunks)
-                self._running[future] = (lane, chunks[0], self._pool)
+                with self._mutex:
+                    self._running[future] = (lane, chunks[0], self._pool)
                 future.add_done_callback(lambda _: self._wake.set())
         if not self._running and time.monotonic() >= self._shrink_at:
             self._shrink_at = time.monotonic() + _SHRINK_SECONDS
@@ -191,5 +198,6 @@ class Dispatcher(threading.Thread):
 
     def _reap(self) -> None:
         for future in [one for one in self._running if one.done()]:
-            lane, first, _ = self._running.pop(future)
+            with self._mutex:
+                lane, first, _ = self._running.pop(future)
             lane.finished(first)

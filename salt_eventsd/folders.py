@@ -1,9 +1,11 @@
 """
-See whether a folder or file can be written, or be made, without writing: by this process, or by another user.
+See whether a folder or file can be written, or be made, without writing: by this process, or by another user. And make
+those that are the engine's alone.
 """
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -85,3 +87,25 @@ def _by(path: Path, user: str) -> str:
     except (KeyError, OSError):
         return f" by {user or running_as()}"
     return f" by {user or running_as()}: it is {owner}:{group}, mode {stat.S_IMODE(found.st_mode):04o}"
+
+
+def make_private(folder: Path) -> None:
+    """
+    Make a folder, and those above it that are not there, for our own user alone, whatever the umask is.
+
+    :param folder: one that is there already may be used by others, too, and stays as it is.
+    :raises OSError: it cannot be made.
+    """
+    missing = []
+    for one in (folder, *folder.parents):
+        if one.exists():
+            break
+        missing.append(one)
+    for one in reversed(missing):
+        try:
+            one.mkdir(mode=0o700)
+            one.chmod(0o700)
+        except FileExistsError:
+            continue
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))

@@ -39,6 +39,7 @@ class Gap(msgspec.Struct, array_like=True):
     :param rate: events a second before it.
     :param blind_at: since when events may have been missed, by the monotonic clock; 0 if another boot's.
     :param missing: about how many events may be missing; None while the gap lasts.
+    :param blind_since: the same as ``blind_at``, in seconds since 1970 UTC, where that is not known.
     """
 
     since: float
@@ -47,6 +48,7 @@ class Gap(msgspec.Struct, array_like=True):
     rate: float = 0.0
     blind_at: float = 0.0
     missing: int | None = None
+    blind_since: float = 0.0
 
     def close(self, when: float) -> None:
         """
@@ -67,7 +69,9 @@ class Gap(msgspec.Struct, array_like=True):
             return self.missing
         now = time.time()
         until = now if until is None else until
-        blind = time.monotonic() - (now - until) - self.blind_at if self.blind_at else until - self.since
+        blind = time.monotonic() - (now - until) - self.blind_at
+        if not self.blind_at:
+            blind = until - (self.blind_since or self.since)
         return round(self.rate * max(0.0, blind))
 
 
@@ -83,14 +87,14 @@ class Pulse:
         self.last = 0.0
         self._felt_at = now
         self._counted = 0
-        self._stood: tuple[float, float] | None = None
+        #: When it stood still last, from when to when, and the rate before.
+        self._stood: tuple[float, float, float] | None = None
         self._counts: deque[tuple[float, int]] = deque([(now, 0)])
 
     def feel(self) -> None:
         """Note that the thread lives; to be called every :data:`TICK_SECONDS`."""
         now = time.monotonic()
-        if now - self._felt_at > _STOOD_SECONDS:
-            self._stood = (self._felt_at, now)
+        self._see_whether_it_stood(now)
         self._felt_at = now
         if self.frames != self._counted:
             self._counted = self.frames
@@ -106,11 +110,10 @@ class Pulse:
         :param why: the reason.
         """
         now, wall = time.monotonic(), time.time()
-        if now - self._felt_at > _STOOD_SECONDS:
-            self._stood = (self._felt_at, now)
-        blind_at = self._felt_at
+        self._see_whether_it_stood(now)
+        blind_at, rate = self._felt_at, 0.0
         if self._stood and now - self._stood[1] < _STOOD_KNOWN_SECONDS:
-            blind_at = self._stood[0]
+            blind_at, _, rate = self._stood
         behind = wall - _stamp(self.newest)
         if self.frames != self._counted:
             last_at = now
@@ -120,9 +123,13 @@ class Pulse:
         if _BEHIND_SECONDS[0] < behind < _BEHIND_SECONDS[1]:
             last_at -= behind
             blind_at = min(blind_at, last_at)
-        rate = self.rate(blind_at)
+        rate = rate or self.rate(blind_at) or self.rate()
         self.newest = b""
         return Gap(wall - (now - min(last_at, now)), None, why, rate, blind_at)
+
+    def _see_whether_it_stood(self, now: float) -> None:
+        if now - self._felt_at > _STOOD_SECONDS:
+            self._stood = (self._felt_at, now, self.rate(self._felt_at))
 
     def rate(self, until: float | None = None) -> float:
         """

@@ -17,6 +17,7 @@ from typing import Any
 from salt_eventsd.config_load import fresh_opts, load, state_file
 from salt_eventsd.control import Answer, answering, unknown
 from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy, Unavailable
+from salt_eventsd.predecessor import Predecessor, left
 from salt_eventsd.report import Reporter, idle_report
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ def idle(
         told[:] = problems
     started = time.time()
     path = state_file(opts)
-    reporter = Reporter(Path(path), _REPORT_SECONDS, lambda: idle_report(started, problems))
+    before = _last_working(Path(path))
+    reporter = Reporter(Path(path), _REPORT_SECONDS, lambda: idle_report(started, problems, before))
     reporter.start()
     try:
         if isinstance(error, SpoolBusy):
@@ -63,6 +65,12 @@ def idle(
         return _wait_for_reload(opts, given, path, problems, stop, patience)
     finally:
         reporter.stop()
+
+
+def _last_working(path: Path) -> Predecessor | None:
+    """What the report of this engine is about to replace must not be forgotten."""
+    found = left(path)
+    return found.before if found and not found.bus else found
 
 
 def _wait_for_reload(

@@ -102,6 +102,8 @@ class Intake(threading.Thread):
     ) -> None:
         super().__init__(name="eventsd-intake", daemon=True)
         self.policy = policy
+        #: Changes as long as the thread does something; so do the counters.
+        self.turns = 0
         self.matched = 0
         self.unmatched = 0
         self.ignored = 0
@@ -132,6 +134,7 @@ class Intake(threading.Thread):
     def run(self) -> None:
         """Run until stopped; what was read by then is kept."""
         while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
+            self.turns += 1
             for raw, received in self._inbox.take(self._patience()):
                 self._try(raw, received)
                 if self._staged_bytes >= _MOST_STAGED_BYTES:

@@ -23,7 +23,9 @@ from salt_eventsd.workers import Worker, close
 
 log = logging.getLogger(__name__)
 
-#: A batch that has been in flight for so long is named in the log and in the status.
+#: How fast a long batch is forgotten, at each that is shorter.
+_USUAL_FADES = 0.9
+#: A batch that has been in flight for so long is named in the log.
 HANGING_SECONDS = 60.0
 #: How long a new worker waits for the batches of the one before it, in seconds.
 _GRACE_SECONDS = 5.0
@@ -68,6 +70,8 @@ class Lane(Queue):
         self.renamed = 0
         #: Events that were written already by an engine on a copy of this spool.
         self.elsewhere = 0
+        #: How long a batch takes.
+        self.usual_seconds = 0.0
         #: When each batch in flight was claimed, by its first chunk's id.
         self.running_since: dict[int, float] = {}
         self._backoff = backoff
@@ -170,7 +174,7 @@ class Lane(Queue):
         with self._mutex:
             self._claimed.update(chunk.id for chunk in chunks)
             self._running[prio].add(chunks[0].id)
-            self.running_since[chunks[0].id] = time.time()
+            self.running_since[chunks[0].id] = time.monotonic()
             if self.worker is not None:
                 self._claimed_for[chunks[0].id] = self.worker
         return chunks
@@ -221,10 +225,13 @@ class Lane(Queue):
         """
         with self._mutex:
             self._running[first.prio].discard(first.id)
-            self.running_since.pop(first.id, None)
+            if since := self.running_since.pop(first.id, None):
+                took = time.monotonic() - since
+                # What was long once is usual for a while.
+                self.usual_seconds = max(took, self.usual_seconds * _USUAL_FADES)
 
     def running_times(self) -> list[float]:
-        """Return when each batch in flight was claimed, in seconds since 1970 UTC."""
+        """Return when each batch in flight was claimed, by the monotonic clock."""
         with self._mutex:
             return list(self.running_since.values())
 
@@ -233,7 +240,7 @@ class Lane(Queue):
         running = set(self.running_times())
         self._hanging_told &= running
         for since in running - self._hanging_told:
-            if time.time() - since > HANGING_SECONDS:
+            if time.monotonic() - since > HANGING_SECONDS:
                 self._hanging_told.add(since)
                 log.error("eventsd: worker %s hangs: one batch for %d s so far", self._label, HANGING_SECONDS)
 

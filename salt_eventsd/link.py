@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections import deque
 
 import msgspec
 
@@ -60,7 +59,8 @@ class Link:
         self._before = ReaderState()
         self._unread = 0
         self._deaths = 0
-        self._own_gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
+        #: Replaced as a whole, for other threads look through them.
+        self._own_gaps: tuple[Gap, ...] = ()
         self._last = ReaderState()
 
     @property
@@ -93,7 +93,7 @@ class Link:
     def gaps(self) -> list[Gap]:
         """Times in which events may have been missed, the newest last."""
         state = self.state
-        own = list(self._own_gaps)
+        own = self._own_gaps
         if own and own[-1].until is None and state.since and self._pid:
             own[-1].close(state.since)
         return sorted([*own, *state.gaps], key=lambda gap: gap.since)[-_GAPS_KEPT:]
@@ -104,7 +104,7 @@ class Link:
 
         :param gap: since when.
         """
-        self._own_gaps.append(gap)
+        self._own_gaps = (*self._own_gaps, gap)[-_GAPS_KEPT:]
 
     def run(self) -> None:
         """
@@ -173,7 +173,7 @@ class Link:
         for one in state.gaps:
             if one.until is None:
                 one.until = gap.since
-            self._own_gaps.append(one)
+            self.away(one)
         self._before = ReaderState(
             received=self._before.received + state.received,
             dropped=self._before.dropped + state.dropped,
@@ -182,7 +182,7 @@ class Link:
         self._unread += unread
         self._pid, self._taken = 0, 0
         self._deaths += 1
-        self._own_gaps.append(gap)
+        self.away(gap)
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -7,13 +7,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import threading
 from collections.abc import Mapping
 from typing import Any
 
-from salt_eventsd.config_load import engines_of, fresh_opts, load
-from salt_eventsd.control import answering
+from salt_eventsd import signals
+from salt_eventsd.config_load import engines_of, fresh_opts, load, state_file
+from salt_eventsd.control import answering, ask, socket_path
 from salt_eventsd.errors import brief, story
 from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.idle import idle
@@ -41,16 +41,15 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
     told: list[str] = []
     code = 0
 
-    def on_signal(_number: int, _frame: Any) -> None:
-        # Salt's own handler ends in os._exit, with events still in memory. Salt may signal more than once.
+    def end() -> None:
+        # Salt may signal more than once.
         if stop.is_set():
             return
         stop.set()
         for one in service:
             one.link.stop()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    signals.install(end, lambda: _reload(opts))
     # Before anything that might start a thread or open something.
     nursery = Nursery(opts)
     opts, given = _as_on_disk(opts, given)
@@ -71,7 +70,9 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
             gc.freeze()
             log.info("eventsd: started, spool %s", service[0].spool.folder)
             if not stop.is_set():
-                with answering(service[0].plan.config.general.state_file, requests_to(service[0])):
+                with answering(service[0].plan.config.general.state_file, requests_to(service[0])) as control:
+                    if control:
+                        service[0].watch.add("control", lambda: control.turns if control.is_alive() else None)
                     code = _run(service[0])
             break
     logging.shutdown()
@@ -99,6 +100,19 @@ def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tup
         return opts, given
     log.info("eventsd: the configuration has changed since the master's start; that on disk is used")
     return fresh, None
+
+
+def _reload(opts: Mapping[str, Any]) -> None:
+    """As ``salt-run eventsd.reload`` does: whoever sends SIGHUP means this, and an idle engine knows it, too."""
+    if not os.path.isfile(str(opts.get("conf_file") or "")):
+        log.warning("eventsd: SIGHUP: nothing was reloaded: this engine was started without a configuration file")
+        return
+    try:
+        answer = ask(socket_path(state_file(opts)), "reload")
+    except EventsdError as exc:
+        log.warning("eventsd: SIGHUP: nothing was reloaded: %s", exc)
+        return
+    log.info("eventsd: SIGHUP: %s", "reloaded" if answer.get("reloaded") else "the running configuration stays")
 
 
 def _run(service: Service) -> int:

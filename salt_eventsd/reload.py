@@ -36,6 +36,9 @@ def requests_to(service: Service) -> Handler:
             return compare(service)
         if request.get("verb") == orphans.VERB:
             return orphans.drop_from(service.lanes.values(), request)
+        if request.get("verb") == "seen":
+            service.seen()
+            return {"seen": True, "retcode": 0}
         if request.get("verb") != "reload":
             return unknown(request)
         try:

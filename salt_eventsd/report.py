@@ -1,5 +1,6 @@
 """
-What a running engine reports, and the thread that writes it into the state file every ``state_timer`` seconds.
+What a running engine reports, and the thread that writes it into the state file: every ``state_timer`` seconds, and at
+least every other second.
 
 :mod:`salt_eventsd.status` reads it.
 """
@@ -20,19 +21,27 @@ import msgspec
 
 from salt_eventsd import __version__
 from salt_eventsd.dispatch import Dispatcher
+from salt_eventsd.errors import place, story
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.folders import make_private
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
+from salt_eventsd.ledger import Ledger
 from salt_eventsd.link import Link
+from salt_eventsd.predecessor import Predecessor, now
+from salt_eventsd.problems import lost_events
 from salt_eventsd.report_workers import orphaned_letters, worker_reports
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool
+from salt_eventsd.watch import Growth, Watch
 
 log = logging.getLogger(__name__)
 
 #: How soon after something has happened a report is written.
 _NEWS_SECONDS = 1.0
+#: A report is written at least so often: one that is much older is that of an engine that stands still.
+_LEAST_SECONDS = 2.0
 
 Report = dict[str, Any]
 
@@ -47,6 +56,8 @@ class Parts:
 
     started: float
     link: Link
+    ledger: Ledger
+    watch: Watch
     inbox: Inbox
     intake: Intake
     lanes: Mapping[str, Lane]
@@ -55,6 +66,7 @@ class Parts:
     dispatcher: Dispatcher
     #: What the spool last told, for the times when its disk stalls.
     told: dict[str, Any] = field(default_factory=dict)
+    growth: Growth = field(default_factory=Growth)
 
     def ask(self, key: str, question: Callable[[], Any], otherwise: Any) -> Any:
         """Ask the spool; while it does not answer, return what it last told."""
@@ -87,8 +99,8 @@ class Reporter(threading.Thread):
         self._told = told
         self._make = make
         self._stopping = threading.Event()
+        self._mutex = threading.Lock()
         self._failed = ""
-        self._rate = (time.monotonic(), 0)
         self._news: Any = None
         self._due_at = 0.0
         self._tell_at = time.monotonic() + seconds
@@ -96,36 +108,58 @@ class Reporter(threading.Thread):
     def run(self) -> None:
         """Write until stopped, and a last time then."""
         while not self._stopping.is_set():
-            self._write()
+            self.report(due=False)
             self._stopping.wait(min(self.seconds, _NEWS_SECONDS))
-        self._write()
+        self.report()
 
     def stop(self) -> None:
         """Write a last report and end."""
         self._stopping.set()
         self.join(0.5)
 
-    def _write(self) -> None:
+    def report(self, *, due: bool = True) -> None:
+        """
+        Write a report.
+
+        :param due: write it in any case, and not only if there is news, or it is time.
+        """
+        with self._mutex:
+            if due:
+                self._due_at = 0.0
+            self._report()
+
+    def _report(self) -> None:
+        """One line in the log for each reason: the status is a convenience, the events go on."""
         try:
             made = {**self._make(), "timer": self.seconds, "ended": self._stopping.is_set()}
-            self._measure(made)
             self._tell(made)
-            if not self._is_due(made):
-                return
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-            try:
-                draft.touch(mode=0o600)
-                draft.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-                os.replace(draft, self._path)
-            finally:
-                draft.unlink(missing_ok=True)
-            self._failed = ""
         except Exception as exc:
-            # One line per reason: the status is a convenience, the events go on.
-            if str(exc) != self._failed:
-                log.error("eventsd: state_file: %s cannot be written: %s", self._path, exc)
-                self._failed = str(exc)
+            self._complain(f"eventsd: the report could not be made, which is a bug: {place(exc)}", exc)
+            return
+        try:
+            if self._is_due(made):
+                self._write(made)
+            self._failed = ""
+        except OSError as exc:
+            self._complain(f"eventsd: state_file: {self._path} cannot be written: {exc}", exc)
+        except Exception as exc:
+            self._complain(f"eventsd: the report could not be told, which is a bug: {place(exc)}", exc)
+
+    def _complain(self, text: str, exc: Exception) -> None:
+        if text != self._failed:
+            log.error("%s", text)
+            log.debug("eventsd: %s", story(exc))
+            self._failed = text
+
+    def _write(self, made: Report) -> None:
+        make_private(self._path.parent)
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            draft.touch(mode=0o600)
+            draft.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
+            os.replace(draft, self._path)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def _tell(self, made: Report) -> None:
         if time.monotonic() >= self._tell_at and not made["ended"]:
@@ -133,22 +167,20 @@ class Reporter(threading.Thread):
             self._told(made)
 
     def _is_due(self, made: Report) -> bool:
-        """Someone who asks right after a job wants to see it; an idle engine need not write each second."""
-        news = [
-            (lane["state"], lane["written"], lane["failed"], lane["dropped"])
+        """
+        Someone who asks right after a job wants to see it, and the next engine where this one ended. An idle engine
+        need not write each second, but so often that a report that is older means something.
+        """
+        news: list[Any] = [
+            (lane["state"], lane["written"], lane["failed"], lane["dropped"], lane["hanging_seconds"] > 0)
             for lane in made.get("workers", {}).values()
         ]
+        if bus := made.get("bus"):
+            news += [bus["connected"], bus["received"], bus["lost"], len(bus["gaps"])]
         due = news != self._news or time.monotonic() >= self._due_at or made["ended"]
         if due:
-            self._news, self._due_at = news, time.monotonic() + self.seconds
+            self._news, self._due_at = news, time.monotonic() + min(self.seconds, _LEAST_SECONDS)
         return bool(due)
-
-    def _measure(self, made: Report) -> None:
-        """Turn the count of events into a rate since the last report."""
-        if bus := made.get("bus"):
-            now, (then, before) = time.monotonic(), self._rate
-            bus["events_per_second"] = round((bus["received"] - before) / max(now - then, 1e-3), 1)
-            self._rate = (now, bus["received"])
 
 
 def report(parts: Parts) -> Report:
@@ -157,21 +189,29 @@ def report(parts: Parts) -> Report:
 
     :param parts: of the engine.
     """
-    link, intake, lanes, spool = parts.link, parts.intake, parts.lanes, parts.spool
-    reader = link.state
+    link, intake, lanes, spool = parts.link, parts.intake, dict(parts.lanes), parts.spool
+    reader, gaps = link.state, link.gaps
     dead = parts.ask("dead", spool.dead_letters, {})
     oldest = {name: parts.ask(f"oldest.{name}", lane.oldest, 0.0) for name, lane in lanes.items()}
-    return {
+    growing = parts.growth.look((lane.name, lane.queued_events) for lane in lanes.values())
+    made: Report = {
         "version": __version__,
         "pid": os.getpid(),
+        "parent": os.getppid(),
         "started": parts.started,
         "written": time.time(),
+        "clock": now(),
         "problems": [],
+        "threads": parts.watch.look(),
         "bus": {
             "connected": reader.connected,
             "since": reader.since,
             "reconnects": link.reconnects,
-            "gaps": [{"from": gap.since, "to": gap.until, "why": gap.why, "missing": gap.guess()} for gap in link.gaps],
+            "last": reader.last,
+            "rate": reader.rate,
+            "events_per_second": round(reader.rate, 1),
+            "reader": {"pid": reader.pid, "waiting_bytes": reader.waiting_bytes, "dropped": reader.dropped},
+            "gaps": parts.ledger.gaps(gaps),
             "received": link.received,
             "matched": intake.matched,
             "ignored": intake.unmatched + intake.ignored,
@@ -181,7 +221,7 @@ def report(parts: Parts) -> Report:
             "undecided": sum(intake.policy.rules.undecided.events.values()),
         },
         "dispatch": {"error": parts.dispatcher.problem},
-        "workers": worker_reports(lanes.values(), dead, oldest, spool.letters_given_way),
+        "workers": worker_reports(lanes.values(), dead, oldest, growing, spool.letters_given_way),
         "spool": {
             "dir": str(spool.folder),
             "events": sum(lane.queued_events for lane in lanes.values()),
@@ -201,6 +241,9 @@ def report(parts: Parts) -> Report:
             "set_aside_deleted": spool.file.set_aside_deleted,
         },
     }
+    made["losses"] = parts.ledger.losses(lost_events(made))
+    made["seen"] = parts.ledger.seen_at
+    return made
 
 
 def _orphaned(parts: Parts) -> dict[str, int]:
@@ -208,17 +251,20 @@ def _orphaned(parts: Parts) -> dict[str, int]:
     return {name: lane.queued_events for name, lane in parts.lanes.items() if lane.retired and lane.queued_events}
 
 
-def idle_report(started: float, problems: list[str]) -> Report:
+def idle_report(started: float, problems: list[str], before: Predecessor | None = None) -> Report:
     """
     Return what an engine says that cannot work.
 
     :param started: when it was started, in seconds since 1970 UTC.
     :param problems: why, a line each.
+    :param before: the last engine that worked.
     """
     return {
         "version": __version__,
         "pid": os.getpid(),
         "started": started,
         "written": time.time(),
+        "clock": now(),
+        "before": before,
         "problems": problems,
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from salt_eventsd.lane import HANGING_SECONDS, Lane
+from salt_eventsd.lane import Lane
 
 #: What is added up over a worker's lanes, and of what the largest counts.
 _SUMS = (
@@ -24,7 +24,9 @@ _SUMS = (
     "renamed",
     "elsewhere",
 )
-_LARGEST = ("oldest_age", "hanging_seconds", "last_write", "last_drop")
+_LARGEST = ("oldest_age", "growing_seconds", "hanging_seconds", "last_write", "last_drop")
+#: A batch hangs that takes so much longer than one usually does.
+_HANGING_SECONDS = 5.0
 #: How the lane is called that all rules share which have no table or statement of their own.
 _BUILT_IN = "all others"
 #: From good to bad.
@@ -35,6 +37,7 @@ def worker_reports(
     lanes: Iterable[Lane],
     dead: Mapping[str, int],
     oldest: Mapping[str, float],
+    growing: Mapping[str, float] = MappingProxyType({}),
     letters_dropped: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, dict[str, Any]]:
     """
@@ -43,6 +46,7 @@ def worker_reports(
     :param lanes: all lanes.
     :param dead: how many dead letters each worker has.
     :param oldest: when the oldest event of each lane was read, in seconds since 1970 UTC; 0 if none waits.
+    :param growing: for how many seconds each lane's queue has only grown.
     :param letters_dropped: how many of each worker's dead letters have given way to newer ones.
     """
     found: dict[str, list[Lane]] = {}
@@ -50,7 +54,10 @@ def worker_reports(
         if not lane.retired:
             found.setdefault(lane.owner, []).append(lane)
     return {
-        name: {**_worker(name, some, dead.get(name, 0), oldest), "letters_dropped": letters_dropped.get(name, 0)}
+        name: {
+            **_worker(name, some, dead.get(name, 0), oldest, growing),
+            "letters_dropped": letters_dropped.get(name, 0),
+        }
         for name, some in found.items()
     }
 
@@ -66,8 +73,10 @@ def orphaned_letters(lanes: Iterable[Lane], dead: Mapping[str, int]) -> dict[str
     return {name: count for name, count in dead.items() if name not in configured}
 
 
-def _worker(name: str, lanes: list[Lane], dead: int, oldest: Mapping[str, float]) -> dict[str, Any]:
-    each = {lane.name: _lane(lane, oldest.get(lane.name, 0.0)) for lane in lanes}
+def _worker(
+    name: str, lanes: list[Lane], dead: int, oldest: Mapping[str, float], growing: Mapping[str, float]
+) -> dict[str, Any]:
+    each = {lane.name: _lane(lane, oldest.get(lane.name, 0.0), growing.get(lane.name, 0.0)) for lane in lanes}
     worst = max(each.values(), key=lambda one: _STATES.index(one["state"]))
     told = worst if worst["last_error"] else next((one for one in each.values() if one["last_error"]), worst)
     whole = {
@@ -83,14 +92,17 @@ def _worker(name: str, lanes: list[Lane], dead: int, oldest: Mapping[str, float]
     return {**whole, "rules": rules}
 
 
-def _lane(lane: Lane, oldest: float) -> dict[str, Any]:
-    now = time.time()
-    hanging = [round(now - since) for since in lane.running_times() if now - since > HANGING_SECONDS]
+def _lane(lane: Lane, oldest: float, growing: float) -> dict[str, Any]:
+    now, clock = time.time(), time.monotonic()
+    too_long = lane.usual_seconds + _HANGING_SECONDS
+    hanging = [round(clock - since) for since in lane.running_times() if clock - since > too_long]
     return {
         "state": lane.state,
         "queued_events": lane.queued_events,
         "queued_bytes": lane.queued_bytes,
         "oldest_age": round(max(0.0, now - oldest), 1) if oldest else 0.0,
+        "growing_seconds": growing,
+        "batch_seconds": lane.config.batch.seconds,
         "in_flight": lane.running,
         "hanging_seconds": max(hanging, default=0),
         "written": lane.written,

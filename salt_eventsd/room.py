@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 #: Room is made for more than is needed, so that a full spool is not searched at every commit.
 _HEADROOM = 0.02
+#: A spool that was full has room again when so much of it at most is in use.
+_ROOM_AGAIN = 0.9
+#: That it is full is told in the log no more often than this, in seconds.
+_TELL_SECONDS = 60.0
 
 
 class Room:
@@ -36,6 +40,8 @@ class Room:
         self._lanes = lanes
         self.config = config
         self.full = False
+        self._tell_at = 0.0
+        self._is_told = False
 
     @property
     def config(self) -> SpoolConfig:
@@ -64,8 +70,9 @@ class Room:
         :param chunks: what is about to be kept.
         """
         most = int(self.config.max_bytes)
-        needed = self.used + sum(len(chunk.payload) for chunk in chunks) - most
-        self._tell(needed > 0)
+        used = self.used
+        needed = used + sum(len(chunk.payload) for chunk in chunks) - most
+        self._tell(needed > 0, used)
         if needed <= 0:
             return chunks
         if self.config.when_full == "drop_oldest":
@@ -108,13 +115,23 @@ class Room:
             lane.last_drop = time.time()
         return admitted
 
-    def _tell(self, full: bool) -> None:
+    def _tell(self, full: bool, used: int) -> None:
+        """
+        One line for each condition. A spool that is full is so again and again, each time something was dropped: it has
+        room again when there is a good deal of it.
+        """
         if full and not self.full:
-            log.error(
-                "eventsd: the spool is full (spool.max_bytes %d): events are dropped (%s) and counted",
-                self.config.max_bytes,
-                self.config.when_full,
-            )
-        elif self.full and not full:
-            log.warning("eventsd: the spool has room again")
-        self.full = full
+            self.full = True
+            if time.monotonic() >= self._tell_at:
+                self._tell_at = time.monotonic() + _TELL_SECONDS
+                self._is_told = True
+                log.error(
+                    "eventsd: the spool is full (spool.max_bytes %d): events are dropped (%s) and counted",
+                    self.config.max_bytes,
+                    self.config.when_full,
+                )
+        elif self.full and used < int(self.config.max_bytes) * _ROOM_AGAIN:
+            self.full = False
+            if self._is_told:
+                self._is_told = False
+                log.warning("eventsd: the spool has room again")

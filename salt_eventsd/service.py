@@ -8,6 +8,7 @@ intake: parse, match, redact, keep; C claims and runs; the pool's threads write 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,20 +18,21 @@ from salt_eventsd.config import Config, WorkerConfig
 from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.english import counted
 from salt_eventsd.exceptions import SpoolBusy
-from salt_eventsd.gaps import Gap
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake
 from salt_eventsd.lane import Lane
 from salt_eventsd.lanes import Lanes
+from salt_eventsd.ledger import Ledger
 from salt_eventsd.link import Link
 from salt_eventsd.nursery import Nursery
 from salt_eventsd.plan import Planned, make_plan
+from salt_eventsd.predecessor import predecessor
 from salt_eventsd.report import Parts, Reporter, report
 from salt_eventsd.retry import Backoff
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool, Totals
 from salt_eventsd.stats import STATS_TAG, stats_frame
-from salt_eventsd.status import crashed_at
+from salt_eventsd.watch import Watch
 from salt_eventsd.workers import close
 
 log = logging.getLogger(__name__)
@@ -106,9 +108,25 @@ class Service:
             room=self.room,
             kept=self.dispatcher.kept,
         )
+        before = predecessor(Path(general.state_file), self.spool.folder)
+        self.ledger = Ledger(before)
+        if before and (gap := before.gap()):
+            self.link.away(gap)
+            if before.restarted_with_its_master():
+                self.ledger.harmless(gap.why)
+        self.watch = Watch(
+            {
+                "reader": lambda: self.link.state.beat,
+                "pipe": lambda: self.link.turns,
+                "intake": lambda: _sign(self.intake, (self.intake.turns, self.intake.matched, self.intake.unmatched)),
+                "dispatch": lambda: _sign(self.dispatcher, self.dispatcher.turns),
+            }
+        )
         parts = Parts(
             started=time.time(),
             link=self.link,
+            ledger=self.ledger,
+            watch=self.watch,
             inbox=self.inbox,
             intake=self.intake,
             lanes=self.lanes,
@@ -116,8 +134,6 @@ class Service:
             room=self.room,
             dispatcher=self.dispatcher,
         )
-        if since := crashed_at(Path(general.state_file), self.spool.folder):
-            self.link.away(Gap(since, None, "the engine before this one was killed, or crashed"))
         self.reporter = Reporter(Path(general.state_file), general.state_timer, lambda: report(parts), self._reported)
 
     def new_lane(self, name: str, planned: Planned, left: Totals, newest: int) -> Lane:
@@ -148,6 +164,11 @@ class Service:
         if self.intake.policy.rules.candidates(STATS_TAG, STATS_TAG):
             self.intake.offer(stats_frame(made))
 
+    def seen(self) -> None:
+        """Note that an operator has looked at what was lost."""
+        self.ledger.look(self.link.gaps)
+        self.reporter.report()
+
     def run(self) -> None:
         """Run until SIGTERM."""
         self.intake.start()
@@ -174,6 +195,11 @@ class Service:
                 close(lane.worker)
         waiting = sum(lane.queued_events for lane in self.lanes.values())
         log.info("eventsd: stopped; %s in the spool", counted(waiting, verb="waits"))
+
+
+def _sign(thread: threading.Thread, sign: Any) -> Any:
+    """What a thread shows; one that was not started yet is no reason to call anybody."""
+    return sign if thread.is_alive() or not thread.ident else None
 
 
 def _open_spool(folder: Path, max_bytes: int) -> Spool:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.folders import make_private
 from salt_eventsd.spool_aside import move_away, thin_out
 from salt_eventsd.spool_lock import lock, lock_again, sign
 from salt_eventsd.spool_rescue import Identity, copied, identity
@@ -78,7 +79,7 @@ class SpoolFile:
         self._mutex = threading.RLock()
         try:
             # One that is there already may be used by others, too; what is put into it is for us alone.
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(folder)
             self._held = sign(lock(folder))
         except OSError as exc:
             raise SpoolError(f"eventsd: spool.dir: {folder}: {exc.strerror or exc}") from exc

@@ -4,6 +4,7 @@ Another configuration for a running engine: nothing is lost, and a wrong one cha
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,9 +224,37 @@ def test_an_engine_that_is_started_again_has_what_was_reloaded_and_tells_the_gap
     with reloaded.bus() as bus:
         bus.fire("company/door", {"open": True})
     reloaded.history.wait_for(1, "eventsd_events", "tag = 'company/door'")
-    bus_report = reloaded.status().data["bus"]
+    status = reloaded.status()
+    bus_report = status.data["bus"]
     assert [gap["why"] for gap in bus_report["gaps"]] == ["the engine before this one was killed, or crashed"]
     assert bus_report["reconnects"] == 0
+    assert (status.returncode, status.data["state"]) == (1, "degraded")
+
+    # When
+    seen = reloaded.run("eventsd.status", "seen=True")
+
+    # Then
+    assert (seen.returncode, seen.data["state"], seen.data["notes"]) == (0, "well", [])
+    assert seen.data["bus"]["gaps"][0]["seen"]
+    assert reloaded.status().returncode == 0
+
+
+def test_a_hangup_is_a_reload(reloaded: Master) -> None:
+    # Given
+    pid = reloaded.report()["pid"]
+    configure(reloaded, {**BEFORE, "events": {"returns": RETURNS, "office": {"tag": "office/", "worker": "history"}}})
+
+    # When
+    reloaded.engine.send_signal(signal.SIGHUP)
+    reloaded.wait_until_listening()
+
+    # Then
+    with reloaded.bus() as bus:
+        wait_until(
+            lambda: bus.fire("office/door", {}) or reloaded.history.count("eventsd_events", "tag = 'office/door'"),
+            "event",
+        )
+    assert reloaded.report()["pid"] == pid
 
 
 def test_a_wrong_config_on_disk_does_not_make_a_running_engine_look_dead(reloaded: Master) -> None:

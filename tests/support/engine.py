@@ -24,7 +24,8 @@ import salt.config
 
 from salt_eventsd import process
 
-HELD_SECONDS = 20
+#: For how long the lock is held; ``EVENTSD_HELD_SECONDS`` says otherwise.
+HELD_SECONDS = int(os.environ.get("EVENTSD_HELD_SECONDS", "20"))
 
 
 def _hold(_number: int, _frame: Any) -> None:

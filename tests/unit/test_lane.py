@@ -491,7 +491,7 @@ def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spo
 def test_a_batch_that_hangs_is_told_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     # Given
     lane = lane_of(spool, Recorder())
-    lane.running_since[7] = time.time() - 61
+    lane.running_since[7] = time.monotonic() - 61
 
     # When
     lane.tell_hanging()
