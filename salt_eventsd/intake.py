@@ -29,8 +29,7 @@ from salt_eventsd.reminder import Reminder
 from salt_eventsd.room import Room
 from salt_eventsd.rules import Candidates, Route, Rules
 from salt_eventsd.spool import Chunk, Kept, Spool, encode_events, halved
-from salt_eventsd.weight import LIGHT_BYTES
-from salt_eventsd.withheld import TooMuch, unpack, withheld
+from salt_eventsd.withheld import TooMuch, in_time, unpack, withheld
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +49,8 @@ _MOST_UNKEPT_BYTES = 128 * 2**20
 #: What is committed before its time, however long ``commit_seconds`` is: so many events, or bytes.
 _MOST_STAGED_EVENTS = 10_000
 _MOST_STAGED_BYTES = 16 * 2**20
-#: What one event may take of the thread's time, in seconds.
-_MOST_SECONDS = 1.0
+#: Smaller events are not limited in time, which would cost more than they do.
+_QUICK_BYTES = 16 * 2**10
 
 
 @dataclass(frozen=True)
@@ -197,8 +196,11 @@ class Intake(threading.Thread):
             self.unmatched += 1
             return
         try:
-            deadline = time.thread_time() + _MOST_SECONDS if len(frame.payload) > LIGHT_BYTES else None
-            self._keep(policy, candidates, frame, *unpack(frame), is_own, deadline)
+            if len(frame.payload) <= _QUICK_BYTES:
+                self._keep(policy, candidates, frame, *unpack(frame), is_own)
+            else:
+                with in_time(frame):
+                    self._keep(policy, candidates, frame, *unpack(frame), is_own)
         except TooMuch as exc:
             bare, data = withheld(frame, str(exc))
             data = policy.redactor.apply(data, "")
@@ -213,23 +215,21 @@ class Intake(threading.Thread):
         data: Any,
         fun: str,
         is_own: bool,
-        deadline: float | None = None,
     ) -> None:
         routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
         why = ""
         if not is_own:
             routes, why = policy.origins.judged(frame, data, routes, self._addressed)
+        if not routes:
             if why:
                 self._tell_forged(policy, why)
-        if not routes:
             self.ignored += 1
             return
-        _in_time(deadline)
         whole, data, fun = policy.redactor.clean(frame, data, fun)
-        _in_time(deadline)
         first = routes[0]
         event = events.build(whole, data, fun, first.rule, first.into)
         if why:
+            self._tell_forged(policy, why)
             full = policy.redactor.tag(msgspec.structs.replace(frame, tag=frame.full_tag))
             event = as_forged(event, data, full.tag, policy.redactor.apply(why, ""))
         self.matched += 1
@@ -340,12 +340,3 @@ class Intake(threading.Thread):
             gone = self._ready.pop(0)
             waiting -= len(gone.payload)
             self.lost += gone.events
-
-
-def _more(count: int) -> str:
-    return f" (and {count - 1} more since the last such line)" if count > 1 else ""
-
-
-def _in_time(deadline: float | None) -> None:
-    if deadline is not None and time.thread_time() > deadline:
-        raise TooMuch(f"it took longer than {_MOST_SECONDS:g} s")

@@ -28,7 +28,7 @@ from salt_eventsd.english import counted
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.plan import origins_of, redactor_of
 from salt_eventsd.rules import OWN, Route, compile_rules
-from salt_eventsd.withheld import TooMuch, unpack, withheld
+from salt_eventsd.withheld import TooMuch, in_time, unpack, withheld
 
 #: How many events may wait for a slow terminal; more are left out, and said to be.
 _MOST_WAITING = 10_000
@@ -87,14 +87,16 @@ class Seer:
         """
         frame = events.read_tag(raw, received)
         try:
-            data, fun = unpack(frame)
+            with in_time(frame):
+                data, fun = unpack(frame)
+                routes = self._routes(frame, data, fun)
+                event = events.build(*self._redactor.clean(frame, data, fun))
         except TooMuch as exc:
             frame, data = withheld(frame, str(exc))
             data = self._redactor.apply(data, "")
             fun = events.function_of(data)
-        routes = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
-        routes, _ = self._origins.judged(frame, data, routes)
-        event = events.build(*self._redactor.clean(frame, data, fun))
+            routes = self._routes(frame, data, fun)
+            event = events.build(*self._redactor.clean(frame, data, fun))
         return {
             "stamp": datetime.fromtimestamp(event.stamp, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f"),
             "tag": event.tag,
@@ -104,6 +106,10 @@ class Seer:
             "taken": [_route(one, event.into) for one in routes],
             "data": event.data,
         }
+
+    def _routes(self, frame: events.Frame, data: Any, fun: str) -> list[Route]:
+        found = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
+        return self._origins.judged(frame, data, found)[0]
 
 
 def watch(

@@ -8,10 +8,13 @@ which it can be found again where it came from.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from salt_eventsd.budget import OutOfTime, limited
 from salt_eventsd.clip import clipped
 from salt_eventsd.event import Frame, function_of
 from salt_eventsd.payload import decode
@@ -23,6 +26,8 @@ MARK = "eventsd_withheld"
 _LONGEST = 256
 #: A payload whose function, or several in one, is longer is withheld, in characters.
 _LONGEST_FUN = 16 * 2**10
+#: What an event may take of a thread's time, up to where it is built.
+_SECONDS_A_MEGABYTE, _MOST_SECONDS = 0.35, 0.9
 
 
 class TooMuch(Exception):
@@ -42,6 +47,22 @@ class _Head(msgspec.Struct, gc=False):
 
 
 _head = msgspec.msgpack.Decoder(_Head).decode
+
+
+@contextmanager
+def in_time(frame: Frame) -> Iterator[None]:
+    """
+    End the block when an event has taken as long as it may: half a second a megabyte, and never more than one.
+
+    :param frame: of the event.
+    :raises TooMuch: it has.
+    """
+    seconds = min(_MOST_SECONDS, _SECONDS_A_MEGABYTE * max(1.0, len(frame.payload) / 1e6))
+    try:
+        with limited(seconds):
+            yield
+    except OutOfTime:
+        raise TooMuch(f"it took longer than {seconds:.2g} s") from None
 
 
 def unpack(frame: Frame) -> tuple[Any, str]:

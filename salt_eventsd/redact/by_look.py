@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from salt_eventsd.budget import step
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.shapes import Shape
 from salt_eventsd.redact.values import Reader, Value
@@ -30,6 +31,8 @@ _STATEMENT = re.compile(
     rb"|via\s{1,8}[a-z0-9_]{1,40}\s{1,8}(?:using|as))(?:\s{1,8}(?:password|values))?\s{0,8}\(?\s{0,8}"
     rb"|password\s{0,8}\(\s{0,8}(?=['\"\\]))"
 )
+#: Where one may begin.
+_STATEMENT_HINT = compile_finder(rb"(?i)\b(?:identified\s|password\s{0,8}\()")
 _BARE_WORD = re.compile(rb"[^\s;,)\"']{1,256}")
 
 
@@ -55,6 +58,7 @@ def in_urls(raw: bytes) -> Iterator[Value]:
     """
     pos = end = 0
     while (begin := _URL.search(raw, pos)) is not None:
+        step()
         start = pos = begin.end()
         if start >= end:
             whole = _URL_END.match(raw, start)
@@ -100,7 +104,12 @@ def in_statements(raw: bytes) -> Iterator[Value]:
     """
     reader = Reader(raw)
     pos = 0
-    while (begin := _STATEMENT.search(raw, pos)) is not None:
+    while (hint := _STATEMENT_HINT.search(raw, pos)) is not None:
+        step()
+        begin = _STATEMENT.match(raw, hint.start())
+        if begin is None:
+            pos = hint.end()
+            continue
         pos = begin.end()
         if (found := reader.quoted(pos)) is not None:
             yield found[0]
@@ -142,6 +151,7 @@ class Shapes:
         found: list[Value] = []
         pos = 0
         while self._finder is not None and (hit := self._finder.search(raw, pos)) is not None:
+            step()
             start, end = hit.start(), hit.end()
             pos = max(end, start + 1)
             for shape in self._with_groups:
@@ -156,6 +166,7 @@ class Shapes:
             if gate.search(raw) is None:
                 continue
             while (hit := finder.search(raw, pos)) is not None:
+                step()
                 pos = max(hit.end(), hit.start() + 1)
                 if (one := exact.match(raw, hit.start(), hit.end())) is not None:
                     start = one.end(1) if exact.groups else one.start()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from salt_eventsd.budget import step
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.names import Kind, Names, hides, hint
 from salt_eventsd.redact.values import BACK, SAMPLE, Opener, Reader, Value
@@ -92,7 +93,7 @@ _PATH = re.compile(rb"[~.]{0,2}/")
 _PATH_SIGNS = _SIGNS + b"/"
 _WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]{1,4096}")
 #: A manifest of Kubernetes whose ``data`` is secret.
-_MANIFEST = re.compile(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
+_MANIFEST = compile_finder(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
 _DATA = (b"data", b"stringData")
 
 
@@ -131,6 +132,7 @@ class NamedValues:
         reader = Reader(raw)
         pos = places = 0
         while (hit := finder.search(raw, pos)) is not None:
+            step()
             places += 1
             if places > most:
                 raise TooMany

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from salt_eventsd.budget import step
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.values import Value
 
@@ -97,6 +98,7 @@ def in_commands(raw: bytes) -> Iterator[Value]:
     """
     pos = 0
     while (hit := _TOOL.search(raw, pos)) is not None:
+        step()
         end = _END.search(raw, hit.end())
         stop = end.start() if end else len(raw)
         name = _NAME.match(raw, hit.start())

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from salt_eventsd.budget import step
 from salt_eventsd.patterns import Pattern, PatternTimeout
 from salt_eventsd.redact.commands import in_words
 from salt_eventsd.redact.names import Kind, hides
@@ -133,6 +134,7 @@ class Walk:
     def _looked_at(self, text: str) -> str:
         masked = text
         if text in self._odd:
+            step()
             self._looks += 1
             if self._looks > self._most:
                 return MASK
@@ -186,6 +188,7 @@ class Walk:
         return self._masker.names.kind(name) if self._looks <= self._most else Kind.SECRET
 
     def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        step()
         odd, check_keys = self._odd, bool(self._values)
         beside = not _NAME_FIELDS.isdisjoint(value) and any(
             self._kind(value[key]) for key in _NAME_FIELDS.intersection(value)
@@ -209,6 +212,7 @@ class Walk:
         return found
 
     def _list(self, value: Sequence[Any]) -> list[Any]:
+        step()
         kinds = set(map(type, value))
         if kinds.isdisjoint(_HOLDS_TEXT):
             return list(value)

@@ -7,12 +7,12 @@ whether any of them is needed: for most texts, none is.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from salt_eventsd.budget import passed, step
 from salt_eventsd.redact.by_look import Shapes, in_statements, in_urls, private_keys
 from salt_eventsd.redact.by_name import NamedValues, TooMany
 from salt_eventsd.redact.commands import FIRST, IN_WORDS, in_commands
@@ -26,7 +26,7 @@ _MASK = MASK.encode()
 #: A text that has more places than this that could be secret, and more than one in so many bytes, is masked as a whole.
 _MANY_PLACES = 3_000
 _BYTES_A_PLACE = 128
-_STATEMENTS = re.compile(rb"(?i)identified|password")
+_STATEMENTS = compile_finder(rb"(?i)identified|password")
 
 
 def most_places(size: int) -> int:
@@ -95,6 +95,7 @@ class TextMasker:
             ends = list(accumulate(len(piece) + 1 for piece in pieces))
         number = 0
         while hit is not None:
+            step()
             number = bisect_right(ends, hit.start(), number)
             last = bisect_right(ends, max(hit.start(), hit.end() - 1), number)
             # What is found may go over the end of a text, and hide what is in the next.
@@ -134,11 +135,13 @@ class TextMasker:
                 raw = _replaced(raw, private_keys(raw), most)
             if b"@" in raw and b"/" in raw:
                 raw = _replaced(raw, in_urls(raw), most)
+            passed()
             if _STATEMENTS.search(raw):
                 raw = _replaced(raw, in_statements(raw), most)
             if b"-" in raw or b"user" in raw:
                 raw = _replaced(raw, in_commands(raw), most)
             raw = _replaced(raw, self._named.find(raw, most), most)
+            passed()
             shapes = self._shapes.find(raw, most)
             return _MASK if shapes is None else _replaced(raw, shapes, most)
         except TooMany:
@@ -148,7 +151,9 @@ class TextMasker:
 def _replaced(raw: bytes, values: Iterable[Value], most: int) -> bytes:
     pieces: list[bytes] = []
     done = 0
+    passed()
     for value in values:
+        step()
         if value.start < done:
             continue
         if len(pieces) > 2 * most:

@@ -27,7 +27,7 @@ from salt_eventsd.plan import redactor_of
 from salt_eventsd.rules import Rules, compile_rules
 from salt_eventsd.tap import Filter, Seer
 from salt_eventsd.template import compile_template
-from salt_eventsd.withheld import TooMuch, unpack, withheld
+from salt_eventsd.withheld import TooMuch, in_time, unpack, withheld
 from tests.support.events import MINION, raw_frame, return_data, returned
 from tests.support.growth import assert_linear, cpu_seconds
 
@@ -41,12 +41,13 @@ def take(raw: bytes) -> None:
     head = events.read_tag(raw, 0.0)
     candidates = RULES.candidates(head.tag, head.full_tag)
     try:
-        whole, fun = unpack(head)
+        with in_time(head):
+            whole, fun = unpack(head)
+            candidates.routes(head.tag, fun, whole, head.full_tag)
+            events.build(*REDACTOR.clean(head, whole, fun)).json()
     except TooMuch as exc:
         head, whole = withheld(head, str(exc))
-        fun = events.function_of(whole)
-    candidates.routes(head.tag, fun, whole, head.full_tag)
-    events.build(*REDACTOR.clean(head, whole, fun)).json()
+        events.build(head, REDACTOR.apply(whole, ""), "").json()
 
 
 def of_lists(keys: int) -> bytes:
