@@ -340,3 +340,7 @@ class Intake(threading.Thread):
             gone = self._ready.pop(0)
             waiting -= len(gone.payload)
             self.lost += gone.events
+
+
+def _more(count: int) -> str:
+    return f" (and {count - 1} more since the last such line)" if count > 1 else ""
