@@ -16,7 +16,7 @@ from salt_eventsd import config_load, ruletest
 from salt_eventsd.event import Event
 from salt_eventsd.workers import Batch, Context, load_modules, make
 from tests.support.docs import DOCUMENTS, ROOT, blocks
-from tests.support.events import JID, MINION, job, returned, state_result
+from tests.support.events import JID, MINION, fired, job, job_data, returned, state_result
 
 _QUERIES = [text for _, text in blocks(ROOT / "README.rst", "sql")]
 _LATER_JID = "20260102040405678901"
@@ -48,15 +48,18 @@ def _history() -> list[Event]:
 @pytest.fixture
 def engine(database_url: str, tmp_path: Path) -> Any:
     """A database into which the sql worker has written a history."""
+    engine = _written(database_url, tmp_path, _history())
+    yield engine
+    engine.dispose()
+
+
+def _written(database_url: str, tmp_path: Path, history: list[Event]) -> sa.Engine:
     opts = _opts(tmp_path, eventsd={"workers": {"history": {"url": database_url}}})
     settings = config_load.load(opts).workers["history"]
     worker: Any = make(load_modules(opts), settings.module, Context("history", settings.options, "master", 1, opts))
-    history = _history()
     worker.write(Batch("spool", ((1, len(history)),), history))
     worker.close()
-    engine = sa.create_engine(config_url(settings.options["url"]), poolclass=sa.NullPool)
-    yield engine
-    engine.dispose()
+    return sa.create_engine(config_url(settings.options["url"]), poolclass=sa.NullPool)
 
 
 def config_url(url: str) -> sa.URL:
@@ -128,6 +131,51 @@ def test_which_jobs_were_not_answered_by_all(engine: sa.Engine) -> None:
     [row] = _ask(engine, _query("HAVING"))
 
     assert row == {"jid": JID, "fun": "test.ping", "tgt": "*", "minion_count": 2, "answered": 1}
+
+
+def test_a_batch_is_answered_by_all_and_a_syndic_is_no_minion(database_url: str, tmp_path: Path) -> None:
+    # Given: two batches of two groups, and two jobs of a master of masters; of each pair one is answered by all
+    def groups(jid: str) -> list[Event]:
+        return [job(jid, tgt=[name], tgt_type="list", minions=[name], _stamp=_LATER_STAMP) for name in ("w2", "w1")]
+
+    def above(jid: str) -> list[Event]:
+        below = fired(f"syndic/eu/salt/job/{jid}/new", job_data(jid, minions=["w1", "w2"], user="syndic"))
+        return [job(jid, minions=["eu", "w0"]), below]
+
+    def answers(jid: str, *names: str) -> list[Event]:
+        return [returned(jid=jid, minion_id=name) for name in names]
+
+    history = [*groups("1"), *answers("1", "w1", "w2"), *groups("2"), *answers("2", "w1")]
+    history += [*above("3"), *answers("3", "w0", "w1", "w2"), *answers("4", "w0", "w1"), *above("4")]
+    engine = _written(database_url, tmp_path, history)
+
+    # When
+    rows = _ask(engine, _query("HAVING"))
+
+    # Then
+    assert [(row["jid"], row["tgt"], row["minion_count"], row["answered"]) for row in rows] == [
+        ("4", "*", 3, 2),
+        ("2", '["w1","w2"]', 2, 1),
+    ]
+    engine.dispose()
+
+
+def test_a_dry_run_has_changed_nothing(database_url: str, tmp_path: Path) -> None:
+    # Given
+    def run(result: bool | None) -> dict[str, Any]:
+        return {"file_|-a_|-/etc/a_|-managed": state_result("/etc/a", result=result, changes={"diff": "New file"})}
+
+    history = [
+        returned(run(None), "1", fun="state.apply", fun_args=["a", {"__kwarg__": True, "test": True}]),
+        returned(run(True), "2", fun="state.apply", fun_args=["a", "test=True"]),
+        returned(run(None), "3", fun="state.test"),
+        returned(run(None), "4", fun="state.highstate"),
+    ]
+    engine = _written(database_url, tmp_path, history)
+
+    # Then
+    assert _ask(engine, _query("s.changed")) == []
+    engine.dispose()
 
 
 def test_what_salt_has_changed_on_a_minion(engine: sa.Engine) -> None:
