@@ -14,14 +14,17 @@ configuration is wrong. The runner reads the same ``eventsd:`` block of the mast
 """
 
 try:
+    import shutil
+    import sys
     from pathlib import Path
 
+    import salt.utils.color
     import salt.utils.json
     import salt.utils.stringutils
 
     import salt_eventsd.check
     import salt_eventsd.status
-    from salt_eventsd import catalogue, config_load, control, letters, loader, orphans, ruletest
+    from salt_eventsd import catalogue, config_load, control, letters, loader, orphans, ruletest, status_page
     from salt_eventsd import convert as conversion
     from salt_eventsd import tap as taps
     from salt_eventsd.exceptions import ConfigError, EventsdError
@@ -39,7 +42,7 @@ def __virtual__():
     return __virtualname__
 
 
-def status(seen=False):
+def status(seen=False, detail=False):
     """
     Tell whether the engine runs and since when, how the event bus is, and what each worker has done and has before it.
 
@@ -47,12 +50,14 @@ def status(seen=False):
     operator has looked at them.
 
     :param seen: say that you have looked at them; what is lost from now on is told again.
+    :param detail: tell all there is to tell, as ``--out=json`` does.
 
     CLI Example:
 
     .. code-block:: bash
 
         salt-run eventsd.status
+        salt-run eventsd.status detail=True
         salt-run eventsd.status --out=json
         salt-run eventsd.status seen=True
     """
@@ -66,7 +71,14 @@ def status(seen=False):
             control.ask(control.socket_path(path), "seen")
     except EventsdError as exc:
         problems = [*problems, str(exc)]
-    return _answer(salt_eventsd.status.read(Path(path), problems))
+    told, found = salt_eventsd.status.read_both(Path(path), problems)
+    # For a person at a terminal; all others get it as data.
+    if detail or __opts__.get("__cli") != "salt-run" or __opts__.get("output"):  # noqa: F821
+        return _answer(told)
+    _answer(told)
+    colors = salt.utils.color.get_colors(_has_colors())
+    width = shutil.get_terminal_size((100, 24)).columns
+    return {"data": status_page.page(told, found, width, colors), "outputter": "txt"}
 
 
 def check(config=None, replaces=None):
@@ -336,6 +348,13 @@ def _shown(rest):
     """End a verb that has printed what there is. A mapping with data would be judged like the result of states."""
     __context__["retcode"] = 0  # noqa: F821
     return rest
+
+
+def _has_colors():
+    """As Salt's own outputters see it."""
+    if __opts__.get("no_color") or __opts__.get("output_file"):  # noqa: F821
+        return False
+    return bool(__opts__.get("force_color")) or sys.stdout.isatty()  # noqa: F821
 
 
 def _answer(found):

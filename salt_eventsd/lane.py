@@ -127,6 +127,11 @@ class Lane(Queue):
             close(old)
 
     @property
+    def next_try_seconds(self) -> float:
+        """How long it still waits after a failed try; 0 if it does not."""
+        return max(0.0, self._retry_at - time.monotonic()) if self._failures else 0.0
+
+    @property
     def running(self) -> int:
         """Batches in flight."""
         return len(self.running_since)

@@ -34,7 +34,7 @@ from salt_eventsd.problems import lost_events
 from salt_eventsd.report_workers import orphaned_letters, worker_reports
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool
-from salt_eventsd.watch import Growth, Watch
+from salt_eventsd.watch import Growth, Pace, Watch
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Parts:
     #: What the spool last told, for the times when its disk stalls.
     told: dict[str, Any] = field(default_factory=dict)
     growth: Growth = field(default_factory=Growth)
+    pace: Pace = field(default_factory=Pace)
 
     def ask(self, key: str, question: Callable[[], Any], otherwise: Any) -> Any:
         """Ask the spool; while it does not answer, return what it last told."""
@@ -241,6 +242,9 @@ def report(parts: Parts) -> Report:
             "set_aside_deleted": spool.file.set_aside_deleted,
         },
     }
+    rates = parts.pace.look((name, worker["written"]) for name, worker in made["workers"].items())
+    for name, worker in made["workers"].items():
+        worker["written_per_second"] = rates[name]
     made["losses"] = parts.ledger.losses(lost_events(made))
     made["seen"] = parts.ledger.seen_at
     return made

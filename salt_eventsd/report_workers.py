@@ -24,7 +24,7 @@ _SUMS = (
     "renamed",
     "elsewhere",
 )
-_LARGEST = ("oldest_age", "growing_seconds", "hanging_seconds", "last_write", "last_drop")
+_LARGEST = ("oldest_age", "growing_seconds", "hanging_seconds", "next_try_seconds", "last_write", "last_drop")
 #: A batch hangs that takes so much longer than one usually does.
 _HANGING_SECONDS = 5.0
 #: How the lane is called that all rules share which have no table or statement of their own.
@@ -113,6 +113,7 @@ def _lane(lane: Lane, oldest: float, growing: float) -> dict[str, Any]:
         "renamed": lane.renamed,
         "elsewhere": lane.elsewhere,
         "last_error": lane.last_error,
+        "next_try_seconds": round(lane.next_try_seconds, 1),
         "last_write": lane.last_write,
         "last_drop": lane.last_drop,
     }

@@ -36,17 +36,27 @@ def read(path: Path, problems: Sequence[str] = ()) -> Report:
     :param path: the state file.
     :param problems: what is wrong with the configuration on disk.
     """
+    return read_both(path, problems)[0]
+
+
+def read_both(path: Path, problems: Sequence[str] = ()) -> tuple[Report, Report]:
+    """
+    Return the status, and the engine's report that it was made of, {} if there is none.
+
+    :param path: the state file.
+    :param problems: what is wrong with the configuration on disk.
+    """
     wrong = [f"the configuration on disk is wrong: {problem}" for problem in problems]
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Report)
     except FileNotFoundError:
-        return _down(f"no engine has run here: there is no {path}", *wrong)
+        return _down(f"no engine has run here: there is no {path}", *wrong), {}
     except (OSError, msgspec.DecodeError) as exc:
-        return _down(f"eventsd: state_file: {path} cannot be read: {exc}")
+        return _down(f"eventsd: state_file: {path} cannot be read: {exc}"), {}
     try:
-        return _told(found, wrong)
+        return _told(found, wrong), found
     except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as exc:
-        return _down(f"{path} is not of this version of salt-eventsd: {type(exc).__name__} {exc}")
+        return _down(f"{path} is not of this version of salt-eventsd: {type(exc).__name__} {exc}"), {}
 
 
 def _told(found: Report, notes: list[str]) -> Report:

@@ -79,3 +79,32 @@ class Growth:
             queues[name] = (since if length > before or (length == before > 0) else now, length)
         self._queues = queues
         return {name: round(now - since, 1) for name, (since, _) in queues.items()}
+
+
+#: Over so long, at least, is what workers have written told as a rate.
+_RATE_SECONDS = 10.0
+
+
+class Pace:
+    """Looks at how fast counters grow."""
+
+    def __init__(self) -> None:
+        #: When each began to be counted for a rate, and from which number; of this stretch and of the one before.
+        self._counters: dict[str, tuple[tuple[float, int], tuple[float, int]]] = {}
+
+    def look(self, counts: Iterable[tuple[str, int]]) -> dict[str, float]:
+        """
+        Return how much each counter grows in a second, over the last seconds.
+
+        :param counts: name and count of each.
+        """
+        now = time.monotonic()
+        counters, rates = {}, {}
+        for name, count in counts:
+            before, since = self._counters.get(name, ((now, count), (now, count)))
+            if now - since[0] >= _RATE_SECONDS:
+                before, since = since, (now, count)
+            counters[name] = (before, since)
+            rates[name] = round(max(0, count - before[1]) / (now - before[0]), 1) if now > before[0] else 0.0
+        self._counters = counters
+        return rates

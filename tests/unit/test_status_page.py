@@ -1,0 +1,156 @@
+"""The status as a person reads it: short, the worst first, what to do next, in 80 columns and in colour."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import salt.utils.color
+
+from salt_eventsd import status_page
+
+_PLAIN = salt.utils.color.get_colors(False)
+
+
+def worker(**fields: Any) -> dict[str, Any]:
+    """Return what is reported of a worker that is well."""
+    return {
+        "state": "ok",
+        "queued_events": 0,
+        "oldest_age": 0.0,
+        "growing_seconds": 0.0,
+        "batch_seconds": 1.0,
+        "hanging_seconds": 0,
+        "written": 12_345,
+        "written_per_second": 34.2,
+        "dead_letters": 0,
+        "dropped": 0,
+        "lost": 0,
+        "last_error": "",
+        "last_write": time.time() - 3,
+        **fields,
+    }
+
+
+def report(**workers: dict[str, Any]) -> dict[str, Any]:
+    """Return the report of an engine that has run for two hours."""
+    return {
+        "started": time.time() - 7_980,
+        "written": time.time(),
+        "threads": {},
+        "bus": {
+            "connected": True,
+            "events_per_second": 120.4,
+            "last": time.time() - 0.2,
+            "received": 1_234_567,
+            "lost": 0,
+            "gaps": [],
+        },
+        "workers": workers or {"history": worker()},
+        "spool": {
+            "events": 0,
+            "bytes": 0,
+            "max_bytes": 2**30,
+            "error": "",
+            "unkept_events": 0,
+            "full": False,
+            "set_aside": [],
+            "orphaned": {},
+        },
+    }
+
+
+def told(found: dict[str, Any], *notes: str, state: str = "well") -> dict[str, Any]:
+    """Return what is told of a report."""
+    return {"state": state, "running": True, "since": "2026-11-26 06:22:31 UTC", "notes": list(notes)}
+
+
+@pytest.mark.parametrize(
+    ("names", "lines"), [pytest.param(1, 4, id="one-worker"), pytest.param(6, 9, id="six-workers")]
+)
+def test_an_engine_that_is_well_takes_few_lines(names: int, lines: int) -> None:
+    # Given an engine that is well
+    found = report(**{f"worker{number}": worker() for number in range(names)})
+    # When its status is shown in a usual terminal
+    shown = status_page.page(told(found), found, 100, _PLAIN).splitlines()
+    # Then the state comes first, then the bus, a line a worker and the spool
+    assert len(shown) == lines
+    assert shown[0] == "eventsd is well, running since 2026-11-26 06:22:31 UTC (2 h 13 min)"
+    assert shown[1] == "bus      120/s, last 0.2 s ago; 1,234,567 read, 0 lost; no gaps"
+    assert shown[2] == "worker0  ok; none wait; 12,345 written, 34/s, last 3.0 s ago"
+    assert shown[-1] == "spool    0.0 % of 1.0 GiB (0 events wait)"
+
+
+def test_what_is_wrong_comes_first_with_what_to_do() -> None:
+    # Given a worker that cannot write
+    error = "connection refused"
+    found = report(
+        history=worker(state="retrying", last_error=error, queued_events=5_000, oldest_age=90.0, next_try_seconds=12.4)
+    )
+    note = f"worker history is retrying: {error}"
+    # When its status is shown
+    shown = status_page.page(told(found, note, state="degraded"), found, 100, _PLAIN).splitlines()
+    # Then the second line says what is wrong and the third what to do
+    assert shown[0].startswith("eventsd is DEGRADED, running since")
+    assert shown[1] == f"! {note} (next try in 12 s)"
+    assert shown[2] == "  -> nothing is lost, its events wait in the spool; it tries again by itself"
+    assert any("5,000 wait, the oldest 1 min old" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("state", "running", "todo"),
+    [
+        pytest.param("down", False, "start the master", id="down"),
+        pytest.param("idle, the config is wrong", True, "mend it, then salt-run eventsd.reload", id="idle"),
+    ],
+)
+def test_an_engine_that_does_not_work_says_what_to_do(state: str, running: bool, todo: str) -> None:
+    # Given an engine that is down, or idle
+    found = {"started": time.time() - 60} if running else {}
+    seen = {**told(found, "eventsd: spool.dir: expected a path", state=state), "running": running}
+    # When its status is shown
+    shown = status_page.page(seen, found, 100, _PLAIN)
+    # Then why comes before what to do
+    assert "! eventsd: spool.dir: expected a path" in shown
+    assert todo in shown
+    assert shown.index("spool.dir") < shown.index(todo)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_line_is_longer_than_the_terminal(width: int) -> None:
+    # Given a long error
+    found = report(history=worker(state="held", last_error="relation does not exist " * 20))
+    note = f"worker history is held: {found['workers']['history']['last_error']}"
+    # When its status is shown in a terminal
+    shown = status_page.page(told(found, note, state="degraded"), found, width, _PLAIN).splitlines()
+    # Then each line fits
+    assert max(map(len, shown)) <= min(width, 120)
+
+
+def test_colours_are_salts_own() -> None:
+    # Given a terminal with colours, when an engine is well, and when it is not
+    colors = salt.utils.color.get_colors(True)
+    found = report()
+    good = status_page.page(told(found), found, 100, colors)
+    bad = status_page.page({**told(found, "x", state="down"), "running": False}, {}, 100, colors)
+    # Then the first line is green, and red
+    assert good.startswith(str(colors["GREEN"]))
+    assert bad.startswith(str(colors["LIGHT_RED"]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.42, "0.4 s"), (12.9, "12 s"), (90, "1 min"), (7_980, "2 h 13 min"), (7_200, "2 h"), (360_000, "4 d 4 h")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    # Given a time, when it is told, then as people say it
+    assert status_page.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 bytes"), (2_048, "2.0 KiB"), (2**30, "1.0 GiB"), (150 * 2**20, "150 MiB")]
+)
+def test_sizes(count: int, text: str) -> None:
+    # Given a size, when it is told, then as people say it
+    assert status_page.size(count) == text
