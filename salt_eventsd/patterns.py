@@ -12,8 +12,6 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-import regex
-
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.expressions import compiled
 from salt_eventsd.pattern_cost import longest_cheap
@@ -38,10 +36,11 @@ class Pattern:
     :ivar match: as :meth:`re.Pattern.match`; may raise :class:`PatternTimeout`, as the others may.
     :ivar search: as :meth:`re.Pattern.search`.
     :ivar sub: as :meth:`re.Pattern.sub`.
+    :ivar cheap_chars: up to which length :attr:`search` and :attr:`sub` are cheap and never raise; None: any.
     :ivar linear: whether :attr:`match` takes a time in proportion to any text, so that it never raises.
     """
 
-    __slots__ = ("_timed", "linear", "match", "regex", "search", "sub")
+    __slots__ = ("_timed", "cheap_chars", "linear", "match", "regex", "search", "sub")
 
     match: Callable[..., re.Match[str] | None]
     search: Callable[..., re.Match[str] | None]
@@ -53,6 +52,7 @@ class Pattern:
         at_start = longest_cheap(regex.pattern, regex.flags, anywhere=False)
         anywhere = longest_cheap(regex.pattern, regex.flags, anywhere=True)
         self.linear = at_start is None
+        self.cheap_chars = anywhere
         # The methods of re themselves where they will do: what is matched for each event costs no call more.
         self.match = regex.match if at_start is None else self._limited("match", at_start)
         self.search = regex.search if anywhere is None else self._limited("search", anywhere)
@@ -101,8 +101,11 @@ class Pattern:
     def _regex(self) -> Any:
         """The expression compiled by ``regex``, once it is needed."""
         if self._timed is None:
+            # Most configurations need it never.
+            import regex
+
             spelled = _READ_OTHERWISE.sub(lambda hit: hit[1] or ("\\{" if hit[0] == "{" else "[\\:"), self.pattern)
-            self._timed = regex.compile(spelled, regex.VERSION0 | _flags(self.flags))
+            self._timed = regex.compile(spelled, regex.VERSION0 | _flags(regex, self.flags))
         return self._timed
 
 
@@ -116,10 +119,10 @@ def compile_pattern(expression: str) -> Pattern:
     return Pattern(compiled(expression))
 
 
-def _flags(flags: int) -> int:
+def _flags(module: Any, flags: int) -> int:
     """The flags that an expression of text can have, which both modules know under the same letter."""
     same = "IMSXA"
-    return sum(int(getattr(regex, letter)) for letter in same if flags & int(getattr(re, letter)))
+    return sum(int(getattr(module, letter)) for letter in same if flags & int(getattr(re, letter)))
 
 
 def _timed_out(pattern: str, timeout: float) -> PatternTimeout:

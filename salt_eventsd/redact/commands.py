@@ -38,7 +38,10 @@ class Tool(NamedTuple):
 
 _TABLE = (
     Tool(rb"(?:mysql|mariadb)[a-z_-]*", glued=(b"-p",)),
-    Tool(rb"mydumper|myloader|xtrabackup|mariabackup|innobackupex|pt-[a-z-]+", apart=(b"-p",)),
+    Tool(
+        rb"mydumper|myloader|xtrabackup|mariabackup|innobackupex|pt-query-digest",
+        apart=(b"-p",),
+    ),
     Tool(rb"sshpass", apart=(b"-p",)),
     Tool(rb"curl", users=(b"-u", b"--user", b"-U", b"--proxy-user")),
     Tool(rb"docker|podman|buildah|skopeo|nerdctl|helm|oc|az|cf|argocd|crane|oras", apart=(b"-p",), needs=b"login"),
@@ -52,7 +55,7 @@ _TABLE = (
         rb"mongo(?:sh|dump|restore|export|import|stat|top)?|cqlsh|psexec|xfreerdp|rdesktop|ncftpput|influx",
         apart=(b"-p",),
     ),
-    Tool(rb"cypher-shell|arangosh|couchbase-cli|cbq|cbbackupmgr|wbadmin|schtasks|impacket-[a-z]+", apart=(b"-p",)),
+    Tool(rb"cypher-shell|arangosh|couchbase-cli|cbq|cbbackupmgr|wbadmin|schtasks|impacket-secretsdump", apart=(b"-p",)),
     Tool(rb"snmp(?:walk|get|getnext|bulkwalk|bulkget|set|trap|table|status|df)", apart=(b"-c", b"-A", b"-X")),
     Tool(rb"7z[ar]?|rar|unrar", glued=(b"-p",)),
     Tool(rb"openssl", apart=(b"-k", b"-K")),

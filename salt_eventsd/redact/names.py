@@ -43,7 +43,7 @@ FAMILIES: Mapping[str, str] = {
 HINTS: Mapping[str, str] = {
     "password": r"pass[-_. ]?(?:word|code|key|wort)|kenn[-_. ]?wort",
     "passwd": r"pass[-_. ]?wd",
-    "pass": r"pass(?:[^a-z]|$)",
+    "pass": r"pass(?:[^a-z]|(?-i:[A-Z])|$)",
     "passphrase": r"pass[-_. ]?phrase",
     "pwd": r"pwd|pws?(?:[^a-z]|$)",
     "secret": r"secret",

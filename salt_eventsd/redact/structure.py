@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from salt_eventsd.budget import step
-from salt_eventsd.patterns import Pattern, PatternTimeout
+from salt_eventsd.patterns import TIME_LIMIT_SECONDS, Pattern, PatternTimeout
 from salt_eventsd.redact.commands import in_words
 from salt_eventsd.redact.names import Kind, hides
 from salt_eventsd.redact.text import MASK, TextMasker
@@ -21,55 +23,23 @@ log = logging.getLogger(__name__)
 _STATE_SEPARATOR = "_|-"
 #: Pairs in which one field names what the other holds, as in a container's environment.
 _NAME_FIELDS = frozenset(
-    [
-        "name",
-        "key",
-        "field",
-        "variable",
-        "var",
-        "property",
-        "attribute",
-        "option",
-        "setting",
-        "parameter",
-        "param",
-        "id",
-        "label",
-        "Name",
-        "Key",
-        "Field",
-        "Variable",
-        "ParameterKey",
-        "OptionName",
-    ]
-)
+    ["name", "key", "field", "variable", "var", "property", "attribute", "option", "setting", "parameter", "param"]
+).union(["id", "label", "Name", "Key", "Field", "Variable", "ParameterKey", "OptionName"])
 _VALUE_FIELDS = frozenset(
-    [
-        "value",
-        "values",
-        "content",
-        "contents",
-        "val",
-        "data",
-        "text",
-        "string",
-        "Value",
-        "Values",
-        "Content",
-        "Val",
-        "Data",
-        "ParameterValue",
-        "default",
-        "current",
-        "new",
-        "old",
-    ]
-)
+    ["value", "values", "content", "contents", "val", "data", "text", "string", "default", "current", "new", "old"]
+).union(["Value", "Values", "Content", "Val", "Data", "ParameterValue"])
 #: What a manifest of Kubernetes keeps in a secret.
 _MANIFEST_FIELDS = frozenset(("data", "stringData"))
-_HOLDS_TEXT = (str, bytes, bytearray, dict, list, tuple)
 #: Longer texts are not taken apart as JSON, in characters.
 _LONGEST_JSON = 2**22
+#: How long patterns that are not known to be cheap may look at one event, and how long at a text if one has been slow.
+_SECONDS_AN_EVENT = 0.4
+_SECONDS_ONCE_SLOW = 0.005
+#: Keys of Salt's own, which are no secrets whatever a pattern says, and without which an event is none.
+_FIELDS = frozenset(
+    ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
+).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
+_HOLDS_TEXT = (str, bytes, bytearray, dict, list, tuple)
 
 
 class Walk:
@@ -87,7 +57,8 @@ class Walk:
         self._masker = masker
         self._values = values
         self._told = told
-        self._late: set[str] = set()
+        self._slow: set[str] = set()
+        self._left_seconds = _SECONDS_AN_EVENT
         self._looks = 0
         self._odd: set[str] = set()
         self._has_tools = False
@@ -144,15 +115,22 @@ class Walk:
         return masked
 
     def _by_pattern(self, pattern: Pattern, text: str) -> str:
-        if pattern.pattern not in self._late:
+        if pattern.cheap_chars is None or len(text) <= pattern.cheap_chars:
+            # A pattern may match where there is nothing.
+            return pattern.sub(_mask_of, text)
+        if self._left_seconds > 0:
+            slow = pattern.pattern in self._slow
+            timeout = min(self._left_seconds, _SECONDS_ONCE_SLOW if slow else TIME_LIMIT_SECONDS)
+            began = time.monotonic()
             try:
-                # A pattern may match where there is nothing.
-                return pattern.sub(lambda hit: MASK if hit[0] else "", text)
+                return pattern.sub(_mask_of, text, timeout=timeout)
             except PatternTimeout as exc:
-                self._late.add(pattern.pattern)
+                self._slow.add(pattern.pattern)
                 if pattern.pattern not in self._told:
                     self._told.add(pattern.pattern)
                     log.warning("eventsd: redact.values: %s on an event; what it was to look at is masked", exc)
+            finally:
+                self._left_seconds -= time.monotonic() - began
         self.ran_out += 1
         return MASK
 
@@ -162,7 +140,7 @@ class Walk:
         if bare[:1] + bare[-1:] not in ("{}", "[]") or len(text) > _LONGEST_JSON:
             return None
         try:
-            decoded = json.loads(bare)
+            decoded = json.loads(bare, object_pairs_hook=_once)
             masked = self.masked(decoded)
         except (ValueError, RecursionError):
             return None
@@ -253,7 +231,7 @@ class Walk:
             if self._looks > self._most:
                 return MASK
             masked = _STATE_SEPARATOR.join([self._masker.masked(part) for part in text.split(_STATE_SEPARATOR)])
-        for pattern in self._values:
+        for pattern in self._values if text not in _FIELDS else ():
             masked = self._by_pattern(pattern, masked)
         return key if masked == text else masked
 
@@ -278,6 +256,17 @@ def _collect(value: Any, texts: list[str]) -> None:
                 _collect(one, texts)
     elif isinstance(value, (bytes, bytearray)):
         texts.append(_as_text(value))
+
+
+def _mask_of(hit: re.Match[str]) -> str:
+    return MASK if hit[0] else ""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("of two values under one key, only one would be looked at")
+    return found
 
 
 def _as_text(value: bytes | bytearray) -> str:
