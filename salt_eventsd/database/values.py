@@ -95,7 +95,9 @@ class Values:
     def _beginning(self, text: bytes, size: int) -> str:
         if not self._truncate:
             raise Refused(f"a value of {size} bytes, and the database takes {self._largest}")
-        return text[:TRUNCATED_HEAD].decode("utf-8", "ignore")
+        # It is escaped once more, and not alone in its row.
+        head = TRUNCATED_HEAD if self._largest is None else min(TRUNCATED_HEAD, self._largest // 8)
+        return text[:head].decode("utf-8", "ignore")
 
     def _fit(self, text: str) -> str:
         # A character has four bytes at the most.

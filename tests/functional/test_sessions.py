@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from salt_eventsd.database import schema
-from tests.support.events import job, numbered, returned, state_result
-from tests.support.own import raid, to_table
+from tests.support.events import fired, job, numbered, returned, state_result
+from tests.support.own import by_statement, raid, to_table
 from tests.support.servers import PASSWORD, USER, MariaDB, PostgreSQL
 from tests.support.stores import Buried, Database, batch_of
 
@@ -207,3 +207,34 @@ def test_a_password_may_stand_beside_the_url(mariadb: MariaDB) -> None:
 
     # When / Then
     assert "reachable" in Database(shown).worker(password="münchen").check()
+
+
+@pytest.mark.database("postgresql")
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP", "WIN1252"])
+def test_a_postgresql_in_another_encoding(postgresql: PostgreSQL, encoding: str) -> None:
+    # Given
+    name = f"in_{encoding.lower()}"
+    postgresql.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    database = Database(postgresql.url(name))
+    database.engine = sa.create_engine(database.url, poolclass=sa.NullPool, connect_args={"client_encoding": "utf8"})
+    statement = "INSERT INTO raid_state (servername, raid_state) VALUES (:a, :b)"
+    worker = database.worker(by_statement(statement, fields={"a": "minion_id", "b": "data.return"}))
+    worker.write(batch_of())
+    database.execute("CREATE TABLE raid_state (servername VARCHAR(60) PRIMARY KEY, raid_state TEXT)")
+    buried = Buried()
+    odd = "Łódź \\ 東京 é 😀 \0"
+
+    # When
+    states = {"a_|-a_|-a_|-run": state_result(odd, 0, comment=odd)}
+    events = [job("1", fun=odd), returned(states, jid="2", minion_id=odd), returned({odd: [odd]}, jid="3")]
+    worker.write(batch_of([*events, fired("a/" + odd, {odd: odd}), raid(odd, odd)], buried=buried))
+
+    # Then: what there is no room for stands there escaped
+    assert buried.refusals == []
+    assert sorted(database.column("returns", "jid")) == ["2", "3"]
+    [fun] = database.column("jobs", "fun")
+    assert fun.startswith("Łódź" if encoding == "SQL_ASCII" else "\\u0141" if encoding != "EUC_JP" else "Łódź")
+    assert len(database.rows("events")) == len(database.rows("states")) == 1
+    assert len(database.query("SELECT * FROM raid_state")) == 1
+    worker.close()
+    database.close()

@@ -159,7 +159,8 @@ class MySQL(Dialect):
         return True
 
     def _packet(self, connection: Connection) -> int:
-        return int(connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()) - _STATEMENT_BYTES
+        most = int(connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one())
+        return most - min(_STATEMENT_BYTES, most // 4)
 
     def largest_value(self, connection: Connection) -> int | None:
         """A statement has to fit a packet, escaped (twice as long at the worst)."""

@@ -4,6 +4,7 @@ PostgreSQL: no NUL, rows as records of a document, and a schema lock that ends w
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -81,10 +82,41 @@ _TYPE = sa.text(
 )
 
 
+#: How Python is told to write what an encoding lacks.
+_ESCAPED_IN_JSON = "eventsd_escaped_in_json"
+
+
+def _escape_in_json(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join("\\" + one.encode("ascii", "backslashreplace").decode() for one in missing), error.end
+
+
+codecs.register_error(_ESCAPED_IN_JSON, _escape_in_json)
+
+
+def _codec_of(encoding: str) -> str:
+    if encoding in ("UTF8", "SQL_ASCII"):
+        return ""
+    try:
+        from psycopg2.extensions import encodings
+    except ImportError:
+        encodings = {}
+    try:
+        return codecs.lookup(encodings.get(encoding, encoding)).name
+    except LookupError:
+        return ""
+
+
 class PostgreSQL(Dialect):
     """PostgreSQL: JSONB has no NUL, and neither has text."""
 
     name = "postgresql"
+
+    def __init__(self) -> None:
+        #: What Python calls the database's encoding, where it is not UTF-8.
+        self._codec = ""
 
     def engine_args(self, driver: str) -> Mapping[str, Any]:
         """Statements of the user's own go out by the hundred; psycopg2 itself sends each alone, and waits."""
@@ -165,6 +197,10 @@ class PostgreSQL(Dialect):
         """See :class:`Dialect`; a session's time zone does not matter to a time that names its own."""
         return f"{super().time(seconds)}+00"
 
+    def learn(self, connection: Connection) -> None:
+        """See :class:`Dialect`. A database that is not in UTF-8 has no room for most characters."""
+        self._codec = _codec_of(str(connection.execute(sa.text("SHOW server_encoding")).scalar()))
+
     def json(self, text: bytes) -> Any:
         r"""``\u0000`` becomes a visible symbol; an escaped backslash before a plain ``u0000`` is left alone."""
         if b"\\u0000" in text:
@@ -172,11 +208,16 @@ class PostgreSQL(Dialect):
             # Where no backslash is escaped, every such is a NUL, and replacing them takes no memory for each.
             simple = b"\\\\" not in text
             text = text.replace(b"\\u0000", symbol) if simple else _NUL_IN_JSON.sub(rb"\1" + symbol, text)
+        if self._codec and not text.isascii():
+            text = text.decode().encode(self._codec, _ESCAPED_IN_JSON).decode(self._codec).encode()
         return msgspec.Raw(text)
 
     def text(self, value: str) -> str:
         """See :meth:`json`."""
-        return value.replace("\0", NUL_SYMBOL) if "\0" in value else value
+        value = value.replace("\0", NUL_SYMBOL) if "\0" in value else value
+        if self._codec and not value.isascii():
+            return value.encode(self._codec, "backslashreplace").decode(self._codec)
+        return value
 
     def largest_value(self, connection: Connection) -> int | None:
         """A JSONB string may have 256 MiB less one, and a whole value not much more."""
