@@ -137,6 +137,13 @@ def _cut(connection: Any) -> None:
         return
     # What a driver cannot say of its socket, its own limits have to do.
     with suppress(Exception):
-        number = connection.fileno() if hasattr(connection, "fileno") else connection._sock.fileno()
-        with socket.socket(fileno=os.dup(number)) as copy:
+        end = connection if hasattr(connection, "fileno") else _socket_of(connection)
+        with socket.socket(fileno=os.dup(end.fileno())) as copy:
             copy.shutdown(socket.SHUT_RDWR)
+
+
+def _socket_of(connection: Any) -> Any:
+    """The socket, by the names that drivers written in Python have for it."""
+    found = (getattr(connection, name, None) for name in ("_sock", "_usock", "_socket"))
+    end = next(one for one in found if one is not None)
+    return getattr(end, "sock", end)

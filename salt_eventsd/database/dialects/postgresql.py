@@ -128,6 +128,8 @@ class PostgreSQL(Dialect):
 
     def connect_args(self, driver: str, connect_seconds: float, timeout: float) -> dict[str, Any]:
         """Notice a host that is gone without a word: keepalives while idle, a user timeout while busy."""
+        if driver == "pg8000":
+            return {"timeout": max(1, round(timeout)), "application_name": "salt-eventsd"}
         if driver not in ("psycopg2", "psycopg"):
             return {}
         return {
