@@ -24,6 +24,7 @@ from salt_eventsd.own_secrets import learn
 from salt_eventsd.pillar import pillar_block
 from salt_eventsd.plain import plain, without_empty
 from salt_eventsd.requirements import CACHEDIR, is_path
+from salt_eventsd.sources import read_sources
 
 #: Where the worker ``history`` writes unless it, or ``defaults``, says anything of a database.
 _DEFAULT_URL = f"sqlite:///{CACHEDIR}/eventsd/history.db"
@@ -117,12 +118,17 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
             # Salt takes a file that is missing, or that only root may read, for an empty one.
             with open(path, "rb"):
                 pass
+        # Salt would only say in the log which file is broken, or not look at all at one that another one includes.
+        if broken := [one for one in read_sources(opts)[0] if one.problem]:
+            raise ConfigError([f"eventsd: {one.path}: {one.problem}" for one in broken])
         found: dict[str, Any]
         if is_master:
             found = salt.config.master_config(path, exit_on_config_errors=True)
         else:
             # The id is given, or Salt would ask name servers for one.
             found = salt.config.minion_config(path, ignore_config_errors=False, minion_id=opts.get("id"))
+    except ConfigError:
+        raise
     except SystemExit as exc:
         # Salt has said in the log what it is, and ends a program that has such a configuration.
         raise ConfigError([f"eventsd: {path}: it, or a file it includes, is not YAML; the log says where"]) from exc

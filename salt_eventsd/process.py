@@ -24,6 +24,9 @@ from salt_eventsd.service import Service
 
 log = logging.getLogger(__name__)
 
+#: After so long it is tried again to be idle, where that has failed.
+_AGAIN_SECONDS = 30.0
+
 
 def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loaded: Any) -> None:
     """
@@ -58,11 +61,11 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
         try:
             service.append(Service(load(opts, given), opts, **loaded, nursery=nursery))
         except EventsdError as exc:
-            opts, given = idle(opts, given, exc, stop, told)
+            opts, given = _idle(opts, given, exc, stop, told)
         except Exception as exc:
             # A bug of ours, or of a library's: no better for being started again every ten seconds.
             log.debug("eventsd: could not be started: %s", story(exc))
-            opts, given = idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
+            opts, given = _idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
         else:
             # What Salt and its modules have loaded lives as long as this process: no use in looking through it again
             # and again for what could be freed.
@@ -78,6 +81,17 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
     logging.shutdown()
     # Threads that hang in a database would keep the process from ending; their batches are in the spool.
     os._exit(code)
+
+
+def _idle(opts: Any, given: Any, error: EventsdError, stop: threading.Event, told: list[str]) -> tuple[Any, Any]:
+    """Wait until there is something to try; an engine that ended here, too, would be started again for ever."""
+    try:
+        return idle(opts, given, error, stop, told)
+    except Exception as exc:
+        log.error("eventsd: idle, and not even that works: %s", brief(exc))
+        log.debug("eventsd: %s", story(exc))
+        stop.wait(_AGAIN_SECONDS)
+        return opts, given
 
 
 def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], Any]:

@@ -12,9 +12,11 @@ from typing import Any
 
 from salt_eventsd import orphans
 from salt_eventsd.check_running import differences
+from salt_eventsd.check_switch import switch
 from salt_eventsd.config import Config
 from salt_eventsd.config_load import fresh_opts, load
 from salt_eventsd.control import Answer, Handler, unknown
+from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import ConfigError, SpoolError
 from salt_eventsd.plan import Plan, make_plan
 from salt_eventsd.service import Service
@@ -76,17 +78,23 @@ def reload(service: Service) -> dict[str, Any]:
     """
     opts = fresh_opts(service.opts)
     config = load(opts)
-    plan = make_plan(config, opts, service.functions, service.runners)
-    if plan.problems:
-        for planned in plan.workers.values():
-            close(planned.worker)
-        raise ConfigError(plan.problems)
+    try:
+        plan = make_plan(config, opts, service.functions, service.runners)
+    except Exception as exc:
+        # What no check has foreseen is no reason to go on with half of it.
+        raise ConfigError([f"eventsd: the configuration cannot be made use of: {brief(exc)}"]) from exc
     # All of it that can fail is done before anything changes.
     try:
+        if plan.problems:
+            raise ConfigError(plan.problems)
         newest = service.spool.newest_id()
-    except SpoolError as exc:
-        raise ConfigError([str(exc)]) from exc
+    except (ConfigError, SpoolError) as exc:
+        for planned in plan.workers.values():
+            close(planned.worker)
+        raise (exc if isinstance(exc, ConfigError) else ConfigError([str(exc)])) from exc
     notes = _unchangeable(service.plan.config, config) + plan.strays
+    if switch(opts.get("engines"))[0] and not switch(service.opts.get("engines"))[0]:
+        notes.append("engines: eventsd is not there any more; the engine runs until the master is restarted")
     _apply(service, plan, newest)
     service.opts = opts
     log.info("eventsd: reloaded; rules: %s; workers: %s", ", ".join(config.events), ", ".join(config.workers))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from salt_eventsd.config import EventRule, default_events
-from salt_eventsd.rules import Route, compile_rules
+from salt_eventsd.rules import Route, Rules, compile_rules
 
 
 def routes(
@@ -298,3 +298,52 @@ def test_a_sub_event_may_ask_for_a_syndics_prefix_too() -> None:
     for full_tag, names in (("syndic/s1/salt/job/1/new", ["a", "a.subs.s1"]), ("syndic/s2/salt/job/1/new", ["a"])):
         found = routes(rules, "salt/job/1/new", full_tag=full_tag, data={})
         assert [one.rule for one in found] == names
+
+
+#: Rules by what they look at, so that whatever is left out of what an answer is remembered under shows.
+ASKING: dict[str, dict[str, Any]] = {
+    "the function": {
+        "one": {"tag": "salt/", "worker": "a", "fun": r"test\.p", "prio": 1},
+        "other": {"tag": "salt/", "worker": "b", "ignore": ["test.echo"]},
+    },
+    "the minion": {"one": {"tag": "salt/", "worker": "a", "minion": "web*", "where": {"data.b": {"exists": False}}}},
+    "values": {
+        "one": {"tag": "salt/job/1/", "worker": "a", "where": {"data.a": 1}},
+        "other": {"tag": "salt/", "worker": "b", "unless": {"data.a": [True, "1"]}},
+        "third": {"tag": "salt/job/2/", "worker": "c", "where": {"data.a": "x"}},
+        "fourth": {"tag": "salt/", "worker": "d", "fun": "test.ping", "where": {"data.a": "x"}},
+    },
+    "the job": {"one": {"tag": "salt/", "worker": "a", "where": {"jid": "2"}}},
+    "the tag": {"one": {"tag": "salt/", "worker": "a", "where": {"tag": {"match": ".*/db"}}}},
+    "the inner tag": {"one": {"tag": "salt/", "worker": "a", "subs": {"sub": {"tag": "syndic/", "into": "events"}}}},
+}
+
+
+@pytest.mark.parametrize("rules", ASKING.values(), ids=ASKING)
+def test_what_is_remembered_changes_no_answer(rules: dict[str, dict[str, Any]]) -> None:
+    # Given: events of which any two differ in one thing
+    some = [
+        # Without a syndic the two tags are one and the same text.
+        (tag, f"{prefix}{tag}" if prefix else tag, fun, {**value, "id": minion, "jid": jid})
+        for tag in ("salt/job/1/web", "salt/job/2/db", "company/x")
+        for prefix in ("", "syndic/s1/")
+        for fun in ("test.ping", "test.echo", "")
+        for value in ({"a": 1}, {"a": True}, {"a": "1"}, {"a": "x"}, {"a": [1]}, {})
+        for minion in ("web1", "db1")
+        for jid in ("1", "2")
+    ]
+
+    def compiled() -> Rules:
+        return compile_rules({name: msgspec.convert(rule, EventRule) for name, rule in rules.items()})
+
+    def answer(known: Rules, tag: str, full_tag: str, fun: str, data: dict[str, Any]) -> list[Route]:
+        return known.candidates(tag, full_tag).routes(tag, fun, data, full_tag)
+
+    # When: rules that have seen everything, each event several times as on a bus, and such as have seen nothing
+    experienced = compiled()
+    found = [[answer(experienced, *one) for _ in range(3)] for one in some]
+
+    # Then
+    assert found == [[answer(compiled(), *one)] * 3 for one in some]
+    assert [each[0] for each in found] == [answer(experienced, *one) for one in some]
+    assert len({str(each) for each in found}) > 1
