@@ -1,12 +1,13 @@
 """
-A model of the spool: in whatever order chunks are put, read, settled, buried, requeued and discarded, and whenever the
-process dies, each event is in one place, and in only one.
+A model of the spool: in whatever order chunks are put, read, settled, buried, requeued and discarded, whenever the
+process dies, and whatever older copy of it is put back or runs beside it, each event is in one place, and in only one.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 from hypothesis import settings, strategies
@@ -18,6 +19,8 @@ from tests.support.events import numbered
 from tests.support.lanes import chunk
 
 WORKERS = strategies.sampled_from(["history", "graphs"])
+#: The highest id given, the chunks, what is noted of them, and the dead letters.
+Contents = tuple[int, dict[int, tuple[str, list[str]]], dict[int, list[int]], dict[str, str]]
 WHICH = strategies.integers(0, 10**6)
 
 
@@ -39,11 +42,19 @@ class SpoolModel(RuleBasedStateMachine):
         #: Chunk id -> positions a try has noted as refused, and no settling has made dead letters yet.
         self.noted: dict[int, list[int]] = {}
         self.dead: dict[str, str] = {}
-        self.letters_dropped = 0
+        #: What receipts in a database say is written: the events of a chunk, by its life and number.
+        self.receipts: dict[tuple[str, int], list[str]] = {}
+        #: Events that have been dead letters: one that was put back from two copies is written twice.
+        self.revived: set[str] = set()
+        #: Older copies of the spool, with what is in them.
+        self.copies: list[tuple[Path, Contents]] = []
+        #: A copy that runs beside it.
+        self.beside: tuple[Spool, Contents] | None = None
 
     @initialize()
     def open(self) -> None:
         self.spool = Spool(self.home / "0")
+        self.copy()
 
     @rule(worker=WORKERS, prio=strategies.booleans(), sizes=strategies.lists(strategies.integers(1, 5), max_size=4))
     def put(self, worker: str, prio: bool, sizes: list[int]) -> None:
@@ -66,6 +77,11 @@ class SpoolModel(RuleBasedStateMachine):
         self._settle(sorted({self._chunk(one) for one in which}))
 
     @precondition(lambda self: self.chunks)
+    @rule()
+    def settle_all(self) -> None:
+        self._settle(sorted(self.chunks))
+
+    @precondition(lambda self: self.chunks)
     @rule(which=WHICH, positions=strategies.sets(strategies.integers(0, 4)))
     def bury(self, which: int, positions: set[int]) -> None:
         id_ = self._chunk(which)
@@ -85,6 +101,7 @@ class SpoolModel(RuleBasedStateMachine):
                 back = [event.jid for event in self.spool.read(kept.id)]
                 assert kept.id > self.highest
                 self.chunks[kept.id] = (worker, back)
+                self.revived.update(back)
                 for jid in back:
                     del self.dead[jid]
         self.highest = max([self.highest, *self.chunks])
@@ -135,6 +152,36 @@ class SpoolModel(RuleBasedStateMachine):
         shutil.rmtree(self.spool.folder)
         self.spool = Spool(there)
 
+    @rule()
+    def copy(self) -> None:
+        """As a backup does, or a snapshot: while the spool is open."""
+        self.copies.append((self._copied(), self._contents()))
+
+    @precondition(lambda self: self.copies)
+    @rule(which=WHICH)
+    def an_older_copy_is_put_back(self, which: int) -> None:
+        there, contents = self.copies[which % len(self.copies)]
+        self.spool.close()
+        shutil.rmtree(self.spool.folder)
+        shutil.copytree(there, self.spool.folder)
+        self.spool = Spool(self.spool.folder)
+        self._is(contents)
+
+    @rule()
+    def a_copy_runs_beside_the_original(self) -> None:
+        if self.beside:
+            self.beside[0].close()
+        self.beside = (Spool(self._copied()), self._contents())
+
+    @precondition(lambda self: self.beside)
+    @rule()
+    def the_other_one_goes_on(self) -> None:
+        assert self.beside
+        mine = (self.spool, self._contents())
+        self.spool, contents = self.beside
+        self._is(contents)
+        self.beside = mine
+
     @invariant()
     def each_event_is_where_it_belongs(self) -> None:
         found = {}
@@ -163,6 +210,8 @@ class SpoolModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.spool.close()
+        if self.beside:
+            self.beside[0].close()
         shutil.rmtree(self.home)
 
     def _events(self, size: int) -> list:
@@ -172,12 +221,41 @@ class SpoolModel(RuleBasedStateMachine):
     def _chunk(self, which: int) -> int:
         return sorted(self.chunks)[which % len(self.chunks)]
 
+    def _copied(self) -> Path:
+        self.lives += 1
+        there = self.home / str(self.lives)
+        shutil.copytree(self.spool.folder, there)
+        (there / "spool.db-shm").unlink()
+        return there
+
+    def _contents(self) -> Contents:
+        return deepcopy((self.highest, self.chunks, self.noted, self.dead))
+
+    def _is(self, contents: Contents) -> None:
+        self.highest, self.chunks, self.noted, self.dead = deepcopy(contents)
+
+    def _receive(self, name: tuple[str, int], jids: list[str]) -> None:
+        """A receipt that is there is this chunk's own, and no event comes under two."""
+        if name in self.receipts:
+            assert self.receipts[name] == jids
+            return
+        written = {jid for some in self.receipts.values() for jid in some}
+        assert not written.intersection(jids) - self.revived
+        self.receipts[name] = jids
+
     def _settle(self, ids: list[int]) -> None:
+        names = {
+            kept.id: (kept.life, kept.id)
+            for worker in ("history", "graphs")
+            for prio in (False, True)
+            for kept in self.spool.waiting(worker, prio=prio)
+        }
         self.spool.settle(ids)
         for id_ in ids:
             worker, jids = self.chunks.pop(id_)
+            self._receive(names[id_], jids)
             self.dead.update((jids[at], worker) for at in self.noted.pop(id_, []))
 
 
 TestSpoolModel = SpoolModel.TestCase
-TestSpoolModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, database=None)
+TestSpoolModel.settings = settings(max_examples=50, stateful_step_count=30, deadline=None, database=None)
