@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import StartRig
 from tests.support.kinds import MARIADB, POSTGRESQL, SQLITE
-from tests.support.rig import Rig
+from tests.support.rig import Rig, Stream
 from tests.support.salt import wait_until
 from tests.support.targets import Target
 
@@ -28,6 +28,10 @@ def _snapshot(rig: Rig, to: Path) -> Path:
     return to
 
 
+def _wait_for_all(rig: Rig, stream: Stream) -> None:
+    rig.history.wait_for(len(stream.moments), "eventsd_returns", "jid = :jid", timeout_seconds=60, jid=stream.jid)
+
+
 def _put_back(rig: Rig, copy: Path) -> None:
     shutil.rmtree(rig.engine.spool)
     shutil.copytree(copy, rig.engine.spool)
@@ -41,7 +45,7 @@ def test_a_spool_is_put_back_twice(rig: Rig, tmp_path: Path) -> None:
         time.sleep(1)
         copy = _snapshot(rig, tmp_path / "copy")
         time.sleep(1)
-    rig.lives(30)
+    _wait_for_all(rig, stream)
 
     # When
     later = []
@@ -51,7 +55,7 @@ def test_a_spool_is_put_back_twice(rig: Rig, tmp_path: Path) -> None:
         rig.engine.start()
         later.append(rig.stream())
         later[-1].burst(1000)
-        rig.lives(30)
+        _wait_for_all(rig, later[-1])
 
     # Then
     for one in (stream, *later):

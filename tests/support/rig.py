@@ -274,9 +274,10 @@ class Rig:
         :returns: how many are missing with a reason.
         """
         kept = Counter(
-            row["minion_id"]
-            for row in self.history.rows("SELECT minion_id FROM eventsd_returns WHERE jid = :jid", jid=stream.jid)
+            row["minion_id"] for row in self.history.rows("SELECT minion_id FROM put WHERE jid = :jid", jid=stream.jid)
         )
+        there = self._received(stream)
+        assert set(kept) == set(there), f"{len(kept)} were put into the returns, and {len(there)} are there"
         kept.update(self.dead(stream))
         doubled = {name: count for name, count in kept.items() if count > 1}
         assert not doubled, f"{len(doubled)} events are there more than once: {sorted(doubled)[:5]}"

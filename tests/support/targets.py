@@ -9,11 +9,24 @@ from functools import cached_property
 
 import sqlalchemy as sa
 
-from salt_eventsd.database import migrate, schema
+from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.engines import SqlOptions, make_engine
 from tests.support.salt import History
 from tests.support.server import Server
+
+_NOTE = "INSERT INTO put VALUES (NEW.jid, NEW.minion_id)"
+_BEFORE = "CREATE TRIGGER note_returns BEFORE INSERT ON eventsd_returns FOR EACH ROW"
+#: What has the database do so.
+_NOTING = {
+    "sqlite": [f"{_BEFORE} BEGIN {_NOTE}; END"],
+    "postgresql": [
+        f"CREATE FUNCTION note_return() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_NOTE}; RETURN NEW; END $$",
+        f"{_BEFORE} EXECUTE FUNCTION note_return()",
+    ],
+    "mysql": [f"{_BEFORE} {_NOTE}"],
+    "mariadb": [f"{_BEFORE} {_NOTE}"],
+}
 
 
 @dataclass
@@ -42,13 +55,16 @@ class Target:
         return {"url": self.url, "batch": {"seconds": 0.2}, **options}
 
     def make_tables(self) -> None:
-        """Make the tables. A return may be in them twice: only the receipts are left to keep that from happening."""
+        """
+        Make the tables, and one beside them that notes each row put into the returns: a key keeps them from being there
+        twice, and only the receipts from being put there twice.
+        """
         engine = make_engine(SqlOptions(url=self.url))
         migrate.ensure(engine, dialect_for(engine.dialect.name))
-        twice = schema.returns.to_metadata(sa.MetaData())
-        twice.constraints = {one for one in twice.constraints if not isinstance(one, sa.UniqueConstraint)}
-        schema.returns.drop(engine)
-        twice.create(engine)
+        with engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("CREATE TABLE put (jid VARCHAR(64), minion_id VARCHAR(255))")
+            for statement in _NOTING[engine.dialect.name]:
+                connection.exec_driver_sql(statement)
         engine.dispose()
 
     def execute(self, *statements: str) -> None:
