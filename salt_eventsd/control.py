@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -210,3 +211,27 @@ def _short(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Ask the engine of a minion, where there is no ``salt-run``: ``python -m salt_eventsd.control reload STATE_FILE``.
+
+    :param arguments: what to ask for, and the engine's state file.
+    :returns: the exit code, as a runner's.
+    """
+    try:
+        verb, state_file = arguments
+    except ValueError:
+        print("usage: python -m salt_eventsd.control reload /var/cache/salt/minion/eventsd/status.json")
+        return 2
+    try:
+        answer = ask(socket_path(state_file), verb)
+    except EventsdError as exc:
+        answer = {"problems": [str(exc)], "retcode": 2}
+    print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+    return int(answer.get("retcode", 2))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -118,12 +118,7 @@ class Writer:
         """Have a connection; what fails from now on may be the batch's doing."""
         pool = self._client.connection_pool
         try:
-            try:
-                connection = pool.get_connection()
-            except TypeError:
-                # redis-py before 5.3 wants to know what for.
-                connection = pool.get_connection("MULTI")
-            pool.release(connection)
+            pool.release(_connection(pool))
             if self._is_new:
                 self._largest = self._limit()
                 self._is_new = False
@@ -151,12 +146,22 @@ class Writer:
 
     def check(self) -> str:
         """
-        Return a line that says the server answers.
+        Return a line that says the server answers and would take the commands. It looks at whether it may when a
+        transaction's commands are queued; this one ends with its connection.
 
         :raises WorkerError: it does not.
         """
+        pool = self._client.connection_pool
         try:
             self._client.ping()
+            connection = _connection(pool)
+            try:
+                for words in (("MULTI",), *map(_trial, self._steps)):
+                    connection.send_command(*words)
+                    connection.read_response()
+            finally:
+                connection.disconnect()
+                pool.release(connection)
         except (errors.RedisError, OSError) as exc:
             raise meaning(exc) from exc
         return "reachable"
@@ -198,6 +203,24 @@ class Writer:
         if step.maxlen:
             trims[key] = step.maxlen
         return lambda pipe: pipe.rpush(key, value)
+
+
+def _connection(pool: Any) -> Any:
+    try:
+        return pool.get_connection()
+    except TypeError:
+        # redis-py before 5.3 wants to know what for.
+        return pool.get_connection("MULTI")
+
+
+def _trial(step: Step) -> tuple[str, ...]:
+    """A command such as an event would make, with a key of the same shape."""
+    key = "".join(f"{literal}{'eventsd-check' if field else ''}" for literal, field, *_ in step.key.parts)
+    return {
+        "set": ("SET", key, ""),
+        "stream": ("XADD", key, "*", "event", ""),
+        "publish": ("PUBLISH", key, ""),
+    }.get(step.verb, ("RPUSH", key, ""))
 
 
 def make(context: Context) -> Writer:

@@ -30,6 +30,7 @@ from tests.support.stores import NODE, Buried, batch_of
 
 _SECRET = "pa55-of-somebody"
 _DATABASES = itertools.cycle(range(1, 15))
+_USERS = itertools.count(1)
 _LIST = [{"list": "salt:events"}]
 
 
@@ -459,6 +460,33 @@ def _run(lane: Lane) -> None:
     eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
     lane.run(found)
     lane.finished(found[0])
+
+
+@pytest.mark.parametrize(
+    ("rights", "action", "says"),
+    [
+        pytest.param("~* &* +ping", {"list": "salt:events"}, "no permissions", id="no commands"),
+        pytest.param("~other:* &* +@all", {"set": "salt:{jid}"}, "no permissions|can't access", id="other keys"),
+        pytest.param(
+            "~* resetchannels +@all", {"publish": "salt/{minion_id}"}, "no permissions|channel", id="no channels"
+        ),
+        pytest.param("~* &* +@read +@connection +multi", {"stream": "salt:x"}, "no permissions", id="only reading"),
+        pytest.param("~salt:*:x &* +@all", {"set": "salt:{jid}:x"}, "", id="what it needs"),
+    ],
+)
+def test_check_tells_what_a_user_may_not_do(keys: Keys, rights: str, action: dict[str, Any], says: str) -> None:
+    # Given
+    user = f"checked-{next(_USERS)}"
+    keys.client.execute_command("ACL", "SETUSER", user, "on", ">secret", *rights.split())
+    sink = keys.worker([action], user=user, password="secret")
+
+    # When / Then
+    if says:
+        with pytest.raises(Held, match=f"(?i){says}"):
+            sink.check()
+    else:
+        assert sink.check() == "reachable"
+    assert keys.client.dbsize() == 0
 
 
 def test_check_and_close_write_nothing(keys: Keys) -> None:
