@@ -4,8 +4,8 @@ Another configuration for a running engine: nothing is lost, and a wrong one cha
 
 from __future__ import annotations
 
-import signal
 import json
+import signal
 import subprocess
 import sys
 import time
