@@ -111,6 +111,10 @@ class Dispatcher(threading.Thread):
             if not isinstance(exc, SpoolError):
                 log.debug("eventsd: %s", story(exc))
 
+    def halt(self) -> None:
+        """Start no more batches; may be called from a signal handler."""
+        self._stopping.set()
+
     def stop(self, timeout_seconds: float) -> bool:
         """
         Start no more batches, and give those in flight some time.

@@ -82,6 +82,11 @@ class Inbox:
         self._wake.set()
 
     @property
+    def waiting(self) -> int:
+        """Frames put and not yet taken."""
+        return len(self._frames)
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes of memory that frames put and not yet taken have."""
         return self._put_bytes - self._dropped_bytes - self._taken

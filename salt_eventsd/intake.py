@@ -172,6 +172,13 @@ class Intake(threading.Thread):
         self.join(timeout_seconds)
         return not self.is_alive() and not self._ready
 
+    def give_up(self) -> int:
+        """Count as lost what could not be kept until the process ends, and return how many events that is."""
+        left = self._inbox.waiting + sum(chunk.events for chunk in list(self._ready))
+        left += sum(len(stage.events) for stage in list(self._stages.values()))
+        self.lost += left
+        return left
+
     def _patience(self) -> float:
         if not (self._stages or self._ready):
             return _IDLE_SECONDS

@@ -50,7 +50,7 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
             return
         stop.set()
         for one in service:
-            one.link.stop()
+            one.stop()
 
     signals.install(end, lambda: _reload(opts))
     # Before anything that might start a thread or open something.

@@ -37,9 +37,11 @@ from salt_eventsd.workers import close
 
 log = logging.getLogger(__name__)
 
-#: Salt kills an engine 5 s after SIGTERM; these two have to fit into that.
-_KEEP_SECONDS = 0.8
-_FINISH_SECONDS = 2.2
+#: Salt kills an engine 5 s after SIGTERM; by then all of this has to be done. What was read is kept until so long after
+#: it, and batches in flight have until then, but a moment at least.
+_KEEP_SECONDS = 2.4
+_FINISH_SECONDS = 3.0
+_MOMENT_SECONDS = 0.3
 #: A lock is often free a moment later: the predecessor is just ending, or a runner is looking.
 _LOCK_TRIES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0)
 
@@ -69,6 +71,7 @@ class Service:
     ) -> None:
         self.opts, self.functions, self.runners = opts, functions, runners
         general = config.general
+        self._stopped_at = 0.0
         self.inbox = Inbox()
         self.link = Link(nursery or Nursery(opts), self.inbox)
         self.plan = make_plan(config, opts, functions, runners)
@@ -179,15 +182,24 @@ class Service:
         finally:
             self.close()
 
+    def stop(self) -> None:
+        """End :meth:`run`; may be called from a signal handler."""
+        self._stopped_at = self._stopped_at or time.monotonic()
+        # What is about to be kept needs the time more than what is kept already.
+        self.dispatcher.halt()
+        self.link.stop()
+
     def close(self) -> None:
         """Keep what was read, give batches in flight a moment, leave the rest in the spool."""
-        kept = self.intake.stop(_KEEP_SECONDS)
-        finished = self.dispatcher.stop(_FINISH_SECONDS)
-        if not kept:
+        began = self._stopped_at or time.monotonic()
+        self.dispatcher.halt()
+        kept = self.intake.stop(max(_MOMENT_SECONDS, began + _KEEP_SECONDS - time.monotonic()))
+        finished = self.dispatcher.stop(max(_MOMENT_SECONDS, began + _FINISH_SECONDS - time.monotonic()))
+        if not kept and (left := self.intake.give_up()):
             log.error(
                 "eventsd: the spool did not take the last events within %.1f s; %s lost",
                 _KEEP_SECONDS,
-                counted(self.intake.unkept_events, verb="is"),
+                counted(left, verb="is"),
             )
         self.reporter.stop()
         if finished:

@@ -226,6 +226,29 @@ def test_a_signal_that_asks_for_no_end_ends_nothing(
     assert rig.engine.report()["bus"]["gaps"] == []
 
 
+def test_what_waits_with_the_reader_is_kept_by_an_engine_that_ends(rig: Rig) -> None:
+    # Given: 12,000 events that the engine has not seen yet
+    stream = rig.stream(per_second=3000)
+    rig.lives(20)
+
+    # When
+    with stream.firing():
+        os.kill(rig.engine.pid, signal.SIGSTOP)
+        time.sleep(4)
+    os.kill(rig.engine.pid, signal.SIGTERM)
+    os.kill(rig.engine.pid, signal.SIGCONT)
+    seconds = rig.engine.terminate()
+    last = rig.engine.report()
+
+    # Then
+    assert seconds < 4
+    assert last["ended"]
+    assert last["bus"]["lost"] == 0
+    rig.engine.start()
+    rig.lives(40)
+    assert rig.conserved(stream) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=lambda one: one.name)
 def test_a_group_that_is_asked_to_end_hands_over_what_was_read(rig: Rig, number: signal.Signals) -> None:
     # Given
