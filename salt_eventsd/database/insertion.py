@@ -114,19 +114,21 @@ class Insertion:
         self._probed: dict[str, bool] = {}
         self.taken: set[str] = set()
 
-    def run(self, todo: Sequence[int]) -> list[Refusal]:
+    def run(self, todo: Sequence[int], pieces: int = 1) -> list[Refusal]:
         """
         Insert, and return what was refused.
 
         :param todo: positions of the events that are to be inserted.
+        :param pieces: in how many pieces they are sent.
         :raises WorkerError: none of them was, and why.
         """
         built = self._build(todo)
-        refused = self._separated(built) if built else []
+        refused: list[tuple[int, Refused]] = []
+        size = max(1, -(-len(built) // pieces))
+        for start in range(0, len(built), size):
+            refused += [(start + at, error) for at, error in self._separated(built[start : start + size])]
         bad = {at for at, _ in refused}
-        for at, one in enumerate(built):
-            if at not in bad:
-                self._note(one)
+        self._note([one for at, one in enumerate(built) if at not in bad] if bad else built)
         doubted: dict[str, list[tuple[_Built, Rejected]]] = {}
         for at, error in refused:
             one = built[at]
@@ -235,13 +237,15 @@ class Insertion:
             self._try([one])
         except Refused:
             return False
-        self._note(one)
+        self._note([one])
         return True
 
-    def _note(self, one: _Built) -> None:
-        self.taken |= one.targets
-        if one.own:
-            self._evidence.note_good(one.own[0].key, one.own[1])
+    def _note(self, some: Sequence[_Built]) -> None:
+        """Note what was taken."""
+        self.taken.update(_PREFIX + name for name in {name for one in some for name, _ in one.rows})
+        for writer, row in {one.own[0].key: one.own for one in some if one.own}.values():
+            self.taken.add(writer.key)
+            self._evidence.note_good(writer.key, row)
 
     def _build(self, positions: Sequence[int]) -> list[_Built]:
         built: list[_Built] = []

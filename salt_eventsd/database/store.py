@@ -23,7 +23,7 @@ from salt_eventsd.database.own import Own
 from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.database.suspects import Suspects
+from salt_eventsd.database.suspects import Suspects, Verdict
 from salt_eventsd.database.values import Values
 from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
 from salt_eventsd.rules import OWN
@@ -83,8 +83,7 @@ class Store:
         :raises SpoolError: nothing was written, for what was refused could not be noted.
         """
         try:
-            bad = self._suspects.of(batch)
-            self._transact(batch, bad)
+            self._transact(batch, self._suspects.of(batch))
             self._suspects.forget(batch)
             self._receipts.tidy(self._engine)
         except SpoolError:
@@ -92,19 +91,20 @@ class Store:
         except Exception as exc:
             raise self._of_all(meaning(exc)) from exc
 
-    def _transact(self, batch: Batch, bad: Mapping[int, str]) -> None:
+    def _transact(self, batch: Batch, verdict: Verdict) -> None:
         """
-        Write a batch in one transaction, but for events that are known to be bad, by their positions.
+        Write a batch in one transaction, but for events that are known to be bad.
 
         :raises Exception: nothing was written.
         """
+        bad = verdict.bad
         with self._engine.connect() as connection:
             known = self._known(connection)
             with connection.begin():
                 chunks, todo, before = self._receive(connection, batch)
                 insertion = self._insertion(connection, known, batch, todo)
                 try:
-                    refusals = insertion.run([at for at in todo if at not in bad])
+                    refusals = insertion.run([at for at in todo if at not in bad], verdict.pieces)
                 except Lost:
                     self._suspects.note(batch)
                     raise

@@ -9,8 +9,10 @@ from a server that comes and goes.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import Lost, Transient
@@ -18,11 +20,26 @@ from salt_eventsd.workers import Batch
 
 #: Connections that may be lost over a batch before parts of it are tried.
 _LOSSES = 2
-#: How many connections a search may cost; it goes on with the next try.
+#: How many connections, and how much time, a search may cost; it goes on with the next try.
 _MOST_LOSSES = 40
-#: No more batches than this are remembered.
-_MOST_BATCHES = 1000
+_SEARCH_SECONDS = 120.0
+#: No more chunks than this are remembered.
+_MOST_CHUNKS = 10_000
+#: In so many pieces a batch is sent that is too much at once.
+_PIECES = 16
 Where = tuple[int, int]
+
+
+class Verdict(NamedTuple):
+    """
+    What a search has found.
+
+    :param bad: the positions of events that no connection survives, each with why.
+    :param pieces: in how many pieces the others are to be sent.
+    """
+
+    bad: Mapping[int, str]
+    pieces: int
 
 
 class Suspects:
@@ -34,44 +51,56 @@ class Suspects:
 
     def __init__(self, attempt: Callable[[Batch, Sequence[int]], None]) -> None:
         self._attempt = attempt
+        self._mutex = threading.Lock()
         #: How long a server that was brought down has to come back.
         self.patience_seconds = 10.0
         #: How often the connection was lost over a chunk.
         self._losses: dict[int, int] = {}
         #: Events by chunk and position in it, and why they are bad; "" for what was lost over once.
         self._bad: dict[Where, str] = {}
+        #: By their chunks, the parts that a search had no time for.
+        self._left: dict[tuple[int, ...], list[list[Where]]] = {}
 
     def note(self, batch: Batch) -> None:
         """Note that the connection was lost over a batch."""
-        for chunk, _ in batch.chunks:
-            self._losses[chunk] = self._losses.get(chunk, 0) + 1
-        while len(self._losses) > _MOST_BATCHES:
-            del self._losses[next(iter(self._losses))]
+        with self._mutex:
+            for chunk, _ in batch.chunks:
+                self._losses[chunk] = self._losses.get(chunk, 0) + 1
+            while len(self._losses) > _MOST_CHUNKS:
+                del self._losses[next(iter(self._losses))]
 
     def forget(self, batch: Batch) -> None:
         """Note that a batch is written."""
-        if self._losses:
+        if not self._losses:
+            return
+        with self._mutex:
             chunks = {chunk for chunk, _ in batch.chunks}
             self._losses = {chunk: times for chunk, times in self._losses.items() if chunk not in chunks}
             self._bad = {where: why for where, why in self._bad.items() if where[0] not in chunks}
+            self._left = {key: parts for key, parts in self._left.items() if chunks.isdisjoint(key)}
 
-    def of(self, batch: Batch) -> Mapping[int, str]:
+    def of(self, batch: Batch) -> Verdict:
         """
-        Return the positions of the events that no connection survives, each with why.
+        Return the events that no connection survives, and how the others are to be written.
 
         :raises Transient: the database is away, or it takes longer to find them.
         """
-        suspicious = [chunk for chunk, _ in batch.chunks if self._losses.get(chunk, 0) >= _LOSSES]
+        suspicious = tuple(chunk for chunk, _ in batch.chunks if self._losses.get(chunk, 0) >= _LOSSES)
         if not suspicious:
-            return {}
+            return Verdict({}, 1)
         places = [(chunk, at) for chunk, events in batch.chunks for at in range(events)]
         positions = {where: position for position, where in enumerate(places)}
-        self._search(batch, [where for where in places if where[0] in suspicious], positions)
-        return {positions[where]: why for where, why in self._bad.items() if why and where in positions}
+        some = [where for where in places if where[0] in suspicious and not self._bad.get(where)]
+        self._search(batch, self._left.pop(suspicious, [some]), positions, suspicious)
+        bad = {positions[where]: why for where, why in self._bad.items() if why and where in positions}
+        # If each part went in by itself, it was too much at once.
+        return Verdict(bad, 1 if bad else _PIECES)
 
-    def _search(self, batch: Batch, places: list[Where], positions: Mapping[Where, int]) -> None:
+    def _search(
+        self, batch: Batch, parts: list[list[Where]], positions: Mapping[Where, int], key: tuple[int, ...]
+    ) -> None:
         self._must_be_up(batch)
-        parts, lost = [[where for where in places if not self._bad.get(where)]], 0
+        until, lost = time.monotonic() + _SEARCH_SECONDS, 0
         while parts:
             part = parts.pop()
             try:
@@ -81,7 +110,6 @@ class Suspects:
             except Lost as exc:
                 why = brief(exc)
             lost += 1
-            self._must_be_up(batch)
             if len(part) > 1:
                 half = len(part) // 2
                 parts += [part[half:], part[:half]]
@@ -90,8 +118,11 @@ class Suspects:
             else:
                 self._bad[part[0]] = ""
                 parts.append(part)
-            if lost >= _MOST_LOSSES:
+            self._left[key] = parts
+            self._must_be_up(batch)
+            if lost >= _MOST_LOSSES or time.monotonic() > until:
                 raise Transient(f"{why}; looking for the events that cause it")
+        self._left.pop(key, None)
 
     def _must_be_up(self, batch: Batch) -> None:
         """Wait until a plain row goes in."""

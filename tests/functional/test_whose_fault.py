@@ -368,3 +368,28 @@ def test_a_server_that_comes_and_goes_is_no_events_fault(postgresql: PostgreSQL)
     worker.write(batch_of(numbered(5), replay=True, buried=buried))
     assert len(database.rows("returns")) == 5
     database.close()
+
+
+@pytest.mark.database("postgresql")
+def test_what_takes_too_long_at_once_is_sent_in_pieces(postgresql: PostgreSQL) -> None:
+    # Given: rows that take a tenth of a second each
+    database = Database(postgresql.new_database())
+    database.execute("CREATE TABLE slow (a VARCHAR(20))")
+    statement = "INSERT INTO slow (a) SELECT :a FROM pg_sleep(0.1)"
+    worker, buried = database.worker(by_statement(statement, fields={"a": "minion_id"}), timeout=1), Buried()
+    events, errors = [raid(f"w{number}") for number in range(20)], 0
+
+    # When
+    while errors < 5:
+        try:
+            worker.write(batch_of(events, replay=True, buried=buried))
+            break
+        except Transient:
+            errors += 1
+
+    # Then
+    assert errors == 2
+    assert buried.refusals == []
+    assert database.query("SELECT count(*) FROM slow") == [(20,)]
+    worker.close()
+    database.close()
