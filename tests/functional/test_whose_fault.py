@@ -314,18 +314,24 @@ def test_probes_leave_nothing_behind(database: Database) -> None:
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_events_the_server_does_not_survive_are_found(own: bool, postgresql: PostgreSQL) -> None:
+def test_events_the_server_does_not_survive_are_found(own: bool, served: Database) -> None:
     # Given: a session ends over two of them
-    database = Database(postgresql.new_database())
+    database = served
     database.make_tables()
     table, column = ("raid_state", "servername") if own else ("eventsd_returns", "minion_id")
     database.execute("CREATE TABLE raid_state (servername VARCHAR(20), raid_state VARCHAR(20))")
-    database.execute(
-        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        f" IF NEW.{column} LIKE 'killer%' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
-        " RETURN NEW; END $$",
-        f"CREATE TRIGGER no BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no()",
-    )
+    if database.kind == "postgresql":
+        database.execute(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" IF NEW.{column} LIKE 'killer%' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
+            " RETURN NEW; END $$",
+            f"CREATE TRIGGER no BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no()",
+        )
+    else:
+        database.execute(
+            f"CREATE TRIGGER no BEFORE INSERT ON {table} FOR EACH ROW"
+            f" IF NEW.{column} LIKE 'killer%' THEN KILL CONNECTION_ID(); END IF"
+        )
     make = raid if own else (lambda name: returned(jid="1", minion_id=name))
     worker = database.worker(to_table(columns={"servername": "minion_id", "raid_state": "data.return"}))
     events = [make(f"killer{n}" if n in (3, 50) else f"w{n}") for n in range(60)]
