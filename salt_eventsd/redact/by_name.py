@@ -27,11 +27,11 @@ _FURTHER_WORDS = re.compile(
     rb"|age|valid|required|version)){1,3}(?=[ \t\"']{0,8}[=:])"
 )
 _BEHIND = re.compile(
-    rb"(?P<close>(?:\\{0,63}[\"'`]|[\])}]|%5[dD]|%2[27]){0,4})"
+    rb"(?P<close>(?:\\{0,63}[\"'`]|[\])}]|%5[dD]|%2[27]|\*{1,3}){0,4})"
     rb"[ \t]{0,64}(?:[(\[][^()\[\]\n\"']{1,40}[)\]][ \t]{0,8}(?=[:=]))?"
-    rb"(?P<sign>=>|:=|\+=|\?=|==?|::(?=[ \t])|:(?!:|//)|>|,|\(|\|)?"
+    rb"(?P<sign>=>|%3[dDaA]|->(?=[ \t])|\r?\n[ \t]{0,64}:(?=[ \t])|:=|\+=|\?=|==?|::(?=[ \t])|:(?!:|//)|>|,|\(|\|)?"
 )
-_ASSIGNS = frozenset((b"=>", b":=", b"+=", b"?=", b"==", b"=", b"::", b":"))
+_ASSIGNS = frozenset((b"=>", b"->", b"%3D", b"%3d", b"%3A", b"%3a", b":=", b"+=", b"?=", b"==", b"=", b"::", b":"))
 _ELEMENT = re.compile(rb"<(?:[A-Za-z0-9_-]{1,32}:)?\Z")
 _ATTRIBUTES = re.compile(rb"[ \t\r\n][^<>]{0,200}(?<!/)>")
 _ELEMENT_BESIDE = re.compile(rb"</[A-Za-z:]{1,20}>\s{0,80}<[A-Za-z:]{1,20}[^<>]{0,100}(?<!/)>")
@@ -46,6 +46,7 @@ _VALUE_FIELD = re.compile(
 )
 _SAID = re.compile(
     rb"(?i)[ \t]{1,8}(?:(?:is |was )?(?:generated |created |set )?(?:for|of) [^\s:]{1,128}(?: is)?: ?"
+    rb"|(?:was |has been )?(?:changed |set )?from [^\s]{1,128}(?: to)?[ \t:]{1,8}"
     rb"|(?:was |is |has been )?(?:set|changed|updated|reset|generated) ?(?:to|as|:)[ \t:]{0,8}"
     rb"|(?P<told>is|was|are)(?: now)?[ \t:]{1,8})"
 )
@@ -53,7 +54,9 @@ _OPTION_VALUE = re.compile(rb"[ \t]{1,64}(?P<word>[^\s\"'-][^\s]*)")
 _QUOTED_NEXT = re.compile(rb"[ \t]{1,64}(?=\\{0,63}[\"'])")
 _GOES_ON = re.compile(rb"[ \t]{1,8}[a-z]{2}")
 _NEXT_WORD = re.compile(
-    rb"(?P<gap>[ \t]{1,64})(?:(?:[0-9]|--[a-z]{1,16}) (?=[^\s]))?(?P<word>[^\s\"'<>|;&,=:(){}-][^\s;,\"'<>|]*)"
+    rb"(?P<gap>[ \t]{1,64})"
+    rb"(?:(?:[0-9]|--[a-z]{1,16}|REG_[A-Z_]{2,16}|ascii|hex|plain|plaintext|cleartext)[ \t]{1,16}(?=[^\s]))?"
+    rb"(?P<word>[^\s\"'<>|;&,=:(){}\[-][^\s;,\"'<>|]*)"
 )
 _LEADS = re.compile(
     rb"(?i)(?:\A|\s)(?:enable|username \S{1,64}(?: privilege [0-9]{1,2})?|user \S{1,64}|login \S{1,64}|account \S{1,64}"
@@ -89,6 +92,18 @@ _PROSE = frozenset(
 _ODD = re.compile(rb"[0-9]|[^A-Za-z.,:;!?()\x80-\xff'/-]|[a-z][A-Z]|[!][A-Za-z]")
 #: As on Windows: /password:x.
 _OPTION = re.compile(rb"(?<![A-Za-z0-9_.-])/[A-Za-z0-9_.-]{1,64}:[^\s]")
+_INSERT_HINT = compile_finder(rb"(?i)\b(?:insert|replace)\s")
+_INSERT = re.compile(
+    rb"(?i)(?:insert|replace)\s{1,8}(?:or\s{1,8}\w{1,16}\s{1,8}|ignore\s{1,8})?into\s{1,8}[^\s(]{1,200}\s{0,8}"
+    rb"\((?P<columns>[^()]{1,2000})\)\s{0,8}values(?=\s{0,8}\()"
+)
+_NEXT_ROW = re.compile(rb"\s{0,8},?\s{0,8}\(")
+#: /db/password x, as the key of a store.
+_PUT = re.compile(rb"\b(?:put|set|write|mk|update|create)[ \t]{1,8}[^\s]{0,200}\Z")
+#: Letters and digits, or a sign of its own: no word of a sentence, no number, no version.
+#: What the program of that name says: passwd: password updated successfully.
+_MESSAGE = re.compile(rb" [A-Za-z]{2,20}(?: [a-z]{2,20}){2,10}[.!]?[ \t\r]{0,8}(?:\n|\Z)")
+_MIXED = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9!@#$%^&*])(?!v?[0-9]+\.|x86)[^\s]{6,}")
 _PATH = re.compile(rb"[~.]{0,2}/")
 _PATH_SIGNS = _SIGNS + b"/"
 _WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]{1,4096}")
@@ -153,17 +168,41 @@ class NamedValues:
                 yield value
                 pos = value.end
 
+    def in_inserts(self, raw: bytes) -> Iterator[Value]:
+        """
+        Yield the values of SQL that inserts into columns of which one is named like a secret.
+
+        :param raw: the text.
+        """
+        pos = 0
+        while (hint := _INSERT_HINT.search(raw, pos)) is not None:
+            step()
+            pos = hint.end()
+            found = _INSERT.match(raw, hint.start())
+            columns = found["columns"].split(b",") if found else []
+            if found is None or not any(self._names.kind(column.strip(b" \t\r\n`\"[]'\\")) for column in columns):
+                continue
+            reader = Reader(raw)
+            pos = found.end()
+            while (opened := _NEXT_ROW.match(raw, pos)) is not None:
+                pos = reader.bracketed(opened.end() - 1)
+                yield Value(opened.end(), pos - 1 if raw[pos - 1 : pos] == b")" else pos)
+
     def _value(self, reader: Reader, start: int, end: int, kind: Kind) -> Value | None:
         raw = reader.raw
         behind = _BEHIND.match(raw, end)
         assert behind is not None
         close, sign = behind["close"], behind["sign"]
-        if sign in _ASSIGNS:
+        if sign is not None and (sign in _ASSIGNS or sign.endswith(b":")):
             if sign == b":" and _is_path(raw, start) and not _OPTION.match(raw, start - 1):
                 return None
-            kept = b":" if sign in (b":", b"::") else b"="
+            if raw[start:end] == b"passwd" and _MESSAGE.match(raw, behind.end()):
+                return None
+            kept = b":" if sign.endswith(b":") or sign in (b"->", b"%3A", b"%3a") else b"="
             return reader.assigned(behind.end(), kept, start, _opener(raw, start, close), kind)
         found = self._beside(reader, start, end, close, sign, behind.end(), kind)
+        if found is not None and sign == b"(":
+            return found
         if found is not None:
             return found if hides(kind, raw[found.start : min(found.end, found.start + SAMPLE)]) else None
         found = _next_word(reader, start, end, kind)
@@ -261,8 +300,10 @@ def _next_word(reader: Reader, start: int, end: int, kind: Kind) -> Value | None
         if (quoted := _QUOTED_NEXT.match(raw, end)) and (found := reader.quoted(quoted.end())):
             return found[0]
         option = _OPTION_VALUE.match(raw, end, reader.line_end(end))
+        if option is not None and option["word"].startswith(b"("):
+            return Value(option.start("word"), reader.bracketed(option.start("word")))
         return Value(*_without_closers(raw, option.span("word"))) if option else None
-    if _is_path(raw, start):
+    if _is_path(raw, start) and _PUT.search(raw, max(0, start - BACK), start) is None:
         return None
     if (said := _SAID.match(raw, end)) is not None:
         if said[0].rstrip().endswith(b":"):
@@ -300,10 +341,11 @@ def _directive(reader: Reader, start: int, end: int) -> Value | None:
     odd = _ODD.search(word) is not None
     rest = raw[found.end() : min(reader.line_end(end), found.end() + 80)].strip()
     alone = not rest or rest.startswith((b"#", b"//", b";"))
-    is_bare = name.lower() in _BARE
+    is_bare = name.lower() in _BARE or b" " in name
     told = (
         _LEADS.search(before[-160:]) is not None
         or (not is_bare and (begins or odd or (name.isupper() and b"_" in name)))
+        or (is_bare and name.lower() != b"pass" and _MIXED.fullmatch(word) is not None)
         or (odd and (_WEAK_LEADS.search(before[-40:]) is not None or (begins and alone)))
         or (begins and alone and b"\t" in found["gap"])
     )

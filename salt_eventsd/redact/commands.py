@@ -60,6 +60,7 @@ _TABLE = (
     Tool(rb"7z[ar]?|rar|unrar", glued=(b"-p",)),
     Tool(rb"openssl", apart=(b"-k", b"-K")),
     Tool(rb"useradd|usermod|lftp", apart=(b"-p",), users=(b"-u",)),
+    Tool(rb"wpa_passphrase", last=2),
     Tool(rb"htpasswd|mosquitto_passwd", needs=b"-b", last=3),
     Tool(rb"htpasswd", needs=b"-nb", last=2),
     Tool(rb"rabbitmqctl", needs=b"add_user", last=2),
@@ -72,6 +73,8 @@ _TABLE = (
 
 
 def _first(tool: Tool) -> bytes:
+    if tool.last and not tool.needs:
+        return tool.names
     if tool.needs:
         return rb"(?:%s)(?:\.exe)?[^A-Za-z0-9_.-][^\n]*%s" % (tool.names, re.escape(tool.needs))
     options = b"|".join(map(re.escape, (*tool.glued, *tool.apart, *tool.users)))
@@ -144,7 +147,7 @@ def _secret_words(raw: bytes, name: bytes, words: Sequence[tuple[int, int]]) -> 
         if tool.needs and tool.needs not in texts:
             continue
         if tool.last:
-            behind = words[texts.index(tool.needs) + 1 :]
+            behind = words[texts.index(tool.needs) + 1 :] if tool.needs else words
             if len(behind) >= tool.last:
                 found.append(_inner(raw, *behind[tool.last - 1]))
             continue

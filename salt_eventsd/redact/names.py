@@ -22,13 +22,13 @@ FAMILIES: Mapping[str, str] = {
     "password": r"pass_?words?|pass_?codes?|pass_?keys?|pass_?wort|kenn_?wort",
     "passwd": r"pass_?wds?",
     "pass": r"(?<!by)(?<!com)(?<!tres)(?<!sur)(?<!over)(?<!under)pass(?![a-z])",
-    "passphrase": r"pass_?phrases?",
+    "passphrase": r"pass_?phrases?|seed_?phrases?|recovery_?(?:phrase|code)s?|backup_?codes?|mnemonics?(?![a-z])",
     "pwd": r"pwds?(?![a-z])|(?<![a-z])pws?(?![a-z])|(?<=[a-z]{2})pw(?![a-z])",
     "secret": r"secrets?",
     "token": r"tokens?",
-    "private_key": r"priv(?:ate)?_?keys?",
+    "private_key": r"priv(?:ate)?_?keys?|client_?key_?data",
     "api_key": r"api_?keys?|app(?:lication)?_?keys?",
-    "access_key": r"access_?keys?|account_?keys?|shared_?keys?|storage_?keys?|subscription_?keys?",
+    "access_key": r"access_?keys?|account_?keys?|shared_?keys?|storage_?keys?|subscription_?keys?|functions?_?keys?",
     "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
     r"|recovery|consumer|symmetric|crypto|cipher|vault)_?keys?|key_?string",
     "credential": r"credentials?|creds?(?![a-z])",
@@ -44,18 +44,18 @@ HINTS: Mapping[str, str] = {
     "password": r"pass[-_. ]?(?:word|code|key|wort)|kenn[-_. ]?wort",
     "passwd": r"pass[-_. ]?wd",
     "pass": r"pass(?:[^a-z]|(?-i:[A-Z])|$)",
-    "passphrase": r"pass[-_. ]?phrase",
+    "passphrase": r"(?:pass|seed|recovery)[-_. ]?phrase|(?:recovery|backup)[-_. ]?code|mnemonic",
     "pwd": r"pwd|pws?(?:[^a-z]|$)",
     "secret": r"secret",
     "token": r"token",
-    "private_key": r"priv(?:ate)?[-_. ]?key",
+    "private_key": r"priv(?:ate)?[-_. ]?key|client[-_. ]?key[-_. ]?data",
     "api_key": r"api[-_. ]?key|app(?:lication)?[-_. ]?key",
-    "access_key": r"(?:access|account|shared|storage|subscription)[-_. ]?key",
+    "access_key": r"(?:access|account|shared|storage|subscription|functions?)[-_. ]?key",
     "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
     r"|recovery|consumer|symmetric|crypto|cipher|vault)[-_. ]?key|key[-_. ]?string",
     "credential": r"credential|creds?(?:[^a-z]|$)",
     "authorization": r"authori[sz]ation",
-    "auth": r"auths?[\"'\\]*[\s]*[=:\x00-\x1f\x80-\xff]|master[-_. ]?auth|auth[-_. ]?tok",
+    "auth": r"auths?[\"'\\]*[\s]*[=:\x00-\x1f\x80-\xff]|master[-_. ]?auth|auth[-_. ]?tok|basic[-_. ]?auth",
     "bearer": r"bearer",
     "cookie": r"cookie",
     "psk": r"psk|shared[-_. ]?key",
@@ -79,10 +79,23 @@ _HARMLESS = frozenset(
         b" pyc yml yaml json txt conf cfg ini log rb go js ts java c h sh md rst html xml crt toml timer socket"
         b" sls jinja j2 tmpl erb php pl sql csv gz zip tar rpm deb so exe dll parser counter bucket buckets"
         b" stream ring izer ized ization izers ize izing ary aries ariat ly ive ion ions"
+        b" second seconds minute minutes hour hours day tool rotation app application namespace controller operator page"
     ).split()
 )
 #: First words of a name that is a question or a count: ``has_password``.
-_QUESTIONS = (b"has_", b"is_", b"no_", b"num_", b"n_", b"max_", b"min_", b"without_", b"needs_", b"count_")
+_QUESTIONS = (
+    b"image_pull_",
+    b"has_",
+    b"is_",
+    b"no_",
+    b"num_",
+    b"n_",
+    b"max_",
+    b"min_",
+    b"without_",
+    b"needs_",
+    b"count_",
+)
 #: What may be glued to ``secret`` and ``token`` and leave it a secret.
 _GLUED = frozenset(
     (
@@ -90,6 +103,8 @@ _GLUED = frozenset(
         b" access accesskey code secret token password pass num"
     ).split()
 )
+#: How the names of packages begin whose value is a version.
+_PACKAGES = (b"lib", b"python", b"golang", b"ruby", b"perl", b"php", b"node", b"gir", b"rust", b"gnome", b"docker")
 _WORD = re.compile(rb"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\x80-\xff]+|[A-Z\x80-\xff]+|[0-9]+")
 #: What stands in keys that are no names: commands, and the parts of a state's key.
 _NO_NAME = re.compile(rb"=|_\|-|\n")
@@ -97,6 +112,11 @@ _LETTERS = re.compile(rb"[a-z\x80-\xff]*")
 _NUMBER = re.compile(rb"[-+]?[0-9][0-9.,]*%?")
 _PATH = re.compile(rb"(?:[~.]{0,2}/|[A-Za-z]:[\\/])")
 _LINK = re.compile(rb"(?i)(?:https?|unix|tcp|fcgi|ajp)[:_]")
+#: A number, the version of a package that is named so, or where accounts come from (nsswitch.conf).
+_ABOUT_PACKAGES = re.compile(
+    rb"[-+]?[0-9][0-9.,]*%?|(?:[0-9]{1,2}:)?[0-9]{1,4}(?:\.[0-9]{1,8})+[A-Za-z0-9.+~:_-]*"
+    rb"|files|compat|systemd|sss|db|nis|ldap|winbind"
+)
 _CODED = re.compile(rb"[A-Za-z0-9+/=_.:~-]{8,}")
 
 
@@ -107,7 +127,7 @@ class Kind(Enum):
     SECRET = "secret"
     #: Secret unless it is a number: ``tokens: 5`` is a count.
     MANY = "many"
-    #: Secret unless it is a path or an address: ``PWD=/root``, ``proxy_pass http://backend``.
+    #: Secret unless it is a path, an address or a version: ``PWD=/root``, ``proxy_pass http://backend``.
     PLACE = "place"
     #: Secret if it looks like something coded: ``auth: dXNlcjpw``, and not ``auth: required``.
     CODED = "coded"
@@ -125,7 +145,7 @@ def hides(kind: Kind, value: bytes) -> bool:
     if kind is Kind.MANY:
         return _NUMBER.fullmatch(value) is None
     if kind is Kind.PLACE:
-        return not (_PATH.match(value) or _LINK.match(value) or _NUMBER.fullmatch(value))
+        return not (_PATH.match(value) or _LINK.match(value) or _ABOUT_PACKAGES.fullmatch(value))
     if kind is Kind.CODED:
         return _CODED.fullmatch(value) is not None and not (value.islower() and value.isalpha())
     return True
@@ -204,12 +224,10 @@ def _kind(family: str, stem: bytes, parts: list[bytes], joined: bytes) -> Kind |
     if family in ("authorization", "cookie"):
         return Kind.HEADER
     if family == "auth":
-        if joined.endswith((b"master_auth", b"masterauth", b"auth_tok", b"authtok")):
+        if joined.startswith(b"x_") or joined.endswith((b"master_auth", b"masterauth", b"auth_tok", b"authtok")):
             return Kind.SECRET
         return Kind.CODED if not parts else None
-    if family == "bearer":
-        return Kind.CODED
-    if family in ("pass", "pwd", "credential"):
+    if family in ("pass", "pwd", "credential") or joined == b"passwd" or joined.startswith(_PACKAGES):
         return Kind.PLACE
     if stem.endswith(b"s") and not stem.endswith(b"ss") and not parts:
         return Kind.MANY

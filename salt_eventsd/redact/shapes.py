@@ -83,7 +83,7 @@ SHAPES: tuple[Shape, ...] = (
         "Microsoft Entra, client secrets",
         rb"[0-9]Q~",
     ),
-    Shape("azure_sas", rb"([?&;]sig=)[A-Za-z0-9%+/=_-]{20,}", "Azure Storage, shared access signatures"),
+    Shape("azure_sas", rb"([?&;](?:sig|signature)=)[A-Za-z0-9%+/=_.~-]{4,}", "Azure Storage, shared access signatures"),
     Shape("azure_devops", rb"\b[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}\b", "Azure DevOps, tokens", rb"AZDO"),
     Shape(
         "aws_signature",
@@ -140,7 +140,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("basic", rb"(\b[Bb]asic[ \t]+)[A-Za-z0-9+/]{12,}={0,2}", "RFC 7617"),
     Shape(
         "crypt",
-        rb"\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|apr1|P|H|S|argon2(?:id|i|d)|scrypt|pbkdf2[a-z0-9-]*|bcrypt-sha256)\$[A-Za-z0-9./$=,+*-]{8,}",
+        rb"\$(?:1|2[abxy]?|5|6|7|8|9|14|y|gy|md5|sha1|apr1|P|H|S|argon2(?:id|i|d)|scrypt|pbkdf2[a-z0-9-]*|bcrypt-sha256)\$[A-Za-z0-9./$=,+*-]{8,}",
         "crypt(5), passlib",
     ),
     Shape(
@@ -185,4 +185,55 @@ SHAPES: tuple[Shape, ...] = (
         "shadow-utils",
         b"passwd",
     ),
+    Shape("smtp_auth", rb"(\b(?:AUTH|auth) (?:PLAIN|LOGIN|plain|login) )[A-Za-z0-9+/=]{8,}", "RFC 4954"),
+    Shape(
+        "plain_scheme",
+        rb"(\{(?:PLAIN|CLEAR|CLEARTEXT|noop|cipher|cleartext|plain)\})[^\s:\"',}]+",
+        "Dovecot, Spring Security",
+    ),
+    Shape(
+        "stdin",
+        rb"(\b(?:echo|printf)\s+(?:-[a-z]+\s+)?[\"']?)[^\"'|\n]+?"
+        rb"([\"']?\s*\|[^\n|]*(?:password-stdin|sudo -S|passphrase-fd|cryptsetup|kinit))",
+        "sudo, Docker, GnuPG",
+        rb"password-stdin|sudo -S|passphrase-fd|cryptsetup|kinit",
+    ),
+    Shape(
+        "here_string",
+        rb"(\b(?:chpasswd|passwd|sudo -S|kinit|cryptsetup)[^\n<]*<<<\s*[\"']?(?:[A-Za-z0-9_.-]+:)?)[^\"'\n]+",
+        "Bash",
+        rb"<<<",
+    ),
+    Shape(
+        "secure_string",
+        rb"(ConvertTo-SecureString\s+(?:-String\s+)?[\"']?)[^\s\"']+",
+        "PowerShell",
+        rb"ConvertTo-SecureString",
+    ),
+    Shape(
+        "snmp",
+        rb"(\b(?:snmp-server\s+community|com2sec6?\s+\S+\s+\S+|createUser\s+\S+\s+(?:MD5|SHA\S*))\s+)[^\n]+",
+        "Net-SNMP, Cisco IOS",
+        rb"snmp-server|com2sec|createUser",
+    ),
+    Shape(
+        "aaa_key",
+        rb"(\b(?:tacacs|radius|isakmp|pre-shared-key)[^\n]{0,100}\bkey\s+(?:[0-9]\s+)?)[^\s]+",
+        "Cisco IOS",
+        rb"tacacs|radius|isakmp|pre-shared-key",
+    ),
+    Shape(
+        "ipsec_secrets",
+        rb"(:\s*(?:EAP|XAUTH|NTLM|RSA|ECDSA|PKCS8|PIN)\s+(?:[^\s\"]+\s+)?\")[^\"\n]+",
+        "strongSwan, ipsec.secrets",
+        rb":\s*(?:EAP|XAUTH|NTLM|RSA|ECDSA|PKCS8|PIN)\s",
+    ),
+    Shape(
+        "sasl_passwd",
+        rb"(\[[A-Za-z0-9_.-]+\](?::[0-9]+)?\s+[^\s:]+:)[^\s]+",
+        "Postfix, sasl_passwd",
+        rb"\](?::[0-9]+)?\s+[^\s:]+:",
+    ),
+    Shape("htdigest", rb"(?m:^)([^:\s]+:[^:\n]+:)[0-9a-f]{32}(?m:$)", "Apache, htdigest", rb":[0-9a-f]{32}"),
+    Shape("mongo_auth", rb"(\.auth\(\s*[\"'][^\"'\n]*[\"']\s*,\s*[\"'])[^\"'\n]+", "MongoDB shell", rb"\.auth\("),
 )

@@ -138,8 +138,9 @@ class TextMasker:
             passed()
             if _STATEMENTS.search(raw):
                 raw = _replaced(raw, in_statements(raw), most)
-            if b"-" in raw or b"user" in raw:
-                raw = _replaced(raw, in_commands(raw), most)
+            raw = _replaced(raw, in_commands(raw), most)
+            if b"(" in raw:
+                raw = _replaced(raw, self._named.in_inserts(raw), most)
             raw = _replaced(raw, self._named.find(raw, most), most)
             passed()
             shapes = self._shapes.find(raw, most)

@@ -24,6 +24,7 @@ _PREFIXED = re.compile(rb"(?:[bBuUrRfFN]{1,2}|@|\$)?(?=\\{0,63}[\"'`])")
 _YAML_TAG = re.compile(rb"(?:[!&][A-Za-z0-9_./:!-]{0,64}[ \t]{1,8}){1,3}")
 _BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]{0,64}(?:#[^\n]{0,200})?\r?\n")
 _HEREDOC = re.compile(rb"<<[-~]?[ \t]*[\"']?([A-Za-z_][A-Za-z0-9_]{0,31})[\"']?[ \t]*\r?\n")
+_GOES_ON = re.compile(rb"[ \t]{1,80}[^\s]")
 _NEXT_LINE = re.compile(rb"[ \t]{0,64}(?:#[^\n]{0,200})?\r?\n")
 _BRACKETS = re.compile(rb"[\[\]{}()\"'\n]")
 _CLOSES = {b"{": b"}", b"[": b"]", b"(": b")"}
@@ -33,6 +34,7 @@ _NO_VALUES = frozenset(
     b"true false yes no none null nil ~ undefined *** ****** ******** <redacted> [redacted] xxxxxx".split()
 )
 #: How what follows was made: {SSHA}..., {cipher}...
+_NOTHING = re.compile(rb"[\[{(][ \t]{0,8}[\]})]")
 _PREFIX = re.compile(rb"\{[A-Za-z0-9_-]{1,20}\}[^\s,;}\])]")
 _GLUES = (b"\\", b"'", b'"')
 _SCHEME = re.compile(
@@ -55,7 +57,7 @@ _FIRST = re.compile(rb"[^\s,;\"'<>)\]}]{1,256}")
 _GLUED_PAIR = re.compile(rb"[,;&][A-Za-z_][A-Za-z0-9_.-]{0,40}=|[,;|&]+\Z|</")
 _QUERY = re.compile(rb"[^\s&#\"'<>)\\;]*")
 _CONNECTION = re.compile(rb";[ ]?[A-Za-z][A-Za-z0-9_ -]{0,40}=")
-_COMMA = re.compile(rb",[ \t]|[)\]}](?:[ \t.,;:]|\Z)")
+_COMMA = re.compile(rb",[ \t]|,[A-Za-z_][A-Za-z0-9_.-]{0,40}=|[)\]}](?:[ \t.,;:]|\Z)")
 
 
 class Opener(NamedTuple):
@@ -241,7 +243,7 @@ class Reader:
                 return Value(at, self._trimmed(at, rest.end() if rest else after, opener))
             return value
         if raw[at : at + 1] in _CLOSES and _PREFIX.match(raw, at) is None and _REFERENCE.match(raw, at) is None:
-            if kind is Kind.CODED:
+            if _NOTHING.match(raw, at) or (kind is Kind.CODED and raw[at : at + 1] != b"("):
                 return None
             return Value(at, self.bracketed(at), raw[pos - 2 : pos - 1] == b'"')
         if (reference := _REFERENCE.match(raw, at)) and not raw[reference.end() : reference.end() + 1].strip():
@@ -271,6 +273,12 @@ class Reader:
             return found.end() if found else at
         if header and (sign == b":" or _SCHEME.match(raw, at)):
             return self._trimmed(at, limit, opener)
+        if starts and opener is None and raw[limit : limit + 1] == b"\n" and (sign == b":" or gap):
+            if raw[limit - 1 : limit] == b"\\":
+                return self._trimmed(at, self.line_end(limit + 1), opener)
+            if _GOES_ON.match(raw, limit + 1) and (below := self.below(limit + 1, name_start)) is not None:
+                # In YAML and INI, a deeper line goes on with the value.
+                return below.end
         if sign == b":":
             if starts or header:
                 return self._trimmed(at, limit, opener)

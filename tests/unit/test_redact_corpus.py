@@ -9,7 +9,7 @@ import pytest
 
 from salt_eventsd.payload import decode, encode
 from salt_eventsd.redact import Redactor, compile_redactor
-from tests.support.secrets import CANARY, NAMES, OTHER_NAMES, PAYLOADS, PLAIN, SHAPED, TEXTS
+from tests.support.secrets import CANARY, NAMES, OTHER_NAMES, PAYLOADS, PLAIN, PLAIN_PAYLOADS, SHAPED, TEXTS
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,11 @@ def test_other_names_do_not_count(redactor: Redactor, name: str) -> None:
 def test_what_has_no_secret_stays_as_it_is(redactor: Redactor, text: str) -> None:
     for payload in ({"return": text}, {"return": {"comment": f"{text}\n"}}, [text]):
         assert redactor.apply(payload, "cmd.run") == payload
+
+
+@pytest.mark.parametrize("number", range(len(PLAIN_PAYLOADS)))
+def test_a_payload_without_a_secret_stays_as_it_is(redactor: Redactor, number: int) -> None:
+    assert redactor.apply(PLAIN_PAYLOADS[number], "cmd.run") == PLAIN_PAYLOADS[number]
 
 
 def test_the_corpus_is_large_enough() -> None:
