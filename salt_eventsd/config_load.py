@@ -172,7 +172,8 @@ def _without_pillar(opts: Mapping[str, Any], given: Mapping[str, Any] | None) ->
 
 
 def _block(opts: Mapping[str, Any]) -> dict[str, Any]:
-    block = plain(opts.get("eventsd") or {})
+    given = opts.get("eventsd")
+    block = plain({} if given is None else given)
     if not isinstance(block, dict):
         raise ConfigError([f"eventsd: expected a mapping, got {type(block).__name__}"])
     return block

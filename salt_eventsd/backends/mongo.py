@@ -7,8 +7,10 @@ document whether it was taken, and only those that were not are buried.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -97,17 +99,37 @@ class Writer:
 
     def check(self) -> str:
         """
-        Return a line that says which server answers.
+        Return a line that says which server answers, and that it would take documents.
 
-        :raises WorkerError: none does.
+        :raises WorkerError: it does not.
         """
         try:
             with pymongo.timeout(self._seconds):
                 client = self._client()
                 client[self._database].command("ping")
+                self._try_out(client[self._database])
                 return f"reachable, version {client.server_info().get('version', 'unknown')}"
         except (errors.PyMongoError, OSError) as exc:
             raise meaning(exc) from exc
+
+    def _try_out(self, database: Any) -> None:
+        """
+        Try what changes nothing: a replacement of what is not there, or a document with an id that none may have. Not
+        in a collection that is not there: it might be made.
+        """
+        parts = (f"{literal}{'eventsd-check' if field else ''}" for literal, field, *_ in self._collection.parts)
+        name = fit_collection("".join(parts))
+        with suppress(errors.OperationFailure):
+            if name not in database.list_collection_names(filter={"name": name}):
+                return
+        collection = database[name]
+        if self._upsert:
+            collection.replace_one({"_id": f"eventsd-check-{secrets.token_hex(8)}"}, {"eventsd": "check"})
+            return
+        with suppress(errors.WriteError):
+            collection.insert_one({"_id": ["eventsd-check"]})
+            # Whoever took it after all shall not keep it.
+            collection.delete_one({"_id": ["eventsd-check"]})
 
     def close(self) -> None:
         """Close the connections."""

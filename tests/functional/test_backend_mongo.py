@@ -406,6 +406,30 @@ def test_who_may_not_connect_is_held(database: Database, options: dict[str, Any]
 
 
 @pytest.mark.parametrize("user", [pytest.param(READER, id="reader"), pytest.param(None, id="nobody")])
+@pytest.mark.parametrize("more", [pytest.param({}, id="added"), pytest.param({"upsert": ["jid"]}, id="replaced")])
+def test_check_tells_who_may_not_write(database: Database, user: str | None, more: dict[str, Any]) -> None:
+    database.inside.create_collection("events")
+    sink = database.worker(user=user, password=PASSWORD if user else None, **more)
+
+    with pytest.raises(Held, match=r"code 13\)"):
+        sink.check()
+
+
+@pytest.mark.parametrize("more", [pytest.param({}, id="added"), pytest.param({"upsert": ["jid"]}, id="replaced")])
+def test_check_leaves_nothing_behind(database: Database, more: dict[str, Any]) -> None:
+    sink = database.worker(**more)
+
+    # When / Then: no collection is made, and nothing is put into one
+    assert sink.check().startswith("reachable, version ")
+    assert database.inside.list_collection_names() == []
+
+    # When / Then
+    database.inside.create_collection("events")
+    assert sink.check().startswith("reachable, version ")
+    assert database.documents() == []
+
+
+@pytest.mark.parametrize("user", [pytest.param(READER, id="reader"), pytest.param(None, id="nobody")])
 def test_who_may_not_write_is_held(database: Database, user: str | None) -> None:
     # Given
     sink = database.worker(user=user, password=PASSWORD if user else None)

@@ -124,6 +124,20 @@ def test_check_tells_whether_the_engine_runs_with_what_is_on_disk(reloaded: Mast
     assert found.returncode == 2
     assert found.data["engine"].endswith("what is on disk now is wrong, and would not be taken")
 
+    # When / Then: a file that Salt takes for an empty one
+    configure(reloaded, BEFORE)
+    included = Path(reloaded.daemon.config["conf_file"]).parent / "master.d"
+    included.mkdir(exist_ok=True)
+    broken = included / "eventsd.conf"
+    broken.write_text("eventsd:\n\tstate_timer: 3\n", encoding="utf-8")
+    try:
+        found, answer = reloaded.run("eventsd.check"), reloaded.run("eventsd.reload")
+    finally:
+        broken.unlink()
+    for told in (found, answer):
+        assert told.returncode == 2
+        assert told.data["problems"][0].startswith(f"eventsd: {broken}: not YAML: line 2, column 1: ")
+
     # When / Then: not switched on any more, though it runs
     configure(reloaded, BEFORE, engines=[])
     found = reloaded.run("eventsd.check")
