@@ -11,6 +11,7 @@ import pytest
 from salt_eventsd import graves, spool_aside
 from salt_eventsd.config import Batch, Size, SpoolConfig
 from salt_eventsd.event import Event
+from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
 from salt_eventsd.intake import Intake, Policy
 from salt_eventsd.letters import Filter, discard, listed, requeue
@@ -246,3 +247,70 @@ def test_what_is_staged_is_committed_within_one_gulp(intake: Intake, spool: Spoo
 
     assert 0 < most < 20 * MIB
     assert spool.totals()["history"].events == 60
+
+
+def test_what_waits_in_memory_for_the_spool_is_bounded_and_what_gives_way_counted(
+    intake: Intake, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a spool that cannot be written
+    monkeypatch.setattr("salt_eventsd.intake._MOST_UNKEPT_BYTES", 100_000)
+
+    def fail(*_: object) -> None:
+        raise SpoolError("eventsd: spool.dir: no")
+
+    put = spool.put
+    monkeypatch.setattr(spool, "put", fail)
+
+    # When
+    for number in range(20):
+        intake._add(ROUTE, returned("x" * 15_000, jid=str(number)), Batch())
+        intake._commit()
+
+    # Then: the newest wait
+    waiting = sum(len(chunk.payload) for chunk in intake._ready)
+    assert 80_000 < waiting <= 100_000
+    assert intake.lost + intake.unkept_events == 20
+    monkeypatch.setattr(spool, "put", put)
+    intake._commit()
+    kept = spool.waiting("history", prio=False)
+    assert [spool.read(one.id)[0].jid for one in kept] == [str(number) for number in range(20 - len(kept), 20)]
+    assert (intake.unkept_events, intake.spool_error) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes", "chunks"),
+    [
+        pytest.param(Batch(events=1000, bytes=Size(10_000)), [4000] * 5, [2, 2, 1], id="bytes"),
+        pytest.param(Batch(events=2, bytes=Size(2**20)), [10] * 5, [2, 2, 1], id="events"),
+        pytest.param(Batch(events=1000, bytes=Size(10_000)), [10, 50_000, 10], [1, 1, 1], id="one-too-large-alone"),
+    ],
+)
+def test_no_chunk_is_larger_than_a_batch_may_be(
+    intake: Intake, spool: Spool, limits: Batch, sizes: list[int], chunks: list[int]
+) -> None:
+    # When
+    for size in sizes:
+        intake._add(ROUTE, returned("x" * size), limits)
+    intake._commit()
+
+    # Then
+    kept = spool.waiting("history", prio=False)
+    assert [one.events for one in kept] == chunks
+    assert all(one.bytes <= int(limits.bytes) or one.events == 1 for one in kept)
+
+
+def test_an_event_with_prio_is_due_at_once_in_a_chunk_of_its_own(intake: Intake, spool: Spool) -> None:
+    # Given
+    intake._add(ROUTE, returned(jid="1"), Batch())
+    assert not intake._due()
+
+    # When
+    intake._add(Route("history", "alarms", "events", prio=True), returned(jid="2"), Batch())
+
+    # Then
+    assert intake._due()
+    intake._commit()
+    assert not intake._due()
+    for prio, jid in ((False, "1"), (True, "2")):
+        (kept,) = spool.waiting("history", prio=prio)
+        assert [event.jid for event in spool.read(kept.id)] == [jid]

@@ -348,7 +348,7 @@ def test_what_an_earlier_engine_left_is_written_as_a_replay(spool: Spool) -> Non
 
 @pytest.fixture
 def corrupt(spool: Spool) -> Kept:
-    (kept,) = spool.put([Chunk("history", False, 1, 0.0, b"\xc1 a disk's bad block")])
+    (kept,) = spool.put([Chunk("history", False, 7, 0.0, b"\xc1 a disk's bad block")])
     return kept
 
 
@@ -367,6 +367,123 @@ def test_a_chunk_that_cannot_be_decoded_stops_no_other(spool: Spool, corrupt: Ke
     assert b"a disk's bad block" in batch.events[0].body
     assert worker.written == ["", "0", "1"]
     assert (lane.queued_events, spool.totals()) == (0, {})
+    assert (lane.written, lane.lost, lane.buried) == (2, 7, 0)
+
+
+def test_the_remains_of_a_chunk_that_are_refused_are_a_dead_letter(spool: Spool, corrupt: Kept) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(bad=[""]))
+    lane.queued(corrupt)
+    keep(lane, spool, chunk(2))
+
+    # When
+    run(lane)
+
+    # Then
+    assert (lane.written, lane.lost, lane.buried) == (2, 7, 1)
+    assert spool.dead_letters() == {"history": 1}
+
+
+def test_a_batch_claimed_before_a_swap_is_left_to_the_new_worker(spool: Spool) -> None:
+    # Given
+    old, new = Recorder(), Recorder()
+    lane = lane_of(spool, old, events=1)
+    keep(lane, spool, *(chunk([event]) for event in numbered(2)))
+    claimed_for_old, _ = lane.claim(NOW, True)
+
+    # When: the new one has begun before the thread of the batch for the old one did
+    lane.swap(lane.config, new, spool.newest_id())
+    claimed_for_new, _ = lane.claim(NOW, True)
+    lane.run(claimed_for_old)
+    lane.run(claimed_for_new)
+    for one in (claimed_for_old, claimed_for_new):
+        lane.finished(one[0])
+    while run(lane):
+        pass
+
+    # Then: no chunk was in two batches at once, and none is left
+    assert old.tries == []
+    assert sorted(new.written) == ["0", "1"]
+    assert [len(batch.events) for batch in new.tries] == [1, 1]
+    assert (lane.queued_events, lane.claimed, lane.running) == (0, set(), 0)
+
+
+def test_a_batch_is_of_one_life(spool: Spool) -> None:
+    # Given
+    worker = Recorder()
+    keep(lane_of(spool, worker), spool, chunk(numbered(2)), chunk(numbered(2, start=2)))
+    spool.file.renew_life()
+    lane = lane_of(spool, worker, events=100)
+    lane.restore(spool.totals()["history"], spool.newest_id())
+    keep(lane, spool, chunk(numbered(2, start=4)))
+
+    # When
+    while run(lane):
+        pass
+
+    # Then
+    assert worker.batches == [["0", "1", "2", "3"], ["4", "5"]]
+    assert len({batch.spool_id for batch in worker.tries}) == 2
+
+
+def test_prio_goes_before_what_has_waited_longer(spool: Spool) -> None:
+    # Given
+    worker = Recorder()
+    lane = lane_of(spool, worker, events=1)
+    keep(lane, spool, *(chunk([event]) for event in numbered(3)))
+    keep(lane, spool, chunk(numbered(1, start=3), prio=True))
+
+    # When
+    while run(lane):
+        pass
+
+    # Then
+    assert worker.written == ["3", "0", "1", "2"]
+
+
+def test_prio_is_due_at_once_whatever_a_batch_may_wait_for(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), events=100, seconds=3600)
+    keep(lane, spool, chunk(1, oldest=NOW))
+    assert not claimed(lane)
+
+    # When
+    (urgent,) = keep(lane, spool, chunk(1, oldest=NOW, prio=True))
+
+    # Then
+    assert claimed(lane) == [urgent.id]
+
+
+def test_after_a_swap_what_failed_is_tried_at_once(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(errors=[Transient("away")]), backoff=LATER)
+    keep(lane, spool, chunk(1))
+    run(lane)
+    assert not run(lane)
+
+    # When
+    new = Recorder()
+    lane.swap(lane.config, new, spool.newest_id())
+
+    # Then
+    assert run(lane)
+    assert (new.written, new.tries[0].replay, lane.state) == (["0"], True, "ok")
+
+
+def test_after_a_spool_broke_only_what_is_in_the_new_one_counts(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), events=2)
+    old = keep(lane, spool, chunk(3), chunk(4))
+
+    # When
+    lane.spool_broke(old[-1].id + 1)
+    lane.spool_broke(old[-1].id + 1)
+    new = Kept(old[-1].id + 1, "history", False, 5, 50, 0.0)
+    lane.queued(new)
+    lane.gone(old)
+
+    # Then
+    assert (lane.lost, lane.queued_events, lane.queued_bytes) == (7, 5, 50)
 
 
 def test_the_oldest_event_is_told(spool: Spool) -> None:

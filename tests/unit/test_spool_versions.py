@@ -1,0 +1,209 @@
+"""The spool's file has a version; what was removed from it is made anew; what cannot be opened is let go of."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from salt_eventsd import letters, spool_file
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool import Burial, Spool
+from salt_eventsd.spool_lock import is_locked
+from salt_eventsd.spool_schema import VERSION
+from tests.support.events import numbered
+from tests.support.lanes import chunk
+
+
+def change(folder: Path, *statements: str) -> None:
+    """What somebody else does to the file."""
+    with closing(sqlite3.connect(folder / "spool.db")) as db, db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def fill(spool: Spool) -> tuple[int, str]:
+    """Put a chunk that stays and a dead letter, and return the chunk's name."""
+    (kept, other) = spool.put([chunk(numbered(3)), chunk(numbered(1, start=3))])
+    spool.bury("history", [other.id], [Burial(other.id, 0, numbered(1, start=3)[0], "bad")])
+    spool.settle([other.id])
+    return kept.id, kept.life
+
+
+def until_it_goes_on(spool: Spool) -> None:
+    for _ in range(3):
+        try:
+            spool.put([chunk(1, "other")])
+            spool.totals(), spool.dead_letters(), spool.requeued(), spool.noted([1])
+            return
+        except SpoolError:
+            continue
+    raise AssertionError("it does not go on")
+
+
+@pytest.mark.parametrize("table", ["meta", "lives", "requeued", "dead_counts"])
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_table_that_is_gone_costs_no_other(spool: Spool, table: str, is_open: bool) -> None:
+    # Given
+    id_, life = fill(spool)
+    if not is_open:
+        spool.close()
+    change(spool.folder, f"DROP TABLE {table}")
+
+    # When
+    again = spool if is_open else Spool(spool.folder)
+    until_it_goes_on(again)
+
+    # Then
+    (kept,) = again.waiting("history", prio=False)
+    assert (kept.id, again.read(kept.id)) == (id_, numbered(3))
+    assert kept.life == life or not is_open
+    assert again.dead_letters() == {"history": 1}
+    assert letters.requeue(again.folder, letters.Filter()) == 1
+    assert again.file.set_aside == []
+    again.close()
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_dead_letters_that_are_gone_cost_no_event(spool: Spool, is_open: bool) -> None:
+    # Given
+    id_, _ = fill(spool)
+    if not is_open:
+        spool.close()
+    change(spool.folder, "DROP TABLE dead")
+
+    # When
+    again = spool if is_open else Spool(spool.folder)
+    until_it_goes_on(again)
+
+    # Then
+    assert [kept.id for kept in again.waiting("history", prio=False)] == [id_]
+    assert again.file.set_aside == []
+    again.close()
+
+
+def test_chunks_that_are_gone_are_counted_and_their_ids_not_given_again(spool: Spool) -> None:
+    # Given
+    id_, _ = fill(spool)
+    highest = spool.newest_id()
+    change(spool.folder, "DROP TABLE chunks")
+
+    # When
+    until_it_goes_on(spool)
+
+    # Then
+    assert spool.file.first_id == highest + 1 > id_
+    assert [kept.id for kept in spool.waiting("other", prio=False)] == [highest + 1]
+    assert spool.dead_letters() == {"history": 1}
+    assert spool.file.set_aside == []
+
+
+def test_a_file_of_a_later_release_is_left_alone(spool: Spool) -> None:
+    # Given
+    fill(spool)
+    spool.close()
+    change(spool.folder, f"PRAGMA user_version = {VERSION + 1}")
+    before = (spool.folder / "spool.db").read_bytes()
+
+    # When / Then
+    with pytest.raises(SpoolError, match=rf"is a spool of version {VERSION + 1}, this salt-eventsd knows {VERSION}"):
+        Spool(spool.folder)
+    with pytest.raises(SpoolError, match="upgrade salt-eventsd"):
+        letters.listed(spool.folder, letters.Filter(), 1)
+    assert (spool.folder / "spool.db").read_bytes() == before
+    assert not is_locked(spool.folder)
+
+
+def test_a_file_has_its_version(spool: Spool) -> None:
+    assert spool.file.rows("PRAGMA user_version") == [(VERSION,)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(sqlite3.OperationalError("database or disk is full"), id="full"),
+        pytest.param(OSError(28, "No space left on device"), id="no-space"),
+        pytest.param(RuntimeError("a bug"), id="a-bug"),
+        pytest.param(KeyboardInterrupt(), id="interrupted"),
+    ],
+)
+@pytest.mark.parametrize("at", ["connect", "forget_lives", "thin_out"])
+def test_a_spool_that_could_not_be_opened_keeps_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, at: str
+) -> None:
+    # Given
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(spool_file, at, fail)
+
+        # When
+        with pytest.raises((SpoolError, RuntimeError, KeyboardInterrupt)) as caught:
+            Spool(tmp_path / "spool")
+
+    # Then: though what was raised is still there, with all it leads to
+    assert caught.value
+    assert not is_locked(tmp_path / "spool")
+    Spool(tmp_path / "spool").close()
+
+
+def test_what_was_requeued_before_an_engine_counts_is_counted_once(spool: Spool) -> None:
+    # Given
+    fill(spool)
+    letters.requeue(spool.folder, letters.Filter())
+
+    # When / Then
+    assert {name: left.events for name, left in spool.begin().items()} == {"history": 4}
+    assert spool.requeued() == {}
+
+
+def test_two_openings_of_one_copy_begin_two_lives(spool: Spool, tmp_path: Path) -> None:
+    # Given
+    id_, life = fill(spool)
+    spool.close()
+    copies = [Path(shutil.copytree(spool.folder, tmp_path / name)) for name in "ab"]
+
+    # When
+    opened = [Spool(folder) for folder in copies]
+    new = [spool.put([chunk(1)])[0] for spool in opened]
+
+    # Then: what they hold both is one, what they are given now is not, whatever its number
+    assert new[0].id == new[1].id
+    assert len({life, new[0].life, new[1].life}) == 3
+    for one in opened:
+        assert next((kept.id, kept.life) for kept in one.waiting("history", prio=False)) == (id_, life)
+        one.close()
+
+
+def test_a_file_put_back_in_time_under_an_engine_begins_a_life(spool: Spool) -> None:
+    # Given
+    first = spool.put([chunk(1), chunk(1)])
+    change(spool.folder, "DELETE FROM chunks WHERE id = 2", "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'chunks'")
+
+    # When
+    (again,) = spool.put([chunk(1)])
+    (more,) = spool.put([chunk(1)])
+
+    # Then
+    assert (again.id, first[1].id) == (2, 2)
+    assert again.life == more.life != first[1].life
+    assert spool.times_back == 1
+
+
+def test_a_machine_put_back_in_time_is_known_by_its_clocks(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    (before,) = spool.put([chunk(1)])
+
+    # When: the wall clock is set to what time it really is
+    monkeypatch.setattr(spool_file, "_drift", lambda: spool.file._drift + 60)
+    (after,) = spool.put([chunk(1)])
+    (later,) = spool.put([chunk(1)])
+
+    # Then
+    assert before.life != after.life
+    monkeypatch.undo()
+    assert later.id == after.id + 1
