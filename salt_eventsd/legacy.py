@@ -18,8 +18,9 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.backends.refusals import is_split
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Held
+from salt_eventsd.exceptions import Doubted, Doubtful
 from salt_eventsd.workers import Batch
 
 
@@ -124,6 +125,15 @@ class Legacy:
 
         :raises Held: the class would end the process.
         """
+        try:
+            self._write(batch)
+        except _Exit as exc:
+            if not exc.is_set_up or not (batch.doubts or is_split(batch)):
+                raise
+            # It does so again. Perhaps it is one event that makes it.
+            raise Doubtful(str(exc)) from exc
+
+    def _write(self, batch: Batch) -> None:
         settings = copy.deepcopy(self._options.settings)
         sets = event_sets(settings)
         # Old backends were free to change what they got.
@@ -147,9 +157,11 @@ class Legacy:
     @contextmanager
     def _instance(self, settings: dict[str, Any]) -> Iterator[Any]:
         """An instance set up and, at the end, shut down; what it raises first is what counts."""
+        is_set_up = False
         try:
             instance = self._backend()
             instance.setup(next(self._numbers), **settings)
+            is_set_up = True
             try:
                 yield instance
             except BaseException:
@@ -158,7 +170,20 @@ class Legacy:
                 raise
             instance.shutdown()
         except SystemExit as exc:
-            raise Held(f"{self._backend.__name__} called sys.exit({exc.code!r})") from exc
+            raise _Exit(f"{self._backend.__name__} called sys.exit({exc.code!r})", is_set_up) from exc
+
+
+class _Exit(Doubted):
+    """
+    The class would end the process.
+
+    :param message: what it called.
+    :param is_set_up: it did not do so while it was set up.
+    """
+
+    def __init__(self, message: str, is_set_up: bool) -> None:
+        super().__init__(message)
+        self.is_set_up = is_set_up
 
 
 def _entry(event: Event) -> dict[str, Any]:

@@ -46,6 +46,7 @@ _OF_A_FILE = frozenset(
 )
 #: All file workers there are: no rotated file may have a name that an event of any of them can have.
 _ALL: weakref.WeakSet[Files] = weakref.WeakSet()
+_COUNTING = threading.Lock()
 
 #: An event's position in its batch, its id and its line.
 Line = tuple[int, str, bytes]
@@ -77,7 +78,8 @@ class Files:
         self._node_id = node_id
         self._ahead = Ahead()
         self._one_at_a_time = threading.Lock()
-        _ALL.add(self)
+        with _COUNTING:
+            _ALL.add(self)
 
     def write(self, batch: Batch) -> None:
         """
@@ -141,7 +143,9 @@ class Files:
                     _write(descriptor, size, b"".join(text for _, _, text in lines[at:upto]), self._options.fsync)
                     self._ahead.add(id_ for _, id_, _ in lines[at:upto])
             if rotate and upto < len(lines):
-                make_room(path, rotate.keep, rotated_base(path, rotate.keep, [one._path for one in tuple(_ALL)]))
+                with _COUNTING:
+                    templates = [one._path for one in _ALL]
+                make_room(path, rotate.keep, rotated_base(path, rotate.keep, templates))
             at = upto
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from salt_eventsd.event import Event, for_route
 from salt_eventsd.exceptions import ConfigError, Held, Refused, Transient
 from salt_eventsd.plan import make_plan
 from salt_eventsd.settle import write_batch
+from salt_eventsd.spool import Spool
 from salt_eventsd.workers import Context, Loaded, load_modules, make
 from tests.support.delivery import deliver
 from tests.support.docs import ROOT
 from tests.support.events import JID, return_data, returned
+from tests.support.lanes import chunk, keep, lane_of
 from tests.support.stores import Buried, batch_of
 
 #: Writes a line of JSON for all that it is asked to do.
@@ -201,6 +204,41 @@ def test_a_bad_event_is_set_aside_and_the_others_are_written(adapter: Adapter) -
     # Then
     assert buried.refusals == [(1, "KeyError: 'bad one'")]
     assert {one[1] for one in adapter.noted() if one[0] == "send"} == {"1", "3", "4"}
+
+
+@pytest.mark.parametrize("source", ["raise OSError('odd')", "raise KeyError('odd')", "sys.exit(3)"])
+@pytest.mark.parametrize("events", [1, 100])
+def test_one_event_stops_no_queue_whatever_it_makes_the_class_do(
+    adapter: Adapter, tmp_path: Path, source: str, events: int
+) -> None:
+    # Given
+    adapter.save(
+        "Picky",
+        f"""
+        import sys
+        class Picky:
+            written = []
+            def setup(self, thread_id, **opts): pass
+            def send(self, entry, event_set):
+                if entry["data"]["jid"] == "2": {source}
+                self.written.append(entry["data"]["jid"])
+            def shutdown(self): pass
+        """,
+    )
+    spool = Spool(tmp_path / "spool")
+    lane = lane_of(spool, adapter.make("Picky"), "sink", events=events)
+    keep(lane, spool, *(chunk([event(jid)], "sink") for jid in "12345"))
+
+    # When
+    until = time.monotonic() + 10
+    while lane.queued_events and time.monotonic() < until:
+        if chunks := lane.claim(time.time(), True)[0]:
+            lane.run(chunks)
+            lane.finished(chunks[0])
+
+    # Then
+    assert (lane.state, lane.queued_events, lane.written, lane.buried) == ("ok", 0, 4, 1)
+    spool.close()
 
 
 @pytest.mark.parametrize(
