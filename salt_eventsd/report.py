@@ -220,6 +220,7 @@ def report(parts: Parts) -> Report:
             "forged": intake.forged,
             "withheld": intake.withheld,
             "undecided": sum(intake.policy.rules.undecided.events.values()),
+            "masked_unread": intake.policy.redactor.tally.texts,
         },
         "dispatch": {"error": parts.dispatcher.problem},
         "workers": worker_reports(lanes.values(), dead, oldest, growing, spool.letters_given_way),

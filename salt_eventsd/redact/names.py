@@ -79,7 +79,8 @@ _HARMLESS = frozenset(
         b" pyc yml yaml json txt conf cfg ini log rb go js ts java c h sh md rst html xml crt toml timer socket"
         b" sls jinja j2 tmpl erb php pl sql csv gz zip tar rpm deb so exe dll parser counter bucket buckets"
         b" stream ring izer ized ization izers ize izing ary aries ariat ly ive ion ions"
-        b" second seconds minute minutes hour hours day tool rotation app application namespace controller operator page"
+        b" second seconds minute minutes hour hours day tool rotation app application namespace controller"
+        b" operator page"
     ).split()
 )
 #: First words of a name that is a question or a count: ``has_password``.

@@ -14,7 +14,7 @@ import msgspec
 from salt_eventsd.event import Frame, function_of
 from salt_eventsd.patterns import Pattern, compile_pattern
 from salt_eventsd.redact.families import chosen
-from salt_eventsd.redact.structure import Walk
+from salt_eventsd.redact.structure import Tally, Walk
 from salt_eventsd.redact.text import MASK, TextMasker
 
 #: Fields of a payload that hold what a function was called with, or what it returned.
@@ -30,13 +30,13 @@ class Redactor:
     :param masker: masks text, and knows which names are secret.
     :param values: patterns whose matches are secret wherever they stand.
     :param functions: globs -> what to drop of those functions' events: "return", "arguments" or "both".
-    :param told: of which patterns the log says already that they ran out of time.
+    :param tally: counts what patterns had no time for.
     """
 
     masker: TextMasker
     values: tuple[Pattern, ...]
     functions: tuple[tuple[str, str], ...]
-    told: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally, compare=False)
 
     def concerns(self, payload: bytes, fun: str) -> bool:
         """
@@ -71,8 +71,10 @@ class Redactor:
         if self.concerns(frame.payload, fun):
             data = self.apply(data, fun)
             fun = function_of(data)
-        # The tags of jobs come by the thousand, and hold a jid and a minion's id.
-        return frame if frame.tag.startswith("salt/job/") else self.tag(frame), data, fun
+        # The tags of returns come by the thousand, and hold a jid and a minion's id, which Salt has checked.
+        tag = frame.tag
+        is_usual = tag.startswith("salt/job/") and tag[9:29].isdigit() and tag[29:34] == "/ret/" and "=" not in tag
+        return frame if is_usual else self.tag(frame), data, fun
 
     def tag(self, frame: Frame) -> Frame:
         """
@@ -110,7 +112,7 @@ class Redactor:
             return {"undecodable": MASK}
 
     def _walk(self) -> Walk:
-        return Walk(self.masker, self.values, self.told)
+        return Walk(self.masker, self.values, self.tally)
 
 
 def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict[str, str]) -> Redactor:

@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from salt_eventsd.budget import step
@@ -34,12 +35,25 @@ _MANIFEST_FIELDS = frozenset(("data", "stringData"))
 _LONGEST_JSON = 2**22
 #: How long patterns that are not known to be cheap may look at one event, and how long at a text if one has been slow.
 _SECONDS_AN_EVENT = 0.4
-_SECONDS_ONCE_SLOW = 0.005
+_SECONDS_ONCE_SLOW = 0.02
 #: Keys of Salt's own, which are no secrets whatever a pattern says, and without which an event is none.
 _FIELDS = frozenset(
     ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
 _HOLDS_TEXT = (str, bytes, bytearray, dict, list, tuple)
+
+
+@dataclass
+class Tally:
+    """
+    What became of patterns that ran out of time.
+
+    :param told: those of which the log says so.
+    :param texts: how many texts were masked because nobody could look at them.
+    """
+
+    told: set[str] = field(default_factory=set)
+    texts: int = 0
 
 
 class Walk:
@@ -49,14 +63,13 @@ class Walk:
 
     :param masker: masks text.
     :param values: patterns whose matches are secret wherever they stand.
-    :param told: patterns of which it has been said that they ran out of time.
+    :param tally: what became of patterns that ran out of time.
     """
 
-    def __init__(self, masker: TextMasker, values: Sequence[Pattern], told: set[str]) -> None:
-        self.ran_out = 0
+    def __init__(self, masker: TextMasker, values: Sequence[Pattern], tally: Tally) -> None:
         self._masker = masker
         self._values = values
-        self._told = told
+        self._tally = tally
         self._slow: set[str] = set()
         self._left_seconds = _SECONDS_AN_EVENT
         self._looks = 0
@@ -126,12 +139,12 @@ class Walk:
                 return pattern.sub(_mask_of, text, timeout=timeout)
             except PatternTimeout as exc:
                 self._slow.add(pattern.pattern)
-                if pattern.pattern not in self._told:
-                    self._told.add(pattern.pattern)
+                if pattern.pattern not in self._tally.told:
+                    self._tally.told.add(pattern.pattern)
                     log.warning("eventsd: redact.values: %s on an event; what it was to look at is masked", exc)
             finally:
                 self._left_seconds -= time.monotonic() - began
-        self.ran_out += 1
+        self._tally.texts += 1
         return MASK
 
     def _as_json(self, text: str) -> str | None:

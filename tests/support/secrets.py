@@ -870,7 +870,7 @@ PLAIN: tuple[str, ...] = (
     "passwd: Authentication token manipulation error",
     "Changing password for user bob.",
     "chage: Last password change : Jan 01, 2026",
-    "Last password change\t\t\t\t\t: Jan 01, 2026\nPassword expires\t\t\t\t\t: never\nPassword inactive\t\t\t\t\t: never",
+    "Last password change\t\t: Jan 01, 2026\nPassword expires\t\t: never\nPassword inactive\t\t: never",
     "Minimum number of days between password change\t\t: 0",
     "Access denied for user 'root'@'localhost' (using password: NO)",
     'FATAL:  password authentication failed for user "bob"',

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from salt_eventsd.config_load import load
 from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.redact.names import FAMILIES
 
 RULE = {"tag": "salt/"}
 
@@ -117,6 +118,12 @@ def sub(**options: Any) -> dict[str, Any]:
         ),
         pytest.param({"redact": {"keys": "password"}}, "redact.keys: expected list, got text", id="redact.keys"),
         pytest.param({"redact": {"keys": ["a", 1]}}, "redact.keys[1]: expected text, got number", id="one of the keys"),
+        pytest.param(
+            {"redact": {"keys": ["pin", "!unknown"]}},
+            f"redact.keys[1]: there is no 'unknown' to take out of the default; its keys are {', '.join(FAMILIES)}",
+            id="a key that is not there to be taken out",
+        ),
+        pytest.param({"redact": {"keys": ["-"]}}, "redact.keys[0]: expected a name, got '-'", id="a key that is none"),
         pytest.param(
             {"redact": {"values": ["ok", "("]}},
             "redact.values[1]: missing ), unterminated subpattern at 0 in '('",

@@ -369,3 +369,72 @@ def test_a_tag_is_masked_too() -> None:
 
     assert redactor().tag(frame).tag == f"company/login/password={MASK}"
     assert redactor().tag(plain := events.read_tag(b"company/door\n\n", 0.0)) is plain
+
+
+@pytest.mark.parametrize("tag", [f"salt/job/x/password={SECRET}", f"salt/job/{'1' * 20}/ret/password={SECRET}"])
+def test_a_tag_that_looks_like_a_jobs_is_masked_too(tag: str) -> None:
+    frame = events.read_tag(f"{tag}\n\n".encode(), 0.0)
+
+    assert SECRET not in redactor().clean(frame, {}, "")[0].tag
+
+
+def test_keys_that_become_the_same_are_all_kept() -> None:
+    # Given
+    data = {**{f"password={number}": number for number in range(50)}, "password=***2": "literal", "x": 1}
+
+    # When
+    found = redactor().apply(data, "")
+
+    # Then
+    assert len(found) == len(data)
+    assert sorted(map(str, found.values())) == sorted(map(str, data.values()))
+    assert next(iter(found)) == "password=***"
+
+
+@pytest.mark.parametrize(
+    ("keys", "hidden", "kept"),
+    [
+        pytest.param(
+            ["pin"], {"pin": "1", "card_pin": "1", "cardPin": "1", "password": "1"}, {"spin": "1"}, id="added"
+        ),
+        pytest.param(["!token"], {"password": "1"}, {"token": "1", "auth_token": "1"}, id="taken out"),
+        pytest.param(["!token", "my_token"], {"my_token": "1"}, {"token": "1"}, id="taken out, and one added"),
+        pytest.param(["x-ray"], {"xRay": "1", "X_RAY": "1", "xray": "1"}, {"x": "1"}, id="in any spelling"),
+    ],
+)
+def test_keys_add_to_the_default_and_take_out_of_it(
+    keys: list[str], hidden: dict[str, str], kept: dict[str, str]
+) -> None:
+    masking = redactor(keys=keys)
+
+    assert masking.apply({**hidden, **kept}, "") == {**dict.fromkeys(hidden, MASK), **kept}
+    for name in hidden:
+        assert masking.apply({"return": f"{name}=abc"}, "") == {"return": f"{name}={MASK}"}
+
+
+def test_a_shape_can_be_taken_out() -> None:
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefgh"
+
+    assert redactor().apply({"return": jwt}, "") == {"return": MASK}
+    assert redactor(keys=["!jwt"]).apply({"return": jwt}, "") == {"return": jwt}
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        pytest.param("PGPASSWORD=x psql -h db", "PGPASSWORD=*** psql -h db", id="a variable of a command"),
+        pytest.param("user=bob password=x host=db", "user=bob password=*** host=db", id="pairs"),
+        pytest.param('{"password": "x", "n": 1} y', '{"password": "***", "n": 1} y', id="json"),
+        pytest.param("https://bob:x@h/y?z=a@b.c", "https://bob:***@h/y?z=a@b.c", id="a URL"),
+        pytest.param("mysql -u root -px -e 'y'", "mysql -u root -p*** -e 'y'", id="an option that is glued on"),
+        pytest.param("curl -u bob:x https://h/", "curl -u bob:*** https://h/", id="a user and a password"),
+        pytest.param("user: bob\npassword: a, b\nhost: db", "user: bob\npassword: ***\nhost: db", id="yaml"),
+        pytest.param("secrets:\n  a: x\n  b: y\nhost: db", "secrets:\n  ***\nhost: db", id="a mapping below"),
+        pytest.param("<password>x</password><host>y</host>", "<password>***</password><host>y</host>", id="xml"),
+        pytest.param("curl -H 'X-Auth-Token: x' http://h/", "curl -H 'X-Auth-Token: ***' http://h/", id="a header"),
+        pytest.param("Server=db;Password=x;Encrypt=true", "Server=db;Password=***;Encrypt=true", id="a connection"),
+        pytest.param("app --password x --user bob", "app --password *** --user bob", id="an option"),
+    ],
+)
+def test_what_stands_beside_a_secret_is_kept(text: str, masked: str) -> None:
+    assert redactor().apply({"return": text}, "") == {"return": masked}

@@ -197,9 +197,11 @@ def test_an_expression_that_explodes_masks_what_it_cannot_look_at(caplog: pytest
 
     # Then
     assert seconds < 1
-    assert again == {"return": MASK, "x": f"a {MASK}"}
+    assert again["return"] == MASK
+    assert "card" not in again["x"]
     assert redactor.apply({"a": [hostile] * 3 + [f"{hostile}{n}" for n in range(200)], "jid": "1"}, "")["jid"] in (
         "1",
         MASK,
     )
-    assert caplog.text.count("took longer than 0.1 s") == 1
+    assert caplog.text.count("took longer than") == 1
+    assert redactor.tally.texts > 100
