@@ -146,6 +146,11 @@ class Lane(Queue):
         """Whether its last try has failed."""
         return bool(self._failures)
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a batch has been in flight for longer than any should be."""
+        return any(time.monotonic() - since > HANGING_SECONDS for since in self.running_times())
+
     def claim(self, now: float, flush: bool) -> tuple[list[Kept], float]:
         """
         Take the next batch if one is due.

@@ -33,7 +33,8 @@ class Shares:
         self._sure = {owner: min(2, count) for owner, count in self._lanes.items()}
         self.threads = max(max_workers, sum(self._sure.values()))
         self._held = Counter(lane.owner for lane in running)
-        self._failing = Counter(lane.owner for lane in running if lane.fails)
+        # One that hangs in its try, of a worker without a time-out, keeps the others that failed from theirs no longer.
+        self._failing = Counter(lane.owner for lane in running if lane.fails and not lane.hangs)
 
     def may_start(self, lane: Lane) -> bool:
         """
