@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool import Spool
 from tests.faults.conftest import StartRig
 from tests.support.disks import fill, mounted
 from tests.support.kinds import POSTGRESQL, SQLITE
+from tests.support.lanes import chunk
 from tests.support.salt import wait_until
 from tests.support.targets import Target
 
@@ -180,3 +183,30 @@ def test_a_torn_file_is_set_aside(
 
 def _all_bytes(path: Path) -> bytes:
     return b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+def test_a_disk_that_is_full_when_the_spool_is_opened_is_told_and_no_lock_kept(
+    small_disk: Path, there_before: bool
+) -> None:
+    # Given
+    folder = small_disk / "spool"
+    if there_before:
+        before = Spool(folder)
+        before.put([chunk(3)])
+        before.close()
+    filler = small_disk / "filler"
+    fill(filler)
+
+    # When
+    with pytest.raises(SpoolError, match=r"eventsd: spool\.dir: ") as caught:
+        Spool(folder)
+    filler.unlink()
+    spool = Spool(folder)
+
+    # Then: though the error is still there
+    assert caught.value
+    spool.put([chunk(2)])
+    assert sum(left.events for left in spool.totals().values()) == (5 if there_before else 2)
+    assert spool.file.set_aside == []
+    spool.close()
