@@ -19,7 +19,7 @@ CREATE TABLE returns (
   rec_date DATETIME(6)     NOT NULL,
   srv_id   VARCHAR(191)    NOT NULL,
   fun      VARCHAR(255),
-  retcode  INT,
+  retcode  BIGINT,
   success  BOOLEAN,
   returns  LONGTEXT,
   UNIQUE KEY returns_jid_srv_id (jid, srv_id),
