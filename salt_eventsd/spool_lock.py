@@ -43,8 +43,8 @@ def sign(held: IO[str]) -> IO[str]:
 
     :param held: from :func:`lock`.
     """
-    # A full disk has no room for it, and it is a help, no more: the lock itself is what counts. Not by the handle, which
-    # would try once more when it is closed.
+    # A full disk has no room for it, and it is a help, no more: the lock itself is what counts. Not by the handle,
+    # which would try once more when it is closed.
     with suppress(OSError):
         os.ftruncate(held.fileno(), 0)
         os.pwrite(held.fileno(), str(os.getpid()).encode(), 0)
