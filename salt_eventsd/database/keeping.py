@@ -108,7 +108,7 @@ class Plain:
         """Yield which keys are in the table, times left out, each with further columns of its row."""
         # Without types: what is compared is sent as it is inserted.
         names = [name for name in self._key if name != "stamp"]
-        columns = [sa.column(name) for name in self._key]
+        columns: list[Any] = [sa.column(name) for name in self._key]
         key: Any = columns[0] if len(columns) == 1 else sa.tuple_(*columns)
         select: Any = sa.select(*[sa.column(name) for name in (*names, *more)]).select_from(sa.table(self._table.name))
         keys: list[Any] = list(wanted) if len(columns) > 1 else [one for (one,) in wanted]
