@@ -172,25 +172,31 @@ def misplaced(sources: list[Source]) -> tuple[list[str], list[str]]:
         if stray and not source.data.get("eventsd"):
             line = f"{source.path}: {', '.join(stray)}: not under eventsd; indent it if it is meant for the engine"
             (wrong if "eventsd" in source.data else odd).append(line)
-        for path in _nested(source.data, (), _DEEPEST):
+        for path in _nested(source.data, (), set()):
             line = f"{source.path}: {path}: not at the beginning of a line, so it is not the engine's"
             (odd if is_configured else wrong).append(line)
     return wrong, odd
 
 
-def _nested(value: Any, path: tuple[str, ...], deep: int) -> Iterator[str]:
-    """Where ``eventsd`` stands under something else, and not under ``engines``, which is a place for it."""
-    if not deep or path[:1] == ("engines",):
+def _nested(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[str]:
+    """
+    Where ``eventsd`` stands under something else, and not under ``engines``, which is a place for it.
+
+    :param seen: what has been looked at: an alias of YAML may stand for the same a billion times.
+    """
+    if len(path) > _DEEPEST or id(value) in seen or path[:1] == ("engines",):
         return
     if isinstance(value, Mapping):
+        seen.add(id(value))
         for key, one in value.items():
             if path and key == "eventsd" and isinstance(one, Mapping) and _BELOW.intersection(map(str, one)):
-                yield ".".join((*path, key))
+                yield ".".join(part for part in (*path, key) if part)
             elif path or key != "eventsd":
-                yield from _nested(one, (*path, str(key)), deep - 1)
+                yield from _nested(one, (*path, str(key)), seen)
     elif isinstance(value, list):
-        for one in value[:100]:
-            yield from _nested(one, path, deep - 1)
+        seen.add(id(value))
+        for one in value:
+            yield from _nested(one, (*path, ""), seen)
 
 
 def _included(

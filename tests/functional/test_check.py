@@ -17,6 +17,10 @@ from salt_eventsd.check import check
 
 Configured = Callable[..., dict[str, Any]]
 
+#: Nine aliases of nine aliases of ...
+LAUGHS = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefg", "bcdefgh")
+)
 USUAL = """
     engines: [eventsd]
     eventsd:
@@ -342,6 +346,9 @@ class TestCandidate:
             pytest.param("eventsd: {events: {a: {tag: '('}}}\n", "eventsd: events.a.tag: ", id="a wrong value"),
             pytest.param("eventsd: [\n", "new.conf: not YAML: line 2", id="no YAML"),
             pytest.param("eventsd: &a\n  events: *a\n", "a YAML alias", id="it holds itself"),
+            pytest.param(LAUGHS + "eventsd: {redact: {values: *h}}\n", "a YAML alias", id="a billion values"),
+            pytest.param(LAUGHS + "other: *h\neventsd: {max_wokers: 3}\n", "max_wokers", id="a billion elsewhere"),
+            pytest.param("other: &a {b: *a, c: *a}\neventsd: {max_wokers: 3}\n", "max_wokers", id="a circle elsewhere"),
             pytest.param("eventsd: {workers: {h: {module: sq}}}\n", "no worker module 'sq'", id="no such module"),
             pytest.param("worker_threads: 3\n", "neither engines nor eventsd is in it", id="nothing for us"),
             pytest.param("eventd: {}\n", "did you mean 'eventsd'?", id="misspelt"),
