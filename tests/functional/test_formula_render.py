@@ -79,10 +79,9 @@ def failed(returned: Any) -> str:
 
 
 def full() -> dict[str, Any]:
-    """Return the example pillar, its paths and names such as this machine can have."""
+    """Return the example pillar, but for where its config goes."""
     pillar: dict[str, Any] = yaml.safe_load((ROOT / "pillar.example").read_text(encoding="utf-8"))
-    pillar["eventsd"]["lookup"].pop("config")
-    pillar["eventsd"]["lookup"]["package"].pop("pip_bin")
+    pillar["eventsd"]["lookup"] = {"package": pillar["eventsd"]["lookup"]["package"]}
     return pillar
 
 
@@ -154,6 +153,16 @@ def test_the_config_holds_engines_and_eventsd_and_no_more(machine: Machine) -> N
     assert yaml.safe_load(machine.file.read_text(encoding="utf-8")) == {"engines": ["eventsd"], "eventsd": block}
     assert machine.file.stat().st_mode & 0o777 == 0o640
     assert SECRET not in machine.text
+
+
+def test_the_example_is_taken_as_it_stands(machine: Machine) -> None:
+    # Given the example pillar, whose databases are nowhere
+    # When its config is written
+    returned = machine.call(full(), "state.apply", "eventsd.config")
+    # Then it is right, and what is written is what it says
+    assert failed(returned) == ""
+    written = yaml.safe_load(machine.file.read_text(encoding="utf-8"))["eventsd"]
+    assert written == {key: value for key, value in full()["eventsd"].items() if key != "lookup"}
 
 
 def test_engines_of_the_main_file_are_not_replaced_silently(machine: Machine) -> None:
