@@ -21,10 +21,9 @@ _STOOD_SECONDS = 1.0
 _STOOD_KNOWN_SECONDS = 5.0
 #: A frame that is read so long after it was fired tells that the reader is behind; a longer time is no such thing.
 _BEHIND_SECONDS = (1.0, 3600.0)
-#: The rate of events before a gap is that of so long, or of so long if none came in that time.
-_RATE_SECONDS, _LONG_RATE_SECONDS = 10.0, 60.0
-#: A stream that began a moment ago counts as one that lasts so long at least.
-_SHORTEST_RATE_SECONDS = 4.0
+#: The rate of events before a gap is that of the first or the second of these, whichever is higher (a stream may have
+#: just begun), or that of the third if there was none in that time.
+_RATE_SECONDS = (4.0, 10.0, 60.0)
 #: A larger frame is not kept for its stamp.
 STAMPED_BYTES = 65_536
 
@@ -100,7 +99,7 @@ class Pulse:
             self._counted = self.frames
             self.last_at, self.last = now, time.time()
             self._counts.append((now, self.frames))
-        while len(self._counts) > 1 and self._counts[1][0] < now - _LONG_RATE_SECONDS:
+        while len(self._counts) > 1 and self._counts[1][0] < now - _RATE_SECONDS[-1]:
             self._counts.popleft()
 
     def gap(self, why: str) -> Gap:
@@ -139,16 +138,13 @@ class Pulse:
         """
         until = time.monotonic() if until is None else until + TICK_SECONDS
         counts = [one for one in self._counts if one[0] <= until] or [self._counts[0]]
-        newest = counts[-1][1]
-        for seconds in (_RATE_SECONDS, _LONG_RATE_SECONDS):
-            before = [one for one in counts if one[0] < until - seconds]
-            since, count = before[-1] if before else counts[0]
-            if newest > count:
-                # A stream that has just begun is measured from its first events on.
-                first = next(one for one in counts if one[1] > count)
-                began = max(since, first[0] - TICK_SECONDS) if seconds == _RATE_SECONDS else until - seconds
-                return (newest - count) / max(until - began, _SHORTEST_RATE_SECONDS)
-        return 0.0
+        short, usual, long = (self._rate_of(counts, until, seconds) for seconds in _RATE_SECONDS)
+        return max(short, usual) or long
+
+    @staticmethod
+    def _rate_of(counts: list[tuple[float, int]], until: float, seconds: float) -> float:
+        before = [count for when, count in counts if when <= until - seconds]
+        return (counts[-1][1] - (before[-1] if before else counts[0][1])) / seconds
 
 
 def _stamp(raw: bytes) -> float:

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.parametrize("target", [SQLITE], indirect=True)
 
 #: What stands still is told within this.
 TOLD_SECONDS = 5.0
+#: The publisher cuts off who has 10,000 frames before him, and some more in sockets.
+CUT_OFF_FRAMES = 15_000
 
 
 def reader_of(rig: Rig) -> psutil.Process:
@@ -117,7 +119,7 @@ def stopped(pid: int) -> Iterator[float]:
 
 def test_a_reader_that_stands_still_is_told_in_time_and_its_gap_begins_then(rig: Rig) -> None:
     # Given
-    stream = rig.stream(per_second=3000)
+    stream = rig.stream(per_second=2000)
     rig.lives(20)
 
     # When: the publisher cuts off who has so many frames before him
@@ -126,7 +128,8 @@ def test_a_reader_that_stands_still_is_told_in_time_and_its_gap_begins_then(rig:
         with stopped(reader_of(rig).pid) as since:
             time.sleep(TOLD_SECONDS)
             told = status_of(rig)
-            time.sleep(10)
+            before = len(stream.moments)
+            wait_until(lambda: len(stream.moments) - before > CUT_OFF_FRAMES, "stream", 60)
         wait_until(lambda: rig.engine.report()["bus"]["gaps"], "gap")
         wait_until(lambda: rig.engine.report()["bus"]["connected"], "reader that has connected again")
         time.sleep(1)
@@ -136,11 +139,14 @@ def test_a_reader_that_stands_still_is_told_in_time_and_its_gap_begins_then(rig:
     assert [note for note in told["notes"] if "the process that reads the event bus has stood still" in note]
     bus = rig.engine.report()["bus"]
     rig.engine.away.append((since - 0.5, bus["since"] + 0.3))
+    # What is fired over another connection may be faster.
+    time.sleep(1)
     rig.lives(30)
     missing = rig.conserved(stream)
     (gap,) = bus["gaps"]
     assert since - 1 < gap["from"] < since + 6
-    assert 0.5 * missing < gap["missing"] < 2 * missing
+    # The rate before is not quite that meanwhile, least of all on a busy machine.
+    assert missing / 4 < gap["missing"] < 4 * missing
     seen = status_of(rig)
     assert seen["retcode"] == 1
     assert [note for note in seen["notes"] if f"about {gap['missing']} events may be missing" in note]
@@ -227,14 +233,16 @@ def test_a_signal_that_asks_for_no_end_ends_nothing(
 
 
 def test_what_waits_with_the_reader_is_kept_by_an_engine_that_ends(rig: Rig) -> None:
-    # Given: 12,000 events that the engine has not seen yet
-    stream = rig.stream(per_second=3000)
+    # Given: some thousand events that the engine has not seen yet
+    stream = rig.stream(per_second=1000)
     rig.lives(20)
 
     # When
     with stream.firing():
         os.kill(rig.engine.pid, signal.SIGSTOP)
         time.sleep(4)
+    # Until the publisher has passed them on.
+    time.sleep(1)
     os.kill(rig.engine.pid, signal.SIGTERM)
     os.kill(rig.engine.pid, signal.SIGCONT)
     seconds = rig.engine.terminate()
