@@ -124,12 +124,22 @@ def test_a_partition_that_is_missing_buries_nothing(postgresql: PostgreSQL) -> N
         assert "no partition" in held(worker, events, buried, 2)
     assert buried.refusals == []
 
+    # When: few come late
+    with pytest.raises(Doubted):
+        worker.write(batch_of(events, [raid("w0", month="202511")], first=2, replay=True, buried=buried))
+    assert buried.refusals == []
+
+    # When: one is odd
+    worker.write(batch_of([raid("w0", month="202512"), raid("w1", month="9999")], first=3, buried=buried))
+    assert buried.positions == [1]
+    buried.refusals.clear()
+
     # When
     database.execute("CREATE TABLE new PARTITION OF raid_state FOR VALUES FROM ('2026') TO ('2027')")
     worker.write(batch_of(events, first=2, replay=True, buried=buried))
 
     # Then
-    assert len(database.query("SELECT * FROM raid_state")) == 301
+    assert len(database.query("SELECT * FROM raid_state")) == 302
     assert buried.refusals == []
     database.close()
 

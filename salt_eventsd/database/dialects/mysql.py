@@ -27,8 +27,6 @@ _TYPE = sa.text(
     "SELECT data_type FROM information_schema.columns"
     " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
 )
-#: No privilege for it, no such variable, or one that only the server has.
-_NOT_SETTABLE = (1193, 1227, 1229, 1231, 1238)
 #: Variables of a session, and what they are for us. A table of ours or of the user's is left to none of them.
 _SESSION = {
     "autocommit": "0",
@@ -197,7 +195,9 @@ def _set(cursor: Any, assignments: list[str]) -> None:
     try:
         cursor.execute(f"SET {', '.join(assignments)}")
     except Exception as exc:
-        if not exc.args or exc.args[0] not in _NOT_SETTABLE:
+        code = exc.args[0] if exc.args else None
+        if not isinstance(code, int) or 2000 <= code < 3000:
+            # That was no answer of the server's.
             raise
         if len(assignments) > 1:
             for one in assignments:
