@@ -223,7 +223,10 @@ def workers():
 
         salt-run eventsd.workers
     """
-    return _answer({"workers": catalogue.catalogue(__opts__, __salt__), "retcode": 0})  # noqa: F821
+    try:
+        return _answer({"workers": catalogue.catalogue(__opts__, __salt__), "retcode": 0})  # noqa: F821
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
 
 
 def sync_workers(saltenv="base"):

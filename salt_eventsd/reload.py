@@ -80,6 +80,8 @@ def reload(service: Service) -> dict[str, Any]:
     config = load(opts)
     try:
         plan = make_plan(config, opts, service.functions, service.runners)
+    except ConfigError:
+        raise
     except Exception as exc:
         # What no check has foreseen is no reason to go on with half of it.
         raise ConfigError([f"eventsd: the configuration cannot be made use of: {brief(exc)}"]) from exc

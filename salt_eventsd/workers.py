@@ -200,10 +200,16 @@ def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = 
     :param opts: Salt's options.
     :param functions: ``__salt__`` for the modules.
     :param runners: ``__runners__`` for the modules.
+    :raises ConfigError: the option that names folders does not.
     """
     folders = [os.path.join(str(opts["extension_modules"]), WORKERS_TAG)] if opts.get("extension_modules") else []
     configured = opts.get("eventsd_workers_dirs") or []
-    folders += [configured] if isinstance(configured, str) else list(configured)
+    more = [configured] if isinstance(configured, str) else configured
+    if not isinstance(more, (list, tuple)) or not all(isinstance(one, str) for one in more):
+        raise ConfigError(
+            [f"eventsd: eventsd_workers_dirs: expected a folder, or a list of folders, got {configured!r}"]
+        )
+    folders += more
     folders.append(package_dir(_OWN_PACKAGE))
     return salt.loader.LazyLoader(
         [folder for folder in folders if os.path.isdir(folder)],

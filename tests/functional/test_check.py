@@ -214,6 +214,14 @@ def test_a_block_that_is_no_mapping(configured: Configured, block: str) -> None:
     assert "eventsd: expected a mapping" in found["problems"][0]
 
 
+@pytest.mark.parametrize("folders", ["3", "{a: b}", "[3]", "[[a]]"])
+def test_folders_of_workers_that_are_none(configured: Configured, folders: str) -> None:
+    found = check(configured(f"engines: [eventsd]\neventsd_workers_dirs: {folders}\n"))
+
+    assert found["retcode"] == 2
+    assert found["problems"][0].startswith("eventsd: eventsd_workers_dirs: expected a folder, or a list of folders")
+
+
 class TestPillar:
     """``pillar:``."""
 
