@@ -6,11 +6,10 @@ The library's own limit is one of each wait: a server that sends a byte now and 
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -18,7 +17,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from salt_eventsd.backends.sockets import keepalive
+from salt_eventsd.backends.sockets import end, keepalive
 
 #: A connection is used no longer than this, in seconds: the name of the server may mean another one by then.
 _OLDEST = 300.0
@@ -158,7 +157,4 @@ def was_connected(error: BaseException) -> bool:
 def _end(used: list[Any]) -> None:
     """End connections under the request that reads from them."""
     for connection in used:
-        if (sock := getattr(connection, "sock", None)) is not None:
-            with suppress(OSError):
-                # Not as TLS would have it: that is in the hands of another thread.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        end(getattr(connection, "sock", None))

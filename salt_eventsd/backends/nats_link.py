@@ -153,6 +153,8 @@ class Link:
             "max_reconnect_attempts": 1,
             "reconnect_time_wait": 0,
             "connect_timeout": options.timeout,
+            # A connection that nobody uses is found dead, too.
+            "ping_interval": max(1, int(options.timeout)),
             "error_cb": self._note,
             "closed_cb": self._note_end,
         }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,7 @@ from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.options import read_field, read_options, read_template
 from salt_eventsd.backends.redis_options import RedisOptions
 from salt_eventsd.backends.refusals import bury, make_each
-from salt_eventsd.backends.sockets import keepalive
+from salt_eventsd.backends.sockets import end, keepalive
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Cut, Doubtful, Held, Refused, Transient, WorkerError
 from salt_eventsd.fields import MISSING, Facts, Field, as_text
@@ -43,6 +44,8 @@ _HELD_WORDS = re.compile(r"\b(?:NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|DENIED|unkn
 #: Ends a command in an error's text.
 _COMMAND = " of pipeline caused error: "
 
+#: So much later than the client's own limit, in seconds, which says more clearly what was waited for.
+_GRACE = 0.25
 #: What a field may not bring into a key, and how many characters of it are kept.
 _UNFIT = re.compile(rf"[\x00-\x1f\x7f-\x9f\u2028\u2029{MARK}]")
 _LONGEST_PART = 512
@@ -69,10 +72,12 @@ class Writer:
     :param client: of the server; it connects when it is first used.
     :param steps: what is done with each event, in this order.
     :param node_id: the master's (or minion's) id.
+    :param seconds: how long the answers to a batch may take.
     """
 
-    def __init__(self, client: redis.Redis, steps: list[Step], node_id: str) -> None:
+    def __init__(self, client: redis.Redis, steps: list[Step], node_id: str, seconds: float) -> None:
         self._client = client
+        self._seconds = seconds
         self._steps = steps
         self._node_id = node_id
         # Commands that need not be run again: some of an event's have failed, and others have not.
@@ -96,13 +101,19 @@ class Writer:
             raise
 
     def _write(self, batch: Batch) -> None:
-        self._connect()
+        connection = self._connect()
         trims: dict[str, int] = {}
-        made, refusals = make_each(batch, lambda event: self._commands(event, trims))
+        try:
+            made, refusals = make_each(batch, lambda event: self._commands(event, trims))
+        except BaseException:
+            self._client.connection_pool.release(connection)
+            raise
         owners = [(position, id_) for position, commands in made for id_, _ in commands]
         answers: list[Refusal] = []
-        if owners:
-            results = self._execute([command for _, commands in made for _, command in commands], trims)
+        if not owners:
+            self._client.connection_pool.release(connection)
+        else:
+            results = self._execute(connection, [command for _, some in made for _, command in some], trims)
             failed = {position: one for (position, _), one in zip(owners, results) if isinstance(one, Exception)}
             answers = [(position, shown(one)) for position, one in failed.items()]
             if failed:
@@ -114,14 +125,18 @@ class Writer:
             ids = [self._id(batch, position, n) for position, _ in made for n in numbers]
             self._ahead.settled(batch, ids)
 
-    def _connect(self) -> None:
-        """Have a connection; what fails from now on may be the batch's doing."""
+    def _connect(self) -> Any:
+        """Return a connection; what fails from now on may be the batch's doing."""
         pool = self._client.connection_pool
         try:
-            pool.release(_connection(pool))
             if self._is_new:
                 self._largest = self._limit()
                 self._is_new = False
+            try:
+                return pool.get_connection()
+            except TypeError:
+                # redis-py before 5.3 wants to know what for.
+                return pool.get_connection("MULTI")
         except (errors.RedisError, OSError) as exc:
             raise meaning(exc) from exc
 
@@ -132,16 +147,24 @@ class Writer:
         except (errors.ResponseError, KeyError, ValueError):
             return None
 
-    def _execute(self, commands: list[Command], trims: Mapping[str, int]) -> list[Any]:
+    def _execute(self, connection: Any, commands: list[Command], trims: Mapping[str, int]) -> list[Any]:
+        # The client's own limit is one of each wait; a server may answer a byte at a time.
+        over = threading.Timer(self._seconds + _GRACE, lambda: end(getattr(connection, "_sock", None)))
+        over.daemon = True
         with self._client.pipeline(transaction=True) as pipe:
+            # It gives the connection back.
+            pipe.connection = connection
             for command in commands:
                 command(pipe)
             for key, maxlen in trims.items():
                 pipe.ltrim(key, -maxlen, -1)
+            over.start()
             try:
                 results: list[Any] = pipe.execute(raise_on_error=False)
             except (errors.RedisError, OSError) as exc:
                 raise meaning(exc, sent=True) from exc
+            finally:
+                over.cancel()
         return results
 
     def check(self) -> str:
@@ -262,7 +285,7 @@ def make(context: Context) -> Writer:
     except (ValueError, TypeError, errors.RedisError):
         # The errors repeat parts of the URL.
         raise context.problem("url", f"expected {_URL}") from None
-    return Writer(client, steps, context.node_id)
+    return Writer(client, steps, context.node_id, options.timeout)
 
 
 def clean(text: str, apart: str = "") -> str:

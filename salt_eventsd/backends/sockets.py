@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 #: Level, option, value; as ``socket.setsockopt`` takes them.
 SocketOption = tuple[int, int, int]
@@ -38,3 +39,15 @@ def apply(connection: socket.socket, seconds: float) -> None:
     """
     for option in keepalive(seconds):
         connection.setsockopt(*option)
+
+
+def end(connection: socket.socket | None) -> None:
+    """
+    End a connection under whoever reads from it in another thread, who finds that the other side has closed.
+
+    :param connection: of TCP, perhaps with TLS; None: there is none.
+    """
+    if connection is not None:
+        with suppress(OSError):
+            # Not as TLS would have it: that is in the hands of the other thread.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)

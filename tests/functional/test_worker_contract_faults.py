@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from salt_eventsd.exceptions import Transient, WorkerError
 from salt_eventsd.lane import Lane
 from salt_eventsd.letters import Filter, listed
 from salt_eventsd.spool import Kept, Spool
+from salt_eventsd.workers import Batch
 from tests.support.events import MINION
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.place import BAD, number_of
@@ -57,6 +58,37 @@ def test_a_place_that_acknowledges_and_says_nothing_is_given_up_in_time(place: S
         # Then
         assert time.monotonic() - start < 1
         place.has(range(9))
+
+
+@each(lambda kind: kind.can_stall and kind.module not in ("graphite", "stats"))
+def test_a_place_that_answers_a_byte_at_a_time_is_given_up_in_time(place: Site) -> None:
+    # Given
+    with Wire(place.place.port) as wire:
+        worker = place.worker({**through(place.place.options(), place.place.port, wire), "timeout": 0.5})
+        worker.write(place.batch(range(3)))
+
+        # When
+        wire.trickle()
+        start = time.monotonic()
+        with suppress(Transient):
+            worker.write(place.batch(range(3, 9), first=3, replay=True))
+
+        # Then
+        assert time.monotonic() - start < 2
+
+        # When
+        wire.go()
+        eventually(lambda: _writes(worker, place.batch(range(3, 9), first=3, replay=True)))
+
+    # Then
+    place.has(range(9), once=place.place.once)
+
+
+def _writes(worker: Any, batch: Batch) -> bool:
+    with suppress(WorkerError):
+        worker.write(batch)
+        return True
+    return False
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -26,6 +27,7 @@ class Wire:
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._dead = threading.Event()
+        self._slow = threading.Event()
         self._closed = threading.Event()
         self.port: int = self._listener.getsockname()[1]
 
@@ -33,9 +35,14 @@ class Wire:
         """Take connections and whatever comes over them, and hand on nothing, as a proxy does that hangs."""
         self._dead.set()
 
+    def trickle(self) -> None:
+        """Hand on what comes back a byte at a time, so that no wait for the next is long."""
+        self._slow.set()
+
     def go(self) -> None:
         """Hand on what comes over new connections; those that were stalled stay dead."""
         self._dead.clear()
+        self._slow.clear()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -70,7 +77,9 @@ class Wire:
                     self._swallow(client)
                     return
                 other = server if source is client else client
-                if data := source.recv(65_536):
+                if source is server and self._slow.is_set():
+                    time.sleep(0.1)
+                if data := source.recv(1 if source is server and self._slow.is_set() else 65_536):
                     other.sendall(data)
                 else:
                     open_ends.remove(source)
