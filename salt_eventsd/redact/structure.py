@@ -40,7 +40,7 @@ _SECONDS_ONCE_SLOW = 0.02
 _FIELDS = frozenset(
     ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
-_HOLDS_TEXT = (str, bytes, bytearray, dict, list, tuple)
+_HOLDS_TEXT = frozenset((str, bytes, bytearray, dict, list, tuple))
 
 
 @dataclass
@@ -181,13 +181,21 @@ class Walk:
     def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
         step()
         odd, check_keys = self._odd, bool(self._values)
-        beside = not _NAME_FIELDS.isdisjoint(value) and any(
-            self._kind(value[key]) for key in _NAME_FIELDS.intersection(value)
-        )
+        beside = False
+        if not _NAME_FIELDS.isdisjoint(value):
+            beside = any(self._kind(value[key]) for key in _NAME_FIELDS.intersection(value))
         manifest = "Secret" in odd and value.get("kind") == "Secret"
+        is_plain = not (check_keys or beside or manifest)
         found: dict[Any, Any] = {}
         numbers: dict[str, int] = {}
         for key, one in value.items():
+            if is_plain and type(key) is str and key not in odd and key not in found:
+                # Most of what there is.
+                if type(one) is str:
+                    found[key] = self._text(one) if one in odd else one
+                else:
+                    found[key] = self._value(one) if type(one) in _HOLDS_TEXT else one
+                continue
             shown, kind = key, None
             if check_keys or key in odd or not isinstance(key, str):
                 shown, kind = self._key(key), self._kind(key)
