@@ -30,7 +30,7 @@ FAMILIES: Mapping[str, str] = {
     "api_key": r"api_?keys?|app(?:lication)?_?keys?",
     "access_key": r"access_?keys?|account_?keys?|shared_?keys?|storage_?keys?|subscription_?keys?|functions?_?keys?",
     "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
-    r"|recovery|consumer|symmetric|crypto|cipher|vault)_?keys?|key_?string",
+    r"|recovery|consumer|symmetric|crypto|cipher|vault|tacacs|radius|isakmp|ipsec|wep)_?keys?|key_?string",
     "credential": r"credentials?|creds?(?![a-z])",
     "authorization": r"authori[sz]ation(?![a-z])",
     "auth": r"(?<![a-z])auths?(?![a-z])|master_?auth(?![a-z])|auth_?tok(?![a-z])",
@@ -52,7 +52,7 @@ HINTS: Mapping[str, str] = {
     "api_key": r"api[-_. ]?key|app(?:lication)?[-_. ]?key",
     "access_key": r"(?:access|account|shared|storage|subscription|functions?)[-_. ]?key",
     "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
-    r"|recovery|consumer|symmetric|crypto|cipher|vault)[-_. ]?key|key[-_. ]?string",
+    r"|recovery|consumer|symmetric|crypto|cipher|vault|tacacs|radius|isakmp|ipsec|wep)[-_. ]?key|key[-_. ]?string",
     "credential": r"credential|creds?(?:[^a-z]|$)",
     "authorization": r"authori[sz]ation",
     "auth": r"auths?[\"'\\]*[\s]*[=:\x00-\x1f\x80-\xff]|master[-_. ]?auth|auth[-_. ]?tok|basic[-_. ]?auth",

@@ -25,10 +25,10 @@ _STATE_SEPARATOR = "_|-"
 #: Pairs in which one field names what the other holds, as in a container's environment.
 _NAME_FIELDS = frozenset(
     ["name", "key", "field", "variable", "var", "property", "attribute", "option", "setting", "parameter", "param"]
-).union(["id", "label", "Name", "Key", "Field", "Variable", "ParameterKey", "OptionName"])
+).union(["id", "label", "type", "kind", "title", "k", "Name", "Key", "Field", "Variable", "ParameterKey", "OptionName"])
 _VALUE_FIELDS = frozenset(
     ["value", "values", "content", "contents", "val", "data", "text", "string", "default", "current", "new", "old"]
-).union(["Value", "Values", "Content", "Val", "Data", "ParameterValue"])
+).union(["v", "Value", "Values", "Content", "Val", "Data", "ParameterValue"])
 #: What a manifest of Kubernetes keeps in a secret.
 _MANIFEST_FIELDS = frozenset(("data", "stringData"))
 #: Longer texts are not taken apart as JSON, in characters.
@@ -319,4 +319,5 @@ def _is_hidden(kind: Kind, value: Any) -> bool:
         return hides(kind, bytes(value[:512]))
     if isinstance(value, (int, float)):
         return hides(kind, b"%d" % value if isinstance(value, int) and abs(value) < 2**64 else b"1")
-    return kind is not Kind.CODED
+    # A user and a password, as libraries take them; more under that name are settings.
+    return kind is not Kind.CODED or (isinstance(value, (list, tuple)) and len(value) == 2)
