@@ -206,6 +206,8 @@ class Service:
             for lane in self.lanes.values():
                 close(lane.worker)
         waiting = sum(lane.queued_events for lane in self.lanes.values())
+        # So that the file has all that is in it, whoever copies it now or puts another one in its place.
+        self.spool.close(_MOMENT_SECONDS)
         log.info("eventsd: stopped; %s in the spool", counted(waiting, verb="waits"))
 
 

@@ -308,9 +308,13 @@ class Spool(Graves):
         if self._rows("PRAGMA freelist_count", ())[0][0] > kept:
             self._rows(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})", ())
 
-    def close(self) -> None:
-        """Close the file and let go of the lock."""
-        self.file.close()
+    def close(self, patience_seconds: float = -1) -> bool:
+        """
+        Close the file and let go of the lock; say whether that was done.
+
+        :param patience_seconds: how long to wait for other threads, -1 for as long as it takes.
+        """
+        return self.file.close(patience_seconds)
 
 
 def _oldest_first(db: sqlite3.Connection, worker: str | None) -> Iterator[tuple[Any, ...]]:

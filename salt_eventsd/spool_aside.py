@@ -24,16 +24,32 @@ def move_away(path: Path, kind: str) -> str:
     :param kind: why, as a part of the name.
     :returns: the name it has now.
     """
-    when = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    stem = next(
-        stem
-        for number in itertools.count()
-        if not (path.parent / (stem := f"{path.name}.{kind}-{when}-{number}")).exists()
-    )
+    stem = _free(path, kind)
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.replace(f"{path}{suffix}", path.parent / f"{stem}{suffix}")
     return stem
+
+
+def move_log_away(path: Path) -> str:
+    """
+    Give the log beside a spool's file another name.
+
+    :param path: of the file.
+    :returns: the name it has now.
+    """
+    name = f"{_free(path, 'stray')}-wal"
+    os.replace(f"{path}-wal", path.parent / name)
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    return name
+
+
+def _free(path: Path, kind: str) -> str:
+    when = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    stems = (f"{path.name}.{kind}-{when}-{number}" for number in itertools.count())
+    return next(
+        stem for stem in stems if not any((path.parent / f"{stem}{suffix}").exists() for suffix in ("", "-wal"))
+    )
 
 
 def thin_out(path: Path, most_bytes: int) -> list[str]:

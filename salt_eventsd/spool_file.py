@@ -24,6 +24,7 @@ from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.folders import make_private
 from salt_eventsd.spool_aside import move_away, thin_out
 from salt_eventsd.spool_lock import lock, lock_again, sign
+from salt_eventsd.spool_log import part_from_stray_log
 from salt_eventsd.spool_rescue import Identity, copied, identity
 from salt_eventsd.spool_schema import begin_life, connect, forget_lives, lives_in
 
@@ -220,11 +221,20 @@ class SpoolFile:
                 size += one.stat().st_size
         return size
 
-    def close(self) -> None:
-        """Close the file and let go of the lock."""
-        with self._mutex:
+    def close(self, patience_seconds: float = -1) -> bool:
+        """
+        Close the file, with its log written into it, and let go of the lock; say whether that was done.
+
+        :param patience_seconds: how long to wait for other threads, -1 for as long as it takes.
+        """
+        if not self._mutex.acquire(timeout=patience_seconds):
+            return False
+        try:
             self._shut()
             self._held.close()
+        finally:
+            self._mutex.release()
+        return True
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -259,6 +269,7 @@ class SpoolFile:
             self._db.close()
 
     def _open(self) -> None:
+        part_from_stray_log(self.path)
         try:
             self._db = self._connect()
             forget_lives(self._db, self.life[0])

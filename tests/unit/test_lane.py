@@ -426,6 +426,19 @@ def test_a_batch_is_of_one_life(spool: Spool) -> None:
     assert len({batch.spool_id for batch in worker.tries}) == 2
 
 
+def test_a_batch_of_as_many_chunks_as_may_be_is_due_at_once(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder(), events=100_000, seconds=3600)
+    keep(lane, spool, *(chunk([event], oldest=NOW) for event in numbered(999)))
+    assert not claimed(lane)
+
+    # When
+    keep(lane, spool, chunk(1, oldest=NOW))
+
+    # Then
+    assert len(claimed(lane)) == 1000
+
+
 def test_prio_goes_before_what_has_waited_longer(spool: Spool) -> None:
     # Given
     worker = Recorder()

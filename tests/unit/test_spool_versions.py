@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,7 +12,7 @@ import pytest
 
 from salt_eventsd import letters, spool_file
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.spool import Burial, Spool
+from salt_eventsd.spool import Burial, Kept, Spool
 from salt_eventsd.spool_lock import is_locked
 from salt_eventsd.spool_schema import VERSION
 from tests.support.events import numbered
@@ -207,3 +208,42 @@ def test_a_machine_put_back_in_time_is_known_by_its_clocks(spool: Spool, monkeyp
     assert before.life != after.life
     monkeypatch.undo()
     assert later.id == after.id + 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_older_file_put_back_beside_a_newer_log_is_not_mixed_with_it(tmp_path: Path, seed: int) -> None:
+    # Given: an engine is killed, and only the file is put back, as it was some time before
+    draw = random.Random(seed)
+    spool = Spool(tmp_path / "spool")
+    put_back = tmp_path / "put-back"
+    put_back.mkdir()
+    waiting: list[Kept] = []
+
+    def work(times: int) -> None:
+        for _ in range(times):
+            waiting.extend(spool.put([chunk(draw.randrange(1, 60)) for _ in range(draw.randrange(1, 4))]))
+            if draw.random() < 0.8 and len(waiting) > 8:
+                spool.settle([waiting.pop(0).id for _ in range(draw.randrange(1, 6))])
+
+    work(150)
+    shutil.copy(spool.folder / "spool.db", put_back)
+    work(200)
+    shutil.copy(spool.folder / "spool.db-wal", put_back)
+    now = [kept.id for kept in waiting]
+    spool.close()
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(put_back / "spool.db", alone)
+    with closing(sqlite3.connect(alone / "spool.db")) as db:
+        then = [id_ for (id_,) in db.execute("SELECT id FROM chunks ORDER BY id")]
+
+    # When
+    again = Spool(put_back)
+
+    # Then: all is there of one time or of the other, and whole
+    found = again.waiting("history", prio=False)
+    assert [kept.id for kept in found] in (then, now)
+    assert all(len(again.read(kept.id)) == kept.events for kept in found)
+    assert again.file.set_aside == []
+    assert again.file.rows("PRAGMA integrity_check") == [("ok",)]
+    again.close()
