@@ -6,6 +6,8 @@ copies share, in a unique key of its table.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -48,6 +50,15 @@ def of_name(name: str) -> str:
     :param name: the name.
     """
     return hashlib.blake2b(name.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+
+
+def of_content(values: Iterable[Any]) -> int:
+    """
+    Return the digest of values of rows, as a number of 64 bits.
+
+    :param values: what JSON has words for.
+    """
+    return int.from_bytes(hashlib.blake2b(msgspec.json.encode(list(values)), digest_size=8).digest(), "big")
 
 
 def _lasting(body: bytes) -> bytes:

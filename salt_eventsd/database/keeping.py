@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database import merging, schema
 from salt_eventsd.database.bulk import Inserter, Row
 from salt_eventsd.database.dialects import Dialect, Upsert
+from salt_eventsd.database.digest import of_content
 from salt_eventsd.exceptions import Doubtful
 
 #: Sees to it that rows are in their table, or raises.
@@ -26,8 +27,12 @@ Key = tuple[Any, ...]
 
 #: Rows are looked up by so many at a time.
 _AT_ONCE = 200
-#: How often states are given other numbers before they are given up: somebody else may be at the same.
+#: How often results of states are given other numbers before they are given up.
 _MOST_TRIES = 5
+#: Numbers of a run's results go on from one of so many places, each with room for so many.
+_RUN_ROOM = 2**16
+_FIRST_MOVED = _RUN_ROOM
+_MOST_RUNS = 2**15 - 1
 _LATEST_MINION = Upsert(("minion_id",), "last_seen", ("last_jid", "last_fun", "master_id"))
 #: What makes two results of one number the same; a copy has another master's stamp.
 _CONTENT = ("sls", "state_id", "state", "name", "result", "comment")
@@ -122,53 +127,34 @@ class Plain:
 
 class States(Plain):
     """
-    Keeps the results of states. A minion may run states twice in one job; the later ones get numbers that are free.
+    Keeps the results of states. A minion may run states twice in one job: what then has the number of another result
+    goes by a number that comes of its run, so that a copy finds it again without looking through all there are.
     """
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
         """See :class:`Plain`."""
-        left = rows
-        for _ in range(_MOST_TRIES):
-            taken = self._insert(connection, left)
-            if self._counts and taken == len(left):
+        others = self._others(connection, rows)
+        if not others:
+            return
+        digests = _digests(rows)
+        for attempt in range(_MOST_TRIES):
+            moved = [_moved(row, digests[id(row)] + attempt) for row in others]
+            left = {id(row) for row in self._others(connection, moved)}
+            others = [row for row, as_moved in zip(others, moved, strict=True) if id(as_moved) in left]
+            if not others:
                 return
-            if not (left := self._others(connection, left)):
-                return
-        raise Doubtful(f"{self._table.name}: no numbers are free for {len(left)} results of states")
+        raise Doubtful(f"{self._table.name}: {len(others)} results of states have no number that is free")
 
     def _others(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows that are not there because another result has their number, with numbers of their own."""
+        """Insert rows, and return those that are not there because another result has their number."""
+        taken = self._insert(connection, rows)
+        if self._counts and taken == len(rows):
+            return []
         wanted = self._by_key(rows)
         there = self._there(connection, wanted, _CONTENT)
         found = {key: _content(dict(zip(_CONTENT, more, strict=True))) for key, more in there}
         self._must_be_there(wanted, found)
-        others = [row for row in rows if found[tuple(row[name] for name in self._key)] != _content(row)]
-        if not others:
-            return []
-        kept: dict[Key, set[Key]] = {}
-        last: dict[Key, int] = {}
-        for row in others:
-            run = (row["jid"], row["minion_id"])
-            if run not in last:
-                kept[run], last[run] = self._of_run(connection, run)
-        renumbered = []
-        for row in others:
-            run = (row["jid"], row["minion_id"])
-            if _content(row) not in kept[run]:
-                last[run] += 1
-                renumbered.append({**row, "run_num": last[run]})
-        return renumbered
-
-    def _of_run(self, connection: Connection, run: Key) -> tuple[set[Key], int]:
-        """Return what is kept of a minion's states in a job, and their last number."""
-        columns: list[Any] = [sa.column(name) for name in ("run_num", *_CONTENT)]
-        select: Any = sa.select(*columns).select_from(sa.table(self._table.name))
-        select = select.where(sa.column("jid") == run[0], sa.column("minion_id") == run[1])
-        if self._shares:
-            select = select.with_for_update(read=True)
-        found = connection.execute(select).all()
-        content = {_content(dict(zip(_CONTENT, row[1:], strict=True))) for row in found}
-        return content, max((row[0] for row in found), default=-1)
+        return [row for row in rows if found[tuple(row[name] for name in self._key)] != _content(row)]
 
 
 class Jobs(Plain):
@@ -210,6 +196,24 @@ def _update(columns: tuple[str, ...]) -> sa.Update:
     table = sa.table("eventsd_jobs", *[sa.column(name) for name in ("jid", *columns)])
     values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
     return sa.update(table).where(table.c.jid == sa.bindparam("this_jid")).values(values)
+
+
+def _digests(rows: Sequence[Row]) -> dict[int, int]:
+    """Return for each row, by its identity, a number that comes of all results of its run."""
+    runs: list[list[Row]] = []
+    for row in rows:
+        last = runs[-1][-1] if runs else None
+        is_next = last is not None and row["run_num"] > last["run_num"]
+        if last is not None and is_next and (row["jid"], row["minion_id"]) == (last["jid"], last["minion_id"]):
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    return {id(row): digest for run in runs for digest in [of_content(map(_content, run))] for row in run}
+
+
+def _moved(row: Row, digest: int) -> Row:
+    place = _FIRST_MOVED + digest % _MOST_RUNS * _RUN_ROOM + row["run_num"] % _RUN_ROOM
+    return {**row, "run_num": place}
 
 
 def _as_parameter(value: Any) -> Any:

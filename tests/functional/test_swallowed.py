@@ -243,18 +243,23 @@ def test_copies_are_written_without_a_word(fresh: Database) -> None:
 
 def test_states_that_a_minion_runs_again_in_a_job_are_kept(fresh: Database) -> None:
     # Given
-    first = returned({TAG: state_result(comment="one")}, fun="state.apply")
-    second = returned({TAG: state_result(comment="two")}, fun="state.apply")
+    def run(*comments: str) -> Event:
+        results = {f"{TAG}{n}": state_result(comment=text, number=n) for n, text in enumerate(comments)}
+        return returned(results, fun="state.apply")
+
+    first, second, third = run("a", "b", "c"), run("d", "b"), run("e")
     worker = fresh.worker()
 
     # When: also as copies, and again
     worker.write(batch_of([first, second]))
-    worker.write(batch_of([second, first], first=2))
-    worker.write(batch_of([second], spool="another"))
+    worker.write(batch_of([third, second, first], first=2))
+    worker.write(batch_of([second, first, third], spool="another"))
 
     # Then
-    assert [(row["run_num"], row["comment"]) for row in fresh.rows("states")] == [(0, "one"), (1, "two")]
-    assert len(fresh.rows("returns")) == 2
+    found = [(row["run_num"], row["comment"]) for row in fresh.rows("states")]
+    assert found[:3] == [(0, "a"), (1, "b"), (2, "c")]
+    assert sorted(comment for _, comment in found[3:]) == ["d", "e"]
+    assert len(fresh.rows("returns")) == 3
 
 
 def test_a_connection_that_counts_what_it_finds_is_no_obstacle(
