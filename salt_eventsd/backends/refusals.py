@@ -49,13 +49,14 @@ def bury(batch: Batch, refusals: Sequence[Refusal], answers: Sequence[Refusal] =
         event's doing.
     :raises Doubted: it has not.
     """
-    everything = sorted([*refusals, *answers])
+    # What a server says may be long, and may repeat what it was told.
+    everything = sorted((position, brief(Refused(why))) for position, why in (*refusals, *answers))
     if not everything:
         return
     if is_split(batch):
         raise (Doubtful if answers else Refused)(everything[0][1])
     if answers and len(everything) == len(batch.events):
-        raise Doubted(f"all events of a batch are refused: {answers[0][1]}")
+        raise Doubted(f"all events of a batch are refused: {brief(Refused(answers[0][1]))}")
     batch.bury(everything, None)
 
 

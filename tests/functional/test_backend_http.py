@@ -239,6 +239,18 @@ class TestAnswers:
         assert noted.positions == [3]
         assert sorted(hook.taken) == [jid for jid in _jids(8) if jid != "3"]
 
+    def test_a_connection_is_not_kept_for_ever(self, hook: Hook) -> None:
+        # Given
+        worker = _worker(hook)
+        settled(worker, numbered(1))
+
+        # When: the name of the server may mean another one by now
+        worker.worker._link._since -= 301
+        settled(worker, numbered(1, 1))
+
+        # Then
+        assert len({request.connection for request in hook.requests}) == 2
+
     @pytest.mark.parametrize("body", _BODIES)
     def test_a_fault_is_followed_by_a_new_connection(self, hook: Hook, body: str) -> None:
         # Given

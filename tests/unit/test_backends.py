@@ -230,6 +230,19 @@ class TestBurying:
             write_batch(_Sink("1", "0 2"), batch_of(numbered(3), buried=noted))
         assert noted.refusals == []
 
+    def test_what_a_server_says_of_an_event_is_told_in_brief(self) -> None:
+        # Given
+        noted = Buried()
+        said = "no\nto mongodb://salt:s3cret@host/ " + "x" * 100_000
+
+        # When
+        bury(batch_of(numbered(2), buried=noted), [], [(1, said)])
+
+        # Then
+        [(position, why)] = noted.refusals
+        assert (position, why[:5], len(why) <= 500) == (1, "no to", True)
+        assert "s3cret" not in why
+
     def test_an_event_that_comes_alone_and_is_refused_waits_for_another(self) -> None:
         # Given
         noted = Buried()
