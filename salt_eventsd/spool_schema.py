@@ -122,7 +122,7 @@ def refuse_later(db: sqlite3.Connection, path: Path) -> None:
     """
     if (found := _version(db)) > VERSION:
         raise SpoolError(
-            f"eventsd: spool.dir: {path} is a spool of version {found}, this salt-eventsd knows {VERSION}: "
+            f"eventsd: spool.dir: {path} is a spool of version {found}, but this salt-eventsd knows {VERSION}: "
             "upgrade salt-eventsd, or give it a folder of its own"
         )
 

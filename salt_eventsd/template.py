@@ -131,7 +131,7 @@ def _text(field: Field, spec: str, facts: Facts) -> str:
         return format(value, spec)
     except (TypeError, ValueError, OverflowError):
         # The error's own text may hold the value.
-        raise Refused(f"{field.text} cannot be formatted with {spec!r}, it is {type(value).__name__}") from None
+        raise Refused(f"{field.text} cannot be formatted with {spec!r}; it is {type(value).__name__}") from None
 
 
 def _apart(parts: Sequence[Part]) -> tuple[str, ...]:

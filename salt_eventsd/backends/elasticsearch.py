@@ -134,7 +134,7 @@ class Writer:
         if not answer.errors:
             return
         if len(answer.items) != len(made):
-            raise Transient(f"{len(answer.items)} answers to {len(made)} documents")
+            raise Transient(f"the server answered for {len(answer.items)} of {len(made)} documents")
         for (position, _), item in zip(made, answer.items):
             [said] = item.values()
             if why := refused(said.status, said.error.type, said.error.reason, patient):

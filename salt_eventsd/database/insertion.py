@@ -200,7 +200,7 @@ class Insertion:
         chunks = {self._chunks[one.position] for one in some}
         self._evidence.doubt(target, chunks)
         said = str(error) if target in str(error) else f"{target}: {error}"
-        raise Doubted(f"{said} (nothing it was tried with is taken, and nothing set aside)", chunks)
+        raise Doubted(f"{said} (no event was taken with it, so none is set aside)", chunks)
 
     def _takes(self, one: _Built, error: Rejected, without_place: int) -> bool:
         """Return whether there is evidence that a table takes rows of others."""

@@ -61,7 +61,7 @@ def ensure_on(connection: Connection, dialect: Dialect) -> None:
     if found == HEAD:
         return
     if found is not None and found > HEAD:
-        raise Held(f"the tables are of version {found}, this salt-eventsd knows {HEAD}: upgrade salt-eventsd")
+        raise Held(f"the tables are of version {found}, but this salt-eventsd knows {HEAD}: upgrade salt-eventsd")
     patient = False
     try:
         with connection.begin():

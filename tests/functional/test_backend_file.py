@@ -403,7 +403,7 @@ def test_events_that_fit_no_name_cost_no_write(tmp_path: Path) -> None:
 
     # Then
     assert (buried.positions, tries) == (list(range(100)), [100])
-    assert buried.refusals[0][1] == "data.n cannot be formatted with 'd', it is str"
+    assert buried.refusals[0][1] == "data.n cannot be formatted with 'd'; it is str"
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ def test_a_file_of_a_later_release_is_left_alone(spool: Spool) -> None:
     before = (spool.folder / "spool.db").read_bytes()
 
     # When / Then
-    with pytest.raises(SpoolError, match=rf"is a spool of version {VERSION + 1}, this salt-eventsd knows {VERSION}"):
+    with pytest.raises(
+        SpoolError, match=rf"is a spool of version {VERSION + 1}, but this salt-eventsd knows {VERSION}"
+    ):
         Spool(spool.folder)
     with pytest.raises(SpoolError, match="upgrade salt-eventsd"):
         letters.listed(spool.folder, letters.Filter(), 1)

@@ -33,10 +33,10 @@ def test_a_template() -> None:
     ("text", "says"),
     [
         pytest.param("salt:{data.nowhere}", "the event has no data.nowhere", id="missing"),
-        pytest.param("{data.id:%Y}", "data.id cannot be formatted with '%Y', it is str", id="text as a time"),
-        pytest.param("{data.fun_args:d}", "data.fun_args cannot be formatted with 'd', it is list", id="list"),
-        pytest.param("{data.retcode:%Y}", "data.retcode cannot be formatted with '%Y', it is int", id="number"),
-        pytest.param("{data.huge:c}", "data.huge cannot be formatted with 'c', it is int", id="no sign"),
+        pytest.param("{data.id:%Y}", "data.id cannot be formatted with '%Y'; it is str", id="text as a time"),
+        pytest.param("{data.fun_args:d}", "data.fun_args cannot be formatted with 'd'; it is list", id="list"),
+        pytest.param("{data.retcode:%Y}", "data.retcode cannot be formatted with '%Y'; it is int", id="number"),
+        pytest.param("{data.huge:c}", "data.huge cannot be formatted with 'c'; it is int", id="no sign"),
     ],
 )
 def test_an_event_that_does_not_fit_is_refused_and_its_value_is_not_told(text: str, says: str) -> None:
