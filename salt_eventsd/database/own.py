@@ -113,7 +113,7 @@ def row_of(writers: Writers, event: Event) -> tuple[Writer, Row]:
     writer = writers.get(event.rule)
     if writer is None:
         raise Refused(
-            f"no rule events.{event.rule} with a table or a statement is left in the config; put the rule back, and requeue the event"
+            f"no rule events.{event.rule} with a table or a statement is left in the config; put it back, and requeue"
         )
     return writer, writer.row(event)
 
