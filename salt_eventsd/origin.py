@@ -43,7 +43,6 @@ _OWN = re.compile(
 #: What the master calls an event that a minion fires.
 MINION_EVENT = "_minion_event"
 _JOB = "salt/job/"
-_RETURN = "/ret/"
 _NEW = "/new"
 #: How much is remembered of the jobs that were published: bytes in all, minions of a job, characters of a name.
 _ADDRESSED_BYTES = 2 * 2**20
@@ -133,21 +132,14 @@ class Origins:
         if self.forged == "take":
             return ""
         tag = frame.tag
-        sender = None
-        if isinstance(data, dict):
-            sender = data.get("id")
-            if data.get("cmd") == MINION_EVENT and not _may_fire(tag, sender):
-                return f"fired by minion {_shown(sender)}"
+        if isinstance(data, dict) and data.get("cmd") == MINION_EVENT and not _may_fire(tag, data.get("id")):
+            return f"fired by minion {_shown(data.get('id'))}"
         if frame.full_tag is not tag:
             if not self._is_syndic(frame.full_tag) and _is_salts(tag) and not (addressed and addressed.has(frame)):
                 return "from where there is no syndic"
         elif addressed is not None and tag.endswith(_NEW):
             addressed.note(frame, data)
-        if tag.startswith(_JOB):
-            # The master makes the tag of a return from the id that it has checked.
-            if sender is not None and not tag.endswith(f"{_RETURN}{text_of(sender)}") and _RETURN in tag:
-                return f"a return of {_shown(sender)}"
-        elif tag == STATS_TAG:
+        if tag == STATS_TAG:
             return "not fired by this engine, whose own never are on the bus"
         return ""
 

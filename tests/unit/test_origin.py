@@ -124,13 +124,6 @@ def test_a_syndic_is_known_by_the_job_that_the_master_has_sent_to_it(staged: Cal
     ]
 
 
-def test_a_return_that_says_it_is_anothers_is_diverted(staged: Callable[..., list[Event]]) -> None:
-    [event] = staged(frame(f"salt/job/{JID}/ret/{MINION}", return_data(minion_id=EVIL)))
-
-    assert (event.into, event.minion_id, event.kind) == ("events", "", "")
-    assert event.data["eventsd_forged"] == f"a return of '{EVIL}'"
-
-
 @pytest.mark.parametrize(
     ("tag", "data"),
     [
