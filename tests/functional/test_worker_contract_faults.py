@@ -152,7 +152,7 @@ def test_events_that_are_too_large_are_dead_letters_at_once(place: Site, tmp_pat
     spool.close()
 
 
-@each(lambda kind: kind.module in _SPLIT_BY_THE_ENGINE)
+@each(lambda kind: kind.can_refuse and kind.module in _SPLIT_BY_THE_ENGINE)
 @pytest.mark.parametrize("events", [pytest.param(1, id="one-by-one"), pytest.param(3, id="a-few")])
 def test_no_queue_stands_for_ever_for_events_of_which_nobody_knows(place: Site, tmp_path: Path, events: int) -> None:
     # Given: what is refused stands before what is not, and is more than a batch
@@ -172,7 +172,7 @@ def test_no_queue_stands_for_ever_for_events_of_which_nobody_knows(place: Site, 
     spool.close()
 
 
-@each(lambda kind: kind.module in _SPLIT_BY_THE_ENGINE)
+@each(lambda kind: kind.can_refuse and kind.module in _SPLIT_BY_THE_ENGINE)
 @pytest.mark.parametrize("events", [pytest.param(1, id="one-by-one"), pytest.param(100, id="together")])
 def test_a_place_that_refuses_everything_empties_no_queue(place: Site, tmp_path: Path, events: int) -> None:
     # Given
