@@ -139,6 +139,7 @@ class Shapes:
         self.first = re.sub(rb"\\b|\(\?m:[\^$]\)", b"", self._all)
         self.gates = [one.gate for one in shapes if one.gate]
         self._finder = compile_finder(self._all) if together else None
+        self._any_gate = compile_finder(b"|".join(b"(?:%s)" % gate for gate in self.gates)) if self.gates else None
         self._with_groups = [re.compile(one.expression) for one in together if re.compile(one.expression).groups]
 
     def find(self, raw: bytes, most: int) -> list[Value] | None:
@@ -161,7 +162,8 @@ class Shapes:
             found.append(Value(start, end))
             if len(found) > most:
                 return None
-        for gate, finder, exact in self._alone:
+        is_open = self._any_gate is not None and self._any_gate.search(raw) is not None
+        for gate, finder, exact in self._alone if is_open else ():
             pos = 0
             if gate.search(raw) is None:
                 continue

@@ -78,6 +78,7 @@ class Walk:
         self._most = 0
         #: Texts that came before in this event, with what became of them.
         self._known: dict[str, str] = {}
+        self._known_keys: dict[str, str] = {}
 
     def masked(self, value: Any) -> Any:
         """
@@ -246,6 +247,12 @@ class Walk:
         if not isinstance(key, (str, bytes)):
             return key
         text = key if isinstance(key, str) else _as_text(key)
+        masked = self._known_keys.get(text)
+        if masked is None:
+            masked = self._known_keys[text] = self._masked_key(text)
+        return key if masked == text else masked
+
+    def _masked_key(self, text: str) -> str:
         masked = text
         if text in self._odd:
             self._looks += 1
@@ -254,7 +261,7 @@ class Walk:
             masked = _STATE_SEPARATOR.join([self._masker.masked(part) for part in text.split(_STATE_SEPARATOR)])
         for pattern in self._values if text not in _FIELDS else ():
             masked = self._by_pattern(pattern, masked)
-        return key if masked == text else masked
+        return masked
 
 
 def _collect(value: Any, texts: list[str]) -> None:

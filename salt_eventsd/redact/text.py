@@ -24,8 +24,8 @@ from salt_eventsd.redact.values import Value
 MASK = "***"
 _MASK = MASK.encode()
 #: A text that has more places than this that could be secret, and more than one in so many bytes, is masked as a whole.
-_MANY_PLACES = 3_000
-_BYTES_A_PLACE = 128
+_MANY_PLACES = 2_000
+_BYTES_A_PLACE = 256
 _STATEMENTS = compile_finder(rb"(?i)identified|password")
 
 
