@@ -342,7 +342,7 @@ class Lane(Queue):
     def _suspect(self, first: int, exc: BaseException) -> None:
         """Note what a failed try says about its batch, which may be to blame for it."""
         cuts, doubts = self._suspicions.get(first, (0, 0))
-        if isinstance(exc, (Cut, OSError)):
+        if isinstance(exc, Cut):
             self._suspicions[first] = (cuts + 1, doubts)
         elif isinstance(exc, Doubted):
             self._suspicions[first] = (cuts, doubts + 1)

@@ -19,8 +19,9 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.backends.refusals import is_split
+from salt_eventsd.errors import brief
 from salt_eventsd.event import Event
-from salt_eventsd.exceptions import Doubted, Doubtful
+from salt_eventsd.exceptions import Cut, Doubted, Doubtful
 from salt_eventsd.workers import Batch
 
 
@@ -127,6 +128,9 @@ class Legacy:
         """
         try:
             self._write(batch)
+        except OSError as exc:
+            # It may be away, or one event may make it say so.
+            raise _Away(brief(exc)) from exc
         except _Exit as exc:
             if not exc.is_set_up or not (batch.doubts or is_split(batch)):
                 raise
@@ -171,6 +175,10 @@ class Legacy:
             instance.shutdown()
         except SystemExit as exc:
             raise _Exit(f"{self._backend.__name__} called sys.exit({exc.code!r})", is_set_up) from exc
+
+
+class _Away(Cut, OSError):
+    """The class says that its place is away."""
 
 
 class _Exit(Doubted):

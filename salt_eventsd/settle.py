@@ -167,7 +167,7 @@ class _Attempt:
             try:
                 self._try(events)
                 return
-            except (Cut, OSError) as exc:
+            except Cut as exc:
                 if not self.splits_cuts or self._unanswered > _MOST_CUTS:
                     raise
                 if not left:
@@ -189,10 +189,10 @@ class _Attempt:
     def _try(self, events: Sequence[Event]) -> None:
         try:
             self._worker.write(replace(self._batch, events=events, bury=self._bury))
-        except (Cut, OSError):
+        except Cut:
             self._unanswered += 1
             raise
-        except (WorkerError, SpoolError):
+        except (WorkerError, SpoolError, OSError):
             raise
         except Exception as exc:
             raise Unexpected(brief(exc)) from exc

@@ -78,7 +78,7 @@ def test_an_unknown_answer_about_all_is_the_places(count: int) -> None:
     assert {jid for jids in place.tries if len(jids) == 1 for jid in jids} == {str(number) for number in range(count)}
 
 
-@pytest.mark.parametrize("error", [Doubtful, Cut, OSError], ids=["doubtful", "cut", "system"])
+@pytest.mark.parametrize("error", [Doubtful, Cut], ids=["doubtful", "cut"])
 @pytest.mark.parametrize(
     ("events", "bad"),
     [
@@ -108,7 +108,7 @@ def test_no_queue_stands_for_ever_for_a_few_events(
     assert set(place.written) == {str(number) for number in range(12)} - set(bad)
 
 
-@pytest.mark.parametrize("error", [Doubtful, Cut, Transient], ids=["doubtful", "cut", "away"])
+@pytest.mark.parametrize("error", [Doubtful, Cut, Transient, OSError], ids=["doubtful", "cut", "away", "system"])
 @pytest.mark.parametrize("events", [1, 5])
 def test_no_fault_of_the_place_empties_a_queue(spool: Spool, error: Callable[[str], Exception], events: int) -> None:
     # Given
@@ -198,7 +198,7 @@ def test_an_event_that_is_cut_off_by_chance_is_no_dead_letter() -> None:
         def write(self, batch: Batch) -> None:
             if len(self.tries) % 2:
                 self.tries.append([])
-                raise ConnectionResetError("by chance")
+                raise Cut("by chance")
             super().write(batch)
 
     place, buried = Shaky([]), Buried()
@@ -209,3 +209,17 @@ def test_an_event_that_is_cut_off_by_chance_is_no_dead_letter() -> None:
     # Then
     assert buried.refusals == []
     assert sorted(place.written) == ["0", "1", "2", "3"]
+
+
+def test_a_worker_that_may_keep_receipts_is_handed_no_part_of_a_batch_that_was_away(spool: Spool) -> None:
+    # Given: its own errors are those of the system
+    place = Place(None, ConnectionRefusedError)
+    lane = lane_of(spool, place)
+    keep(lane, spool, chunk(8))
+
+    # When
+    for _ in range(6):
+        run(lane)
+
+    # Then
+    assert [len(jids) for jids in place.tries] == [8] * 6
