@@ -212,10 +212,12 @@ class RowBuilder:
         told = (event.fun, arguments, ret.retcode, ret.success)
         if len(arguments) > _LONGEST_LATEST or not all(map(_is_short, told[2:])):
             return outcome.read(outcome.parts_of(event.fun, _decoded(arguments), None), ret.retcode, ret.success), []
-        if self._latest_outcome[0] != told:
+        # Another thread may be at it, too.
+        latest = self._latest_outcome
+        if latest[0] != told:
             parts = outcome.parts_of(event.fun, _decoded(arguments), None)
-            self._latest_outcome = (told, outcome.read(parts, ret.retcode, ret.success))
-        return self._latest_outcome[1], []
+            latest = self._latest_outcome = (told, outcome.read(parts, ret.retcode, ret.success))
+        return latest[1], []
 
     def _states(self, event: Event, parts: list[outcome.Part]) -> list[tuple[str, Row]]:
         rows: list[tuple[str, Row]] = []
