@@ -194,6 +194,23 @@ def test_what_a_trigger_keeps_out_without_a_word_is_not_written(
     assert len(fresh.rows(table)) == len(events) - 1
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("table", ["returns", "jobs", "states", "minions"])
+def test_a_table_that_takes_nothing_buries_nothing(fresh: Database, table: str) -> None:
+    # Given
+    worker = fresh.worker()
+    worker.write(batch_of())
+    _keep_out(fresh, table, "master_id <> ''" if table != "states" else "jid <> ''")
+    run = {TAG: state_result()}
+    events = [job("1"), job("2"), *(returned(run, jid=str(number), fun="state.apply") for number in range(3))]
+    buried = Buried()
+
+    # When / Then
+    with pytest.raises(Held, match=f"eventsd_{table} did not take"):
+        worker.write(batch_of(events, buried=buried))
+    assert buried.calls == []
+
+
 def test_rows_that_a_trigger_sends_elsewhere_in_the_table_are_there(postgres: Database) -> None:
     # Given: partitions as PostgreSQL had them before it had partitions
     worker = postgres.worker()
