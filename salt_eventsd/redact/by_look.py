@@ -33,7 +33,7 @@ _STATEMENT = re.compile(
 )
 #: Where one may begin.
 _STATEMENT_HINT = compile_finder(rb"(?i)\b(?:identified\s|password\s{0,8}\()")
-_BARE_WORD = re.compile(rb"[^\s;,)\"']{1,256}")
+_BARE_WORD = re.compile(rb"[^\s;,)\"']+")
 
 
 def private_keys(raw: bytes) -> Iterator[Value]:

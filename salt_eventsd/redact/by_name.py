@@ -106,7 +106,7 @@ _MESSAGE = re.compile(rb" [A-Za-z]{2,20}(?: [a-z]{2,20}){2,10}[.!]?[ \t\r]{0,8}(
 _MIXED = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9!@#$%^&*])(?!v?[0-9]+\.|x86)[^\s]{6,}")
 _PATH = re.compile(rb"[~.]{0,2}/")
 _PATH_SIGNS = _SIGNS + b"/"
-_WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]{1,4096}")
+_WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]+")
 #: A manifest of Kubernetes whose ``data`` is secret.
 _MANIFEST = compile_finder(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
 _DATA = (b"data", b"stringData")
@@ -260,17 +260,16 @@ def _is_path(raw: bytes, start: int) -> bool:
 def _element(raw: bytes, name: bytes, start: int) -> Value | None:
     end = raw.find(b"</" + name, start, start + _LONGEST_ELEMENT)
     if end < 0:
-        end = raw.find(b"</", start, start + _LONGEST_ELEMENT)
-    if end < 0:
-        end = min(len(raw), start + _LONGEST_ELEMENT)
+        return _until(raw, start, b"</")
     return Value(start, end) if raw[start : min(end, start + SAMPLE)].strip() else None
 
 
 def _until(raw: bytes, start: int, sign: bytes) -> Value | None:
-    end = raw.find(sign, start, start + _LONGEST_ELEMENT)
+    # All of it is masked and not looked at again, however far that is.
+    end = raw.find(sign, start)
     if end < 0:
-        end = min(len(raw), start + _LONGEST_ELEMENT)
-    return Value(start, end) if end > start else None
+        end = len(raw)
+    return Value(start, end) if raw[start : min(end, start + SAMPLE)].strip() else None
 
 
 def _pair(reader: Reader, start: int, close: bytes, after: int) -> Value | None:

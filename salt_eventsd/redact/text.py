@@ -126,7 +126,13 @@ class TextMasker:
         """
         raw = text.encode("utf-8", "surrogatepass")
         found = self._mask(raw)
-        return text if found == raw else found.decode("utf-8", "surrogatepass")
+        if found == raw:
+            return text
+        try:
+            return found.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            # Something was cut within a sign.
+            return found.decode("utf-8", "backslashreplace")
 
     def _mask(self, raw: bytes) -> bytes:
         most = most_places(len(raw))

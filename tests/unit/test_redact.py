@@ -276,6 +276,7 @@ def test_the_quick_look_knows_letters_that_only_look_like_another_case(key: str)
     assert masking.concerns(msgpack.packb({key: SECRET}), "") == (masking.apply({key: SECRET}, "") != {key: SECRET})
 
 
+DEFAULT = redactor()
 WORDS = st.sampled_from(
     ["password", "PASSWD", "db_Secret", "token", "tokens", "x", "=", ": ", "'", '"', "hunter2", "\n", "user", "\\"]
 )
@@ -438,3 +439,56 @@ def test_a_shape_can_be_taken_out() -> None:
 )
 def test_what_stands_beside_a_secret_is_kept(text: str, masked: str) -> None:
     assert redactor().apply({"return": text}, "") == {"return": masked}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("<secret>{}" + SECRET + "</secret>", id="an element"),
+        pytest.param("password is {}" + SECRET, id="a word"),
+        pytest.param('"secret": "{}' + SECRET + '"', id="a string"),
+        pytest.param("secret: {}" + SECRET, id="a line"),
+        pytest.param("IDENTIFIED BY {}" + SECRET, id="a statement"),
+        pytest.param("--password {}" + SECRET, id="an option"),
+        pytest.param("secret:\n  {}" + SECRET, id="a line below"),
+        pytest.param("https://bob:{}" + SECRET + "@h/", id="a URL"),
+        pytest.param("-----BEGIN PRIVATE KEY-----\n{}" + SECRET, id="a private key"),
+    ],
+)
+@pytest.mark.parametrize("sign", ["1", "é", "\\"])
+def test_a_long_secret_is_masked_to_its_end(text: str, sign: str) -> None:
+    assert SECRET not in str(redactor().apply({"return": text.format(sign * 100_000)}, ""))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "é",
+                "\udc80",
+                "password",
+                "pw",
+                "=",
+                ": ",
+                "is ",
+                "{",
+                "[",
+                '"',
+                "'",
+                "\\",
+                "\n",
+                " ",
+                "<",
+                "> ",
+                "://",
+                "@",
+                "-p",
+                "mysql ",
+            ]
+        ),
+        max_size=40,
+    ).map("".join)
+)
+def test_no_text_is_too_odd(text: str) -> None:
+    assert isinstance(DEFAULT.apply({"return": text}, "")["return"], str)
+    assert encode(DEFAULT.apply([text, {text: text}], ""))

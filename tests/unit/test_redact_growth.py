@@ -144,6 +144,7 @@ SHAPES_OF_DATA: dict[str, Callable[[int], Any]] = {
     "another": lambda size: ["curl", *(["-u"] * (size // 3))],
     "bytes": lambda size: [b"pw=x"] * (size // 6),
     "json": lambda size: json.dumps([{"password": "x"}] * (size // 17)),
+    "elements": lambda size: "<password>" * (size // 20) + "x" * (size // 2),
     "json in json": lambda size: json.dumps([json.dumps([json.dumps(["pw=a"] * (size // 20))])]),
     "base64": lambda size: base64.b64encode(random.Random(1).randbytes(size * 3 // 4)).decode(),
     "anything": lambda size: "".join(random.Random(1).choices("aN0_-. =:\"'\\/@pw<>{}\n", k=size)),
