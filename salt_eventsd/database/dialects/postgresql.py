@@ -149,10 +149,12 @@ class PostgreSQL(Dialect):
         pairs = ", ".join(f"('{name}', '{value}')" for name, value in _SESSION.items())
 
         def say(cursor: Any) -> None:
-            # In one, and first: what comes next may be too slow for what is set.
+            # In one, first, and outside of a transaction: whatever comes next may be too slow for what is set.
+            cursor.connection.autocommit = True
             cursor.execute(limits)
             cursor.execute(_SET.format(pairs=pairs))
             cursor.execute(_SET_PATH)
+            cursor.connection.autocommit = False
 
         begin_with(engine, say)
 
