@@ -120,10 +120,19 @@ def carry(
         "stored after s": max(seen) - fired.at[0] if seen else math.nan,
         "CPU us/event": cpu / stored * 1e6 if stored else math.nan,
         "peak RSS MB": subject.process.peak_mb(),
+        "beside it MB": _beside(subject.process),
         "p50 ms": percentile(delays, 50),
         "p99 ms": percentile(delays, 99),
         "poll p99 ms": percentile(watch.between, 99) * 1000,
     }
+
+
+def _beside(process: Process) -> float:
+    """What the processes it has started have in memory for themselves: the engine's reader and its nursery."""
+    beside = 0.0
+    for child in process.children():
+        beside += child.private_mb() + _beside(child)
+    return beside
 
 
 def _outcome(complete: bool, fired_at: float, row_at: float) -> str:

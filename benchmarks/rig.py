@@ -46,9 +46,19 @@ class Process:
         self.pid = pid
 
     def cpu_seconds(self) -> float:
-        """Return what all its threads have run, in user and system mode."""
+        """Return what all its threads, and the processes it has started, have run, in user and system mode."""
         after_name = self._read("stat").rpartition(")")[2].split()
-        return (int(after_name[11]) + int(after_name[12])) / _CLOCK_TICKS
+        own = (int(after_name[11]) + int(after_name[12])) / _CLOCK_TICKS
+        return own + sum(child.cpu_seconds() for child in self.children())
+
+    def children(self) -> list[Process]:
+        """Return the processes it has started."""
+        return [Process(int(pid)) for pid in self._read(f"task/{self.pid}/children").split()]
+
+    def private_mb(self) -> float:
+        """Return the memory that is its own and of no other process, in MiB."""
+        sizes = [line.split() for line in self._read("smaps_rollup").splitlines() if line.startswith("Private_")]
+        return sum(int(size[1]) for size in sizes) / 1024
 
     def peak_mb(self) -> float:
         """Return the most memory it has ever had resident, in MiB."""
