@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import Doubted, Held, Transient, WorkerError
+from salt_eventsd.spool import Spool
 from tests.support.events import fired, job, numbered, returned, state_result
+from tests.support.lanes import SOON, chunk, eventually, keep, lane_of
 from tests.support.own import by_statement, carrying, raid, to_table
 from tests.support.servers import MariaDB, PostgreSQL
 from tests.support.stores import Buried, Database, batch_of
@@ -409,3 +414,35 @@ def test_what_takes_too_long_at_once_is_sent_in_pieces(postgresql: PostgreSQL) -
     assert database.query("SELECT count(*) FROM slow") == [(20,)]
     worker.close()
     database.close()
+
+
+def test_a_lane_with_one_bad_event_is_decided_when_another_comes(mine: Database, tmp_path: Path) -> None:
+    # Given: a spool with an event that is alone
+    mine.execute("CREATE TABLE raid_state (servername VARCHAR(20), raid_state VARCHAR(20) CHECK (raid_state <> 'bad'))")
+    worker = mine.worker(to_table(columns={"servername": "minion_id", "raid_state": "data.return"}))
+    spool = Spool(tmp_path / "spool")
+    name = "history:returns.subs.raid"
+    lane = lane_of(spool, worker, name, seconds=0.01, backoff=SOON)
+    keep(lane, spool, chunk([raid("w1", "bad")], worker=name))
+
+    def run() -> None:
+        claimed, _ = lane.claim(time.time(), True)
+        if claimed:
+            lane.run(claimed)
+            lane.finished(claimed[0])
+
+    # When / Then: it waits, and the status says why
+    for _ in range(3):
+        run()
+        time.sleep(0.03)
+    assert (lane.state, lane.queued_events, lane.buried) == ("held", 1, 0)
+    assert "raid_state" in lane.last_error or "CHECK" in lane.last_error
+
+    # When
+    keep(lane, spool, chunk([raid("w2", "ok")], worker=name))
+    eventually(lambda: run() or not lane.queued_events)
+
+    # Then
+    assert (lane.state, lane.buried, lane.written) == ("ok", 1, 1)
+    assert mine.query("SELECT servername FROM raid_state") == [("w2",)]
+    spool.close()
