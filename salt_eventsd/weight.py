@@ -13,8 +13,9 @@ import msgpack
 
 #: A payload of so many bytes needs no weighing: whatever is in it, it costs a fraction of a second.
 LIGHT_BYTES = 128 * 2**10
-#: No payload may hold more values than this, keys among them.
-MOST_VALUES = 200_000
+#: How many values a payload may hold, keys among them: so many, or in a larger one, one in so many bytes, and no more
+#: than so many.
+_VALUES, _BYTES_A_VALUE, _MOST_VALUES = 200_000, 8, 500_000
 
 
 class _Heavy(Exception):
@@ -39,13 +40,22 @@ class _Scales:
             raise _Heavy
 
 
-def is_heavy(payload: bytes, most: int = MOST_VALUES) -> bool:
+def most_values(size: int) -> int:
+    """
+    Return how many values a payload may hold.
+
+    :param size: its size in bytes.
+    """
+    return min(_MOST_VALUES, max(_VALUES, size // _BYTES_A_VALUE))
+
+
+def is_heavy(payload: bytes) -> bool:
     """
     Say whether a payload holds more values than there is time and memory for. What is no MessagePack is not heavy.
 
     :param payload: as it came off the bus, of more than :data:`LIGHT_BYTES`.
-    :param most: how many values it may hold.
     """
+    most = most_values(len(payload))
     scales = _Scales(most)
     try:
         msgpack.unpackb(

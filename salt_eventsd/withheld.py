@@ -18,7 +18,7 @@ from salt_eventsd.budget import OutOfTime, limited
 from salt_eventsd.clip import clipped
 from salt_eventsd.event import Frame, function_of
 from salt_eventsd.payload import decode
-from salt_eventsd.weight import LIGHT_BYTES, MOST_VALUES, is_heavy
+from salt_eventsd.weight import LIGHT_BYTES, is_heavy, most_values
 
 #: What stands in the payload of an event whose own was not kept.
 MARK = "eventsd_withheld"
@@ -74,7 +74,7 @@ def unpack(frame: Frame) -> tuple[Any, str]:
     """
     payload = frame.payload
     if len(payload) > LIGHT_BYTES and is_heavy(payload):
-        raise TooMuch(f"it holds more than {MOST_VALUES} values")
+        raise TooMuch(f"it holds more than {most_values(len(payload))} values")
     data = decode(payload)
     fun = function_of(data)
     if len(fun) > _LONGEST_FUN:
