@@ -46,8 +46,6 @@ def test_several_functions_in_one_job(master: Master, minion: Node, sls: str) ->
     ("fun", "args"),
     [
         pytest.param("state.test", ["changes"], id="state.test"),
-        pytest.param("state.sls", ["changes", "test=yes"], id="yes"),
-        pytest.param("state.apply", ["changes", "test=1"], id="1"),
         pytest.param("state.sls_id", ["first", "changes", "test=0"], id="0, which Salt takes for true"),
     ],
 )
