@@ -12,7 +12,7 @@ import salt.config
 
 from salt_eventsd import config_load, control
 from salt_eventsd.config_load import fresh_opts
-from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.idle import idle
 from tests.support.lanes import eventually
 
@@ -53,7 +53,13 @@ class Idle:
         self.came_back: list[Any] = []
         self.thread = threading.Thread(target=self._run, args=(opts,), daemon=True)
         self.thread.start()
-        eventually(self.path.exists)
+        eventually(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(control.ask(self.path, "compare"))
+        except EventsdError:
+            return False
 
     def _run(self, opts: dict[str, Any]) -> None:
         self.came_back.append(idle(opts, None, ConfigError(["eventsd: it was wrong"]), self.stop, []))
