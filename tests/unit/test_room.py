@@ -56,6 +56,20 @@ def test_the_oldest_give_way_of_the_longest_queue(spool: Spool, lanes: dict[str,
     assert (lanes["b"].dropped, lanes["b"].queued_events) == (0, 1)
 
 
+def test_room_is_made_for_more_than_is_needed(spool: Spool, lanes: dict[str, Lane]) -> None:
+    # Given: a spool that is full to the brim
+    room = room_of(spool, lanes, "drop_oldest")
+    keep(lanes["a"], spool, *(sized(10) for _ in range(100)))
+
+    # When
+    for _ in range(3):
+        keep(lanes["a"], spool, *room.admit([sized(10)]))
+
+    # Then: it was searched once, not three times
+    assert lanes["a"].dropped == 3
+    assert lanes["a"].queued_bytes == 1000
+
+
 def test_a_batch_in_flight_is_spared(spool: Spool, lanes: dict[str, Lane]) -> None:
     # Given
     room = room_of(spool, lanes, "drop_oldest")

@@ -194,6 +194,7 @@ def test_a_file_put_back_in_time_under_an_engine_begins_a_life(spool: Spool) -> 
     # Then
     assert (again.id, first[1].id) == (2, 2)
     assert again.life == more.life != first[1].life
+    assert (again.first, more.first) == (again.id, more.id)
     assert spool.times_back == 1
 
 
