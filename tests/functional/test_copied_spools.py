@@ -17,6 +17,7 @@ from salt_eventsd.config import EventRule
 from salt_eventsd.database import receipts as keeping
 from salt_eventsd.spool import Burial, Chunk, encode_events
 from tests.support.copies import LANE, OWNER, Node, counted, counting_table, receipts
+from tests.support.lanes import lane_of
 from tests.support.own import carrying
 from tests.support.stores import Database
 
@@ -171,8 +172,9 @@ def test_both_are_written_in_turns(
     assert counted(database) == sorted(fired)
 
 
+@pytest.mark.parametrize("seconds_back", [0.0, 100.0])
 def test_a_machine_is_put_back_in_time_with_the_engine_running(
-    node: Node, database: Database, tmp_path: Path, rules: dict[str, EventRule]
+    node: Node, database: Database, tmp_path: Path, seconds_back: float
 ) -> None:
     # Given: a snapshot of memory and disk; what came after it was written under ids that will be given again
     fired = node.put(2)
@@ -181,7 +183,8 @@ def test_a_machine_is_put_back_in_time_with_the_engine_running(
     copy = node.copy(tmp_path / "copy")
     fired += node.put(3, 4, 5)
     node.drain()
-    join(database)
+    if not seconds_back:
+        join(database)
     node.put_back(copy)
     node.spool.file.life = node.spool._life = life
     node.spool._last = last
@@ -189,8 +192,8 @@ def test_a_machine_is_put_back_in_time_with_the_engine_running(
     with node.spool.file.transaction() as db:
         db.execute("INSERT OR REPLACE INTO lives VALUES (?, ?)", life)
 
-    # When
-    fired += node.put(1, 1, 2)
+    # When: the clock may be wrong, too
+    fired += node.put(1, 1, 2, back=seconds_back)
     node.drain()
 
     # Then: a receipt that is another chunk's is told, and never taken for its own
@@ -231,9 +234,16 @@ def test_receipts_are_bounded_whatever_waits(node: Node, database: Database) -> 
     # When
     join(database)
 
-    # Then
+    # Then: and one receipt of many chunks is not that of another lane's between them
     (row,) = receipts(database)
     assert (row["lane"], row["first_chunk"]) == (LANE, 2)
+    before = len(counted(database))
+    other = lane_of(node.spool, node.worker, "dead", events=100)
+    other.restore(node.spool.totals()["dead"], node.spool.newest_id())
+    while chunks := other.claim(time.time(), True)[0]:
+        other.run(chunks)
+        other.finished(chunks[0])
+    assert len(counted(database)) == before + 61
 
 
 def test_a_lane_has_no_more_receipts_than_a_bound_though_chunks_are_dropped(

@@ -53,13 +53,13 @@ class Node:
         self.lane = lane_of(self.spool, self.worker, LANE, events=100)
         self.lane.restore(self.spool.begin().get(LANE, Totals()), self.spool.newest_id())
 
-    def put(self, *sizes: int) -> list[int]:
-        """Put a chunk of each size, and return what tells their events apart."""
+    def put(self, *sizes: int, back: float = 0.0) -> list[int]:
+        """Put a chunk of each size, read now or some seconds back, and return what tells their events apart."""
         new: list[int] = []
         for size in sizes:
             some = [next(_NUMBERS) for _ in range(size)]
             events = [carrying({"n": n}) for n in some]
-            (kept,) = self.spool.put([Chunk(LANE, False, size, time.time(), encode_events(events))])
+            (kept,) = self.spool.put([Chunk(LANE, False, size, time.time() - back, encode_events(events))])
             self.lane.queued(kept)
             new += some
         return new
