@@ -24,11 +24,15 @@ log = logging.getLogger(__name__)
 _STATE_SEPARATOR = "_|-"
 #: Pairs in which one field names what the other holds, as in a container's environment.
 _NAME_FIELDS = frozenset(
-    ["name", "key", "field", "variable", "var", "property", "attribute", "option", "setting", "parameter", "param"]
-).union(["id", "label", "type", "kind", "title", "k", "Name", "Key", "Field", "Variable", "ParameterKey", "OptionName"])
+    ["name", "key", "field", "variable", "var", "property", "attribute", "option", "setting", "parameter", "param", "k"]
+).union(["Name", "Key", "Field", "Variable", "ParameterKey", "OptionName"])
+#: These may as well be anything else, such as a minion's id beside an event's data.
+_MAYBE_NAME_FIELDS = frozenset(["id", "label", "type", "kind", "title"])
 _VALUE_FIELDS = frozenset(
-    ["value", "values", "content", "contents", "val", "data", "text", "string", "default", "current", "new", "old"]
-).union(["v", "Value", "Values", "Content", "Val", "Data", "ParameterValue"])
+    ["value", "values", "content", "contents", "val", "v", "Value", "Values", "Content", "Val", "ParameterValue"]
+)
+_MAYBE_VALUE_FIELDS = frozenset(["data", "text", "string", "default", "current", "new", "old", "Data"])
+_NOTHING: frozenset[str] = frozenset()
 #: What a manifest of Kubernetes keeps in a secret.
 _MANIFEST_FIELDS = frozenset(("data", "stringData"))
 #: Longer texts are not taken apart as JSON, in characters.
@@ -182,9 +186,7 @@ class Walk:
     def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
         step()
         odd, check_keys = self._odd, bool(self._values)
-        beside = False
-        if not _NAME_FIELDS.isdisjoint(value):
-            beside = any(self._kind(value[key]) for key in _NAME_FIELDS.intersection(value))
+        beside = self._held_beside(value)
         manifest = "Secret" in odd and value.get("kind") == "Secret"
         is_plain = not (check_keys or beside or manifest)
         found: dict[Any, Any] = {}
@@ -202,7 +204,7 @@ class Walk:
                 shown, kind = self._key(key), self._kind(key)
             if shown in found:
                 shown = _numbered(shown, found, numbers)
-            secret = kind or (Kind.SECRET if beside and key in _VALUE_FIELDS else None)
+            secret = kind or (Kind.SECRET if key in beside else None)
             if secret is not None and _is_hidden(secret, one):
                 found[shown] = MASK
             elif manifest and key in _MANIFEST_FIELDS and isinstance(one, dict):
@@ -210,6 +212,15 @@ class Walk:
             else:
                 found[shown] = self._value(one)
         return found
+
+    def _held_beside(self, value: dict[Any, Any]) -> frozenset[str]:
+        """The fields of a mapping that hold a secret if one of its fields is the name of one."""
+        if self._names_one(value, _NAME_FIELDS):
+            return _VALUE_FIELDS | _MAYBE_VALUE_FIELDS
+        return _VALUE_FIELDS if self._names_one(value, _MAYBE_NAME_FIELDS) else _NOTHING
+
+    def _names_one(self, value: dict[Any, Any], fields: frozenset[str]) -> bool:
+        return not fields.isdisjoint(value) and any(self._kind(value[key]) for key in fields.intersection(value))
 
     def _list(self, value: Sequence[Any]) -> list[Any]:
         step()

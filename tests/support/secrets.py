@@ -1210,4 +1210,7 @@ PLAIN_PAYLOADS: tuple[Any, ...] = (
     {"__kwarg__": True, "name": "x"},
     {"systemd-ask-password-console.service": "enabled"},
     {"key": "password", "state": "set"},
+    {"id": "secrets", "data": {"a": "x"}, "tag": "x"},
+    {"id": "db-pass", "data": {"return": True}, "fun": "test.ping"},
+    {"type": "token", "text": "x"},
 )
