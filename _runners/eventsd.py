@@ -66,12 +66,14 @@ def status(seen=False, detail=False):
         path = config_load.load(__opts__).general.state_file  # noqa: F821 - the loader's
     except ConfigError as exc:
         path, problems = config_load.state_file(__opts__), exc.problems  # noqa: F821
+    unasked = []
     try:
         if seen:
             control.ask(control.socket_path(path), "seen")
     except EventsdError as exc:
-        problems = [*problems, str(exc)]
+        unasked = [str(exc)]
     told, found = salt_eventsd.status.read_both(Path(path), problems)
+    told = {**told, "notes": [*told["notes"], *unasked], "retcode": max(told["retcode"], len(unasked))}
     # For a person at a terminal; all others get it as data.
     if detail or __opts__.get("__cli") != "salt-run" or __opts__.get("output"):  # noqa: F821
         return _answer(told)

@@ -122,7 +122,7 @@ class Pulse:
         if _BEHIND_SECONDS[0] < behind < _BEHIND_SECONDS[1]:
             last_at -= behind
             blind_at = min(blind_at, last_at)
-        rate = rate or self.rate(blind_at) or self.rate()
+        rate = rate or max(self.rate(blind_at), self.rate())
         self.newest = b""
         return Gap(wall - (now - min(last_at, now)), None, why, rate, blind_at)
 
