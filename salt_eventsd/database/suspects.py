@@ -134,4 +134,4 @@ class Suspects:
             except Transient:
                 if time.monotonic() > until:
                     raise
-            time.sleep(0.5)
+            time.sleep(min(0.5, self.patience_seconds))
