@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from salt_eventsd.control import Control, ask, socket_path
+from salt_eventsd.control import Control, answering, ask, socket_path
 from salt_eventsd.exceptions import EventsdError
+from tests.support.lanes import eventually
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -88,3 +91,31 @@ def test_one_that_a_dead_engine_left_is(control: Control, path: Path) -> None:
 def test_no_engine_is_told(tmp_path: Path) -> None:
     with pytest.raises(EventsdError, match=r"no engine answers at .*is it running"):
         ask(socket_path(tmp_path / "status.json"), "look")
+
+
+def test_the_end_waits_for_no_request_in_hand(tmp_path: Path) -> None:
+    # Given
+    begun, go = threading.Event(), threading.Event()
+
+    def handle(_request: dict[str, Any]) -> dict[str, Any]:
+        begun.set()
+        go.wait(30)
+        return {}
+
+    state_file = tmp_path / "status.json"
+    with answering(str(state_file), handle) as control:
+        assert control
+        asking = threading.Thread(target=ask, args=(socket_path(state_file), "x"), daemon=True)
+        asking.start()
+        assert begun.wait(10)
+        before = control.turns
+        eventually(lambda: control.turns > before)
+
+        # When
+        began = time.monotonic()
+    seconds = time.monotonic() - began
+
+    # Then
+    assert seconds < 1
+    go.set()
+    asking.join(10)

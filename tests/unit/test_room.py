@@ -158,3 +158,27 @@ def test_filling_and_emptying_are_logged_once_each(
     # Then
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert "spool.max_bytes 1000" in caplog.text
+
+
+@pytest.mark.parametrize("when_full", ["drop_oldest", "drop_newest"])
+def test_a_spool_that_stays_full_is_told_once(
+    spool: Spool, lanes: dict[str, Lane], when_full: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given: each commit fills it, and room is made for each
+    room = room_of(spool, lanes, when_full)
+
+    # When
+    for number in range(300):
+        keep(lanes["a"], spool, *room.admit([sized(40 + number % 60)]))
+
+    # Then
+    assert room.full
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+    # When
+    lanes["a"].drop_oldest(10**6)
+    room.admit([sized(40)])
+
+    # Then
+    assert not room.full
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
