@@ -10,6 +10,7 @@ import pytest
 
 from salt_eventsd import graves, spool_aside
 from salt_eventsd.config import Batch, Size, SpoolConfig
+from salt_eventsd.dispatch import Dispatcher
 from salt_eventsd.event import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.inbox import Inbox
@@ -314,3 +315,17 @@ def test_an_event_with_prio_is_due_at_once_in_a_chunk_of_its_own(intake: Intake,
     for prio, jid in ((False, "1"), (True, "2")):
         (kept,) = spool.waiting("history", prio=prio)
         assert [event.jid for event in spool.read(kept.id)] == [jid]
+
+
+def test_what_is_kept_after_a_spool_broke_is_not_counted_as_lost(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Recorder())
+    dispatcher = Dispatcher(spool, {"history": lane}, 1)
+    dispatcher.kept(spool.put([chunk(3)]))
+    spool.file.first_id = spool.newest_id() + 1
+
+    # When: before the dispatcher has looked at the spool
+    dispatcher.kept(spool.put([chunk(2)]))
+
+    # Then
+    assert (lane.lost, lane.queued_events) == (3, 2)
