@@ -7,6 +7,7 @@ Redact: secrets in a payload become ``***`` before the spool, the first place th
 :mod:`structure`    mappings and lists: keys, pairs, options
 :mod:`text`         texts: the passes through one
 :mod:`by_name`      what a name beside it says is secret
+:mod:`by_word`      the same where nothing but a blank, or words, are between them
 :mod:`by_look`      private keys, URLs, SQL, and the shapes of :mod:`shapes`
 :mod:`commands`     options of command lines
 :mod:`names`        which names say so

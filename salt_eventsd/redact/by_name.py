@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from salt_eventsd.budget import step
+from salt_eventsd.redact.by_word import NAME_SIGNS, is_path, next_word
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.names import Kind, Names, hides, hint
 from salt_eventsd.redact.values import BACK, SAMPLE, Opener, Reader, Value
 
-_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-" + bytes(range(128, 256))
 _LONGEST_PART = 64
 _BEGINNING = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]+(?: [A-Za-z]+)?")
 _REST = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]{0,64}")
@@ -44,52 +44,6 @@ _VALUE_FIELD = re.compile(
     rb"(?i)[\"'\\]{0,16}[ \t]{0,8}[,;]?(?:\\r|\\n|\s){0,80}(?:[A-Za-z:_-]{1,20}=\"[^\"<>]{0,40}\"\s{1,8}){0,2}"
     rb"[\"'\\]{0,16}(?:values?|contents?|val|data|text|string)[\"'\\]{0,16}[ \t]{0,8}(?P<sign>=>|[:=])"
 )
-_SAID = re.compile(
-    rb"(?i)[ \t]{1,8}(?:(?:is |was )?(?:generated |created |set )?(?:for|of) [^\s:]{1,128}(?: is)?: ?"
-    rb"|(?:was |has been )?(?:changed |set )?from [^\s]{1,128}(?: to)?[ \t:]{1,8}"
-    rb"|(?:was |is |has been )?(?:set|changed|updated|reset|generated) ?(?:to|as|:)[ \t:]{0,8}"
-    rb"|(?P<told>is|was|are)(?: now)?[ \t:]{1,8})"
-)
-_OPTION_VALUE = re.compile(rb"[ \t]{1,64}(?P<word>[^\s\"'-][^\s]*)")
-_QUOTED_NEXT = re.compile(rb"[ \t]{1,64}(?=\\{0,63}[\"'])")
-_GOES_ON = re.compile(rb"[ \t]{1,8}[a-z]{2}")
-_NEXT_WORD = re.compile(
-    rb"(?P<gap>[ \t]{1,64})"
-    rb"(?:(?:[0-9]|--[a-z]{1,16}|REG_[A-Z_]{2,16}|ascii|hex|plain|plaintext|cleartext)[ \t]{1,16}(?=[^\s]))?"
-    rb"(?P<word>[^\s\"'<>|;&,=:(){}\[-][^\s;,\"'<>|]*)"
-)
-_LEADS = re.compile(
-    rb"(?i)(?:\A|\s)(?:enable|username \S{1,64}(?: privilege [0-9]{1,2})?|user \S{1,64}|login \S{1,64}|account \S{1,64}"
-    rb"|neighbor \S{1,64}|machine \S{1,128}|default login \S{1,64})\s{1,8}\Z"
-)
-_WEAK_LEADS = re.compile(
-    rb"(?i)(?:\A|\s)(?:set|setenv|env|arg|export|default|with|using|config set|fastcgi_param|add|line"
-    rb"|auth|new|your|the|and)[ \t]{1,8}\Z"
-)
-_BARE = frozenset(
-    (
-        b"password passwords passwd pass passphrase passcode pwd pw secret secrets token tokens credential"
-        b" credentials creds cookie cookies bearer authorization authorisation auth psk passkey passwort"
-        b" kennwort cred"
-    ).split()
-)
-#: Words behind a name that go on with a sentence.
-_PROSE = frozenset(
-    (
-        b"is was are were has have had will would can could may must should be been not and or for of to in on"
-        b" at by from with without that this changed change changes set unset updated required expired expires"
-        b" created deleted removed added reset rotated invalid valid missing failed failure ok correct"
-        b" incorrect wrong accepted rejected denied policy authentication prompt file files hash manager the a"
-        b" an does do did already needed found unchanged match matches mismatch entry entries field store"
-        b" stored never only if when than as it its no yes none empty protected based returned generated"
-        b" present absent verified successfully refresh refreshed revoked issued type length database last age"
-        b" aging days minimum maximum number inactive warning auth quality check checks true false null"
-        b" sufficient optional requisite include substack engine support value values name names key keys id"
-        b" too over until again"
-    ).split()
-)
-#: What no word of a sentence has in it.
-_ODD = re.compile(rb"[0-9]|[^A-Za-z.,:;!?()\x80-\xff'/-]|[a-z][A-Z]|[!][A-Za-z]")
 #: As on Windows: /password:x.
 _OPTION = re.compile(rb"(?<![A-Za-z0-9_.-])/[A-Za-z0-9_.-]{1,64}:[^\s]")
 _INSERT_HINT = compile_finder(rb"(?i)\b(?:insert|replace)\s")
@@ -98,15 +52,9 @@ _INSERT = re.compile(
     rb"\((?P<columns>[^()]{1,2000})\)\s{0,8}values(?=\s{0,8}\()"
 )
 _NEXT_ROW = re.compile(rb"\s{0,8},?\s{0,8}\(")
-#: /db/password x, as the key of a store.
-_PUT = re.compile(rb"\b(?:put|set|write|mk|update|create)[ \t]{1,8}[^\s]{0,200}\Z")
 #: Letters and digits, or a sign of its own: no word of a sentence, no number, no version.
 #: What the program of that name says: passwd: password updated successfully.
 _MESSAGE = re.compile(rb" [A-Za-z]{2,20}(?: [a-z]{2,20}){2,10}[.!]?[ \t\r]{0,8}(?:\n|\Z)")
-_MIXED = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9!@#$%^&*])(?!v?[0-9]+\.|x86)[^\s]{6,}")
-_PATH = re.compile(rb"[~.]{0,2}/")
-_PATH_SIGNS = _SIGNS + b"/"
-_WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]+")
 #: A manifest of Kubernetes whose ``data`` is secret.
 _MANIFEST = compile_finder(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
 _DATA = (b"data", b"stringData")
@@ -152,7 +100,7 @@ class NamedValues:
             if places > most:
                 raise TooMany
             before = raw[max(pos, hit.start() - _LONGEST_PART) : hit.start()]
-            start = hit.start() - len(before) + len(before.rstrip(_SIGNS))
+            start = hit.start() - len(before) + len(before.rstrip(NAME_SIGNS))
             word = _BEGINNING.match(raw, hit.start(), hit.end())
             rest = _REST.match(raw, word.end() if word else hit.end())
             end = rest.end() if rest else hit.end()
@@ -194,7 +142,7 @@ class NamedValues:
         assert behind is not None
         close, sign = behind["close"], behind["sign"]
         if sign is not None and (sign in _ASSIGNS or sign.endswith(b":")):
-            if sign == b":" and _is_path(raw, start) and not _OPTION.match(raw, start - 1):
+            if sign == b":" and is_path(raw, start) and not _OPTION.match(raw, start - 1):
                 return None
             if raw[start:end] == b"passwd" and _MESSAGE.match(raw, behind.end()):
                 return None
@@ -205,7 +153,7 @@ class NamedValues:
             return found
         if found is not None:
             return found if hides(kind, raw[found.start : min(found.end, found.start + SAMPLE)]) else None
-        found = _next_word(reader, start, end, kind)
+        found = next_word(reader, start, end, kind)
         if found is not None and not hides(kind, raw[found.start : min(found.end, found.start + SAMPLE)]):
             return None
         return found
@@ -249,14 +197,6 @@ def _opener(raw: bytes, start: int, close: bytes) -> Opener | None:
     return None if close.startswith(b"\\" * depth + quote) else Opener(quote, depth)
 
 
-def _is_path(raw: bytes, start: int) -> bool:
-    """Whether a name is the end of a path from the root: ``/var/lib/token: OK``."""
-    if raw[start - 1 : start] != b"/" or not start:
-        return False
-    before = raw[max(0, start - BACK) : start]
-    return before[len(before.rstrip(_PATH_SIGNS)) :].startswith(b"/")
-
-
 def _element(raw: bytes, name: bytes, start: int) -> Value | None:
     end = raw.find(b"</" + name, start, start + _LONGEST_ELEMENT)
     if end < 0:
@@ -290,71 +230,3 @@ def _pair(reader: Reader, start: int, close: bytes, after: int) -> Value | None:
     if word is None or raw[word.end() : word.end() + 80].lstrip()[:1] not in (b"]", b")"):
         return None
     return Value(word.start(), word.end())
-
-
-def _next_word(reader: Reader, start: int, end: int, kind: Kind) -> Value | None:
-    """A value behind nothing but a blank, or behind words that lead to it."""
-    raw = reader.raw
-    if raw[start : start + 1] == b"-":
-        if (quoted := _QUOTED_NEXT.match(raw, end)) and (found := reader.quoted(quoted.end())):
-            return found[0]
-        option = _OPTION_VALUE.match(raw, end, reader.line_end(end))
-        if option is not None and option["word"].startswith(b"("):
-            return Value(option.start("word"), reader.bracketed(option.start("word")))
-        return Value(*_without_closers(raw, option.span("word"))) if option else None
-    if _is_path(raw, start) and _PUT.search(raw, max(0, start - BACK), start) is None:
-        return None
-    if (said := _SAID.match(raw, end)) is not None:
-        if said[0].rstrip().endswith(b":"):
-            return reader.assigned(said.end(), b":", start, None, kind)
-        if found := reader.quoted(said.end()):
-            return found[0]
-        word = _WORD_OF_VALUE.match(raw, said.end())
-        if word is None or word[0].lower().rstrip(b".,:;!") in _PROSE:
-            return None
-        if said["told"] and not _ODD.search(word[0].rstrip(b".,:;!?")):
-            return None
-        return Value(*_without_closers(raw, word.span()))
-    if (quoted := _QUOTED_NEXT.match(raw, end)) and (found := reader.quoted(quoted.end())):
-        value, after = found
-        name = raw[start:end].lower()
-        is_sentence = _GOES_ON.match(raw, after) is not None and b"pass" not in name
-        is_place = _PATH.match(raw, value.start) is not None
-        return None if is_sentence or is_place else value
-    return _directive(reader, start, end)
-
-
-def _directive(reader: Reader, start: int, end: int) -> Value | None:
-    """``rootpw x``, ``login bob password x``, ``ENV DB_PASSWORD x``, and not ``password changed``."""
-    raw = reader.raw
-    found = _NEXT_WORD.match(raw, end, reader.line_end(end))
-    if found is None:
-        return None
-    word = found["word"].rstrip(b".,:;!?")
-    if not word or word.lower() in _PROSE:
-        return None
-    name = raw[start:end].strip(b".-_")
-    before = raw[max(0, start - BACK) : start]
-    line = before[before.rfind(b"\n") + 1 :]
-    begins = not line.strip(b" \t\"'+-")
-    odd = _ODD.search(word) is not None
-    rest = raw[found.end() : min(reader.line_end(end), found.end() + 80)].strip()
-    alone = not rest or rest.startswith((b"#", b"//", b";"))
-    is_bare = name.lower() in _BARE or b" " in name
-    told = (
-        _LEADS.search(before[-160:]) is not None
-        or (not is_bare and (begins or odd or (name.isupper() and b"_" in name)))
-        or (is_bare and name.lower() != b"pass" and _MIXED.fullmatch(word) is not None)
-        or (odd and (_WEAK_LEADS.search(before[-40:]) is not None or (begins and alone)))
-        or (begins and alone and b"\t" in found["gap"])
-    )
-    return Value(*_without_closers(raw, found.span("word"))) if told else None
-
-
-def _without_closers(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
-    """A word without the signs that close what was opened before it."""
-    word = raw[max(span[0], span[1] - BACK) : span[1]]
-    kept = word.rstrip(b"\\\"'`;,")
-    if kept[-1:] == b")" and b"(" not in kept:
-        kept = kept[:-1]
-    return span[0], span[1] - len(word) + len(kept)
