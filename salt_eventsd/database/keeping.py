@@ -27,6 +27,8 @@ Key = tuple[Any, ...]
 
 #: Rows are looked up by so many at a time.
 _AT_ONCE = 200
+#: Of so many keys it is remembered that they have a row, where the database does not count what it inserts.
+_MOST_REMEMBERED = 20_000
 #: How often results of states are given other numbers before they are given up.
 _MOST_TRIES = 5
 #: Numbers of a run's results go on from one of so many places, each with room for so many.
@@ -71,6 +73,8 @@ class Plain:
         self._insert = insert
         self._counts = counts
         self._key = schema.key_of(table)
+        #: Keys that were seen to be there, over this connection; what replaces their rows need not be looked for again.
+        self._seen: set[Key] = set()
         # What a transaction of another session has committed since ours began is there as well.
         self._shares = dialect.name in ("mysql", "mariadb")
 
@@ -86,8 +90,17 @@ class Plain:
         if self._counts and taken == len(rows):
             return
         wanted = self._by_key(rows)
-        if not self._counts or taken != len(wanted):
+        if not self._counts:
+            self._look_once(connection, wanted)
+        elif taken != len(wanted):
             self._look(connection, wanted)
+
+    def _look_once(self, connection: Connection, wanted: dict[Key, Row]) -> None:
+        new = {key: row for key, row in wanted.items() if key not in self._seen}
+        self._look(connection, new)
+        if len(self._seen) + len(new) > _MOST_REMEMBERED:
+            self._seen.clear()
+        self._seen.update(new)
 
     def _look(self, connection: Connection, wanted: dict[Key, Row]) -> None:
         self._must_be_there(wanted, [key for key, _ in self._there(connection, wanted)])
