@@ -19,6 +19,7 @@ missing:
           url: postgresql://salt:secret@db.example.com:5432/salt    # or in parts, as for sql
           connect_seconds: 5            # how long a connection may take to be made
           timeout: 60                   # how long a statement may take, in seconds
+          keep: 30d                     # how long a row stays: 12h, 30d, 1y ..., or forever
 
 Or they become metrics in Graphite. A worker of that name has its dots, and what else is no letter or digit, as ``_``:
 

@@ -7,11 +7,15 @@ comes again changes nothing, nor does it in Graphite.
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from salt_eventsd.backends.carbon import Carbon, Point, clean
@@ -22,10 +26,14 @@ from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.keeping import Keeper, keeper
 from salt_eventsd.database.probe import engine_to_look, try_out
+from salt_eventsd.durations import duration_of
+from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import Cut, Doubtful, Held, Lost, Refused, WorkerError
 from salt_eventsd.fields import Facts
 from salt_eventsd.template import Template
 from salt_eventsd.workers import Batch, Context
+
+log = logging.getLogger(__name__)
 
 #: So many keys may lead to a number.
 _DEEPEST = 20
@@ -44,6 +52,11 @@ class StatsOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 _SQL_NAMES = tuple(name for name in engines.OPTION_NAMES if name != "too_large")
+#: How long a table's rows stay, if the config does not say.
+_KEEP = "30d"
+#: How often older ones are looked for, in seconds, and how many moments are deleted in one transaction.
+_TIDY_SECONDS = 600.0
+_MOMENTS_AT_ONCE = 2000
 _CARBON_NAMES = (*option_names(StatsOptions), OLD_TIMEOUT)
 
 
@@ -55,7 +68,7 @@ def read(context: Context) -> Table | Graphs:
     :raises ConfigError: an option is wrong.
     """
     own = context.options
-    given = context.known(*dict.fromkeys(("url", *_CARBON_NAMES, *_SQL_NAMES)))
+    given = context.known(*dict.fromkeys(("url", "keep", *_CARBON_NAMES, *_SQL_NAMES)))
     if any(key in (own if "host" in own else given) for key in ("url", "driver")):
         return _table(context, given)
     if "host" in own:
@@ -65,13 +78,17 @@ def read(context: Context) -> Table | Graphs:
 
 def _table(context: Context, given: Mapping[str, Any]) -> Table:
     for key in context.options:
-        if key not in _SQL_NAMES:
+        if key not in (*_SQL_NAMES, "keep"):
             raise context.problem(key, "is for Graphite; beside a database it means nothing")
     try:
         options = engines.read_options({key: value for key, value in given.items() if key in _SQL_NAMES})
-        return Table(engines.make_engine(options, context.concurrency), context.node_id)
+        engine = engines.make_engine(options, context.concurrency)
     except engines.OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
+    try:
+        return Table(engine, context.node_id, duration_of(given.get("keep", _KEEP)))
+    except ValueError as exc:
+        raise context.problem("keep", str(exc)) from None
 
 
 def _graphs(context: Context) -> Graphs:
@@ -91,10 +108,13 @@ class Table:
 
     :param engine: of the database.
     :param node_id: the master's (or minion's) id, kept with each row.
+    :param keep: how long a row stays; None is for ever.
     """
 
-    def __init__(self, engine: Engine, node_id: str) -> None:
+    def __init__(self, engine: Engine, node_id: str, keep: timedelta | None = None) -> None:
         self._engine = engine
+        self._keep_for = keep
+        self._tidy_at = time.monotonic() + _TIDY_SECONDS
         self._dialect = dialect_for(engine.dialect.name)
         self._node_id = node_id
         self._keep: Keeper | None = None
@@ -120,6 +140,7 @@ class Table:
                         raise Doubtful(str(found)) if isinstance(found, Refused) else found from exc
         except Exception as exc:
             raise self._of_all(exc) from exc
+        self._tidy()
 
     def check(self) -> str:
         """
@@ -149,6 +170,26 @@ class Table:
                 with self._engine.connect() as connection:
                     self._keep = keeper(self._dialect, connection, schema.stats)
             return self._keep
+
+    def _tidy(self) -> None:
+        """Delete this master's rows that are older than is wanted, now and then and a part at a time."""
+        if self._keep_for is None or time.monotonic() < self._tidy_at:
+            return
+        self._tidy_at = time.monotonic() + _TIDY_SECONDS
+        table = schema.stats
+        mine = sa.and_(table.c.master_id == self._node_id, table.c.stamp < datetime.now(timezone.utc) - self._keep_for)
+        oldest = sa.select(table.c.stamp).where(mine).distinct().order_by(table.c.stamp).limit(_MOMENTS_AT_ONCE)
+        try:
+            while True:
+                with self._engine.connect() as connection, connection.begin():
+                    moments = connection.scalars(oldest).all()
+                    if moments:
+                        connection.execute(sa.delete(table).where(mine, table.c.stamp <= moments[-1]))
+                if len(moments) < _MOMENTS_AT_ONCE:
+                    return
+        except Exception as exc:
+            # What is written is written; the next time will do.
+            log.debug("eventsd: old rows of %s were not deleted: %s", table.name, brief(exc))
 
     def _rows(self, batch: Batch) -> Iterator[dict[str, Any]]:
         for event in batch.events:

@@ -76,6 +76,32 @@ class TestTable:
         assert abs(stamp - datetime.now(timezone.utc)).total_seconds() < 60
         worker.close()
 
+    def test_rows_stay_as_long_as_is_wanted(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Given rows of long ago, more than are deleted in one go, one of another master, and a worker that keeps a day
+        keeping = backends.worker("stats", {"url": database.url, "keep": "forever"})
+        monkeypatch.setattr("salt_eventsd.backends.stats._TIDY_SECONDS", 0.0)
+        monkeypatch.setattr("salt_eventsd.backends.stats._MOMENTS_AT_ONCE", 7)
+        settled(keeping, _numbered(20))
+        keeping.close()
+        old = len(database.rows("stats"))
+        with database.engine.begin() as connection:
+            stats_table = sa.table("eventsd_stats", *map(sa.column, ("master_id", "stamp", "name", "value")))
+            stamp = sa.select(sa.func.min(stats_table.c.stamp))
+            other = sa.select(sa.literal("other"), stamp.scalar_subquery(), sa.literal("n"), sa.literal(1.0))
+            connection.execute(sa.insert(stats_table).from_select(["master_id", "stamp", "name", "value"], other))
+        worker = backends.worker("stats", {"url": database.url, "keep": "1d"})
+
+        # When something is written now
+        settled(worker, [_counters()])
+        worker.close()
+
+        # Then what is older is gone, but for what is another master's
+        found = database.rows("stats")
+        assert old == 20
+        assert {row["name"] for row in found if row["master_id"] == NODE} > set(_NAMES)
+        assert [row["name"] for row in found if row["master_id"] == NODE].count("n") == 0
+        assert [row["name"] for row in found if row["master_id"] == "other"] == ["n"]
+
     def test_a_batch_arrives_whole_and_only_once(self, database: Database) -> None:
         # Given
         worker = backends.worker("stats", {"url": database.url})
@@ -310,7 +336,7 @@ class TestGraphs:
         pytest.param({"host": "x", "port": 0}, "port: expected a number from 1", id="port"),
         pytest.param({"host": "x", "protocol": "udp"}, "protocol: invalid", id="protocol"),
         pytest.param({"host": "x", "prefix": "{colour}"}, "prefix: 'colour", id="prefix"),
-        pytest.param({"host": "x", "colour": 1}, "colour: unknown key; known are url, host", id="unknown"),
+        pytest.param({"host": "x", "colour": 1}, "colour: unknown key; known are url, keep", id="unknown"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_the_key(options: dict[str, Any], says: str) -> None:
