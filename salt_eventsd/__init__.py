@@ -7,7 +7,7 @@ An event takes eight steps, each in the module named, in the order :mod:`salt_ev
 ======== ==================================== =================================================================
 step     module                               what happens
 ======== ==================================== =================================================================
-listen   :mod:`salt_eventsd.bus`              frames are read off the bus; nothing else runs in that thread
+listen   :mod:`salt_eventsd.reader`           a process of its own reads frames off the bus (``bus``)
 parse    :mod:`salt_eventsd.event`            a frame becomes one frozen ``Event``, whatever shape it came in
 match    :mod:`salt_eventsd.rules`            the config's rules say which workers get the event; pure
 redact   :mod:`salt_eventsd.redact`           secrets become ``***`` before anything touches a disk
@@ -17,15 +17,26 @@ write    :mod:`salt_eventsd.workers`          a backend a module; ``sql`` is :mo
 settle   :mod:`salt_eventsd.settle`           written: forget; fault: retry; refused: bury the bad events alone
 ======== ==================================== =================================================================
 
-Besides them: :mod:`salt_eventsd.intake` is the thread in which parse, match, redact and keep happen, and
-:mod:`salt_eventsd.lane` one worker with its :mod:`~salt_eventsd.queue`. :mod:`salt_eventsd.payload` decodes and encodes
-what events carry. :mod:`salt_eventsd.config` is what ``eventsd:`` may hold,
-:mod:`salt_eventsd.config_load` reads it, :mod:`salt_eventsd.plan` makes rules and workers of it, and
-:mod:`salt_eventsd.reload` gives them to a running engine, which :mod:`salt_eventsd.control` speaks to.
-:mod:`salt_eventsd.fields` knows what ``data.return`` means in rules, columns and names. Of what
-:mod:`salt_eventsd.report` writes, :mod:`salt_eventsd.status` tells; :mod:`salt_eventsd.check` finds what is wrong
-beforehand, :mod:`salt_eventsd.letters` deals with dead letters, :mod:`salt_eventsd.retry` knows how long to wait, and
-:mod:`salt_eventsd.room` what gives way when the spool is full.
+Which file to open, by what it is about:
+
+- from the bus to the engine: ``nursery`` (forks readers), ``reader``, ``bus``, ``pieces`` and ``page`` (how they hand
+  over), ``link`` (the engine's end), ``inbox``, ``gaps``
+- the thread between bus and spool: ``intake``, with ``payload`` (decode, encode), ``origin`` (forged events),
+  ``outcome`` (return codes, success, dry runs), ``weight``, ``budget`` and ``withheld`` (what one event may cost),
+  ``clip``
+- rules: ``rules``, ``tags``, ``conditions``, ``fields``, ``destination``, ``parameters``, ``template``, ``patterns``
+  and ``pattern_cost`` (expressions that cannot explode), ``remembered``
+- configuration: ``config`` (all there is), ``config_load``, ``config_events``, ``config_convert``, ``requirements``,
+  ``pillar``, ``sources``, ``plain``, ``plan`` (rules and workers made of it), ``reload``
+- spool: ``spool``, ``spool_file`` and what begins like it, ``graves`` and ``letters`` (dead letters), ``orphans``,
+  ``room`` (what gives way when it is full)
+- writing: ``lane``, ``lanes``, ``queue``, ``batch``, ``dispatch``, ``shares`` (who gets a thread), ``settle``,
+  ``retry``, ``workers``, ``backends``, ``database``, ``legacy``
+- how it is: ``report``, ``report_workers``, ``watch``, ``ledger``, ``predecessor``, ``problems``, ``status``,
+  ``status_page``, ``stats``
+- what operators ask: ``control``, ``check`` and what begins like it, ``tap``, ``ruletest``, ``catalogue``, ``convert``
+- everywhere: ``errors`` and ``own_secrets`` (told without passwords), ``exceptions``, ``english``, ``reminder``,
+  ``grouping``, ``folders``, ``durations``
 """
 
 __version__ = "1.0.0.dev0"

@@ -22,7 +22,7 @@ _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _SIZES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 #: What to do about what is wrong, by the kind of :class:`salt_eventsd.problems.Problem`; its text may say more.
-_TODO = {
+_ADVICE = {
     "stalled": "if it does not go on by itself, restart the master; the master's log may say why it stands still",
     "ended": "restart the master; its log says why",
     "disconnected": "nothing, if the master has just been started: the engine connects by itself",
@@ -39,7 +39,7 @@ _TODO = {
     "buried": "salt-run eventsd.dead shows them and why; eventsd.requeue or eventsd.discard",
     "lost": "salt-run eventsd.status seen=True stops this being told",
 }
-_TODO_BY_STATE = {
+_ADVICE_BY_STATE = {
     "down": "start the master, or look into its log for lines that begin with eventsd:",
     "idle, the config is wrong": "mend it, then salt-run eventsd.reload",
 }
@@ -109,12 +109,12 @@ def _wrong(told: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[
     """Yield what is wrong, and what to do about it."""
     known = problems(dict(found)) if told["running"] and "bus" in found else []
     by_text = {one.text: one.kind for one in known}
-    state_todo = _TODO_BY_STATE.get(told["state"], "")
+    for_state = _ADVICE_BY_STATE.get(told["state"], "")
     for number, note in enumerate(told["notes"]):
         kind = by_text.get(note, "")
         # What is to be done about a state is said once, under the last of its reasons.
         is_last = number == len(told["notes"]) - 1
-        yield _with_next_try(note, kind, found), _TODO.get(kind, "") or (state_todo if is_last else "")
+        yield _with_next_try(note, kind, found), _ADVICE.get(kind, "") or (for_state if is_last else "")
 
 
 def _with_next_try(note: str, kind: str, found: Mapping[str, Any]) -> str:
