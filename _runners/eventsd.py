@@ -75,12 +75,15 @@ def status(seen=False, detail=False):
     told, found = salt_eventsd.status.read_both(Path(path), problems)
     told = {**told, "notes": [*told["notes"], *unasked], "retcode": max(told["retcode"], len(unasked))}
     # For a person at a terminal; all others get it as data.
-    if detail or __opts__.get("__cli") != "salt-run" or __opts__.get("output"):  # noqa: F821
+    if detail or not _is_asked_for("status") or __opts__.get("output"):  # noqa: F821
         return _answer(told)
     _answer(told)
     colors = salt.utils.color.get_colors(_has_colors())
     width = shutil.get_terminal_size((100, 24)).columns
-    return {"data": status_page.page(told, found, width, colors), "outputter": "txt"}
+    page = status_page.page(told, found, width, colors)
+    # Salt prints no more of this than the page, and salt-run exits with the retcode. A key `data` instead of `return`
+    # would be judged like the result of states.
+    return {"return": page, "outputter": "highstate", "retcode": told["retcode"]}
 
 
 def check(config=None, replaces=None):

@@ -102,6 +102,17 @@ def test_status_is_well_in_plain_output_and_json(master: Master, minion: Node) -
     assert status.data["workers"]["history"]["state"] == "ok"
 
 
+def test_status_at_a_terminal_is_a_page_and_a_job_that_succeeded(master: Master) -> None:
+    # When
+    shown = master.terminal("eventsd.status")
+
+    # Then
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("eventsd is well, running since ")
+    answered = "fun = 'runner.eventsd.status' AND success = 1 AND return LIKE '%eventsd is well%'"
+    master.history.wait_for(1, "eventsd_returns", answered)
+
+
 def test_check_finds_the_defaults_right(master: Master) -> None:
     # When
     found = master.run("eventsd.check")

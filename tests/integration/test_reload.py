@@ -246,6 +246,8 @@ def test_an_engine_that_is_started_again_has_what_was_reloaded_and_tells_the_gap
     assert [gap["why"] for gap in bus_report["gaps"]] == ["the engine before this one was killed, or crashed"]
     assert bus_report["reconnects"] == 0
     assert (status.returncode, status.data["state"]) == (1, "degraded")
+    shown = reloaded.terminal("eventsd.status")
+    assert (shown.returncode, shown.stdout[:19]) == (1, "eventsd is DEGRADED")
 
     # When
     seen = reloaded.run("eventsd.status", "seen=True")

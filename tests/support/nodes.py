@@ -5,6 +5,7 @@ Real salt-masters and salt-minions with the engine in them, everything they have
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,16 @@ class Master(Node):
         :param kwargs: arguments of the runner.
         """
         return self.daemon.salt_run_cli(timeout=60).run(*args, **kwargs)
+
+    def terminal(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """
+        Call ``salt-run`` as a person does, who does not ask for JSON.
+
+        :param args: its arguments.
+        """
+        cli = self.daemon.salt_run_cli(timeout=60)
+        command = [part for part in cli.cmdline(*args) if not part.startswith("--out")]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=cli.environ)
 
     def salt(self, minion: Any, *args: str, **kwargs: Any) -> Any:
         """
