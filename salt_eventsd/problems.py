@@ -79,7 +79,7 @@ def _bus(found: Report) -> Iterator[Problem]:
         yield Problem(
             "gap",
             f"{times} in what was read of the event bus, {seconds:.0f} s in all: about {counted(missing)} may be"
-            " missing (see gaps; eventsd.status seen=True when you have)",
+            " missing (salt-run eventsd.status seen=True when you have looked)",
             details={"gaps": len(unseen), "seconds": seconds, "missing": missing},
         )
 

@@ -26,6 +26,10 @@ _LATE_SECONDS = 4.5
 _HANGING_SECONDS = 15.0
 _STALE_TIMERS = 4
 
+#: How notes begin that do not come from the report.
+LATE = "the engine stands still"
+WRONG_ON_DISK = "the configuration on disk is wrong"
+
 Report = dict[str, Any]
 
 
@@ -46,7 +50,7 @@ def read_both(path: Path, problems: Sequence[str] = ()) -> tuple[Report, Report]
     :param path: the state file.
     :param problems: what is wrong with the configuration on disk.
     """
-    wrong = [f"the configuration on disk is wrong: {problem}" for problem in problems]
+    wrong = [f"{WRONG_ON_DISK}: {problem}" for problem in problems]
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Report)
     except FileNotFoundError:
@@ -80,7 +84,7 @@ def _told(found: Report, notes: list[str]) -> Report:
             told["bus"]["connected"] = False
         return {**_down(*starting, then, *notes), **told}
     head: Report = {"running": True, "since": since, "version": found["version"], "pid": found["pid"]}
-    late = [f"the engine stands still: its last report is {age:.0f} s old"] if stale else []
+    late = [f"{LATE}: its last report is {age:.0f} s old"] if stale else []
     if idle:
         return {"state": "idle, the config is wrong", **head, "notes": [*found["problems"], *late], "retcode": 2}
     notes = [*late, *(problem.text for problem in problems_of(found)), *notes]

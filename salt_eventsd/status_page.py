@@ -7,6 +7,7 @@ what to do about it.
 
 from __future__ import annotations
 
+import re
 import textwrap
 import time
 from collections.abc import Iterator, Mapping
@@ -14,19 +15,21 @@ from typing import Any
 
 from salt_eventsd.english import counted
 from salt_eventsd.problems import problems
+from salt_eventsd.status import LATE, WRONG_ON_DISK
 
 #: Lines are no longer than this, however wide the terminal is: long lines are hard to read.
 _WIDEST = 120
 _NARROWEST = 40
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _SIZES = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_UNIT = re.compile(r"(\d) (?=(?:s|min|h|d|bytes|[KMGT]iB)\b|%)")
 
 #: What to do about what is wrong, by the kind of :class:`salt_eventsd.problems.Problem`; its text may say more.
 _ADVICE = {
     "stalled": "if it does not go on by itself, restart the master; the master's log may say why it stands still",
     "ended": "restart the master; its log says why",
     "disconnected": "nothing, if the master has just been started: the engine connects by itself",
-    "gap": "what was missed cannot be had from the bus again; salt-run eventsd.status seen=True stops this being told",
+    "gap": "what was missed cannot be had from the bus again; salt-run eventsd.status detail=True shows when it was",
     "dispatch": "look at the disk of spool.dir, and at the master's log",
     "spool": "look at the disk of spool.dir; the engine goes on by itself",
     "unkept": "look at the disk of spool.dir; the engine goes on by itself",
@@ -40,8 +43,14 @@ _ADVICE = {
     "lost": "salt-run eventsd.status seen=True stops this being told",
 }
 _ADVICE_BY_STATE = {
-    "down": "start the master, or look into its log for lines that begin with eventsd:",
+    "down": "start the master; if it runs, salt-run eventsd.check tells whether the engine is switched on, and lines of"
+    " the master's log that begin with eventsd: tell why it ended",
     "idle, the config is wrong": "mend it, then salt-run eventsd.reload",
+}
+#: Advice about notes that are no problem of the engine's report, by how they begin.
+_ADVICE_BY_START = {
+    LATE: _ADVICE["stalled"],
+    WRONG_ON_DISK: "the engine goes on with what it has; mend it, then salt-run eventsd.reload",
 }
 _COLORS = {"well": "GREEN", "degraded": "YELLOW"}
 
@@ -58,9 +67,9 @@ def page(told: Mapping[str, Any], found: Mapping[str, Any], width: int, colors: 
     width = max(_NARROWEST, min(width, _WIDEST))
     color = str(colors[_COLORS.get(told["state"], "LIGHT_RED")])
     lines = [f"{color}{line}{colors['ENDC']}" for line in _wrapped("", _headline(told, found), width)]
-    for what, todo in _wrong(told, found):
+    for what, advice in _wrong(told, found):
         lines += _wrapped("! ", what, width)
-        lines += _wrapped("  -> ", todo, width) if todo else []
+        lines += _wrapped("  -> ", advice, width) if advice else []
     if "bus" in found:
         rows = [("bus", _bus(found)), *_workers(found), ("spool", _spool(found["spool"]))]
         room = max(len(name) for name, _ in rows) + 2
@@ -98,7 +107,9 @@ def size(count: float) -> str:
 
 
 def _headline(told: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    state = told["state"] if told["state"] == "well" else told["state"].upper().replace("THE CONFIG", "the config")
+    # The first word alone: of "idle, the config is wrong", what comes after it says why.
+    word, comma, why = told["state"].partition(",")
+    state = word if word == "well" else f"{word.upper()}{comma}{why}"
     if not told["running"]:
         return f"eventsd is {state}"
     age = duration(time.time() - found["started"])
@@ -110,11 +121,15 @@ def _wrong(told: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[
     known = problems(dict(found)) if told["running"] and "bus" in found else []
     by_text = {one.text: one.kind for one in known}
     for_state = _ADVICE_BY_STATE.get(told["state"], "")
-    for number, note in enumerate(told["notes"]):
+    notes = told["notes"]
+    for note, after in zip(notes, [*notes[1:], ""]):
         kind = by_text.get(note, "")
-        # What is to be done about a state is said once, under the last of its reasons.
-        is_last = number == len(told["notes"]) - 1
-        yield _with_next_try(note, kind, found), _ADVICE.get(kind, "") or (for_state if is_last else "")
+        # What is to be done about several notes is said once, under the last of them.
+        advice = _ADVICE.get(kind, "") or ("" if after else for_state)
+        for start, its_advice in _ADVICE_BY_START.items():
+            if told["running"] and note.startswith(start) and not after.startswith(start):
+                advice = its_advice
+        yield _with_next_try(note, kind, found), advice
 
 
 def _with_next_try(note: str, kind: str, found: Mapping[str, Any]) -> str:
@@ -157,6 +172,12 @@ def _rate(per_second: float) -> str:
 
 
 def _wrapped(head: str, text: str, width: int) -> list[str]:
-    return textwrap.wrap(
-        text, width, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
-    ) or [head.rstrip()]
+    # A number and its unit stay together.
+    lines = textwrap.wrap(
+        _UNIT.sub("\\1\xa0", text),
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_on_hyphens=False,
+    )
+    return [line.replace("\xa0", " ") for line in lines] or [head.rstrip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import salt.utils.color
 
 from salt_eventsd import status_page
+from salt_eventsd.status import WRONG_ON_DISK
 
 _PLAIN = salt.utils.color.get_colors(False)
 
@@ -115,6 +117,37 @@ def test_an_engine_that_does_not_work_says_what_to_do(state: str, running: bool,
     assert "! eventsd: spool.dir: expected a path" in shown
     assert todo in shown
     assert shown.index("spool.dir") < shown.index(todo)
+
+
+def test_only_the_first_word_of_a_state_is_in_capitals() -> None:
+    # Given an engine that is idle
+    found = {"started": time.time() - 60}
+    # When its status is shown
+    shown = status_page.page(told(found, "x", state="idle, the config is wrong"), found, 100, _PLAIN)
+    # Then what comes after the state is read as a sentence
+    assert shown.startswith("eventsd is IDLE, the config is wrong, running since")
+
+
+def test_several_reasons_have_what_to_do_under_the_last_of_them() -> None:
+    # Given an engine whose configuration on disk is wrong in two keys, and whose report is late
+    notes = ["the engine stands still: its last report is 8 s old", *(f"{WRONG_ON_DISK}: {key}" for key in ("a", "b"))]
+    found = report()
+    # When its status is shown
+    shown = status_page.page(told(found, *notes, state="hanging"), found, 200, _PLAIN).splitlines()
+    # Then each has what to do about it, and two of one kind have it once
+    assert [line[:4] for line in shown[1:6]] == ["! th", "  ->", "! th", "! th", "  ->"]
+    assert "restart the master" in shown[2]
+    assert "salt-run eventsd.reload" in shown[5]
+
+
+@pytest.mark.parametrize("width", range(40, 81))
+def test_a_number_is_on_one_line_with_its_unit(width: int) -> None:
+    # Given an engine that is well
+    found = report(history=worker(state="held", queued_events=5, oldest_age=9.1))
+    # When its status is shown in a narrow terminal
+    shown = status_page.page(told(found), found, width, _PLAIN)
+    # Then no line begins with a unit
+    assert not re.search(r"\d\n *(s|min|h|%|GiB)\b", shown)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
