@@ -11,6 +11,7 @@
 eventsd-wrong-test-fail-{{ loop.index }}:
   test.fail_without_changes:
     - name: {{ problem | yaml_dquote }}
+    - comment: {{ problem | yaml_dquote }}
     - failhard: true
 
 {%- endfor %}

@@ -15,6 +15,7 @@ include:
 eventsd-config-file-test-fail:
   test.fail_without_changes:
     - name: {{ mapdata.wrong | yaml_dquote }}
+    - comment: {{ mapdata.wrong | yaml_dquote }}
 
 {%-   endif %}
 

@@ -23,6 +23,7 @@ import salt.utils.yaml
 BACKENDS = ("elasticsearch", "http", "mongo", "nats", "redis")
 _FIXED = (("eventsd", "spool", "dir"), ("eventsd", "state_file"), ("eventsd", "metrics"))
 _SERVERS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+_NO_PILLAR = "eventsd: there is no such pillar for this minion; expected one, such as eventsd: {} for all defaults"
 _EXPECTED = {bool: "true or false", list: "a list", str: "text", type(None): "text"}
 
 
@@ -40,7 +41,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     """
     settings = copy.deepcopy(asked["settings"])
     # Whoever cleans up may have taken the pillar away already.
-    problems = [] if asked["there_is_a_pillar"] else ["eventsd: there is no such pillar for this minion"]
+    problems = [] if asked["there_is_a_pillar"] else [_NO_PILLAR]
     eventsd = {} if asked["pillar"] is None else asked["pillar"]
     if not isinstance(eventsd, dict):
         problems.append(f"eventsd: expected a mapping in pillar, got {_kind(eventsd)}")

@@ -112,7 +112,7 @@ def test_states_render_on_each_distribution(machine: Machine, grains: dict[str, 
 @pytest.mark.parametrize(
     ("pillar", "told"),
     [
-        pytest.param({}, "eventsd: there is no such pillar for this minion", id="none"),
+        pytest.param({}, "eventsd: there is no such pillar for this minion; expected one, such as", id="none"),
         pytest.param({"eventsd": ["workers"]}, "eventsd: expected a mapping in pillar, got a list", id="list"),
         pytest.param(
             {"eventsd": {"lookup": ["x"]}}, "eventsd: lookup: expected a mapping, got a list", id="lookup-list"
