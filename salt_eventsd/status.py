@@ -74,6 +74,10 @@ def _told(found: Report, notes: list[str]) -> Report:
     # Not by asking the system for the process: this one may be in another container.
     alive = _alive(found["pid"]) if folder is None else locked and holder(folder) in (0, found["pid"])
     stale = age > _LATE_SECONDS
+    gone = folder is not None and not folder.is_dir()
+    if gone:
+        # Nobody can tell by a lock that was deleted. An engine that still reports is alive, and has events in memory.
+        alive = not stale
     hangs = age > max(_STALE_TIMERS * found["timer"], _HANGING_SECONDS)
     since = _moment(found["started"])
     if found["ended"] or not alive:
@@ -87,6 +91,8 @@ def _told(found: Report, notes: list[str]) -> Report:
     late = [f"{LATE}: its last report is {age:.0f} s old"] if stale else []
     if idle:
         return {"state": "idle, the config is wrong", **head, "notes": [*found["problems"], *late], "retcode": 2}
+    if gone:
+        notes = [f"spool.dir: {folder} is not there: nothing can be kept, and events wait in memory", *notes]
     notes = [*late, *(problem.text for problem in problems_of(found)), *notes]
     retcode = 2 if hangs else 1 if notes else 0
     return {

@@ -156,6 +156,17 @@ def test_an_engine_that_does_not_hold_its_lock_is_dead_however_fresh_its_report(
     assert "history" in found["workers"]
 
 
+def test_an_engine_whose_spool_was_deleted_is_not_taken_for_dead(told: Told, tmp_path: Path) -> None:
+    # When
+    fresh = told(spool=tmp_path / "gone")
+    late = told(spool=tmp_path / "gone", written=time.time() - 30, clock=Clock(boot(), time.monotonic() - 30))
+
+    # Then
+    assert (fresh["running"], fresh["state"], fresh["retcode"]) == (True, "degraded", 1)
+    assert fresh["notes"][0].startswith(f"spool.dir: {tmp_path / 'gone'} is not there")
+    assert (late["running"], late["retcode"]) == (False, 2)
+
+
 def test_an_engine_that_has_not_reported_yet_is_not_taken_for_the_one_before(told: Told, parts: Parts) -> None:
     # Given: the report of an engine that was killed
     left = {**report(parts), "pid": os.getpid() + 1}
