@@ -29,10 +29,11 @@ _HOST_SIGNS = re.compile(rb"[A-Za-z0-9._~%-]{20,}")
 _STATEMENT = re.compile(
     rb"(?i)\b(?:identified\s{1,8}(?:by|with(?:\s{1,8}['\"`]?[a-z0-9_]{1,40}['\"`]?)?\s{1,8}(?:by|as|using)"
     rb"|via\s{1,8}[a-z0-9_]{1,40}\s{1,8}(?:using|as))(?:\s{1,8}(?:password|values))?\s{0,8}\(?\s{0,8}"
+    rb"|set\s{1,8}password\s{1,8}for\s{1,8}[^\s=]{1,200}\s{0,8}=\s{0,8}(?=['\"\\])"
     rb"|password\s{0,8}\(\s{0,8}(?=['\"\\]))"
 )
 #: Where one may begin.
-_STATEMENT_HINT = compile_finder(rb"(?i)\b(?:identified\s|password\s{0,8}\()")
+_STATEMENT_HINT = compile_finder(rb"(?i)\b(?:identified\s|set\s{1,8}password\s|password\s{0,8}\()")
 _BARE_WORD = re.compile(rb"[^\s;,)\"']+")
 
 

@@ -27,9 +27,10 @@ _FURTHER_WORDS = re.compile(
     rb"|age|valid|required|version)){1,3}(?=[ \t\"']{0,8}[=:])"
 )
 _BEHIND = re.compile(
-    rb"(?P<close>(?:\\{0,63}[\"'`]|[\])}]|%5[dD]|%2[27]|\*{1,3}){0,4})"
+    rb"(?P<close>(?:\\{0,63}[\"'`]|[\])}]|%5[dD]|%2[27]|\*{1,3}|&(?:quot|apos|#3[49]);|\x1b\[[0-9;]{0,12}m){0,4})"
     rb"[ \t]{0,64}(?:[(\[][^()\[\]\n\"']{1,40}[)\]][ \t]{0,8}(?=[:=]))?"
-    rb"(?P<sign>=>|%3[dDaA]|->(?=[ \t])|\r?\n[ \t]{0,64}:(?=[ \t])|:=|\+=|\?=|==?|::(?=[ \t])|:(?!:|//)|>|,|\(|\|)?"
+    rb"(?P<sign>=>|%3[dDaA]|->(?=[ \t])|\r?\n[ \t]{0,64}:(?=[ \t])|:=|\+=|\?=|==?|&gt;|::(?=[ \t])"
+    rb"|:(?!:|//)|>|,|\(|\|)?"
 )
 _ASSIGNS = frozenset((b"=>", b"->", b"%3D", b"%3d", b"%3A", b"%3a", b":=", b"+=", b"?=", b"==", b"=", b"::", b":"))
 _ELEMENT = re.compile(rb"<(?:[A-Za-z0-9_-]{1,32}:)?\Z")
@@ -37,12 +38,12 @@ _ATTRIBUTES = re.compile(rb"[ \t\r\n][^<>]{0,200}(?<!/)>")
 _ELEMENT_BESIDE = re.compile(rb"</[A-Za-z:]{1,20}>\s{0,80}<[A-Za-z:]{1,20}[^<>]{0,100}(?<!/)>")
 _LONGEST_ELEMENT = 8192
 _NAMES_A_FIELD = re.compile(
-    rb"(?i)(?:\A|[^a-z])(?:name|key|field|id|var|variable|property|param|parameter|attribute|option|setting|envvar|label"
-    rb"|item|entry)[\"'\\]{0,8}[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}[\"'\\]{0,16}\Z"
+    rb"(?i)(?:\A|[^a-z])(?:name|key|parameterkey|field|id|var|variable|property|param|parameter|attribute|option|setting"
+    rb"|envvar|label|item|entry)[\"'\\]{0,8}[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}[\"'\\]{0,16}\Z"
 )
 _VALUE_FIELD = re.compile(
     rb"(?i)[\"'\\]{0,16}[ \t]{0,8}[,;]?(?:\\r|\\n|\s){0,80}(?:[A-Za-z:_-]{1,20}=\"[^\"<>]{0,40}\"\s{1,8}){0,2}"
-    rb"[\"'\\]{0,16}(?:values?|contents?|val|data|text|string)[\"'\\]{0,16}[ \t]{0,8}(?P<sign>=>|[:=])"
+    rb"[\"'\\]{0,16}(?:values?|parametervalue|contents?|val|data|text|string)[\"'\\]{0,16}[ \t]{0,8}(?P<sign>=>|[:=])"
 )
 #: As on Windows: /password:x.
 _OPTION = re.compile(rb"(?<![A-Za-z0-9_.-])/[A-Za-z0-9_.-]{1,64}:[^\s]")
@@ -55,6 +56,25 @@ _NEXT_ROW = re.compile(rb"\s{0,8},?\s{0,8}\(")
 #: Letters and digits, or a sign of its own: no word of a sentence, no number, no version.
 #: What the program of that name says: passwd: password updated successfully.
 _MESSAGE = re.compile(rb" [A-Za-z]{2,20}(?: [a-z]{2,20}){2,10}[.!]?[ \t\r]{0,8}(?:\n|\Z)")
+_ERLANG = re.compile(rb"[ \t]{0,8}(?:<<)?(?=\")")
+#: How a parser names what it did not expect: unexpected token: '<'.
+_PARSER = re.compile(rb"(?i)(?:expected|illegal|unrecognized|unrecognised) \Z")
+#: The number of a process, as in a log: passwd[12]: password changed.
+_PROCESS = re.compile(rb"\[[0-9]{3,10}\]: ")
+#: A line of /etc/passwd or /etc/group.
+_ACCOUNT = re.compile(rb"[x*!]:[0-9]{1,10}:")
+#: What tables say of settings.
+_SWITCHES = frozenset((b"on", b"off", b"yes", b"no", b"true", b"false", b"null"))
+#: Behind the name of a package, as dpkg lists it: libsecret-1-0:amd64.
+_ARCHITECTURE = re.compile(rb"(?:amd64|i386|arm64|armhf|armel|ppc64el|s390x|riscv64|all|any)(?![A-Za-z0-9_.-])")
+#: What is wrong with what somebody gave: password: must contain a digit.
+_DEMAND = re.compile(
+    rb"(?i) (?:(?:must|should|may|can) ?(?:not )?(?:be|contain|have|match|include)|(?:can't|cannot) (?:be|contain)"
+    rb"|is (?:required|too|not|invalid|missing))\b"
+)
+#: What a test or a check of a file system says of its passes: --- PASS: TestToken, Pass 2: Checking directories.
+_PASSES = re.compile(rb"(?i)pass(?: [0-9])?")
+_CHECKING = re.compile(rb" [A-Z][a-z]{2,12}ing [a-z]")
 #: A manifest of Kubernetes whose ``data`` is secret.
 _MANIFEST = compile_finder(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
 _DATA = (b"data", b"stringData")
@@ -104,7 +124,7 @@ class NamedValues:
             word = _BEGINNING.match(raw, hit.start(), hit.end())
             rest = _REST.match(raw, word.end() if word else hit.end())
             end = rest.end() if rest else hit.end()
-            if raw[start - 1 : start] != b"<" and (further := _FURTHER_WORDS.match(raw, end)):
+            if not _is_element(raw, start) and (further := _FURTHER_WORDS.match(raw, end)):
                 end = further.end()
             name = raw[start:end]
             kind = Kind.SECRET if is_manifest and name in _DATA else self._names.kind(name)
@@ -138,6 +158,8 @@ class NamedValues:
 
     def _value(self, reader: Reader, start: int, end: int, kind: Kind) -> Value | None:
         raw = reader.raw
+        if raw[start:end] in (b"token", b"Token") and _PARSER.search(raw, max(0, start - 16), start):
+            return None
         behind = _BEHIND.match(raw, end)
         assert behind is not None
         close, sign = behind["close"], behind["sign"]
@@ -145,6 +167,11 @@ class NamedValues:
             if sign == b":" and is_path(raw, start) and not _OPTION.match(raw, start - 1):
                 return None
             if raw[start:end] == b"passwd" and _MESSAGE.match(raw, behind.end()):
+                return None
+            if sign == b":" and _is_told(raw, start, end, behind.end()):
+                return None
+            if sign == b"->" and raw[behind.end() : behind.end() + 2].lstrip().startswith((b"/", b".")):
+                # A link, as ls shows it.
                 return None
             kept = b":" if sign.endswith(b":") or sign in (b"->", b"%3A", b"%3a") else b"="
             return reader.assigned(behind.end(), kept, start, _opener(raw, start, close), kind)
@@ -162,9 +189,10 @@ class NamedValues:
         self, reader: Reader, start: int, end: int, close: bytes, sign: bytes | None, after: int, kind: Kind
     ) -> Value | None:
         raw = reader.raw
-        if sign == b">" and not close and _ELEMENT.search(raw, max(0, start - 34), start):
+        is_element = _is_element(raw, start)
+        if is_element and sign == b">" and not close:
             return _element(raw, raw[start:end], after)
-        if raw[start - 1 : start] == b"<" and (attributes := _ATTRIBUTES.match(raw, end)):
+        if is_element and (attributes := _ATTRIBUTES.match(raw, end)):
             return _element(raw, raw[start:end], attributes.end())
         if raw[end : end + 2] == b"</" and (beside := _ELEMENT_BESIDE.match(raw, end)):
             return _until(raw, beside.end(), b"<")
@@ -175,6 +203,13 @@ class NamedValues:
                 return reader.assigned(field.end(), field["sign"][-1:].replace(b">", b"="), start, None, Kind.SECRET)
         if sign == b"," and close[-1:] in (b'"', b"'"):
             return _pair(reader, start, close, after)
+        if sign == b"&gt;" and not close:
+            return _until(raw, after, b"&lt;") if raw[max(0, start - 4) : start] == b"&lt;" else None
+        if sign == b"," and not close and raw[start - 1 : start] == b"{":
+            # A tuple of Erlang: {default_pass, <<"x">>}.
+            opened = _ERLANG.match(raw, after)
+            quoted = reader.quoted(opened.end()) if opened else None
+            return quoted[0] if quoted else None
         if sign == b"(" and not close and raw[after : after + 80].lstrip(b" \t\r\nbrufRBUF\\")[:1] in (b'"', b"'"):
             closed = min(reader.bracketed(after - 1), len(raw))
             return Value(after, closed - 1 if raw[closed - 1 : closed] == b")" else closed)
@@ -183,8 +218,25 @@ class NamedValues:
             cells = raw[after : min(reader.line_end(after), after + 1024)].split(b"|")
             if line.strip() == b"|" and len(cells) == 2 and not cells[1].strip() and cells[0].strip():
                 cell = cells[0]
+                if cell.strip().lower() in _SWITCHES:
+                    return None
                 return Value(after + len(cell) - len(cell.lstrip()), after + len(cell.rstrip()))
         return None
+
+
+def _is_element(raw: bytes, start: int) -> bool:
+    return start > 0 and _ELEMENT.search(raw, max(0, start - 34), start) is not None
+
+
+def _is_told(raw: bytes, start: int, end: int, after: int) -> bool:
+    """Whether what stands behind a name and a colon says something about it."""
+    if _ARCHITECTURE.match(raw, after) or _DEMAND.match(raw, after) or _ACCOUNT.match(raw, after):
+        return True
+    if _PROCESS.match(raw, end) or (raw[start:end] == b"passwd" and raw[end : end + 1] == b"["):
+        return True
+    if _PASSES.fullmatch(raw, start, end) is None:
+        return False
+    return raw[max(0, start - 4) : start] == b"--- " or _CHECKING.match(raw, after) is not None
 
 
 def _opener(raw: bytes, start: int, close: bytes) -> Opener | None:

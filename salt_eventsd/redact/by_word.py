@@ -14,7 +14,8 @@ from salt_eventsd.redact.values import BACK, Reader, Value
 NAME_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-" + bytes(range(128, 256))
 _PATH_SIGNS = NAME_SIGNS + b"/"
 _SAID = re.compile(
-    rb"(?i)[ \t]{1,8}(?:(?:is |was )?(?:generated |created |set )?(?:for|of) [^\s:]{1,128}(?: is)?: ?"
+    rb"(?i)[ \t]{1,8}(?:(?:is |was )?(?:generated |created |set )?(?:for|of) (?:the )?(?:user |account |role )?"
+    rb"[^\s:]{1,128}(?: is)?: ?"
     rb"|(?:was |has been )?(?:changed |set )?from [^\s]{1,128}(?: to)?[ \t:]{1,8}"
     rb"|(?:was |is |has been )?(?:set|changed|updated|reset|generated) ?(?:to|as|:)[ \t:]{0,8}"
     rb"|(?P<told>is|was|are)(?: now)?[ \t:]{1,8})"
@@ -54,11 +55,24 @@ _PROSE = frozenset(
         b" present absent verified successfully refresh refreshed revoked issued type length database last age"
         b" aging days minimum maximum number inactive warning auth quality check checks true false null"
         b" sufficient optional requisite include substack engine support value values name names key keys id"
-        b" too over until again"
+        b" too over until again running pending completed active inactive ready loaded started stopped bound"
+        b" available"
     ).split()
 )
 #: What no word of a sentence has in it.
 _ODD = re.compile(rb"[0-9]|[^A-Za-z.,:;!?()\x80-\xff'/-]|[a-z][A-Z]|[!][A-Za-z]")
+#: A line of ``kubectl get secrets``, behind the secret's name: Opaque 2 3d.
+_TYPE_AND_AGE = re.compile(
+    rb"(?:[ \t]{1,64}(?:Opaque|[a-z0-9.-]{1,64}/[^\s]{1,64}))?"
+    rb"[ \t]{1,64}[0-9]{1,4}[ \t]{1,64}[0-9]{1,6}[smhdy](?=[0-9\s]|\Z)"
+)
+#: The architecture of a package, and what a web server knows of a request.
+_OF_LIST = re.compile(
+    rb"(?:amd64|i386|arm64|armhf|armel|ppc64el|s390x|riscv64|noarch|x86_64|aarch64)(?![A-Za-z0-9_.-])"
+    rb"|\$(?:http|cookie|proxy|upstream|arg)_[a-z_]{1,64}\b"
+)
+#: A package with its version: libsecret-0.20.5-3.el9.x86_64.
+_VERSION = re.compile(rb"-[0-9]{1,6}(?:\.[0-9]{1,6})+")
 #: /db/password x, as the key of a store.
 _PUT = re.compile(rb"\b(?:put|set|write|mk|update|create)[ \t]{1,8}[^\s]{0,200}\Z")
 _MIXED = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9!@#$%^&*])(?!v?[0-9]+\.|x86)[^\s]{6,}")
@@ -112,12 +126,15 @@ def _directive(reader: Reader, start: int, end: int) -> Value | None:
     if found is None:
         return None
     word = found["word"].rstrip(b".,:;!?")
-    if not word or word.lower() in _PROSE:
+    if not word or word.lower() in _PROSE or _TYPE_AND_AGE.match(raw, end) or _OF_LIST.match(raw, found.start("word")):
         return None
     name = raw[start:end].strip(b".-_")
     before = raw[max(0, start - BACK) : start]
     line = before[before.rfind(b"\n") + 1 :]
     begins = not line.strip(b" \t\"'+-")
+    # What nginx hands requests on to is a name or a URL.
+    if _VERSION.search(name) or (name == b"proxy_pass" and raw[found.end() : found.end() + 1] == b";"):
+        return None
     odd = _ODD.search(word) is not None
     rest = raw[found.end() : min(reader.line_end(end), found.end() + 80)].strip()
     alone = not rest or rest.startswith((b"#", b"//", b";"))

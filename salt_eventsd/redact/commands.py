@@ -52,7 +52,7 @@ _TABLE = (
     Tool(rb"smbclient|rpcclient|winexe|wmic|smbmap|smbget|net", users=(b"-U", b"--user")),
     Tool(rb"sqlcmd|bcp|osql|isql|tsql|ipmitool|mosquitto_(?:pub|sub|rr)|zip|unzip", apart=(b"-P",)),
     Tool(
-        rb"mongo(?:sh|dump|restore|export|import|stat|top)?|cqlsh|psexec|xfreerdp|rdesktop|ncftpput|influx",
+        rb"mongo(?:sh|dump|restore|export|import|stat|top)?|cqlsh|psexec|xfreerdp|rdesktop|ncftpput|influx|esxcli",
         apart=(b"-p",),
     ),
     Tool(rb"cypher-shell|arangosh|couchbase-cli|cbq|cbbackupmgr|wbadmin|schtasks|impacket-secretsdump", apart=(b"-p",)),
@@ -69,6 +69,18 @@ _TABLE = (
     Tool(rb"vault", needs=b"login", last=1),
     Tool(rb"plink|pscp|psftp|putty|winscp", apart=(b"-pw",)),
     Tool(rb"net", needs=b"user", last=2),
+    Tool(rb"samba-tool", needs=b"create", last=2),
+    Tool(rb"hammer|check_mysql(?:_query)?|check_pgsql", apart=(b"-p",)),
+    Tool(rb"pcs", apart=(b"-p",), needs=b"auth"),
+    Tool(rb"check_http", users=(b"-a",)),
+    Tool(rb"ktutil", apart=(b"-w",)),
+    Tool(rb"schtasks", apart=(b"/rp",)),
+    Tool(rb"security", apart=(b"-w",), needs=b"add-generic-password"),
+    Tool(rb"aws", apart=(b"--value",), needs=b"put-parameter"),
+    Tool(rb"az", apart=(b"--value",), needs=b"secret"),
+    Tool(rb"ssh-keygen", apart=(b"-N", b"-P")),
+    Tool(rb"nsupdate|dig|delv", users=(b"-y",)),
+    Tool(rb"reg", apart=(b"/d",), needs=b"DefaultPassword"),
 )
 
 
@@ -148,6 +160,8 @@ def _secret_words(raw: bytes, name: bytes, words: Sequence[tuple[int, int]]) -> 
             continue
         if tool.last:
             behind = words[texts.index(tool.needs) + 1 :] if tool.needs else words
+            if tool.last == 1:
+                behind = [word for word in behind if not raw.startswith(b"-", word[0])]
             if len(behind) >= tool.last:
                 found.append(_inner(raw, *behind[tool.last - 1]))
             continue

@@ -19,40 +19,45 @@ _MOST_REMEMBERED = 8192
 #: Family -> its stems, as they stand in a name in small letters with ``_`` between its words. The families are what
 #: ``redact.keys`` takes out with ``!``.
 FAMILIES: Mapping[str, str] = {
-    "password": r"pass_?words?|pass_?codes?|pass_?keys?|pass_?wort|kenn_?wort",
+    "password": r"pass_?words?|pass_?codes?|pass_?keys?|pass_?wort|kenn_?wort"
+    r"|mot_?de_?passe|contrase(?:n|\xc3\xb1)a|wacht_?woord",
     "passwd": r"pass_?wds?",
     "pass": r"(?<!by)(?<!com)(?<!tres)(?<!sur)(?<!over)(?<!under)pass(?![a-z])",
     "passphrase": r"pass_?phrases?|seed_?phrases?|recovery_?(?:phrase|code)s?|backup_?codes?|mnemonics?(?![a-z])",
     "pwd": r"pwds?(?![a-z])|(?<![a-z])pws?(?![a-z])|(?<=[a-z]{2})pw(?![a-z])",
     "secret": r"secrets?",
-    "token": r"tokens?",
+    "token": r"tokens?|bw_?session",
     "private_key": r"priv(?:ate)?_?keys?|client_?key_?data",
-    "api_key": r"api_?keys?|app(?:lication)?_?keys?",
+    "api_key": r"api_?keys?|app(?:lication)?_?keys?|(?:licen[cs]e|activation)_?keys?",
     "access_key": r"access_?keys?|account_?keys?|shared_?keys?|storage_?keys?|subscription_?keys?|functions?_?keys?",
     "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
-    r"|recovery|consumer|symmetric|crypto|cipher|vault|tacacs|radius|isakmp|ipsec|wep)_?keys?|key_?string",
+    r"|recovery|consumer|symmetric|crypto|cipher|vault|tacacs|radius|isakmp|ipsec|wep|authentication|nonce|logged_?in)_?keys?|key_?string"
+    r"|(?:auth|logged_?in|nonce|hash)_?salts?|authentication_?strings?|key_?(?:material|content)",
     "credential": r"credentials?|creds?(?![a-z])",
     "authorization": r"authori[sz]ation(?![a-z])",
-    "auth": r"(?<![a-z])auths?(?![a-z])|master_?auth(?![a-z])|auth_?tok(?![a-z])",
+    "auth": r"(?<![a-z])auths?(?![a-z])|master_?auth(?![a-z])|(?<!ch)auth_?tok(?![a-z])",
     "bearer": r"bearer(?![a-z])",
-    "cookie": r"cookies?(?![a-z])",
+    "cookie": r"(?<!syn)cookies?(?![a-z])",
     "psk": r"psks?(?![a-z])|pre_?shared_?keys?",
     "snmp_community": r"snmp_?(?:server_?)?community|r[ow]_?community6?|community_?string|trap_?community",
 }
 #: The same, as bytes that are looked for anywhere; each finds at least what its family's stems find.
 HINTS: Mapping[str, str] = {
-    "password": r"pass[-_. ]?(?:word|code|key|wort)|kenn[-_. ]?wort",
+    "password": r"pass[-_. ]?(?:word|code|key|wort)|kenn[-_. ]?wort"
+    r"|mot[-_. ]?de[-_. ]?passe|contrase(?:n|\xc3\xb1|\xc3\x91)a|wacht[-_. ]?woord",
     "passwd": r"pass[-_. ]?wd",
     "pass": r"pass(?:[^a-z]|(?-i:[A-Z])|$)",
     "passphrase": r"(?:pass|seed|recovery)[-_. ]?phrase|(?:recovery|backup)[-_. ]?code|mnemonic",
     "pwd": r"pwd|pws?(?:[^a-z]|$)",
     "secret": r"secret",
-    "token": r"token",
+    "token": r"token|bw[-_. ]?session",
     "private_key": r"priv(?:ate)?[-_. ]?key|client[-_. ]?key[-_. ]?data",
-    "api_key": r"api[-_. ]?key|app(?:lication)?[-_. ]?key",
+    "api_key": r"api[-_. ]?key|app(?:lication)?[-_. ]?key|(?:licen[cs]e|activation)[-_. ]?key",
     "access_key": r"(?:access|account|shared|storage|subscription|functions?)[-_. ]?key",
     "encryption_key": r"(?:encrypt(?:ion)?|decrypt(?:ion)?|sign(?:ing|ature)?|master|auth|session|hmac|aes|unseal"
-    r"|recovery|consumer|symmetric|crypto|cipher|vault|tacacs|radius|isakmp|ipsec|wep)[-_. ]?key|key[-_. ]?string",
+    r"|recovery|consumer|symmetric|crypto|cipher|vault|tacacs|radius|isakmp|ipsec|wep|authentication|nonce"
+    r"|logged[-_. ]?in)[-_. ]?key|key[-_. ]?string"
+    r"|(?:auth|logged[-_. ]?in|nonce|hash)[-_. ]?salt|authentication[-_. ]?string|key[-_. ]?(?:material|content)",
     "credential": r"credential|creds?(?:[^a-z]|$)",
     "authorization": r"authori[sz]ation",
     "auth": r"auths?[\"'\\]*[\s]*[=:\x00-\x1f\x80-\xff]|master[-_. ]?auth|auth[-_. ]?tok|basic[-_. ]?auth",
@@ -80,7 +85,7 @@ _HARMLESS = frozenset(
         b" sls jinja j2 tmpl erb php pl sql csv gz zip tar rpm deb so exe dll parser counter bucket buckets"
         b" stream ring izer ized ization izers ize izing ary aries ariat ly ive ion ions"
         b" second seconds minute minutes hour hours day tool rotation app application namespace controller"
-        b" operator page"
+        b" operator page encryption hashing hasher hashers authenticator total"
     ).split()
 )
 #: First words of a name that is a question or a count: ``has_password``.
@@ -96,6 +101,17 @@ _QUESTIONS = (
     b"without_",
     b"needs_",
     b"count_",
+    b"use_",
+    b"try_",
+    # Of sudoers, and what a web server hands requests on to.
+    b"nopass",
+    b"fastcgi_pass",
+    b"uwsgi_pass",
+    b"scgi_pass",
+    b"grpc_pass",
+    b"memcached_pass",
+    b"proxy_pass_header",
+    b"proxy_pass_request",
 )
 #: What may be glued to ``secret`` and ``token`` and leave it a secret.
 _GLUED = frozenset(
@@ -115,7 +131,9 @@ _PATH = re.compile(rb"(?:[~.]{0,2}/|[A-Za-z]:[\\/])")
 _LINK = re.compile(rb"(?i)(?:https?|unix|tcp|fcgi|ajp)[:_]")
 #: A number, the version of a package that is named so, or where accounts come from (nsswitch.conf).
 _ABOUT_PACKAGES = re.compile(
-    rb"[-+]?[0-9][0-9.,]*%?|(?:[0-9]{1,2}:)?[0-9]{1,4}(?:\.[0-9]{1,8})+[A-Za-z0-9.+~:_-]*"
+    rb"[-+]?[0-9][0-9.,]*%?|[0-9]{1,9}/[0-9]{1,9}|(?:[0-9]{1,2}:)?[0-9]{1,4}(?:\.[0-9]{1,8})+[A-Za-z0-9.+~:_-]*"
+    # An account whose password is elsewhere, or that has none.
+    rb"|x|\*|!\*?|!!"
     rb"|files|compat|systemd|sss|db|nis|ldap|winbind"
 )
 _CODED = re.compile(rb"[A-Za-z0-9+/=_.:~-]{8,}")
@@ -212,7 +230,8 @@ class Names:
         if behind and not _may_be_glued(family, behind):
             return None
         parts = [part for part in rest.split(b"_") if part and not part.isdigit()]
-        if parts and parts[-1] in _HARMLESS:
+        # What an initiator of iSCSI expects the target to say is password_in.
+        if parts and parts[-1] in _HARMLESS and not (family == "password" and parts == [b"in"] and last.start()):
             return None
         if joined.startswith(_QUESTIONS) and family != "own":
             return None

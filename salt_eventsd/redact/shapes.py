@@ -58,7 +58,9 @@ SHAPES: tuple[Shape, ...] = (
         rb"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
     ),
     Shape("teams_webhook", rb"(webhook\.office\.com/webhookb2/)[A-Za-z0-9@/_-]{16,}", "Microsoft Teams, webhooks"),
-    Shape("telegram", rb"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}", "Telegram, bot API", rb"[0-9]:AA[A-Za-z0-9_-]{30}"),
+    Shape(
+        "telegram", rb"(\b(?:bot)?)[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}", "Telegram, bot API", rb"[0-9]:AA[A-Za-z0-9_-]{30}"
+    ),
     Shape("stripe", rb"\b(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,}", "Stripe, API keys"),
     Shape("stripe_webhook", rb"\bwhsec_[A-Za-z0-9+/=]{16,}", "Stripe, Svix: webhook signing"),
     Shape("google_api", rb"\bAIza[A-Za-z0-9_-]{30,}", "Google Cloud, API keys"),
@@ -166,7 +168,8 @@ SHAPES: tuple[Shape, ...] = (
     Shape("cisco_type7", rb"(\b(?:password|secret|key) 7 )[0-9A-Fa-f]{6,}", "Cisco IOS"),
     Shape(
         "pgpass",
-        rb"(?m:^)([A-Za-z0-9_-]{0,64}[A-Za-z*.][A-Za-z0-9.*_-]{0,253}:(?:[0-9]{2,5}|\*):[^:\s]{1,64}:[^:\s]{1,64}:)(?:[^\s:\\]|\\.)+(?m:$)",
+        rb"(?m:^)([+ ]?[A-Za-z0-9_-]{0,64}[A-Za-z*.][A-Za-z0-9.*_-]{0,253}"
+        rb":(?:[0-9]{2,5}|\*):[^:\s]{1,64}:[^:\s]{1,64}:)(?:[^\s:\\]|\\.)+(?m:$)",
         "PostgreSQL, .pgpass",
         rb":(?:[0-9]{2,5}|\*):[^:\s]+:[^:\s]+:",
     ),
@@ -194,13 +197,15 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "stdin",
         rb"(\b(?:echo|printf)\s+(?:-[a-z]+\s+)?[\"']?)[^\"'|\n]+?"
-        rb"([\"']?\s*\|[^\n|]*(?:password-stdin|sudo -S|passphrase-fd|cryptsetup|kinit))",
+        rb"([\"']?\s*\|[^\n|]*(?:password-stdin|sudo -S|passphrase-fd|cryptsetup|kinit|with-token|load-key"
+        rb"|smbpasswd|realm join|adcli|gcloud secrets))",
         "sudo, Docker, GnuPG",
-        rb"password-stdin|sudo -S|passphrase-fd|cryptsetup|kinit",
+        rb"password-stdin|sudo -S|passphrase-fd|cryptsetup|kinit|with-token|load-key|smbpasswd|realm join|adcli"
+        rb"|gcloud secrets",
     ),
     Shape(
         "here_string",
-        rb"(\b(?:chpasswd|passwd|sudo -S|kinit|cryptsetup)[^\n<]*<<<\s*[\"']?(?:[A-Za-z0-9_.-]+:)?)[^\"'\n]+",
+        rb"(\b(?:chpasswd|passwd|sudo -S|kinit|cryptsetup)[^\n<]*<<<\s*(?:\$?[\"'])?(?:[A-Za-z0-9_.-]+:)?)[^\"'\n]+",
         "Bash",
         rb"<<<",
     ),
@@ -236,4 +241,59 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape("htdigest", rb"(?m:^)([^:\s]+:[^:\n]+:)[0-9a-f]{32}(?m:$)", "Apache, htdigest", rb":[0-9a-f]{32}"),
     Shape("mongo_auth", rb"(\.auth\(\s*[\"'][^\"'\n]*[\"']\s*,\s*[\"'])[^\"'\n]+", "MongoDB shell", rb"\.auth\("),
+    Shape("grub", rb"\bgrub\.pbkdf2\.sha[0-9]+\.[0-9]+\.[A-Za-z0-9.]{8,}", "GRUB, passwords"),
+    Shape("ceph", rb"\bAQ[A-Za-z0-9+/]{36,38}==", "Ceph, keyrings"),
+    Shape(
+        "gossip",
+        rb"(\bencrypt\\?\"?\s*[:=]\s*\\?\")[A-Za-z0-9+/]{20,44}={0,2}",
+        "Consul, Nomad: gossip keys",
+        rb"encrypt\\?\"?\s*[:=]",
+    ),
+    Shape("haproxy", rb"(\bstats\s+auth\s+[^\s:]+:)[^\s]+", "HAProxy, stats auth", rb"stats\s+auth\s"),
+    Shape(
+        "redis_acl",
+        rb"((?i:user)\s+[^\s]+\s+(?:on|off|reset|resetpass)\s+(?:[^\s>]+\s+){0,16}>)[^\s]+",
+        "Redis, access control lists",
+        rb"(?i:user)\s+[^\s]+\s+(?:on|off|reset|resetpass)\s",
+    ),
+    Shape(
+        "routing_key",
+        rb"(\b(?:message-digest-key|authentication-key)\s+[0-9]+\s+(?:md5|sha1?|sha256|hmac-[a-z0-9-]+)\s+(?:[0-9]\s+)?)"
+        rb"[^\s]+",
+        "Cisco IOS, FRRouting, NTP",
+        rb"message-digest-key|authentication-key",
+    ),
+    Shape(
+        "htpasswd",
+        rb"(\bhtpasswd\s+(?:-[A-Za-z0-9]+\s+){0,6}-[A-Za-z]*(?:n[A-Za-z]*b|b[A-Za-z]*n)[A-Za-z]*\s+"
+        rb"(?:-[A-Za-z0-9]+\s+){0,6}[^\s-][^\s]*\s+)[^\s|;&]+",
+        "Apache, htpasswd",
+        rb"htpasswd\s",
+    ),
+    Shape(
+        "htpasswd_file",
+        rb"(\bhtpasswd\s+(?:-[A-Za-z0-9]+\s+){0,6}-[A-Zac-mo-z]*b[A-Zac-mo-z]*\s+"
+        rb"(?:-[A-Zac-mo-z0-9]+\s+){0,6}[^\s-][^\s]*\s+[^\s]+\s+)[^\s|;&]+",
+        "Apache, htpasswd",
+        rb"htpasswd\s",
+    ),
+    Shape("kubectl", rb"(--from-literal[= ][\"']?[^\s=]+=)[^\s\"']+", "Kubernetes, kubectl", rb"--from-literal"),
+    Shape(
+        "vault_write",
+        rb"(\bvault\s+(?:kv\s+(?:put|patch)|write)\s+(?:-[^\s]+\s+){0,8}[^\s;|&-][^\s;|&]*[ \t]+)[^\n|;&]+",
+        "HashiCorp Vault, command lines",
+        rb"vault\s+(?:kv|write)\s",
+    ),
+    Shape(
+        "net_use",
+        rb"(\bnet(?:\.exe)?\s+use\s+(?:[A-Za-z*]:?\s+)?\\{2,8}[^\s]+\s+(?:/user:[^\s]+\s+)?)[^\s/][^\s]*",
+        "Windows, net use",
+        rb"net(?:\.exe)?\s+use\s",
+    ),
+    Shape(
+        "told",
+        rb"((?:successfully reset\.\s+New value:|following password[^\n:]{0,60}:)\s+)[^\s]+",
+        "Elasticsearch, Jenkins: what they print",
+        rb"successfully reset\.|following password",
+    ),
 )

@@ -44,6 +44,8 @@ _SECONDS_ONCE_SLOW = 0.02
 _FIELDS = frozenset(
     ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
+_VERSIONS = frozenset(("old", "new"))
+_MOST_VERSIONS = 16
 _HOLDS_TEXT = frozenset((str, bytes, bytearray, dict, list, tuple))
 
 
@@ -328,6 +330,17 @@ def _is_option(value: Any) -> bool:
     return isinstance(value, (str, bytes)) and value[:1] in ("-", b"-")
 
 
+def _is_versions(value: Any) -> bool:
+    """Whether it says what became of a package: {"old": "1.2", "new": "1.3"}, or a list of versions."""
+    if isinstance(value, dict):
+        inner = list(value.values()) if value.keys() <= _VERSIONS else [1]
+    else:
+        inner = list(value) if isinstance(value, (list, tuple)) else [1]
+    return len(inner) <= _MOST_VERSIONS and all(
+        isinstance(one, str) and not _is_hidden(Kind.PLACE, one) for one in inner
+    )
+
+
 def _is_hidden(kind: Kind, value: Any) -> bool:
     if value is None or isinstance(value, bool) or value in ("", b"", [], {}):
         return False
@@ -337,5 +350,7 @@ def _is_hidden(kind: Kind, value: Any) -> bool:
         return hides(kind, bytes(value[:512]))
     if isinstance(value, (int, float)):
         return hides(kind, b"%d" % value if isinstance(value, int) and abs(value) < 2**64 else b"1")
+    if kind is Kind.PLACE and _is_versions(value):
+        return False
     # A user and a password, as libraries take them; more under that name are settings.
     return kind is not Kind.CODED or (isinstance(value, (list, tuple)) and len(value) == 2)

@@ -31,10 +31,17 @@ _CLOSES = {b"{": b"}", b"[": b"]", b"(": b")"}
 _REFERENCE = re.compile(rb"\{\{[^{}\n]{0,200}\}\}|\$\{[A-Za-z_][A-Za-z0-9_.]{0,64}\}|\$\{\{[^{}\n]{0,200}\}\}")
 #: What may stand where a value would, and says that there is none, or that it was masked before.
 _NO_VALUES = frozenset(
-    b"true false yes no none null nil ~ undefined *** ****** ******** <redacted> [redacted] xxxxxx".split()
+    b"true false yes no none null nil ~ undefined *** ****** ******** <redacted> [redacted] xxxxxx ok n/a".split()
 )
 #: How what follows was made: {SSHA}..., {cipher}...
-_NOTHING = re.compile(rb"[\[{(][ \t]{0,8}[\]})]")
+_NOTHING = re.compile(
+    rb"(?i)[\[{(][ \t]{0,8}[\]})]|[\[(<](?:hidden|none|null|empty|unset|not set|masked|redacted|unchanged|n/a)[\])>]"
+)
+#: What is said of a secret, and is all that is said.
+_STATUS = re.compile(
+    rb"(?i)(?:expired|invalid|missing|unset|not set|required|revoked|rejected|unknown|unchanged)"
+    rb"(?=[ \t]{0,8}(?:[,;.)\r\n]|\Z))"
+)
 _PREFIX = re.compile(rb"\{[A-Za-z0-9_-]{1,20}\}[^\s,;}\])]")
 _GLUES = (b"\\", b"'", b'"')
 _SCHEME = re.compile(
@@ -92,6 +99,7 @@ class Reader:
         self.raw = raw
         self._line_end = -1
         self._quotes: dict[tuple[bytes, int], int] = {}
+        self._diff: bool | None = None
 
     def line_end(self, pos: int) -> int:
         """Return where the line ends in which ``pos`` is."""
@@ -140,9 +148,16 @@ class Reader:
         if line_start == 0 and name_start > BACK:
             line_start = name_start
         lead = raw[line_start:name_start]
+        mark = b""
+        if lead[:1] in (b" ", b"+", b"-") and self._is_diff():
+            lead, mark = lead[1:], b"[ +-]"
         indent = min(len(lead) - len(lead.lstrip(b" \t")), _DEEPEST_INDENT)
-        listed = b"" if lead.lstrip(b" \t").startswith(b"- ") else rb"|[ \t]{%d}-(?:[ \t][^\n]*)?(?:\n|\Z)" % indent
-        found = _deeper(indent + 1, listed).match(raw, pos)
+        listed = (
+            b""
+            if lead.lstrip(b" \t").startswith(b"- ")
+            else rb"|%s[ \t]{%d}-(?:[ \t][^\n]*)?(?:\n|\Z)" % (mark, indent)
+        )
+        found = _deeper(mark, indent + 1, listed).match(raw, pos)
         if found is None:
             return None
         end = found.end()
@@ -150,6 +165,12 @@ class Reader:
         start = pos + len(text) - len(text.lstrip())
         end = pos + len(text.rstrip())
         return Value(start, end) if end > start else None
+
+    def _is_diff(self) -> bool:
+        """Whether each line begins with a mark of what a state has changed in a file."""
+        if self._diff is None:
+            self._diff = self.raw.startswith(b"@@ -") or b"\n@@ -" in self.raw
+        return self._diff
 
     def quoted(self, pos: int) -> tuple[Value, int] | None:
         """
@@ -242,8 +263,10 @@ class Reader:
                 rest = _WORD.match(raw, after)
                 return Value(at, self._trimmed(at, rest.end() if rest else after, opener))
             return value
+        if _NOTHING.match(raw, at) or (sign == b":" and _STATUS.match(raw, at)):
+            return None
         if raw[at : at + 1] in _CLOSES and _PREFIX.match(raw, at) is None and _REFERENCE.match(raw, at) is None:
-            if _NOTHING.match(raw, at) or (kind is Kind.CODED and raw[at : at + 1] != b"("):
+            if kind is Kind.CODED and raw[at : at + 1] != b"(":
                 return None
             return Value(at, self.bracketed(at), raw[pos - 2 : pos - 1] == b'"')
         if (reference := _REFERENCE.match(raw, at)) and not raw[reference.end() : reference.end() + 1].strip():
@@ -324,5 +347,6 @@ class Reader:
 
 
 @lru_cache(maxsize=256)
-def _deeper(indent: int, listed: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"(?:[ \t]{%d,}[^\n]*(?:\n|\Z)|[ \t]*\r?\n%s)+" % (indent, listed))
+def _deeper(mark: bytes, indent: int, listed: bytes) -> re.Pattern[bytes]:
+    empty = b"[ +-]?" if mark else b""
+    return re.compile(rb"(?:%s[ \t]{%d,}[^\n]*(?:\n|\Z)|%s[ \t]*\r?\n%s)+" % (mark, indent, empty, listed))
