@@ -22,12 +22,12 @@ help: ## show this
 demo: $(VENV)/.installed ## run a salt-master and a minion of their own for a minute and show the history that was kept
 	@$(BIN)/python -m salt_eventsd.demo
 
-test: $(VENV)/.installed-test ## run the unit, functional and integration tests; PYTEST_ARGS=... goes to pytest
+test: $(VENV)/.installed-test ## run the unit, functional and integration tests but the slow ones; PYTEST_ARGS=... goes to pytest
 	@failed=""; number=0; \
 	for layer in $(LAYERS); do \
 	  number=$$((number + 1)); \
 	  echo; echo "==> $$number/$(words $(LAYERS)) $$layer tests"; \
-	  $(BIN)/python -m pytest $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
+	  $(BIN)/python -m pytest -m 'not slow' $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi
 

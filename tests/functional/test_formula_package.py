@@ -14,6 +14,8 @@ import yaml
 from tests.support.docs import ROOT
 from tests.support.formula import environment, wheel
 
+pytestmark = pytest.mark.slow
+
 _DEFAULTS = yaml.safe_load((ROOT / "eventsd" / "defaults.yaml").read_text(encoding="utf-8"))["package"]
 
 

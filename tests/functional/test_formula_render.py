@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,3 +203,42 @@ def test_a_folder_that_cannot_be_written_is_a_failed_state(machine: Machine) -> 
     machine.file.parent.write_text("", encoding="utf-8")
     # When the formula is applied, then the state says which
     assert str(machine.file.parent) in failed(machine.call({"eventsd": {}}, "state.apply", "eventsd"))
+
+
+def test_modules_of_the_file_server_are_brought_up_to_date_once(machine: Machine) -> None:
+    # Given a master that has this repository's modules in its file_roots
+    roots = machine.folder / "master_roots"
+    roots.mkdir()
+    for name in ("_runners", "_engines", "_eventsd_workers"):
+        (roots / name).symlink_to(ROOT / name)
+    config = {"root_dir": str(machine.folder / "root"), "file_roots": {"base": [str(roots)]}}
+    (machine.folder / "master").write_text(yaml.safe_dump(config), encoding="utf-8")
+    copies = machine.folder / "root" / "var" / "cache" / "salt" / "master" / "extmods"
+
+    def synced(*args: str) -> Any:
+        returned = machine.call({"eventsd": {}}, "state.apply", "eventsd.package", *args)
+        assert failed(returned) == ""
+        return next(one for one in returned.values() if one["__id__"] == "eventsd-package-sync-cmd-run")
+
+    # When the package's state is applied as a test, then it says what would be copied
+    assert "would be copied from the file server: engines, runners, eventsd_workers" in synced("test=True")["comment"]
+    assert not copies.exists() or not list(copies.rglob("*.py"))
+    # When it is applied, then that is done, once
+    assert "copied from the file server: engines, runners, eventsd_workers" in synced()["comment"]
+    assert (copies / "runners" / "eventsd.py").read_bytes() == (ROOT / "_runners" / "eventsd.py").read_bytes()
+    assert (copies / "eventsd_workers" / "sql.py").is_file()
+    assert not synced()["changes"]
+
+
+def test_a_package_may_come_from_the_file_server(machine: Machine) -> None:
+    # Given a package in the minion's file_roots
+    package = machine.folder / "roots" / "packages" / "salt-eventsd"
+    package.mkdir(parents=True)
+    (package / "setup.cfg").write_text("[metadata]\nname = salt-eventsd\nversion = 9\n", encoding="utf-8")
+    lookup = {"package": {"source": "salt://packages/salt-eventsd"}}
+    # When its state is applied as a test
+    returned = machine.call({"eventsd": {"lookup": lookup}}, "state.apply", "eventsd.package.install", "test=True")
+    # Then it would be installed from where Salt has put it
+    [state] = returned.values()
+    assert state["result"] is None
+    assert re.search(r"what is installed is not from \S+/packages/salt-eventsd\Z", state["comment"]), state["comment"]

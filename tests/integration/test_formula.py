@@ -22,6 +22,7 @@ from tests.support.salt import History, wait_until
 SECRET = "hunter2-in-pillar"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a service of a master"),
     pytest.mark.skipif(
         not (shutil.which("update-rc.d") and shutil.which("start-stop-daemon")),
