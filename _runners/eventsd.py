@@ -24,7 +24,7 @@ try:
 
     import salt_eventsd.check
     import salt_eventsd.status
-    from salt_eventsd import catalogue, config_load, control, letters, loader, orphans, ruletest, status_page
+    from salt_eventsd import catalogue, config_load, control, letters, loader, orphans, ruletest, sources, status_page
     from salt_eventsd import convert as conversion
     from salt_eventsd import tap as taps
     from salt_eventsd.exceptions import ConfigError, EventsdError
@@ -66,6 +66,7 @@ def status(seen=False, detail=False):
         path = config_load.load(__opts__).general.state_file  # noqa: F821 - the loader's
     except ConfigError as exc:
         path, problems = config_load.state_file(__opts__), exc.problems  # noqa: F821
+    problems = [*problems, *sources.not_yaml(__opts__)]  # noqa: F821
     unasked = []
     try:
         if seen:

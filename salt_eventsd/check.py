@@ -107,9 +107,7 @@ def _read(opts: Mapping[str, Any], config: str | None, replaces: str | None, fou
     found.notes += odd
     for one in files:
         if one.problem:
-            (found.problems if one.concerns_us else found.notes).append(
-                f"eventsd: {one.path}: {one.problem}; Salt goes on without this file"
-            )
+            (found.problems if one.concerns_us else found.notes).append(one.fault)
     return opts
 
 

@@ -15,4 +15,4 @@ def counted(number: int, noun: str = "event", verb: str = "") -> str:
     """
     if number == 1:
         return f"1 {noun} {verb}".rstrip()
-    return f"{number} {noun}s {_OF_MANY.get(verb, verb)}".rstrip()
+    return f"{number:,} {noun}s {_OF_MANY.get(verb, verb)}".rstrip()

@@ -31,6 +31,7 @@ _BELOW = frozenset((*General.__struct_fields__, "workers", "events", "defaults")
 _MEANT = ("", ".yaml", ".yml", ".sls")
 _LONGEST = 2**22
 _DEEPEST = 20
+_NOT_YAML = "not YAML: "
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Source:
         return f"read, has {' and '.join(found)}" if (found := [key for key in OURS if key in self.data]) else "read"
 
     @property
+    def fault(self) -> str:
+        """What is wrong with it, in a sentence; "" if nothing is."""
+        return f"eventsd: {self.path}: {self.problem}; Salt goes on without this file" if self.problem else ""
+
+    @property
     def concerns_us(self) -> bool:
         """Whether it has anything to do with the engine, as far as can be told of a file that is broken."""
         try:
@@ -85,9 +91,9 @@ def read_file(path: str, group: int = 0) -> Source:
     except UnicodeDecodeError as exc:
         return Source(path, problem=f"not text in UTF-8: byte {exc.object[exc.start]:#04x} at {exc.start}", group=group)
     except salt.utils.yaml.YAMLError as exc:
-        return Source(path, problem=f"not YAML: {yaml_fault(exc, text)}", group=group)
+        return Source(path, problem=f"{_NOT_YAML}{yaml_fault(exc, text)}", group=group)
     except Exception as exc:
-        return Source(path, problem=f"not YAML: {brief(exc)}", group=group)
+        return Source(path, problem=f"{_NOT_YAML}{brief(exc)}", group=group)
     if data is None:
         return Source(path, group=group)
     if not isinstance(data, Mapping):
@@ -116,6 +122,15 @@ def read_sources(opts: Mapping[str, Any]) -> tuple[list[Source], list[str]]:
     sources += _included(main.data.get("include"), path, 2, {path}, notes)
     notes += [f"{one}: Salt does not read it, for its name does not fit {patterns}" for one in _beside(patterns, path)]
     return sources, notes
+
+
+def not_yaml(opts: Mapping[str, Any]) -> list[str]:
+    """
+    Return what is wrong with files that concern the engine and are not YAML: Salt takes them for empty ones.
+
+    :param opts: Salt's options.
+    """
+    return [one.fault for one in read_sources(opts)[0] if one.problem.startswith(_NOT_YAML) and one.concerns_us]
 
 
 def effective(sources: list[Source]) -> dict[str, Any]:

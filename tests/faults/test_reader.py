@@ -149,7 +149,7 @@ def test_a_reader_that_stands_still_is_told_in_time_and_its_gap_begins_then(rig:
     assert missing / 4 < gap["missing"] < 4 * missing
     seen = status_of(rig)
     assert seen["retcode"] == 1
-    assert [note for note in seen["notes"] if f"about {gap['missing']} events may be missing" in note]
+    assert [note for note in seen["notes"] if f"about {gap['missing']:,} events may be missing" in note]
 
     # When
     ask(socket_path(rig.engine.folder / "status.json"), "seen")

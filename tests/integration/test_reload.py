@@ -132,11 +132,14 @@ def test_check_tells_whether_the_engine_runs_with_what_is_on_disk(reloaded: Mast
     broken.write_text("eventsd:\n\tstate_timer: 3\n", encoding="utf-8")
     try:
         found, answer = reloaded.run("eventsd.check"), reloaded.run("eventsd.reload")
+        status = reloaded.status()
     finally:
         broken.unlink()
     for told in (found, answer):
         assert told.returncode == 2
         assert told.data["problems"][0].startswith(f"eventsd: {broken}: not YAML: line 2, column 1: ")
+    assert status.returncode == 1
+    assert any(f"on disk is wrong: eventsd: {broken}: not YAML: line 2" in note for note in status.data["notes"])
 
     # When / Then: not switched on any more, though it runs
     configure(reloaded, BEFORE, engines=[])

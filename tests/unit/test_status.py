@@ -354,7 +354,7 @@ def drop(parts: Parts) -> None:
         pytest.param(end, "thread dispatch has ended", id="a thread that ended"),
         pytest.param(
             miss,
-            "a gap in what was read of the event bus, 68 s in all: about 27000 events may be missing"
+            "a gap in what was read of the event bus, 68 s in all: about 27,000 events may be missing"
             " (salt-run eventsd.status seen=True when you have looked)",
             id="a gap",
         ),
