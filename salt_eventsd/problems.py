@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from salt_eventsd.english import counted
+from salt_eventsd.report_workers import BUILT_IN
 from salt_eventsd.watch import STANDS_SECONDS
 
 #: How long events that were lost, or may have been, are a reason to call an engine degraded.
@@ -117,7 +118,7 @@ def _spool(spool: Report) -> Iterator[Problem]:
 
 
 def _worker(name: str, worker: Report, found: Report) -> Iterator[Problem]:
-    parts = {f"{name}, rule {rule}": one for rule, one in worker.get("rules", {}).items()} or {name: worker}
+    parts = {_part(name, rule): one for rule, one in worker.get("rules", {}).items()} or {name: worker}
     for part, one in parts.items():
         if one["state"] != "ok":
             text = f"worker {part} is {one['state']}: {one['last_error']}"
@@ -145,6 +146,11 @@ def _worker(name: str, worker: Report, found: Report) -> Iterator[Problem]:
             f"worker {name}: {counted(elsewhere)} had been written by another engine: it runs on a copy of this spool"
         )
         yield Problem("elsewhere", text, name, {"events": elsewhere})
+
+
+def _part(worker: str, rule: str) -> str:
+    """A worker's rule with a table or statement of its own, or all the others together."""
+    return f"{worker} (all other rules)" if rule == BUILT_IN else f"{worker}, rule {rule}"
 
 
 def _grows(lane: Report) -> bool:

@@ -28,7 +28,7 @@ _LARGEST = ("oldest_age", "growing_seconds", "hanging_seconds", "next_try_second
 #: A batch hangs that takes so much longer than one usually does.
 _HANGING_SECONDS = 5.0
 #: How the lane is called that all rules share which have no table or statement of their own.
-_BUILT_IN = "all others"
+BUILT_IN = "all others"
 #: From good to bad.
 _STATES = ("ok", "retrying", "held")
 
@@ -88,7 +88,7 @@ def _worker(
     }
     if len(each) == 1:
         return whole
-    rules = {_BUILT_IN if key == name else key.removeprefix(f"{name}:"): one for key, one in each.items()}
+    rules = {BUILT_IN if key == name else key.removeprefix(f"{name}:"): one for key, one in each.items()}
     return {**whole, "rules": rules}
 
 

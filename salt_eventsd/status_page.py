@@ -39,7 +39,7 @@ _ADVICE = {
     "held": "nothing is lost, its events wait in the spool; mend what it says, and it goes on by itself",
     "growing": "it is slower than the events come: see to the database, or raise the worker's concurrency",
     "hanging": "see to the database; the worker gives up after its timeout and tries again",
-    "buried": "salt-run eventsd.dead shows them and why; eventsd.requeue or eventsd.discard",
+    "buried": "salt-run eventsd.dead shows them and why; eventsd.requeue puts them back, eventsd.discard deletes them",
     "lost": "salt-run eventsd.status seen=True stops this being told",
 }
 _ADVICE_BY_STATE = {

@@ -71,6 +71,19 @@ def test_the_status_names_the_rule(spool: Spool) -> None:
     ]
 
 
+def test_the_queue_of_all_rules_without_a_table_of_their_own_is_told_in_words(spool: Spool) -> None:
+    # Given
+    lanes = [lane(spool, "history", problem="away"), lane(spool, "history:raid")]
+    room = {"error": "", "unkept_events": 0, "full": False, "set_aside": [], "orphaned": {}, "orphaned_gone": 0}
+    bus = {"connected": True, "lost": 0, "gaps": []}
+
+    # When
+    found = problems({"bus": bus, "spool": room, "workers": worker_reports(lanes, {}, {}, {})})
+
+    # Then
+    assert [one.text for one in found] == ["worker history (all other rules) is held: away"]
+
+
 def test_a_retired_queue_is_not_told(spool: Spool) -> None:
     retired = lane(spool, "history:raid")
     retired.retired = True
