@@ -75,6 +75,9 @@ _OF_LIST = re.compile(
 _VERSION = re.compile(rb"-[0-9]{1,6}(?:\.[0-9]{1,6})+")
 #: /db/password x, as the key of a store.
 _PUT = re.compile(rb"\b(?:put|set|write|mk|update|create)[ \t]{1,8}[^\s]{0,200}\Z")
+_PUT_KEY = re.compile(rb"(?i)\b(?:put|set|write|mk|create)[ \t]{1,8}[^\s]{1,200}[/:]\Z")
+#: What debconf and an installer are told: mysql-server mysql-server/root_password password x.
+_DEBCONF = re.compile(rb"[ \t]{0,8}[a-z0-9.+-]{1,64}[ \t]{1,8}[a-z0-9.+-]{1,64}/[A-Za-z0-9_./-]{1,100}[ \t]{1,8}")
 _MIXED = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9!@#$%^&*])(?!v?[0-9]+\.|x86)[^\s]{6,}")
 _PATH = re.compile(rb"[~.]{0,2}/")
 _WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]+")
@@ -144,7 +147,9 @@ def _directive(reader: Reader, start: int, end: int) -> Value | None:
         or (not is_bare and (begins or odd or (name.isupper() and b"_" in name)))
         or (is_bare and name.lower() != b"pass" and _MIXED.fullmatch(word) is not None)
         or (odd and (_WEAK_LEADS.search(before[-40:]) is not None or (begins and alone)))
-        or (begins and alone and b"\t" in found["gap"])
+        or (begins and alone and (b"\t" in found["gap"] or len(found["gap"]) > 2))
+        or _PUT_KEY.search(before) is not None
+        or (name.lower() == b"password" and _DEBCONF.fullmatch(line) is not None)
     )
     return Value(*_without_closers(raw, found.span("word"))) if told else None
 

@@ -103,9 +103,63 @@ IN_WORDS = compile_finder(FIRST)
 _NAME = re.compile(rb"[A-Za-z0-9_.-]+?(?=\.exe\b|[\"' \t]|\Z)")
 _KNOWN = tuple((re.compile(tool.names), tool) for tool in _TABLE)
 _ANY = re.compile(b"|".join(b"(?:%s)" % tool.names for tool in _TABLE))
-_END = re.compile(rb"[\n;|&]|\\n")
-_WORD = re.compile(rb"(?:\\?\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"']|[\"'])+")
+#: Signs of a word outside of quotes; what is none of them is a quote, a blank, or ends the command.
+_PLAIN = re.compile(rb"(?:[^\s\"'\\;|&]|\\(?!n))+")
+_BLANKS = re.compile(rb"[ \t\r\f\v]+")
+#: A quote that no backslash takes its meaning from.
+_CLOSES = re.compile(rb"(?<!\\)(?:\\\\)*\"")
 _SIGN = re.compile(rb"[:%,]")
+
+
+class _Words:
+    """
+    Cuts commands of a text into words. Where the next quote stands is remembered: one that nobody closes would
+    otherwise have the rest of the text searched again and again.
+
+    :param raw: the text.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._next = {b"'": -1, b'"': -1, b"\n": -1}
+
+    def words(self, pos: int) -> tuple[list[tuple[int, int]], int]:
+        """
+        Return where the words of a command begin and end, and where the command ends.
+
+        :param pos: where it begins, behind its name.
+        """
+        raw = self._raw
+        found: list[tuple[int, int]] = []
+        start = at = pos
+        while at < len(raw):
+            if plain := _PLAIN.match(raw, at):
+                at = plain.end()
+                continue
+            sign = raw[at : at + 1]
+            if sign in (b"'", b'"'):
+                close = self._find(sign, at + 1)
+                at = close + 1 if close < self._find(b"\n", at) else at + 1
+                continue
+            if start < at:
+                found.append((start, at))
+            blanks = _BLANKS.match(raw, at)
+            if blanks is None:
+                return found, at
+            start = at = blanks.end()
+        if start < at:
+            found.append((start, at))
+        return found, at
+
+    def _find(self, sign: bytes, pos: int) -> int:
+        if self._next[sign] < pos:
+            if sign == b'"':
+                hit = _CLOSES.search(self._raw, pos)
+                at = hit.end() - 1 if hit else -1
+            else:
+                at = self._raw.find(sign, pos)
+            self._next[sign] = at if at >= 0 else len(self._raw)
+        return self._next[sign]
 
 
 def in_commands(raw: bytes) -> Iterator[Value]:
@@ -115,12 +169,11 @@ def in_commands(raw: bytes) -> Iterator[Value]:
     :param raw: a text.
     """
     pos = 0
+    line = _Words(raw)
     while (hit := _TOOL.search(raw, pos)) is not None:
         step()
-        end = _END.search(raw, hit.end())
-        stop = end.start() if end else len(raw)
         name = _NAME.match(raw, hit.start())
-        words = [(one.start(), one.end()) for one in _WORD.finditer(raw, hit.end() - 1, stop)]
+        words, stop = line.words(hit.end() - 1)
         yield from sorted(_secret_words(raw, name[0] if name else b"", words))
         pos = max(stop, hit.end())
 

@@ -131,7 +131,7 @@ _PATH = re.compile(rb"(?:[~.]{0,2}/|[A-Za-z]:[\\/])")
 _LINK = re.compile(rb"(?i)(?:https?|unix|tcp|fcgi|ajp)[:_]")
 #: A number, the version of a package that is named so, or where accounts come from (nsswitch.conf).
 _ABOUT_PACKAGES = re.compile(
-    rb"[-+]?[0-9][0-9.,]*%?|[0-9]{1,9}/[0-9]{1,9}|(?:[0-9]{1,2}:)?[0-9]{1,4}(?:\.[0-9]{1,8})+[A-Za-z0-9.+~:_-]*"
+    rb"[-+]?[0-9]{1,5}%?|[-+]?[0-9]{1,3}(?:[.,][0-9]{1,3}){1,4}%?|[0-9]{1,9}/[0-9]{1,9}|(?:[0-9]{1,2}:)?[0-9]{1,4}(?:\.[0-9]{1,8})+[A-Za-z0-9.+~:_-]*"
     # An account whose password is elsewhere, or that has none.
     rb"|x|\*|!\*?|!!"
     rb"|files|compat|systemd|sss|db|nis|ldap|winbind"

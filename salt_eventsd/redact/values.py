@@ -25,7 +25,8 @@ _YAML_TAG = re.compile(rb"(?:[!&][A-Za-z0-9_./:!-]{0,64}[ \t]{1,8}){1,3}")
 _BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]{0,64}(?:#[^\n]{0,200})?\r?\n")
 _HEREDOC = re.compile(rb"<<[-~]?[ \t]*[\"']?([A-Za-z_][A-Za-z0-9_]{0,31})[\"']?[ \t]*\r?\n")
 _GOES_ON = re.compile(rb"[ \t]{1,80}[^\s]")
-_NEXT_LINE = re.compile(rb"[ \t]{0,64}(?:#[^\n]{0,200})?\r?\n")
+#: A comment has a blank in it: password: # for the database. Without one it is a value: DB_PASSWORD=#1abc
+_NEXT_LINE = re.compile(rb"[ \t]{0,64}(?:#(?:[ \t#][^\n]{0,200})?)?\r?\n")
 _BRACKETS = re.compile(rb"[\[\]{}()\"'\n]")
 _CLOSES = {b"{": b"}", b"[": b"]", b"(": b")"}
 _REFERENCE = re.compile(rb"\{\{[^{}\n]{0,200}\}\}|\$\{[A-Za-z_][A-Za-z0-9_.]{0,64}\}|\$\{\{[^{}\n]{0,200}\}\}")
@@ -48,12 +49,13 @@ _SCHEME = re.compile(
     rb"(?i)(?:basic|bearer|digest|negotiate|ntlm|token|apikey|api-key|aws4-hmac-sha256|hawk|oauth|kerberos|splunk|ssws|key"
     rb"|jwt|mac|vapid|genie_?key|pveapitoken|sharedkey|sharedaccesssignature|signature|hoba|mutual|privatetoken)[ \t]+"
 )
+# However many blanks there are, only the last few of them need to match: each of them may be where a match begins.
 #: What ends plain words behind ``=``: the next pair, or the next option.
-_NEXT_PAIR = re.compile(rb"[,;&|]?[ \t]+[A-Za-z_][A-Za-z0-9_.-]{0,40}[ \t]?=|[;&][A-Za-z_][A-Za-z0-9_. -]{0,40}=")
+_NEXT_PAIR = re.compile(rb"[,;&|]?[ \t]{1,8}[A-Za-z_][A-Za-z0-9_.-]{0,40}[ \t]?=|[;&][A-Za-z_][A-Za-z0-9_. -]{0,40}=")
 _NEXT_OPTION = re.compile(_NEXT_PAIR.pattern + rb"|[ \t]--?[A-Za-z]")
 #: What ends plain words behind ``:`` in the middle of a line.
 _NEXT_FIELD = re.compile(
-    rb",[ \t]*[\"']?[A-Za-z_][A-Za-z0-9_.-]{0,40}[\"']?[ \t]?[:=]|[,;|]?[ \t]+[A-Za-z_][A-Za-z0-9_.-]{0,40}[:=]"
+    rb",[ \t]{0,8}[\"']?[A-Za-z_][A-Za-z0-9_.-]{0,40}[\"']?[ \t]?[:=]|[,;|]?[ \t]{1,8}[A-Za-z_][A-Za-z0-9_.-]{0,40}[:=]"
     rb"|[;|][ \t]|[}\])](?:[ \t,;.]|\\?[\"']|\Z)|[ \t]\([^\s)]|&[A-Za-z_][A-Za-z0-9_.-]{0,40}="
 )
 _DECLARED = re.compile(rb"[ \t]*(?:export|set|let|var|const|local|declare -x|ENV|ARG|env)[ \t]+")

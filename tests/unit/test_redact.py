@@ -131,6 +131,14 @@ def test_what_is_no_secret_is_left_alone(data: Any) -> None:
     assert redactor().apply(data, "test.ping") == data
 
 
+def test_many_digits_under_pass_are_a_password_and_few_are_a_count() -> None:
+    masked = redactor().apply(
+        {"return": {"ssh_pass": "73519284604", "text": "SSHPASS=73519284604 x", "pass": "12"}}, ""
+    )
+
+    assert masked["return"] == {"ssh_pass": MASK, "text": f"SSHPASS={MASK} x", "pass": "12"}
+
+
 def test_a_states_key_keeps_its_parts() -> None:
     # Given
     results = {f"cmd_|-a_|-a --token={SECRET}{number}_|-run": number for number in range(3)}

@@ -126,6 +126,20 @@ def test_a_text_costs_a_time_in_proportion(redactor: Redactor, unit: str) -> Non
         assert_linear(masking(redactor), lambda size, begin=begin: begin + unit * (size // len(unit)), largest=2**15)
 
 
+@pytest.mark.parametrize(
+    ("begin", "unit"),
+    [
+        pytest.param("curl -u a:b ", '\\"', id="quotes of a command that nobody closes"),
+        pytest.param("curl -u a:b ", '" \\"', id="words with such quotes"),
+        pytest.param("curl ", "curl -u a:b ;", id="commands in one line"),
+        pytest.param("token=a", " ", id="blanks behind a value"),
+        pytest.param("x token: a,", "\t", id="blanks in a line"),
+    ],
+)
+def test_what_follows_a_beginning_costs_a_time_in_proportion(redactor: Redactor, begin: str, unit: str) -> None:
+    assert_linear(masking(redactor), lambda size: begin + unit * (size // len(unit)), largest=2**16)
+
+
 SHAPES_OF_DATA: dict[str, Callable[[int], Any]] = {
     "keys that become the same": lambda size: {f"password={number}": 1 for number in range(size // 16)},
     "names": lambda size: {f"pw{number:05}": "x" for number in range(size // 10)},
