@@ -71,7 +71,7 @@ def install(wanted: dict[str, Any], is_test: bool) -> tuple[dict[str, Any], str]
         raise RuntimeError(f"{shown} was installed by {' '.join(pip)}, but {sys.executable} does not find it")
     if missing := reason({**wanted, "upgrade": False}):
         raise RuntimeError(f"{shown} was installed, but {missing}")
-    return {"old": before, "new": after}, f"installed {wanted['name']} {after}: {why}"
+    return {"old": before, "new": after}, f"installed {wanted['name']} {after}"
 
 
 def remove(wanted: dict[str, Any], is_test: bool) -> tuple[dict[str, Any], str]:
