@@ -60,10 +60,11 @@ _NEXT_FIELD = re.compile(
 )
 _DECLARED = re.compile(rb"[ \t]*(?:export|set|let|var|const|local|declare -x|ENV|ARG|env)[ \t]+")
 _WORD = re.compile(rb"[^\s]+")
+_BLANK = re.compile(rb"\s")
 #: What is looked at to tell whether a value is one, in bytes.
 SAMPLE = 256
 _FIRST = re.compile(rb"[^\s,;\"'<>)\]}]{1,256}")
-_GLUED_PAIR = re.compile(rb"[,;&][A-Za-z_][A-Za-z0-9_.-]{0,40}=|[,;|&]+\Z|</")
+_GLUED_PAIR = re.compile(rb"[,;&][A-Za-z_][A-Za-z0-9_.-]{0,40}=|[,;|&]{1,8}\Z|</")
 _QUERY = re.compile(rb"[^\s&#\"'<>)\\;]*")
 _CONNECTION = re.compile(rb";[ ]?[A-Za-z][A-Za-z0-9_ -]{0,40}=")
 _COMMA = re.compile(rb",[ \t]|,[A-Za-z_][A-Za-z0-9_.-]{0,40}=|[)\]}](?:[ \t.,;:]|\Z)")
@@ -100,6 +101,7 @@ class Reader:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self._line_end = -1
+        self._word_end = -1
         self._quotes: dict[tuple[bytes, int], int] = {}
         self._diff: bool | None = None
 
@@ -109,6 +111,13 @@ class Reader:
             found = self.raw.find(b"\n", pos)
             self._line_end = len(self.raw) if found < 0 else found
         return self._line_end
+
+    def word_end(self, pos: int) -> int:
+        """Return where the signs end, from ``pos`` on, among which is no blank."""
+        if self._word_end < pos:
+            found = _BLANK.search(self.raw, pos)
+            self._word_end = found.start() if found else len(self.raw)
+        return self._word_end
 
     def closing(self, pos: int, quote: bytes, depth: int) -> int:
         """
@@ -324,11 +333,9 @@ class Reader:
         if not option and previous == b",":
             found = _COMMA.search(raw, at, limit)
             return self._trimmed(at, found.start() if found and found.start() > at else limit, opener)
-        word = _WORD.match(raw, at, limit)
-        if word is None:
-            return at
-        found = _GLUED_PAIR.search(raw, at, word.end())
-        return self._trimmed(at, found.start() if found and found.start() > at else word.end(), opener)
+        word_end = max(at, min(limit, self.word_end(at)))
+        found = _GLUED_PAIR.search(raw, at, word_end)
+        return self._trimmed(at, found.start() if found and found.start() > at else word_end, opener)
 
     def _trimmed(self, start: int, end: int, opener: Opener | None) -> int:
         """Without blanks, and signs that close what was opened before the value."""

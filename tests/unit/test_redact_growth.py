@@ -134,6 +134,8 @@ def test_a_text_costs_a_time_in_proportion(redactor: Redactor, unit: str) -> Non
         pytest.param("curl ", "curl -u a:b ;", id="commands in one line"),
         pytest.param("token=a", " ", id="blanks behind a value"),
         pytest.param("x token: a,", "\t", id="blanks in a line"),
+        pytest.param("x token=a", ",", id="commas behind a value"),
+        pytest.param("", "</token=AQ", id="values without a blank between them"),
     ],
 )
 def test_what_follows_a_beginning_costs_a_time_in_proportion(redactor: Redactor, begin: str, unit: str) -> None:
