@@ -32,7 +32,8 @@ def trap(start_master: StartMaster) -> Iterator[Master]:
         "jobs": {"tag": r"salt/(job|run|wheel)/[^/]+/new\Z", "worker": "history", "into": "jobs"},
         "returns": {"tag": r"salt/(job|run|wheel)/[^/]+/ret", "worker": "history", "into": "returns"},
         "auth": {"tag": "salt/(auth|key|minion)", "worker": "history", "into": "events"},
-        "marks": {"tag": "company/mark", "worker": "history", "into": "events", "prio": 1},
+        # Without prio, which would be written before what waits for its batch.
+        "marks": {"tag": "company/mark", "worker": "history", "into": "events"},
     }
     options = {"workers": sqlite_history(), "events": events, "state_timer": 1}
     with start_master("trap", eventsd=options) as running:
