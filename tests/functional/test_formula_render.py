@@ -242,3 +242,37 @@ def test_a_package_may_come_from_the_file_server(machine: Machine) -> None:
     [state] = returned.values()
     assert state["result"] is None
     assert re.search(r"what is installed is not from \S+/packages/salt-eventsd\Z", state["comment"]), state["comment"]
+
+
+def test_what_the_engine_has_kept_goes_only_if_that_is_wanted(machine: Machine) -> None:
+    # Given a config, a spool, a status and a history of an engine that does not run
+    spool, history, state = (machine.folder / name for name in ("spool", "history.db", "status.json"))
+    spool.mkdir()
+    (spool / "spool.db").write_text("", encoding="utf-8")
+    history.write_text("", encoding="utf-8")
+    state.write_text("{}", encoding="utf-8")
+    block = {
+        "workers": {"history": {"url": f"sqlite:///{history}"}},
+        "spool": {"dir": str(spool)},
+        "state_file": str(state),
+    }
+
+    def cleaned(data: bool, *args: str) -> Any:
+        machine.file.parent.mkdir(exist_ok=True)
+        machine.file.write_text(json.dumps({"engines": ["eventsd"], "eventsd": block}), encoding="utf-8")
+        pillar = {"eventsd": {**block, "lookup": {"clean": {"data": data}}}}
+        returned = machine.call(pillar, "state.apply", "eventsd.service.clean", *args)
+        assert failed(returned) == ""
+        return returned
+
+    # When its config is cleaned away, then all that it has kept stays
+    cleaned(False)
+    assert not machine.file.exists()
+    assert all(path.exists() for path in (spool, history, state))
+    # When its data is to go as well, then a test says so, and it goes once
+    assert str(spool) in str(cleaned(True, "test=True"))
+    assert spool.exists()
+    cleaned(True)
+    assert not any(path.exists() for path in (spool, history, state))
+    again = cleaned(True)
+    assert not next(one for one in again.values() if one["__id__"] == "eventsd-service-clean-cmd-run")["changes"]
