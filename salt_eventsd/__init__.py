@@ -20,7 +20,7 @@ settle   :mod:`salt_eventsd.settle`           written: forget; fault: retry; ref
 Which file to open, by what it is about:
 
 - from the bus to the engine: ``nursery`` (forks readers), ``reader``, ``bus``, ``pieces`` and ``page`` (how they hand
-  over), ``link`` (the engine's end), ``inbox``, ``gaps``
+  over), ``link`` (the engine's end), ``inbox``, ``gaps``, ``unanswered``
 - the thread between bus and spool: ``intake``, with ``payload`` (decode, encode), ``origin`` (forged events),
   ``outcome`` (return codes, success, dry runs), ``weight``, ``budget`` and ``withheld`` (what one event may cost),
   ``clip``

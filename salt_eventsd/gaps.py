@@ -39,6 +39,7 @@ class Gap(msgspec.Struct, array_like=True):
     :param blind_at: since when events may have been missed, by the monotonic clock; 0 if another boot's.
     :param missing: about how many events may be missing; None while the gap lasts.
     :param blind_since: the same as ``blind_at``, in seconds since 1970 UTC, where that is not known.
+    :param open: answers that were to come when it began, where whoever tells it does not know them by itself.
     """
 
     since: float
@@ -48,6 +49,7 @@ class Gap(msgspec.Struct, array_like=True):
     blind_at: float = 0.0
     missing: int | None = None
     blind_since: float = 0.0
+    open: int = 0
 
     def close(self, when: float) -> None:
         """
@@ -71,7 +73,7 @@ class Gap(msgspec.Struct, array_like=True):
         blind = time.monotonic() - (now - until) - self.blind_at
         if not self.blind_at:
             blind = until - (self.blind_since or self.since)
-        return round(self.rate * max(0.0, blind))
+        return max(self.open, round(self.rate * max(0.0, blind)))
 
 
 class Pulse:

@@ -29,6 +29,7 @@ from salt_eventsd.reminder import Reminder
 from salt_eventsd.room import Room
 from salt_eventsd.rules import Candidates, Route, Rules
 from salt_eventsd.spool import Chunk, Kept, Spool, encode_events, halved
+from salt_eventsd.unanswered import Unanswered
 from salt_eventsd.withheld import TooMuch, in_time, unpack, withheld
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,7 @@ class Intake(threading.Thread):
         self.forged = 0
         self.withheld = 0
         self.spool_error = ""
+        self.unanswered = Unanswered()
         self._inbox = inbox
         self._spool = spool
         #: May be changed while it runs, as the policy may.
@@ -239,6 +241,8 @@ class Intake(threading.Thread):
             self._tell_forged(policy, why)
             full = policy.redactor.tag(msgspec.structs.replace(frame, tag=frame.full_tag))
             event = as_forged(event, data, full.tag, policy.redactor.apply(why, ""))
+        elif event.kind == "job":
+            self.unanswered.note(event, data)
         self.matched += 1
         self._add(first, event, policy.batches[first.worker])
         for one in routes[1:]:

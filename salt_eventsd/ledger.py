@@ -15,6 +15,7 @@ from typing import Any
 
 from salt_eventsd.gaps import Gap
 from salt_eventsd.predecessor import Looked, Predecessor
+from salt_eventsd.unanswered import ANSWERED_SECONDS, Unanswered
 
 #: How many gaps are remembered.
 _GAPS_KEPT = 20
@@ -50,11 +51,13 @@ class Ledger:
         """
         self._harmless.add(why)
 
-    def gaps(self, own: list[Gap]) -> list[dict[str, Any]]:
+    def gaps(self, own: list[Gap], unanswered: Unanswered | None = None) -> list[dict[str, Any]]:
         """
-        Return all gaps, as they are reported.
+        Return all gaps, as they are reported: what may be missing goes by the rate of events before, and by jobs that
+        were begun before or meanwhile and have not been answered.
 
         :param own: those of this engine.
+        :param unanswered: answers that are to come.
         """
         with self._mutex:
             told = [
@@ -62,7 +65,7 @@ class Ledger:
                     "from": gap.since,
                     "to": gap.until,
                     "why": gap.why,
-                    "missing": (missing := gap.guess()),
+                    "missing": (missing := max(gap.guess(), _unanswered(gap, unanswered))),
                     "seen": gap.since in self._seen or (gap.why in self._harmless and not missing),
                 }
                 for gap in own
@@ -97,3 +100,9 @@ class Ledger:
                 old["seen"] = True
             self._seen.update(gap.since for gap in own if gap.until is not None)
             self._losses.clear()
+
+
+def _unanswered(gap: Gap, unanswered: Unanswered | None) -> int:
+    if unanswered is None:
+        return 0
+    return unanswered.since(gap.since - ANSWERED_SECONDS, time.time() if gap.until is None else gap.until)

@@ -52,6 +52,7 @@ class _Bus(msgspec.Struct):
     last: float = 0.0
     rate: float = 0.0
     connected: bool = False
+    unanswered: int = 0
     gaps: list[dict[str, Any]] = []
 
 
@@ -79,6 +80,7 @@ class Predecessor(msgspec.Struct):
             return None
         blind_at = self.clock.monotonic if self.clock.age is not None else 0.0
         gap = Gap(self.bus.last or self.written, None, _ENDED if self.ended else _CRASHED, self.bus.rate, blind_at)
+        gap.open = self.bus.unanswered
         if not blind_at:
             # The monotonic clock of then means nothing now, so what is known is when it reported last.
             gap.blind_since = self.written

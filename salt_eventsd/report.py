@@ -34,6 +34,7 @@ from salt_eventsd.problems import lost_events
 from salt_eventsd.report_workers import orphaned_letters, worker_reports
 from salt_eventsd.room import Room
 from salt_eventsd.spool import Spool
+from salt_eventsd.unanswered import ANSWERED_SECONDS
 from salt_eventsd.watch import Growth, Pace, Watch
 
 log = logging.getLogger(__name__)
@@ -212,7 +213,8 @@ def report(parts: Parts) -> Report:
             "rate": reader.rate,
             "events_per_second": round(reader.rate, 1),
             "reader": {"pid": reader.pid, "waiting_bytes": reader.waiting_bytes, "dropped": reader.dropped},
-            "gaps": parts.ledger.gaps(gaps),
+            "gaps": parts.ledger.gaps(gaps, intake.unanswered),
+            "unanswered": intake.unanswered.since(time.time() - ANSWERED_SECONDS, time.time()),
             "received": link.received,
             "matched": intake.matched,
             "ignored": intake.unmatched + intake.ignored,
