@@ -7,29 +7,20 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
-from typing_extensions import Self
+from tests.support.proxy import Relay
 
 
-class Wire:
-    """
-    Listens on :attr:`port` while it is a context, and hands on to a server.
-
-    :param server_port: the server's, on 127.0.0.1.
-    """
+class Wire(Relay):
+    """Hands on to a server, until it is told to go dead or slow."""
 
     def __init__(self, server_port: int) -> None:
-        #: Where new connections lead to; those that are there stay where they are.
-        self.server_port = server_port
+        super().__init__(server_port)
         #: Connections taken so far.
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self._dead = threading.Event()
         self._slow = threading.Event()
-        self._closed = threading.Event()
-        self.port: int = self._listener.getsockname()[1]
 
     def stall(self) -> None:
         """Take connections and whatever comes over them, and hand on nothing, as a proxy does that hangs."""
@@ -44,22 +35,8 @@ class Wire:
         self._dead.clear()
         self._slow.clear()
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closed.set()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._serve, args=[client], daemon=True).start()
+    def _taken(self, client: socket.socket) -> None:
+        self.connections += 1
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError), client:
