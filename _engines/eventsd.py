@@ -56,7 +56,7 @@ A mapping given under ``engines:`` is merged over ``eventsd:``.
 """
 
 try:
-    from salt_eventsd import process
+    from salt_eventsd.engine import process
 
     MISSING = ""
 except ImportError as exc:

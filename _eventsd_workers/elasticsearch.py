@@ -45,7 +45,7 @@ def worker(context):
     :raises ImportError: requests is not installed.
     """
     try:
-        from salt_eventsd.backends import elasticsearch
+        from salt_eventsd.backends.elasticsearch import worker as elasticsearch
     except ImportError as exc:
         raise missing_library(exc, "elasticsearch") from exc
     return elasticsearch.make(context)

@@ -23,7 +23,7 @@ line is ended before the next begins. A file that is moved away (logrotate) is m
             keep: 10
 """
 
-from salt_eventsd.backends import file
+from salt_eventsd.backends.file import worker as file
 
 __virtualname__ = "file"
 

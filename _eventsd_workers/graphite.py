@@ -28,7 +28,7 @@ does not count for that metric.
             # salt.minions.{minion_id}.retcode: data.retcode # a field: its number, with the event's time
 """
 
-from salt_eventsd.backends import graphite
+from salt_eventsd.backends.graphite import worker as graphite
 
 __virtualname__ = "graphite"
 

@@ -30,7 +30,7 @@ letters if others are taken. 401, 404, 405 and the like, redirects among them, h
           auth: {user: salt, password: 'sdb://vault/hook?password'}    # or {bearer: 'sdb://vault/hook?token'}
 """
 
-from salt_eventsd.backends import http
+from salt_eventsd.backends.http import worker as http
 
 __virtualname__ = "http"
 

@@ -32,8 +32,8 @@ client a time limit.
         returns: {tag: salt/job/\\d+/ret/, worker: inventory}
 """
 
+from salt_eventsd.backends.legacy import BackendError, Legacy, LegacyOptions, load_class
 from salt_eventsd.backends.options import read_options
-from salt_eventsd.legacy import BackendError, Legacy, LegacyOptions, load_class
 
 __virtualname__ = "legacy"
 

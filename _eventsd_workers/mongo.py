@@ -48,7 +48,7 @@ def worker(context):
     :raises ImportError: pymongo is not installed.
     """
     try:
-        from salt_eventsd.backends import mongo
+        from salt_eventsd.backends.mongo import worker as mongo
     except ImportError as exc:
         raise missing_library(exc, "mongo") from exc
     return mongo.make(context)

@@ -51,7 +51,7 @@ def worker(context):
     :raises ImportError: nats-py is not installed.
     """
     try:
-        from salt_eventsd.backends import nats
+        from salt_eventsd.backends.nats import worker as nats
     except ImportError as exc:
         raise missing_library(exc, "nats") from exc
     return nats.make(context)

@@ -54,7 +54,7 @@ def worker(context):
     :raises ImportError: redis-py is not installed.
     """
     try:
-        from salt_eventsd.backends import redis
+        from salt_eventsd.backends.redis import worker as redis
     except ImportError as exc:
         raise missing_library(exc, "redis") from exc
     return redis.make(context)

@@ -56,7 +56,7 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
 
 from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, read_options
 from salt_eventsd.database.store import Store
-from salt_eventsd.workers import BESIDE
+from salt_eventsd.workers.load import BESIDE
 
 __virtualname__ = "sql"
 

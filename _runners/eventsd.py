@@ -22,12 +22,17 @@ try:
     import salt.utils.json
     import salt.utils.stringutils
 
-    import salt_eventsd.check
-    import salt_eventsd.status
-    from salt_eventsd import catalogue, config_load, control, letters, loader, orphans, ruletest, sources, status_page
-    from salt_eventsd import convert as conversion
-    from salt_eventsd import tap as taps
+    import salt_eventsd.operate.check
+    import salt_eventsd.operate.status
+    from salt_eventsd.common import salt_modules as loader
+    from salt_eventsd.config import load as config_load
+    from salt_eventsd.config import sources
+    from salt_eventsd.engine import control, orphans
     from salt_eventsd.exceptions import ConfigError, EventsdError
+    from salt_eventsd.operate import catalogue, ruletest, status_page
+    from salt_eventsd.operate import convert as conversion
+    from salt_eventsd.operate import tap as taps
+    from salt_eventsd.spool import dead_letters as letters
 
     MISSING = ""
 except ImportError as exc:
@@ -73,7 +78,7 @@ def status(seen=False, detail=False):
             control.ask(control.socket_path(path), "seen")
     except EventsdError as exc:
         unasked = [str(exc)]
-    told, found = salt_eventsd.status.read_both(Path(path), problems)
+    told, found = salt_eventsd.operate.status.read_both(Path(path), problems)
     told = {**told, "notes": [*told["notes"], *unasked], "retcode": max(told["retcode"], len(unasked))}
     # For a person at a terminal; all others get it as data.
     if detail or not _is_asked_for("status") or __opts__.get("output"):  # noqa: F821
@@ -104,7 +109,7 @@ def check(config=None, replaces=None):
         salt-run eventsd.check config=/root/eventsd.conf
         salt-run eventsd.check config=/root/eventsd.conf replaces=/etc/salt/master.d/eventsd.conf
     """
-    return _answer(salt_eventsd.check.check(__opts__, __salt__, config=config, replaces=replaces))  # noqa: F821
+    return _answer(salt_eventsd.operate.check.check(__opts__, __salt__, config=config, replaces=replaces))  # noqa: F821
 
 
 def reload():

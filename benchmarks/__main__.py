@@ -29,7 +29,7 @@ from benchmarks.databases import KINDS, POSTGRESQL, Databases
 from benchmarks.rig import RigError
 from benchmarks.table import plain, render
 from benchmarks.targets import targets
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 
 #: What ``--only`` may name besides the databases.
 SECTIONS = ("stages", "burst", "latency", "highstate", "event_return")

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
-from salt_eventsd.config import EventRule
-from salt_eventsd.event import Event, for_route
-from salt_eventsd.rules import OWN
+from salt_eventsd.config.structs import EventRule
+from salt_eventsd.event.chunk import OWN
+from salt_eventsd.event.parse import Event, for_route
 
 RULE, TABLE = "returns.subs.own", "own_returns"
 _COLUMNS = {

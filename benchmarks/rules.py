@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from benchmarks import fire
 from benchmarks.carry import Figures
 from benchmarks.stages import WORKER, Stopwatch
-from salt_eventsd import event as events
-from salt_eventsd.config import EventRule
-from salt_eventsd.payload import decode
-from salt_eventsd.rules import compile_rules
+from salt_eventsd.config.structs import EventRule
+from salt_eventsd.event import parse as events
+from salt_eventsd.event.codec import decode
+from salt_eventsd.rules.match import compile_rules
 
 RETURNS = r"salt/job/\d+/ret/"
 MANY = 99

@@ -19,17 +19,18 @@ from benchmarks import fire
 from benchmarks.carry import Figures
 from benchmarks.fire import Gun
 from benchmarks.rig import RigError, master, master_opts
-from salt_eventsd.bus import Bus
-from salt_eventsd.config import Batch, RedactConfig, Size, default_events
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.bus.listen import Bus
+from salt_eventsd.config.structs import Batch, RedactConfig, Size, default_events
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.event import Event
-from salt_eventsd.inbox import Inbox
-from salt_eventsd.intake import Intake, Policy
-from salt_eventsd.origin import Origins
+from salt_eventsd.event.chunk import Chunk, encode_events
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake.origin import Origins
+from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.rules import compile_rules
-from salt_eventsd.spool import Chunk, Spool, encode_events
+from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.spool.keep import Spool
 
 #: What a commit of 0.1 s takes along at the speed of the bus.
 CHUNK_EVENTS = 900

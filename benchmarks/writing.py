@@ -24,18 +24,18 @@ from benchmarks import own
 from benchmarks.carry import Figures
 from benchmarks.rig import RigError
 from benchmarks.stages import CHUNK_EVENTS, WORKER, Stopwatch, chunk_of, parts
-from salt_eventsd.config import EventRule, WorkerConfig
+from salt_eventsd.config.structs import EventRule, WorkerConfig
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.store import Store
-from salt_eventsd.dispatch import Dispatcher
-from salt_eventsd.event import Event
-from salt_eventsd.lane import Lane
-from salt_eventsd.retry import Backoff
-from salt_eventsd.spool import Spool
-from salt_eventsd.workers import Batch
+from salt_eventsd.dispatch.backoff import Backoff
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.event.parse import Event
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Batch
 
 _BATCH_EVENTS = 1000
 _LONGEST_SECONDS = 120.0

@@ -1,20 +1,20 @@
 """
 salt-eventsd: a Salt engine that keeps the events of a master's bus in the databases its users run.
 
-An event takes eight steps, each in the module named, in the order :mod:`salt_eventsd.service` puts them together
-(:mod:`salt_eventsd.process` runs that, from Salt's start to SIGTERM):
+An event takes eight steps, each in the module named, in the order :mod:`salt_eventsd.engine.service` puts them together
+(:mod:`salt_eventsd.engine.process` runs that, from Salt's start to SIGTERM):
 
 ======== ==================================== =================================================================
 step     module                               what happens
 ======== ==================================== =================================================================
-listen   :mod:`salt_eventsd.reader`           a process of its own reads frames off the bus (``bus``)
-parse    :mod:`salt_eventsd.event`            a frame becomes one frozen ``Event``, whatever shape it came in
-match    :mod:`salt_eventsd.rules`            the config's rules say which workers get the event; pure
+listen   :mod:`salt_eventsd.bus.reader`           a process of its own reads frames off the bus (``bus``)
+parse    :mod:`salt_eventsd.event.parse`            a frame becomes one frozen ``Event``, whatever shape it came in
+match    :mod:`salt_eventsd.rules.match`            the config's rules say which workers get the event; pure
 redact   :mod:`salt_eventsd.redact`           secrets become ``***`` before anything touches a disk
-keep     :mod:`salt_eventsd.spool`            one group-committed transaction every ``commit_seconds``
-run      :mod:`salt_eventsd.dispatch`         kept chunks become batches on a bounded thread pool
-write    :mod:`salt_eventsd.workers`          a backend a module; ``sql`` is :mod:`salt_eventsd.database`
-settle   :mod:`salt_eventsd.settle`           written: forget; fault: retry; refused: bury the bad events alone
+keep     :mod:`salt_eventsd.spool.keep`            one group-committed transaction every ``commit_seconds``
+run      :mod:`salt_eventsd.dispatch.run`         kept chunks become batches on a bounded thread pool
+write    :mod:`salt_eventsd.workers.load`          a backend a module; ``sql`` is :mod:`salt_eventsd.database`
+settle   :mod:`salt_eventsd.dispatch.settle`           written: forget; fault: retry; refused: bury the bad events alone
 ======== ==================================== =================================================================
 
 Which file to open, by what it is about:

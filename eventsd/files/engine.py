@@ -237,8 +237,8 @@ def _due(found: Found, is_test: bool) -> tuple[str, str]:
 
 def _compared(found: Found) -> dict[str, Any]:
     """What the engine says of the configuration on disk and its own; {} if there is none."""
-    from salt_eventsd.config_load import state_file
-    from salt_eventsd.control import ask, socket_path
+    from salt_eventsd.config.load import state_file
+    from salt_eventsd.engine.control import ask, socket_path
     from salt_eventsd.exceptions import EventsdError
 
     try:
@@ -262,7 +262,7 @@ def _status(found: Found) -> dict[str, Any]:
 
 def _engine(found: Found) -> dict[str, Any]:
     """What the engine itself has written down last."""
-    from salt_eventsd.config_load import state_file
+    from salt_eventsd.config.load import state_file
 
     try:
         return dict(json.loads(Path(state_file(_opts(Path(found["conf_dir"])))).read_text(encoding="utf-8")))
@@ -310,7 +310,7 @@ def _data_of(conf_dir: Path) -> list[str]:
     try:
         from sqlalchemy.engine import make_url
 
-        from salt_eventsd.config_load import load
+        from salt_eventsd.config.load import load
         from salt_eventsd.exceptions import ConfigError
     except ImportError:
         return []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from salt_eventsd.backends.refusals import is_split
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers.isolate import is_split
+from salt_eventsd.workers.write import Batch
 
 #: So many ids are remembered; each is of 32 characters.
 _MOST = 50_000

@@ -14,8 +14,8 @@ from hashlib import blake2b
 import msgspec
 
 from salt_eventsd.backends.envelope import head
-from salt_eventsd.event import Event
-from salt_eventsd.template import MARK
+from salt_eventsd.event.parse import Event
+from salt_eventsd.language.template import MARK
 
 _ENCODER = msgspec.json.Encoder()
 _PAYLOAD = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 
 _MOMENT = struct.Struct("<d")
 

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from salt_eventsd.config import Size
-from salt_eventsd.config_convert import explain
-from salt_eventsd.fields import Field, compile_field
-from salt_eventsd.requirements import require
-from salt_eventsd.template import Template, compile_template
-from salt_eventsd.workers import Context
+from salt_eventsd.config.checks import require
+from salt_eventsd.config.explain import explain
+from salt_eventsd.config.structs import Size
+from salt_eventsd.language.fields import Field, compile_field
+from salt_eventsd.language.template import Template, compile_template
+from salt_eventsd.workers.write import Context
 
 #: The name that ``timeout`` had before.
 OLD_TIMEOUT = "timeout_seconds"

@@ -18,20 +18,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from salt_eventsd.backends.carbon import Carbon, Point, clean
-from salt_eventsd.backends.graphite import CarbonOptions, number_of, path_of, read_path
+from salt_eventsd.backends.graphite.carbon import Carbon, Point, clean
+from salt_eventsd.backends.graphite.worker import CarbonOptions, number_of, path_of, read_path
 from salt_eventsd.backends.options import OLD_TIMEOUT, option_names, read_options
+from salt_eventsd.config.durations import duration_of
 from salt_eventsd.database import engines, migrate, schema
+from salt_eventsd.database.blame.faults import meaning
 from salt_eventsd.database.dialects import dialect_for
-from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.keeping import Keeper, keeper
 from salt_eventsd.database.probe import engine_to_look, try_out
-from salt_eventsd.durations import duration_of
-from salt_eventsd.errors import brief
 from salt_eventsd.exceptions import Cut, Doubtful, Held, Lost, Refused, WorkerError
-from salt_eventsd.fields import Facts
-from salt_eventsd.template import Template
-from salt_eventsd.workers import Batch, Context
+from salt_eventsd.language.fields import Facts
+from salt_eventsd.language.template import Template
+from salt_eventsd.redact.error_text import brief
+from salt_eventsd.workers.write import Batch, Context
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
 
-from salt_eventsd.grouping import grouped
+from salt_eventsd.common.grouping import grouped
 
 #: Documents of rows are about so long, in bytes. A driver makes several copies of what it sends; longer ones are hardly
 #: any faster.

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 
 #: Jids that name no job: Salt's place holders, which any number of returns share.
 NO_JID = frozenset(("", "req", "nocache"))

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from salt_eventsd.config_convert import explain
+from salt_eventsd.config.checks import require, require_port
+from salt_eventsd.config.explain import explain
+from salt_eventsd.config.folders import trouble
 from salt_eventsd.database.deadlines import limit
 from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of, may_make
-from salt_eventsd.folders import trouble
-from salt_eventsd.requirements import require, require_port
 
 #: What may stand as ``driver`` for short.
 _DRIVERS = {

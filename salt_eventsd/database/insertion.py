@@ -3,7 +3,7 @@ Insert the events of a batch, and find those that the database refuses: a batch 
 events stand alone, each try in a savepoint of its own.
 
 Whether the events are to blame, or their table, is told by what else the table takes: see
-:mod:`salt_eventsd.database.evidence`.
+:mod:`salt_eventsd.database.blame.evidence`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.database import own
+from salt_eventsd.database.blame.evidence import Evidence, Rejected
+from salt_eventsd.database.blame.plain import plain_event
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.evidence import Evidence, Rejected
 from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.merging import AnotherJob
-from salt_eventsd.database.own import Failed, Writers
-from salt_eventsd.database.plain import plain_event
 from salt_eventsd.database.rows import Row, RowBuilder
 from salt_eventsd.database.schema import JID_LENGTH
-from salt_eventsd.database.writers import Writer
-from salt_eventsd.errors import brief
-from salt_eventsd.event import Event
+from salt_eventsd.database.user import tables as own
+from salt_eventsd.database.user.tables import Failed, Writers
+from salt_eventsd.database.user.writers import Writer
+from salt_eventsd.event.chunk import OWN
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused, Transient
-from salt_eventsd.rules import OWN
-from salt_eventsd.settle import Sieve
-from salt_eventsd.workers import Refusal
+from salt_eventsd.redact.error_text import brief
+from salt_eventsd.workers.isolate import Sieve
+from salt_eventsd.workers.write import Refusal
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database import migrate, schema
+from salt_eventsd.database.blame.faults import meaning
 from salt_eventsd.database.dialects import Dialect, file_of, may_make
-from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.exceptions import Held, Refused, Transient
 

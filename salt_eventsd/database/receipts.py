@@ -1,7 +1,7 @@
 """
 Receipts: which chunks are written in this database, so that none is written twice, whatever copy of a spool it is in.
 
-A chunk is known by the life it was put in (:mod:`salt_eventsd.spool_file`) and its number. A receipt is inserted in the
+A chunk is known by the life it was put in (:mod:`salt_eventsd.spool.file`) and its number. A receipt is inserted in the
 transaction that inserts the chunk's rows. It is never simply deleted, for an older copy of the spool may still hold the
 chunk. Instead receipts of neighbours become one: each says which chunk of its lane came before its own, so two that
 join can be told from two with a chunk between them that was dropped. A receipt also says which events of its chunk were
@@ -25,12 +25,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
-from salt_eventsd.errors import brief
+from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Reused, Transient
-from salt_eventsd.grouping import grouped
-from salt_eventsd.spool import Kept
-from salt_eventsd.workers import Batch, Refusal
+from salt_eventsd.redact.error_text import brief
+from salt_eventsd.workers.write import Batch, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ def lane_name(lane: str) -> str:
     return f"{lane[:200]}#{hashlib.sha256(lane.encode()).hexdigest()[:32]}"
 
 
-def _microseconds(kept: Kept) -> int:
+def _microseconds(kept: StoredChunk) -> int:
     return round(kept.oldest * 1_000_000)
 
 
@@ -220,7 +220,7 @@ def _of(runs: Sequence[Run], id_: int) -> Run | None:
     return None
 
 
-def _is_its(run: Run, kept: Kept) -> bool:
+def _is_its(run: Run, kept: StoredChunk) -> bool:
     """
     Say whether a receipt is this chunk's. A machine that was put back in time gives its numbers again, within one life;
     the events that then get them were read later than those that had them before.

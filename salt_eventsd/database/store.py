@@ -12,22 +12,22 @@ from typing import ClassVar, NamedTuple
 
 from sqlalchemy.engine import Connection, Engine
 
-from salt_eventsd.config import EventRule
+from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import migrate, schema
+from salt_eventsd.database.blame.evidence import Evidence
+from salt_eventsd.database.blame.faults import meaning
+from salt_eventsd.database.blame.suspects import Suspects, Verdict
 from salt_eventsd.database.dialects import dialect_for
-from salt_eventsd.database.evidence import Evidence
-from salt_eventsd.database.faults import meaning
 from salt_eventsd.database.insertion import Insertion, Tables
 from salt_eventsd.database.keeping import keeper
-from salt_eventsd.database.own import Own
 from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.database.suspects import Suspects, Verdict
-from salt_eventsd.database.values import Values
+from salt_eventsd.database.user.tables import Own
+from salt_eventsd.database.user.values import Values
+from salt_eventsd.event.chunk import OWN
 from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
-from salt_eventsd.rules import OWN
-from salt_eventsd.workers import Batch, Refusal
+from salt_eventsd.workers.write import Batch, Refusal
 
 _TABLES = {
     "jobs": schema.jobs,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from salt_eventsd.budget import step
+from salt_eventsd.common.budget import step
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.shapes import Shape
 from salt_eventsd.redact.values import Reader, Value

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from salt_eventsd.budget import step
+from salt_eventsd.common.budget import step
 from salt_eventsd.redact.by_word import NAME_SIGNS, is_path, next_word
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.names import Kind, Names, hides, hint

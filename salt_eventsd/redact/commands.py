@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from salt_eventsd.budget import step
+from salt_eventsd.common.budget import step
 from salt_eventsd.redact.finder import compile_finder
 from salt_eventsd.redact.values import Value
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.event import Frame, function_of
-from salt_eventsd.patterns import Pattern, compile_pattern
+from salt_eventsd.common.patterns import Pattern, compile_pattern
+from salt_eventsd.event.parse import Frame, function_of
 from salt_eventsd.redact.families import chosen
 from salt_eventsd.redact.structure import Tally, Walk
 from salt_eventsd.redact.text import MASK, TextMasker
@@ -43,7 +43,7 @@ class Redactor:
         Say whether :meth:`apply` could change anything: a quick look at the undecoded payload.
 
         :param payload: as it came off the bus.
-        :param fun: the function, as :func:`salt_eventsd.event.function_of` finds it.
+        :param fun: the function, as :func:`salt_eventsd.event.parse.function_of` finds it.
         """
         if self.values or self.masker.concerns(payload):
             return True

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from salt_eventsd.budget import step
-from salt_eventsd.patterns import TIME_LIMIT_SECONDS, Pattern, PatternTimeout
+from salt_eventsd.common.budget import step
+from salt_eventsd.common.patterns import TIME_LIMIT_SECONDS, Pattern, PatternTimeout
 from salt_eventsd.redact.commands import in_words
 from salt_eventsd.redact.names import Kind, hides
 from salt_eventsd.redact.text import MASK, TextMasker

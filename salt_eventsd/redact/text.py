@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from salt_eventsd.budget import passed, step
+from salt_eventsd.common.budget import passed, step
 from salt_eventsd.redact.by_look import Shapes, in_statements, in_urls, private_keys
 from salt_eventsd.redact.by_name import NamedValues, TooMany
 from salt_eventsd.redact.commands import FIRST, IN_WORDS, in_commands

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from salt_eventsd.config_load import load
-from salt_eventsd.letters import Filter, listed
-from salt_eventsd.service import Service
+from salt_eventsd.config.load import load
+from salt_eventsd.engine.service import Service
+from salt_eventsd.spool.dead_letters import Filter, listed
 from tests.support.kinds import MARIADB, POSTGRESQL, SQLITE
 from tests.support.salt import wait_until
 from tests.support.targets import Target

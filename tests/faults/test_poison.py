@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from salt_eventsd.letters import Filter, listed, requeue
+from salt_eventsd.spool.dead_letters import Filter, listed, requeue
 from tests.support.kinds import MARIADB, POSTGRESQL, SQLITE
 from tests.support.rig import Rig
 from tests.support.salt import wait_until

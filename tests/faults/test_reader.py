@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from salt_eventsd.control import ask, socket_path
-from salt_eventsd.status import read
+from salt_eventsd.engine.control import ask, socket_path
+from salt_eventsd.operate.status import read
 from tests.faults.conftest import StartRig
 from tests.support.engine import HELD_SECONDS
 from tests.support.kinds import SQLITE

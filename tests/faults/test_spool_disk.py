@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.spool import Spool
+from salt_eventsd.spool.keep import Spool
 from tests.faults.conftest import StartRig
 from tests.support.disks import fill, mounted
 from tests.support.kinds import POSTGRESQL, SQLITE

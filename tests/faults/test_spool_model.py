@@ -13,8 +13,9 @@ from pathlib import Path
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from salt_eventsd import letters
-from salt_eventsd.spool import Burial, Spool
+from salt_eventsd.spool import dead_letters as letters
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import numbered
 from tests.support.lanes import chunk
 

@@ -12,12 +12,13 @@ import pytest
 import salt.config
 import yaml
 
-from salt_eventsd import config_load
-from salt_eventsd.backends.elasticsearch_options import ElasticsearchOptions
-from salt_eventsd.backends.mongo_options import MongoOptions
-from salt_eventsd.backends.nats_options import NatsOptions
-from salt_eventsd.backends.redis_options import Action, RedisOptions
-from salt_eventsd.workers import Context, load_modules, make
+from salt_eventsd.backends.elasticsearch.options import ElasticsearchOptions
+from salt_eventsd.backends.mongo.options import MongoOptions
+from salt_eventsd.backends.nats.options import NatsOptions
+from salt_eventsd.backends.redis.options import Action, RedisOptions
+from salt_eventsd.config import load as config_load
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Context
 from tests.support.docs import ROOT
 
 _BACKENDS = [

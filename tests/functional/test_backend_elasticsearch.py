@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.exceptions import Held, Transient
-from salt_eventsd.settle import write_batch
-from salt_eventsd.workers import Worker
+from salt_eventsd.workers.write import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
 from tests.support.certificates import make_certificate
 from tests.support.events import JID, MINION, fired, numbered, returned

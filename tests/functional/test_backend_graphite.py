@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.backends.carbon import Carbon, Point, Protocol
-from salt_eventsd.event import Event
+from salt_eventsd.backends.graphite.carbon import Carbon, Point, Protocol
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Transient
 from tests.support import backends
 from tests.support.carbon import CarbonCache

@@ -16,9 +16,9 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.exceptions import Cut, Doubted, Held, Transient, WorkerError
-from salt_eventsd.settle import write_batch
-from salt_eventsd.spool import Spool
+from salt_eventsd.spool.keep import Spool
 from tests.support import backends
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.events import numbered, returned

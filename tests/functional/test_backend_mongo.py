@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from salt_eventsd.backends.mongo_faults import of_all, refused
+from salt_eventsd.backends.mongo.faults import of_all, refused
+from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.exceptions import Doubted, Held, Transient
-from salt_eventsd.settle import write_batch
-from salt_eventsd.workers import Worker
+from salt_eventsd.workers.write import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
 from tests.support.events import JID, MINION, fired, numbered, returned
 from tests.support.mongo import READER, MongoDB

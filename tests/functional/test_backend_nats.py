@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from nats.js.api import StreamConfig
 
-from salt_eventsd.backends.nats_subject import fit_subject
+from salt_eventsd.backends.nats.subject import fit_subject
+from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.exceptions import Held, Refused, Transient
-from salt_eventsd.settle import write_batch
-from salt_eventsd.workers import Worker
+from salt_eventsd.workers.write import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
 from tests.support.brokers import READER, Nats
 from tests.support.events import JID, MINION, numbered, returned

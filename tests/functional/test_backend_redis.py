@@ -14,13 +14,14 @@ import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
-from salt_eventsd.backends.redis import shown
+from salt_eventsd.backends.redis.worker import shown
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.settle import write_batch
+from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Held, Transient
-from salt_eventsd.lane import Lane
-from salt_eventsd.letters import Filter, listed, requeue
-from salt_eventsd.settle import write_batch
-from salt_eventsd.spool import Kept, Spool
-from salt_eventsd.workers import Worker
+from salt_eventsd.spool.dead_letters import Filter, listed, requeue
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Worker
 from tests.support.backends import hostile_batch, problem, problem_without, worker
 from tests.support.brokers import Redis
 from tests.support.events import JID, MINION, numbered, returned
@@ -456,7 +457,7 @@ def test_dead_letters_are_the_events_that_were_refused_and_come_back(keys: Keys,
 
 def _run(lane: Lane) -> None:
     """Have a lane write what it holds, once it tries again."""
-    found: list[Kept] = []
+    found: list[StoredChunk] = []
     eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
     lane.run(found)
     lane.finished(found[0])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from salt_eventsd import stats
-from salt_eventsd.event import Event
+from salt_eventsd.engine import stats
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Held, Transient
 from tests.support import backends
 from tests.support.carbon import CarbonCache

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import salt.config
 
-from salt_eventsd import check_places
-from salt_eventsd.check import check
+from salt_eventsd.operate import check_places
+from salt_eventsd.operate.check import check
 
 Configured = Callable[..., dict[str, Any]]
 

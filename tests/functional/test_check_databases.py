@@ -10,10 +10,11 @@ import pytest
 import salt.config
 import sqlalchemy as sa
 
-from salt_eventsd.config import EventRule
+from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.exceptions import ConfigError, Held, Transient
-from salt_eventsd.workers import Context, load_modules, make
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Context
 from tests.support.events import returned
 from tests.support.stores import NODE, Database, settled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from salt_eventsd.workers import BESIDE
+from salt_eventsd.workers.load import BESIDE
 from tests.support.own import by_statement, carrying
 from tests.support.servers import PostgreSQL
 from tests.support.stores import Database, batch_of

@@ -12,12 +12,12 @@ import salt.config
 import sqlalchemy as sa
 import yaml
 
-from salt_eventsd.check import check as eventsd_check
-from salt_eventsd.convert import convert, convert_path
-from salt_eventsd.convert.backends import SHIPPED
-from salt_eventsd.convert.destinations import into_sql
-from salt_eventsd.fields import Constant, compile_value
-from salt_eventsd.parameters import for_driver
+from salt_eventsd.language.fields import Constant, compile_value
+from salt_eventsd.language.parameters import for_driver
+from salt_eventsd.operate.check import check as eventsd_check
+from salt_eventsd.operate.convert import convert, convert_path
+from salt_eventsd.operate.convert.backends import SHIPPED
+from salt_eventsd.operate.convert.destinations import into_sql
 from tests.support.delivery import Fired, check, deliver, login, plan_of, rows
 from tests.support.docs import ROOT
 from tests.support.events import JID, MINION, STAMP, job_data, return_data

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from salt_eventsd import letters
-from salt_eventsd.config import EventRule
+from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import receipts as keeping
-from salt_eventsd.spool import Burial, Chunk, encode_events
+from salt_eventsd.event.chunk import Chunk, encode_events
+from salt_eventsd.spool import dead_letters as letters
+from salt_eventsd.spool.burial import Burial
 from tests.support.copies import LANE, OWNER, Node, counted, counting_table, receipts
 from tests.support.lanes import lane_of
 from tests.support.own import carrying

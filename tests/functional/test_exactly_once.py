@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Transient
 from tests.support.events import STAMP, fired, job, numbered, returned, state_result
 from tests.support.stores import SPOOL, Buried, Database, batch_of

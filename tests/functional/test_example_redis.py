@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from salt_eventsd.convert import convert
+from salt_eventsd.operate.convert import convert
 from tests.support.brokers import Redis
 from tests.support.delivery import check, deliver
 from tests.support.docs import ROOT

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import salt.config
 
-from salt_eventsd import config_load, control
-from salt_eventsd.config_load import fresh_opts
+from salt_eventsd.config import load as config_load
+from salt_eventsd.config.load import fresh_opts
+from salt_eventsd.engine import control
+from salt_eventsd.engine.idle import idle
 from salt_eventsd.exceptions import ConfigError, EventsdError
-from salt_eventsd.idle import idle
 from tests.support.lanes import eventually
 
 LAUGHS = (

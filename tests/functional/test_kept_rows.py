@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from tests.support.events import (
     JID,
     MINION,

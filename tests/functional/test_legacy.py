@@ -12,14 +12,15 @@ import pytest
 import salt.config
 import yaml
 
-from salt_eventsd import config_load
-from salt_eventsd.convert import convert
-from salt_eventsd.event import Event, for_route
+from salt_eventsd.config import load as config_load
+from salt_eventsd.dispatch.settle import write_batch
+from salt_eventsd.engine.plan import make_plan
+from salt_eventsd.event.parse import Event, for_route
 from salt_eventsd.exceptions import ConfigError, Held, Refused, Transient
-from salt_eventsd.plan import make_plan
-from salt_eventsd.settle import write_batch
-from salt_eventsd.spool import Spool
-from salt_eventsd.workers import Context, Loaded, load_modules, make
+from salt_eventsd.operate.convert import convert
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.load import Loaded, load_modules, make
+from salt_eventsd.workers.write import Context
 from tests.support.delivery import deliver
 from tests.support.docs import ROOT
 from tests.support.events import JID, return_data, returned

@@ -10,9 +10,11 @@ import pytest
 import salt.config
 import salt.loader
 
-from salt_eventsd import check, config_load, tap
+from salt_eventsd.config import load as config_load
 from salt_eventsd.exceptions import ConfigError, EventsdError
-from salt_eventsd.workers import Context, Worker, load_modules, make
+from salt_eventsd.operate import check, tap
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Context, Worker
 
 _NUMBERS = itertools.count(1)
 _WORKER = """

@@ -11,7 +11,8 @@ import pytest
 import salt.config
 
 from salt_eventsd.exceptions import ConfigError, Held, Transient
-from salt_eventsd.workers import Context, Worker, load_modules, make
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Context, Worker
 from tests.support.events import numbered
 from tests.support.servers import PASSWORD, USER, MariaDB, PostgreSQL, Server
 from tests.support.stores import Database, batch_of

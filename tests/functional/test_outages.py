@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from salt_eventsd.exceptions import Held, Transient, WorkerError
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers.write import Batch
 from tests.support.events import numbered, returned
 from tests.support.servers import PASSWORD, MariaDB, PostgreSQL, Server
 from tests.support.stores import Buried, Database, batch_of

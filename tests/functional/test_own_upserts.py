@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.config import EventRule
+from salt_eventsd.config.structs import EventRule
 from tests.support.own import carrying, raid, to_table
 from tests.support.stores import Buried, Database, batch_of
 

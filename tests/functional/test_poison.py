@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from tests.support.events import job, returned, state_result
 from tests.support.stores import Buried, Database, batch_of
 

@@ -12,9 +12,11 @@ import salt.config
 import sqlalchemy as sa
 import yaml
 
-from salt_eventsd import config_load, ruletest
-from salt_eventsd.event import Event
-from salt_eventsd.workers import Batch, Context, load_modules, make
+from salt_eventsd.config import load as config_load
+from salt_eventsd.event.parse import Event
+from salt_eventsd.operate import ruletest
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Batch, Context
 from tests.support.docs import DOCUMENTS, ROOT, blocks
 from tests.support.events import JID, MINION, fired, job, job_data, returned, state_result
 

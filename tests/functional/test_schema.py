@@ -19,7 +19,7 @@ from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.exceptions import Held, Transient, WorkerError
-from salt_eventsd.workers import Batch, Worker
+from salt_eventsd.workers.write import Batch, Worker
 from tests.support.events import returned
 from tests.support.servers import Server
 from tests.support.stores import Database, batch_of

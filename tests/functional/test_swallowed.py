@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Held
 from tests.support.events import JID, MINION, fired, job, numbered, returned, state_result
 from tests.support.servers import PostgreSQL

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Transient, WorkerError
-from salt_eventsd.spool import Spool
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import fired, job, numbered, returned, state_result
 from tests.support.lanes import SOON, chunk, eventually, keep, lane_of
 from tests.support.own import by_statement, carrying, raid, to_table

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.event import Event
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.event.chunk import StoredChunk
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Transient, WorkerError
-from salt_eventsd.lane import Lane
-from salt_eventsd.letters import Filter, listed
-from salt_eventsd.spool import Kept, Spool
-from salt_eventsd.workers import Batch
+from salt_eventsd.spool.dead_letters import Filter, listed
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Batch
 from tests.support.events import MINION
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.place import BAD, number_of
@@ -211,7 +212,7 @@ def _run_out(lane: Lane) -> None:
 
 def _run(lane: Lane) -> None:
     """Have a lane write a batch, once it tries again."""
-    found: list[Kept] = []
+    found: list[StoredChunk] = []
     eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
     lane.run(found)
     lane.finished(found[0])

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.lane import Lane
-from salt_eventsd.letters import Filter, listed, requeue
-from salt_eventsd.settle import write_batch
-from salt_eventsd.spool import Kept, Spool
-from salt_eventsd.workers import Batch
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.settle import write_batch
+from salt_eventsd.event.chunk import StoredChunk
+from salt_eventsd.spool.dead_letters import Filter, listed, requeue
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Batch
 from tests.support import backends
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.place import BAD
@@ -175,7 +176,7 @@ def test_an_event_that_is_refused_becomes_a_dead_letter_and_comes_back(place: Si
 
 def _run(lane: Lane) -> None:
     """Have a lane write what it holds, once it tries again."""
-    found: list[Kept] = []
+    found: list[StoredChunk] = []
     eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
     lane.run(found)
     lane.finished(found[0])

@@ -41,7 +41,7 @@ class Demo:
         """Start it with its output in a file."""
         with open(self.folder.with_suffix(".out"), "w", encoding="utf-8") as out:
             return subprocess.Popen(
-                [python, "-m", "salt_eventsd.demo", *arguments],
+                [python, "-m", "salt_eventsd.operate.demo", *arguments],
                 cwd=_ROOT,
                 env={**os.environ, "TMPDIR": str(self.folder), _MARK: self.mark, **environment},
                 stdin=subprocess.DEVNULL,

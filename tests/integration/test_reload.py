@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import salt.utils.yaml
 
-from salt_eventsd import control
+from salt_eventsd.engine import control
 from tests.integration.conftest import StartMaster
 from tests.support.nodes import RESTART_SECONDS, Master, Node, minion_config, sqlite_history
 from tests.support.rig import Stream

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from salt_eventsd.spool import Spool
+from salt_eventsd.spool.keep import Spool
 from tests.integration.conftest import StartMaster
 from tests.support.nodes import Master, sqlite_history
 

@@ -12,7 +12,8 @@ import pytest
 import salt.config
 
 from salt_eventsd.exceptions import ConfigError
-from salt_eventsd.workers import Batch, Context, Worker, load_modules, make
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Batch, Context, Worker
 from tests.support import events
 from tests.support.docs import ROOT
 from tests.support.stores import NODE, Buried

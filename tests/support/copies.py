@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.config import EventRule
-from salt_eventsd.rules import OWN
-from salt_eventsd.rules import lane_of as lane_named
-from salt_eventsd.spool import Chunk, Spool, Totals, encode_events
-from salt_eventsd.workers import Worker
+from salt_eventsd.config.structs import EventRule
+from salt_eventsd.event.chunk import OWN, Chunk, Totals, encode_events
+from salt_eventsd.event.chunk import lane_of as lane_named
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Worker
 from tests.support.lanes import lane_of
 from tests.support.own import RULE, carrying, to_table
 from tests.support.stores import Database

@@ -12,11 +12,11 @@ from typing import Any
 import salt.config
 import sqlalchemy as sa
 
-from salt_eventsd import config_load
-from salt_eventsd import event as events
-from salt_eventsd.payload import decode
-from salt_eventsd.plan import Plan, make_plan
-from salt_eventsd.settle import write_batch
+from salt_eventsd.config import load as config_load
+from salt_eventsd.dispatch.settle import write_batch
+from salt_eventsd.engine.plan import Plan, make_plan
+from salt_eventsd.event import parse as events
+from salt_eventsd.event.codec import decode
 from tests.support.events import RECEIVED, frame
 from tests.support.stores import Buried, batch_of
 

@@ -22,7 +22,7 @@ from typing import Any
 import salt._logging
 import salt.config
 
-from salt_eventsd import process
+from salt_eventsd.engine import process
 
 #: For how long the lock is held; ``EVENTSD_HELD_SECONDS`` says otherwise.
 HELD_SECONDS = int(os.environ.get("EVENTSD_HELD_SECONDS", "20"))

@@ -10,9 +10,9 @@ from typing import Any
 
 import salt.payload
 
-from salt_eventsd import event as events
-from salt_eventsd.event import Event
-from salt_eventsd.payload import decode
+from salt_eventsd.event import parse as events
+from salt_eventsd.event.codec import decode
+from salt_eventsd.event.parse import Event
 
 JID = "20260102030405678901"
 MINION = "web1.example.com"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from salt_eventsd.config import Batch as BatchConfig
-from salt_eventsd.config import Size, WorkerConfig
-from salt_eventsd.event import Event
-from salt_eventsd.lane import Lane
-from salt_eventsd.retry import Backoff
-from salt_eventsd.spool import Chunk, Kept, Spool, encode_events
-from salt_eventsd.workers import Worker
+from salt_eventsd.config.structs import Batch as BatchConfig
+from salt_eventsd.config.structs import Size, WorkerConfig
+from salt_eventsd.dispatch.backoff import Backoff
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.event.chunk import Chunk, StoredChunk, encode_events
+from salt_eventsd.event.parse import Event
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Worker
 from tests.support.events import numbered
 
 #: Fails fast and tries again soon, so that a test need not wait.
@@ -46,7 +47,7 @@ def chunk(
     return Chunk(worker, prio, len(some), oldest, encode_events(some))
 
 
-def keep(lane: Lane, spool: Spool, *chunks: Chunk) -> list[Kept]:
+def keep(lane: Lane, spool: Spool, *chunks: Chunk) -> list[StoredChunk]:
     """Put chunks and have the lane count them, as the intake and the dispatcher do."""
     kept = spool.put(chunks)
     for one in kept:

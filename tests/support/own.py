@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.config import EventRule
-from salt_eventsd.event import Event, for_route
-from salt_eventsd.rules import OWN
+from salt_eventsd.config.structs import EventRule
+from salt_eventsd.event.chunk import OWN
+from salt_eventsd.event.parse import Event, for_route
 from tests.support.events import fired, returned
 
 #: The rule's name, unless a test says otherwise.

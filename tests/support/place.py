@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Transient
 from tests.support.events import MINION, raw_frame, read, return_data
 from tests.support.events import frame as pack

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers.write import Batch
 from tests.support import backends, places_local, places_remote
 from tests.support.place import Place
 from tests.support.stores import batch_of

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Held
 from tests.support.carbon import CarbonCache
 from tests.support.events import MINION, fired, read, return_data

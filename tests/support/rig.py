@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from salt_eventsd.letters import Filter, listed
+from salt_eventsd.spool.dead_letters import Filter, listed
 from tests.support.salt import History, RawBus, wait_until
 
 #: How long events wait for others before they are committed to the spool.

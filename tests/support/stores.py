@@ -15,11 +15,12 @@ from typing import Any
 import salt.config
 import sqlalchemy as sa
 
-from salt_eventsd.config import EventRule
+from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import schema
-from salt_eventsd.event import Event
-from salt_eventsd.settle import write_batch
-from salt_eventsd.workers import Batch, Context, Refusal, Worker, load_modules, make
+from salt_eventsd.dispatch.settle import write_batch
+from salt_eventsd.event.parse import Event
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Batch, Context, Refusal, Worker
 
 SPOOL = "spool-1"
 NODE = "master-1"

@@ -7,9 +7,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers.write import Batch
 
 
 class Recorder:

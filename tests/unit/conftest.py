@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 import salt._logging
 
-from salt_eventsd.spool import Spool
+from salt_eventsd.spool.keep import Spool
 
 #: HYPOTHESIS_PROFILE=thorough looks ten times as hard, for whoever changes what it looks at.
 for name, examples in (("default", 30), ("thorough", 300)):

@@ -9,12 +9,13 @@ import pytest
 import salt.config
 import yaml
 
-from salt_eventsd import config_load
-from salt_eventsd.backends.file import FileOptions
-from salt_eventsd.backends.graphite import DEFAULT_METRICS, GraphiteOptions
-from salt_eventsd.backends.http_options import HttpOptions
+from salt_eventsd.backends.file.worker import FileOptions
+from salt_eventsd.backends.graphite.worker import DEFAULT_METRICS, GraphiteOptions
+from salt_eventsd.backends.http.options import HttpOptions
 from salt_eventsd.backends.stats import StatsOptions
-from salt_eventsd.workers import Context, load_modules, make
+from salt_eventsd.config import load as config_load
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Context
 from tests.support.docs import ROOT, blocks
 
 _OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": "master-1", "extension_modules": ""}

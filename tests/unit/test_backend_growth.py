@@ -9,17 +9,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from salt_eventsd.backends import carbon, file, redis
 from salt_eventsd.backends.documents import document, fit_index
 from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.file import worker as file
+from salt_eventsd.backends.graphite import carbon
 from salt_eventsd.backends.ids import event_id
-from salt_eventsd.backends.mongo_documents import Documents, fit_collection
-from salt_eventsd.backends.nats_subject import fit_subject
+from salt_eventsd.backends.mongo.documents import Documents, fit_collection
+from salt_eventsd.backends.nats.subject import fit_subject
+from salt_eventsd.backends.redis import worker as redis
 from salt_eventsd.backends.stats import numbers
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.fields import Facts
-from salt_eventsd.template import compile_template
+from salt_eventsd.language.fields import Facts
+from salt_eventsd.language.template import compile_template
 from tests.support.events import returned
 from tests.support.growth import assert_linear
 

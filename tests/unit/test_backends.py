@@ -11,13 +11,13 @@ import pytest
 from salt_eventsd.backends.envelope import envelope
 from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.options import Secret, Secrets, missing_library, read_options
-from salt_eventsd.backends.refusals import bury, make_each
-from salt_eventsd.config import Size
-from salt_eventsd.event import Event
+from salt_eventsd.config.checks import require
+from salt_eventsd.config.structs import Size
+from salt_eventsd.dispatch.settle import write_batch
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import ConfigError, Doubted, Refused
-from salt_eventsd.requirements import require
-from salt_eventsd.settle import write_batch
-from salt_eventsd.workers import Batch, Context
+from salt_eventsd.workers.isolate import bury, make_each
+from salt_eventsd.workers.write import Batch, Context
 from tests.support.events import JID, MINION, fired, numbered, returned
 from tests.support.stores import Buried, batch_of
 

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from salt_eventsd import graves, spool_aside
-from salt_eventsd.config import Batch, Size, SpoolConfig
-from salt_eventsd.dispatch import Dispatcher
-from salt_eventsd.event import Event
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.config.structs import Batch, Size, SpoolConfig
+from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.inbox import Inbox
-from salt_eventsd.intake import Intake, Policy
-from salt_eventsd.letters import Filter, discard, listed, requeue
+from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.room import Room
-from salt_eventsd.rules import Route, compile_rules
-from salt_eventsd.spool import Burial, Spool
+from salt_eventsd.rules.match import Route, compile_rules
+from salt_eventsd.spool import aside as spool_aside
+from salt_eventsd.spool import burial as graves
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.dead_letters import Filter, discard, listed, requeue
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk, keep, lane_of
 from tests.support.workers import Recorder
@@ -254,7 +256,7 @@ def test_what_waits_in_memory_for_the_spool_is_bounded_and_what_gives_way_counte
     intake: Intake, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a spool that cannot be written
-    monkeypatch.setattr("salt_eventsd.intake._MOST_UNKEPT_BYTES", 100_000)
+    monkeypatch.setattr("salt_eventsd.intake.thread._MOST_UNKEPT_BYTES", 100_000)
 
     def fail(*_: object) -> None:
         raise SpoolError("eventsd: spool.dir: no")

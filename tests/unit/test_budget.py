@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from salt_eventsd.budget import OutOfTime, limited, passed, step
-from salt_eventsd.config_load import load
-from salt_eventsd.plan import redactor_of
-from salt_eventsd.tap import Seer
+from salt_eventsd.common.budget import OutOfTime, limited, passed, step
+from salt_eventsd.config.load import load
+from salt_eventsd.engine.plan import redactor_of
+from salt_eventsd.operate.tap import Seer
 from tests.support.events import JID, MINION, frame, return_data
 from tests.support.growth import cpu_seconds
 

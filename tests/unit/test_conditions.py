@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.conditions import Subject, compile_conditions, minion_condition
+from salt_eventsd.language.conditions import Subject, compile_conditions, minion_condition
 
 DATA = {
     "id": "web1",

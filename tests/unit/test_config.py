@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.config import Batch, Size, WorkerConfig
-from salt_eventsd.config_load import load, merged, state_file
+from salt_eventsd.config.load import load, merged, state_file
+from salt_eventsd.config.structs import Batch, Size, WorkerConfig
 from salt_eventsd.exceptions import ConfigError
 
 CACHEDIR = "/var/cache/salt/master"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.config_load import load
+from salt_eventsd.config.load import load
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.redact.names import FAMILIES
 

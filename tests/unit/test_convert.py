@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from salt_eventsd.config import Config
-from salt_eventsd.config_load import load
-from salt_eventsd.convert import Converted, convert
+from salt_eventsd.config.load import load
+from salt_eventsd.config.structs import Config
+from salt_eventsd.operate.convert import Converted, convert
 
 HISTORY = r"""
 general:

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.config_load import load
-from salt_eventsd.convert import convert, convert_path
-from salt_eventsd.convert.block import Block, rendered
+from salt_eventsd.config.load import load
 from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.operate.convert import convert, convert_path
+from salt_eventsd.operate.convert.block import Block, rendered
 
 EVENTS = "events: {a: {tag: a/, backend: Bench_Worker}}\n"
 GENERAL = "general: {max_workers: 7}\n"

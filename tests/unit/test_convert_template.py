@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.config import EventRule
-from salt_eventsd.convert.destinations import into_sql
-from salt_eventsd.convert.notes import Unconvertible
-from salt_eventsd.fields import compile_value
-from salt_eventsd.parameters import parameters
+from salt_eventsd.config.structs import EventRule
+from salt_eventsd.language.fields import compile_value
+from salt_eventsd.language.parameters import parameters
+from salt_eventsd.operate.convert.destinations import into_sql
+from salt_eventsd.operate.convert.notes import Unconvertible
 
 
 def converted(template: Any, fields: Any = ("jid", "id"), backend: str = "Minion_Return_Worker", **event: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from salt_eventsd.config import EventRule
-from salt_eventsd.destination import destination_of
+from salt_eventsd.config.structs import EventRule
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.fields import Facts
+from salt_eventsd.language.destination import destination_of
+from salt_eventsd.language.fields import Facts
 from tests.support.events import fired
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salt_eventsd.database.dialects import NUL_SYMBOL, Dialect, MariaDB, MySQL, PostgreSQL, dialect_for
-from salt_eventsd.payload import encode
+from salt_eventsd.event.codec import encode
 
 
 def converted(text: bytes) -> bytes:

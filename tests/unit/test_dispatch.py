@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.dispatch import Dispatcher
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.event.chunk import Chunk
 from salt_eventsd.exceptions import Held, Transient
-from salt_eventsd.lane import Lane
-from salt_eventsd.spool import Chunk, Spool
-from salt_eventsd.workers import BESIDE, Batch
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.load import BESIDE
+from salt_eventsd.workers.write import Batch
 from tests.support.events import numbered, returned
 from tests.support.lanes import SOON, chunk, eventually, lane_of
 from tests.support.workers import Hanging, Recorder
@@ -287,7 +289,7 @@ def test_a_try_that_hangs_for_ever_keeps_no_other_rule_from_its_own(
     spool: Spool, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: all rules fail once, and then one of them hangs
-    monkeypatch.setattr("salt_eventsd.lane.HANGING_SECONDS", 0.2)
+    monkeypatch.setattr("salt_eventsd.dispatch.lane.HANGING_SECONDS", 0.2)
 
     class FailsOnce(Counting):
         def write(self, batch: Batch) -> None:

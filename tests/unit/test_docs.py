@@ -12,12 +12,22 @@ import pytest
 import salt.config
 import yaml
 
-from salt_eventsd import config_load
-from salt_eventsd.config import Batch, EventRule, General, MetricsConfig, RedactConfig, Size, SpoolConfig, WorkerConfig
+from salt_eventsd.config import load as config_load
+from salt_eventsd.config.structs import (
+    Batch,
+    EventRule,
+    General,
+    MetricsConfig,
+    RedactConfig,
+    Size,
+    SpoolConfig,
+    WorkerConfig,
+)
 from salt_eventsd.database.engines import SqlOptions
 from salt_eventsd.exceptions import Transient
-from salt_eventsd.workers import Batch as WorkerBatch
-from salt_eventsd.workers import Context, load_modules, make
+from salt_eventsd.workers.load import load_modules, make
+from salt_eventsd.workers.write import Batch as WorkerBatch
+from salt_eventsd.workers.write import Context
 from tests.support import events
 from tests.support.docs import ROOT, blocks
 

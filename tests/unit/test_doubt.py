@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.settle import CUTS, write_batch
+from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Cut, Doubted, Doubtful, Transient
-from salt_eventsd.lane import Lane
-from salt_eventsd.letters import Filter, listed
-from salt_eventsd.settle import CUTS, write_batch
-from salt_eventsd.spool import Kept, Spool
-from salt_eventsd.workers import Batch
+from salt_eventsd.spool.dead_letters import Filter, listed
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Batch
 from tests.support.events import numbered
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.stores import Buried, batch_of
@@ -46,7 +47,7 @@ class Place:
 
 def run(lane: Lane) -> None:
     """Write the next batch, once it is tried again."""
-    chunks: list[Kept] = []
+    chunks: list[StoredChunk] = []
     eventually(lambda: chunks.extend(lane.claim(time.time(), True)[0]) or chunks)
     lane.run(chunks)
     lane.finished(chunks[0])

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from salt_eventsd.durations import duration_of
+from salt_eventsd.config.durations import duration_of
 
 
 @pytest.mark.parametrize(

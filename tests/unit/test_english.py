@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from salt_eventsd.english import counted
+from salt_eventsd.common.english import counted
 
 
 @pytest.mark.parametrize(

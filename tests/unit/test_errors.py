@@ -10,9 +10,10 @@ from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 
-from salt_eventsd import own_secrets, workers
-from salt_eventsd.errors import brief, masked, place, story
 from salt_eventsd.exceptions import ConfigError, Transient
+from salt_eventsd.redact import own_secrets
+from salt_eventsd.redact.error_text import brief, masked, place, story
+from salt_eventsd.workers import load as workers
 from tests.support.growth import assert_linear
 
 SECRET = "hunter2"

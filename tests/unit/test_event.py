@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd import event as events
+from salt_eventsd.event import parse as events
 from tests.support.events import (
     JID,
     MINION,
@@ -185,12 +185,12 @@ def test_salts_datetimes_become_iso_text() -> None:
 
 def test_the_spools_encoding_brings_the_event_back_whole() -> None:
     # Given
-    from salt_eventsd.spool import _EVENTS, encode_events
+    from salt_eventsd.event.chunk import EVENTS_DECODER, encode_events
 
     several = [job(), returned({"a": [1, None, "\N{SNOWMAN}"]}), fired("x", "text")]
 
     # When
-    back = _EVENTS.decode(encode_events(several))
+    back = EVENTS_DECODER.decode(encode_events(several))
 
     # Then
     assert back == several

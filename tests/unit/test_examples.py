@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import salt.config
 
-from salt_eventsd import config_load
+from salt_eventsd.config import load as config_load
 from tests.support.docs import ROOT
 
 EXAMPLES = sorted(one.parent for one in (ROOT / "examples").glob("*/eventsd.conf"))

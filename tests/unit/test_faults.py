@@ -10,7 +10,7 @@ import pymysql
 import pytest
 from sqlalchemy import create_engine, exc, text
 
-from salt_eventsd.database.faults import meaning
+from salt_eventsd.database.blame.faults import meaning
 from salt_eventsd.exceptions import Held, Lost, Refused, Transient, WorkerError
 
 

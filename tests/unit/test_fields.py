@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd import event as events
-from salt_eventsd.event import Event
-from salt_eventsd.fields import (
+from salt_eventsd.event import parse as events
+from salt_eventsd.event.parse import Event
+from salt_eventsd.language.fields import (
     EARLY_ROOTS,
     MISSING,
     ROOTS,

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 import msgspec
 import pytest
 
-from salt_eventsd.gaps import TICK_SECONDS, Gap, Pulse
-from salt_eventsd.watch import STANDS_SECONDS, Growth, Watch
+from salt_eventsd.bus.gaps import TICK_SECONDS, Gap, Pulse
+from salt_eventsd.engine.watch import STANDS_SECONDS, Growth, Watch
 
 START = 1_767_323_045.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from salt_eventsd.grouping import grouped
+from salt_eventsd.common.grouping import grouped
 
 
 @pytest.mark.parametrize(

@@ -13,21 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salt_eventsd import event as events
-from salt_eventsd.clip import LONGEST_NAME, LONGEST_TAG
-from salt_eventsd.config import EventRule
-from salt_eventsd.config_load import load
+from salt_eventsd.config.load import load
+from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.destination import destination_of
-from salt_eventsd.event import Event
-from salt_eventsd.fields import Facts
-from salt_eventsd.payload import decode, encode
-from salt_eventsd.plan import redactor_of
-from salt_eventsd.rules import Rules, compile_rules
-from salt_eventsd.tap import Filter, Seer
-from salt_eventsd.template import compile_template
-from salt_eventsd.withheld import TooMuch, in_time, unpack, withheld
+from salt_eventsd.engine.plan import redactor_of
+from salt_eventsd.event import parse as events
+from salt_eventsd.event.clip import LONGEST_NAME, LONGEST_TAG
+from salt_eventsd.event.codec import decode, encode
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
+from salt_eventsd.language.destination import destination_of
+from salt_eventsd.language.fields import Facts
+from salt_eventsd.language.template import compile_template
+from salt_eventsd.operate.tap import Filter, Seer
+from salt_eventsd.rules.match import Rules, compile_rules
 from tests.support.events import MINION, raw_frame, return_data, returned
 from tests.support.growth import assert_linear, cpu_seconds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from salt_eventsd.inbox import FRAME_BYTES, Inbox
+from salt_eventsd.bus.inbox import FRAME_BYTES, Inbox
 
 
 def test_frames_come_out_in_order_with_when_they_were_read() -> None:

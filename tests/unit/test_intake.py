@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.config import Batch, SpoolConfig, default_events
-from salt_eventsd.event import Frame
-from salt_eventsd.inbox import Inbox
-from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.config.structs import Batch, SpoolConfig, default_events
+from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.event.chunk import Chunk
+from salt_eventsd.event.parse import Frame
+from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import Redactor, compile_redactor
-from salt_eventsd.room import Room
-from salt_eventsd.rules import compile_rules
-from salt_eventsd.spool import Chunk, Spool
+from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import frame, return_data
 from tests.support.lanes import eventually, lane_of
 from tests.support.workers import Recorder

@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.event.chunk import Chunk, StoredChunk
 from salt_eventsd.exceptions import Held, Refused, Transient
-from salt_eventsd.lane import Lane
-from salt_eventsd.spool import Burial, Chunk, Kept, Spool
-from salt_eventsd.workers import Batch
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Batch
 from tests.support.events import numbered
 from tests.support.lanes import LATER, SOON, chunk, eventually, keep, lane_of
 from tests.support.workers import Recorder
@@ -22,7 +24,7 @@ def claimed(lane: Lane, now: float = NOW, flush: bool = False) -> list[int]:
     return [one.id for one in lane.claim(now, flush)[0]]
 
 
-def run(lane: Lane, flush: bool = True) -> list[Kept]:
+def run(lane: Lane, flush: bool = True) -> list[StoredChunk]:
     """Claim and write one batch, as the dispatcher does."""
     chunks, _ = lane.claim(NOW, flush)
     if chunks:
@@ -347,12 +349,12 @@ def test_what_an_earlier_engine_left_is_written_as_a_replay(spool: Spool) -> Non
 
 
 @pytest.fixture
-def corrupt(spool: Spool) -> Kept:
+def corrupt(spool: Spool) -> StoredChunk:
     (kept,) = spool.put([Chunk("history", False, 7, 0.0, b"\xc1 a disk's bad block")])
     return kept
 
 
-def test_a_chunk_that_cannot_be_decoded_stops_no_other(spool: Spool, corrupt: Kept) -> None:
+def test_a_chunk_that_cannot_be_decoded_stops_no_other(spool: Spool, corrupt: StoredChunk) -> None:
     # Given
     worker = Recorder()
     lane = lane_of(spool, worker)
@@ -370,7 +372,7 @@ def test_a_chunk_that_cannot_be_decoded_stops_no_other(spool: Spool, corrupt: Ke
     assert (lane.written, lane.lost, lane.buried) == (2, 7, 0)
 
 
-def test_the_remains_of_a_chunk_that_are_refused_are_a_dead_letter(spool: Spool, corrupt: Kept) -> None:
+def test_the_remains_of_a_chunk_that_are_refused_are_a_dead_letter(spool: Spool, corrupt: StoredChunk) -> None:
     # Given
     lane = lane_of(spool, Recorder(bad=[""]))
     lane.queued(corrupt)
@@ -491,7 +493,7 @@ def test_after_a_spool_broke_only_what_is_in_the_new_one_counts(spool: Spool) ->
     # When
     lane.spool_broke(old[-1].id + 1)
     lane.spool_broke(old[-1].id + 1)
-    new = Kept(old[-1].id + 1, "history", False, 5, 50, 0.0)
+    new = StoredChunk(old[-1].id + 1, "history", False, 5, 50, 0.0)
     lane.queued(new)
     lane.gone(old)
 
@@ -650,7 +652,7 @@ def test_a_new_worker_waits_a_moment_for_the_old_ones_batch_and_no_longer(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a batch that hangs in the old worker
-    monkeypatch.setattr("salt_eventsd.lane._GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("salt_eventsd.dispatch.lane._GRACE_SECONDS", 0.3)
     release = threading.Event()
 
     class Hanging:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+from salt_eventsd.dispatch.backoff import Backoff
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Doubted
-from salt_eventsd.lane import Lane
-from salt_eventsd.retry import Backoff
-from salt_eventsd.spool import Kept, Spool
-from salt_eventsd.workers import Batch
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Batch
 from tests.support.events import returned
 from tests.support.lanes import LATER, SOON, chunk, keep, lane_of
 from tests.support.workers import Recorder, jids_of
@@ -35,7 +36,7 @@ class Picky(Recorder):
         super().write(batch)
 
 
-def run(lane: Lane) -> list[Kept]:
+def run(lane: Lane) -> list[StoredChunk]:
     """Claim and write one batch, as the dispatcher does."""
     chunks, _ = lane.claim(time.time(), True)
     if chunks:

@@ -8,10 +8,12 @@ from typing import cast
 import msgspec
 import pytest
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.chunk import Totals
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.letters import Filter, discard, listed, requeue
-from salt_eventsd.spool import Burial, Spool, Totals
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.dead_letters import Filter, discard, listed, requeue
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk, eventually, lane_of
 from tests.support.workers import Recorder, jids_of

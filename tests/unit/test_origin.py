@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.config import Batch, EventRule, SpoolConfig, default_events
-from salt_eventsd.event import Event
-from salt_eventsd.inbox import Inbox
-from salt_eventsd.intake import Intake, Policy
-from salt_eventsd.origin import Origins
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.config.structs import Batch, EventRule, SpoolConfig, default_events
+from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake.origin import Origins
+from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.room import Room
-from salt_eventsd.rules import compile_rules
-from salt_eventsd.spool import Spool
+from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import JID, MINION, STAMP, frame, job_data, raw_frame, return_data
 from tests.support.lanes import lane_of
 from tests.support.workers import Recorder

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd import config_load, orphans
-from salt_eventsd.config import Config
-from salt_eventsd.control import answering
+from salt_eventsd.config import load as config_load
+from salt_eventsd.config.structs import Config
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.engine import orphans
+from salt_eventsd.engine.control import answering
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.lane import Lane
-from salt_eventsd.spool import Spool
+from salt_eventsd.spool.keep import Spool
 from tests.support.lanes import chunk, keep, lane_of
 from tests.support.workers import Recorder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from salt_eventsd.parameters import for_driver, has_second, parameters, quoted
+from salt_eventsd.language.parameters import for_driver, has_second, parameters, quoted
 
 KINDS = ("sqlite", "postgresql", "mysql", "mariadb")
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.pattern_cost import longest_cheap
-from salt_eventsd.patterns import TIME_LIMIT_SECONDS, PatternTimeout, compile_pattern
+from salt_eventsd.common.pattern_cost import longest_cheap
+from salt_eventsd.common.patterns import TIME_LIMIT_SECONDS, PatternTimeout, compile_pattern
 from tests.support.growth import assert_linear
 
 PLAIN = [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.payload import decode, encode
+from salt_eventsd.event.codec import decode, encode
 from tests.support.growth import assert_linear
 
 PACKER = msgpack.Packer()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.page import MOST_BYTES, Page
-from salt_eventsd.pieces import PIECE_BYTES, Hopper, Unpacker
+from salt_eventsd.bus.page import MOST_BYTES, Page
+from salt_eventsd.bus.pieces import PIECE_BYTES, Hopper, Unpacker
 
 
 @given(st.lists(st.binary(max_size=300), max_size=40), st.integers(1, 400))

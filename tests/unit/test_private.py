@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from salt_eventsd.control import answering, socket_path
-from salt_eventsd.folders import make_private
-from salt_eventsd.report import Reporter, idle_report
-from salt_eventsd.spool import Spool
+from salt_eventsd.config.folders import make_private
+from salt_eventsd.engine.control import answering, socket_path
+from salt_eventsd.engine.report import Reporter, idle_report
+from salt_eventsd.spool.keep import Spool
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o277], ids=oct)

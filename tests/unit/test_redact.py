@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd import event as events
-from salt_eventsd.config import RedactConfig
-from salt_eventsd.payload import decode, encode
+from salt_eventsd.config.structs import RedactConfig
+from salt_eventsd.event import parse as events
+from salt_eventsd.event.codec import decode, encode
 from salt_eventsd.redact import MASK, Redactor, compile_redactor
 
 SECRET = "hunter2"

@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from salt_eventsd.payload import decode, encode
+from salt_eventsd.event.codec import decode, encode
 from salt_eventsd.redact import Redactor, compile_redactor
 from tests.support.secrets import CANARY, NAMES, OTHER_NAMES, PAYLOADS, PLAIN, PLAIN_PAYLOADS, SHAPED, TEXTS
 

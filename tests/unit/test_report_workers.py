@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from salt_eventsd.config import WorkerConfig
-from salt_eventsd.lane import Lane
-from salt_eventsd.problems import problems
-from salt_eventsd.report_workers import worker_reports
-from salt_eventsd.spool import Spool
+from salt_eventsd.config.structs import WorkerConfig
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.engine.problems import problems
+from salt_eventsd.engine.report_workers import worker_reports
+from salt_eventsd.spool.keep import Spool
 from tests.support.lanes import SOON
 from tests.support.workers import Recorder
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.retry import Backoff
+from salt_eventsd.dispatch.backoff import Backoff
 
 DRAWS = st.floats(min_value=0, max_value=1, exclude_max=True)
 

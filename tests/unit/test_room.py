@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from salt_eventsd.config import Size, SpoolConfig
-from salt_eventsd.lane import Lane
-from salt_eventsd.room import Room
-from salt_eventsd.spool import Chunk, Spool
+from salt_eventsd.config.structs import Size, SpoolConfig
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.event.chunk import Chunk
+from salt_eventsd.spool.keep import Spool
 from tests.support.lanes import keep, lane_of
 from tests.support.workers import Recorder
 

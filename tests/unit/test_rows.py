@@ -9,7 +9,7 @@ import pytest
 
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.rows import Row, RowBuilder
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from tests.support.events import JID, MINION, RECEIVED, fired, frame, job, job_data, read, return_data, returned
 
 MASTER = "master1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from tests.support.events import JID, MINION, fired, returned, state_result
 from tests.unit.test_rows import MASTER, TIME, only, tables
 

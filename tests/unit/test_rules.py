@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from salt_eventsd.config import EventRule, default_events
-from salt_eventsd.rules import Route, Rules, compile_rules
+from salt_eventsd.config.structs import EventRule, default_events
+from salt_eventsd.rules.match import Route, Rules, compile_rules
 
 
 def routes(

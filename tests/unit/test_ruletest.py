@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import salt.utils.yaml
 
-from salt_eventsd.config_load import load
+from salt_eventsd.config.load import load
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.ruletest import main, read, run
+from salt_eventsd.operate.ruletest import main, read, run
 
 CONFIG: dict[str, Any] = {
     "workers": {"history": {"url": "sqlite:////h.db"}, "other": {"module": "noop"}},

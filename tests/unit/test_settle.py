@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
-from salt_eventsd.settle import brief, isolate, write_batch
-from salt_eventsd.workers import Batch, Refusal
+from salt_eventsd.redact.error_text import brief
+from salt_eventsd.workers.isolate import isolate
+from salt_eventsd.workers.write import Batch, Refusal
 from tests.support.events import numbered
 from tests.support.workers import Recorder
 

@@ -13,14 +13,16 @@ from typing import NoReturn
 
 import pytest
 
+from salt_eventsd.event.chunk import Chunk, StoredChunk, Totals, encode_events
 from salt_eventsd.exceptions import SpoolBusy, SpoolError
-from salt_eventsd.spool import Burial, Chunk, Kept, Spool, Totals, encode_events
-from salt_eventsd.spool_lock import is_locked
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.spool.lock import is_locked
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk
 
 
-def ids(chunks: list[Kept]) -> list[int]:
+def ids(chunks: list[StoredChunk]) -> list[int]:
     return [one.id for one in chunks]
 
 
@@ -96,7 +98,7 @@ def test_all_is_found_again_after_the_process_was_killed(tmp_path: Path) -> None
     # Given
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from salt_eventsd.spool import Chunk, Spool, encode_events\n"
+        "from salt_eventsd.event.chunk import Chunk, encode_events; from salt_eventsd.spool.keep import Spool\n"
         "spool = Spool(Path(sys.argv[1]))\n"
         "for number in range(50): spool.put([Chunk('w', False, 0, 0.0, encode_events([]))])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

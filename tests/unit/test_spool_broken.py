@@ -12,15 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from salt_eventsd.event.chunk import StoredChunk, Totals
 from salt_eventsd.exceptions import SpoolBusy, SpoolError
-from salt_eventsd.letters import Filter, listed
-from salt_eventsd.spool import Burial, Kept, Spool, Totals
-from salt_eventsd.spool_lock import is_locked
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.dead_letters import Filter, listed
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.spool.lock import is_locked
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk
 
 
-def ids(chunks: list[Kept]) -> list[int]:
+def ids(chunks: list[StoredChunk]) -> list[int]:
     return [one.id for one in chunks]
 
 

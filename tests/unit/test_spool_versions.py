@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from salt_eventsd import letters, spool_file
+from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.spool import Burial, Kept, Spool
-from salt_eventsd.spool_lock import is_locked
-from salt_eventsd.spool_schema import VERSION
+from salt_eventsd.spool import dead_letters as letters
+from salt_eventsd.spool import file as spool_file
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.spool.lock import is_locked
+from salt_eventsd.spool.schema import VERSION
 from tests.support.events import numbered
 from tests.support.lanes import chunk
 
@@ -220,7 +223,7 @@ def test_an_older_file_put_back_beside_a_newer_log_is_not_mixed_with_it(tmp_path
     spool = Spool(tmp_path / "spool")
     put_back = tmp_path / "put-back"
     put_back.mkdir()
-    waiting: list[Kept] = []
+    waiting: list[StoredChunk] = []
 
     def work(times: int) -> None:
         for _ in range(times):

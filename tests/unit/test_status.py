@@ -16,25 +16,26 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from salt_eventsd.config import SpoolConfig
-from salt_eventsd.dispatch import Dispatcher
-from salt_eventsd.gaps import Gap
-from salt_eventsd.inbox import Inbox
-from salt_eventsd.intake import Intake, Policy
-from salt_eventsd.lane import Lane
-from salt_eventsd.ledger import Ledger
-from salt_eventsd.link import Link
-from salt_eventsd.nursery import Nursery
-from salt_eventsd.page import Page
-from salt_eventsd.predecessor import Clock, boot, left, predecessor
-from salt_eventsd.problems import REMEMBERED_SECONDS
+from salt_eventsd.bus.gaps import Gap
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.bus.link import Link
+from salt_eventsd.bus.nursery import Nursery
+from salt_eventsd.bus.page import Page
+from salt_eventsd.config.structs import SpoolConfig
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.engine.ledger import Ledger
+from salt_eventsd.engine.predecessor import Clock, boot, left, predecessor
+from salt_eventsd.engine.problems import REMEMBERED_SECONDS
+from salt_eventsd.engine.report import Parts, Report, Reporter, idle_report, report
+from salt_eventsd.engine.watch import Watch
+from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.operate.status import read
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.report import Parts, Report, Reporter, idle_report, report
-from salt_eventsd.room import Room
-from salt_eventsd.rules import compile_rules
-from salt_eventsd.spool import Burial, Spool
-from salt_eventsd.status import read
-from salt_eventsd.watch import Watch
+from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import numbered
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.workers import Recorder
@@ -191,7 +192,7 @@ def test_the_bus_of_an_engine_that_is_down_is_not_connected(told: Told, parts: P
 def test_a_lock_taken_by_another_process_is_a_living_engines(told: Told, parts: Parts, tmp_path: Path) -> None:
     # Given
     script = (
-        "import sys; from pathlib import Path; from salt_eventsd.spool import Spool\n"
+        "import sys; from pathlib import Path; from salt_eventsd.spool.keep import Spool\n"
         "spool = Spool(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
     )
     folder = tmp_path / "other"

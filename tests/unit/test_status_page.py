@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import salt.utils.color
 
-from salt_eventsd import status_page
-from salt_eventsd.status import WRONG_ON_DISK
+from salt_eventsd.operate import status_page
+from salt_eventsd.operate.status import WRONG_ON_DISK
 
 _PLAIN = salt.utils.color.get_colors(False)
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.database.evidence import Evidence
-from salt_eventsd.database.suspects import Suspects
+from salt_eventsd.database.blame.evidence import Evidence
+from salt_eventsd.database.blame.suspects import Suspects
 from salt_eventsd.exceptions import Lost, Transient
-from salt_eventsd.workers import Batch
+from salt_eventsd.workers.write import Batch
 from tests.support.events import numbered
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.tags import TagIndex, tag_glob, tag_pattern
+from salt_eventsd.rules.tags import TagIndex, tag_glob, tag_pattern
 
 PATTERNS = [
     *("salt/", r"salt/job/\d+/ret/", r"salt/job/\d+/ret/web1", r"salt/job/\d+/ret/web", r"salt/job/[^/]+/new\Z"),

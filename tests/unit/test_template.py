@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salt_eventsd.event import Event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.fields import Facts
-from salt_eventsd.template import compile_template, tame
+from salt_eventsd.language.fields import Facts
+from salt_eventsd.language.template import compile_template, tame
 from tests.support.events import MINION, returned
 
 _UNFIT = re.compile(r"[^\w.-]")

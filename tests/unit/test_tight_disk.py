@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from salt_eventsd.config import Batch, SpoolConfig
-from salt_eventsd.inbox import Inbox
-from salt_eventsd.intake import Intake, Policy
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.config.structs import Batch, SpoolConfig
+from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.room import Room
-from salt_eventsd.rules import compile_rules
-from salt_eventsd.spool import Spool
+from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.spool.keep import Spool
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk, lane_of
 from tests.support.workers import Recorder

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from salt.payload import dumps
 
-from salt_eventsd.event import Event
-from salt_eventsd.gaps import Gap
-from salt_eventsd.ledger import Ledger
-from salt_eventsd.predecessor import Predecessor
-from salt_eventsd.unanswered import Unanswered
+from salt_eventsd.bus.gaps import Gap
+from salt_eventsd.bus.unanswered import Unanswered
+from salt_eventsd.engine.ledger import Ledger
+from salt_eventsd.engine.predecessor import Predecessor
+from salt_eventsd.event.parse import Event
 from tests.support.events import job_data, read, return_data
 
 

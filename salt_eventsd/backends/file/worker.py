@@ -1,0 +1,221 @@
+"""
+Append events to files, a line of JSON each: whole lines or none.
+
+A file is opened for each batch, so whoever moves it away meanwhile (logrotate) gets a new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from salt_eventsd.backends.ahead import Ahead
+from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.file.options import FileOptions
+from salt_eventsd.backends.file.rotation import make_room, rotated_base
+from salt_eventsd.backends.ids import event_id
+from salt_eventsd.backends.options import read_options, read_template
+from salt_eventsd.event.parse import Event
+from salt_eventsd.exceptions import Held, Refused, Transient
+from salt_eventsd.language.fields import Facts
+from salt_eventsd.language.template import Template, tame
+from salt_eventsd.workers.isolate import bury, make_each
+from salt_eventsd.workers.write import Batch, Context, Refusal
+
+#: What a field may not bring into a file's name: another folder, or what terminals and shells trip over.
+_NOT_IN_A_NAME = re.compile(r"[^\w.@+=,: -]|\A\.")
+#: File systems take 255 bytes for a name, of which a field gets this many characters at the most.
+_LONGEST_PART = 60
+_LONGEST_NAME = 255
+#: The system takes 4096 bytes for a path, with a NUL at its end.
+_LONGEST_PATH = 4000
+#: Faults that may be of one file alone; if no other can be written either, somebody has to act.
+_OF_A_FILE = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EROFS, errno.ELOOP, errno.EEXIST),
+        # Shorter names, fewer signs or smaller files than elsewhere.
+        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENXIO, errno.ETXTBSY),
+    )
+)
+#: All file workers there are: no rotated file may have a name that an event of any of them can have.
+_ALL: weakref.WeakSet[Files] = weakref.WeakSet()
+_COUNTING = threading.Lock()
+
+#: An event's position in its batch, its id and its line.
+Line = tuple[int, str, bytes]
+
+
+def read(context: Context) -> Files:
+    """
+    Return the worker; it opens nothing yet.
+
+    :param context: what it is made from.
+    :raises ConfigError: an option is wrong.
+    """
+    options = read_options(context, FileOptions)
+    return Files(options, read_template(context, "path", options.path), context.node_id)
+
+
+class Files:
+    """
+    Files of events.
+
+    :param options: how they are written.
+    :param path: of an event's file.
+    :param node_id: the master's (or minion's) id.
+    """
+
+    def __init__(self, options: FileOptions, path: Template, node_id: str) -> None:
+        self._options = options
+        self._path = path
+        self._node_id = node_id
+        self._ahead = Ahead()
+        self._one_at_a_time = threading.Lock()
+        with _COUNTING:
+            _ALL.add(self)
+
+    def write(self, batch: Batch) -> None:
+        """
+        Append a batch.
+
+        :param batch: the batch.
+        :raises WorkerError: not all of it could be written, and why.
+        """
+        made, refusals = make_each(batch, self._line)
+        answers: list[Refusal] = []
+        with self._one_at_a_time:
+            files: dict[str, list[Line]] = {}
+            for position, (path, id_, text) in made:
+                if id_ not in self._ahead:
+                    files.setdefault(path, []).append((position, id_, text))
+            for path, lines in files.items():
+                try:
+                    self._append(path, lines)
+                except OSError as exc:
+                    if exc.errno not in _OF_A_FILE:
+                        raise Transient(_said(exc)) from exc
+                    answers += [(position, _said(exc)) for position, id_, _ in lines if id_ not in self._ahead]
+            bury(batch, refusals, answers)
+            self._ahead.settled(batch, [id_ for _, (_, id_, _) in made])
+
+    def check(self) -> str:
+        """Return a line that says the folder is there or can be made, or raise like :meth:`write`."""
+        folder = self._folder()
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        if not there.is_dir():
+            raise Held(f"{there} is not a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise Held(f"{there} cannot be written")
+        return f"{folder} can be written" if there == folder else f"{folder} can be made"
+
+    def _folder(self) -> Path:
+        """The folder of all files, as far as it does not depend on the event."""
+        literal = self._path.parts[0][0]
+        return Path(literal[: literal.rindex("/")] or "/")
+
+    def _line(self, event: Event) -> tuple[str, str, bytes]:
+        path = self._path.render(Facts(event, self._node_id), clean)
+        if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in path.split("/")):
+            raise Refused("the event makes a file's name longer than 255 bytes")
+        id_ = event_id(event)
+        return path, id_, b'{"id":"%s",%s\n' % (id_.encode(), envelope(event, self._node_id)[1:])
+
+    def _append(self, path: str, lines: Sequence[Line]) -> None:
+        """Append lines, in portions where the file is rotated between them."""
+        rotate = self._options.rotate
+        at = 0
+        while at < len(lines):
+            _make_folder(os.path.dirname(path), self._options.folder_bits)
+            with _opened(path, self._options.bits) as descriptor:
+                size = os.fstat(descriptor).st_size
+                upto = _fitting(lines, at, rotate.bytes - size) if rotate else len(lines)
+                if upto == at and not size:
+                    # A line that is longer than a file may be has one to itself.
+                    upto = at + 1
+                if upto > at:
+                    _write(descriptor, size, b"".join(text for _, _, text in lines[at:upto]), self._options.fsync)
+                    self._ahead.add(id_ for _, id_, _ in lines[at:upto])
+            if rotate and upto < len(lines):
+                with _COUNTING:
+                    templates = [one._path for one in _ALL]
+                make_room(path, rotate.keep, rotated_base(path, rotate.keep, templates))
+            at = upto
+
+
+def clean(text: str, apart: str = "") -> str:
+    """
+    Return text as a part of a file's name, never a folder's above it or a hidden one's, and not what another becomes.
+
+    :param text: of a field.
+    :param apart: further signs that may not stand in it.
+    """
+    # An empty name would be a folder's.
+    return tame(text, _NOT_IN_A_NAME, apart, _LONGEST_PART) if text else "_~"
+
+
+def _make_folder(folder: str, mode: int) -> None:
+    """Make a folder and those above it that are missing, each with a mode that no umask changes."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for one in reversed(missing):
+        try:
+            os.mkdir(one, 0o700)
+            os.chmod(one, mode)
+        except FileExistsError:
+            if not os.path.isdir(one):
+                raise
+
+
+@contextmanager
+def _opened(path: str, mode: int) -> Iterator[int]:
+    try:
+        # Without O_EXCL nobody could tell whose file it is, and so whose mode.
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & 0o600)
+        os.fchmod(descriptor, mode)
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENXIO, f"{path} is not a file")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, size: int, text: bytes, fsync: bool) -> None:
+    """Append text, or leave the file as it was."""
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        # Half a line, from a crash.
+        text = b"\n" + text
+    left = memoryview(text)
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+        if fsync:
+            os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def _fitting(lines: Sequence[Line], start: int, room: int) -> int:
+    """Return the position of the first line that has no room."""
+    for at in range(start, len(lines)):
+        room -= len(lines[at][2])
+        if room < 0:
+            return at
+    return len(lines)
+
+
+def _said(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

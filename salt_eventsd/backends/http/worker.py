@@ -1,0 +1,247 @@
+"""
+Send events to a web server: a webhook, a log collector, a service of one's own.
+
+Whatever an error says is made here, of what is no secret: the libraries' own texts repeat whole URLs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from salt_eventsd.backends.ahead import Ahead
+from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.http.answer import Answer, read_answer
+from salt_eventsd.backends.http.options import Auth, Body, HttpOptions, without_user
+from salt_eventsd.backends.ids import event_id, events_id
+from salt_eventsd.backends.options import check_file, missing_library, read_options
+from salt_eventsd.event.parse import Event
+from salt_eventsd.exceptions import Cut, Held, Transient, WorkerError
+from salt_eventsd.workers.isolate import Sieve, bury
+from salt_eventsd.workers.write import Batch, Context
+
+try:
+    import requests
+    import urllib3
+
+    from salt_eventsd.backends.http.link import Link, was_connected
+
+    _missing: ImportError | None = None
+except ImportError as exc:
+    _missing = exc
+
+#: An event's position in its batch, its id, and its JSON text.
+Item = tuple[int, str, bytes]
+
+_LIBRARY_LOG = logging.getLogger("urllib3.connectionpool")
+_KEY = "Idempotency-Key"
+
+_TYPES: dict[Body, str] = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "single": "application/json",
+}
+#: What is shown of an answer, in characters.
+_SHOWN = 200
+#: A secret shorter than this is not looked for in an answer: it would be everywhere.
+_SHORTEST_SECRET = 4
+
+
+class _Untold(logging.Filter):
+    """Keeps a URL's path, which may be a secret, out of what the library logs."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        parts = urlsplit(url)
+        self._path = urlunsplit(("", "", parts.path, parts.query, ""))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record may be logged."""
+        return len(self._path) < _SHORTEST_SECRET or self._path not in record.getMessage()
+
+
+def read(context: Context) -> Http:
+    """
+    Return the worker; it opens nothing yet.
+
+    :param context: what it is made from.
+    :raises ConfigError: an option is wrong.
+    :raises ImportError: ``requests`` is missing.
+    """
+    if _missing is not None:
+        raise missing_library(_missing, "http")
+    options = read_options(context, HttpOptions)
+    check_file(context, "ca_file", options.ca_file or None)
+    return Http(options, context.node_id)
+
+
+class Http:
+    """
+    A web server that takes events.
+
+    :param options: where it is and how it takes them.
+    :param node_id: the master's (or minion's) id.
+    """
+
+    def __init__(self, options: HttpOptions, node_id: str) -> None:
+        self._options = options
+        self._node_id = node_id
+        self._url, self._shown, auth = without_user(options)
+        self._headers = {
+            "User-Agent": "salt-eventsd",
+            "Content-Type": _TYPES[options.body],
+            **({"Content-Encoding": "gzip"} if options.gzip else {}),
+            **({"Authorization": auth.header()} if auth else {}),
+            # Some versions of the library want it to be text and nothing more special.
+            **{name: str(value) for name, value in options.headers.items()},
+        }
+        self._secrets = _secrets(options, auth)
+        self._ahead = Ahead()
+        self._untold = _Untold(options.url)
+        self._not_before, self._busy = 0.0, ""
+        self._link = Link(options.timeout, self._prepare)
+
+    def write(self, batch: Batch) -> None:
+        """
+        Send a batch.
+
+        :param batch: the batch.
+        :raises WorkerError: the server did not say that it has all of it, and what it said.
+        """
+        ids = [event_id(event) for event in batch.events]
+        items = [
+            (position, id_, _line(event, id_, self._node_id))
+            for position, (id_, event) in enumerate(zip(ids, batch.events))
+            if id_ not in self._ahead
+        ]
+        each = Sieve(self._send)
+        try:
+            if self._options.body == "single":
+                for at in range(len(items)):
+                    each.put(items[at : at + 1], at)
+            elif items and batch.doubts:
+                # All of them were tried alone before. A few of them will tell whether anything has changed.
+                self._send(items)
+            elif items:
+                each.put(items)
+        except WorkerError:
+            self._link.renew()
+            raise
+        refusals, doubts = ([(items[at][0], why) for at, why in found] for found in (each.refusals, each.doubts))
+        if doubts:
+            # What a connection may do, and whose it is, is settled when it is made.
+            self._link.renew()
+        bury(batch, refusals, doubts)
+        self._ahead.settled(batch, ids)
+
+    def check(self) -> str:
+        """
+        Return a line that says the server can be reached; it is asked with OPTIONS, which changes nothing.
+
+        :raises WorkerError: it cannot, or it does not let us in.
+        """
+        answer = self._ask("OPTIONS", b"", {})
+        # 501: it does not know OPTIONS.
+        if answer.status in (401, 403):
+            raise Held(str(self._meaning(answer, 0)))
+        if answer.status >= 500 and answer.status != 501:
+            raise self._meaning(answer, 0)
+        return f"{self._shown} answers"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._link.renew()
+        _LIBRARY_LOG.removeFilter(self._untold)
+
+    def _send(self, items: Sequence[Item]) -> None:
+        """Send events together."""
+        if (wait := self._not_before - time.monotonic()) > 0:
+            raise Transient(f"{self._busy}; it asked not to be called for {wait:.0f} s more")
+        options = self._options
+        lines = [line for _, _, line in items]
+        ids = [id_ for _, id_, _ in items]
+        if options.body == "json":
+            text = b"[%s]" % b",".join(lines)
+        else:
+            text = lines[0] if options.body == "single" else b"\n".join([*lines, b""])
+        if options.gzip:
+            text = gzip.compress(text, 1, mtime=0)
+        answer = self._ask("POST", text, {_KEY: events_id(ids)})
+        if not answer.accepted:
+            meaning = self._meaning(answer, len(text))
+            if isinstance(meaning, Transient):
+                self._not_before, self._busy = time.monotonic() + answer.wait, str(meaning)
+            raise meaning
+        self._ahead.add(ids)
+
+    def _ask(self, method: str, text: bytes, headers: Mapping[str, str]) -> Answer:
+        options = self._options
+        try:
+            with self._link.request(
+                method,
+                self._url,
+                data=text,
+                headers={**self._headers, **headers},
+                verify=(options.ca_file or True) if options.verify else False,
+                # What is sent is meant for this server and no other.
+                allow_redirects=False,
+            ) as response:
+                return read_answer(response)
+        except (requests.RequestException, OSError, ValueError) as exc:
+            raise self._fault(exc) from None
+
+    def _prepare(self, session: requests.Session) -> None:
+        # Any function keeps requests from taking a password out of ~/.netrc.
+        session.auth = _as_it_is
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if not self._options.verify:
+            # Who says so in the configuration need not be told by each connection.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        _LIBRARY_LOG.addFilter(self._untold)
+
+    def _meaning(self, answer: Answer, size: int) -> WorkerError:
+        said = f"{self._shown}: {answer.status} {self._hidden(answer.text)}".rstrip()
+        return answer.meaning(size)(f"{said}: what url names is elsewhere now" if answer.redirects else said)
+
+    def _fault(self, error: BaseException) -> WorkerError:
+        inner = system = error
+        while (behind := inner.__cause__ or inner.__context__) is not None:
+            inner = behind
+            system = inner if isinstance(inner, OSError) else system
+        # Behind the system's own error there may be one that somebody has got over.
+        inner = system if isinstance(system, OSError) and not isinstance(system, requests.RequestException) else inner
+        # The text of anything but the system's own errors repeats the URL.
+        said = (inner.strerror or str(inner)) if isinstance(inner, OSError) else type(inner).__name__
+        said = f"{self._shown}: {self._hidden(said)}"
+        lasting = isinstance(inner, ssl.SSLCertVerificationError) or isinstance(error, ValueError)
+        if lasting:
+            return Held(said)
+        return Cut(said) if was_connected(error) else Transient(said)
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text[:_SHOWN]
+
+
+def _line(event: Event, id_: str, node_id: str) -> bytes:
+    return b'{"id":"%s",%s' % (id_.encode(), envelope(event, node_id)[1:])
+
+
+def _secrets(options: HttpOptions, auth: Auth | None) -> list[str]:
+    """Return what may not be shown, the longest first: the whole before its parts."""
+    parts = urlsplit(options.url)
+    found = {parts.path, unquote(parts.path), parts.query, unquote(parts.query)}
+    for value in (*options.headers.values(), *([auth.header(), auth.password] if auth else [])):
+        found.update((value, value.rpartition(" ")[2]))
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _as_it_is(request: Any) -> Any:
+    return request

@@ -1,0 +1,171 @@
+"""A connection to NATS, on an event loop; whatever goes wrong with it out of turn is noted."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from salt_eventsd.backends.nats.options import NatsOptions
+from salt_eventsd.exceptions import Cut, Transient
+
+_CLOSE_SECONDS = 2.0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """
+    What a stream says to a message.
+
+    :param code: 0 for yes, JetStream's number for why not (``err_code``), or :data:`NOBODY`.
+    :param description: why not.
+    """
+
+    code: int = 0
+    description: str = ""
+
+
+class _Error(msgspec.Struct, frozen=True):
+    err_code: int = -1
+    description: str = ""
+
+
+class _Said(msgspec.Struct, frozen=True):
+    error: _Error | None = None
+
+
+#: There is no stream for the subject, or it is not there just now.
+NOBODY = 503
+
+
+class Link:
+    """
+    A connection.
+
+    :param options: of the worker.
+    """
+
+    def __init__(self, options: NatsOptions) -> None:
+        self._options = options
+        self._disturbed = asyncio.Event()
+        self._error: Exception | None = None
+        self.client = Client()
+        self.streams = self.client.jetstream(timeout=options.timeout)
+        self._inbox = ""
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+
+    @classmethod
+    async def to_first(cls, options: NatsOptions) -> Link:
+        """
+        Connect to the first server that answers.
+
+        :param options: of the worker.
+        """
+        problem: Exception = Transient("no server")
+        # The client has a time limit for each step of connecting, and none for all of them. One that hangs leaves time
+        # for the others, and for the batch.
+        limit = options.timeout / (len(options.url) + 1)
+        for url in options.url:
+            link = cls(options)
+            try:
+                await asyncio.wait_for(link.client.connect(str(url), **link._arguments()), limit)
+            except Exception as exc:
+                problem = link._error or exc
+                await link.close()
+            else:
+                return link
+        raise problem
+
+    async def send(self, subject: str, payload: bytes, headers: dict[str, str]) -> asyncio.Future[Answer]:
+        """
+        Send a message, and return what will be the stream's answer.
+
+        The client's own way of doing this (``publish_async``) loses answers that say no.
+
+        :param subject: of the message.
+        :param payload: of the message.
+        :param headers: of the message.
+        """
+        if not self._inbox:
+            inbox = self.client.new_inbox()
+            await self.client.subscribe(f"{inbox}.*", cb=self._take)
+            self._inbox = inbox
+        number = str(next(self._numbers))
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self.client.publish(subject, payload, reply=f"{self._inbox}.{number}", headers=headers)
+        return answer
+
+    async def answered(self, answers: Iterable[asyncio.Future[Answer]]) -> None:
+        """
+        Wait until all answers are there.
+
+        :param answers: from :meth:`send`.
+        :raises Exception: why some of them never will be.
+        """
+        todo: asyncio.Future[Any] = asyncio.gather(*answers, return_exceptions=True)
+        disturbed: asyncio.Future[Any] = asyncio.ensure_future(self._disturbed.wait())
+        done, _ = await asyncio.wait(
+            [todo, disturbed], timeout=self._options.timeout, return_when=asyncio.FIRST_COMPLETED
+        )
+        disturbed.cancel()
+        if todo not in done:
+            todo.add_done_callback(lambda _: todo.cancelled() or todo.exception())
+            todo.cancel()
+            raise self._error or Cut("no acknowledgement in time")
+
+    async def _take(self, message: Msg) -> None:
+        answer = self._waiting.pop(message.subject.rpartition(".")[2], None)
+        if answer is None or answer.done():
+            return
+        if message.headers and message.headers.get("Status") == str(NOBODY):
+            answer.set_result(Answer(NOBODY))
+            return
+        said = msgspec.json.decode(message.data, type=_Said)
+        answer.set_result(Answer() if said.error is None else Answer(said.error.err_code, said.error.description))
+
+    async def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        with suppress(Exception):
+            await asyncio.wait_for(self.client.close(), _CLOSE_SECONDS)
+
+    def _arguments(self) -> dict[str, Any]:
+        options = self._options
+        given = {
+            "user": options.user,
+            "password": None if options.password is None else str(options.password),
+            "token": None if options.token is None else str(options.token),
+            "user_credentials": options.credentials,
+            "tls": ssl.create_default_context(cafile=options.ca_file) if options.ca_file else None,
+        }
+        return {
+            **{key: value for key, value in given.items() if value is not None},
+            "name": "salt-eventsd",
+            # The next batch connects anew; the client would keep what it could not send, and send it some day.
+            "allow_reconnect": False,
+            # Of connecting; 0 would mean without end.
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0,
+            "connect_timeout": options.timeout,
+            # A connection that nobody uses is found dead, too.
+            "ping_interval": max(1, int(options.timeout)),
+            "error_cb": self._note,
+            "closed_cb": self._note_end,
+        }
+
+    async def _note(self, error: Exception) -> None:
+        # The first of several is the cause; those that follow are of the connection that ends.
+        self._error = self._error or error
+        if "permissions violation" in str(error).lower():
+            # The message is dropped and never acknowledged.
+            self._disturbed.set()
+
+    async def _note_end(self) -> None:
+        self._error = self._error or Cut("the connection was lost")
+        self._disturbed.set()

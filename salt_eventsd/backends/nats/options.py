@@ -1,0 +1,52 @@
+"""The options of a nats worker."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from salt_eventsd.backends.options import Secret, Secrets, Timed
+from salt_eventsd.config.checks import require
+from salt_eventsd.config.structs import Size
+
+
+class NatsOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The options of a nats worker.
+
+    :param url: of the server, or of several of a cluster; the first that answers is taken.
+    :param credentials: a file with a JWT and an nkey.
+    :param ca_file: the certificates that a server's must be signed by, where they are not the system's.
+    :param subject: a template.
+    :param value: the field of the event that is sent; the whole event where there is none.
+    :param stream: the stream that is to take the messages; any where there is none.
+    :param create_stream: make that stream if it is missing, with the subjects and limits that follow.
+    """
+
+    url: Secrets = Secrets([Secret("nats://127.0.0.1:4222")])
+    user: str | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+    credentials: str | None = None
+    ca_file: str | None = None
+    subject: str = "salt.events"
+    value: str | None = None
+    stream: str | None = None
+    create_stream: bool = False
+    subjects: list[str] = msgspec.field(default_factory=list)
+    max_bytes: Size | None = None
+    max_age_seconds: float | None = None
+    duplicate_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.url), "url: missing; expected a URL such as nats://nats.example.com:4222")
+        for one in self.url:
+            fits = re.fullmatch(r"(nats|tls|ws|wss)://\S+", one) is not None
+            require(fits, "url: expected a URL such as nats://nats.example.com:4222, or tls:// for TLS")
+        require(bool(self.stream) or not self.create_stream, "stream: missing; expected the name of the stream to make")
+        require(not self.stream or not re.search(r"[\s.*>/\\]", self.stream), "stream: expected a name without dots")
+        require(self.duplicate_seconds > 0, "duplicate_seconds: expected a number above 0")
+        age = self.max_age_seconds
+        require(age is None or age >= self.duplicate_seconds, "max_age_seconds: expected duplicate_seconds or more")

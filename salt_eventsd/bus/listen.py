@@ -1,0 +1,274 @@
+"""
+Listen: read frames off Salt's event bus, reconnect, count the gaps. In an engine that is all a process of its own does
+(:mod:`salt_eventsd.bus.reader`).
+
+The bus never repeats an event and cuts off whoever reads slowly, so a frame is handed over as it came, tag and payload
+unread. Salt has two readers: an asyncio one since 3007, a Tornado one of its own in 3006; both are reached through
+:func:`salt.utils.event.get_event`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import salt.utils.event
+
+from salt_eventsd.bus.gaps import STAMPED_BYTES, TICK_SECONDS, Gap, Pulse
+from salt_eventsd.common.english import counted
+from salt_eventsd.redact.error_text import brief
+
+log = logging.getLogger(__name__)
+
+#: Waking up for each event costs ten times what reading it does, so after reading for so long ...
+_READ_SECONDS = 0.001
+#: ... the thread naps, while the publisher's socket buffers ...
+_NAP_SECONDS = 0.008
+#: ... unless so much came in the meantime, in bytes, that napping would let it fall behind.
+_BUSY_BYTES = 32_768
+#: How long to wait before connecting again where Salt does not do so itself.
+_RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+#: A connection that has lasted so long is one.
+_SETTLED_SECONDS = 0.05
+_CLOSED = "the publisher closed the connection: it was restarted, or this reader was too slow for it"
+#: How many gaps are remembered for the status.
+_GAPS_KEPT = 20
+
+
+class Bus:
+    """
+    A reader of one event bus.
+
+    :param opts: Salt's options, which say where the bus is.
+    :param sink: called with each frame; it must not block.
+    :param tick: called every :data:`~salt_eventsd.bus.gaps.TICK_SECONDS` in between.
+    """
+
+    def __init__(
+        self, opts: Mapping[str, Any], sink: Callable[[bytes], None], tick: Callable[[], object] | None = None
+    ) -> None:
+        self.connected = False
+        self.connected_since = 0.0
+        self.reconnects = 0
+        self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
+        self._opts = opts
+        self._sink = sink
+        self._tick = tick or _nothing
+        self.pulse = Pulse()
+        #: Calls a function later, in the thread that reads; only while :meth:`run` does.
+        self.later: Callable[[float, Callable[[], object]], object] = _never
+        self._watched: dict[int, Callable[[], object]] = {}
+        self._node = "master" if opts.get("__role") == "master" else "minion"
+        self._stopped = False
+        self._never_why = ""
+        self._wake: Callable[[], object] = _nothing
+
+    def run(self) -> None:
+        """Read until :meth:`stop`; returns only then."""
+        if _has_own_tornado():
+            self._run_tornado()
+        else:
+            asyncio.run(self._run_asyncio())
+        self._wake = _nothing
+        self.connected = False
+
+    def stop(self) -> None:
+        """End :meth:`run`; may be called from a signal handler."""
+        self._stopped = True
+        self._wake()
+
+    def watch(self, descriptor: int, readable: Callable[[], object]) -> None:
+        """
+        Have a function called when there is something to read elsewhere; to be called before :meth:`run`.
+
+        :param descriptor: of what is watched.
+        :param readable: the function.
+        """
+        self._watched[descriptor] = readable
+
+    def _beat(self) -> None:
+        self.pulse.feel()
+        self._tick()
+        self.later(TICK_SECONDS, self._beat)
+
+    def _is_over(self) -> bool:
+        return self._stopped
+
+    def _opened(self, when: float) -> None:
+        self.connected, self.connected_since = True, when
+        self._noted(when)
+
+    def _noted(self, when: float) -> None:
+        if self.gaps and self.gaps[-1].until is None:
+            gap = self.gaps[-1]
+            gap.close(when)
+            self.reconnects += 1
+            log.warning(
+                "eventsd: connected to the event bus again; about %s of the last %.3f s may be missing: %s",
+                counted(gap.missing or 0),
+                max(0.0, when - gap.since),
+                gap.why,
+            )
+
+    def _lost(self, why: str) -> None:
+        if not self.connected:
+            if not self.connected_since and why != self._never_why:
+                self._never_why = why
+                log.error("eventsd: the event bus cannot be read yet: %s", why)
+            return
+        self.connected = False
+        self.gaps.append(self.pulse.gap(why))
+        if not self._stopped:
+            log.error("eventsd: lost the event bus: %s", why)
+
+    async def _run_asyncio(self) -> None:
+        loop = asyncio.get_running_loop()
+        for descriptor, readable in self._watched.items():
+            loop.add_reader(descriptor, readable)
+        self.later = loop.call_later
+        self._beat()
+        failures = 0
+        while not self._stopped:
+            session = loop.create_task(self._session())
+            self._wake = partial(loop.call_soon_threadsafe, session.cancel)
+            try:
+                await session
+            except (asyncio.CancelledError, Exception) as exc:
+                if self._is_over():
+                    return
+                # A frame larger than Salt's reader takes, for one: only a new connection is sure to be in step again.
+                failures = 0 if self.connected else failures
+                self._lost(brief(exc))
+                log.debug("eventsd: reading the event bus", exc_info=True)
+                pause = _RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)]
+                waiting = loop.create_task(asyncio.sleep(pause))
+                self._wake = partial(loop.call_soon_threadsafe, waiting.cancel)
+                if not self._is_over():
+                    # Other than awaiting it, this is not cancelled along with it.
+                    await asyncio.wait([waiting])
+                failures += 1
+
+    async def _session(self) -> None:
+        """Read from one subscriber, which reconnects by itself, until it fails or is cancelled."""
+        from tornado.ioloop import IOLoop
+
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        settled: list[asyncio.TimerHandle] = []
+
+        # Salt 3007 calls these and 3008 awaits what they return; a finished future suits both. Both say "connected" of
+        # a socket that could not be connected, too, and notice only when they read from it: wait before believing it.
+        def opened(_ok: bool) -> asyncio.Future[None]:
+            ready.set()
+            settled[:] = [loop.call_later(_SETTLED_SECONDS, self._opened, time.time())]
+            return _finished(loop)
+
+        def lost() -> asyncio.Future[None]:
+            for timer in settled:
+                timer.cancel()
+            self._lost(_CLOSED)
+            return _finished(loop)
+
+        bus = salt.utils.event.get_event(self._node, opts=dict(self._opts), listen=True, io_loop=IOLoop.current())
+        try:
+            # The connection is made when the loop runs next, so these are in time for it.
+            bus.subscriber.connect_callback = opened
+            bus.subscriber.disconnect_callback = lost
+            await ready.wait()
+            if self._stopped:
+                return
+            await self._read(bus.subscriber.recv)
+        finally:
+            bus.destroy()
+
+    async def _read(self, receive: Callable[[], Any]) -> None:
+        sink, clock, pulse = self._sink, time.monotonic, self.pulse
+        since, size = clock(), 0
+        while True:
+            raw = await receive()
+            if not raw:
+                continue
+            sink(raw)
+            pulse.frames += 1
+            pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
+            size += len(raw)
+            if clock() - since > _READ_SECONDS:
+                if size < _BUSY_BYTES:
+                    await asyncio.sleep(_NAP_SECONDS)
+                since, size = clock(), 0
+
+    def _run_tornado(self) -> None:
+        """Salt 3006: its subscriber calls back with each frame, and ends for good when the connection is lost."""
+        from salt.ext.tornado.gen import coroutine, sleep
+        from salt.ext.tornado.ioloop import IOLoop
+
+        loop = IOLoop()
+        loop.make_current()
+        self._wake = lambda: loop.add_callback_from_signal(loop.stop)
+        self.later = loop.call_later
+        for descriptor, readable in self._watched.items():
+            loop.add_handler(descriptor, _ignoring(readable), loop.READ)
+        self._beat()
+
+        @coroutine  # type: ignore[untyped-decorator]  # Salt's Tornado has no types
+        def sessions() -> Any:
+            failures = 0
+            while not self._stopped:
+                bus = salt.utils.event.get_event(self._node, opts=dict(self._opts), listen=True, io_loop=loop)
+                try:
+                    while not bus.subscriber.connected():
+                        yield bus.subscriber.connect(timeout=5)
+                    failures = 0
+                    self._opened(time.time())
+                    yield bus.set_event_handler(self._taken)
+                    self._lost(_CLOSED)
+                except Exception as exc:
+                    self._lost(brief(exc))
+                finally:
+                    bus.destroy()
+                yield sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+                failures += 1
+
+        loop.add_callback(sessions)
+        if not self._stopped:
+            loop.start()
+
+    def _taken(self, raw: bytes) -> None:
+        self._sink(raw)
+        self.pulse.frames += 1
+        self.pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
+
+
+def _nothing() -> None:
+    """There is no loop to wake."""
+
+
+def _never(_seconds: float, _function: Callable[[], object]) -> None:
+    """There is no loop that could call."""
+
+
+def _ignoring(function: Callable[[], object]) -> Callable[[int, int], None]:
+    def called(_descriptor: int, _events: int) -> None:
+        function()
+
+    return called
+
+
+def _finished(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
+
+
+def _has_own_tornado() -> bool:
+    """Whether this is a Salt that ships its own Tornado, which is to say 3006."""
+    try:
+        import salt.ext.tornado  # noqa: F401 - only whether it is there
+    except ImportError:
+        return False
+    return True

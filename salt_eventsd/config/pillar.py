@@ -1,0 +1,125 @@
+"""
+Configuration in pillar: ``pillar: true`` or a minion id merges that minion's compiled pillar ``eventsd:`` under the
+master's configuration.
+
+On a master, true means the minion that runs on it. On a minion, true is its own pillar.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import salt.minion
+import salt.pillar
+import salt.utils.minions
+
+from salt_eventsd.exceptions import ConfigError, Unavailable
+from salt_eventsd.redact.error_text import brief, masked
+
+
+def pillar_block(opts: Mapping[str, Any], which: Any) -> Mapping[str, Any]:
+    """
+    Return ``eventsd:`` of a minion's pillar, {} if there is none.
+
+    :param opts: Salt's options.
+    :param which: true or a minion id.
+    :raises ConfigError: the pillar cannot be compiled, or its block is no mapping.
+    """
+    if which is not True and not isinstance(which, str):
+        return {}  # of the wrong type, which the check of all keys will say
+    if opts.get("__role") == "minion":
+        pillar = opts.get("pillar") or _own(opts)
+    else:
+        pillar = _compiled(opts, _minion_id(opts, which))
+    block = pillar.get("eventsd") or {}
+    if not isinstance(block, Mapping):
+        raise ConfigError([f"eventsd: pillar: expected a mapping under eventsd, got {type(block).__name__}"])
+    return block
+
+
+def look_at_pillar(opts: Mapping[str, Any], which: Any) -> tuple[str, list[str], list[str]]:
+    """
+    Return, of the pillar that is merged under the configuration: what was looked at, what is wrong, what needs an eye.
+
+    :param opts: Salt's options.
+    :param which: true or a minion id.
+    :raises ConfigError: it cannot be compiled.
+    """
+    block = pillar_block(opts, which)
+    has = f"eventsd, with {', '.join(map(str, block)) or 'nothing in it'}" if block else "no eventsd"
+    if opts.get("__role") == "minion":
+        odd = [] if block else ["eventsd: pillar: this minion's pillar has no eventsd"]
+        return f"this minion's own: {has}", [], odd
+    minion_id = _minion_id(opts, which)
+    told = f"of minion {minion_id}: {has}"
+    if _is_known(opts, minion_id):
+        return told, [], [] if block else [f"eventsd: pillar: that of minion {minion_id} has no eventsd"]
+    strange = f"eventsd: pillar: no minion {minion_id!r} has been accepted by this master or has grains in its cache"
+    if block:
+        return told, [], [f"{strange}; its pillar is made of its id alone"]
+    wrong = f"{strange}, and its pillar has no eventsd; expected true, or the id of a minion that has one"
+    return told, [wrong], []
+
+
+def _minion_id(opts: Mapping[str, Any], which: Any) -> str:
+    return which if isinstance(which, str) else str(opts.get("id", "")).removesuffix("_master")
+
+
+def _is_known(opts: Mapping[str, Any], minion_id: str) -> bool:
+    accepted = os.path.join(str(opts.get("pki_dir") or ""), "minions", minion_id)
+    return os.path.isfile(accepted) or bool(salt.utils.minions.get_minion_data(minion_id, dict(opts))[1])
+
+
+def _own(opts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    A minion's own pillar, from its master or its own disk. Salt starts the engines of a minion before it has asked for
+    the pillar, and what it has then is old at a reload.
+    """
+    masters = opts.get("master")
+    is_local = opts.get("file_client") == "local"
+    if not is_local and not os.path.isfile(os.path.join(str(opts.get("pki_dir")), "minion_master.pub")):
+        # The minion is making its keys, perhaps, and a second one that does so at the same time would spoil them.
+        raise Unavailable(["eventsd: pillar: this minion's master has not accepted it yet"])
+    error: Exception | None = None
+    for master in masters if isinstance(masters, list) and not is_local else [masters]:
+        full = {**opts, "master": master}
+        try:
+            if not is_local and (isinstance(masters, list) or "master_uri" not in full):
+                full.update(salt.minion.prep_ip_port(full))
+                full.update(salt.minion.resolve_dns(full, fallback=False))
+            compiler = salt.pillar.get_pillar(
+                full,
+                full.get("grains") or {"id": full["id"]},
+                full["id"],
+                full.get("saltenv"),
+                pillarenv=full.get("pillarenv"),
+            )
+            return _right(compiler.compile_pillar(), str(full["id"]))
+        except Unavailable:
+            raise
+        except (Exception, SystemExit) as exc:
+            # Salt ends the process where a master is not to be found.
+            error = exc if isinstance(exc, Exception) else OSError(f"no master at {master}")
+    raise Unavailable([f"eventsd: pillar: this minion's own cannot be had: {brief(error or OSError('no master'))}"])
+
+
+def _compiled(opts: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
+    try:
+        _, grains, _ = salt.utils.minions.get_minion_data(minion_id, dict(opts))
+        # A minion that has never reported has no grains; its id is enough for most of pillar.
+        compiler = salt.pillar.Pillar(
+            dict(opts), grains or {"id": minion_id, "fqdn": minion_id}, minion_id, opts.get("saltenv") or "base"
+        )
+        pillar = compiler.compile_pillar()
+    except Exception as exc:
+        raise Unavailable([f"eventsd: pillar: that of {minion_id} cannot be compiled: {brief(exc)}"]) from exc
+    return _right(pillar, minion_id)
+
+
+def _right(pillar: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
+    if errors := pillar.get("_errors"):
+        told = [masked(str(error)) for error in errors]
+        raise Unavailable([f"eventsd: pillar: that of {minion_id} cannot be compiled: {error}" for error in told])
+    return pillar

@@ -1,0 +1,137 @@
+"""
+Find the events that a connection does not survive: a packet too large, a bug that ends the server, no end of time.
+
+A connection that is lost tells nothing of why. When it is lost twice over the same batch, parts of the batch are tried,
+each over a connection of its own and undone, until the events stand alone that no connection survives. It takes two
+connections that are lost over an event alone, and in between one over which a plain row goes in, to tell such an event
+from a server that comes and goes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from salt_eventsd.exceptions import Lost, Transient
+from salt_eventsd.redact.error_text import brief
+from salt_eventsd.workers.write import Batch
+
+#: Connections that may be lost over a batch before parts of it are tried.
+_LOSSES = 2
+#: How many connections, and how much time, a search may cost; it goes on with the next try.
+_MOST_LOSSES = 40
+_SEARCH_SECONDS = 120.0
+#: No more chunks than this are remembered.
+_MOST_CHUNKS = 10_000
+#: In so many pieces a batch is sent that is too much at once.
+_PIECES = 16
+Where = tuple[int, int]
+
+
+class Verdict(NamedTuple):
+    """
+    What a search has found.
+
+    :param bad: the positions of events that no connection survives, each with why.
+    :param pieces: in how many pieces the others are to be sent.
+    """
+
+    bad: Mapping[int, str]
+    pieces: int
+
+
+class Suspects:
+    """
+    What is known of batches over which connections were lost.
+
+    :param attempt: inserts the events at some positions of a batch and undoes it; with none of them, a plain row.
+    """
+
+    def __init__(self, attempt: Callable[[Batch, Sequence[int]], None]) -> None:
+        self._attempt = attempt
+        self._mutex = threading.Lock()
+        #: How long a server that was brought down has to come back.
+        self.patience_seconds = 10.0
+        #: How often the connection was lost over a chunk.
+        self._losses: dict[int, int] = {}
+        #: Events by chunk and position in it, and why they are bad; "" for what was lost over once.
+        self._bad: dict[Where, str] = {}
+        #: By their chunks, the parts that a search had no time for.
+        self._left: dict[tuple[int, ...], list[list[Where]]] = {}
+
+    def note(self, batch: Batch) -> None:
+        """Note that the connection was lost over a batch."""
+        with self._mutex:
+            for chunk, _ in batch.chunks:
+                self._losses[chunk] = self._losses.get(chunk, 0) + 1
+            while len(self._losses) > _MOST_CHUNKS:
+                del self._losses[next(iter(self._losses))]
+
+    def forget(self, batch: Batch) -> None:
+        """Note that a batch is written."""
+        if not self._losses:
+            return
+        with self._mutex:
+            chunks = {chunk for chunk, _ in batch.chunks}
+            self._losses = {chunk: times for chunk, times in self._losses.items() if chunk not in chunks}
+            self._bad = {where: why for where, why in self._bad.items() if where[0] not in chunks}
+            self._left = {key: parts for key, parts in self._left.items() if chunks.isdisjoint(key)}
+
+    def of(self, batch: Batch) -> Verdict:
+        """
+        Return the events that no connection survives, and how the others are to be written.
+
+        :raises Transient: the database is away, or it takes longer to find them.
+        """
+        suspicious = tuple(chunk for chunk, _ in batch.chunks if self._losses.get(chunk, 0) >= _LOSSES)
+        if not suspicious:
+            return Verdict({}, 1)
+        places = [(chunk, at) for chunk, events in batch.chunks for at in range(events)]
+        positions = {where: position for position, where in enumerate(places)}
+        some = [where for where in places if where[0] in suspicious and not self._bad.get(where)]
+        self._search(batch, self._left.pop(suspicious, [some]), positions, suspicious)
+        bad = {positions[where]: why for where, why in self._bad.items() if why and where in positions}
+        # If each part went in by itself, it was too much at once.
+        return Verdict(bad, 1 if bad else _PIECES)
+
+    def _search(
+        self, batch: Batch, parts: list[list[Where]], positions: Mapping[Where, int], key: tuple[int, ...]
+    ) -> None:
+        self._must_be_up(batch)
+        until, lost = time.monotonic() + _SEARCH_SECONDS, 0
+        while parts:
+            part = parts.pop()
+            try:
+                if part:
+                    self._attempt(batch, [positions[where] for where in part])
+                continue
+            except Lost as exc:
+                why = brief(exc)
+            lost += 1
+            if len(part) > 1:
+                half = len(part) // 2
+                parts += [part[half:], part[:half]]
+            elif part[0] in self._bad:
+                self._bad[part[0]] = f"no connection survives it: {why}"
+            else:
+                self._bad[part[0]] = ""
+                parts.append(part)
+            self._left[key] = parts
+            self._must_be_up(batch)
+            if lost >= _MOST_LOSSES or time.monotonic() > until:
+                raise Transient(f"{why}; looking for the events that cause it")
+        self._left.pop(key, None)
+
+    def _must_be_up(self, batch: Batch) -> None:
+        """Wait until a plain row goes in."""
+        until = time.monotonic() + self.patience_seconds
+        while True:
+            try:
+                self._attempt(batch, [])
+                return
+            except Transient:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(min(0.5, self.patience_seconds))

@@ -1,0 +1,138 @@
+"""
+Keep the spool within ``max_bytes``: what gives way when it is full, and that it is counted.
+
+What is dropped is the operator's choice: the oldest events (the default, the newest are the ones asked for) or the
+newest (nothing that was kept is lost).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from salt_eventsd.config.structs import SpoolConfig
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.event.chunk import Chunk
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool.keep import Spool
+
+log = logging.getLogger(__name__)
+
+#: Room is made for more than is needed, so that a full spool is not searched at every commit.
+_HEADROOM = 0.02
+#: A spool that was full has room again when so much of it at most is in use.
+_ROOM_AGAIN = 0.9
+#: That it is full is told in the log no more often than this, in seconds.
+_TELL_SECONDS = 60.0
+
+
+class Room:
+    """
+    Decides which chunks may be kept.
+
+    :param config: the spool's.
+    :param spool: the spool.
+    :param lanes: by worker name; they count what is dropped.
+    """
+
+    def __init__(self, config: SpoolConfig, spool: Spool, lanes: Mapping[str, Lane]) -> None:
+        self._spool = spool
+        self._lanes = lanes
+        self.config = config
+        self.full = False
+        self._tell_at = 0.0
+        self._is_told = False
+
+    @property
+    def config(self) -> SpoolConfig:
+        """The spool's; may be changed while it is used."""
+        return self._config
+
+    @config.setter
+    def config(self, config: SpoolConfig) -> None:
+        self._config = config
+        self._spool.file.max_bytes = int(config.max_bytes)
+
+    @property
+    def used(self) -> int:
+        """What counts against ``max_bytes``: what waits to be written, and dead letters."""
+        return sum(lane.queued_bytes for lane in self._lanes.values()) + self._spool.letter_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether events had to be dropped, and what is queued has not gone down since."""
+        return self.full and self.used > int(self.config.max_bytes) * (1 - 2 * _HEADROOM)
+
+    def admit(self, chunks: list[Chunk]) -> list[Chunk]:
+        """
+        Return the chunks that may be kept, room made for them within ``max_bytes``; the others are dropped and counted.
+
+        :param chunks: what is about to be kept.
+        """
+        most = int(self.config.max_bytes)
+        used = self.used
+        needed = used + sum(len(chunk.payload) for chunk in chunks) - most
+        self._tell(needed > 0, used)
+        if needed <= 0:
+            return chunks
+        if self.config.when_full == "drop_oldest":
+            needed -= self._drop_oldest(needed + int(most * _HEADROOM))
+        return self._drop_newest(chunks, needed) if needed > 0 else chunks
+
+    def fitting(self, chunks: list[Chunk]) -> int:
+        """
+        Return how many of the chunks, from the first on, the disk has room for.
+
+        :param chunks: what is about to be kept.
+        :raises SpoolError: the disk cannot be asked.
+        """
+        try:
+            room = self._spool.file.room_bytes()
+        except OSError as exc:
+            raise SpoolError(f"eventsd: spool.dir: {self._spool.folder}: {exc.strerror}") from exc
+        for number, chunk in enumerate(chunks):
+            room -= len(chunk.payload)
+            if room < 0:
+                return number
+        return len(chunks)
+
+    def _drop_oldest(self, needed: int) -> int:
+        """Drop from the longest queue, so that one dead backend does not cost another its events."""
+        freed = 0
+        for lane in sorted(self._lanes.values(), key=lambda one: one.queued_bytes, reverse=True):
+            if freed >= needed:
+                break
+            freed += lane.drop_oldest(needed - freed)
+        return freed
+
+    def _drop_newest(self, chunks: list[Chunk], needed: int) -> list[Chunk]:
+        admitted = list(chunks)
+        while admitted and needed > 0:
+            gone = admitted.pop()
+            needed -= len(gone.payload)
+            lane = self._lanes[gone.worker]
+            lane.dropped += gone.events
+            lane.last_drop = time.time()
+        return admitted
+
+    def _tell(self, full: bool, used: int) -> None:
+        """
+        One line for each condition. A spool that is full is so again and again, each time something was dropped: it has
+        room again when there is a good deal of it.
+        """
+        if full and not self.full:
+            self.full = True
+            if time.monotonic() >= self._tell_at:
+                self._tell_at = time.monotonic() + _TELL_SECONDS
+                self._is_told = True
+                log.error(
+                    "eventsd: the spool is full (spool.max_bytes %d): events are dropped (%s) and counted",
+                    self.config.max_bytes,
+                    self.config.when_full,
+                )
+        elif self.full and used < int(self.config.max_bytes) * _ROOM_AGAIN:
+            self.full = False
+            if self._is_told:
+                self._is_told = False
+                log.warning("eventsd: the spool has room again")

@@ -1,0 +1,208 @@
+"""
+Claim and run: one thread that gives the lanes' due batches to a bounded pool of threads.
+
+Which lane may have a thread is decided by :mod:`salt_eventsd.dispatch.shares`, so that one that hangs delays no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.shares import Shares
+from salt_eventsd.event.chunk import StoredChunk, Totals
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.redact.error_text import brief, story
+from salt_eventsd.spool.keep import Spool
+
+log = logging.getLogger(__name__)
+
+#: The thread looks at least so often, should a wake-up ever be missed.
+_LOOK_SECONDS = 1.0
+#: How often an idle engine considers giving disk space back.
+_SHRINK_SECONDS = 5.0
+
+
+class Dispatcher(threading.Thread):
+    """
+    Runs the lanes.
+
+    :param spool: theirs.
+    :param lanes: by worker name.
+    :param max_workers: threads; see :class:`~salt_eventsd.dispatch.shares.Shares` for when there are more.
+    :param adopt: adds a lane for what was put back for a worker or a rule that is not configured.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        lanes: Mapping[str, Lane],
+        max_workers: int,
+        adopt: Callable[[str], object] = lambda _name: None,
+    ) -> None:
+        super().__init__(name="eventsd-dispatch", daemon=True)
+        self.lanes = lanes
+        #: May be changed while it runs; batches in flight end in the threads they have.
+        self.max_workers = max_workers
+        self.threads = Shares(lanes.values(), max_workers).threads
+        self._spool = spool
+        self._adopt = adopt
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
+        self._running: dict[Future[None], tuple[Lane, StoredChunk, ThreadPoolExecutor]] = {}
+        self._mutex = threading.Lock()
+        self._wake = threading.Event()
+        self._flush = threading.Event()
+        self._stopping = threading.Event()
+        self._renewing = threading.Event()
+        #: Why no batch can be given out at the moment, else "".
+        self.problem = ""
+        #: Changes as long as the thread does something.
+        self.turns = 0
+        self._is_manned = False
+        self._times_back = spool.times_back
+        self._look_at = 0.0
+        self._turn = 0
+        self._shrink_at = time.monotonic() + _SHRINK_SECONDS
+
+    def renew(self) -> None:
+        """Have new threads from now on: lanes, workers or ``max_workers`` have changed."""
+        self._renewing.set()
+        self._wake.set()
+
+    def kept(self, chunks: list[StoredChunk]) -> None:
+        """Note what has just been kept; called by the intake."""
+        if self._times_back != self._spool.times_back:
+            self._times_back = self._spool.times_back
+            self._recount()
+        else:
+            for chunk in chunks:
+                if lane := self.lanes.get(chunk.worker):
+                    lane.spool_broke(self._spool.file.first_id)
+                    lane.queued(chunk)
+        self._wake.set()
+
+    def _recount(self) -> None:
+        there, newest = self._spool.begin(), self._spool.newest_id()
+        for name, lane in self.lanes.items():
+            lane.recount(there.get(name, Totals()), newest)
+
+    def run(self) -> None:
+        """Run until stopped."""
+        while not self._stopping.is_set():
+            self.turns += 1
+            self._wake.clear()
+            try:
+                patience = self._round()
+                self.problem = ""
+            except Exception as exc:
+                # This thread must not end while the engine lives: nothing would be written any more.
+                self._tell(exc)
+                patience = _LOOK_SECONDS
+            self._wake.wait(min(patience, _LOOK_SECONDS))
+
+    def _tell(self, exc: Exception) -> None:
+        problem = brief(exc)
+        if problem != self.problem and not self._stopping.is_set():
+            self.problem = problem
+            log.error("eventsd: batches cannot be given out: %s", problem)
+            if not isinstance(exc, SpoolError):
+                log.debug("eventsd: %s", story(exc))
+
+    def halt(self) -> None:
+        """Start no more batches; may be called from a signal handler."""
+        self._stopping.set()
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """
+        Start no more batches, and give those in flight some time.
+
+        :param timeout_seconds: how long.
+        :returns: whether all of them have ended. Those that have not end with the process: they are still in the spool.
+        """
+        until = time.monotonic() + timeout_seconds
+        self._stopping.set()
+        self._wake.set()
+        self.join(timeout_seconds)
+        with self._mutex:
+            running = list(self._running)
+        pending = wait(running, max(0.0, until - time.monotonic())).not_done
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return not pending
+
+    def _round(self) -> float:
+        """Start every batch that is due and return the seconds until the next may be."""
+        self._reap()
+        self._resize()
+        self._look_at_spool()
+        patience = _LOOK_SECONDS
+        # A batch that hangs in threads from before a reload takes none of these.
+        shares = Shares(
+            self.lanes.values(),
+            self.max_workers,
+            [lane for lane, _, pool in self._running.values() if pool is self._pool],
+        )
+        for lane in self._in_turn():
+            while shares.may_start(lane):
+                chunks, wait_seconds = lane.claim(time.time(), self._flush.is_set())
+                if not chunks:
+                    patience = min(patience, wait_seconds)
+                    break
+                shares.started(lane)
+                future = self._pool.submit(lane.run, chunks)
+                with self._mutex:
+                    self._running[future] = (lane, chunks[0], self._pool)
+                future.add_done_callback(lambda _: self._wake.set())
+        if not self._running and time.monotonic() >= self._shrink_at:
+            self._shrink_at = time.monotonic() + _SHRINK_SECONDS
+            self._spool.shrink()
+        return patience
+
+    def _in_turn(self) -> list[Lane]:
+        """All lanes, each time beginning with another; those that have nothing in flight first."""
+        lanes = list(self.lanes.values())
+        self._turn = (self._turn + 1) % max(1, len(lanes))
+        return sorted(lanes[self._turn :] + lanes[: self._turn], key=lambda lane: lane.busy)
+
+    def _resize(self) -> None:
+        threads = Shares(self.lanes.values(), self.max_workers).threads
+        if threads != self.threads or self._renewing.is_set():
+            self._renewing.clear()
+            self._pool.shutdown(wait=False)
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="eventsd-worker")
+            self.threads = threads
+            self._is_manned = False
+        if not self._is_manned:
+            self._man()
+
+    def _man(self) -> None:
+        """Start all threads now: where the system has no more to give, that is better known before there is a batch."""
+        go = threading.Event()
+        try:
+            for _ in range(self.threads):
+                self._pool.submit(go.wait)
+        finally:
+            go.set()
+        self._is_manned = True
+
+    def _look_at_spool(self) -> None:
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        for lane in self.lanes.values():
+            lane.spool_broke(self._spool.file.first_id)
+            lane.tell_hanging()
+        for name, back in self._spool.requeued().items():
+            if name not in self.lanes:
+                self._adopt(name)
+            if adopted := self.lanes.get(name):
+                adopted.requeued(back)
+
+    def _reap(self) -> None:
+        for future in [one for one in self._running if one.done()]:
+            with self._mutex:
+                lane, first, _ = self._running.pop(future)
+            lane.finished(first)

@@ -1,0 +1,213 @@
+"""
+Settle: from a batch and a worker to what has become of each event. No thread, no clock and no spool in here.
+
+The splitting is the same for every backend: a refused batch is cut in halves until the bad events stand alone, so one
+bad event costs about ``2 * log2(batch)`` extra writes and no other event.
+
+Whether an event is to blame or the backend, only another event can tell: what the backend refuses for a reason that
+nobody knows is set aside if it takes another event of the batch, and waits if it takes none. A later try of such a
+batch asks with a few events before it splits all again, and the lane adds one that has not been tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from salt_eventsd.event.chunk import StoredChunk
+from salt_eventsd.event.parse import Event
+from salt_eventsd.exceptions import Cut, Doubted, Doubtful, Refused, SpoolError, WorkerError
+from salt_eventsd.redact.error_text import brief as brief
+from salt_eventsd.spool.burial import Burial
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.isolate import Sieve
+from salt_eventsd.workers.write import Batch, Refusal, Worker
+
+#: So many tries of a batch may end without an answer before events are tried alone.
+CUTS = 2
+#: So many events of a batch that was refused whole are tried alone before all of them are, once more.
+_PROBES = 8
+#: So many tries in a row without an answer mean, even if the backend has taken an event before, that it is away.
+_MOST_CUTS = 24
+#: So many times in a row an event that is alone has to get no answer before that is put down to it.
+_ALONE = 4
+
+
+class Unexpected(Doubtful):
+    """A worker raised what the contract does not name: its own bug, or an event it cannot digest."""
+
+
+def write_batch(worker: Worker, batch: Batch) -> None:
+    """
+    Have a worker write a batch; events it refuses are buried.
+
+    If part of a batch makes a worker raise what the contract does not name, that is the events' doing; if all of it
+    does, it is the worker's, and nothing is buried.
+
+    :param worker: who writes.
+    :param batch: what.
+    :raises WorkerError: nothing is settled, and why: the batch is to be tried again.
+    :raises SpoolError: the same; the refused events could not be noted.
+    """
+    attempt = _Attempt(worker, batch)
+    sieve = Sieve(attempt.write)
+    events = batch.events
+    written: set[int] = set()
+    if len(events) > 1 and batch.cuts >= CUTS:
+        # It has taken its connection with it more than once. Is there an event that does not? The last may be one that
+        # has not been tried.
+        written = attempt.probe([(CUTS - 1 - batch.cuts) % len(events)])
+        attempt.splits_cuts = True
+    elif len(events) > 1 and batch.doubts:
+        try:
+            attempt.write(events)
+            written = set(range(len(events)))
+        except Refused as exc:
+            # All were tried alone before. A few of them, others each time, tell whether anything has changed.
+            last = -(batch.doubts - 1) * _PROBES - 1
+            written = attempt.probe((last - number) % len(events) for number in range(_PROBES))
+            if not written and isinstance(exc, Doubtful):
+                raise Doubted(brief(exc)) from exc
+    for start, end in _gaps(len(events), written):
+        sieve.put(events[start:end], start)
+    sieve.taken += len(written)
+    refusals = sieve.found()
+    if refusals or (batch.replay and not attempt.buries_itself):
+        batch.bury(refusals, None)
+
+
+class _Attempt:
+    """
+    A try to write a batch, in whole or in parts.
+
+    :param worker: who writes.
+    :param batch: what.
+    """
+
+    def __init__(self, worker: Worker, batch: Batch) -> None:
+        self._worker = worker
+        self._batch = batch
+        self._unanswered = 0
+        #: Whether a part that gets no answer is split like one that is refused.
+        self.splits_cuts = False
+        #: Whether the worker says for itself which events are refused.
+        self.buries_itself = False
+
+    def write(self, events: Sequence[Event]) -> None:
+        """
+        Write a part of the batch.
+
+        :param events: of the part.
+        """
+        # Connections also end by chance.
+        tries = _ALONE if len(events) == 1 and self.splits_cuts else 1
+        for left in reversed(range(tries)):
+            try:
+                self._try(events)
+                return
+            except Cut as exc:
+                if not self.splits_cuts or self._unanswered > _MOST_CUTS:
+                    raise
+                if not left:
+                    raise Doubtful(brief(exc)) from exc
+
+    def probe(self, positions: Iterable[int]) -> set[int]:
+        """
+        Write a few events alone, and return which of them were written.
+
+        :param positions: theirs.
+        """
+        written = set()
+        for at in dict.fromkeys(positions):
+            with suppress(Refused):
+                self._try(self._batch.events[at : at + 1])
+                written.add(at)
+        return written
+
+    def _try(self, events: Sequence[Event]) -> None:
+        try:
+            self._worker.write(replace(self._batch, events=events, bury=self._bury))
+        except Cut:
+            self._unanswered += 1
+            raise
+        except (WorkerError, SpoolError, OSError):
+            raise
+        except Exception as exc:
+            raise Unexpected(brief(exc)) from exc
+        self._unanswered = 0
+
+    def _bury(self, refusals: Sequence[Refusal], chunks: Collection[int] | None = None) -> None:
+        self.buries_itself = True
+        self._batch.bury(refusals, chunks)
+
+
+def _gaps(count: int, written: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the beginning and the end of each run of positions that are not among those written."""
+    start = 0
+    for at in [*sorted(written), count]:
+        if at > start:
+            yield start, at
+        start = at + 1
+
+
+#: How many tries in a row of the batch that begins with a chunk ended without an answer, and how many found that the
+#: backend takes none of its events.
+Suspicion = tuple[int, int]
+
+
+@dataclass
+class Fate:
+    """
+    What has become of a batch, once it is written.
+
+    :param buried: how many events were refused.
+    :param unreadable: how many events were in chunks that a disk has changed.
+    :param remains: how many events stand for those, and were not refused.
+    :param elsewhere: how many events an engine on a copy of this spool had written before this one tried.
+    """
+
+    buried: int = 0
+    unreadable: int = 0
+    remains: int = 0
+    elsewhere: int = 0
+
+
+def batch_of(
+    spool: Spool, chunks: Sequence[StoredChunk], worker: str, replay: bool, suspicion: Suspicion = (0, 0)
+) -> tuple[Batch, Fate]:
+    """
+    Load a batch, and return it with what tells, once it is written, what has become of it.
+
+    :param spool: where the chunks are.
+    :param chunks: of the batch, in order.
+    :param worker: under whose name refused events are buried.
+    :param replay: an earlier try may have written these chunks.
+    :param suspicion: what the tries before this one have found.
+    """
+    loaded = [(chunk, *spool.read_whole(chunk.id)) for chunk in chunks]
+    origin = [(chunk.id, position) for chunk, events, _ in loaded for position in range(len(events))]
+    events = [event for _, some, _ in loaded for event in some]
+    torn = {chunk.id for chunk, _, is_whole in loaded if not is_whole}
+    fate = Fate(unreadable=sum(chunk.events for chunk in chunks if chunk.id in torn), remains=len(torn))
+
+    def bury(refusals: Sequence[Refusal], written: Collection[int] | None = None) -> None:
+        tried = [chunk.id for chunk in chunks if written is None or chunk.id in written]
+        if refusals or (replay and tried and spool.noted(tried)):
+            spool.bury(worker, tried, [Burial(*origin[at], events[at], why) for at, why in refusals])
+        fate.buried = len(refusals)
+        fate.remains = len(torn.difference(origin[at][0] for at, _ in refusals))
+        fate.elsewhere = 0 if replay else sum(chunk.events for chunk in chunks if chunk.id not in tried)
+
+    batch = Batch(
+        spool_id=chunks[0].life or spool.id,
+        chunks=tuple((chunk.id, len(some)) for chunk, some, _ in loaded),
+        events=events,
+        oldest_chunk=spool.oldest_id(),
+        replay=replay,
+        bury=bury,
+        cuts=suspicion[0],
+        doubts=suspicion[1],
+        origins={chunk.id: chunk for chunk in chunks},
+    )
+    return batch, fate

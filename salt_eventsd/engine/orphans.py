@@ -1,0 +1,77 @@
+"""
+What waits for workers and rules that are no longer configured, and how an operator has it removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from salt_eventsd.config.structs import Config
+from salt_eventsd.dispatch.backlog import Queue
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.engine import control
+from salt_eventsd.engine.plan import lane_names
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool.file import FILE
+from salt_eventsd.spool.keep import Spool
+from salt_eventsd.spool.lock import is_locked
+
+#: What the engine is asked for.
+VERB = "drop_orphaned"
+
+Answer = dict[str, Any]
+
+
+def drop(config: Config, worker: str | None = None) -> Answer:
+    """
+    Remove what waits for workers and rules that are gone, by the running engine or, without one, in the spool itself.
+
+    :param config: the one on disk; a running engine goes by its own.
+    :param worker: only what waits for this one (or for one of its rules: ``worker:rule``).
+    :raises EventsdError: there is no spool, it cannot be written, or the engine does not answer.
+    :returns: how many events were dropped, by worker and rule.
+    """
+    folder = Path(config.general.spool.dir)
+    if is_locked(folder):
+        return control.ask(control.socket_path(config.general.state_file), VERB, worker=worker)
+    if not (folder / FILE).exists():
+        raise SpoolError(f"eventsd: spool.dir: there is no spool in {folder}")
+    configured = lane_names(config)
+    spool = Spool(folder, int(config.general.spool.max_bytes))
+    try:
+        queues = []
+        for name, left in spool.begin().items():
+            if name not in configured:
+                queues.append(Queue(name, spool))
+                queues[-1].restore(left, spool.newest_id())
+        return _drop(queues, configured, worker)
+    finally:
+        spool.close()
+
+
+def drop_from(lanes: Iterable[Lane], request: dict[str, Any]) -> Answer:
+    """
+    Remove what waits in the lanes of a running engine that lead nowhere.
+
+    :param lanes: all of them.
+    :param request: what was asked.
+    :raises SpoolError: not all was dropped.
+    """
+    worker = request.get("worker")
+    lanes = list(lanes)
+    configured = {lane.name for lane in lanes if not lane.retired}
+    return _drop([lane for lane in lanes if lane.retired], configured, None if worker is None else str(worker))
+
+
+def _drop(queues: Iterable[Queue], configured: Collection[str], worker: str | None) -> Answer:
+    meant = [queue for queue in queues if worker is None or queue.name == worker or _owner(queue.name) == worker]
+    if not meant and worker in configured:
+        problem = f"eventsd: {worker} is configured, and what waits for it will be written; nothing was dropped"
+        return {"dropped": {}, "problem": problem, "retcode": 2}
+    return {"dropped": {queue.name: queue.remove_all() for queue in meant if queue.queued_events}, "retcode": 0}
+
+
+def _owner(lane: str) -> str:
+    return lane.partition(":")[0]

@@ -1,0 +1,195 @@
+"""
+What is wrong with a running engine, by its report: as data, for whoever tells it to people.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from salt_eventsd.common.english import counted
+from salt_eventsd.engine.report_workers import BUILT_IN
+from salt_eventsd.engine.watch import STANDS_SECONDS
+
+#: How long events that were lost, or may have been, are a reason to call an engine degraded.
+REMEMBERED_SECONDS = 86_400.0
+#: A queue only grows that has not been shorter for so long, if its oldest event is older than its batch by so much.
+_GROWS_SECONDS = 8.0
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """
+    Something that is wrong.
+
+    :param kind: what, in one word that programs can go by.
+    :param text: what, in a line for people.
+    :param subject: the worker, rule, thread or file it is about, if it is about one.
+    :param details: numbers and times, for who tells it otherwise.
+    """
+
+    kind: str
+    text: str
+    subject: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def problems(found: Report) -> list[Problem]:
+    """
+    Return what is wrong, the worst first.
+
+    :param found: the report of a running engine.
+    """
+    return [
+        *_threads(found),
+        *_bus(found),
+        *_dispatch(found),
+        *_spool(found["spool"]),
+        *(problem for name, worker in found["workers"].items() for problem in _worker(name, worker, found)),
+        *_losses(found),
+    ]
+
+
+def _threads(found: Report) -> Iterator[Problem]:
+    for name, still in found.get("threads", {}).items():
+        what = "the process that reads the event bus" if name == "reader" else f"thread {name}"
+        if still is None:
+            yield Problem("ended", f"{what} has ended", name)
+        elif still > STANDS_SECONDS:
+            yield Problem("stalled", f"{what} has stood still for {still:.0f} s", name, {"seconds": still})
+
+
+def _bus(found: Report) -> Iterator[Problem]:
+    bus = found["bus"]
+    if not bus["connected"]:
+        yield Problem("disconnected", "the event bus is not connected")
+    now = time.time()
+    unseen = [
+        gap
+        for gap in bus["gaps"]
+        if gap["to"] is not None and not gap.get("seen", True) and now - gap["to"] < REMEMBERED_SECONDS
+    ]
+    if unseen:
+        missing = sum(gap.get("missing") or 0 for gap in unseen)
+        times = "a gap" if len(unseen) == 1 else f"{len(unseen)} gaps"
+        seconds = sum(max(0.0, gap["to"] - gap["from"]) for gap in unseen)
+        yield Problem(
+            "gap",
+            f"{times} in what was read of the event bus, {seconds:.0f} s in all: about {counted(missing)} may be"
+            " missing (salt-run eventsd.status seen=True when you have looked)",
+            details={"gaps": len(unseen), "seconds": seconds, "missing": missing},
+        )
+
+
+def _dispatch(found: Report) -> Iterator[Problem]:
+    if error := found.get("dispatch", {}).get("error"):
+        yield Problem("dispatch", f"batches cannot be given out: {error}")
+
+
+def _spool(spool: Report) -> Iterator[Problem]:
+    if spool["error"]:
+        yield Problem("spool", spool["error"])
+    if events := spool["unkept_events"]:
+        yield Problem("unkept", f"{counted(events, verb='waits')} in memory for the spool", details={"events": events})
+    if spool["full"]:
+        yield Problem("full", "the spool is full; events are dropped")
+    for path in spool["set_aside"]:
+        yield Problem("set_aside", f"the spool was broken and set aside: {path}", path)
+    if deleted := spool.get("set_aside_deleted"):
+        text = f"{counted(deleted, 'older spool', 'was')} deleted that had been set aside"
+        yield Problem("set_aside_deleted", text, details={"spools": deleted})
+    for name, events in spool["orphaned"].items():
+        worker, _, rule = name.partition(":")
+        gone = (
+            f"rule {rule} of worker {worker}, which is no longer under events"
+            if rule
+            else f"worker {worker}, which is no longer under workers"
+        )
+        text = f"{counted(events, verb='waits')} for {gone}; see eventsd.drop_orphaned"
+        yield Problem("orphaned", text, name, {"events": events})
+    for name, letters in spool.get("orphaned_letters", {}).items():
+        buried = counted(letters, "refused event", "is")
+        text = f"{buried} buried of worker {name}, which is no longer under workers; see eventsd.dead"
+        yield Problem("buried", text, name, {"events": letters})
+
+
+def _worker(name: str, worker: Report, found: Report) -> Iterator[Problem]:
+    parts = {_part(name, rule): one for rule, one in worker.get("rules", {}).items()} or {name: worker}
+    for part, one in parts.items():
+        if one["state"] != "ok":
+            text = f"worker {part} is {one['state']}: {one['last_error']}"
+            yield Problem(one["state"], text, name, {"error": one["last_error"]})
+        elif _grows(one):
+            text = (
+                f"the queue of worker {part} has only grown for {one['growing_seconds']:.0f} s: {one['queued_events']}"
+                f" events, the oldest {one['oldest_age']:.0f} s old"
+            )
+            yield Problem("growing", text, name, {"seconds": one["growing_seconds"], "events": one["queued_events"]})
+    if seconds := worker["hanging_seconds"]:
+        text = f"worker {name} has been writing one batch for {seconds} s"
+        yield Problem("hanging", text, name, {"seconds": seconds})
+    if letters := worker["dead_letters"]:
+        text = f"worker {name}: {counted(letters, 'refused event', 'is')} buried; see eventsd.dead"
+        yield Problem("buried", text, name, {"events": letters})
+    if renamed := worker.get("renamed"):
+        text = (
+            f"worker {name}: the database had receipts of other events under the names of {counted(renamed)}, written"
+            " all the same; was this machine put back in time?"
+        )
+        yield Problem("renamed", text, name, {"events": renamed})
+    if elsewhere := worker.get("elsewhere"):
+        text = (
+            f"worker {name}: {counted(elsewhere)} had been written by another engine: it runs on a copy of this spool"
+        )
+        yield Problem("elsewhere", text, name, {"events": elsewhere})
+
+
+def _part(worker: str, rule: str) -> str:
+    """A worker's rule with a table or statement of its own, or all the others together."""
+    return f"{worker} (all other rules)" if rule == BUILT_IN else f"{worker}, rule {rule}"
+
+
+def _grows(lane: Report) -> bool:
+    late = lane["oldest_age"] > lane.get("batch_seconds", 0.0) + _GROWS_SECONDS
+    return bool(late and lane.get("growing_seconds", 0.0) > _GROWS_SECONDS)
+
+
+def _lost(kind: str, name: str, events: int) -> str:
+    """What was lost, by the key that :func:`lost_events` gives it; "" for what no version of this knows."""
+    were = counted(events, verb="was")
+    return {
+        "bus": f"{were} lost before {'it' if events == 1 else 'they'} could be spooled",
+        "dropped": f"worker {name}: {were} dropped because the spool was full",
+        "broken": f"worker {name}: {were} in a spool that broke",
+        "gone": f"{were} dropped or lost that waited for workers and rules no longer configured",
+        "letters": f"worker {name}: {counted(events, 'refused event')} gave way to newer ones (spool.max_bytes)",
+    }.get(kind, "")
+
+
+def lost_events(found: Report) -> dict[str, int]:
+    """
+    Return how many events an engine has lost since its start, by what was lost.
+
+    :param found: its report.
+    """
+    counts = {
+        "bus": found["bus"]["lost"],
+        "gone": found["spool"]["orphaned_gone"],
+    }
+    for name, worker in found["workers"].items():
+        counts[f"dropped {name}"] = worker["dropped"]
+        counts[f"broken {name}"] = worker["lost"]
+        counts[f"letters {name}"] = worker.get("letters_dropped", 0)
+    return {what: count for what, count in counts.items() if count}
+
+
+def _losses(found: Report) -> Iterator[Problem]:
+    for what, loss in found.get("losses", {}).items():
+        kind, _, name = what.partition(" ")
+        text = _lost(kind, name, loss["events"])
+        if text and time.time() - loss["at"] < REMEMBERED_SECONDS:
+            yield Problem("lost", text, name, {**loss, "what": kind})

@@ -1,0 +1,152 @@
+"""
+Reload: another configuration for a running engine, without losing an event.
+
+Everything is read, compiled and made first. Only if all of it is right are the parts of the engine given what is new;
+otherwise the running configuration stays, and whoever asked is told why.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from salt_eventsd.config.load import fresh_opts, load
+from salt_eventsd.config.structs import Config
+from salt_eventsd.config.switch import switch
+from salt_eventsd.engine import orphans
+from salt_eventsd.engine.control import Answer, Handler, unknown
+from salt_eventsd.engine.plan import Plan, make_plan
+from salt_eventsd.engine.service import Service
+from salt_eventsd.event.chunk import Totals
+from salt_eventsd.exceptions import ConfigError, SpoolError
+from salt_eventsd.redact.error_text import brief
+from salt_eventsd.workers.load import close
+
+log = logging.getLogger(__name__)
+
+
+def requests_to(service: Service) -> Handler:
+    """
+    Return what answers requests to a running engine.
+
+    :param service: the engine.
+    """
+
+    def handle(request: dict[str, Any]) -> Answer:
+        if request.get("verb") == "compare":
+            return compare(service)
+        if request.get("verb") == orphans.VERB:
+            return orphans.drop_from(service.lanes.values(), request)
+        if request.get("verb") == "seen":
+            service.seen()
+            return {"seen": True, "retcode": 0}
+        if request.get("verb") != "reload":
+            return unknown(request)
+        try:
+            return {**reload(service), "retcode": 0}
+        except ConfigError as exc:
+            for problem in exc.problems:
+                log.error("%s; the running configuration stays", problem)
+            return {"reloaded": False, "problems": exc.problems, "retcode": 2}
+
+    return handle
+
+
+def compare(service: Service) -> Answer:
+    """
+    Return whether a running engine has the configuration that is on disk now, and in which keys it differs.
+
+    :param service: the engine.
+    """
+    told = {"loaded": service.plan.made, "idle": [], "problems": [], "retcode": 0}
+    try:
+        fresh = load(fresh_opts(service.opts))
+    except ConfigError as exc:
+        return {**told, "same": False, "problems": exc.problems}
+    old = service.plan.config
+    differs = differences(old, fresh)
+    return {**told, "same": not differs, "differs": differs, "restart": bool(_unchangeable(old, fresh))}
+
+
+def reload(service: Service) -> dict[str, Any]:
+    """
+    Give a running engine the configuration that is on disk now, and return what to tell the one who asked.
+
+    :param service: the engine.
+    :raises ConfigError: the new one is wrong; the old one stays.
+    """
+    opts = fresh_opts(service.opts)
+    config = load(opts)
+    try:
+        plan = make_plan(config, opts, service.functions, service.runners)
+    except ConfigError:
+        raise
+    except Exception as exc:
+        # What no check has foreseen is no reason to go on with half of it.
+        raise ConfigError([f"eventsd: the configuration cannot be made use of: {brief(exc)}"]) from exc
+    # All of it that can fail is done before anything changes.
+    try:
+        if plan.problems:
+            raise ConfigError(plan.problems)
+        newest = service.spool.newest_id()
+    except (ConfigError, SpoolError) as exc:
+        for planned in plan.workers.values():
+            close(planned.worker)
+        raise (exc if isinstance(exc, ConfigError) else ConfigError([str(exc)])) from exc
+    notes = _unchangeable(service.plan.config, config) + plan.strays
+    if switch(opts.get("engines"))[0] and not switch(service.opts.get("engines"))[0]:
+        notes.append("engines: eventsd is not there any more; the engine runs until the master is restarted")
+    _apply(service, plan, newest)
+    service.opts = opts
+    log.info("eventsd: reloaded; rules: %s; workers: %s", ", ".join(config.events), ", ".join(config.workers))
+    return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "notes": notes}
+
+
+def _apply(service: Service, plan: Plan, newest: int) -> None:
+    general = plan.config.general
+    for name, planned in plan.lanes.items():
+        lane, made = service.lanes.get(name), None
+        if lane is None:
+            # Nothing waits for it: all that does has a lane, and what is put back for one there is none of yet is told
+            # to the dispatcher, who may be making one just now.
+            made = service.new_lane(name, planned, Totals(), newest)
+            lane = service.lanes.add(made)
+        if lane is not made:
+            lane.swap(planned.settings, planned.worker.hold() if planned.worker else None, newest, planned.name)
+            if made:
+                close(made.worker)
+    service.room.config = general.spool
+    service.intake.commit_seconds = general.spool.commit_seconds
+    service.reporter.seconds = general.state_timer
+    service.dispatcher.max_workers = general.max_workers
+    # As the last but one: from here on events come for workers that are there by now.
+    service.intake.policy = plan.policy
+    service.plan = plan
+    for name, lane in service.lanes.items():
+        if name not in plan.lanes:
+            lane.swap(lane.config, None, newest)
+    service.dispatcher.renew()
+
+
+def _unchangeable(old: Config, new: Config) -> list[str]:
+    """What is fixed as long as the engine runs."""
+    fixed = {
+        "spool.dir": (old.general.spool.dir, new.general.spool.dir),
+        "state_file": (old.general.state_file, new.general.state_file),
+        "metrics": (old.general.metrics, new.general.metrics),
+    }
+    return [f"{key}: changes when the master is restarted" for key, (was, now) in fixed.items() if was != now]
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """
+    Return the keys in which two configurations differ, and nothing of their values.
+
+    :param old: one.
+    :param new: the other.
+    """
+    found = [key for key in old.general.__struct_fields__ if getattr(old.general, key) != getattr(new.general, key)]
+    for section, before, after in (("workers", old.workers, new.workers), ("events", old.events, new.events)):
+        names = dict.fromkeys((*before, *after))
+        found += [f"{section}.{name}" for name in names if before.get(name) != after.get(name)]
+    return found

@@ -1,0 +1,259 @@
+"""
+Parse: a raw frame off the bus becomes one frozen :class:`Event`.
+
+This is the only module that knows the shapes a payload can take. A frame is ``tag``, two line feeds, and the payload
+in MessagePack (:meth:`salt.utils.event.SaltEvent.pack`). Payloads come from minions, runners, syndics and whoever
+fires events, so anything may be missing or odd; what cannot be understood is kept as text rather than dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from salt_eventsd.event.clip import LONGEST_NAME, LONGEST_TAG, clipped, clipped_bytes
+from salt_eventsd.event.codec import encode
+
+#: The tag of the event.
+STATS_TAG = "eventsd/stats"
+
+_TAG_END = b"\n\n"
+_SYNDIC = "syndic/"
+#: salt/job/<jid>/ret/<minion id>, and the jid of any job, runner or wheel tag.
+_JOB_TAG = re.compile(r"salt/(job|run|wheel)/([^/]+)/(new|ret)(?:/(.+))?\Z", re.DOTALL)
+#: Where an event goes by its phase, if its rule does not say.
+_INTO = {"new": "jobs", "ret": "returns", "": "events"}
+_EPOCH = datetime(1970, 1, 1)
+#: 9999-12-31, less a day for any time zone.
+_LATEST_SECONDS = 253_402_214_400.0
+#: What Salt puts in place of a value that makes an event too large (salt.utils.dicttrim).
+_TRIMMED_VALUE = "VALUE_TRIMMED"
+_TRIMMED = _TRIMMED_VALUE.encode()
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One event, as it is kept in the spool and handed to workers.
+
+    :param tag: the tag, without a syndic's prefix.
+    :param received: when the engine read it, in seconds since 1970 UTC.
+    :param stamp: when it was fired, in seconds since 1970 UTC; ``received`` where the event does not say.
+    :param jid: the job id, from the payload or else the tag; "" if there is none.
+    :param minion_id: the minion id, from the payload or else the tag; "" if there is none.
+    :param fun: the function, several joined with commas; "" if there is none.
+    :param kind: "job", "run" or "wheel" for a job's start and return, else "".
+    :param phase: "new" or "ret" where ``kind`` is set, else "".
+    :param body: the payload as JSON text in UTF-8, without its ``return`` where it has one.
+    :param returned: what the function returned, as JSON text in UTF-8; b"" if the payload has no ``return``. It is kept
+        apart because it goes to a column of its own, and is by far the largest part.
+    :param rule: the name of the rule that took it.
+    :param into: the built-in table it goes to.
+    :param syndic: of a job's start, the names of the syndics it came through, outermost first, with slashes between; ""
+        if it came through none.
+    """
+
+    tag: str
+    received: float
+    stamp: float
+    jid: str
+    minion_id: str
+    fun: str
+    kind: str
+    phase: str
+    body: bytes
+    returned: bytes = b""
+    rule: str = ""
+    into: str = ""
+    syndic: str = ""
+
+    @property
+    def data(self) -> Any:
+        """The payload, decoded."""
+        data = msgspec.json.decode(self.body)
+        if self.returned:
+            data["return"] = msgspec.json.decode(self.returned)
+        return data
+
+    def json(self) -> bytes:
+        """Return the whole payload as JSON text."""
+        if not self.returned:
+            return self.body
+        comma = b"" if self.body == b"{}" else b","
+        return b'%s%s"return":%s}' % (self.body[:-1], comma, self.returned)
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """A frame off the bus whose tag has been read and whose payload has not."""
+
+    tag: str
+    full_tag: str
+    payload: bytes
+    received: float
+
+
+def read_tag(raw: bytes, received: float) -> Frame:
+    """
+    Split a frame into tag and payload; cheap enough for events nobody wants.
+
+    :param raw: the frame.
+    :param received: when it was read, in seconds since 1970 UTC.
+    """
+    tag_bytes, _, payload = raw.partition(_TAG_END)
+    if len(tag_bytes) > LONGEST_TAG:
+        tag_bytes = clipped_bytes(tag_bytes, LONGEST_TAG)
+    full_tag = tag_bytes.decode("utf-8", "backslashreplace")
+    tag = _within(full_tag) if full_tag.startswith(_SYNDIC) else full_tag
+    return Frame(tag, full_tag, payload, received)
+
+
+def _within(tag: str) -> str:
+    """A master of masters sees its syndics' events under syndic/<name>/, several deep where syndics are."""
+    start = 0
+    while tag.startswith(_SYNDIC, start):
+        end = tag.find("/", start + len(_SYNDIC)) + 1
+        if end <= start + len(_SYNDIC) + 1 or end == len(tag):
+            break
+        start = end
+    return tag[start:]
+
+
+def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> Event:
+    """
+    Build the event of a frame and its decoded payload. One that Salt has trimmed gets ``eventsd_trimmed: true``.
+
+    :param frame: from :func:`read_tag`.
+    :param data: from :func:`salt_eventsd.event.codec.decode`, redacted where it must be; its ``return`` is taken out.
+    :param fun: from :func:`function_of`.
+    :param rule: the name of the rule that takes it.
+    :param into: the built-in table; where the rule names none, the kind of event decides.
+    """
+    returned = b""
+    fields: dict[Any, Any] = {}
+    if isinstance(data, dict):
+        fields = data
+        if _TRIMMED in frame.payload and _is_trimmed(data):
+            data["eventsd_trimmed"] = True
+        if "return" in data:
+            returned = encode(data.pop("return"))
+    jid, minion_id, kind, phase = identity(data, frame.tag)
+    stamp = _seconds(fields.get("_stamp"), frame.received)
+    return Event(
+        frame.tag,
+        frame.received,
+        stamp,
+        jid,
+        minion_id,
+        fun,
+        kind,
+        phase,
+        encode(data),
+        returned,
+        rule,
+        into or _INTO[phase],
+        _syndics(frame) if phase == "new" and len(frame.tag) != len(frame.full_tag) else "",
+    )
+
+
+def _syndics(frame: Frame) -> str:
+    """The names of the syndics an event came through."""
+    prefix = frame.full_tag[: len(frame.full_tag) - len(frame.tag)]
+    return "/".join(prefix.split("/")[1::2])
+
+
+def _is_trimmed(data: dict[Any, Any]) -> bool:
+    """Whether Salt has replaced a value that was too large; it looks for such in mappings only."""
+    inside = [data]
+    while inside:
+        for value in inside.pop().values():
+            if value == _TRIMMED_VALUE:
+                return True
+            if isinstance(value, dict):
+                inside.append(value)
+    return False
+
+
+def for_route(event: Event, rule: str, into: str) -> Event:
+    """
+    Return the event as a further destination gets it.
+
+    :param rule: the name of the rule that takes it there.
+    :param into: the built-in table; where the rule names none, the kind of event decides.
+    """
+    return msgspec.structs.replace(event, rule=rule, into=into or _INTO[event.phase])
+
+
+def undecodable(payload: bytes, received: float) -> Event:
+    """
+    Return an event that holds, as text, what could not be decoded at all.
+
+    :param payload: anything.
+    :param received: when, in seconds since 1970 UTC.
+    """
+    body = encode({"undecodable": payload.decode("utf-8", "backslashreplace")})
+    return Event("eventsd/undecodable", received, received, "", "", "", "", "", body, into="events")
+
+
+def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
+    """
+    Return job id, minion id, kind and phase as :class:`Event` has them: from the payload, or else the tag.
+
+    :param data: a decoded payload.
+    :param tag: without a syndic's prefix.
+    """
+    jid = minion_id = kind = phase = ""
+    if isinstance(data, dict):
+        jid, minion_id = text_of(data.get("jid")), text_of(data.get("id"))
+    if shape := _JOB_TAG.match(tag):
+        kind, phase = shape[1], shape[3]
+        jid = jid or shape[2]
+        minion_id = minion_id or (shape[4] or "" if phase == "ret" else "")
+    if len(jid) > LONGEST_NAME or len(minion_id) > LONGEST_NAME:
+        jid, minion_id = clipped(jid, LONGEST_NAME), clipped(minion_id, LONGEST_NAME)
+    return jid, minion_id, kind, phase
+
+
+def function_of(data: Any) -> str:
+    """
+    Return the function a payload is about: ``fun``, or ``data.fun`` where an older Salt nests it; "" if neither.
+
+    :param data: a decoded payload.
+    """
+    if not isinstance(data, dict):
+        return ""
+    fun = data.get("fun")
+    if fun is None and isinstance(inner := data.get("data"), dict):
+        fun = inner.get("fun")
+    if isinstance(fun, (list, tuple)):
+        return ",".join(text_of(one) for one in fun)
+    return text_of(fun)
+
+
+def text_of(value: Any) -> str:
+    """
+    Return a name in a payload as text, "" if it is none.
+
+    :param value: from a decoded payload.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, (dict, list, tuple, bool)):
+        return ""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    return str(value)
+
+
+def _seconds(stamp: Any, otherwise: float) -> float:
+    """Salt stamps with naive ISO 8601 in UTC; a stamp that says its zone is believed."""
+    if not isinstance(stamp, str):
+        return otherwise
+    try:
+        moment = datetime.fromisoformat(stamp)
+        seconds = moment.timestamp() if moment.tzinfo else (moment - _EPOCH).total_seconds()
+    except (ValueError, OverflowError):
+        return otherwise
+    # Some databases have no word for a time before 1970 or after 9999; such a stamp is a broken clock's.
+    return seconds if 0 < seconds < _LATEST_SECONDS else otherwise

@@ -1,0 +1,157 @@
+"""
+Where a rule of the user's own writes: a table with its columns, or a statement with its parameters.
+
+Both are compiled from the config alone here; whether the database has that table is found when it is reached
+(:mod:`salt_eventsd.database.user.tables`). Values are always bound, never pasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from salt_eventsd.exceptions import Refused
+from salt_eventsd.language.fields import MISSING, Constant, Facts, Field, compile_value
+from salt_eventsd.language.parameters import parameters, quoted
+
+#: What is "" in an event that has none of it: an alarm has no jid.
+_OFTEN_MISSING = ("jid", "minion_id", "fun", "kind", "phase")
+
+
+class Rule(Protocol):
+    """What is looked at here of a :class:`salt_eventsd.config.structs.EventRule`."""
+
+    @property
+    def into(self) -> str | None:
+        """A built-in table."""
+
+    @property
+    def table(self) -> str | None:
+        """A table of the user's own."""
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Its columns, and where their values come from."""
+
+    @property
+    def upsert(self) -> tuple[str, ...]:
+        """The columns by which a row is replaced."""
+
+    @property
+    def statement(self) -> str | None:
+        """A statement of the user's own."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Its parameters, and where their values come from."""
+
+    @property
+    def missing(self) -> str | None:
+        """What becomes of an event that has not got a field."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """
+    A compiled rule of the user's own.
+
+    :param name: the rule's.
+    :param table: the table, "" for a statement.
+    :param statement: the statement, "" for a table.
+    :param values: column or parameter -> where its value comes from.
+    :param upsert: the columns by which a row is replaced, none for plain inserts.
+    :param refuses: a field that the event has not got refuses the event, rather than being null.
+    """
+
+    name: str
+    table: str
+    statement: str
+    values: Mapping[str, Field | Constant]
+    upsert: tuple[str, ...]
+    refuses: bool
+
+    def row(self, facts: Facts) -> dict[str, Any]:
+        """
+        Return the values of an event, by column or parameter.
+
+        :param facts: of the event.
+        :raises Refused: a field is missing that must not be.
+        """
+        row = {}
+        for key, source in self.values.items():
+            value = source.of(facts)
+            if value is MISSING or (value == "" and isinstance(source, Field) and source.root in _OFTEN_MISSING):
+                if self.refuses:
+                    raise Refused(f"the event has no {source.text if isinstance(source, Field) else key}")
+                value = None
+            row[key] = value
+        return row
+
+
+def destination_of(name: str, rule: Rule) -> Destination:
+    """
+    Compile where a rule writes.
+
+    :param name: the rule's whole name.
+    :param rule: found right, with a table or a statement.
+    """
+    given = rule.columns if rule.table is not None else rule.fields
+    return Destination(
+        name=name,
+        table=rule.table or "",
+        statement=rule.statement or "",
+        values={key: compile_value(value) for key, value in given.items()},
+        upsert=rule.upsert,
+        refuses=rule.missing == "refuse",
+    )
+
+
+def check(rule: Rule) -> None:
+    """
+    Find what is wrong with where a rule writes.
+
+    :param rule: the rule.
+    :raises ValueError: ``<key>: what is wrong and what would be right``.
+    """
+    ways = [key for key in ("into", "table", "statement") if getattr(rule, key) is not None]
+    if len(ways) > 1:
+        raise ValueError(f"{ways[1]}: there is {ways[0]} already; one of into, table and statement")
+    if rule.table is not None:
+        _check_table(rule)
+    elif rule.columns or rule.upsert:
+        raise ValueError(f"{'columns' if rule.columns else 'upsert'}: belongs to table, which is missing")
+    if rule.statement is not None:
+        _check_statement(rule)
+    elif rule.fields:
+        raise ValueError("fields: belongs to statement, which is missing")
+    for key, values in (("columns", rule.columns), ("fields", rule.fields)):
+        for name, value in values.items():
+            try:
+                compile_value(value)
+            except ValueError as exc:
+                raise ValueError(f"{key}.{name}: {exc}") from None
+
+
+def _check_table(rule: Rule) -> None:
+    if not rule.table:
+        raise ValueError("table: expected a table's name, or schema.table")
+    if not rule.columns:
+        raise ValueError("columns: missing; expected column: field, such as {server: data.id}")
+    for column in rule.upsert:
+        if column not in rule.columns:
+            raise ValueError(f"upsert: {column!r} is not among columns ({', '.join(rule.columns)})")
+
+
+def _check_statement(rule: Rule) -> None:
+    if not (rule.statement or "").strip():
+        raise ValueError("statement: expected SQL such as INSERT INTO t (a) VALUES (:a)")
+    names = parameters(rule.statement or "")
+    for name in quoted(rule.statement or ""):
+        raise ValueError(f"statement: :{name} stands in quotes or a comment; expected it bare, as values are bound")
+    for name in names:
+        if name not in rule.fields:
+            raise ValueError(f"fields.{name}: missing; the statement has :{name} (a plain colon is \\:)")
+    for name in rule.fields:
+        if name not in names:
+            raise ValueError(f"fields.{name}: the statement has no :{name}")

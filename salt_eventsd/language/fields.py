@@ -1,0 +1,232 @@
+"""
+Fields: what ``data.return``, ``minion_id`` or ``data.changes | json`` means of an event, wherever a config says so: in
+conditions, columns, statements and templates (``template``).
+
+An expression is a root, a path into it, and perhaps ``| json``: ``tag``, ``data.id``, ``data."a key.with dots".0``. In
+a column, what is no text is a constant, and so is text in quotes of its own: ``"'web'"``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as made
+from datetime import datetime, timezone
+from typing import Any, Final
+
+import msgspec
+
+from salt_eventsd.event import outcome
+from salt_eventsd.event.parse import Event
+
+#: What an expression may begin with.
+ROOTS = (
+    *("data", "tag", "jid", "minion_id", "fun", "kind", "phase"),
+    *("stamp", "received", "now", "rule", "master_id"),
+)
+#: Roots that are known before an event is kept: what conditions may ask for.
+EARLY_ROOTS = ("data", "tag", "jid", "minion_id", "fun")
+_EXPRESSION = re.compile(r"""([a-z_]+)((?:\.(?:[^."'|\s]+|"[^"]*"|'[^']*'))*)\s*(?:\|\s*(\w+)\s*)?\Z""")
+_SEGMENT = re.compile(r"""\.(?:"([^"]*)"|'([^']*)'|([^."'|\s]+))""")
+_QUOTED = re.compile(r"""'([^']*)'\Z|"([^"]*)"\Z""")
+
+
+class _Missing:
+    """What a field is that the event does not have; not the same as null."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = _Missing()
+
+
+@dataclass(frozen=True)
+class Field:
+    """
+    A compiled expression.
+
+    :param text: as it stands in the config.
+    :param root: one of :data:`ROOTS`.
+    :param path: keys, or positions in lists, below the root.
+    :param as_json: the value is wanted as JSON text.
+    :ivar outcome: which of :data:`salt_eventsd.event.outcome.FIELDS` it is of a return, "" if none.
+    """
+
+    text: str
+    root: str
+    path: tuple[str, ...] = ()
+    as_json: bool = False
+    outcome: str = made(init=False, default="", compare=False)
+
+    def __post_init__(self) -> None:
+        asks = self.root == "data" and len(self.path) == 1 and self.path[0] in outcome.FIELDS
+        object.__setattr__(self, "outcome", self.path[0] if asks else "")
+
+    def of(self, facts: Facts) -> Any:
+        """Return the value, :data:`MISSING` if the event has none."""
+        if self.outcome and (found := facts.outcome(self)) is not MISSING:
+            return msgspec.json.encode(found).decode() if self.as_json else found
+        return facts.value(self.root, self.path, self.as_json)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that is the same for every event."""
+
+    value: Any
+
+    def of(self, facts: Facts) -> Any:
+        """Return the value."""
+        return self.value
+
+
+class Facts:
+    """
+    What expressions ask of an event. Of the payload only as much is decoded as they ask for.
+
+    :param event: the event.
+    :param node_id: the master's (or minion's) id.
+    """
+
+    __slots__ = ("_body", "_event", "_node_id", "_returned")
+
+    def __init__(self, event: Event, node_id: str) -> None:
+        self._event = event
+        self._node_id = node_id
+        self._body: Any = MISSING
+        self._returned: Any = MISSING
+
+    def value(self, root: str, path: tuple[str, ...], as_json: bool = False) -> Any:
+        """
+        Return a value, :data:`MISSING` if there is none.
+
+        :param root: one of :data:`ROOTS`.
+        :param path: keys and positions below it.
+        :param as_json: return JSON text.
+        """
+        event = self._event
+        if as_json and root == "data" and len(path) < 2:
+            # As it came, without taking it apart and putting it together again.
+            if not path:
+                return event.json().decode()
+            if path[0] == "return":
+                return event.returned.decode() if event.returned else MISSING
+        found = dig(self._root(root, path), path)
+        if as_json and found is not MISSING:
+            return msgspec.json.encode(found).decode()
+        return found
+
+    def outcome(self, field: Field) -> Any:
+        """Return what a return says of its outcome, :data:`MISSING` if it does not, or the event is none."""
+        event = self._event
+        if not event.returned:
+            return MISSING
+        return outcome_of({**self._data(("",)), **self._data(("return",))}, field, event.kind == "run")
+
+    def _root(self, root: str, path: tuple[str, ...]) -> Any:
+        event = self._event
+        if root == "data":
+            return self._data(path)
+        if root in ("stamp", "received", "now"):
+            # When it was read stands for now: a retry, or a night without the database, changes no row.
+            return datetime.fromtimestamp(event.stamp if root == "stamp" else event.received, timezone.utc)
+        return self._node_id if root == "master_id" else getattr(event, root)
+
+    def _data(self, path: tuple[str, ...]) -> Any:
+        event = self._event
+        if not path:
+            return event.data
+        if path[0] == "return":
+            if self._returned is MISSING and event.returned:
+                self._returned = {"return": msgspec.json.decode(event.returned)}
+            return self._returned
+        if self._body is MISSING:
+            self._body = msgspec.json.decode(event.body)
+        return self._body
+
+
+def outcome_of(data: Any, field: Field, of_runner: bool) -> Any:
+    """
+    Return what a return says of its outcome: the same for conditions, columns and our own tables.
+
+    :param data: the payload, decoded.
+    :param field: one with an ``outcome``.
+    :param of_runner: it is a runner's.
+    :returns: :data:`MISSING` if it does not say, or is no return.
+    """
+    if not isinstance(data, Mapping) or "return" not in data:
+        return MISSING
+    found = outcome.field_of(data, field.outcome, of_runner)
+    return MISSING if found is None else found
+
+
+def dig(value: Any, path: tuple[str, ...]) -> Any:
+    """
+    Return what is at a path, :data:`MISSING` if there is nothing.
+
+    :param value: mappings and lists.
+    :param path: keys, and positions in lists.
+    """
+    for key in path:
+        if isinstance(value, Mapping):
+            value = value.get(key, MISSING)
+        elif isinstance(value, (list, tuple)) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return MISSING
+    return value
+
+
+def compile_field(text: str, roots: tuple[str, ...] = ROOTS) -> Field:
+    """
+    Compile an expression.
+
+    :param text: such as ``data.return | json``.
+    :param roots: what it may begin with.
+    :raises ValueError: what is wrong with it.
+    """
+    shape = _EXPRESSION.match(text.strip())
+    if shape is None or shape[1] not in roots:
+        hint = "" if shape else "; a key with dots or spaces stands in quotes"
+        raise ValueError(
+            f"{text!r} is no field; expected one of {', '.join(roots)}, with a path such as data.id{hint}"
+            "; a constant text stands in quotes of its own"
+        )
+    if shape[2] and shape[1] != "data":
+        raise ValueError(f"{text!r}: only data has fields of its own")
+    if shape[3] not in (None, "json"):
+        raise ValueError(f"{text!r}: no filter {shape[3]!r}; there is json")
+    path = tuple("".join(parts) for parts in _SEGMENT.findall(shape[2]))
+    return Field(text, shape[1], path, shape[3] is not None)
+
+
+def compile_value(value: Any) -> Field | Constant:
+    """
+    Compile what stands for a column or a parameter: an expression, or a constant.
+
+    :param value: text is an expression, unless it is in quotes of its own; anything else is a constant.
+    :raises ValueError: what is wrong with it.
+    """
+    if not isinstance(value, str):
+        return Constant(value)
+    if quoted := _QUOTED.match(value.strip()):
+        return Constant(quoted[1] if quoted[1] is not None else quoted[2])
+    return compile_field(value)
+
+
+def as_text(value: Any) -> str:
+    """
+    Return a value as text: text as it is, times in ISO 8601, everything else as JSON.
+
+    :param value: from a field.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "microseconds").removesuffix("+00:00")
+    return msgspec.json.encode(value).decode()

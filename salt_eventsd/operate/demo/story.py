@@ -1,0 +1,161 @@
+"""What happens in the demo and what is shown of it: a few jobs, the history kept of them, the engine's status."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+import sqlite3
+import textwrap
+import time
+from contextlib import closing
+from typing import Any
+
+import salt.version
+
+from salt_eventsd import __version__
+from salt_eventsd.operate.demo import DemoError
+from salt_eventsd.operate.demo.sandbox import Sandbox, Tick
+from salt_eventsd.operate.demo.terminal import Terminal
+
+#: The state run: one state that finds all well, one that changes something, one that fails.
+_STATES = """
+greeting:
+  file.managed:
+    - name: {folder}/greeting.txt
+    - contents: Hello from salt-eventsd
+scratch:
+  file.directory:
+    - name: {folder}
+licence:
+  file.exists:
+    - name: {folder}/licence.key
+"""
+
+_COMMANDS = (
+    ["salt", "*", "test.ping"],
+    ["salt", "*", "cmd.run", "uname -s"],
+    ["salt", "*", "state.apply", "demo"],
+    ["salt-run", "manage.up"],
+)
+_EXPECTED = ("test.ping", "cmd.run", "state.apply", "runner.manage.up")
+
+#: Title -> the query that is run and shown. They use nothing that PostgreSQL and MariaDB would not understand.
+_QUERIES = {
+    "Jobs: what was started": """
+        SELECT stamp, kind, fun, tgt, jid
+          FROM eventsd_jobs
+         ORDER BY stamp""",
+    "Returns: what came back": """
+        SELECT stamp, minion_id, fun, success, retcode, jid
+          FROM eventsd_returns
+         ORDER BY stamp""",
+    "States: a row for each state of a state run": """
+        SELECT minion_id, state, state_id, result, changed, duration_ms, comment
+          FROM eventsd_states
+         ORDER BY stamp, run_num""",
+    "Minions: when each was seen first and last": """
+        SELECT minion_id, first_seen, last_seen, last_fun
+          FROM eventsd_minions
+         ORDER BY minion_id""",
+}
+#: SQLite keeps truth as 1 and 0.
+_TRUTH = {"success", "result", "changed"}
+_FRACTION = re.compile(r"\.\d+\Z")
+
+
+def tell(sandbox: Sandbox, terminal: Terminal) -> None:
+    """
+    Run the demo.
+
+    :param sandbox: nothing runs in it yet.
+    :param terminal: where to show it.
+    :raises DemoError: something went wrong.
+    """
+    began = time.monotonic()
+    terminal.heading(
+        f"salt-eventsd {__version__} on Salt {salt.version.__version__}, Python {platform.python_version()}"
+    )
+    terminal.line(f"A salt-master and a salt-minion of their own will run in {sandbox.folder}.")
+    terminal.line("All that the master's configuration says about the engine:")
+    terminal.line()
+    terminal.block("engines:\n  - eventsd")
+
+    terminal.heading("A few jobs")
+    with terminal.step("starting salt-master and salt-minion") as tick:
+        sandbox.start(tick)
+    (sandbox.states / "demo.sls").write_text(_STATES.format(folder=sandbox.folder), encoding="utf-8")
+    for command in _COMMANDS:
+        with terminal.step(shlex.join(command)) as tick:
+            sandbox.run(command, tick)
+    with terminal.step("waiting until the engine has written all of it") as tick:
+        _wait_for_history(sandbox, tick)
+
+    terminal.heading("The history that was kept")
+    terminal.line(f"It is in an SQLite file, {sandbox.history}; these queries read it.")
+    for title, query in _QUERIES.items():
+        _show(sandbox, terminal, title, textwrap.dedent(query).strip())
+
+    terminal.heading("The engine's status: salt-run eventsd.status")
+    with terminal.step("asking") as tick:
+        code, said = sandbox.run(["salt-run", "--no-color", "eventsd.status"], tick)
+    terminal.block(said)
+    if code:
+        raise DemoError(f"`salt-run eventsd.status` ended with code {code}; 0 is well, 1 degraded, 2 down or wrong")
+    terminal.line()
+    terminal.line("Return code 0: all is well.")
+
+    terminal.heading("The end")
+    with terminal.step("stopping salt-minion and salt-master") as tick:
+        sandbox.stop(tick)
+    terminal.line(f"That was all, in {time.monotonic() - began:.0f} s.")
+
+
+def _wait_for_history(sandbox: Sandbox, tick: Tick) -> None:
+    def missing() -> str:
+        for table in ("eventsd_jobs", "eventsd_returns"):
+            found = {row[0] for row in _ask(sandbox, f"SELECT fun FROM {table}")[1]}
+            if gone := [fun for fun in _EXPECTED if fun not in found]:
+                return f"no {', '.join(gone)} in {table}"
+        failing = _ask(sandbox, "SELECT state_id FROM eventsd_states WHERE NOT result")[1]
+        return "" if failing == [("licence",)] else "the failing state is not in eventsd_states"
+
+    try:
+        sandbox.wait_for(lambda: not missing(), 20, tick, "the history was not complete")
+    except DemoError as exc:
+        raise DemoError(f"{exc}: {missing()}") from None
+
+
+def _show(sandbox: Sandbox, terminal: Terminal, title: str, query: str) -> None:
+    terminal.heading(title)
+    terminal.block(query, faint=True)
+    terminal.line()
+    columns, rows = _ask(sandbox, query)
+    failed = [
+        any(name in ("success", "result") and value == 0 for name, value in zip(columns, row, strict=True))
+        for row in rows
+    ]
+    cells = [[_cell(name, value) for name, value in zip(columns, row, strict=True)] for row in rows]
+    terminal.table(columns, cells, failed)
+
+
+def _ask(sandbox: Sandbox, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The columns and rows of a query; none as long as there are no tables."""
+    try:
+        with closing(sqlite3.connect(f"file:{sandbox.history}?mode=ro", uri=True, timeout=5)) as connection:
+            cursor = connection.execute(query)
+            return [column[0] for column in cursor.description], cursor.fetchall()
+    except sqlite3.OperationalError as exc:
+        if "no such table" in str(exc) or "unable to open" in str(exc):
+            return [], []
+        raise DemoError(f"{sandbox.history}: {exc}") from exc
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if name in _TRUTH:
+        return "yes" if value else "NO" if name != "changed" else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return _FRACTION.sub("", str(value)) if name in ("stamp", "first_seen", "last_seen") else str(value)

@@ -1,0 +1,143 @@
+"""
+Which of many tag patterns match a tag, at little more than the cost of one.
+
+Patterns are told apart by the literal text they begin with, so that a tag is tried only against those that can match
+it. Where many begin with the same ``salt/job/\\d+/ret/``, that is matched once, and what follows is told apart in the
+same way. A pattern that several rules share is tried once.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from salt_eventsd.common.patterns import Pattern, PatternTimeout, compile_pattern
+
+#: Is told the numbers of a pattern that took too long on a tag: it is taken as not matching.
+Undecided = Callable[[tuple[int, ...]], None]
+#: The parser behind :mod:`re`: the one way to learn what an expression begins with.
+_parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+#: What an expression may begin with that matches a tag in one way only: text and runs of digits, or of anything but
+#: slashes, up to the slash behind the last of these.
+_HEAD = re.compile(r"(?:[A-Za-z0-9_/-]*(?:\\d|\[0-9\]|\[\^/\])[*+]/(?![*+?{]))+")
+
+
+@dataclass(frozen=True)
+class TagPattern:
+    """
+    A compiled pattern.
+
+    :param regex: matched at the start of a tag.
+    :param prefix: what every tag it matches begins with.
+    """
+
+    regex: Pattern
+    prefix: str
+
+
+def tag_pattern(expression: str) -> TagPattern:
+    """
+    Compile a regular expression.
+
+    :param expression: known to compile.
+    """
+    return TagPattern(compile_pattern(expression), _prefix(expression))
+
+
+def tag_glob(glob: str) -> TagPattern:
+    """
+    Compile a glob, which matches whole tags; ``*`` also matches slashes, as in Salt's reactor.
+
+    :param glob: with ``*``, ``?`` and ``[...]`` as in a shell.
+    """
+    return TagPattern(compile_pattern(fnmatch.translate(glob)), re.split(r"[*?\[]", glob, maxsplit=1)[0])
+
+
+class TagIndex:
+    """
+    Patterns by number.
+
+    :param patterns: with what is wanted back where one matches, in ascending order.
+    :param undecided: is told which patterns took too long on a tag.
+    """
+
+    def __init__(
+        self, patterns: Iterable[tuple[TagPattern, int]], undecided: Undecided = lambda _numbers: None
+    ) -> None:
+        together: dict[re.Pattern[str], tuple[TagPattern, list[int]]] = {}
+        for pattern, number in patterns:
+            together.setdefault(pattern.regex.regex, (pattern, []))[1].append(number)
+        heads: dict[str, list[tuple[TagPattern, tuple[int, ...]]]] = {}
+        for pattern, numbers in together.values():
+            heads.setdefault(_head(pattern.regex.regex), []).append((pattern, tuple(numbers)))
+        self._plain = _Level(undecided)
+        self._behind: list[tuple[re.Pattern[str], _Level]] = []
+        for head, alike in heads.items():
+            if len(alike) > 1 and head:
+                level = _Level(undecided)
+                for pattern, shared in alike:
+                    rest = pattern.regex.pattern[len(head) :]
+                    level.add(_prefix(rest), compile_pattern(rest), shared)
+                self._behind.append((re.compile(head), level))
+            else:
+                for pattern, shared in alike:
+                    self._plain.add(pattern.prefix, pattern.regex, shared)
+
+    def matching(self, tag: str) -> tuple[int, ...]:
+        """
+        Return the numbers of the patterns that match.
+
+        :param tag: a tag.
+        """
+        found = self._plain.matching(tag, 0)
+        for head, level in self._behind:
+            if hit := head.match(tag):
+                found += level.matching(tag, hit.end())
+        return found
+
+
+class _Level:
+    """Patterns by the literal text they begin with."""
+
+    def __init__(self, undecided: Undecided) -> None:
+        self._undecided = undecided
+        self._by_length: dict[int, dict[str, list[tuple[Pattern, tuple[int, ...]]]]] = {}
+
+    def add(self, prefix: str, pattern: Pattern, numbers: tuple[int, ...]) -> None:
+        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((pattern, numbers))
+
+    def matching(self, tag: str, start: int) -> tuple[int, ...]:
+        found: tuple[int, ...] = ()
+        for length, by_prefix in self._by_length.items():
+            for pattern, numbers in by_prefix.get(tag[start : start + length], ()):
+                try:
+                    if pattern.match(tag, start):
+                        found += numbers
+                except PatternTimeout:
+                    self._undecided(numbers)
+        return found
+
+
+def _head(regex: re.Pattern[str]) -> str:
+    """The part of an expression that matches in one way only, if what follows can be matched by itself."""
+    if regex.flags != re.UNICODE or "|" in regex.pattern or "(?" in regex.pattern:
+        return ""
+    found = _HEAD.match(regex.pattern)
+    return found[0] if found else ""
+
+
+def _prefix(expression: str) -> str:
+    parsed = _parser.parse(expression)
+    if parsed.state.flags & re.IGNORECASE:
+        return ""
+    literal = []
+    for operator, argument in parsed:
+        if operator is not _parser.LITERAL:
+            break
+        literal.append(chr(argument))
+    return "".join(literal)

@@ -1,0 +1,134 @@
+"""
+Isolate: which events of a batch a backend refuses, for workers that can tell, and for those that cannot.
+
+A worker that writes what it can and then tells which events it could not is spared the splitting of its batches, which
+would write some of the good events twice. See ``docs/writing_a_worker.rst``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from salt_eventsd.event.parse import Event
+from salt_eventsd.exceptions import Doubted, Doubtful, Refused
+from salt_eventsd.redact.error_text import brief
+from salt_eventsd.workers.write import Batch, Refusal
+
+Item = TypeVar("Item")
+
+
+class Sieve(Generic[Item]):
+    """
+    Writes items, and splits what is refused until the bad ones stand alone.
+
+    :param write: writes some items whole or raises :class:`~salt_eventsd.exceptions.Refused`.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Item]], None]) -> None:
+        self._write = write
+        #: What was refused for its own sake ...
+        self.refusals: list[Refusal] = []
+        #: ... and for a reason that nobody knows.
+        self.doubts: list[Refusal] = []
+        #: All of them, each with its error.
+        self.errors: list[tuple[int, Refused]] = []
+        #: How many were written.
+        self.taken = 0
+
+    def put(self, items: Sequence[Item], offset: int = 0) -> None:
+        """
+        Write items.
+
+        :param items: one or more.
+        :param offset: the position of the first one.
+        """
+        try:
+            self._write(items)
+        except Refused as exc:
+            if len(items) > 1:
+                half = len(items) // 2
+                self.put(items[:half], offset)
+                self.put(items[half:], offset + half)
+            else:
+                self.errors.append((offset, exc))
+                (self.doubts if isinstance(exc, Doubtful) else self.refusals).append((offset, brief(exc)))
+        else:
+            self.taken += len(items)
+
+    def found(self) -> list[Refusal]:
+        """
+        Return what is to be set aside, in order.
+
+        :raises Doubted: nothing was taken, so nobody knows what is to blame.
+        """
+        if self.doubts and not self.taken:
+            raise Doubted(self.doubts[0][1])
+        return sorted([*self.refusals, *self.doubts])
+
+
+def isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], None], offset: int = 0) -> list[Refusal]:
+    """
+    Write items, splitting on refusal, and return which of them were refused and why.
+
+    :param items: what to write.
+    :param write: writes some of them whole or raises :class:`~salt_eventsd.exceptions.Refused`.
+    :param offset: the position of the first item.
+    """
+    sieve = Sieve(write)
+    sieve.put(items, offset)
+    return sorted([*sieve.refusals, *sieve.doubts])
+
+
+Made = TypeVar("Made")
+
+
+def make_each(batch: Batch, make: Callable[[Event], Made]) -> tuple[list[tuple[int, Made]], list[Refusal]]:
+    """
+    Make something of each event of a batch.
+
+    :param batch: the batch.
+    :param make: of one event; it raises :class:`~salt_eventsd.exceptions.Refused` where it cannot be done.
+    :returns: what was made, and what could not be, each with its position in the batch.
+    """
+    made: list[tuple[int, Made]] = []
+    refusals: list[Refusal] = []
+    for position, event in enumerate(batch.events):
+        try:
+            made.append((position, make(event)))
+        except Refused as exc:
+            refusals.append((position, brief(exc)))
+    if refusals and is_split(batch):
+        # Before anything is written: what is left of the batch comes again in smaller parts.
+        raise Refused(refusals[0][1])
+    return made, refusals
+
+
+def bury(batch: Batch, refusals: Sequence[Refusal], answers: Sequence[Refusal] = ()) -> None:
+    """
+    Bury events; to be called once all others of the batch are safe.
+
+    :param batch: the batch.
+    :param refusals: of events that nobody could write, or that are too large for the backend.
+    :param answers: of events that the backend refused for another reason. If it has taken none at all, that is no
+        event's doing.
+    :raises Doubted: it has not.
+    """
+    # What a server says may be long, and may repeat what it was told.
+    everything = sorted((position, brief(Refused(why))) for position, why in (*refusals, *answers))
+    if not everything:
+        return
+    if is_split(batch):
+        raise (Doubtful if answers else Refused)(everything[0][1])
+    if answers and len(everything) == len(batch.events):
+        raise Doubted(f"all events of a batch are refused: {brief(Refused(answers[0][1]))}")
+    batch.bury(everything, None)
+
+
+def is_split(batch: Batch) -> bool:
+    """
+    Say whether a batch is a part of one.
+
+    :param batch: the batch.
+    """
+    return len(batch.events) != sum(events for _, events in batch.chunks)

@@ -1,0 +1,164 @@
+"""
+Write: what a worker is, and how Salt's loader finds its module.
+
+A worker module lives in ``_eventsd_workers/`` and has one function, ``worker(context)``, which returns an object with a
+``write(batch)`` method. ``docs/writing_a_worker.rst`` has the contract with a ten-line example.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import salt.loader
+from salt.loader.context import loader_context
+
+from salt_eventsd.common.salt_modules import WORKERS_TAG, package_dir
+from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.redact.error_text import brief, masked
+from salt_eventsd.redact.own_secrets import unclear
+from salt_eventsd.workers.write import Batch, Context, Worker
+
+log = logging.getLogger(__name__)
+
+_OWN_PACKAGE = "salt_eventsd.eventsd_workers"
+
+#: Where rules have queues of their own, so many batches of a worker may be in flight besides: one rule that hangs, or
+#: two, shall not hold up the others.
+BESIDE = 2
+
+
+class Loaded:
+    """
+    A worker in whose methods the ``__salt__`` and ``__opts__`` of its module work, whatever thread calls them.
+
+    :param worker: what its module's ``worker()`` returned.
+    :param modules: the loader that has its module.
+    """
+
+    def __init__(self, worker: Worker, modules: Any) -> None:
+        self.worker = worker
+        self._modules = modules
+        self._holders = 0
+        self._counting = threading.Lock()
+
+    def hold(self) -> Loaded:
+        """Have one more lane that uses it, and return it."""
+        with self._counting:
+            self._holders += 1
+        return self
+
+    def write(self, batch: Batch) -> None:
+        """See :class:`Worker`."""
+        with loader_context(self._modules):
+            self.worker.write(batch)
+
+    def check(self) -> str:
+        """See :class:`Worker`."""
+        ask = getattr(self.worker, "check", None)
+        if ask is None:
+            return "has no check"
+        with loader_context(self._modules):
+            return str(ask())
+
+    def close(self) -> None:
+        """See :class:`Worker`; only the last lane that uses it does close it."""
+        with self._counting:
+            self._holders -= 1
+            if self._holders > 0:
+                return
+        if end := getattr(self.worker, "close", None):
+            with loader_context(self._modules):
+                end()
+
+
+def close(worker: Any) -> None:
+    """
+    Close a worker that is not used any more, if it can be; what it raises is of no interest to anybody else.
+
+    :param worker: the worker.
+    """
+    try:
+        if end := getattr(worker, "close", None):
+            end()
+    except Exception as exc:
+        log.warning("eventsd: a worker could not be closed: %s", brief(exc))
+
+
+def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Any:
+    """
+    Return Salt's lazy loader over all worker modules: synced ones first, then ``eventsd_workers_dirs``, then ours.
+
+    :param opts: Salt's options.
+    :param functions: ``__salt__`` for the modules.
+    :param runners: ``__runners__`` for the modules.
+    :raises ConfigError: the option that names folders does not.
+    """
+    folders = [os.path.join(str(opts["extension_modules"]), WORKERS_TAG)] if opts.get("extension_modules") else []
+    configured = opts.get("eventsd_workers_dirs") or []
+    more = [configured] if isinstance(configured, str) else configured
+    if not isinstance(more, (list, tuple)) or not all(isinstance(one, str) for one in more):
+        raise ConfigError(
+            [f"eventsd: eventsd_workers_dirs: expected a folder, or a list of folders, got {configured!r}"]
+        )
+    folders += more
+    folders.append(package_dir(_OWN_PACKAGE))
+    return salt.loader.LazyLoader(
+        [folder for folder in folders if os.path.isdir(folder)],
+        opts,
+        tag=WORKERS_TAG,
+        pack={"__salt__": functions or {}, "__runners__": runners or {}, "__context__": {}},
+    )
+
+
+def _require_clear_urls(module: str, context: Context) -> None:
+    """A library that takes a part of a password for the host tells that host in every error."""
+    given = context.options.get("url") or context.defaults.get("url")
+    for url in given if isinstance(given, (list, tuple)) else [given]:
+        sign = unclear(url) if isinstance(url, str) else ""
+        # The sql worker reads a slash and the like in a password as what they are.
+        if sign == "@" or (sign and module != "sql"):
+            what = f"there is a {sign} in what looks like its password; there it is written as {quote(sign, safe='')}"
+            raise context.problem("url", what)
+
+
+def make(modules: Any, module: str, context: Context) -> Loaded:
+    """
+    Make a worker; it opens nothing yet.
+
+    :param modules: from :func:`load_modules`.
+    :param module: the worker's module.
+    :raises ConfigError: there is no such module, it cannot be imported, or an option is wrong.
+    """
+    name = f"{module}.worker"
+    _require_clear_urls(module, context)
+    try:
+        factory = modules[name]
+    except KeyError:
+        why = modules.missing_fun_string(name)
+        known = sorted({key.split(".")[0] for key in modules if key.endswith(".worker")})
+        close_ones = difflib.get_close_matches(module, known, 1)
+        meant = f"; did you mean {close_ones[0]!r}?" if close_ones else ""
+        text = f"no worker module {module!r} ({why}); there are {', '.join(known)}{meant}"
+        raise context.problem("module", text) from None
+    try:
+        worker: Worker = factory(context)
+    except ConfigError:
+        raise
+    except ImportError as exc:
+        raise context.problem("module", f"{module} needs a library that is missing: {masked(str(exc))}") from exc
+    except Exception as exc:
+        raise context.problem("module", f"{module} could not be set up: {brief(exc)}") from exc
+    if not callable(getattr(worker, "write", None)):
+        raise context.problem("module", f"{module}.worker() returned {type(worker).__name__}, which has no write()")
+    if not getattr(worker, "takes_tables", False) and (own := [name for name, x in context.rules.items() if x.is_own]):
+        what = "table" if context.rules[own[0]].table is not None else "statement"
+        raise ConfigError(
+            [f"eventsd: events.{own[0]}.{what}: worker {context.name} is of module {module}, which has none; sql has"]
+        )
+    return Loaded(worker, modules)

@@ -1,0 +1,117 @@
+"""
+Write: what a worker is, and what it is given.
+
+A worker module lives in ``_eventsd_workers/`` and has one function, ``worker(context)``, which returns an object with a
+``write(batch)`` method. ``docs/writing_a_worker.rst`` has the contract with a ten-line example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from salt_eventsd.config.structs import EventRule
+from salt_eventsd.event.chunk import StoredChunk
+from salt_eventsd.event.parse import Event
+from salt_eventsd.exceptions import ConfigError
+
+#: (position in the batch, why): an event a backend refused.
+Refusal = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Context:
+    """
+    What a worker is made from.
+
+    :param name: its name under ``workers``.
+    :param options: the keys of its own there.
+    :param concurrency: how many batches may be in flight at once.
+    :param opts: Salt's options, which a thread would not find otherwise.
+    :param defaults: what stands under ``defaults``; a worker takes of it what it knows, see :meth:`known`.
+    :param node_id: the id of the master (or minion) the engine lives in.
+    :param rules: the rules that send it events, by the name an event has them under (``event.rule``).
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    node_id: str
+    concurrency: int = 1
+    opts: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, EventRule] = field(default_factory=dict)
+    #: The names it was asked for, each time, with :meth:`known`.
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def known(self, *names: str) -> dict[str, Any]:
+        """
+        Return the worker's options with those defaults under them that it knows.
+
+        :param names: of the options it knows.
+        :raises ConfigError: it has an option that it does not know.
+        """
+        for key in self.options:
+            if key not in names:
+                listed = f"known are {', '.join(names)}" if names else "there are no options"
+                raise self.problem(str(key), f"unknown key; {listed}")
+        self.asked.append(names)
+        return {**{key: value for key, value in self.defaults.items() if key in names}, **self.options}
+
+    def problem(self, key: str, what: str) -> ConfigError:
+        """
+        Return the error of a wrong option, to raise.
+
+        :param key: the option, "" for the worker as a whole.
+        :param what: what is wrong and what would be right.
+        """
+        path = f"workers.{self.name}.{key}" if key else f"workers.{self.name}"
+        return ConfigError([f"eventsd: {path}: {what}"])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    What a worker writes at once.
+
+    :param spool_id: the id of the life of the spool in which the events were kept; an engine's start begins another.
+    :param chunks: the chunks they come in, each with how many of ``events`` are its own, in order.
+    :param events: the events.
+    :param oldest_chunk: no chunk with a lower id is in this spool now; one may be in an older copy of it.
+    :param replay: an earlier try at some of these chunks may have been committed.
+    :param bury: for a worker with transactions, to be called before it commits: with the events the backend refused,
+        and the ids of the chunks this try is about (None for all). Other workers raise ``Refused`` instead.
+    :param cuts: how many tries of it in a row have ended without an answer
+        (:class:`~salt_eventsd.exceptions.Cut`).
+    :param doubts: how many of them found that the backend takes none of its events
+        (:class:`~salt_eventsd.exceptions.Doubted`).
+    :param origins: what the spool knows of the chunks, by their ids. One that was put to the others only to see whether
+        the backend takes anything may be of another life than they.
+    """
+
+    spool_id: str
+    chunks: tuple[tuple[int, int], ...]
+    events: Sequence[Event]
+    oldest_chunk: int = 0
+    replay: bool = True
+    bury: Callable[[Sequence[Refusal], Collection[int] | None], None] = lambda refusals, chunks: None
+    cuts: int = 0
+    doubts: int = 0
+    origins: Mapping[int, StoredChunk] = field(default_factory=dict)
+
+
+class Worker(Protocol):
+    """
+    A backend.
+
+    ``write`` returns when the batch is safe in the backend. It raises :class:`~salt_eventsd.exceptions.Transient` to be
+    tried again later, :class:`~salt_eventsd.exceptions.Held` where an operator has to act, and
+    :class:`~salt_eventsd.exceptions.Refused` if something in the batch is unacceptable: the batch is then split until
+    the bad events stand alone. It may be called from several threads if ``concurrency`` is above 1.
+
+    ``check`` (optional) returns a line that says the backend can be reached, or raises like ``write``.
+    ``close`` (optional) is called once, at the end.
+    """
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch."""
