@@ -11,7 +11,7 @@ import pytest
 from salt_eventsd.exceptions import Transient
 from tests.support.events import JID, fired, job, job_data, returned
 from tests.support.stores import Buried, Database, batch_of
-from tests.unit.test_merging import by_syndic, group
+from tests.unit.database.test_merging import by_syndic, group
 
 
 def write(database: Database, *events: Any, spool: str = "spool-1", first: int = 1) -> None:

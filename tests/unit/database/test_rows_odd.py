@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from salt_eventsd.database.dialects import NUL_SYMBOL
 from tests.support.events import JID, MINION, fired, job, raw_frame, read, return_data, returned
-from tests.unit.test_event_odd import PAYLOADS
-from tests.unit.test_rows import MASTER, only, tables
+from tests.unit.database.test_rows import MASTER, only, tables
+from tests.unit.event.test_event_odd import PAYLOADS
 
 
 @pytest.mark.parametrize(

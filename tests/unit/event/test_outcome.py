@@ -14,7 +14,7 @@ from salt_eventsd.language.conditions import Subject, compile_conditions
 from salt_eventsd.language.fields import Facts, compile_field
 from tests.support.events import JID, MINION, fired, returned, state_result
 from tests.support.growth import assert_linear
-from tests.unit.test_rows import only, tables
+from tests.unit.database.test_rows import only, tables
 
 TAG = "file_|-motd_|-/etc/motd_|-managed"
 OTHER = "service_|-nginx_|-nginx_|-running"

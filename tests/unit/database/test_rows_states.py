@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from salt_eventsd.event.parse import Event
 from tests.support.events import JID, MINION, fired, returned, state_result
-from tests.unit.test_rows import MASTER, TIME, only, tables
+from tests.unit.database.test_rows import MASTER, TIME, only, tables
 
 TAG = "file_|-motd_|-/etc/motd_|-managed"
 
