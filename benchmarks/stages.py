@@ -21,7 +21,7 @@ from benchmarks.fire import Gun
 from benchmarks.rig import RigError, master, master_opts
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.listen import Bus
-from salt_eventsd.config.structs import Batch, RedactConfig, Size, default_events
+from salt_eventsd.config.structs import BatchLimits, RedactConfig, Size, default_events
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.event.chunk import Chunk, encode_events
@@ -39,7 +39,7 @@ _WAIT_SECONDS = 90.0
 #: A bus on a busy machine may pass nothing on for seconds; only after so long is an event missed and not late.
 _QUIET_SECONDS = 12.0
 #: Cuts nothing: what is measured are the steps before a chunk.
-_NO_LIMITS = Batch(events=10**9, bytes=Size(2**40))
+_NO_LIMITS = BatchLimits(events=10**9, bytes=Size(2**40))
 
 
 @dataclass

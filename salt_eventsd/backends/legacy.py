@@ -20,7 +20,7 @@ import msgspec
 
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Cut, Doubted, Doubtful
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import is_split
 from salt_eventsd.workers.write import Batch
 
@@ -130,7 +130,7 @@ class Legacy:
             self._write(batch)
         except OSError as exc:
             # It may be away, or one event may make it say so.
-            raise _Away(brief(exc)) from exc
+            raise _Away(one_line(exc)) from exc
         except _Exit as exc:
             if not exc.is_set_up or not (batch.doubts or is_split(batch)):
                 raise

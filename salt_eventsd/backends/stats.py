@@ -30,7 +30,7 @@ from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.exceptions import Cut, Doubtful, Held, Lost, Refused, WorkerError
 from salt_eventsd.language.fields import Facts
 from salt_eventsd.language.template import Template
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Batch, Context
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ class Table:
                     return
         except Exception as exc:
             # What is written is written; the next time will do.
-            log.debug("eventsd: old rows of %s were not deleted: %s", table.name, brief(exc))
+            log.debug("eventsd: old rows of %s were not deleted: %s", table.name, one_line(exc))
 
     def _rows(self, batch: Batch) -> Iterator[dict[str, Any]]:
         for event in batch.events:

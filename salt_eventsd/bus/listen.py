@@ -21,7 +21,7 @@ import salt.utils.event
 
 from salt_eventsd.bus.gaps import STAMPED_BYTES, TICK_SECONDS, Gap, Pulse
 from salt_eventsd.common.english import counted
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Bus:
                     return
                 # A frame larger than Salt's reader takes, for one: only a new connection is sure to be in step again.
                 failures = 0 if self.connected else failures
-                self._lost(brief(exc))
+                self._lost(one_line(exc))
                 log.debug("eventsd: reading the event bus", exc_info=True)
                 pause = _RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)]
                 waiting = loop.create_task(asyncio.sleep(pause))
@@ -228,7 +228,7 @@ class Bus:
                     yield bus.set_event_handler(self._taken)
                     self._lost(_CLOSED)
                 except Exception as exc:
-                    self._lost(brief(exc))
+                    self._lost(one_line(exc))
                 finally:
                     bus.destroy()
                 yield sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])

@@ -21,7 +21,7 @@ from salt_eventsd.bus.gaps import Gap
 from salt_eventsd.bus.listen import Bus
 from salt_eventsd.bus.page import MOST_BYTES, Page
 from salt_eventsd.bus.pieces import Hopper
-from salt_eventsd.redact.error_text import place
+from salt_eventsd.redact.error_text import location
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Reader:
         try:
             self._bus.run()
         except Exception as exc:
-            log.error("eventsd: the reader of the event bus ended by an error: %s", place(exc))
+            log.error("eventsd: the reader of the event bus ended by an error: %s", location(exc))
         self._tell()
         self._engine.settimeout(_LAST_SECONDS)
         with suppress(OSError):

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 
-def trouble(folder: Path, user: str = "") -> str:
+def why_unwritable(folder: Path, user: str = "") -> str:
     """
     Return why nothing can be put into a folder, "" if it can.
 
@@ -31,7 +31,7 @@ def trouble(folder: Path, user: str = "") -> str:
     return ""
 
 
-def trouble_with_file(path: Path, user: str = "") -> str:
+def why_file_unwritable(path: Path, user: str = "") -> str:
     """
     Return why a file cannot be written, "" if it can, or can be made.
 
@@ -41,7 +41,7 @@ def trouble_with_file(path: Path, user: str = "") -> str:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return trouble(path.parent, user)
+        return why_unwritable(path.parent, user)
     except OSError as exc:
         return f"{path}: {exc.strerror}"
     if stat.S_ISDIR(mode):

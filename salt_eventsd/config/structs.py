@@ -55,7 +55,7 @@ class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pass
 
 
-class Batch(_Struct, frozen=True, kw_only=True):
+class BatchLimits(_Struct, frozen=True, kw_only=True):
     """A batch is written when it holds so many events, or bytes, or its oldest event has waited so long."""
 
     events: int = 1000
@@ -77,7 +77,7 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
     """
 
     module: str = "sql"
-    batch: Batch = Batch()
+    batch: BatchLimits = BatchLimits()
     concurrency: int = 1
     options: dict[str, Any] = {}
     defaults: dict[str, Any] = {}

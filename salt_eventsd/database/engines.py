@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from salt_eventsd.config.checks import require, require_port
 from salt_eventsd.config.explain import explain
-from salt_eventsd.config.folders import trouble
+from salt_eventsd.config.folders import why_unwritable
 from salt_eventsd.database.deadlines import limit
 from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of, may_make
 
@@ -184,5 +184,5 @@ def _must_be_a_file(url: URL, key: str) -> None:
     if not os.path.isabs(path):
         # A master's working directory is /, a runner's is wherever somebody stands.
         raise OptionError(key, f"{path!r} is a relative path; expected an absolute one, {example}")
-    if may_make(url) and not os.path.exists(path) and (why := trouble(Path(path).parent)):
+    if may_make(url) and not os.path.exists(path) and (why := why_unwritable(Path(path).parent)):
         raise OptionError(key, why)

@@ -29,7 +29,7 @@ from salt_eventsd.database.user.writers import Writer
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused, Transient
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import Sieve
 from salt_eventsd.workers.write import Refusal
 
@@ -141,7 +141,7 @@ class Insertion:
             if isinstance(error, Rejected) and not self._takes(one, error, without_place[error.target]):
                 doubted.setdefault(error.target, []).append((one, error))
             elif not self._taken_after_all(one, error):
-                self._refusals.append((one.position, brief(error)))
+                self._refusals.append((one.position, one_line(error)))
         for target, some in doubted.items():
             self._doubt(target, [one for one, _ in some], some[0][1])
         return sorted(self._refusals)
@@ -265,7 +265,7 @@ class Insertion:
         try:
             self._builder.rows(plain_event("returns"))
         except Exception as exc:
-            raise Held(f"no rows can be made of any event: {brief(exc)}") from exc
+            raise Held(f"no rows can be made of any event: {one_line(exc)}") from exc
 
     def _build(self, positions: Sequence[int]) -> list[_Built]:
         built: list[_Built] = []
@@ -277,7 +277,7 @@ class Insertion:
                 else:
                     built.append(_Built(position, self._builder.rows(event), None))
             except Exception as exc:  # an event no row can be made of is refused like one the database refuses
-                self._refusals.append((position, brief(exc)))
+                self._refusals.append((position, one_line(exc)))
         return built
 
     def _try(self, some: Sequence[_Built], undo: bool = False) -> None:

@@ -29,7 +29,7 @@ from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Reused, Transient
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Batch, Refusal
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class Receipts:
                 self._forget_at = time.monotonic() + _FORGET_SECONDS
         except Exception as exc:
             # What is written is written; the next time will do.
-            log.debug("eventsd: receipts were not put together: %s", brief(exc))
+            log.debug("eventsd: receipts were not put together: %s", one_line(exc))
 
 
 def _by_lane(batch: Batch, ids: Sequence[int]) -> dict[tuple[str, str], list[int]]:
@@ -171,7 +171,7 @@ def _by_lane(batch: Batch, ids: Sequence[int]) -> dict[tuple[str, str], list[int
 def _key(batch: Batch, id_: int) -> tuple[str, str]:
     """The life and the lane of a chunk; who makes batches by hand need not say the lane."""
     kept = batch.origins.get(id_)
-    return (kept.life, lane_name(kept.worker)) if kept else (batch.spool_id, "")
+    return (kept.life, lane_name(kept.lane)) if kept else (batch.spool_id, "")
 
 
 def _row(batch: Batch, id_: int, now: datetime) -> dict[str, object]:

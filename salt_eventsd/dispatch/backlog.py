@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 
-from salt_eventsd.config.structs import Batch
+from salt_eventsd.config.structs import BatchLimits
 from salt_eventsd.event.chunk import StoredChunk, Totals
 from salt_eventsd.spool.keep import Spool
 
@@ -172,7 +172,7 @@ class Queue:
         with self._mutex:
             return set(self._claimed)
 
-    def next_batch(self, limits: Batch, prio: bool, now: float, flush: bool) -> tuple[list[StoredChunk], float]:
+    def next_batch(self, limits: BatchLimits, prio: bool, now: float, flush: bool) -> tuple[list[StoredChunk], float]:
         """
         Return the chunks of the next batch, none if it is not due, and the seconds until something may be.
 

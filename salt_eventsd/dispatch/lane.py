@@ -19,7 +19,7 @@ from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.settle import CUTS, Fate, Suspicion, batch_of, write_batch
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Cut, Doubted, Held, Reused, SpoolError, WorkerError
-from salt_eventsd.redact.error_text import brief, story
+from salt_eventsd.redact.error_text import one_line, traceback_text
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.load import close
 from salt_eventsd.workers.write import Worker
@@ -313,12 +313,12 @@ class Lane(Queue):
             # How an old worker fares says nothing about the one that takes over.
             return
         state = "held" if isinstance(exc, Held) else "retrying"
-        error = brief(exc)
+        error = one_line(exc)
         if state != self.state:
             # One line when the state changes, not one for each try.
             log.error("eventsd: worker %s %s: %s", self._label, _VERDICTS[state], error)
             if not isinstance(exc, (WorkerError, SpoolError, OSError)):
-                log.debug("eventsd: worker %s: %s", self._label, story(exc))
+                log.debug("eventsd: worker %s: %s", self._label, traceback_text(exc))
         self._failures += 1
         self.retries += 1
         self.state, self.last_error = state, error

@@ -111,7 +111,7 @@ class Room:
         while admitted and needed > 0:
             gone = admitted.pop()
             needed -= len(gone.payload)
-            lane = self._lanes[gone.worker]
+            lane = self._lanes[gone.lane]
             lane.dropped += gone.events
             lane.last_drop = time.time()
         return admitted

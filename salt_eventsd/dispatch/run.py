@@ -16,7 +16,7 @@ from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.dispatch.shares import Shares
 from salt_eventsd.event.chunk import StoredChunk, Totals
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.redact.error_text import brief, story
+from salt_eventsd.redact.error_text import one_line, traceback_text
 from salt_eventsd.spool.keep import Spool
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Dispatcher(threading.Thread):
             self._recount()
         else:
             for chunk in chunks:
-                if lane := self.lanes.get(chunk.worker):
+                if lane := self.lanes.get(chunk.lane):
                     lane.spool_broke(self._spool.file.first_id)
                     lane.queued(chunk)
         self._wake.set()
@@ -105,12 +105,12 @@ class Dispatcher(threading.Thread):
             self._wake.wait(min(patience, _LOOK_SECONDS))
 
     def _tell(self, exc: Exception) -> None:
-        problem = brief(exc)
+        problem = one_line(exc)
         if problem != self.problem and not self._stopping.is_set():
             self.problem = problem
             log.error("eventsd: batches cannot be given out: %s", problem)
             if not isinstance(exc, SpoolError):
-                log.debug("eventsd: %s", story(exc))
+                log.debug("eventsd: %s", traceback_text(exc))
 
     def halt(self) -> None:
         """Start no more batches; may be called from a signal handler."""

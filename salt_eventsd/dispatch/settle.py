@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Cut, Doubted, Doubtful, Refused, SpoolError, WorkerError
-from salt_eventsd.redact.error_text import brief as brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.isolate import Sieve
@@ -68,7 +68,7 @@ def write_batch(worker: Worker, batch: Batch) -> None:
             last = -(batch.doubts - 1) * _PROBES - 1
             written = attempt.probe((last - number) % len(events) for number in range(_PROBES))
             if not written and isinstance(exc, Doubtful):
-                raise Doubted(brief(exc)) from exc
+                raise Doubted(one_line(exc)) from exc
     for start, end in _gaps(len(events), written):
         sieve.put(events[start:end], start)
     sieve.taken += len(written)
@@ -110,7 +110,7 @@ class _Attempt:
                 if not self.splits_cuts or self._unanswered > _MOST_CUTS:
                     raise
                 if not left:
-                    raise Doubtful(brief(exc)) from exc
+                    raise Doubtful(one_line(exc)) from exc
 
     def probe(self, positions: Iterable[int]) -> set[int]:
         """
@@ -134,7 +134,7 @@ class _Attempt:
         except (WorkerError, SpoolError, OSError):
             raise
         except Exception as exc:
-            raise Unexpected(brief(exc)) from exc
+            raise Unexpected(one_line(exc)) from exc
         self._unanswered = 0
 
     def _bury(self, refusals: Sequence[Refusal], chunks: Collection[int] | None = None) -> None:

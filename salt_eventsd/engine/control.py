@@ -21,7 +21,7 @@ import msgspec
 
 from salt_eventsd.config.folders import make_private
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.redact.error_text import brief, story
+from salt_eventsd.redact.error_text import one_line, traceback_text
 
 log = logging.getLogger(__name__)
 
@@ -181,9 +181,9 @@ def _answer(handler: Handler, line: bytes) -> Answer:
     except msgspec.DecodeError:
         return {"problems": ["eventsd: a request is one line of JSON"], "retcode": 2}
     except Exception as exc:
-        log.error("eventsd: a request failed: %s", brief(exc))
-        log.debug("eventsd: %s", story(exc))
-        return {"problems": [f"eventsd: {brief(exc)}"], "retcode": 2}
+        log.error("eventsd: a request failed: %s", one_line(exc))
+        log.debug("eventsd: %s", traceback_text(exc))
+        return {"problems": [f"eventsd: {one_line(exc)}"], "retcode": 2}
 
 
 def _answers(path: Path) -> bool:

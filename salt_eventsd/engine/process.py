@@ -19,7 +19,7 @@ from salt_eventsd.engine.idle import idle
 from salt_eventsd.engine.reload import requests_to
 from salt_eventsd.engine.service import Service
 from salt_eventsd.exceptions import ConfigError, EventsdError
-from salt_eventsd.redact.error_text import brief, story
+from salt_eventsd.redact.error_text import one_line, traceback_text
 from salt_eventsd.workers.sync import sync_workers_quietly
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,10 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
             opts, given = _idle(opts, given, exc, stop, told)
         except Exception as exc:
             # A bug of ours, or of a library's: no better for being started again every ten seconds.
-            log.debug("eventsd: could not be started: %s", story(exc))
-            opts, given = _idle(opts, given, ConfigError([f"eventsd: could not be started: {brief(exc)}"]), stop, told)
+            log.debug("eventsd: could not be started: %s", traceback_text(exc))
+            opts, given = _idle(
+                opts, given, ConfigError([f"eventsd: could not be started: {one_line(exc)}"]), stop, told
+            )
         else:
             # What Salt and its modules have loaded lives as long as this process: no use in looking through it again
             # and again for what could be freed.
@@ -88,8 +90,8 @@ def _idle(opts: Any, given: Any, error: EventsdError, stop: threading.Event, tol
     try:
         return idle(opts, given, error, stop, told)
     except Exception as exc:
-        log.error("eventsd: idle, and not even that works: %s", brief(exc))
-        log.debug("eventsd: %s", story(exc))
+        log.error("eventsd: idle, and not even that works: %s", one_line(exc))
+        log.debug("eventsd: %s", traceback_text(exc))
         stop.wait(_AGAIN_SECONDS)
         return opts, given
 
@@ -110,7 +112,9 @@ def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tup
         load(fresh)
     except Exception as exc:
         # An engine that ended would be started again, with the same on disk, for ever.
-        log.error("eventsd: the configuration on disk is wrong, so that of the master's start is used: %s", brief(exc))
+        log.error(
+            "eventsd: the configuration on disk is wrong, so that of the master's start is used: %s", one_line(exc)
+        )
         return opts, given
     log.info("eventsd: the configuration has changed since the master's start; that on disk is used")
     return fresh, None
@@ -134,7 +138,7 @@ def _run(service: Service) -> int:
     try:
         service.run()
     except Exception as exc:
-        log.error("eventsd: ended by an error: %s", brief(exc))
-        log.debug("eventsd: %s", story(exc))
+        log.error("eventsd: ended by an error: %s", one_line(exc))
+        log.debug("eventsd: %s", traceback_text(exc))
         return 1
     return 0

@@ -19,7 +19,7 @@ from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.service import Service
 from salt_eventsd.event.chunk import Totals
 from salt_eventsd.exceptions import ConfigError, SpoolError
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.load import close
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def reload(service: Service) -> dict[str, Any]:
         raise
     except Exception as exc:
         # What no check has foreseen is no reason to go on with half of it.
-        raise ConfigError([f"eventsd: the configuration cannot be made use of: {brief(exc)}"]) from exc
+        raise ConfigError([f"eventsd: the configuration cannot be made use of: {one_line(exc)}"]) from exc
     # All of it that can fail is done before anything changes.
     try:
         if plan.problems:

@@ -34,7 +34,7 @@ from salt_eventsd.engine.report_workers import orphaned_letters, worker_reports
 from salt_eventsd.engine.watch import Growth, Pace, Watch
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.thread import Intake
-from salt_eventsd.redact.error_text import place, story
+from salt_eventsd.redact.error_text import location, traceback_text
 from salt_eventsd.spool.keep import Spool
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Reporter(threading.Thread):
             made = {**self._make(), "timer": self.seconds, "ended": self._stopping.is_set()}
             self._tell(made)
         except Exception as exc:
-            self._complain(f"eventsd: the report could not be made, which is a bug: {place(exc)}", exc)
+            self._complain(f"eventsd: the report could not be made, which is a bug: {location(exc)}", exc)
             return
         try:
             if self._is_due(made):
@@ -145,12 +145,12 @@ class Reporter(threading.Thread):
         except OSError as exc:
             self._complain(f"eventsd: state_file: {self._path} cannot be written: {exc}", exc)
         except Exception as exc:
-            self._complain(f"eventsd: the report could not be told, which is a bug: {place(exc)}", exc)
+            self._complain(f"eventsd: the report could not be told, which is a bug: {location(exc)}", exc)
 
     def _complain(self, text: str, exc: Exception) -> None:
         if text != self._failed:
             log.error("%s", text)
-            log.debug("eventsd: %s", story(exc))
+            log.debug("eventsd: %s", traceback_text(exc))
             self._failed = text
 
     def _write(self, made: Report) -> None:

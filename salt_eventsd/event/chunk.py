@@ -16,14 +16,14 @@ OWN = "own"
 
 class Chunk(msgspec.Struct, frozen=True):
     """
-    One worker's events of one group commit, before the spool has given it an id.
+    Some events of one lane and one group commit, before the spool has given them an id.
 
-    :param worker: the lane's name, which is the worker's, or that of a rule of the user's own behind it.
+    :param lane: the lane's name, from :func:`lane_of`.
     :param payload: from :func:`encode_events`.
     :param oldest: when the oldest of its events was read, in seconds since 1970 UTC.
     """
 
-    worker: str
+    lane: str
     prio: bool
     events: int
     oldest: float
@@ -35,11 +35,11 @@ class StoredChunk(msgspec.Struct, frozen=True):
     A chunk in the spool; its payload is read when it is written.
 
     :param life: the id of the life it was put in.
-    :param first: no chunk of its worker and life has an id from this one on to its own.
+    :param first: no chunk of its lane and life has an id from this one on to its own.
     """
 
     id: int
-    worker: str
+    lane: str
     prio: bool
     events: int
     bytes: int
@@ -49,7 +49,7 @@ class StoredChunk(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What the spool holds for one worker."""
+    """What the spool holds for one lane."""
 
     events: int = 0
     bytes: int = 0
@@ -79,7 +79,7 @@ def halved(chunk: Chunk) -> list[Chunk]:
     events = EVENTS_DECODER.decode(chunk.payload)
     half = len(events) // 2
     return [
-        Chunk(chunk.worker, chunk.prio, len(some), some[0].received, encode_events(some))
+        Chunk(chunk.lane, chunk.prio, len(some), some[0].received, encode_events(some))
         for some in (events[:half], events[half:])
     ]
 

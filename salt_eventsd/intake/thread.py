@@ -20,7 +20,7 @@ import msgspec
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.unanswered import Unanswered
 from salt_eventsd.common.reminder import Reminder
-from salt_eventsd.config.structs import Batch
+from salt_eventsd.config.structs import BatchLimits
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.chunk import Chunk, StoredChunk, encode_events, halved
@@ -29,7 +29,7 @@ from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.origin import EVERYTHING, Addressed, Origins, as_forged
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.redact import Redactor
-from salt_eventsd.redact.error_text import place
+from salt_eventsd.redact.error_text import location
 from salt_eventsd.rules.match import Candidates, Route, Rules
 from salt_eventsd.spool.keep import Spool
 
@@ -68,7 +68,7 @@ class Policy:
 
     rules: Rules
     redactor: Redactor
-    batches: Mapping[str, Batch]
+    batches: Mapping[str, BatchLimits]
     origins: Origins = EVERYTHING
 
 
@@ -269,7 +269,7 @@ class Intake(threading.Thread):
                 _more(missed),
             )
 
-    def _add(self, to: Route, event: Event, limits: Batch) -> None:
+    def _add(self, to: Route, event: Event, limits: BatchLimits) -> None:
         if not self._stages and not self._ready:
             self._staged_at = time.monotonic()
         key = (to.lane, to.prio)
@@ -297,7 +297,7 @@ class Intake(threading.Thread):
     def _leave_out(self, exc: Exception, count: int) -> None:
         """Count events that cannot be kept; one line for each way in which that happens, and nothing of the events."""
         self.lost += count
-        if (where := place(exc)) not in self._odd:
+        if (where := location(exc)) not in self._odd:
             self._odd.add(where)
             log.error("eventsd: an event could not be read and was left out: %s", where)
 
@@ -319,7 +319,7 @@ class Intake(threading.Thread):
             return
         except Exception as exc:
             # This thread must not end while the engine lives: nothing would be kept any more.
-            self._unkept(f"eventsd: events cannot be kept: {place(exc)}")
+            self._unkept(f"eventsd: events cannot be kept: {location(exc)}")
             return
         if self._ready:
             self._unkept(f"eventsd: spool.dir: {self._spool.folder}: the disk is full, but for a reserve")

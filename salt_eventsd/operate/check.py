@@ -18,7 +18,7 @@ from salt_eventsd.engine.plan import make_plan
 from salt_eventsd.exceptions import ConfigError, Transient
 from salt_eventsd.operate.check_places import places
 from salt_eventsd.operate.check_running import running
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.load import close
 
 
@@ -78,7 +78,7 @@ def check(
         found.problems += exc.problems
     except Exception as exc:
         # What nobody has foreseen is wrong all the same, and a runner that ends with a traceback helps nobody.
-        found.problems.append(f"eventsd: the check itself failed: {brief(exc)}")
+        found.problems.append(f"eventsd: the check itself failed: {one_line(exc)}")
     return found.answer()
 
 
@@ -143,10 +143,10 @@ def _worker(name: str, worker: Any, found: _Found) -> str:
         found.problems += exc.problems
         return "not usable"
     except Transient as exc:
-        found.away.append(f"eventsd: workers.{name}: {brief(exc)}")
+        found.away.append(f"eventsd: workers.{name}: {one_line(exc)}")
         return "not reachable"
     except Exception as exc:
-        found.problems.append(f"eventsd: workers.{name}: {brief(exc)}")
+        found.problems.append(f"eventsd: workers.{name}: {one_line(exc)}")
         return "refuses"
     finally:
         close(worker)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.config.folders import running_as, trouble, trouble_with_file
+from salt_eventsd.config.folders import running_as, why_file_unwritable, why_unwritable
 from salt_eventsd.config.structs import Config
 
 
@@ -22,14 +22,17 @@ def places(opts: Mapping[str, Any], config: Config) -> tuple[list[str], list[str
     user = _user(opts)
     spool, state_file = Path(config.general.spool.dir), Path(config.general.state_file)
     wrong = []
-    for key, what in (("spool.dir", trouble(spool, user)), ("state_file", trouble_with_file(state_file, user))):
+    for key, what in (
+        ("spool.dir", why_unwritable(spool, user)),
+        ("state_file", why_file_unwritable(state_file, user)),
+    ):
         if what:
             wrong.append(f"eventsd: {key}: {what}")
     if spool.is_dir():
         wrong += [
             f"eventsd: spool.dir: {what}"
             for path in sorted(spool.glob("spool.db*"))
-            if (what := trouble_with_file(path, user))
+            if (what := why_file_unwritable(path, user))
         ]
     odd = _disk(spool, int(config.general.spool.max_bytes))
     if user:

@@ -23,7 +23,7 @@ _LOOKED_AT = 2**17
 _UNSURE = 2**12
 
 
-def brief(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return an error's text in one line, with its kind where the text alone does not tell."""
     try:
         text = str(error).strip()
@@ -48,14 +48,14 @@ def masked(text: str) -> str:
     return f"{_masker().looked_through(hidden(text[:_LOOKED_AT]))[:-_UNSURE]}..."
 
 
-def place(error: BaseException) -> str:
+def location(error: BaseException) -> str:
     """Return an error's kind and where it was raised, and nothing of its text, which may hold what was in an event."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{where}"
 
 
-def story(error: BaseException) -> str:
+def traceback_text(error: BaseException) -> str:
     """Return an error's whole traceback, for those who have to find a bug."""
     return masked("".join(traceback.format_exception(error)))
 

@@ -94,13 +94,13 @@ class Spool(Graves):
             new: dict[str, int] = {}
             for one in chunks:
                 size = len(one.payload)
-                first = new.get(one.worker, last.get(one.worker, -1)) + 1
+                first = new.get(one.lane, last.get(one.lane, -1)) + 1
                 cursor = db.execute(
-                    _PUT, (one.worker, one.prio, one.events, size, one.oldest, number, first, one.payload)
+                    _PUT, (one.lane, one.prio, one.events, size, one.oldest, number, first, one.payload)
                 )
-                new[one.worker] = row_id = cursor.lastrowid or 0
+                new[one.lane] = row_id = cursor.lastrowid or 0
                 kept.append(
-                    StoredChunk(row_id, one.worker, one.prio, one.events, size, one.oldest, life, first or row_id)
+                    StoredChunk(row_id, one.lane, one.prio, one.events, size, one.oldest, life, first or row_id)
                 )
             if kept and kept[0].id <= self.file.highest_id:
                 raise _PutBack

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Doubtful, Refused
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Batch, Refusal
 
 Item = TypeVar("Item")
@@ -52,7 +52,7 @@ class Sieve(Generic[Item]):
                 self.put(items[half:], offset + half)
             else:
                 self.errors.append((offset, exc))
-                (self.doubts if isinstance(exc, Doubtful) else self.refusals).append((offset, brief(exc)))
+                (self.doubts if isinstance(exc, Doubtful) else self.refusals).append((offset, one_line(exc)))
         else:
             self.taken += len(items)
 
@@ -97,7 +97,7 @@ def make_each(batch: Batch, make: Callable[[Event], Made]) -> tuple[list[tuple[i
         try:
             made.append((position, make(event)))
         except Refused as exc:
-            refusals.append((position, brief(exc)))
+            refusals.append((position, one_line(exc)))
     if refusals and is_split(batch):
         # Before anything is written: what is left of the batch comes again in smaller parts.
         raise Refused(refusals[0][1])
@@ -115,13 +115,13 @@ def bury(batch: Batch, refusals: Sequence[Refusal], answers: Sequence[Refusal] =
     :raises Doubted: it has not.
     """
     # What a server says may be long, and may repeat what it was told.
-    everything = sorted((position, brief(Refused(why))) for position, why in (*refusals, *answers))
+    everything = sorted((position, one_line(Refused(why))) for position, why in (*refusals, *answers))
     if not everything:
         return
     if is_split(batch):
         raise (Doubtful if answers else Refused)(everything[0][1])
     if answers and len(everything) == len(batch.events):
-        raise Doubted(f"all events of a batch are refused: {brief(Refused(answers[0][1]))}")
+        raise Doubted(f"all events of a batch are refused: {one_line(Refused(answers[0][1]))}")
     batch.bury(everything, None)
 
 

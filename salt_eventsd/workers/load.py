@@ -20,7 +20,7 @@ from salt.loader.context import loader_context
 
 from salt_eventsd.common.salt_modules import WORKERS_TAG, package_dir
 from salt_eventsd.exceptions import ConfigError
-from salt_eventsd.redact.error_text import brief, masked
+from salt_eventsd.redact.error_text import masked, one_line
 from salt_eventsd.redact.own_secrets import unclear
 from salt_eventsd.workers.write import Batch, Context, Worker
 
@@ -87,7 +87,7 @@ def close(worker: Any) -> None:
         if end := getattr(worker, "close", None):
             end()
     except Exception as exc:
-        log.warning("eventsd: a worker could not be closed: %s", brief(exc))
+        log.warning("eventsd: a worker could not be closed: %s", one_line(exc))
 
 
 def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Any:
@@ -153,7 +153,7 @@ def make(modules: Any, module: str, context: Context) -> Loaded:
     except ImportError as exc:
         raise context.problem("module", f"{module} needs a library that is missing: {masked(str(exc))}") from exc
     except Exception as exc:
-        raise context.problem("module", f"{module} could not be set up: {brief(exc)}") from exc
+        raise context.problem("module", f"{module} could not be set up: {one_line(exc)}") from exc
     if not callable(getattr(worker, "write", None)):
         raise context.problem("module", f"{module}.worker() returned {type(worker).__name__}, which has no write()")
     if not getattr(worker, "takes_tables", False) and (own := [name for name, x in context.rules.items() if x.is_own]):

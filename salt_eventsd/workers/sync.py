@@ -10,7 +10,7 @@ from typing import Any
 import salt.utils.extmods
 
 from salt_eventsd.common.salt_modules import WORKERS_TAG
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def sync_workers_quietly(opts: Mapping[str, Any]) -> None:
     try:
         sync_workers(opts)
     except Exception as exc:
-        log.warning("eventsd: own workers could not be copied from the file server: %s", brief(exc))
+        log.warning("eventsd: own workers could not be copied from the file server: %s", one_line(exc))
 
 
 def _may_have_workers(opts: Mapping[str, Any]) -> bool:

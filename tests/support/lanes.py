@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from salt_eventsd.config.structs import Batch as BatchConfig
-from salt_eventsd.config.structs import Size, WorkerConfig
+from salt_eventsd.config.structs import BatchLimits, Size, WorkerConfig
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.event.chunk import Chunk, StoredChunk, encode_events
@@ -35,7 +34,7 @@ def lane_of(
     owner: str = "",
 ) -> Lane:
     """Return a worker's lane with these batch limits."""
-    batch = BatchConfig(events=events, bytes=Size(size), seconds=seconds)
+    batch = BatchLimits(events=events, bytes=Size(size), seconds=seconds)
     return Lane(name, WorkerConfig(batch=batch, concurrency=concurrency), worker, problem, spool, backoff, owner)
 
 

@@ -24,7 +24,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Cut, Doubted, Doubtful, Held, Refused, Transient, WorkerError
 from salt_eventsd.language.fields import Facts
 from salt_eventsd.language.template import Template
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import bury, is_split, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 
@@ -174,9 +174,9 @@ class Writer:
                     status: int = answer.status_code
                     text: bytes = answer.content
             except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as exc:
-                error = Held(brief(exc))
+                error = Held(one_line(exc))
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-                error = Cut(brief(exc)) if was_connected(exc) else Transient(brief(exc))
+                error = Cut(one_line(exc)) if was_connected(exc) else Transient(one_line(exc))
             else:
                 # The next batch begins with the one that answers.
                 self._servers = sorted(self._servers, key=lambda one: one != server)

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo import errors
 
 from salt_eventsd.exceptions import Cut, Doubted, Held, Transient, WorkerError
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 
 _DUPLICATE = 11000
 #: Codes of the server for what goes away by itself: elections, shutdowns, time limits, conflicts, a full disk.
@@ -75,7 +75,7 @@ def meaning(error: Exception, sent: bool = False) -> WorkerError:
     :param sent: the batch was on its way.
     """
     # Behind these follow what the server said in full, and all that is known of the cluster.
-    text = _REST.sub("", brief(error))
+    text = _REST.sub("", one_line(error))
     if isinstance(error, errors.OperationFailure):
         details = error.details or {}
         text = f"{details.get('errmsg') or type(error).__name__} (code {error.code})"

@@ -28,7 +28,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused, WorkerError
 from salt_eventsd.language.fields import MISSING, Facts, Field, as_text
 from salt_eventsd.language.template import Template
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import bury, is_split, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 
@@ -193,7 +193,7 @@ class Writer:
             why = of_all(exc, patient)
             return [(position, exc.code or 0, why) for position, _, _ in some]
         except BSONError as exc:
-            raise Refused(brief(exc)) from exc
+            raise Refused(one_line(exc)) from exc
         except (errors.PyMongoError, OSError) as exc:
             raise meaning(exc, sent=True) from exc
         return []

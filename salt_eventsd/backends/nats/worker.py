@@ -32,7 +32,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Cut, Held, Refused, Transient, WorkerError
 from salt_eventsd.language.fields import MISSING, Facts, Field, as_text
 from salt_eventsd.language.template import Template
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import bury, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 
@@ -261,7 +261,7 @@ def meaning(error: Exception) -> WorkerError:
 
     :param error: of the client.
     """
-    text = brief(error)
+    text = one_line(error)
     configured = (NotFoundError, BadRequestError, errors.NoRespondersError, FileNotFoundError, PermissionError)
     secure = (errors.SecureConnRequiredError, errors.SecureConnWantedError, ssl.SSLCertVerificationError)
     if isinstance(error, (*configured, *secure, errors.AuthorizationError)) or _NO_ENTRY.search(text):

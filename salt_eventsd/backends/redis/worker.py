@@ -30,7 +30,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Cut, Doubtful, Held, Refused, Transient, WorkerError
 from salt_eventsd.language.fields import MISSING, Facts, Field, as_text
 from salt_eventsd.language.template import MARK, Template, tame
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import bury, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 
@@ -329,4 +329,4 @@ def shown(error: Exception) -> str:
     if _COMMAND in text:
         # As the last words of it: a value may hold the same ones.
         text = text.rpartition(_COMMAND)[2]
-    return brief(Transient(f"{type(error).__name__}: {text}"))
+    return one_line(Transient(f"{type(error).__name__}: {text}"))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from salt_eventsd.exceptions import Lost, Transient
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Batch
 
 #: Connections that may be lost over a batch before parts of it are tried.
@@ -108,7 +108,7 @@ class Suspects:
                     self._attempt(batch, [positions[where] for where in part])
                 continue
             except Lost as exc:
-                why = brief(exc)
+                why = one_line(exc)
             lost += 1
             if len(part) > 1:
                 half = len(part) // 2

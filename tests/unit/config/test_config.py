@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from salt_eventsd.config.load import load, merged, state_file
-from salt_eventsd.config.structs import Batch, Size, WorkerConfig
+from salt_eventsd.config.structs import BatchLimits, Size, WorkerConfig
 from salt_eventsd.exceptions import ConfigError
 
 CACHEDIR = "/var/cache/salt/master"
@@ -24,7 +24,7 @@ def test_without_options_jobs_and_returns_go_into_sqlite_under_the_cachedir() ->
     assert config.workers == {
         "history": WorkerConfig(
             module="sql",
-            batch=Batch(events=1000, bytes=Size(8 * 2**20), seconds=1.0),
+            batch=BatchLimits(events=1000, bytes=Size(8 * 2**20), seconds=1.0),
             concurrency=1,
             options={"url": f"sqlite:///{CACHEDIR}/eventsd/history.db"},
         )

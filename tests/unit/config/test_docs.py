@@ -14,7 +14,7 @@ import yaml
 
 from salt_eventsd.config import load as config_load
 from salt_eventsd.config.structs import (
-    Batch,
+    BatchLimits,
     EventRule,
     General,
     MetricsConfig,
@@ -39,7 +39,7 @@ _STRUCTS = {
     "redact.": RedactConfig,
     "metrics.": MetricsConfig,
     "workers.<name>.": WorkerConfig,
-    "workers.<name>.batch.": Batch,
+    "workers.<name>.batch.": BatchLimits,
     "events.<name>.": EventRule,
 }
 #: Fields whose own keys are documented instead: they hold structs, or the keys of a worker's module.

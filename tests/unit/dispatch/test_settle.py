@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.exceptions import Held, Refused, Transient, WorkerError
-from salt_eventsd.redact.error_text import brief
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import isolate
 from salt_eventsd.workers.write import Batch, Refusal
 from tests.support.events import numbered
@@ -209,7 +209,7 @@ def test_refused_and_odd_events_in_one_batch_are_both_buried(refused: str, unexp
     ],
 )
 def test_an_errors_text_is_brief(error: Exception, text: str) -> None:
-    assert brief(error) == text
+    assert one_line(error) == text
 
 
 @pytest.mark.parametrize("kind", [Transient, Held, Refused])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.config.structs import Batch, Size, SpoolConfig
+from salt_eventsd.config.structs import BatchLimits, Size, SpoolConfig
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.event.parse import Event
@@ -201,7 +201,7 @@ def test_of_large_spools_set_aside_no_more_is_kept_than_a_spool_may_hold(tmp_pat
 @pytest.fixture
 def intake(spool: Spool) -> Intake:
     """An intake whose thread does not run, and that commits once an hour."""
-    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": Batch()})
+    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": BatchLimits()})
     lanes = {"history": lane_of(spool, Recorder())}
     return Intake(Inbox(), spool, policy, 3600.0, room=Room(SpoolConfig(), spool, lanes), kept=lambda _: None)
 
@@ -223,7 +223,7 @@ def test_however_rare_commits_are_what_is_staged_is_bounded(intake: Intake, body
 
     # When
     for _ in range(count):
-        intake._add(ROUTE, event, Batch())
+        intake._add(ROUTE, event, BatchLimits())
 
     # Then
     assert intake._due() is due
@@ -233,7 +233,7 @@ def test_however_rare_commits_are_what_is_staged_is_bounded(intake: Intake, body
 
 def test_what_is_staged_is_committed_within_one_gulp(intake: Intake, spool: Spool) -> None:
     """What has piled up in the inbox may be far more than may be staged."""
-    intake._stage = lambda raw, received, is_own=False: intake._add(ROUTE, returned("x" * MIB), Batch())  # type: ignore[method-assign]
+    intake._stage = lambda raw, received, is_own=False: intake._add(ROUTE, returned("x" * MIB), BatchLimits())  # type: ignore[method-assign]
     for _ in range(60):
         intake._inbox.put(b"x")
     most = 0
@@ -266,7 +266,7 @@ def test_what_waits_in_memory_for_the_spool_is_bounded_and_what_gives_way_counte
 
     # When
     for number in range(20):
-        intake._add(ROUTE, returned("x" * 15_000, jid=str(number)), Batch())
+        intake._add(ROUTE, returned("x" * 15_000, jid=str(number)), BatchLimits())
         intake._commit()
 
     # Then: the newest wait
@@ -283,13 +283,15 @@ def test_what_waits_in_memory_for_the_spool_is_bounded_and_what_gives_way_counte
 @pytest.mark.parametrize(
     ("limits", "sizes", "chunks"),
     [
-        pytest.param(Batch(events=1000, bytes=Size(10_000)), [4000] * 5, [2, 2, 1], id="bytes"),
-        pytest.param(Batch(events=2, bytes=Size(2**20)), [10] * 5, [2, 2, 1], id="events"),
-        pytest.param(Batch(events=1000, bytes=Size(10_000)), [10, 50_000, 10], [1, 1, 1], id="one-too-large-alone"),
+        pytest.param(BatchLimits(events=1000, bytes=Size(10_000)), [4000] * 5, [2, 2, 1], id="bytes"),
+        pytest.param(BatchLimits(events=2, bytes=Size(2**20)), [10] * 5, [2, 2, 1], id="events"),
+        pytest.param(
+            BatchLimits(events=1000, bytes=Size(10_000)), [10, 50_000, 10], [1, 1, 1], id="one-too-large-alone"
+        ),
     ],
 )
 def test_no_chunk_is_larger_than_a_batch_may_be(
-    intake: Intake, spool: Spool, limits: Batch, sizes: list[int], chunks: list[int]
+    intake: Intake, spool: Spool, limits: BatchLimits, sizes: list[int], chunks: list[int]
 ) -> None:
     # When
     for size in sizes:
@@ -304,11 +306,11 @@ def test_no_chunk_is_larger_than_a_batch_may_be(
 
 def test_an_event_with_prio_is_due_at_once_in_a_chunk_of_its_own(intake: Intake, spool: Spool) -> None:
     # Given
-    intake._add(ROUTE, returned(jid="1"), Batch())
+    intake._add(ROUTE, returned(jid="1"), BatchLimits())
     assert not intake._due()
 
     # When
-    intake._add(Route("history", "alarms", "events", prio=True), returned(jid="2"), Batch())
+    intake._add(Route("history", "alarms", "events", prio=True), returned(jid="2"), BatchLimits())
 
     # Then
     assert intake._due()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.config.structs import Batch, SpoolConfig, default_events
+from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.event.chunk import Chunk
 from salt_eventsd.event.parse import Frame
@@ -57,7 +57,7 @@ def intake(spool: Spool, room: Faulty) -> Iterator[Intake]:
     policy = Policy(
         rules=compile_rules(default_events(["history"])),
         redactor=Clumsy(compile_redactor(["password"], [], {})),  # type: ignore[arg-type]
-        batches={"history": Batch()},
+        batches={"history": BatchLimits()},
     )
     made = Intake(Inbox(), spool, policy, 0.01, room, lambda kept: None)
     made.start()

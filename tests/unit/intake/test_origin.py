@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.config.structs import Batch, EventRule, SpoolConfig, default_events
+from salt_eventsd.config.structs import BatchLimits, EventRule, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.origin import Origins
@@ -37,7 +37,7 @@ def staged(spool: Spool) -> Callable[..., list[Event]]:
         policy = Policy(
             rules=compile_rules({**default_events("history"), **rules}),
             redactor=compile_redactor(["password"], [], {}),
-            batches={"history": Batch(), "graphs": Batch()},
+            batches={"history": BatchLimits(), "graphs": BatchLimits()},
             origins=origins or Origins(places=frozenset(["history"])),
         )
         room = Room(SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.config.structs import Batch, SpoolConfig
+from salt_eventsd.config.structs import BatchLimits, SpoolConfig
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
@@ -21,7 +21,7 @@ from tests.support.workers import Recorder
 @pytest.fixture
 def intake(spool: Spool) -> Intake:
     """An intake whose thread does not run."""
-    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": Batch()})
+    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": BatchLimits()})
     lanes = {"history": lane_of(spool, Recorder())}
     return Intake(Inbox(), spool, policy, 0.1, room=Room(SpoolConfig(), spool, lanes), kept=lambda _: None)
 

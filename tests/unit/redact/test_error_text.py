@@ -12,7 +12,7 @@ import pytest
 
 from salt_eventsd.exceptions import ConfigError, Transient
 from salt_eventsd.redact import own_secrets
-from salt_eventsd.redact.error_text import brief, masked, place, story
+from salt_eventsd.redact.error_text import location, masked, one_line, traceback_text
 from salt_eventsd.workers import load as workers
 from tests.support.growth import assert_linear
 
@@ -35,7 +35,7 @@ class Speechless(Exception):
     ],
 )
 def test_an_error_is_told_in_one_line(error: Exception, told: str) -> None:
-    assert brief(error) == told
+    assert one_line(error) == told
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_passwords_are_not_told(text: str) -> None:
     error = ValueError(text)
 
     # When, Then
-    for told in (brief(error), masked(text), story(error)):
+    for told in (one_line(error), masked(text), traceback_text(error)):
         assert SECRET not in told
         assert "***" in told
         assert ("bob" in told) == ("bob" in text)
@@ -72,7 +72,7 @@ def test_where_an_error_was_raised_is_told_without_what_was_in_the_event() -> No
     try:
         int(SECRET)
     except ValueError as exc:
-        told = place(exc)
+        told = location(exc)
 
     assert told.startswith("ValueError in test_errors.py, line ")
     assert SECRET not in told
@@ -105,7 +105,7 @@ def test_the_passwords_of_workers_are_not_told(password: str, spell: Callable[[s
     spelled = spell(password)
 
     # When
-    found = brief(ValueError(told.format(spelled)))
+    found = one_line(ValueError(told.format(spelled)))
 
     # Then
     assert spelled not in found
@@ -114,7 +114,7 @@ def test_the_passwords_of_workers_are_not_told(password: str, spell: Callable[[s
 
 def test_a_password_with_signs_of_a_url_is_not_shown_in_part() -> None:
     for text in ("mariadb://u:p@ss/w:rd@h/db", "cannot parse 'mariadb://u:p@ss/w:rd@h/db': no port"):
-        for told in (brief(ValueError(text)), masked(text)):
+        for told in (one_line(ValueError(text)), masked(text)):
             assert not re.search("p@ss|ss/|w:rd|rd@", told)
             assert "mariadb://u:***@h/db" in told
 
@@ -143,5 +143,5 @@ def test_words_that_are_no_secret_are_told_though_somebody_chose_one_as_password
 def test_what_an_error_says_is_masked_in_a_time_in_proportion_to_it(unit: str) -> None:
     assert_linear(masked, lambda size: unit * (size // len(unit)), largest=2**16)
     assert_linear(
-        lambda text: brief(ValueError(text)), lambda size: unit * (size // len(unit)), smallest=2**18, largest=2**21
+        lambda text: one_line(ValueError(text)), lambda size: unit * (size // len(unit)), smallest=2**18, largest=2**21
     )

@@ -47,7 +47,7 @@ def test_what_is_put_can_be_read(spool: Spool) -> None:
     (kept,) = spool.put([chunk(events, oldest=7.5)])
 
     # Then
-    assert (kept.worker, kept.prio, kept.events, kept.oldest) == ("history", False, 3, 7.5)
+    assert (kept.lane, kept.prio, kept.events, kept.oldest) == ("history", False, 3, 7.5)
     assert kept.bytes == len(encode_events(events))
     assert spool.waiting("history", prio=False) == [kept]
     assert spool.read(kept.id) == events
