@@ -23,9 +23,9 @@ from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.merging import AnotherJob
 from salt_eventsd.database.rows import Row, RowBuilder
 from salt_eventsd.database.schema import JID_LENGTH
-from salt_eventsd.database.user import tables as own
-from salt_eventsd.database.user.tables import Failed, Writers
-from salt_eventsd.database.user.writers import Writer
+from salt_eventsd.database.user_tables import tables as own
+from salt_eventsd.database.user_tables.tables import Failed, Writers
+from salt_eventsd.database.user_tables.writers import Writer
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused, Transient

@@ -15,7 +15,7 @@ import msgspec
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.digest import NO_JID, of_event, of_name, of_return
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
-from salt_eventsd.database.user.values import Values
+from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
 

@@ -23,8 +23,8 @@ from salt_eventsd.database.keeping import keeper
 from salt_eventsd.database.probe import engine_to_look, try_out
 from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.database.user.tables import Own
-from salt_eventsd.database.user.values import Values
+from salt_eventsd.database.user_tables.tables import Own
+from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
 from salt_eventsd.workers.write import Batch, Refusal

@@ -2,7 +2,7 @@
 Where a rule of the user's own writes: a table with its columns, or a statement with its parameters.
 
 Both are compiled from the config alone here; whether the database has that table is found when it is reached
-(:mod:`salt_eventsd.database.user.tables`). Values are always bound, never pasted.
+(:mod:`salt_eventsd.database.user_tables.tables`). Values are always bound, never pasted.
 """
 
 from __future__ import annotations

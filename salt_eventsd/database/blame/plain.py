@@ -63,7 +63,7 @@ def plain_value(kind: str) -> Any:
     """
     Return a value that a column takes if it takes any.
 
-    :param kind: of the column, as :mod:`salt_eventsd.database.user.reflect` has it.
+    :param kind: of the column, as :mod:`salt_eventsd.database.user_tables.shape` has it.
     """
     if kind in ("time", "date", "clock"):
         return datetime.now(timezone.utc)

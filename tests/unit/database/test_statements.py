@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from salt_eventsd.database.user.statements import Traits, _parts, traits_of
+from salt_eventsd.database.user_tables.statements import Traits, _parts, traits_of
 
 
 @pytest.mark.parametrize(

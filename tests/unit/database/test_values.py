@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from salt_eventsd.database.dialects import dialect_for
-from salt_eventsd.database.user.values import TRUNCATED_HEAD, Values
+from salt_eventsd.database.user_tables.values import TRUNCATED_HEAD, Values
 from salt_eventsd.exceptions import Refused
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=timezone.utc)

@@ -39,7 +39,7 @@ class Values:
         """
         Return what converts values for a column; None stays None.
 
-        :param kind: of the column, as :mod:`salt_eventsd.database.user.reflect` has it.
+        :param kind: of the column, as :mod:`salt_eventsd.database.user_tables.shape` has it.
         :param is_json: its values are JSON text already.
         """
         if kind == "json":

@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.blame.faults import meaning
 from salt_eventsd.database.blame.plain import is_undone, plain_parameters, plain_value
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.user.reflect import Shape, look_at, table_names
-from salt_eventsd.database.user.statements import Executor, can_explain, explain, traits_of
-from salt_eventsd.database.user.values import Converter, Values
+from salt_eventsd.database.user_tables.shape import Shape, look_at, table_names
+from salt_eventsd.database.user_tables.statements import Executor, can_explain, explain, traits_of
+from salt_eventsd.database.user_tables.values import Converter, Values
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubtful, EventsdError, Transient
 from salt_eventsd.language.destination import Destination

@@ -15,9 +15,9 @@ from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database.blame.evidence import Rejected
 from salt_eventsd.database.blame.faults import can_only_be_a_value, is_double, is_without_place, may_be_a_value, meaning
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.user.reflect import numbers_key
-from salt_eventsd.database.user.values import Values
-from salt_eventsd.database.user.writers import Row, StatementWriter, TableWriter, Unfit, Writer
+from salt_eventsd.database.user_tables.shape import numbers_key
+from salt_eventsd.database.user_tables.values import Values
+from salt_eventsd.database.user_tables.writers import Row, StatementWriter, TableWriter, Unfit, Writer
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubtful, Held, Refused, Transient, WorkerError
 from salt_eventsd.language.destination import Destination, destination_of
