@@ -13,37 +13,19 @@ configuration is wrong. The runner reads the same ``eventsd:`` block of the mast
       spool: {dir: <cachedir>/eventsd/spool}
 """
 
-try:
-    import shutil
-    import sys
-    from pathlib import Path
-
-    import salt.utils.color
-    import salt.utils.json
-    import salt.utils.stringutils
-
-    import salt_eventsd.operate.check
-    import salt_eventsd.operate.status
-    from salt_eventsd.common import salt_modules as loader
-    from salt_eventsd.config import load as config_load
-    from salt_eventsd.config import sources
-    from salt_eventsd.engine import control, orphans
-    from salt_eventsd.exceptions import ConfigError, EventsdError
-    from salt_eventsd.operate import catalogue, ruletest, status_page
-    from salt_eventsd.operate import convert as conversion
-    from salt_eventsd.operate import tap as taps
-    from salt_eventsd.spool import dead_letters as letters
-
-    MISSING = ""
-except ImportError as exc:
-    MISSING = str(exc)
+# Salt loads every runner for every salt-run, so each verb imports what it needs, and nobody else pays for it.
+import importlib.util
+from pathlib import Path
 
 __virtualname__ = "eventsd"
 
+#: Packages that the verbs import.
+_NEEDED = ("salt_eventsd", "msgspec", "orjson", "re2", "regex", "sqlalchemy")
+
 
 def __virtual__():
-    if MISSING:
-        return False, f"salt-eventsd is not whole: {MISSING}; salt-pip install salt-eventsd"
+    if missing := ", ".join(name for name in _NEEDED if not importlib.util.find_spec(name)):
+        return False, f"salt-eventsd is not whole: {missing} cannot be imported; salt-pip install salt-eventsd"
     return __virtualname__
 
 
@@ -66,30 +48,26 @@ def status(seen=False, detail=False):
         salt-run eventsd.status --out=json
         salt-run eventsd.status seen=True
     """
+    from salt_eventsd.config import load, sources
+    from salt_eventsd.exceptions import ConfigError
+    from salt_eventsd.operate.status import read_both
+
     problems = []
     try:
-        path = config_load.load(__opts__).general.state_file  # noqa: F821 - the loader's
+        path = load.load(__opts__).general.state_file  # noqa: F821 - the loader's
     except ConfigError as exc:
-        path, problems = config_load.state_file(__opts__), exc.problems  # noqa: F821
+        path, problems = load.state_file(__opts__), exc.problems  # noqa: F821
     problems = [*problems, *sources.not_yaml(__opts__)]  # noqa: F821
-    unasked = []
-    try:
-        if seen:
-            control.ask(control.socket_path(path), "seen")
-    except EventsdError as exc:
-        unasked = [str(exc)]
-    told, found = salt_eventsd.operate.status.read_both(Path(path), problems)
+    unasked = _look(path) if seen else []
+    told, found = read_both(Path(path), problems)
     told = {**told, "notes": [*told["notes"], *unasked], "retcode": max(told["retcode"], len(unasked))}
     # For a person at a terminal; all others get it as data.
     if detail or not _is_asked_for("status") or __opts__.get("output"):  # noqa: F821
         return _answer(told)
     _answer(told)
-    colors = salt.utils.color.get_colors(_has_colors())
-    width = shutil.get_terminal_size((100, 24)).columns
-    page = status_page.page(told, found, width, colors)
     # Salt prints no more of this than the page, and salt-run exits with the retcode. A key `data` instead of `return`
     # would be judged like the result of states.
-    return {"return": page, "outputter": "highstate", "retcode": told["retcode"]}
+    return {"return": _page(told, found), "outputter": "highstate", "retcode": told["retcode"]}
 
 
 def check(config=None, replaces=None):
@@ -109,7 +87,9 @@ def check(config=None, replaces=None):
         salt-run eventsd.check config=/root/eventsd.conf
         salt-run eventsd.check config=/root/eventsd.conf replaces=/etc/salt/master.d/eventsd.conf
     """
-    return _answer(salt_eventsd.operate.check.check(__opts__, __salt__, config=config, replaces=replaces))  # noqa: F821
+    from salt_eventsd.operate.check import check
+
+    return _answer(check(__opts__, __salt__, config=config, replaces=replaces))  # noqa: F821
 
 
 def reload():
@@ -124,9 +104,12 @@ def reload():
 
         salt-run eventsd.reload
     """
-    path = control.socket_path(config_load.state_file(__opts__))  # noqa: F821
+    from salt_eventsd.config.load import state_file
+    from salt_eventsd.engine.control import ask, socket_path
+    from salt_eventsd.exceptions import EventsdError
+
     try:
-        return _answer(control.ask(path, "reload"))
+        return _answer(ask(socket_path(state_file(__opts__)), "reload"))  # noqa: F821
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
 
@@ -157,13 +140,19 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
         salt-run eventsd.tap 'salt/job/*/ret/*' minion='web*' count=10
         salt-run eventsd.tap rule=returns seconds=60 --out=json
     """
+    import salt.utils.json
+
+    from salt_eventsd.config.load import load
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate import tap as taps
+
     as_json = __opts__.get("output") == "json"  # noqa: F821
     is_shown = _is_asked_for("tap")
     which = taps.Filter(tag, fun, minion, worker, rule, taken)
     seen = []
     try:
         most, longest = taps.ends(count, seconds, is_needed=not is_shown)
-        config = config_load.load(__opts__)  # noqa: F821
+        config = load(__opts__)  # noqa: F821
         with taps.until_interrupted():
             for one in taps.watch(config, __opts__, which, most, longest):  # noqa: F821
                 if not is_shown:
@@ -190,14 +179,18 @@ def convert(path="/etc/salt/eventsd"):
 
         salt-run eventsd.convert path=/etc/salt/eventsd > /etc/salt/master.d/eventsd.conf
     """
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate.convert import convert_path
+    from salt_eventsd.operate.tap import show
+
     try:
-        text = conversion.convert_path(Path(path))
+        text = convert_path(Path(path))
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
     # Not as a result: it has passwords in it, and results go over the bus and into the job cache.
     if not _is_asked_for("convert"):
         return _answer({"problem": "it has passwords in it, and is printed by salt-run alone", "retcode": 2})
-    taps.show(text)
+    show(text)
     return _shown("")
 
 
@@ -216,8 +209,12 @@ def test(path=None):  # noqa: PT028 - a verb of the runner
         salt-run eventsd.test
         salt-run eventsd.test path=/srv/salt/tests/eventsd.yaml
     """
+    from salt_eventsd.config.load import load
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate import ruletest
+
     try:
-        config = config_load.load(__opts__)  # noqa: F821
+        config = load(__opts__)  # noqa: F821
         tests = ruletest.read(Path(path) if path else ruletest.default_path(__opts__))  # noqa: F821
     except EventsdError as exc:
         return _answer({"problems": str(exc).splitlines(), "retcode": 2})
@@ -234,8 +231,11 @@ def workers():
 
         salt-run eventsd.workers
     """
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate.catalogue import catalogue
+
     try:
-        return _answer({"workers": catalogue.catalogue(__opts__, __salt__), "retcode": 0})  # noqa: F821
+        return _answer({"workers": catalogue(__opts__, __salt__), "retcode": 0})  # noqa: F821
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
 
@@ -253,7 +253,9 @@ def sync_workers(saltenv="base"):
 
         salt-run eventsd.sync_workers
     """
-    return _answer({"synced": loader.sync_workers(__opts__, saltenv), "retcode": 0})  # noqa: F821
+    from salt_eventsd.workers import sync
+
+    return _answer({"synced": sync.sync_workers(__opts__, saltenv), "retcode": 0})  # noqa: F821
 
 
 def dead(worker=None, contains=None, limit=20, after=0):
@@ -273,6 +275,8 @@ def dead(worker=None, contains=None, limit=20, after=0):
         salt-run eventsd.dead
         salt-run eventsd.dead worker=history contains='too long' limit=5
     """
+    from salt_eventsd.spool import dead_letters as letters
+
     which = letters.Filter(worker=worker, contains=contains)
     found, problem = _on_spool(lambda folder: letters.listed(folder, which, int(limit), int(after)))
     return _answer(problem or {"letters": found, "retcode": 0})
@@ -293,7 +297,9 @@ def requeue(*ids, worker=None, contains=None, everything=False):
         salt-run eventsd.requeue 17 18
         salt-run eventsd.requeue worker=history
     """
-    return _act("requeued", letters.requeue, ids, worker, contains, everything)
+    from salt_eventsd.spool.dead_letters import requeue
+
+    return _act("requeued", requeue, ids, worker, contains, everything)
 
 
 def discard(*ids, worker=None, contains=None, everything=False):
@@ -311,7 +317,9 @@ def discard(*ids, worker=None, contains=None, everything=False):
         salt-run eventsd.discard 17 18
         salt-run eventsd.discard everything=True
     """
-    return _act("discarded", letters.discard, ids, worker, contains, everything)
+    from salt_eventsd.spool.dead_letters import discard
+
+    return _act("discarded", discard, ids, worker, contains, everything)
 
 
 def drop_orphaned(worker=None):
@@ -328,17 +336,47 @@ def drop_orphaned(worker=None):
         salt-run eventsd.drop_orphaned
         salt-run eventsd.drop_orphaned worker=graphs
     """
+    from salt_eventsd.config.load import load
+    from salt_eventsd.engine import orphans
+    from salt_eventsd.exceptions import EventsdError
+
     try:
-        return _answer(orphans.drop(config_load.load(__opts__), worker))  # noqa: F821
+        return _answer(orphans.drop(load(__opts__), worker))  # noqa: F821
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
 
 
+def _look(path):
+    """Tell the engine that an operator has looked; return why that was not possible, a line each."""
+    from salt_eventsd.engine.control import ask, socket_path
+    from salt_eventsd.exceptions import EventsdError
+
+    try:
+        ask(socket_path(path), "seen")
+    except EventsdError as exc:
+        return [str(exc)]
+    return []
+
+
+def _page(told, found):
+    """The status as a person reads it, as wide as the terminal."""
+    import shutil
+
+    import salt.utils.color
+
+    from salt_eventsd.operate.status_page import page
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    return page(told, found, width, salt.utils.color.get_colors(_has_colors()))
+
+
 def _act(done, action, ids, worker, contains, everything):
+    from salt_eventsd.spool.dead_letters import Filter
+
     if not (ids or worker or contains or everything):
         return _answer({"problem": "say which: ids, worker=, contains= or everything=True", "retcode": 2})
     try:
-        which = letters.Filter([int(one) for one in ids], worker, contains)
+        which = Filter([int(one) for one in ids], worker, contains)
     except ValueError:
         return _answer({"problem": "ids are the numbers that eventsd.dead shows", "retcode": 2})
     count, problem = _on_spool(lambda folder: action(folder, which))
@@ -346,8 +384,11 @@ def _act(done, action, ids, worker, contains, everything):
 
 
 def _on_spool(action):
+    from salt_eventsd.config.load import load
+    from salt_eventsd.exceptions import EventsdError
+
     try:
-        folder = Path(config_load.load(__opts__).general.spool.dir)  # noqa: F821
+        folder = Path(load(__opts__).general.spool.dir)  # noqa: F821
         return action(folder), None
     except EventsdError as exc:
         return None, {"problem": str(exc), "retcode": 2}
@@ -366,6 +407,8 @@ def _shown(rest):
 
 def _has_colors():
     """As Salt's own outputters see it."""
+    import sys
+
     if __opts__.get("no_color") or __opts__.get("output_file"):  # noqa: F821
         return False
     return bool(__opts__.get("force_color")) or sys.stdout.isatty()  # noqa: F821
