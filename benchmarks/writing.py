@@ -91,7 +91,7 @@ def _drain(
     store.write(_batch(warm_up, 1))
     spool = Spool(folder / "backlog")
     lane = Lane(WORKER, WorkerConfig(), store, "", spool, Backoff())
-    dispatcher = Dispatcher(spool, {WORKER: lane}, 1)
+    dispatcher = Dispatcher(spool, {WORKER: lane}, lambda: 1)
     dispatcher.kept(spool.put([chunk_of(part) for part in parts(timed, CHUNK_EVENTS)]))
     deadline = time.monotonic() + _LONGEST_SECONDS
     with watch.time(stage, len(timed)):

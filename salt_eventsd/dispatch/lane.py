@@ -102,7 +102,9 @@ class Lane(Queue):
             return self.name
         return f"{self.owner}, rule {self.name.removeprefix(f'{self.owner}:')},"
 
-    def swap(self, config: WorkerConfig, worker: Worker | None, newest: int, owner: str = "") -> None:
+    def swap(
+        self, config: WorkerConfig, worker: Worker | None, newest: int, owner: str = "", problem: str = ""
+    ) -> None:
         """
         Go on with another worker; batches in flight end with the old one, which is closed then.
 
@@ -110,14 +112,16 @@ class Lane(Queue):
         :param worker: the new worker, None if there is to be none any more.
         :param newest: the highest chunk id given so far.
         :param owner: the worker's name, where it is not the lane's.
+        :param problem: why the worker could not be made; a lane without a worker and without a problem is retired.
         """
         with self._mutex:
             self.owner = owner or self.owner
             # A batch that hangs in the old one takes no place from the new one.
             self._running = {False: set(), True: set()}
             old, self.worker, self.config = self.worker, worker, config
-            self.retired = worker is None
-            self.state, self.last_error = ("ok", "") if worker else ("held", "no longer under workers")
+            self.retired = worker is None and not problem
+            self.state = "ok" if worker else "held"
+            self.last_error = problem or ("" if worker else "no longer under workers")
             # The new one is tried at once. What the old one may have written comes as a replay.
             self._failures = 0
             self._suspicions = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from salt_eventsd.config.structs import SpoolConfig
 from salt_eventsd.dispatch.lane import Lane
@@ -31,28 +31,23 @@ class Room:
     """
     Decides which chunks may be kept.
 
-    :param config: the spool's.
+    :param config: returns the spool's settings as they are now; asked each time.
     :param spool: the spool.
     :param lanes: by worker name; they count what is dropped.
     """
 
-    def __init__(self, config: SpoolConfig, spool: Spool, lanes: Mapping[str, Lane]) -> None:
+    def __init__(self, config: Callable[[], SpoolConfig], spool: Spool, lanes: Mapping[str, Lane]) -> None:
+        self._config = config
         self._spool = spool
         self._lanes = lanes
-        self.config = config
         self.full = False
         self._tell_at = 0.0
         self._is_told = False
 
     @property
     def config(self) -> SpoolConfig:
-        """The spool's; may be changed while it is used."""
-        return self._config
-
-    @config.setter
-    def config(self, config: SpoolConfig) -> None:
-        self._config = config
-        self._spool.file.max_bytes = int(config.max_bytes)
+        """The spool's settings as they are now."""
+        return self._config()
 
     @property
     def used(self) -> int:

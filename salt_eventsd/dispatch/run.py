@@ -33,7 +33,8 @@ class Dispatcher(threading.Thread):
 
     :param spool: theirs.
     :param lanes: by worker name.
-    :param max_workers: threads; see :class:`~salt_eventsd.dispatch.shares.Shares` for when there are more.
+    :param max_workers: returns how many threads there are to be now; asked each round. See
+        :class:`~salt_eventsd.dispatch.shares.Shares` for when there are more.
     :param adopt: adds a lane for what was put back for a worker or a rule that is not configured.
     """
 
@@ -41,14 +42,13 @@ class Dispatcher(threading.Thread):
         self,
         spool: Spool,
         lanes: Mapping[str, Lane],
-        max_workers: int,
+        max_workers: Callable[[], int],
         adopt: Callable[[str], object] = lambda _name: None,
     ) -> None:
         super().__init__(name="eventsd-dispatch", daemon=True)
         self.lanes = lanes
-        #: May be changed while it runs; batches in flight end in the threads they have.
-        self.max_workers = max_workers
-        self.threads = Shares(lanes.values(), max_workers).threads
+        self._max_workers = max_workers
+        self.threads = Shares(lanes.values(), max_workers()).threads
         self._spool = spool
         self._adopt = adopt
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
@@ -69,7 +69,10 @@ class Dispatcher(threading.Thread):
         self._shrink_at = time.monotonic() + _SHRINK_SECONDS
 
     def renew(self) -> None:
-        """Have new threads from now on: lanes, workers or ``max_workers`` have changed."""
+        """
+        Have new threads from now on, as lanes, workers or ``max_workers`` have changed. Batches in flight end in the
+        threads they have.
+        """
         self._renewing.set()
         self._wake.set()
 
@@ -142,7 +145,7 @@ class Dispatcher(threading.Thread):
         # A batch that hangs in threads from before a reload takes none of these.
         shares = Shares(
             self.lanes.values(),
-            self.max_workers,
+            self._max_workers(),
             [lane for lane, _, pool in self._running.values() if pool is self._pool],
         )
         for lane in self._in_turn():
@@ -168,7 +171,7 @@ class Dispatcher(threading.Thread):
         return sorted(lanes[self._turn :] + lanes[: self._turn], key=lambda lane: lane.busy)
 
     def _resize(self) -> None:
-        threads = Shares(self.lanes.values(), self.max_workers).threads
+        threads = Shares(self.lanes.values(), self._max_workers()).threads
         if threads != self.threads or self._renewing.is_set():
             self._renewing.clear()
             self._pool.shutdown(wait=False)

@@ -52,7 +52,7 @@ def idle(
     started = time.time()
     path = state_file(opts)
     before = _last_working(Path(path))
-    reporter = Reporter(Path(path), _REPORT_SECONDS, lambda: idle_report(started, problems, before))
+    reporter = Reporter(Path(path), lambda: _REPORT_SECONDS, lambda: idle_report(started, problems, before))
     reporter.start()
     try:
         if isinstance(error, SpoolBusy):

@@ -15,9 +15,8 @@ from salt_eventsd.config.structs import Config
 from salt_eventsd.config.switch import switch
 from salt_eventsd.engine import orphans
 from salt_eventsd.engine.control import Answer, Handler, unknown
-from salt_eventsd.engine.plan import Plan, make_plan
+from salt_eventsd.engine.plan import make_plan
 from salt_eventsd.engine.service import Service
-from salt_eventsd.event.chunk import Totals
 from salt_eventsd.exceptions import ConfigError, SpoolError
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.load import close
@@ -84,48 +83,20 @@ def reload(service: Service) -> dict[str, Any]:
     except Exception as exc:
         # What no check has foreseen is no reason to go on with half of it.
         raise ConfigError([f"eventsd: the configuration cannot be made use of: {one_line(exc)}"]) from exc
-    # All of it that can fail is done before anything changes.
+    notes = _unchangeable(service.plan.config, config) + plan.strays
     try:
         if plan.problems:
             raise ConfigError(plan.problems)
-        newest = service.spool.newest_id()
+        service.apply(plan)
     except (ConfigError, SpoolError) as exc:
         for planned in plan.workers.values():
             close(planned.worker)
         raise (exc if isinstance(exc, ConfigError) else ConfigError([str(exc)])) from exc
-    notes = _unchangeable(service.plan.config, config) + plan.strays
     if switch(opts.get("engines"))[0] and not switch(service.opts.get("engines"))[0]:
         notes.append("engines: eventsd is not there any more; the engine runs until the master is restarted")
-    _apply(service, plan, newest)
     service.opts = opts
     log.info("eventsd: reloaded; rules: %s; workers: %s", ", ".join(config.events), ", ".join(config.workers))
     return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "notes": notes}
-
-
-def _apply(service: Service, plan: Plan, newest: int) -> None:
-    general = plan.config.general
-    for name, planned in plan.lanes.items():
-        lane, made = service.lanes.get(name), None
-        if lane is None:
-            # Nothing waits for it: all that does has a lane, and what is put back for one there is none of yet is told
-            # to the dispatcher, who may be making one just now.
-            made = service.new_lane(name, planned, Totals(), newest)
-            lane = service.lanes.add(made)
-        if lane is not made:
-            lane.swap(planned.settings, planned.worker.hold() if planned.worker else None, newest, planned.name)
-            if made:
-                close(made.worker)
-    service.room.config = general.spool
-    service.intake.commit_seconds = general.spool.commit_seconds
-    service.reporter.seconds = general.state_timer
-    service.dispatcher.max_workers = general.max_workers
-    # As the last but one: from here on events come for workers that are there by now.
-    service.intake.policy = plan.policy
-    service.plan = plan
-    for name, lane in service.lanes.items():
-        if name not in plan.lanes:
-            lane.swap(lane.config, None, newest)
-    service.dispatcher.renew()
 
 
 def _unchangeable(old: Config, new: Config) -> list[str]:

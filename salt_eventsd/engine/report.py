@@ -82,7 +82,7 @@ class Reporter(threading.Thread):
     Writes a report into a file every so often, and soon after something has happened, until :meth:`stop`.
 
     :param path: the file; replaced as a whole, so that a reader never sees half of one.
-    :param seconds: how often at least.
+    :param seconds: returns how often a report is to be written at least; asked each time.
     :param make: returns the report.
     :param told: is given a report every so often.
     """
@@ -90,14 +90,13 @@ class Reporter(threading.Thread):
     def __init__(
         self,
         path: Path,
-        seconds: float,
+        seconds: Callable[[], float],
         make: Callable[[], Report],
         told: Callable[[Report], None] = lambda _report: None,
     ) -> None:
         super().__init__(name="eventsd-status", daemon=True)
         self._path = path
-        #: May be changed while it runs.
-        self.seconds = seconds
+        self._seconds = seconds
         self._told = told
         self._make = make
         self._stopping = threading.Event()
@@ -105,13 +104,13 @@ class Reporter(threading.Thread):
         self._failed = ""
         self._news: Any = None
         self._due_at = 0.0
-        self._tell_at = time.monotonic() + seconds
+        self._tell_at = time.monotonic() + seconds()
 
     def run(self) -> None:
         """Write until stopped, and a last time then."""
         while not self._stopping.is_set():
             self.report(due=False)
-            self._stopping.wait(min(self.seconds, _NEWS_SECONDS))
+            self._stopping.wait(min(self._seconds(), _NEWS_SECONDS))
         self.report()
 
     def stop(self) -> None:
@@ -133,7 +132,7 @@ class Reporter(threading.Thread):
     def _report(self) -> None:
         """One line in the log for each reason: the status is a convenience, the events go on."""
         try:
-            made = {**self._make(), "timer": self.seconds, "ended": self._stopping.is_set()}
+            made = {**self._make(), "timer": self._seconds(), "ended": self._stopping.is_set()}
             self._tell(made)
         except Exception as exc:
             self._complain(f"eventsd: the report could not be made, which is a bug: {location(exc)}", exc)
@@ -165,7 +164,7 @@ class Reporter(threading.Thread):
 
     def _tell(self, made: Report) -> None:
         if time.monotonic() >= self._tell_at and not made["ended"]:
-            self._tell_at = time.monotonic() + self.seconds
+            self._tell_at = time.monotonic() + self._seconds()
             self._told(made)
 
     def _is_due(self, made: Report) -> bool:
@@ -181,7 +180,7 @@ class Reporter(threading.Thread):
             news += [bus["connected"], bus["received"], bus["lost"], len(bus["gaps"])]
         due = news != self._news or time.monotonic() >= self._due_at or made["ended"]
         if due:
-            self._news, self._due_at = news, time.monotonic() + min(self.seconds, _LEAST_SECONDS)
+            self._news, self._due_at = news, time.monotonic() + min(self._seconds(), _LEAST_SECONDS)
         return bool(due)
 
 

@@ -18,18 +18,17 @@ from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.link import Link
 from salt_eventsd.bus.nursery import Nursery
 from salt_eventsd.common.english import counted
-from salt_eventsd.config.structs import Config, WorkerConfig
+from salt_eventsd.config.structs import Config, General, WorkerConfig
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.lane import Lane, Lanes
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.ledger import Ledger
-from salt_eventsd.engine.plan import Planned, make_plan
+from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.predecessor import predecessor
 from salt_eventsd.engine.report import Parts, Reporter, report
 from salt_eventsd.engine.stats import stats_frame
 from salt_eventsd.engine.watch import Watch
-from salt_eventsd.event.chunk import Totals
 from salt_eventsd.event.parse import STATS_TAG
 from salt_eventsd.exceptions import SpoolBusy
 from salt_eventsd.intake.thread import Intake
@@ -46,7 +45,7 @@ _MOMENT_SECONDS = 0.3
 #: A lock is often free a moment later: the predecessor is just ending, or a runner is looking.
 _LOCK_TRIES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0)
 
-_NOTHING = Totals()
+_UNCONFIGURED = "eventsd: events wait in the spool for %s, which is not configured"
 
 
 class Service:
@@ -71,48 +70,50 @@ class Service:
         nursery: Nursery | None = None,
     ) -> None:
         self.opts, self.functions, self.runners = opts, functions, runners
-        general = config.general
         self._stopped_at = 0.0
+        #: All that may change while the engine runs. Each part asks for what it needs of it, each time it needs it;
+        #: :meth:`apply` puts another plan in its place.
+        self.plan = make_plan(config, opts, functions, runners)
+        _tell(self.plan)
         self.inbox = Inbox()
         self.link = Link(nursery or Nursery(opts), self.inbox)
-        self.plan = make_plan(config, opts, functions, runners)
+        general = config.general
         self.spool = _open_spool(Path(general.spool.dir), int(general.spool.max_bytes))
         try:
-            self._put_together(config)
+            self._put_together(Path(general.state_file))
+            self.apply(self.plan)
+            for lane in self.lanes.values():
+                if lane.retired:
+                    log.warning(_UNCONFIGURED, lane.name)
         except BaseException:
             # There may be another try in this process, which would find the spool locked.
             self.spool.close()
             raise
 
-    def _put_together(self, config: Config) -> None:
-        general = config.general
-        for stray in self.plan.strays:
-            log.warning(stray)
-        for planned in self.plan.workers.values():
-            for problem in planned.problem.splitlines():
-                log.error("%s; its events wait in the spool", problem)
-        totals = self.spool.begin()
-        newest = self.spool.newest_id()
-        self.lanes = Lanes(
-            {
-                name: self.new_lane(name, planned, totals.get(name, _NOTHING), newest)
-                for name, planned in self.plan.lanes.items()
-            }
-        )
-        for name, left in totals.items():
-            if name not in self.lanes:
-                self._adopt(name, left)
-        self.room = Room(general.spool, self.spool, self.lanes)
-        self.dispatcher = Dispatcher(self.spool, self.lanes, general.max_workers, self._adopt)
+    def _put_together(self, state_file: Path) -> None:
+        """Make the parts, in the opposite order of the path that an event takes: each is given the one after it."""
+        # write, settle: a lane for all that an earlier engine has left; the plan adds lanes, and gives them workers.
+        self.lanes = Lanes({})
+        for name, left in self.spool.begin().items():
+            self._lane(name).restore(left, self.spool.newest_id())
+        # claim, run
+        self.dispatcher = Dispatcher(self.spool, self.lanes, lambda: self.general.max_workers, self._adopt)
+        # keep, within what the disk may hold
+        self.room = Room(lambda: self.general.spool, self.spool, self.lanes)
+        # normalise, match, redact: takes from the inbox, into which the link has put what was listened to
         self.intake = Intake(
             self.inbox,
             self.spool,
-            self.plan.policy,
-            general.spool.commit_seconds,
+            lambda: self.plan.policy,
+            lambda: self.general.spool.commit_seconds,
             room=self.room,
             kept=self.dispatcher.kept,
         )
-        before = predecessor(Path(general.state_file), self.spool.folder)
+        self._observe(state_file)
+
+    def _observe(self, state_file: Path) -> None:
+        """Make the parts that look at the others: what was lost, who stands still, what there is to report."""
+        before = predecessor(state_file, self.spool.folder)
         self.ledger = Ledger(before)
         if before and (gap := before.gap()):
             self.link.away(gap)
@@ -138,30 +139,46 @@ class Service:
             room=self.room,
             dispatcher=self.dispatcher,
         )
-        self.reporter = Reporter(Path(general.state_file), general.state_timer, lambda: report(parts), self._reported)
+        self.reporter = Reporter(state_file, lambda: self.general.state_timer, lambda: report(parts), self._reported)
 
-    def new_lane(self, name: str, planned: Planned, left: Totals, newest: int) -> Lane:
+    @property
+    def general(self) -> General:
+        """The keys directly under ``eventsd:`` that are in force now."""
+        return self.plan.config.general
+
+    def apply(self, plan: Plan) -> None:
         """
-        Return a lane for a worker.
+        Make a plan real; the one place for it, at the start and at each reload.
 
-        :param name: the lane's.
-        :param planned: the worker.
-        :param left: what waits for it in the spool.
-        :param newest: the highest chunk id given so far.
+        First each lane is given its worker, then the plan takes effect as a whole, and then the lanes that it does not
+        name retire. So no event comes for a worker that is not there yet.
+
+        :param plan: what is to be in force. A worker that could not be made leaves its events in the spool.
+        :raises SpoolError: the spool cannot be used; the plan before stays in force.
         """
-        worker = planned.worker.hold() if planned.worker else None
-        lane = Lane(name, planned.settings, worker, planned.problem, self.spool, Backoff(), planned.name)
-        lane.restore(left, newest)
-        return lane
+        newest = self.spool.newest_id()
+        # The file's journal has a limit that goes by this, so the file has to be told.
+        self.spool.file.max_bytes = int(plan.config.general.spool.max_bytes)
+        for name, planned in plan.lanes.items():
+            worker = planned.worker.hold() if planned.worker else None
+            self._lane(name).swap(planned.settings, worker, newest, planned.name, planned.problem)
+        self.plan = plan
+        for name, lane in self.lanes.items():
+            if name not in plan.lanes:
+                lane.swap(lane.config, None, newest)
+        self.dispatcher.renew()
 
-    def _adopt(self, name: str, left: Totals = _NOTHING) -> None:
-        """What waits for a worker or a rule that is not configured counts, and comes to it if it is some day."""
-        lane = Lane(name, WorkerConfig(), None, "", self.spool, Backoff())
-        lane.restore(left, self.spool.newest_id())
-        lane.retired = True
-        if self.lanes.add(lane) is not lane:
-            return
-        log.warning("eventsd: events wait in the spool for %s, which is not configured", name)
+    def _lane(self, name: str) -> Lane:
+        """Return the lane of this name; one that is not there yet is made, retired, for :meth:`apply` to configure."""
+        new = Lane(name, WorkerConfig(), None, "", self.spool, Backoff())
+        new.retired = True
+        return self.lanes.add(new)
+
+    def _adopt(self, name: str) -> None:
+        """Make a lane for events that were put back for a worker or rule that is not configured; they are counted."""
+        if name not in self.lanes:
+            self._lane(name)
+            log.warning(_UNCONFIGURED, name)
 
     def _reported(self, made: Mapping[str, Any]) -> None:
         """The engine's own counters are an event like any other, for whom a rule wants them."""
@@ -210,6 +227,14 @@ class Service:
         # So that the file has all that is in it, whoever copies it now or puts another one in its place.
         self.spool.close(_MOMENT_SECONDS)
         log.info("eventsd: stopped; %s in the spool", counted(waiting, verb="waits"))
+
+
+def _tell(plan: Plan) -> None:
+    """Say in the log what of a plan the engine cannot use."""
+    for stray in plan.strays:
+        log.warning("%s", stray)
+    for problem in plan.problems:
+        log.error("%s; its events wait in the spool", problem)
 
 
 def _sign(thread: threading.Thread, sign: Any) -> Any:

@@ -86,8 +86,8 @@ class Intake(threading.Thread):
 
     :param inbox: where the bus thread puts frames.
     :param spool: where chunks are kept.
-    :param policy: rules, redaction and chunk sizes.
-    :param commit_seconds: how long an event waits for others before they are committed together.
+    :param policy: returns rules, redaction and chunk sizes as they are now; asked for each event.
+    :param commit_seconds: returns how long an event waits for others before they are committed together.
     :param room: makes room in the spool, and says what may be kept.
     :param kept: called with what has been kept.
     """
@@ -96,13 +96,14 @@ class Intake(threading.Thread):
         self,
         inbox: Inbox,
         spool: Spool,
-        policy: Policy,
-        commit_seconds: float,
+        policy: Callable[[], Policy],
+        commit_seconds: Callable[[], float],
         room: Room,
         kept: Callable[[list[StoredChunk]], None],
     ) -> None:
         super().__init__(name="eventsd-intake", daemon=True)
-        self.policy = policy
+        self._policy = policy
+        self._commit_seconds = commit_seconds
         #: Changes as long as the thread does something; so do the counters.
         self.turns = 0
         self.matched = 0
@@ -116,8 +117,6 @@ class Intake(threading.Thread):
         self.unanswered = Unanswered()
         self._inbox = inbox
         self._spool = spool
-        #: May be changed while it runs, as the policy may.
-        self.commit_seconds = commit_seconds
         self._room = room
         self._kept = kept
         self._offered: deque[bytes] = deque()
@@ -148,6 +147,11 @@ class Intake(threading.Thread):
             if not self._stopping.is_set():
                 time.sleep(_GULP_SECONDS)
         self._commit()
+
+    @property
+    def policy(self) -> Policy:
+        """Rules, redaction and chunk sizes as they are now."""
+        return self._policy()
 
     @property
     def unkept_events(self) -> int:
@@ -185,12 +189,12 @@ class Intake(threading.Thread):
     def _patience(self) -> float:
         if not (self._stages or self._ready):
             return _IDLE_SECONDS
-        return max(0.0, self._staged_at + self.commit_seconds - time.monotonic())
+        return max(0.0, self._staged_at + self._commit_seconds() - time.monotonic())
 
     def _due(self) -> bool:
         if not (self._stages or self._ready):
             return False
-        return self._urgent or time.monotonic() - self._staged_at >= self.commit_seconds
+        return self._urgent or time.monotonic() - self._staged_at >= self._commit_seconds()
 
     def _try(self, raw: bytes, received: float, is_own: bool = False) -> None:
         try:
@@ -199,7 +203,7 @@ class Intake(threading.Thread):
             self._leave_out(exc, 1)
 
     def _stage(self, raw: bytes, received: float, is_own: bool = False) -> None:
-        policy = self.policy
+        policy = self._policy()
         frame = events.read_tag(raw, received)
         candidates = policy.rules.candidates(frame.tag, frame.full_tag)
         if not candidates:

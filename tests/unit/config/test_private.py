@@ -35,7 +35,7 @@ def test_folders_and_files_are_private(tmp_path: Path) -> None:
 
     # When
     spool = Spool(folder / "spool")
-    reporter = Reporter(state_file, 0.01, lambda: idle_report(0.0, []))
+    reporter = Reporter(state_file, lambda: 0.01, lambda: idle_report(0.0, []))
     reporter.start()
     with answering(str(state_file), lambda request: {}):
         reporter.stop()

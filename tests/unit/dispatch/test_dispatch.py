@@ -29,7 +29,7 @@ def start(spool: Spool) -> Iterator[Start]:
     started: list[Dispatcher] = []
 
     def start(*lanes: Lane, max_workers: int = 1) -> Dispatcher:
-        dispatcher = Dispatcher(spool, {lane.name: lane for lane in lanes}, max_workers)
+        dispatcher = Dispatcher(spool, {lane.name: lane for lane in lanes}, lambda: max_workers)
         dispatcher.start()
         started.append(dispatcher)
         return dispatcher

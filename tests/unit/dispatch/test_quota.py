@@ -23,7 +23,7 @@ def lanes(spool: Spool) -> dict[str, Lane]:
 
 
 def room_of(spool: Spool, lanes: dict[str, Lane], when_full: str, max_bytes: int = 1000) -> Room:
-    return Room(SpoolConfig(max_bytes=Size(max_bytes), when_full=when_full), spool, lanes)
+    return Room(lambda: SpoolConfig(max_bytes=Size(max_bytes), when_full=when_full), spool, lanes)
 
 
 @pytest.mark.parametrize("when_full", ["drop_oldest", "drop_newest"])

@@ -59,7 +59,7 @@ def tell(link: Link, **changes: Any) -> None:
 def parts(spool: Spool) -> Parts:
     """The parts of an engine that is well: all of it but its threads."""
     lanes = {"history": lane_of(spool, Recorder())}
-    room = Room(SpoolConfig(), spool, lanes)
+    room = Room(lambda: SpoolConfig(), spool, lanes)
     inbox = Inbox()
     link = Link(cast("Nursery", Childless()), inbox)
     tell(link, connected=True, since=time.time())
@@ -70,11 +70,11 @@ def parts(spool: Spool) -> Parts:
         ledger=Ledger(),
         watch=Watch({}),
         inbox=inbox,
-        intake=Intake(inbox, spool, policy, 0.1, room=room, kept=lambda kept: None),
+        intake=Intake(inbox, spool, lambda: policy, lambda: 0.1, room=room, kept=lambda kept: None),
         lanes=lanes,
         spool=spool,
         room=room,
-        dispatcher=Dispatcher(spool, lanes, 1),
+        dispatcher=Dispatcher(spool, lanes, lambda: 1),
     )
 
 
@@ -521,7 +521,7 @@ def test_gaps_are_told_as_times(told: Told, parts: Parts) -> None:
 def test_the_reporter_writes_again_and_again_and_a_last_time(tmp_path: Path, parts: Parts) -> None:
     # Given
     path = tmp_path / "new" / "status.json"
-    reporter = Reporter(path, 0.01, lambda: report(parts))
+    reporter = Reporter(path, lambda: 0.01, lambda: report(parts))
 
     # When
     reporter.start()
@@ -549,7 +549,7 @@ def test_a_report_that_cannot_be_written_is_logged_once_and_stops_nothing(
         made.append(time.time())
         return idle_report(0.0, [])
 
-    reporter = Reporter(tmp_path / "file" / "status.json", 0.01, make)
+    reporter = Reporter(tmp_path / "file" / "status.json", lambda: 0.01, make)
 
     # When
     reporter.start()
@@ -569,7 +569,7 @@ def test_a_bug_in_the_report_is_told_as_one(tmp_path: Path, caplog: pytest.LogCa
         made.append(time.time())
         raise KeyError("x")
 
-    reporter = Reporter(tmp_path / "status.json", 0.01, make)
+    reporter = Reporter(tmp_path / "status.json", lambda: 0.01, make)
 
     # When
     reporter.start()

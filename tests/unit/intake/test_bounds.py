@@ -81,7 +81,7 @@ def test_letters_take_room_from_what_waits(tmp_path: Path) -> None:
     # Given
     spool = Spool(tmp_path / "spool")
     lane = lane_of(spool, Recorder())
-    room = Room(SpoolConfig(max_bytes=Size(100_000)), spool, {"history": lane})
+    room = Room(lambda: SpoolConfig(max_bytes=Size(100_000)), spool, {"history": lane})
     bury(spool, [returned("x" * 20_000)])
     spool.dead_letters()
     assert spool.letter_bytes > 20_000
@@ -203,7 +203,14 @@ def intake(spool: Spool) -> Intake:
     """An intake whose thread does not run, and that commits once an hour."""
     policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": BatchLimits()})
     lanes = {"history": lane_of(spool, Recorder())}
-    return Intake(Inbox(), spool, policy, 3600.0, room=Room(SpoolConfig(), spool, lanes), kept=lambda _: None)
+    return Intake(
+        Inbox(),
+        spool,
+        lambda: policy,
+        lambda: 3600.0,
+        room=Room(lambda: SpoolConfig(), spool, lanes),
+        kept=lambda _: None,
+    )
 
 
 ROUTE = Route("history", "returns", "returns", prio=False)
@@ -324,7 +331,7 @@ def test_an_event_with_prio_is_due_at_once_in_a_chunk_of_its_own(intake: Intake,
 def test_what_is_kept_after_a_spool_broke_is_not_counted_as_lost(spool: Spool) -> None:
     # Given
     lane = lane_of(spool, Recorder())
-    dispatcher = Dispatcher(spool, {"history": lane}, 1)
+    dispatcher = Dispatcher(spool, {"history": lane}, lambda: 1)
     dispatcher.kept(spool.put([chunk(3)]))
     spool.file.first_id = spool.newest_id() + 1
 

@@ -49,7 +49,7 @@ class Faulty(Room):
 
 @pytest.fixture
 def room(spool: Spool) -> Faulty:
-    return Faulty(SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
+    return Faulty(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def intake(spool: Spool, room: Faulty) -> Iterator[Intake]:
         redactor=Clumsy(compile_redactor(["password"], [], {})),  # type: ignore[arg-type]
         batches={"history": BatchLimits()},
     )
-    made = Intake(Inbox(), spool, policy, 0.01, room, lambda kept: None)
+    made = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, room, lambda kept: None)
     made.start()
     yield made
     assert made.stop(10)

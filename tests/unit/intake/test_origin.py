@@ -40,8 +40,8 @@ def staged(spool: Spool) -> Callable[..., list[Event]]:
             batches={"history": BatchLimits(), "graphs": BatchLimits()},
             origins=origins or Origins(places=frozenset(["history"])),
         )
-        room = Room(SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
-        run.intake = Intake(Inbox(), spool, policy, 0.01, room, lambda kept: None)  # type: ignore[attr-defined]
+        room = Room(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
+        run.intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, room, lambda kept: None)  # type: ignore[attr-defined]
         for raw in frames:
             run.intake._stage(raw, 1.0)  # type: ignore[attr-defined]
         return [event for stage in run.intake._stages.values() for event in stage.events]  # type: ignore[attr-defined]

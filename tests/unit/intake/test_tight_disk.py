@@ -23,7 +23,9 @@ def intake(spool: Spool) -> Intake:
     """An intake whose thread does not run."""
     policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": BatchLimits()})
     lanes = {"history": lane_of(spool, Recorder())}
-    return Intake(Inbox(), spool, policy, 0.1, room=Room(SpoolConfig(), spool, lanes), kept=lambda _: None)
+    return Intake(
+        Inbox(), spool, lambda: policy, lambda: 0.1, room=Room(lambda: SpoolConfig(), spool, lanes), kept=lambda _: None
+    )
 
 
 @pytest.fixture
