@@ -44,6 +44,7 @@ lint: $(VENV)/.installed-lint ## check style, format and types, the formula's st
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict eventsd examples pillar.example FORMULA .yamllint .salt-lint
 	find eventsd -name '*.sls' -exec $(BIN)/salt-lint {} +
 
