@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from benchmarks import fire
 from benchmarks.carry import Figures
 from benchmarks.stages import WORKER, Stopwatch
@@ -40,7 +42,10 @@ def matching(count: int) -> list[Figures]:
 def _kinds() -> Mapping[str, Mapping[str, EventRule]]:
     def rules(**patterns: str) -> dict[str, EventRule]:
         return {
-            f"r{n}": EventRule(worker=WORKER, into="events", **{key: text.format(n) for key, text in patterns.items()})
+            f"r{n}": msgspec.convert(
+                {"worker": [WORKER], "into": "events", **{key: text.format(n) for key, text in patterns.items()}},
+                EventRule,
+            )
             for n in range(MANY)
         }
 

@@ -276,9 +276,9 @@ def stats_rule(workers: list[str]) -> dict[str, EventRule]:
     return {"eventsd_stats": EventRule(tag=r"eventsd/stats\Z", worker=workers)}
 
 
-def _told(key: str, compile: Callable[[Any], object], value: Any) -> None:
+def _told(key: str, compiled: Callable[[Any], object], value: Any) -> None:
     """Name the key an error is about."""
     try:
-        compile(value)
+        compiled(value)
     except ValueError as exc:
         raise ValueError(f"{key}.{exc}") from None

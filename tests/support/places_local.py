@@ -18,7 +18,7 @@ from tests.support.carbon import CarbonCache
 from tests.support.events import MINION, fired, read, return_data
 from tests.support.events import frame as pack
 from tests.support.place import BAD, Place, Served, Servers, number_of
-from tests.support.server import PASSWORD
+from tests.support.server import PASSWORD, Server
 from tests.support.servers import MariaDB, PostgreSQL
 from tests.support.stores import Database
 
@@ -156,7 +156,7 @@ class SQLite(Place):
 class OnPostgreSQL(SQLite, Served):
     """The worker sql."""
 
-    kind = PostgreSQL
+    kind: type[Server] = PostgreSQL
     secret = PASSWORD
     _table = "events"
 
