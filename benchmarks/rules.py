@@ -12,6 +12,7 @@ from benchmarks.stages import WORKER, Stopwatch
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.codec import decode
+from salt_eventsd.event.frame import read_tag
 from salt_eventsd.rules.match import compile_rules
 
 RETURNS = r"salt/job/\d+/ret/"
@@ -24,7 +25,7 @@ def matching(count: int) -> list[Figures]:
 
     :param count: how many returns.
     """
-    frames = [events.read_tag(fire.unframed(one), 0.0) for one in fire.returns(count)]
+    frames = [read_tag(fire.unframed(one), 0.0) for one in fire.returns(count)]
     known = [(frame, decode(frame.payload)) for frame in frames]
     watch = Stopwatch()
     for kind, more in _kinds().items():

@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 
 import msgspec
 
+from salt_eventsd.event.frame import TAG_END
+
 #: How often a pulse is felt, in seconds.
 TICK_SECONDS = 0.25
 #: A pulse that is so late means that the process stood still.
@@ -152,7 +154,7 @@ class Pulse:
 def _stamp(raw: bytes) -> float:
     """When an event was fired, as Salt has stamped it, in seconds since 1970 UTC; 0 if it does not tell."""
     try:
-        stamp = msgspec.msgpack.decode(raw.partition(b"\n\n")[2], type=dict[str, msgspec.Raw])["_stamp"]
+        stamp = msgspec.msgpack.decode(raw.partition(TAG_END)[2], type=dict[str, msgspec.Raw])["_stamp"]
         found = datetime.fromisoformat(msgspec.msgpack.decode(stamp, type=str))
     except (msgspec.DecodeError, KeyError, ValueError):
         return 0.0

@@ -29,7 +29,7 @@ from salt_eventsd.engine.predecessor import predecessor
 from salt_eventsd.engine.report import Parts, Reporter, report
 from salt_eventsd.engine.stats import stats_frame
 from salt_eventsd.engine.watch import Watch
-from salt_eventsd.event.parse import STATS_TAG
+from salt_eventsd.event.frame import STATS_TAG
 from salt_eventsd.exceptions import SpoolBusy
 from salt_eventsd.intake.thread import Intake
 from salt_eventsd.spool.keep import Spool

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-import msgspec
-
-from salt_eventsd.event.parse import STATS_TAG
+from salt_eventsd.event.frame import STATS_TAG, pack_frame
 
 #: The parts of a report that hold counters.
 _PARTS = ("bus", "spool", "workers")
@@ -30,7 +28,7 @@ def stats_frame(made: Mapping[str, Any]) -> bytes:
     payload = {key: _numbers(made[key]) for key in _PARTS if key in made}
     payload["process"] = {"rss_bytes": _rss_bytes(), "cpu_seconds": time_used()}
     payload["_stamp"] = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
-    return STATS_TAG.encode() + b"\n\n" + msgspec.msgpack.encode(payload)
+    return pack_frame(STATS_TAG, payload)
 
 
 def time_used() -> float:

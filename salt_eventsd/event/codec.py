@@ -84,6 +84,24 @@ def encode(data: Any) -> bytes:
             return orjson.dumps({"undecodable": _as_text(data)})
 
 
+def pack(data: Any) -> bytes:
+    """
+    Pack a payload as Salt does, for an event that does not come off the bus. Never raises: what MessagePack has no type
+    for becomes its ``str()``; a structure that is too deep becomes text.
+
+    :param data: a payload of any types.
+    """
+    try:
+        packed: bytes = msgpack.packb(data, default=_packable, unicode_errors="surrogatepass")
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        packed = msgpack.packb({"undecodable": _as_text(data)})
+    return packed
+
+
+def _packable(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else _plain(value)
+
+
 def _ext(code: int, data: bytes | memoryview) -> Any:
     text = bytes(data).decode("utf-8", "backslashreplace")
     if code == _SALT_DATETIME and len(text) == _SALT_TIME_CHARS:

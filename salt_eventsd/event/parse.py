@@ -1,9 +1,9 @@
 """
-Parse: a raw frame off the bus becomes one frozen :class:`Event`.
+Parse: a frame and its decoded payload become one frozen :class:`Event`.
 
-This is the only module that knows the shapes a payload can take. A frame is ``tag``, two line feeds, and the payload
-in MessagePack (:meth:`salt.utils.event.SaltEvent.pack`). Payloads come from minions, runners, syndics and whoever
-fires events, so anything may be missing or odd; what cannot be understood is kept as text rather than dropped.
+This is the only module that knows the shapes a payload can take. Payloads come from minions, runners, syndics and
+anybody else who fires events, so anything may be missing or odd. What cannot be understood is kept as text, and not
+dropped.
 """
 
 from __future__ import annotations
@@ -14,14 +14,10 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.event.clip import LONGEST_NAME, LONGEST_TAG, clipped, clipped_bytes
+from salt_eventsd.event.clip import LONGEST_NAME, clipped
 from salt_eventsd.event.codec import encode
+from salt_eventsd.event.frame import Frame, syndics_of
 
-#: The tag of the event.
-STATS_TAG = "eventsd/stats"
-
-_TAG_END = b"\n\n"
-_SYNDIC = "syndic/"
 #: salt/job/<jid>/ret/<minion id>, and the jid of any job, runner or wheel tag.
 _JOB_TAG = re.compile(r"salt/(job|run|wheel)/([^/]+)/(new|ret)(?:/(.+))?\Z", re.DOTALL)
 #: Where an event goes by its phase, if its rule does not say.
@@ -85,41 +81,6 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return b'%s%s"return":%s}' % (self.body[:-1], comma, self.returned)
 
 
-class Frame(msgspec.Struct, frozen=True, gc=False):
-    """A frame off the bus whose tag has been read and whose payload has not."""
-
-    tag: str
-    full_tag: str
-    payload: bytes
-    received: float
-
-
-def read_tag(raw: bytes, received: float) -> Frame:
-    """
-    Split a frame into tag and payload; cheap enough for events nobody wants.
-
-    :param raw: the frame.
-    :param received: when it was read, in seconds since 1970 UTC.
-    """
-    tag_bytes, _, payload = raw.partition(_TAG_END)
-    if len(tag_bytes) > LONGEST_TAG:
-        tag_bytes = clipped_bytes(tag_bytes, LONGEST_TAG)
-    full_tag = tag_bytes.decode("utf-8", "backslashreplace")
-    tag = _within(full_tag) if full_tag.startswith(_SYNDIC) else full_tag
-    return Frame(tag, full_tag, payload, received)
-
-
-def _within(tag: str) -> str:
-    """A master of masters sees its syndics' events under syndic/<name>/, several deep where syndics are."""
-    start = 0
-    while tag.startswith(_SYNDIC, start):
-        end = tag.find("/", start + len(_SYNDIC)) + 1
-        if end <= start + len(_SYNDIC) + 1 or end == len(tag):
-            break
-        start = end
-    return tag[start:]
-
-
 def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> Event:
     """
     Build the event of a frame and its decoded payload. One that Salt has trimmed gets ``eventsd_trimmed: true``.
@@ -153,14 +114,8 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
         returned,
         rule,
         into or _INTO[phase],
-        _syndics(frame) if phase == "new" and len(frame.tag) != len(frame.full_tag) else "",
+        syndics_of(frame.full_tag) if phase == "new" else "",
     )
-
-
-def _syndics(frame: Frame) -> str:
-    """The names of the syndics an event came through."""
-    prefix = frame.full_tag[: len(frame.full_tag) - len(frame.tag)]
-    return "/".join(prefix.split("/")[1::2])
 
 
 def _is_trimmed(data: dict[Any, Any]) -> bool:

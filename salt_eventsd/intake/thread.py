@@ -24,7 +24,8 @@ from salt_eventsd.config.structs import BatchLimits
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.chunk import Chunk, StoredChunk, encode_events, halved
-from salt_eventsd.event.parse import Event, Frame
+from salt_eventsd.event.frame import Frame, read_tag
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.origin import EVERYTHING, Addressed, Origins, as_forged
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
@@ -204,7 +205,7 @@ class Intake(threading.Thread):
 
     def _stage(self, raw: bytes, received: float, is_own: bool = False) -> None:
         policy = self._policy()
-        frame = events.read_tag(raw, received)
+        frame = read_tag(raw, received)
         candidates = policy.rules.candidates(frame.tag, frame.full_tag)
         if not candidates:
             self.unmatched += 1

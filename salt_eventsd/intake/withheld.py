@@ -17,7 +17,8 @@ import msgspec
 from salt_eventsd.common.budget import OutOfTime, limited
 from salt_eventsd.event.clip import clipped
 from salt_eventsd.event.codec import decode
-from salt_eventsd.event.parse import Frame, function_of
+from salt_eventsd.event.frame import Frame
+from salt_eventsd.event.parse import function_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy, most_values
 
 #: What stands in the payload of an event whose own was not kept.

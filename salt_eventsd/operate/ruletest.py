@@ -37,6 +37,7 @@ from salt_eventsd.engine.plan import origins_of, redactor_of
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.codec import decode
+from salt_eventsd.event.frame import pack_frame, read_tag
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import ConfigError, EventsdError, Refused
 from salt_eventsd.intake.origin import as_forged
@@ -162,8 +163,7 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def _destinations(config: Config, rules: Rules, fired: _Fired, node_id: str) -> list[dict[str, Any]]:
-    raw = fired.tag.encode() + b"\n\n" + msgspec.msgpack.encode(fired.data)
-    frame = events.read_tag(raw, fired.received)
+    frame = read_tag(pack_frame(fired.tag, fired.data), fired.received)
     data = decode(frame.payload)
     fun = events.function_of(data)
     routes = rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)

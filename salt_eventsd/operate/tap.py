@@ -27,6 +27,7 @@ from salt_eventsd.config.structs import Config
 from salt_eventsd.engine.plan import origins_of, redactor_of
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.chunk import OWN
+from salt_eventsd.event.frame import Frame, read_tag
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.rules.match import Route, compile_rules
@@ -86,7 +87,7 @@ class Seer:
         :param raw: the frame.
         :param received: when it was read, in seconds since 1970 UTC.
         """
-        frame = events.read_tag(raw, received)
+        frame = read_tag(raw, received)
         try:
             with in_time(frame):
                 data, fun = unpack(frame)
@@ -108,7 +109,7 @@ class Seer:
             "data": event.data,
         }
 
-    def _routes(self, frame: events.Frame, data: Any, fun: str) -> list[Route]:
+    def _routes(self, frame: Frame, data: Any, fun: str) -> list[Route]:
         found = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
         return self._origins.judged(frame, data, found)[0]
 

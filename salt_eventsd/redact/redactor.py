@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.common.patterns import Pattern, compile_pattern
-from salt_eventsd.event.parse import Frame, function_of
+from salt_eventsd.event.frame import Frame
+from salt_eventsd.event.parse import function_of
 from salt_eventsd.redact.families import chosen
 from salt_eventsd.redact.structure import Tally, Walk
 from salt_eventsd.redact.text import MASK, TextMasker

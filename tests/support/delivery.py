@@ -17,6 +17,7 @@ from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.codec import decode
+from salt_eventsd.event.frame import read_tag
 from tests.support.events import RECEIVED, frame
 from tests.support.stores import Buried, batch_of
 
@@ -36,7 +37,7 @@ def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> 
     plan = plan_of(config, folder)
     batches: dict[str, list[events.Event]] = defaultdict(list)
     for tag, payload in fired:
-        head = events.read_tag(frame(tag, payload), RECEIVED)
+        head = read_tag(frame(tag, payload), RECEIVED)
         data = decode(head.payload)
         fun = events.function_of(data)
         routes = plan.policy.rules.candidates(head.tag, head.full_tag).routes(head.tag, fun, data)

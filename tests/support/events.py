@@ -12,6 +12,7 @@ import salt.payload
 
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.codec import decode
+from salt_eventsd.event.frame import read_tag
 from salt_eventsd.event.parse import Event
 
 JID = "20260102030405678901"
@@ -85,7 +86,7 @@ def raw_frame(tag: str | bytes, payload: bytes) -> bytes:
 
 def read(raw: bytes, received: float = RECEIVED, rule: str = "", into: str = "") -> Event:
     """Return the event of a frame, by the steps the engine takes."""
-    head = events.read_tag(raw, received)
+    head = read_tag(raw, received)
     data = decode(head.payload)
     return events.build(head, data, events.function_of(data), rule, into)
 

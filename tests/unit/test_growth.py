@@ -21,6 +21,7 @@ from salt_eventsd.engine.plan import redactor_of
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.clip import LONGEST_NAME, LONGEST_TAG
 from salt_eventsd.event.codec import decode, encode
+from salt_eventsd.event.frame import Frame, read_tag
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.language.destination import destination_of
@@ -38,7 +39,7 @@ REDACTOR = redactor_of(load({}))
 
 def take(raw: bytes) -> None:
     """Do with an event what the intake does before it keeps it."""
-    head = events.read_tag(raw, 0.0)
+    head = read_tag(raw, 0.0)
     candidates = RULES.candidates(head.tag, head.full_tag)
     try:
         with in_time(head):
@@ -72,7 +73,7 @@ def test_a_tag_is_read_and_matched_in_a_time_like_its_bytes(unit: str) -> None:
     rules = compile_rules({"a": EventRule(tag=r"salt/job/\d+/ret/", worker="w"), "b": EventRule(tag_glob="*a*b*c*d")})
 
     def step(raw: bytes) -> None:
-        head = events.read_tag(raw, 0.0)
+        head = read_tag(raw, 0.0)
         events.identity({}, head.tag)
         rules.candidates(head.tag, head.full_tag).routes(head.tag, "", {}, head.full_tag)
 
@@ -80,7 +81,7 @@ def test_a_tag_is_read_and_matched_in_a_time_like_its_bytes(unit: str) -> None:
 
 
 def test_a_tag_of_megabytes_is_clipped_and_still_unlike_others() -> None:
-    one, other = (events.read_tag(raw_frame("x/" * 2**20 + end, b"\x80"), 0.0).tag for end in "ab")
+    one, other = (read_tag(raw_frame("x/" * 2**20 + end, b"\x80"), 0.0).tag for end in "ab")
 
     assert len(one) == LONGEST_TAG
     assert one.startswith("x/x/")
@@ -131,7 +132,7 @@ def test_a_payload_is_read_and_built_in_a_time_like_its_bytes(make: Callable[[in
     )
 
     def step(payload: bytes) -> None:
-        head = events.read_tag(raw_frame("x", payload), 0.0)
+        head = read_tag(raw_frame("x", payload), 0.0)
         data = decode(payload)
         fun = events.function_of(data)
         rules.candidates("x", "x").routes("x", fun, data, "x")
@@ -309,7 +310,7 @@ def test_a_megabyte_of_anything_costs_less_than_half_a_second(data: st.DataObjec
 def test_a_payload_of_nothing_but_brackets_takes_no_memory() -> None:
     # Given
     count = 10 * 2**20
-    heavy = events.Frame("x", "x", b"\xdd" + count.to_bytes(4, "big") + b"\x90" * count, 0.0)
+    heavy = Frame("x", "x", b"\xdd" + count.to_bytes(4, "big") + b"\x90" * count, 0.0)
     tracemalloc.start()
 
     # When
@@ -334,7 +335,7 @@ def test_the_memory_of_a_payload_is_bounded_by_its_bytes(kind: bytes) -> None:
         # When
         tracemalloc.start()
         try:
-            data, _ = unpack(events.Frame("x", "x", payload, 0.0))
+            data, _ = unpack(Frame("x", "x", payload, 0.0))
             del data
         except TooMuch:
             pass

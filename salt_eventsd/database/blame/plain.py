@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-import salt.payload
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.codec import decode
+from salt_eventsd.event.frame import pack_frame, read_tag
 from salt_eventsd.event.parse import Event
 
 #: The minion and the user of events that are made up.
@@ -53,8 +53,7 @@ def plain_event(table: str) -> Event:
         state.update(comment="", duration=0.1, start_time="00:00:00.000000")
         data.update(id=_NAME, success=True, retcode=0, fun_args=[], cmd="_return")
         data["return"] = {"test_|-a_|-a_|-nop": state}
-    packed: bytes = salt.payload.dumps(data)
-    head = events.read_tag(tag.encode() + b"\n\n" + packed, time.time())
+    head = read_tag(pack_frame(tag, data), time.time())
     read = decode(head.payload)
     return events.build(head, read, events.function_of(read), "", table if table in ("jobs", "events") else "returns")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from salt_eventsd.event.parse import STATS_TAG
+from salt_eventsd.event.frame import STATS_TAG
 from salt_eventsd.operate.convert import general
 from salt_eventsd.operate.convert.backends import Workers
 from salt_eventsd.operate.convert.block import Block, comment, commented, rendered

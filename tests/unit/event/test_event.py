@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from salt_eventsd.event import parse as events
+from salt_eventsd.event.frame import read_tag
 from tests.support.events import (
     JID,
     MINION,
@@ -98,7 +99,7 @@ def test_a_further_destination_gets_its_own_rule_and_table(into: str, expected: 
     ],
 )
 def test_a_syndics_prefix_is_taken_off_the_tag(tag: str, inner: str) -> None:
-    head = events.read_tag(frame(tag, {}), RECEIVED)
+    head = read_tag(frame(tag, {}), RECEIVED)
 
     assert (head.tag, head.full_tag) == (inner, tag)
 

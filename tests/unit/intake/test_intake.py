@@ -11,7 +11,7 @@ from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Room
 from salt_eventsd.event.chunk import Chunk
-from salt_eventsd.event.parse import Frame
+from salt_eventsd.event.frame import Frame
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules.match import compile_rules

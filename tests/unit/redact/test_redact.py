@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salt_eventsd.config.structs import RedactConfig
-from salt_eventsd.event import parse as events
 from salt_eventsd.event.codec import decode, encode
+from salt_eventsd.event.frame import read_tag
 from salt_eventsd.redact import MASK, Redactor, compile_redactor
 
 SECRET = "hunter2"
@@ -374,15 +374,15 @@ def test_words_that_look_like_a_key_cost_no_second_look(word: str) -> None:
 
 
 def test_a_tag_is_masked_too() -> None:
-    frame = events.read_tag(f"company/login/password={SECRET}\n\n".encode(), 0.0)
+    frame = read_tag(f"company/login/password={SECRET}\n\n".encode(), 0.0)
 
     assert redactor().tag(frame).tag == f"company/login/password={MASK}"
-    assert redactor().tag(plain := events.read_tag(b"company/door\n\n", 0.0)) is plain
+    assert redactor().tag(plain := read_tag(b"company/door\n\n", 0.0)) is plain
 
 
 @pytest.mark.parametrize("tag", [f"salt/job/x/password={SECRET}", f"salt/job/{'1' * 20}/ret/password={SECRET}"])
 def test_a_tag_that_looks_like_a_jobs_is_masked_too(tag: str) -> None:
-    frame = events.read_tag(f"{tag}\n\n".encode(), 0.0)
+    frame = read_tag(f"{tag}\n\n".encode(), 0.0)
 
     assert SECRET not in redactor().clean(frame, {}, "")[0].tag
 
