@@ -182,7 +182,7 @@ def _intake() -> Intake:
         origins=Origins(places=frozenset([WORKER])),
     )
     # Nothing is committed here, so neither a spool nor room in it is asked for.
-    return Intake(Inbox(), None, lambda: policy, lambda: 0.1, room=None, kept=lambda _: None)  # type: ignore[arg-type]
+    return Intake(Inbox(), None, lambda: policy, lambda: 0.1, quota=None, kept=lambda _: None)  # type: ignore[arg-type]
 
 
 def _parsed(raw: Sequence[bytes]) -> list[Event]:

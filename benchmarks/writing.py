@@ -96,7 +96,7 @@ def _drain(
     deadline = time.monotonic() + _LONGEST_SECONDS
     with watch.time(stage, len(timed)):
         dispatcher.start()
-        while lane.queued_events and time.monotonic() < deadline:
+        while lane.backlog.events and time.monotonic() < deadline:
             time.sleep(0.002)
     dispatcher.stop(1.0)
     spool.close()

@@ -1,132 +1,160 @@
 """
-What waits for one lane in the spool: how much it is, what is being written of it, and which chunks are its next batch.
+The backlog of one lane: how much waits for it in the spool, and which of that is in flight.
+
+The chunks themselves stay on disk. In memory are two counts and the ids of the chunks that are in flight, were tried in
+vain, or are passed by for a while.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from salt_eventsd.config.structs import BatchLimits
+from salt_eventsd.dispatch.batching import companion, next_batch
 from salt_eventsd.event.chunk import StoredChunk, Totals
 from salt_eventsd.spool.keep import Spool
 
-#: No more chunks than this go into one batch, however small they are.
-_MOST_CHUNKS = 1000
-#: So many are looked up at a time.
-_PAGE = 200
-#: No more chunks than this wait while others are written.
-_MOST_ASIDE = 2000
-#: So many chunks behind a batch that is refused are asked, one after the other, whether they fare any better.
-_COMPANIONS = 1000
-#: What an operator wants dropped goes in transactions of this size.
+#: How many chunks may be passed by at a time.
+_MOST_PASSED_BY = 2000
+#: How much one transaction drops when an operator has a backlog dropped.
 _DROPPED_AT_ONCE_BYTES = 4 * 2**20
 
 
-class Queue:
+class Backlog:
     """
-    The chunks of one lane.
+    The chunks that wait for one lane. Every call is thread-safe.
 
-    :param name: the lane's.
-    :param spool: where they are.
+    :param name: the lane's name.
+    :param spool: where the chunks are.
     """
 
     def __init__(self, name: str, spool: Spool) -> None:
         self.name = name
-        self.queued_events = 0
-        self.queued_bytes = 0
+        #: How many events wait, those in flight included, and how many bytes they have.
+        self.events = 0
+        self.bytes = 0
+        #: Events that were dropped because the spool was full, or because an operator wanted it.
         self.dropped = 0
-        #: How many of those dropped an operator wanted dropped.
+        #: Those of the dropped events that an operator wanted dropped.
         self.removed = 0
+        #: Events that were lost in a spool file that broke.
         self.lost = 0
         self.last_drop = 0.0
         self._spool = spool
         self._mutex = threading.Lock()
-        # Held while chunks are chosen, to be written or to be dropped, so that none is chosen for both.
+        # Held while chunks are chosen, for a batch or to be dropped, so that no chunk is chosen for both.
         self._choosing = threading.Lock()
         self._claimed: set[int] = set()
         # Chunks of tries that failed: the backend may have committed them all the same.
         self._tried: set[int] = set()
-        # Chunks up to here may have been written by an engine that died before it could forget them.
+        # An engine that died before it could forget them may have written chunks with lower ids than this.
         self._replay_below = 0
-        #: Chunks that wait while others behind them are written, and until when.
-        self._aside: dict[int, float] = {}
+        # Chunks that wait while those behind them are written, and until when by the monotonic clock.
+        self._passed_by: dict[int, float] = {}
         self._first_id = spool.file.first_id
+
+    @property
+    def claimed(self) -> set[int]:
+        """Ids of the chunks in flight."""
+        with self._mutex:
+            return set(self._claimed)
+
+    @property
+    def passes_by(self) -> bool:
+        """Whether some chunks wait while those behind them are written."""
+        return bool(self._passed_by)
+
+    def oldest(self) -> float:
+        """
+        Return when the oldest waiting event was read, in seconds since 1970 UTC; 0 if none waits.
+
+        :raises SpoolError: the spool cannot be read at once.
+        """
+        return self._spool.oldest(self.name)
+
+    # What comes and goes.
 
     def restore(self, left: Totals, newest: int) -> None:
         """
         Count what an earlier engine left in the spool.
 
-        :param left: what is queued for this worker.
+        :param left: what waits for this lane.
         :param newest: the highest chunk id given so far.
         """
-        self.queued_events, self.queued_bytes = left.events, left.bytes
+        self.events, self.bytes = left.events, left.bytes
         self.may_be_written(newest)
 
-    def may_be_written(self, newest: int) -> None:
+    def recount(self, there: Totals, newest: int) -> None:
         """
-        Take what is queued for written already, perhaps: by an engine that died, or by a worker that was swapped.
+        Count again what waits: the spool's file was put back in time under this engine.
 
+        :param there: what is in it.
         :param newest: the highest chunk id given so far.
         """
-        self._replay_below = newest + 1
-
-    def is_replay(self, chunk_ids: Collection[int]) -> bool:
-        """
-        Say whether any of these chunks may have been written already.
-
-        :param chunk_ids: of a batch.
-        """
-        return min(chunk_ids) < self._replay_below or not self._tried.isdisjoint(chunk_ids)
-
-    def spool_broke(self, first_id: int) -> None:
-        """
-        Count out what was queued in a spool file that broke, unless that has been done.
-
-        :param first_id: the lowest chunk id of the new file.
-        """
         with self._mutex:
-            if first_id > self._first_id:
-                self._first_id = first_id
-                self.lost += self.queued_events
-                self.queued_events = self.queued_bytes = 0
+            self.restore(there, newest)
 
-    def requeued(self, back: Totals) -> None:
+    def add(self, kept: StoredChunk) -> None:
+        """
+        Count a chunk that the intake has just put into the spool.
+
+        :param kept: the chunk.
+        """
+        self.add_requeued(Totals(kept.events, kept.bytes))
+
+    def add_requeued(self, back: Totals) -> None:
         """
         Count dead letters that an operator has put back.
 
         :param back: how much.
         """
         with self._mutex:
-            self.queued_events += back.events
-            self.queued_bytes += back.bytes
-
-    def oldest(self) -> float:
-        """Return when the oldest event queued was read, in seconds since 1970 UTC; 0 if none is queued."""
-        return self._spool.oldest(self.name)
-
-    def queued(self, kept: StoredChunk) -> None:
-        """Count a chunk that has just been kept."""
-        with self._mutex:
-            self.queued_events += kept.events
-            self.queued_bytes += kept.bytes
+            self.events += back.events
+            self.bytes += back.bytes
 
     def gone(self, chunks: Sequence[StoredChunk], *, dropped: bool = False) -> None:
-        """Count chunks that have left the spool."""
+        """
+        Count chunks that have left the spool.
+
+        :param chunks: which.
+        :param dropped: whether they were dropped, and not written.
+        """
         with self._mutex:
             self._claimed.difference_update(chunk.id for chunk in chunks)
             self._tried.difference_update(chunk.id for chunk in chunks)
-            for chunk in chunks if self._aside else ():
-                self._aside.pop(chunk.id, None)
-            # Those of a file that broke meanwhile have been counted out already.
+            for chunk in chunks if self._passed_by else ():
+                self._passed_by.pop(chunk.id, None)
+            # Those of a file that broke meanwhile are counted as lost already.
             counted = [chunk for chunk in chunks if chunk.id >= self._first_id]
             events = sum(chunk.events for chunk in counted)
-            self.queued_events -= events
-            self.queued_bytes -= sum(chunk.bytes for chunk in counted)
-            if dropped:
-                self.dropped += events
-                self.last_drop = time.time()
+            self.events -= events
+            self.bytes -= sum(chunk.bytes for chunk in counted)
+        if dropped:
+            self.count_dropped(events)
+
+    def count_dropped(self, events: int) -> None:
+        """
+        Count events that were dropped.
+
+        :param events: how many; they need not have been in the spool.
+        """
+        with self._mutex:
+            self.dropped += events
+            self.last_drop = time.time()
+
+    def spool_broke(self, first_id: int) -> None:
+        """
+        Count what waited in a spool file that broke as lost, unless that has been done.
+
+        :param first_id: the lowest chunk id of the new file.
+        """
+        with self._mutex:
+            if first_id > self._first_id:
+                self._first_id = first_id
+                self.lost += self.events
+                self.events = self.bytes = 0
 
     def drop_oldest(self, at_least_bytes: int) -> int:
         """
@@ -155,99 +183,88 @@ class Queue:
             self.removed += removed
         return removed
 
-    def recount(self, there: Totals, newest: int) -> None:
-        """
-        Count anew what is queued: the spool's file was put back in time under this engine.
+    # What may have been written already.
 
-        :param there: what is in it.
+    def may_be_written(self, newest: int) -> None:
+        """
+        Treat everything that waits so far as possibly written: by an engine that died, or by a worker that was swapped.
+
         :param newest: the highest chunk id given so far.
         """
-        with self._mutex:
-            self.queued_events, self.queued_bytes = there.events, there.bytes
-            self.may_be_written(newest)
+        self._replay_below = newest + 1
 
-    @property
-    def claimed(self) -> set[int]:
-        """Ids of chunks in flight."""
-        with self._mutex:
-            return set(self._claimed)
-
-    def next_batch(self, limits: BatchLimits, prio: bool, now: float, flush: bool) -> tuple[list[StoredChunk], float]:
+    def is_replay(self, chunk_ids: Collection[int]) -> bool:
         """
-        Return the chunks of the next batch, none if it is not due, and the seconds until something may be.
+        Say whether any of these chunks may have been written already.
+
+        :param chunk_ids: of a batch.
+        """
+        return min(chunk_ids) < self._replay_below or not self._tried.isdisjoint(chunk_ids)
+
+    # What is written next.
+
+    def claim(self, limits: BatchLimits, prio: bool, now: float) -> tuple[list[StoredChunk], float]:
+        """
+        Take the chunks of the next batch, if one is due; no other batch gets them, and they are not dropped.
 
         :param limits: of a batch.
-        :param prio: of the prio chunks, or of the others.
+        :param prio: whether the batch is of prio chunks, or of the others.
         :param now: seconds since 1970 UTC.
-        :param flush: take what there is, whatever its age.
+        :returns: the chunks, none if no batch is due, and the seconds until one may be.
         """
-        claimed = self.claimed | self._not_yet()
-        batch: list[StoredChunk] = []
-        events = size = 0
-        full = False
-        for chunk in self._waiting(prio):
-            if chunk.id in claimed:
-                continue
-            if len(batch) >= _MOST_CHUNKS or (
-                batch
-                and (
-                    events + chunk.events > limits.events
-                    or size + chunk.bytes > limits.bytes
-                    # A batch's receipts are all of one life.
-                    or chunk.life != batch[0].life
-                )
-            ):
-                full = True
-                break
-            batch.append(chunk)
-            events, size = events + chunk.events, size + chunk.bytes
-        if not batch:
-            return [], 60.0
-        full = full or events >= limits.events or size >= limits.bytes or len(batch) >= _MOST_CHUNKS
-        # A clock that was set back makes an event look younger than it is, never older than a batch may wait.
-        age = now - batch[0].oldest
-        if full or prio or flush or age >= limits.seconds or age < 0:
-            return batch, 0.0
-        return [], limits.seconds - age
+        with self._choosing:
+            spared = self.claimed | self._not_now()
+            chunks, wait = next_batch(self._spool, self.name, limits, prio=prio, now=now, spared=spared)
+            self._claim(chunks)
+        return chunks, wait
 
-    def _waiting(self, prio: bool) -> Iterator[StoredChunk]:
-        """Yield what waits, oldest first. A batch is mostly full long before the end of a long queue."""
-        after = 0
-        while page := self._spool.waiting(self.name, prio=prio, after=after, most=_PAGE):
-            yield from page
-            if len(page) < _PAGE:
-                return
-            after = page[-1].id
-
-    def set_aside(self, chunks: Collection[int], seconds: float) -> bool:
+    def claim_companion(self, batch: Sequence[StoredChunk], turn: int) -> list[StoredChunk]:
         """
-        Have some chunks wait while others behind them are written; return whether so many may.
+        Take a chunk that waits behind a batch, if there is one, to see whether the backend takes anything at all.
 
-        :param chunks: their ids.
+        :param batch: of which the backend takes nothing.
+        :param turn: another number takes another chunk.
+        """
+        with self._choosing:
+            chunks = companion(self._spool, self.name, batch, turn, self.claimed)
+            self._claim(chunks)
+        return chunks
+
+    def _claim(self, chunks: Sequence[StoredChunk]) -> None:
+        with self._mutex:
+            self._claimed.update(chunk.id for chunk in chunks)
+
+    def give_back(self, chunk_ids: Collection[int], *, tried: bool) -> None:
+        """
+        Let others have chunks that were claimed and not written.
+
+        :param chunk_ids: of a batch.
+        :param tried: whether a worker has tried to write them.
+        """
+        with self._mutex:
+            if tried:
+                self._tried.update(chunk_ids)
+            self._claimed.difference_update(chunk_ids)
+
+    def pass_by(self, chunk_ids: Collection[int], seconds: float) -> bool:
+        """
+        Have some chunks wait while those behind them are written; return whether that many may.
+
+        :param chunk_ids: which.
         :param seconds: how long they wait.
         """
         with self._mutex:
-            if len(self._aside.keys() | chunks) > _MOST_ASIDE:
+            if len(self._passed_by.keys() | chunk_ids) > _MOST_PASSED_BY:
                 return False
-            self._aside.update(dict.fromkeys(chunks, time.monotonic() + seconds))
+            self._passed_by.update(dict.fromkeys(chunk_ids, time.monotonic() + seconds))
             return True
 
-    def _not_yet(self) -> set[int]:
+    def pass_by_none(self) -> None:
+        """Write all chunks in their order again."""
+        with self._mutex:
+            self._passed_by = {}
+
+    def _not_now(self) -> set[int]:
         with self._mutex:
             now = time.monotonic()
-            return {chunk for chunk, until in self._aside.items() if until > now}
-
-    def companion(self, batch: Sequence[StoredChunk], turn: int) -> list[StoredChunk]:
-        """
-        Return a chunk that waits behind a batch, if there is one, to see whether the backend takes anything at all.
-
-        :param batch: of which it takes nothing.
-        :param turn: another number returns another chunk.
-        """
-        taken = self.claimed.union(chunk.id for chunk in batch)
-        most = _COMPANIONS + len(taken)
-        for prio in (batch[0].prio, not batch[0].prio):
-            waiting = [chunk for chunk in self._spool.waiting(self.name, prio=prio, most=most) if chunk.id not in taken]
-            if waiting := [chunk for chunk in waiting if chunk.life == batch[0].life] or waiting:
-                return [waiting[turn % len(waiting)]]
-        return []
+            return {chunk for chunk, until in self._passed_by.items() if until > now}

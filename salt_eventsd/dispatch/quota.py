@@ -1,8 +1,8 @@
 """
 Keep the spool within ``max_bytes``: what gives way when it is full, and that it is counted.
 
-What is dropped is the operator's choice: the oldest events (the default, the newest are the ones asked for) or the
-newest (nothing that was kept is lost).
+The operator chooses what is dropped: the oldest events (the default, for the newest are mostly the ones asked for), or
+the newest (so that nothing is lost that was kept).
 """
 
 from __future__ import annotations
@@ -10,33 +10,42 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from salt_eventsd.config.structs import SpoolConfig
-from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.event.chunk import Chunk
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.keep import Spool
 
 log = logging.getLogger(__name__)
 
-#: Room is made for more than is needed, so that a full spool is not searched at every commit.
+#: How much more than needed is freed, as a part of ``max_bytes``, so that a full spool is not searched at each commit.
 _HEADROOM = 0.02
-#: A spool that was full has room again when so much of it at most is in use.
+#: A spool that was full has room again when no more than this part of ``max_bytes`` is in use.
 _ROOM_AGAIN = 0.9
-#: That it is full is told in the log no more often than this, in seconds.
+#: The log says that the spool is full no more often than this, in seconds.
 _TELL_SECONDS = 60.0
 
 
-class Room:
+class HasBacklog(Protocol):
+    """A lane, as far as the quota knows it."""
+
+    @property
+    def backlog(self) -> Backlog:
+        """What waits for it, from which the quota drops."""
+
+
+class Quota:
     """
     Decides which chunks may be kept.
 
     :param config: returns the spool's settings as they are now; asked each time.
     :param spool: the spool.
-    :param lanes: by worker name; they count what is dropped.
+    :param lanes: the lanes by name; their backlogs count what is dropped.
     """
 
-    def __init__(self, config: Callable[[], SpoolConfig], spool: Spool, lanes: Mapping[str, Lane]) -> None:
+    def __init__(self, config: Callable[[], SpoolConfig], spool: Spool, lanes: Mapping[str, HasBacklog]) -> None:
         self._config = config
         self._spool = spool
         self._lanes = lanes
@@ -51,19 +60,20 @@ class Room:
 
     @property
     def used(self) -> int:
-        """What counts against ``max_bytes``: what waits to be written, and dead letters."""
-        return sum(lane.queued_bytes for lane in self._lanes.values()) + self._spool.letter_bytes
+        """What counts against ``max_bytes``, in bytes: what waits to be written, and dead letters."""
+        return sum(lane.backlog.bytes for lane in self._lanes.values()) + self._spool.letter_bytes
 
     @property
     def is_full(self) -> bool:
-        """Whether events had to be dropped, and what is queued has not gone down since."""
+        """Whether events had to be dropped, and the backlogs have not become smaller since."""
         return self.full and self.used > int(self.config.max_bytes) * (1 - 2 * _HEADROOM)
 
     def admit(self, chunks: list[Chunk]) -> list[Chunk]:
         """
-        Return the chunks that may be kept, room made for them within ``max_bytes``; the others are dropped and counted.
+        Make room for chunks within ``max_bytes``; return those that may be kept. The others are dropped and counted.
 
         :param chunks: what is about to be kept.
+        :raises SpoolError: no room could be made.
         """
         most = int(self.config.max_bytes)
         used = self.used
@@ -93,12 +103,13 @@ class Room:
         return len(chunks)
 
     def _drop_oldest(self, needed: int) -> int:
-        """Drop from the longest queue, so that one dead backend does not cost another its events."""
+        """Drop from the longest backlog first, so that one dead backend does not cost another its events."""
         freed = 0
-        for lane in sorted(self._lanes.values(), key=lambda one: one.queued_bytes, reverse=True):
+        backlogs = [lane.backlog for lane in self._lanes.values()]
+        for backlog in sorted(backlogs, key=lambda one: one.bytes, reverse=True):
             if freed >= needed:
                 break
-            freed += lane.drop_oldest(needed - freed)
+            freed += backlog.drop_oldest(needed - freed)
         return freed
 
     def _drop_newest(self, chunks: list[Chunk], needed: int) -> list[Chunk]:
@@ -106,15 +117,15 @@ class Room:
         while admitted and needed > 0:
             gone = admitted.pop()
             needed -= len(gone.payload)
-            lane = self._lanes[gone.lane]
-            lane.dropped += gone.events
-            lane.last_drop = time.time()
+            self._lanes[gone.lane].backlog.count_dropped(gone.events)
         return admitted
 
     def _tell(self, full: bool, used: int) -> None:
         """
-        One line for each condition. A spool that is full is so again and again, each time something was dropped: it has
-        room again when there is a good deal of it.
+        Log when the spool becomes full, and when it has room again.
+
+        A full spool is just below its limit each time something was dropped. So it has room again only when there is a
+        good deal of it.
         """
         if full and not self.full:
             self.full = True

@@ -55,7 +55,6 @@ class Dispatcher(threading.Thread):
         self._running: dict[Future[None], tuple[Lane, StoredChunk, ThreadPoolExecutor]] = {}
         self._mutex = threading.Lock()
         self._wake = threading.Event()
-        self._flush = threading.Event()
         self._stopping = threading.Event()
         self._renewing = threading.Event()
         #: Why no batch can be given out at the moment, else "".
@@ -84,14 +83,14 @@ class Dispatcher(threading.Thread):
         else:
             for chunk in chunks:
                 if lane := self.lanes.get(chunk.lane):
-                    lane.spool_broke(self._spool.file.first_id)
-                    lane.queued(chunk)
+                    lane.backlog.spool_broke(self._spool.file.first_id)
+                    lane.backlog.add(chunk)
         self._wake.set()
 
     def _recount(self) -> None:
         there, newest = self._spool.begin(), self._spool.newest_id()
         for name, lane in self.lanes.items():
-            lane.recount(there.get(name, Totals()), newest)
+            lane.backlog.recount(there.get(name, Totals()), newest)
 
     def run(self) -> None:
         """Run until stopped."""
@@ -150,7 +149,7 @@ class Dispatcher(threading.Thread):
         )
         for lane in self._in_turn():
             while shares.may_start(lane):
-                chunks, wait_seconds = lane.claim(time.time(), self._flush.is_set())
+                chunks, wait_seconds = lane.claim(time.time())
                 if not chunks:
                     patience = min(patience, wait_seconds)
                     break
@@ -168,7 +167,7 @@ class Dispatcher(threading.Thread):
         """All lanes, each time beginning with another; those that have nothing in flight first."""
         lanes = list(self.lanes.values())
         self._turn = (self._turn + 1) % max(1, len(lanes))
-        return sorted(lanes[self._turn :] + lanes[: self._turn], key=lambda lane: lane.busy)
+        return sorted(lanes[self._turn :] + lanes[: self._turn], key=lambda lane: lane.flights.busy)
 
     def _resize(self) -> None:
         threads = Shares(self.lanes.values(), self._max_workers()).threads
@@ -196,16 +195,16 @@ class Dispatcher(threading.Thread):
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
         for lane in self.lanes.values():
-            lane.spool_broke(self._spool.file.first_id)
+            lane.backlog.spool_broke(self._spool.file.first_id)
             lane.tell_hanging()
         for name, back in self._spool.requeued().items():
             if name not in self.lanes:
                 self._adopt(name)
             if adopted := self.lanes.get(name):
-                adopted.requeued(back)
+                adopted.backlog.add_requeued(back)
 
     def _reap(self) -> None:
         for future in [one for one in self._running if one.done()]:
             with self._mutex:
                 lane, first, _ = self._running.pop(future)
-            lane.finished(first)
+            lane.flights.ended(first)

@@ -34,7 +34,7 @@ class Shares:
         self.threads = max(max_workers, sum(self._sure.values()))
         self._held = Counter(lane.owner for lane in running)
         # One that hangs in its try, of a worker without a time-out, keeps the others that failed from theirs no longer.
-        self._failing = Counter(lane.owner for lane in running if lane.fails and not lane.hangs)
+        self._failing = Counter(lane.owner for lane in running if lane.fails and not lane.flights.hangs)
 
     def may_start(self, lane: Lane) -> bool:
         """
@@ -54,7 +54,7 @@ class Shares:
         if lane.fails and self._failing[owner]:
             # Those that fail, and may hang before they do, try one after the other; the rest is for who can write.
             return False
-        return not lane.busy or min(most - held, free - kept_for_others) > 1
+        return not lane.flights.busy or min(most - held, free - kept_for_others) > 1
 
     def started(self, lane: Lane) -> None:
         """Note that a lane has got one."""

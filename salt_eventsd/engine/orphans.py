@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.config.structs import Config
-from salt_eventsd.dispatch.backlog import Queue
+from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.engine import control
 from salt_eventsd.engine.plan import lane_names
@@ -41,12 +41,12 @@ def drop(config: Config, worker: str | None = None) -> Answer:
     configured = lane_names(config)
     spool = Spool(folder, int(config.general.spool.max_bytes))
     try:
-        queues = []
+        backlogs = []
         for name, left in spool.begin().items():
             if name not in configured:
-                queues.append(Queue(name, spool))
-                queues[-1].restore(left, spool.newest_id())
-        return _drop(queues, configured, worker)
+                backlogs.append(Backlog(name, spool))
+                backlogs[-1].restore(left, spool.newest_id())
+        return _drop(backlogs, configured, worker)
     finally:
         spool.close()
 
@@ -62,15 +62,15 @@ def drop_from(lanes: Iterable[Lane], request: dict[str, Any]) -> Answer:
     worker = request.get("worker")
     lanes = list(lanes)
     configured = {lane.name for lane in lanes if not lane.retired}
-    return _drop([lane for lane in lanes if lane.retired], configured, None if worker is None else str(worker))
+    return _drop([lane.backlog for lane in lanes if lane.retired], configured, None if worker is None else str(worker))
 
 
-def _drop(queues: Iterable[Queue], configured: Collection[str], worker: str | None) -> Answer:
-    meant = [queue for queue in queues if worker is None or queue.name == worker or _owner(queue.name) == worker]
+def _drop(backlogs: Iterable[Backlog], configured: Collection[str], worker: str | None) -> Answer:
+    meant = [one for one in backlogs if worker is None or one.name == worker or _owner(one.name) == worker]
     if not meant and worker in configured:
         problem = f"eventsd: {worker} is configured, and what waits for it will be written; nothing was dropped"
         return {"dropped": {}, "problem": problem, "retcode": 2}
-    return {"dropped": {queue.name: queue.remove_all() for queue in meant if queue.queued_events}, "retcode": 0}
+    return {"dropped": {one.name: one.remove_all() for one in meant if one.events}, "retcode": 0}
 
 
 def _owner(lane: str) -> str:

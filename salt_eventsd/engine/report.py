@@ -25,7 +25,7 @@ from salt_eventsd.bus.link import Link
 from salt_eventsd.bus.unanswered import ANSWERED_SECONDS
 from salt_eventsd.config.folders import make_private
 from salt_eventsd.dispatch.lane import Lane
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.predecessor import Predecessor, now
@@ -63,7 +63,7 @@ class Parts:
     intake: Intake
     lanes: Mapping[str, Lane]
     spool: Spool
-    room: Room
+    quota: Quota
     dispatcher: Dispatcher
     #: What the spool last told, for the times when its disk stalls.
     told: dict[str, Any] = field(default_factory=dict)
@@ -193,8 +193,8 @@ def report(parts: Parts) -> Report:
     link, intake, lanes, spool = parts.link, parts.intake, dict(parts.lanes), parts.spool
     reader, gaps = link.state, link.gaps
     dead = parts.ask("dead", spool.dead_letters, {})
-    oldest = {name: parts.ask(f"oldest.{name}", lane.oldest, 0.0) for name, lane in lanes.items()}
-    growing = parts.growth.look((lane.name, lane.queued_events) for lane in lanes.values())
+    oldest = {name: parts.ask(f"oldest.{name}", lane.backlog.oldest, 0.0) for name, lane in lanes.items()}
+    growing = parts.growth.look((lane.name, lane.backlog.events) for lane in lanes.values())
     made: Report = {
         "version": __version__,
         "pid": os.getpid(),
@@ -227,16 +227,20 @@ def report(parts: Parts) -> Report:
         "workers": worker_reports(lanes.values(), dead, oldest, growing, spool.letters_given_way),
         "spool": {
             "dir": str(spool.folder),
-            "events": sum(lane.queued_events for lane in lanes.values()),
-            "bytes": sum(lane.queued_bytes for lane in lanes.values()),
-            "max_bytes": int(parts.room.config.max_bytes),
+            "events": sum(lane.backlog.events for lane in lanes.values()),
+            "bytes": sum(lane.backlog.bytes for lane in lanes.values()),
+            "max_bytes": int(parts.quota.config.max_bytes),
             "file_bytes": spool.file.bytes_on_disk(),
-            "full": parts.room.is_full,
+            "full": parts.quota.is_full,
             "error": intake.spool_error,
             "unkept_events": intake.unkept_events,
             "orphaned": _orphaned(parts),
-            "orphaned_gone": sum(lane.dropped + lane.lost - lane.removed for lane in lanes.values() if lane.retired),
-            "orphaned_dropped": sum(lane.removed for lane in lanes.values()),
+            "orphaned_gone": sum(
+                lane.backlog.dropped + lane.backlog.lost - lane.backlog.removed
+                for lane in lanes.values()
+                if lane.retired
+            ),
+            "orphaned_dropped": sum(lane.backlog.removed for lane in lanes.values()),
             "orphaned_letters": orphaned_letters(lanes.values(), dead),
             "letters_bytes": spool.letter_bytes,
             "letters_dropped": spool.letters_dropped,
@@ -254,7 +258,7 @@ def report(parts: Parts) -> Report:
 
 def _orphaned(parts: Parts) -> dict[str, int]:
     """What waits for nobody: from before the start, and since a reload took its worker away."""
-    return {name: lane.queued_events for name, lane in parts.lanes.items() if lane.retired and lane.queued_events}
+    return {name: lane.backlog.events for name, lane in parts.lanes.items() if lane.retired and lane.backlog.events}
 
 
 def idle_report(started: float, problems: list[str], before: Predecessor | None = None) -> Report:

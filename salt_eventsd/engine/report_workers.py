@@ -94,26 +94,26 @@ def _worker(
 
 def _lane(lane: Lane, oldest: float, growing: float) -> dict[str, Any]:
     now, clock = time.time(), time.monotonic()
-    too_long = lane.usual_seconds + _HANGING_SECONDS
-    hanging = [round(clock - since) for since in lane.running_times() if clock - since > too_long]
+    too_long = lane.flights.usual_seconds + _HANGING_SECONDS
+    hanging = [round(clock - since) for since in lane.flights.times() if clock - since > too_long]
     return {
         "state": lane.state,
-        "queued_events": lane.queued_events,
-        "queued_bytes": lane.queued_bytes,
+        "queued_events": lane.backlog.events,
+        "queued_bytes": lane.backlog.bytes,
         "oldest_age": round(max(0.0, now - oldest), 1) if oldest else 0.0,
         "growing_seconds": growing,
         "batch_seconds": lane.config.batch.seconds,
-        "in_flight": lane.running,
+        "in_flight": lane.flights.count,
         "hanging_seconds": max(hanging, default=0),
         "written": lane.written,
         "failed": lane.buried,
-        "dropped": lane.dropped,
-        "lost": lane.lost,
+        "dropped": lane.backlog.dropped,
+        "lost": lane.backlog.lost,
         "retries": lane.retries,
         "renamed": lane.renamed,
         "elsewhere": lane.elsewhere,
         "last_error": lane.last_error,
-        "next_try_seconds": round(lane.next_try_seconds, 1),
+        "next_try_seconds": round(lane.retry.wait_seconds, 1),
         "last_write": lane.last_write,
-        "last_drop": lane.last_drop,
+        "last_drop": lane.backlog.last_drop,
     }

@@ -20,8 +20,9 @@ from salt_eventsd.bus.nursery import Nursery
 from salt_eventsd.common.english import counted
 from salt_eventsd.config.structs import Config, General, WorkerConfig
 from salt_eventsd.dispatch.backoff import Backoff
-from salt_eventsd.dispatch.lane import Lane, Lanes
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.dispatch.lanes import Lanes
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.plan import Plan, make_plan
@@ -95,18 +96,18 @@ class Service:
         # write, settle: a lane for all that an earlier engine has left; the plan adds lanes, and gives them workers.
         self.lanes = Lanes({})
         for name, left in self.spool.begin().items():
-            self._lane(name).restore(left, self.spool.newest_id())
+            self._lane(name).backlog.restore(left, self.spool.newest_id())
         # claim, run
         self.dispatcher = Dispatcher(self.spool, self.lanes, lambda: self.general.max_workers, self._adopt)
         # keep, within what the disk may hold
-        self.room = Room(lambda: self.general.spool, self.spool, self.lanes)
+        self.quota = Quota(lambda: self.general.spool, self.spool, self.lanes)
         # normalise, match, redact: takes from the inbox, into which the link has put what was listened to
         self.intake = Intake(
             self.inbox,
             self.spool,
             lambda: self.plan.policy,
             lambda: self.general.spool.commit_seconds,
-            room=self.room,
+            quota=self.quota,
             kept=self.dispatcher.kept,
         )
         self._observe(state_file)
@@ -136,7 +137,7 @@ class Service:
             intake=self.intake,
             lanes=self.lanes,
             spool=self.spool,
-            room=self.room,
+            quota=self.quota,
             dispatcher=self.dispatcher,
         )
         self.reporter = Reporter(state_file, lambda: self.general.state_timer, lambda: report(parts), self._reported)
@@ -223,7 +224,7 @@ class Service:
         if finished:
             for lane in self.lanes.values():
                 close(lane.worker)
-        waiting = sum(lane.queued_events for lane in self.lanes.values())
+        waiting = sum(lane.backlog.events for lane in self.lanes.values())
         # So that the file has all that is in it, whoever copies it now or puts another one in its place.
         self.spool.close(_MOMENT_SECONDS)
         log.info("eventsd: stopped; %s in the spool", counted(waiting, verb="waits"))

@@ -21,7 +21,7 @@ from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.unanswered import Unanswered
 from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.config.structs import BatchLimits
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.chunk import Chunk, StoredChunk, encode_events, halved
 from salt_eventsd.event.frame import Frame, read_tag
@@ -89,7 +89,7 @@ class Intake(threading.Thread):
     :param spool: where chunks are kept.
     :param policy: returns rules, redaction and chunk sizes as they are now; asked for each event.
     :param commit_seconds: returns how long an event waits for others before they are committed together.
-    :param room: makes room in the spool, and says what may be kept.
+    :param quota: makes room in the spool, and says what may be kept.
     :param kept: called with what has been kept.
     """
 
@@ -99,7 +99,7 @@ class Intake(threading.Thread):
         spool: Spool,
         policy: Callable[[], Policy],
         commit_seconds: Callable[[], float],
-        room: Room,
+        quota: Quota,
         kept: Callable[[list[StoredChunk]], None],
     ) -> None:
         super().__init__(name="eventsd-intake", daemon=True)
@@ -118,7 +118,7 @@ class Intake(threading.Thread):
         self.unanswered = Unanswered()
         self._inbox = inbox
         self._spool = spool
-        self._room = room
+        self._quota = quota
         self._kept = kept
         self._offered: deque[bytes] = deque()
         self._stages: dict[tuple[str, bool], _Stage] = {}
@@ -314,7 +314,7 @@ class Intake(threading.Thread):
         if not self._ready:
             return
         try:
-            self._ready = self._room.admit(self._ready)
+            self._ready = self._quota.admit(self._ready)
             while self._ready and (portion := self._portion()):
                 kept = self._spool.put(portion)
                 self._ready = self._ready[len(portion) :]
@@ -339,7 +339,7 @@ class Intake(threading.Thread):
             size += len(self._ready[number].payload)
             number += 1
         for _ in range(_MOST_PUT_OFF):
-            while not (fitting := self._room.fitting(self._ready[:number])) and self._ready[0].events > 1:
+            while not (fitting := self._quota.fitting(self._ready[:number])) and self._ready[0].events > 1:
                 self._ready[:1] = halved(self._ready[0])
             if fitting or len(self._ready[0].payload) < _LARGE_EVENT_BYTES:
                 return self._ready[:fitting]

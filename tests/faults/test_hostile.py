@@ -194,7 +194,7 @@ def test_none_stops_a_worker_and_each_is_accounted_for(
         service.inbox.put(frame)
     wait_until(lambda: service.intake.matched + service.intake.lost == len(frames), "intake of all", FRAMES / 50)
     time.sleep(0.3)
-    wait_until(lambda: not lane.queued_events, "queue that is empty", FRAMES / 50)
+    wait_until(lambda: not lane.backlog.events, "queue that is empty", FRAMES / 50)
 
     # Then
     assert len(frames) >= FRAMES * 0.9

@@ -50,8 +50,8 @@ class Node:
     def open(self) -> None:
         """Open the spool, as an engine that starts."""
         self.spool = Spool(self.folder)
-        self.lane = lane_of(self.spool, self.worker, LANE, events=100)
-        self.lane.restore(self.spool.begin().get(LANE, Totals()), self.spool.newest_id())
+        self.lane = lane_of(self.spool, self.worker, LANE, events=100, seconds=0)
+        self.lane.backlog.restore(self.spool.begin().get(LANE, Totals()), self.spool.newest_id())
 
     def put(self, *sizes: int, back: float = 0.0) -> list[int]:
         """Put a chunk of each size, read now or some seconds back, and return what tells their events apart."""
@@ -60,23 +60,23 @@ class Node:
             some = [next(_NUMBERS) for _ in range(size)]
             events = [carrying({"n": n}) for n in some]
             (kept,) = self.spool.put([Chunk(LANE, False, size, time.time() - back, encode_events(events))])
-            self.lane.queued(kept)
+            self.lane.backlog.add(kept)
             new += some
         return new
 
     def write(self, batches: int = 1000) -> None:
         """Write some batches, all there are unless told otherwise."""
         for _ in range(batches):
-            chunks, _wait = self.lane.claim(time.time(), True)
+            chunks, _wait = self.lane.claim(time.time())
             if not chunks:
                 break
             self.lane.run(chunks)
-            self.lane.finished(chunks[0])
+            self.lane.flights.ended(chunks[0])
 
     def drain(self, seconds: float = 20.0) -> None:
         """Write all there is, whatever tries that takes."""
         end = time.monotonic() + seconds
-        while self.lane.queued_events:
+        while self.lane.backlog.events:
             assert time.monotonic() < end, f"not written: {self.lane.state} {self.lane.last_error}"
             self.write()
             time.sleep(0.01)

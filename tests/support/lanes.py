@@ -50,7 +50,7 @@ def keep(lane: Lane, spool: Spool, *chunks: Chunk) -> list[StoredChunk]:
     """Put chunks and have the lane count them, as the intake and the dispatcher do."""
     kept = spool.put(chunks)
     for one in kept:
-        lane.queued(one)
+        lane.backlog.add(one)
     return kept
 
 

@@ -438,16 +438,16 @@ class TestFaults:
 
         # When
         for _ in range(60):
-            if chunks := lane.claim(time.time(), True)[0]:
+            if chunks := lane.claim(time.time())[0]:
                 lane.run(chunks)
-                lane.finished(chunks[0])
-            elif not lane.queued_events:
+                lane.flights.ended(chunks[0])
+            elif not lane.backlog.events:
                 break
             else:
                 time.sleep(0.02)
 
         # Then
-        assert (lane.state, lane.queued_events, lane.written, lane.buried) == ("ok", 0, 7, 2)
+        assert (lane.state, lane.backlog.events, lane.written, lane.buried) == ("ok", 0, 7, 2)
         assert sorted(set(hook.taken)) == ["1", "2", "3", "4", "6", "7", "8"]
         spool.close()
 

@@ -232,13 +232,13 @@ def test_one_event_stops_no_queue_whatever_it_makes_the_class_do(
 
     # When
     until = time.monotonic() + 10
-    while lane.queued_events and time.monotonic() < until:
-        if chunks := lane.claim(time.time(), True)[0]:
+    while lane.backlog.events and time.monotonic() < until:
+        if chunks := lane.claim(time.time())[0]:
             lane.run(chunks)
-            lane.finished(chunks[0])
+            lane.flights.ended(chunks[0])
 
     # Then
-    assert (lane.state, lane.queued_events, lane.written, lane.buried) == ("ok", 0, 4, 1)
+    assert (lane.state, lane.backlog.events, lane.written, lane.buried) == ("ok", 0, 4, 1)
     spool.close()
 
 

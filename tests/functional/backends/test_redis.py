@@ -431,14 +431,14 @@ def test_dead_letters_are_the_events_that_were_refused_and_come_back(keys: Keys,
 
     # When / Then
     _run(lane)
-    assert (lane.state, lane.queued_events) == ("retrying", 6)
+    assert (lane.state, lane.backlog.events) == ("retrying", 6)
 
     # When
     keys.server.start()
     _run(lane)
 
     # Then
-    assert (lane.state, lane.written, lane.buried, lane.queued_events) == ("ok", 5, 1, 0)
+    assert (lane.state, lane.written, lane.buried, lane.backlog.events) == ("ok", 5, 1, 0)
     [letter] = listed(spool.folder, Filter(), 10)
     assert letter["data"]["jid"] == "4"
     assert "wrong kind of value" in letter["error"]
@@ -447,7 +447,7 @@ def test_dead_letters_are_the_events_that_were_refused_and_come_back(keys: Keys,
     keys.client.delete("salt:4")
     assert requeue(spool.folder, Filter()) == 1
     for back in spool.requeued().values():
-        lane.requeued(back)
+        lane.backlog.add_requeued(back)
     _run(lane)
 
     # Then
@@ -458,9 +458,9 @@ def test_dead_letters_are_the_events_that_were_refused_and_come_back(keys: Keys,
 def _run(lane: Lane) -> None:
     """Have a lane write what it holds, once it tries again."""
     found: list[StoredChunk] = []
-    eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
+    eventually(lambda: found.extend(lane.claim(time.time())[0]) or found)
     lane.run(found)
-    lane.finished(found[0])
+    lane.flights.ended(found[0])
 
 
 @pytest.mark.parametrize(

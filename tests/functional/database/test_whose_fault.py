@@ -426,21 +426,21 @@ def test_a_lane_with_one_bad_event_is_decided_when_another_comes(mine: Database,
     keep(lane, spool, chunk([raid("w1", "bad")], worker=name))
 
     def run() -> None:
-        claimed, _ = lane.claim(time.time(), True)
+        claimed, _ = lane.claim(time.time())
         if claimed:
             lane.run(claimed)
-            lane.finished(claimed[0])
+            lane.flights.ended(claimed[0])
 
     # When / Then: it waits, and the status says why
     for _ in range(3):
         run()
         time.sleep(0.03)
-    assert (lane.state, lane.queued_events, lane.buried) == ("held", 1, 0)
+    assert (lane.state, lane.backlog.events, lane.buried) == ("held", 1, 0)
     assert "raid_state" in lane.last_error or "CHECK" in lane.last_error
 
     # When
     keep(lane, spool, chunk([raid("w2", "ok")], worker=name))
-    eventually(lambda: run() or not lane.queued_events)
+    eventually(lambda: run() or not lane.backlog.events)
 
     # Then
     assert (lane.state, lane.buried, lane.written) == ("ok", 1, 1)

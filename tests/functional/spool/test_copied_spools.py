@@ -105,7 +105,7 @@ def test_an_older_copy_is_put_back(node: Node, database: Database, tmp_path: Pat
 
     # Then
     assert counted(database) == fired
-    assert (node.lane.renamed, node.lane.lost, node.lane.dropped) == (0, 0, 0)
+    assert (node.lane.renamed, node.lane.backlog.lost, node.lane.backlog.dropped) == (0, 0, 0)
 
 
 def test_the_same_copy_is_put_back_again_and_again(node: Node, database: Database, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_both_are_written_in_turns(
     draw = random.Random(7)
 
     # When
-    while node.lane.queued_events or clone.lane.queued_events:
+    while node.lane.backlog.events or clone.lane.backlog.events:
         one = draw.choice([node, clone])
         one.write(1)
         if draw.random() < 0.2:
@@ -210,7 +210,7 @@ def test_what_was_dropped_is_written_from_a_copy_that_still_holds_it(
     node.drain()
     held = node.put(2, 3)
     copy = node.copy(tmp_path / "copy")
-    node.lane.drop_oldest(1)
+    node.lane.backlog.drop_oldest(1)
     after = node.put(1)
     node.drain()
     join(database)
@@ -239,9 +239,9 @@ def test_receipts_are_bounded_whatever_waits(node: Node, database: Database) -> 
     (row,) = receipts(database)
     assert (row["lane"], row["first_chunk"]) == (LANE, 2)
     before = len(counted(database))
-    other = lane_of(node.spool, node.worker, "dead", events=100)
+    other = lane_of(node.spool, node.worker, "dead", events=100, seconds=0)
     other.restore(node.spool.totals()["dead"], node.spool.newest_id())
-    while chunks := other.claim(time.time(), True)[0]:
+    while chunks := other.claim(time.time())[0]:
         other.run(chunks)
         other.finished(chunks[0])
     assert len(counted(database)) == before + 61
@@ -254,7 +254,7 @@ def test_a_lane_has_no_more_receipts_than_a_bound_though_chunks_are_dropped(
     monkeypatch.setattr(keeping, "MOST_RUNS", 5)
     for _ in range(12):
         node.put(1, 1)
-        node.lane.drop_oldest(1)
+        node.lane.backlog.drop_oldest(1)
         node.drain()
     assert len(receipts(database)) == 12
 
@@ -363,7 +363,7 @@ def test_what_was_refused_is_set_aside_from_a_copy_too(node: Node, database: Dat
     fired = node.put(2)
     events = [carrying({"n": 5000}), carrying({"n": -1}), carrying({"n": 5001})]
     (kept,) = node.spool.put([Chunk(LANE, False, 3, time.time(), encode_events(events))])
-    node.lane.queued(kept)
+    node.lane.backlog.add(kept)
     copy = node.copy(tmp_path / "copy")
     node.drain()
     fired += node.put(1)

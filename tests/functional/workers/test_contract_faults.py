@@ -135,7 +135,7 @@ def test_events_that_are_too_large_are_dead_letters_at_once(place: Site, tmp_pat
 
     # When: there is nothing but these, and nobody to compare them with
     keep(lane, spool, *(chunk([event], "sink") for event in large))
-    while lane.queued_events:
+    while lane.backlog.events:
         _run(lane)
 
     # Then
@@ -143,7 +143,7 @@ def test_events_that_are_too_large_are_dead_letters_at_once(place: Site, tmp_pat
 
     # When
     keep(lane, spool, *(chunk([event], "sink") for event in small))
-    while lane.queued_events:
+    while lane.backlog.events:
         _run(lane)
 
     # Then
@@ -167,7 +167,7 @@ def test_no_queue_stands_for_ever_for_events_of_which_nobody_knows(place: Site, 
     _run_out(lane)
 
     # Then
-    assert (lane.state, lane.written, lane.buried, lane.queued_events) == ("ok", 6, 4, 0)
+    assert (lane.state, lane.written, lane.buried, lane.backlog.events) == ("ok", 6, 4, 0)
     assert _dead(spool) == [0, 1, 2, 3]
     place.has(range(4, 10), once=False)
     spool.close()
@@ -188,7 +188,7 @@ def test_a_place_that_refuses_everything_empties_no_queue(place: Site, tmp_path:
         _run(lane)
 
     # Then
-    assert (lane.state, lane.written, lane.buried, lane.queued_events) == ("held", 0, 0, 12)
+    assert (lane.state, lane.written, lane.buried, lane.backlog.events) == ("held", 0, 0, 12)
     assert _dead(spool) == []
 
     # When: it is mended
@@ -196,7 +196,7 @@ def test_a_place_that_refuses_everything_empties_no_queue(place: Site, tmp_path:
     _run_out(lane)
 
     # Then
-    assert (lane.state, lane.written, lane.buried, lane.queued_events) == ("ok", 12, 0, 0)
+    assert (lane.state, lane.written, lane.buried, lane.backlog.events) == ("ok", 12, 0, 0)
     place.has(range(12), once=False)
     spool.close()
 
@@ -204,18 +204,18 @@ def test_a_place_that_refuses_everything_empties_no_queue(place: Site, tmp_path:
 def _run_out(lane: Lane) -> None:
     """Have a lane write what it holds; fail if it does not come to an end."""
     for _ in range(60):
-        if not lane.queued_events:
+        if not lane.backlog.events:
             return
         _run(lane)
-    raise AssertionError(f"{lane.queued_events} events wait: {lane.last_error}")
+    raise AssertionError(f"{lane.backlog.events} events wait: {lane.last_error}")
 
 
 def _run(lane: Lane) -> None:
     """Have a lane write a batch, once it tries again."""
     found: list[StoredChunk] = []
-    eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
+    eventually(lambda: found.extend(lane.claim(time.time())[0]) or found)
     lane.run(found)
-    lane.finished(found[0])
+    lane.flights.ended(found[0])
 
 
 def _dead(spool: Spool) -> list[int]:

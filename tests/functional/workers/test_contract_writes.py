@@ -154,7 +154,7 @@ def test_an_event_that_is_refused_becomes_a_dead_letter_and_comes_back(place: Si
     _run(lane)
 
     # Then
-    assert (lane.state, lane.last_error, lane.written, lane.buried, lane.queued_events) == ("ok", "", 8, 1, 0)
+    assert (lane.state, lane.last_error, lane.written, lane.buried, lane.backlog.events) == ("ok", "", 8, 1, 0)
     [letter] = listed(spool.folder, Filter(), 10)
     assert (letter["worker"], letter["tag"].endswith(f"/4/ret/{BAD}")) == ("sink", True)
     place.has([0, 1, 2, 3, 5, 6, 7, 8], once=place.place.once)
@@ -164,11 +164,11 @@ def test_an_event_that_is_refused_becomes_a_dead_letter_and_comes_back(place: Si
     lane.swap(lane.config, place.worker(), spool.newest_id())
     assert requeue(spool.folder, Filter()) == 1
     for back in spool.requeued().values():
-        lane.requeued(back)
+        lane.backlog.add_requeued(back)
     _run(lane)
 
     # Then
-    assert (lane.state, lane.written, lane.buried, lane.queued_events) == ("ok", 9, 1, 0)
+    assert (lane.state, lane.written, lane.buried, lane.backlog.events) == ("ok", 9, 1, 0)
     place.has(range(9), once=False)
     assert len(place.place.arrived()) == 9 or not place.place.once
     spool.close()
@@ -177,6 +177,6 @@ def test_an_event_that_is_refused_becomes_a_dead_letter_and_comes_back(place: Si
 def _run(lane: Lane) -> None:
     """Have a lane write what it holds, once it tries again."""
     found: list[StoredChunk] = []
-    eventually(lambda: found.extend(lane.claim(time.time(), True)[0]) or found)
+    eventually(lambda: found.extend(lane.claim(time.time())[0]) or found)
     lane.run(found)
-    lane.finished(found[0])
+    lane.flights.ended(found[0])

@@ -58,7 +58,7 @@ def test_a_batch_is_written_without_anything_following_it(spool: Spool, start: S
     # Then
     eventually(lambda: worker.batches)
     assert worker.batches == [["0", "1", "2"]]
-    eventually(lambda: not dispatcher.lanes["history"].running)
+    eventually(lambda: not dispatcher.lanes["history"].flights.count)
     assert spool.totals() == {}
 
 
@@ -119,7 +119,7 @@ def test_a_worker_that_hangs_delays_no_other(spool: Spool, start: Start) -> None
 
     # Then
     assert hanging.written == []
-    assert dispatcher.lanes["hanging"].running == 2
+    assert dispatcher.lanes["hanging"].flights.count == 2
 
 
 def test_there_is_a_thread_for_each_lane_however_few_are_asked_for(spool: Spool, start: Start) -> None:
@@ -289,7 +289,7 @@ def test_a_try_that_hangs_for_ever_keeps_no_other_rule_from_its_own(
     spool: Spool, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: all rules fail once, and then one of them hangs
-    monkeypatch.setattr("salt_eventsd.dispatch.lane.HANGING_SECONDS", 0.2)
+    monkeypatch.setattr("salt_eventsd.dispatch.flights.HANGING_SECONDS", 0.2)
 
     class FailsOnce(Counting):
         def write(self, batch: Batch) -> None:
@@ -447,10 +447,10 @@ def test_an_error_nobody_foresaw_does_not_end_the_dispatching(
     errors = [KeyError("a bug"), KeyError("a bug")]
     claim = lane.claim
 
-    def failing_claim(now: float, flush: bool) -> object:
+    def failing_claim(now: float) -> object:
         if errors:
             raise errors.pop()
-        return claim(now, flush)
+        return claim(now)
 
     monkeypatch.setattr(lane, "claim", failing_claim)
 

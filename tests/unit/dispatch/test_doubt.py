@@ -48,9 +48,9 @@ class Place:
 def run(lane: Lane) -> None:
     """Write the next batch, once it is tried again."""
     chunks: list[StoredChunk] = []
-    eventually(lambda: chunks.extend(lane.claim(time.time(), True)[0]) or chunks)
+    eventually(lambda: chunks.extend(lane.claim(time.time())[0]) or chunks)
     lane.run(chunks)
-    lane.finished(chunks[0])
+    lane.flights.ended(chunks[0])
 
 
 def dead(spool: Spool) -> list[str]:
@@ -100,11 +100,11 @@ def test_no_queue_stands_for_ever_for_a_few_events(
 
     # When
     for _ in range(60):
-        if lane.queued_events:
+        if lane.backlog.events:
             run(lane)
 
     # Then
-    assert (lane.queued_events, lane.state, lane.buried, lane.written) == (0, "ok", len(bad), 12 - len(bad))
+    assert (lane.backlog.events, lane.state, lane.buried, lane.written) == (0, "ok", len(bad), 12 - len(bad))
     assert dead(spool) == bad
     assert set(place.written) == {str(number) for number in range(12)} - set(bad)
 
@@ -122,12 +122,12 @@ def test_no_fault_of_the_place_empties_a_queue(spool: Spool, error: Callable[[st
         run(lane)
 
     # Then
-    assert (lane.queued_events, lane.buried, lane.written) == (30, 0, 0)
+    assert (lane.backlog.events, lane.buried, lane.written) == (30, 0, 0)
     assert dead(spool) == []
 
     # When: it is mended
     place.bad = []
-    while lane.queued_events:
+    while lane.backlog.events:
         run(lane)
 
     # Then

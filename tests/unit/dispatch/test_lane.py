@@ -20,16 +20,16 @@ from tests.support.workers import Recorder
 NOW = 1_000_000.0
 
 
-def claimed(lane: Lane, now: float = NOW, flush: bool = False) -> list[int]:
-    return [one.id for one in lane.claim(now, flush)[0]]
+def claimed(lane: Lane, now: float = NOW) -> list[int]:
+    return [one.id for one in lane.claim(now)[0]]
 
 
-def run(lane: Lane, flush: bool = True) -> list[StoredChunk]:
+def run(lane: Lane) -> list[StoredChunk]:
     """Claim and write one batch, as the dispatcher does."""
-    chunks, _ = lane.claim(NOW, flush)
+    chunks, _ = lane.claim(NOW)
     if chunks:
         lane.run(chunks)
-        lane.finished(chunks[0])
+        lane.flights.ended(chunks[0])
     return chunks
 
 
@@ -78,7 +78,7 @@ def test_a_batch_is_due_when_its_oldest_event_has_waited_long_enough(spool: Spoo
     kept = keep(lane, spool, chunk(1, oldest=NOW), chunk(1, oldest=NOW + 4))
 
     # When
-    early, wait = lane.claim(NOW + 4.5, False)
+    early, wait = lane.claim(NOW + 4.5)
 
     # Then
     assert (early, wait) == ([], pytest.approx(0.5))
@@ -92,16 +92,8 @@ def test_a_clock_set_back_keeps_nothing_waiting(spool: Spool) -> None:
     assert claimed(lane)
 
 
-def test_a_flush_takes_what_there_is(spool: Spool) -> None:
-    lane = lane_of(spool, Recorder(), seconds=5)
-    keep(lane, spool, chunk(1, oldest=NOW))
-
-    assert not claimed(lane)
-    assert claimed(lane, flush=True)
-
-
 def test_nothing_queued_is_nothing_due(spool: Spool) -> None:
-    chunks, wait = lane_of(spool, Recorder()).claim(NOW, True)
+    chunks, wait = lane_of(spool, Recorder()).claim(NOW)
 
     assert chunks == []
     assert wait > 1
@@ -125,7 +117,7 @@ def test_prio_goes_at_once_alone_and_besides_a_batch_in_flight(spool: Spool) -> 
 
     # Then
     assert claimed(lane) == [urgent[1].id]
-    assert lane.running == 2
+    assert lane.flights.count == 2
 
 
 def test_no_more_batches_are_in_flight_than_concurrency_allows(spool: Spool) -> None:
@@ -134,12 +126,12 @@ def test_no_more_batches_are_in_flight_than_concurrency_allows(spool: Spool) -> 
     kept = keep(lane, spool, *(chunk(1) for _ in range(3)))
 
     # When
-    batches = [lane.claim(NOW, False)[0] for _ in range(3)]
+    batches = [lane.claim(NOW)[0] for _ in range(3)]
 
     # Then
     assert [[one.id for one in batch] for batch in batches] == [[kept[0].id], [kept[1].id], []]
     lane.run(batches[0])
-    lane.finished(batches[0][0])
+    lane.flights.ended(batches[0][0])
     assert claimed(lane) == [kept[2].id]
 
 
@@ -156,7 +148,7 @@ def test_what_is_written_is_forgotten_and_counted(spool: Spool) -> None:
     # Then
     assert worker.batches == [["0", "1", "2", "3", "4"]]
     assert spool.totals() == {}
-    assert (lane.written, lane.queued_events, lane.queued_bytes, lane.claimed) == (5, 0, 0, set())
+    assert (lane.written, lane.backlog.events, lane.backlog.bytes, lane.backlog.claimed) == (5, 0, 0, set())
     assert (lane.state, lane.last_error) == ("ok", "")
     assert lane.last_write >= before
 
@@ -194,13 +186,13 @@ def test_a_fault_keeps_everything_and_pauses_the_lane(spool: Spool, error: Excep
 
     # When
     run(lane)
-    again, wait = lane.claim(NOW, True)
+    again, wait = lane.claim(NOW)
 
     # Then
     assert (again, worker.written) == ([], [])
     assert 50 < wait <= 60
     assert spool.waiting("history", prio=False) == kept
-    assert (lane.state, lane.retries, lane.queued_events, lane.claimed) == (state, 1, 3, set())
+    assert (lane.state, lane.retries, lane.backlog.events, lane.backlog.claimed) == (state, 1, 3, set())
     assert str(error) in lane.last_error
 
 
@@ -210,7 +202,7 @@ def test_no_prio_batch_either_while_a_lane_pauses(spool: Spool) -> None:
     run(lane)
     keep(lane, spool, chunk(1, prio=True))
 
-    assert not claimed(lane, flush=True)
+    assert not claimed(lane)
 
 
 def test_after_the_pause_the_same_batch_is_tried_again_as_a_replay(spool: Spool) -> None:
@@ -238,7 +230,7 @@ def test_while_a_backend_is_away_only_one_batch_knocks(spool: Spool) -> None:
     time.sleep(0.03)
 
     # When
-    first, second = lane.claim(NOW, True)[0], lane.claim(NOW, True)[0]
+    first, second = lane.claim(NOW)[0], lane.claim(NOW)[0]
 
     # Then
     assert first
@@ -256,7 +248,7 @@ def test_refused_events_are_buried_alone(spool: Spool) -> None:
 
     # Then
     assert sorted(worker.written) == ["0", "2", "3", "5"]
-    assert (lane.written, lane.buried, lane.state, lane.queued_events) == (4, 2, "ok", 0)
+    assert (lane.written, lane.buried, lane.state, lane.backlog.events) == (4, 2, "ok", 0)
     assert spool.dead_letters() == {"history": 2}
     assert spool.totals() == {}
 
@@ -298,7 +290,7 @@ def test_an_unexpected_error_about_everything_holds_the_worker(spool: Spool) -> 
     # Then
     assert lane.state == "held"
     assert lane.last_error == "ZeroDivisionError: bad: 0"
-    assert (spool.dead_letters(), lane.queued_events) == ({}, 2)
+    assert (spool.dead_letters(), lane.backlog.events) == ({}, 2)
 
 
 def test_one_line_is_logged_when_a_lane_fails_and_one_when_it_recovers(
@@ -325,8 +317,8 @@ def test_a_worker_that_could_not_be_made_keeps_its_events_waiting(spool: Spool) 
     keep(lane, spool, chunk(2))
 
     # When, Then
-    assert not claimed(lane, flush=True)
-    assert (lane.state, lane.queued_events) == ("held", 2)
+    assert not claimed(lane)
+    assert (lane.state, lane.backlog.events) == ("held", 2)
     assert lane.last_error.endswith("'slq'")
 
 
@@ -337,7 +329,7 @@ def test_what_an_earlier_engine_left_is_written_as_a_replay(spool: Spool) -> Non
     lane = lane_of(spool, worker, events=2)
 
     # When
-    lane.restore(spool.totals()["history"], spool.newest_id())
+    lane.backlog.restore(spool.totals()["history"], spool.newest_id())
     keep(lane, spool, chunk(numbered(2, start=2)))
     run(lane)
     run(lane)
@@ -345,7 +337,7 @@ def test_what_an_earlier_engine_left_is_written_as_a_replay(spool: Spool) -> Non
     # Then
     assert worker.batches == [["0", "1"], ["2", "3"]]
     assert [batch.replay for batch in worker.tries] == [True, False]
-    assert lane.queued_events == 0
+    assert lane.backlog.events == 0
 
 
 @pytest.fixture
@@ -358,7 +350,7 @@ def test_a_chunk_that_cannot_be_decoded_stops_no_other(spool: Spool, corrupt: St
     # Given
     worker = Recorder()
     lane = lane_of(spool, worker)
-    lane.queued(corrupt)
+    lane.backlog.add(corrupt)
     keep(lane, spool, chunk(2))
 
     # When
@@ -368,21 +360,21 @@ def test_a_chunk_that_cannot_be_decoded_stops_no_other(spool: Spool, corrupt: St
     (batch,) = worker.tries
     assert b"a disk's bad block" in batch.events[0].body
     assert worker.written == ["", "0", "1"]
-    assert (lane.queued_events, spool.totals()) == (0, {})
-    assert (lane.written, lane.lost, lane.buried) == (2, 7, 0)
+    assert (lane.backlog.events, spool.totals()) == (0, {})
+    assert (lane.written, lane.backlog.lost, lane.buried) == (2, 7, 0)
 
 
 def test_the_remains_of_a_chunk_that_are_refused_are_a_dead_letter(spool: Spool, corrupt: StoredChunk) -> None:
     # Given
     lane = lane_of(spool, Recorder(bad=[""]))
-    lane.queued(corrupt)
+    lane.backlog.add(corrupt)
     keep(lane, spool, chunk(2))
 
     # When
     run(lane)
 
     # Then
-    assert (lane.written, lane.lost, lane.buried) == (2, 7, 1)
+    assert (lane.written, lane.backlog.lost, lane.buried) == (2, 7, 1)
     assert spool.dead_letters() == {"history": 1}
 
 
@@ -391,15 +383,15 @@ def test_a_batch_claimed_before_a_swap_is_left_to_the_new_worker(spool: Spool) -
     old, new = Recorder(), Recorder()
     lane = lane_of(spool, old, events=1)
     keep(lane, spool, *(chunk([event]) for event in numbered(2)))
-    claimed_for_old, _ = lane.claim(NOW, True)
+    claimed_for_old, _ = lane.claim(NOW)
 
     # When: the new one has begun before the thread of the batch for the old one did
     lane.swap(lane.config, new, spool.newest_id())
-    claimed_for_new, _ = lane.claim(NOW, True)
+    claimed_for_new, _ = lane.claim(NOW)
     lane.run(claimed_for_old)
     lane.run(claimed_for_new)
     for one in (claimed_for_old, claimed_for_new):
-        lane.finished(one[0])
+        lane.flights.ended(one[0])
     while run(lane):
         pass
 
@@ -407,7 +399,7 @@ def test_a_batch_claimed_before_a_swap_is_left_to_the_new_worker(spool: Spool) -
     assert old.tries == []
     assert sorted(new.written) == ["0", "1"]
     assert [len(batch.events) for batch in new.tries] == [1, 1]
-    assert (lane.queued_events, lane.claimed, lane.running) == (0, set(), 0)
+    assert (lane.backlog.events, lane.backlog.claimed, lane.flights.count) == (0, set(), 0)
 
 
 def test_a_batch_is_of_one_life(spool: Spool) -> None:
@@ -416,7 +408,7 @@ def test_a_batch_is_of_one_life(spool: Spool) -> None:
     keep(lane_of(spool, worker), spool, chunk(numbered(2)), chunk(numbered(2, start=2)))
     spool.file.renew_life()
     lane = lane_of(spool, worker, events=100)
-    lane.restore(spool.totals()["history"], spool.newest_id())
+    lane.backlog.restore(spool.totals()["history"], spool.newest_id())
     keep(lane, spool, chunk(numbered(2, start=4)))
 
     # When
@@ -491,26 +483,26 @@ def test_after_a_spool_broke_only_what_is_in_the_new_one_counts(spool: Spool) ->
     old = keep(lane, spool, chunk(3), chunk(4))
 
     # When
-    lane.spool_broke(old[-1].id + 1)
-    lane.spool_broke(old[-1].id + 1)
+    lane.backlog.spool_broke(old[-1].id + 1)
+    lane.backlog.spool_broke(old[-1].id + 1)
     new = StoredChunk(old[-1].id + 1, "history", False, 5, 50, 0.0)
-    lane.queued(new)
-    lane.gone(old)
+    lane.backlog.add(new)
+    lane.backlog.gone(old)
 
     # Then
-    assert (lane.lost, lane.queued_events, lane.queued_bytes) == (7, 5, 50)
+    assert (lane.backlog.lost, lane.backlog.events, lane.backlog.bytes) == (7, 5, 50)
 
 
 def test_the_oldest_event_is_told(spool: Spool) -> None:
     # Given
     lane = lane_of(spool, Recorder())
-    assert lane.oldest() == 0
+    assert lane.backlog.oldest() == 0
 
     # When
     keep(lane, spool, chunk(1, oldest=30.0), chunk(1, prio=True, oldest=20.0), chunk(1, "other", oldest=10.0))
 
     # Then
-    assert lane.oldest() == 20.0
+    assert lane.backlog.oldest() == 20.0
 
 
 def test_a_long_queue_is_taken_in_bounded_batches(spool: Spool) -> None:
@@ -538,7 +530,7 @@ def test_a_refusal_while_splitting_ends_in_a_fault_settles_nothing(spool: Spool)
     run(lane)
 
     # Then
-    assert (lane.state, lane.queued_events, spool.dead_letters()) == ("retrying", 4, {})
+    assert (lane.state, lane.backlog.events, spool.dead_letters()) == ("retrying", 4, {})
 
 
 @pytest.mark.parametrize("error", [SystemExit("bye"), KeyboardInterrupt()])
@@ -556,7 +548,7 @@ def test_what_would_end_a_program_ends_only_the_batch(spool: Spool, error: BaseE
     # Then
     assert state == "retrying"
     assert worker.written == ["0", "1", "2"]
-    assert (lane.queued_events, spool.totals()) == (0, {})
+    assert (lane.backlog.events, spool.totals()) == (0, {})
 
 
 def test_a_batch_that_failed_is_a_replay_also_when_another_was_written_meanwhile(spool: Spool) -> None:
@@ -564,12 +556,12 @@ def test_a_batch_that_failed_is_a_replay_also_when_another_was_written_meanwhile
     worker = Recorder(errors=[Transient("the answer to the commit was lost")])
     lane = lane_of(spool, worker, concurrency=2, events=1)
     keep(lane, spool, chunk(1), chunk(1))
-    first, second = lane.claim(NOW, True)[0], lane.claim(NOW, True)[0]
+    first, second = lane.claim(NOW)[0], lane.claim(NOW)[0]
 
     # When
     for chunks in (first, second):
         lane.run(chunks)
-        lane.finished(chunks[0])
+        lane.flights.ended(chunks[0])
     eventually(lambda: run(lane))
 
     # Then
@@ -585,13 +577,13 @@ def test_an_event_noted_as_refused_and_written_after_all_is_no_dead_letter(spool
     events = numbered(2)
     lane = lane_of(spool, Recorder(errors=[Transient("gone")]), concurrency=2, events=2)
     noted, _ = keep(lane, spool, chunk(events), chunk(numbered(2)))
-    first, second = lane.claim(NOW, True)[0], lane.claim(NOW, True)[0]
+    first, second = lane.claim(NOW)[0], lane.claim(NOW)[0]
     spool.bury("history", [noted.id], [Burial(noted.id, 1, events[1], "refused")])
 
     # When
     for chunks in (first, second):
         lane.run(chunks)
-        lane.finished(chunks[0])
+        lane.flights.ended(chunks[0])
     eventually(lambda: run(lane))
 
     # Then
@@ -606,7 +598,7 @@ def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spo
 
     def drop() -> None:
         while spool.totals():
-            lane.drop_oldest(1)
+            lane.backlog.drop_oldest(1)
 
     # When
     other = threading.Thread(target=drop)
@@ -616,14 +608,14 @@ def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spo
     other.join(30)
 
     # Then
-    assert (lane.queued_events, lane.queued_bytes) == (0, 0)
-    assert lane.written + lane.dropped == 400
+    assert (lane.backlog.events, lane.backlog.bytes) == (0, 0)
+    assert lane.written + lane.backlog.dropped == 400
 
 
 def test_a_batch_that_hangs_is_told_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     # Given
     lane = lane_of(spool, Recorder())
-    lane.running_since[7] = time.monotonic() - 61
+    lane.flights.running_since[7] = time.monotonic() - 61
 
     # When
     lane.tell_hanging()
@@ -641,7 +633,7 @@ def test_refused_events_are_told_in_the_log(spool: Spool, caplog: pytest.LogCapt
     keep(lane, spool, chunk(numbered(3)))
 
     # When
-    chunks, _ = lane.claim(time.time(), True)
+    chunks, _ = lane.claim(time.time())
     lane.run(chunks)
 
     # Then
@@ -652,21 +644,22 @@ def test_a_new_worker_waits_a_moment_for_the_old_ones_batch_and_no_longer(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a batch that hangs in the old worker
-    monkeypatch.setattr("salt_eventsd.dispatch.lane._GRACE_SECONDS", 0.3)
-    release = threading.Event()
+    monkeypatch.setattr("salt_eventsd.dispatch.flights._GRACE_SECONDS", 0.3)
+    entered, release = threading.Event(), threading.Event()
 
     class Hanging:
         def write(self, batch: Batch) -> None:
+            entered.set()
             release.wait(20)
 
     lane = lane_of(spool, Hanging())
     keep(lane, spool, chunk(1))
-    taken, _ = lane.claim(NOW, True)
+    taken, _ = lane.claim(NOW)
     hung = taken[0]
     hanging = threading.Thread(target=lane.run, args=(taken,))
     hanging.start()
     keep(lane, spool, chunk(2))
-    eventually(lambda: any(lane._writing.values()))
+    assert entered.wait(10)
 
     # When
     new = Recorder()
@@ -676,16 +669,16 @@ def test_a_new_worker_waits_a_moment_for_the_old_ones_batch_and_no_longer(
     assert not run(lane)
     eventually(lambda: run(lane), 5)
     assert new.batches
-    assert not lane.busy
-    assert lane.running == 1
+    assert not lane.flights.busy
+    assert lane.flights.count == 1
 
     # When
     release.set()
     hanging.join(10)
-    lane.finished(hung)
+    lane.flights.ended(hung)
 
     # Then
-    assert (lane.running, lane.queued_events) == (0, 0)
+    assert (lane.flights.count, lane.backlog.events) == (0, 0)
 
 
 def test_a_lane_takes_the_owner_that_a_reload_gives_it(spool: Spool) -> None:

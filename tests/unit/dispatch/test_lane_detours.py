@@ -38,10 +38,10 @@ class Picky(Recorder):
 
 def run(lane: Lane) -> list[StoredChunk]:
     """Claim and write one batch, as the dispatcher does."""
-    chunks, _ = lane.claim(time.time(), True)
+    chunks, _ = lane.claim(time.time())
     if chunks:
         lane.run(chunks)
-        lane.finished(chunks[0])
+        lane.flights.ended(chunks[0])
     return chunks
 
 
@@ -57,7 +57,7 @@ def test_the_chunks_beside_are_written_at_once_and_the_lane_is_held(spool: Spool
 
     # Then
     assert worker.written == ["0", "1", "3", "4"]
-    assert (lane.state, lane.last_error, lane.queued_events) == ("held", "eventsd_states: no", 1)
+    assert (lane.state, lane.last_error, lane.backlog.events) == ("held", "eventsd_states: no", 1)
     assert lane.written == 4
 
 
@@ -78,7 +78,7 @@ def test_what_comes_later_is_written_too(spool: Spool) -> None:
 
     # Then
     assert sorted(worker.written) == ["1", "2", "4"]
-    assert (lane.state, lane.queued_events) == ("held", 2)
+    assert (lane.state, lane.backlog.events) == ("held", 2)
 
 
 def test_once_the_backend_takes_them_the_lane_is_well(spool: Spool) -> None:
@@ -96,7 +96,7 @@ def test_once_the_backend_takes_them_the_lane_is_well(spool: Spool) -> None:
 
     # Then
     assert worker.written == ["0", "2", "1"]
-    assert (lane.state, lane.queued_events, spool.totals()) == ("ok", 0, {})
+    assert (lane.state, lane.backlog.events, spool.totals()) == ("ok", 0, {})
 
 
 def test_a_backend_that_refuses_everything_is_not_asked_for_the_whole_queue(spool: Spool) -> None:
@@ -112,7 +112,7 @@ def test_a_backend_that_refuses_everything_is_not_asked_for_the_whole_queue(spoo
 
     # Then: as often as the waits between tries allow
     assert 0 < worker.asked <= 25
-    assert lane.queued_events == 50
+    assert lane.backlog.events == 50
 
 
 def test_the_events_of_a_rule_with_a_table_of_its_own_stay_in_order(spool: Spool) -> None:
@@ -143,7 +143,7 @@ def test_what_is_dropped_waits_no_more(spool: Spool) -> None:
     assert lane.state == "held"
 
     # When
-    lane.drop_oldest(1)
+    lane.backlog.drop_oldest(1)
     keep(lane, spool, chunk([returned(jid="2")]))
     run(lane)
 

@@ -103,7 +103,7 @@ def test_a_running_engine_drops_and_counts(
     # Then
     assert answer == {"dropped": {"graphs": 12, "history:gone": 12}, "retcode": 0}
     assert waiting(spool) == {"history": 12}
-    assert [(lane.queued_events, lane.dropped, lane.removed) for lane in lanes.values()] == [
+    assert [(lane.backlog.events, lane.backlog.dropped, lane.backlog.removed) for lane in lanes.values()] == [
         (12, 0, 0),
         (0, 12, 12),
         (0, 12, 12),
@@ -113,19 +113,19 @@ def test_a_running_engine_drops_and_counts(
 def test_what_is_being_written_is_spared(lanes: dict[str, Lane]) -> None:
     # Given
     lane = lanes["graphs"]
-    taken, _ = lane.claim(0.0, True)
+    taken, _ = lane.claim(1e9)
     keep(lane, lane._spool, chunk(5, "graphs"))
 
     # When / Then
-    assert lane.remove_all() == 5
-    assert lane.queued_events == sum(one.events for one in taken)
+    assert lane.backlog.remove_all() == 5
+    assert lane.backlog.events == sum(one.events for one in taken)
 
 
 def test_a_configured_worker_is_never_emptied(
     config: Config, spool: Spool, engine: Callable[[dict[str, Any]], dict[str, Any]], lanes: dict[str, Lane]
 ) -> None:
     # Given
-    lanes["history:gone"].remove_all()
+    lanes["history:gone"].backlog.remove_all()
     del lanes["history:gone"]
 
     # When
@@ -135,7 +135,7 @@ def test_a_configured_worker_is_never_emptied(
     # Then
     assert (answer["dropped"], answer["retcode"]) == ({}, 2)
     assert "history is configured" in answer["problem"]
-    assert lanes["history"].queued_events == 12
+    assert lanes["history"].backlog.events == 12
 
 
 def test_an_engine_that_does_not_answer_is_told(spool: Spool, config: Config) -> None:

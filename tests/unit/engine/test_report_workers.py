@@ -11,8 +11,9 @@ from tests.support.lanes import SOON
 from tests.support.workers import Recorder
 
 
-def lane(spool: Spool, name: str, owner: str = "history", problem: str = "", **counts: float) -> Lane:
+def lane(spool: Spool, name: str, owner: str = "history", problem: str = "", events: int = 0, **counts: float) -> Lane:
     made = Lane(name, WorkerConfig(), None if problem else Recorder(), problem, spool, SOON, owner)
+    made.backlog.events = events
     for key, count in counts.items():
         setattr(made, key, count)
     return made
@@ -28,8 +29,8 @@ def test_a_worker_with_one_queue_is_told_as_it_is(spool: Spool) -> None:
 def test_several_are_added_up_and_the_worst_of_them_counts(spool: Spool) -> None:
     # Given
     lanes = [
-        lane(spool, "history", written=5, queued_events=1, last_write=7.0),
-        lane(spool, "history:returns.subs.raid", problem="no such table", queued_events=3),
+        lane(spool, "history", written=5, events=1, last_write=7.0),
+        lane(spool, "history:returns.subs.raid", problem="no such table", events=3),
         lane(spool, "other", "other", written=9),
     ]
 

@@ -23,7 +23,7 @@ from salt_eventsd.bus.nursery import Nursery
 from salt_eventsd.bus.page import Page
 from salt_eventsd.config.structs import SpoolConfig
 from salt_eventsd.dispatch.lane import Lane
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.predecessor import Clock, boot, left, predecessor
@@ -59,7 +59,7 @@ def tell(link: Link, **changes: Any) -> None:
 def parts(spool: Spool) -> Parts:
     """The parts of an engine that is well: all of it but its threads."""
     lanes = {"history": lane_of(spool, Recorder())}
-    room = Room(lambda: SpoolConfig(), spool, lanes)
+    quota = Quota(lambda: SpoolConfig(), spool, lanes)
     inbox = Inbox()
     link = Link(cast("Nursery", Childless()), inbox)
     tell(link, connected=True, since=time.time())
@@ -70,10 +70,10 @@ def parts(spool: Spool) -> Parts:
         ledger=Ledger(),
         watch=Watch({}),
         inbox=inbox,
-        intake=Intake(inbox, spool, lambda: policy, lambda: 0.1, room=room, kept=lambda kept: None),
+        intake=Intake(inbox, spool, lambda: policy, lambda: 0.1, quota=quota, kept=lambda kept: None),
         lanes=lanes,
         spool=spool,
-        room=room,
+        quota=quota,
         dispatcher=Dispatcher(spool, lanes, lambda: 1),
     )
 
@@ -291,13 +291,13 @@ def run_out_of_threads(parts: Parts) -> None:
 
 
 def fill_the_spool(parts: Parts) -> None:
-    parts.room.full = True
-    parts.lanes["history"].queued_bytes = int(parts.room.config.max_bytes)
+    parts.quota.full = True
+    parts.lanes["history"].backlog.bytes = int(parts.quota.config.max_bytes)
 
 
 def orphan(parts: Parts) -> None:
     lane = lane_of(parts.spool, None, "old")
-    lane.retired, lane.queued_events = True, 12
+    lane.retired, lane.backlog.events = True, 12
     cast("dict[str, Lane]", parts.lanes)["old"] = lane
 
 
@@ -306,7 +306,7 @@ def hold(parts: Parts) -> None:
 
 
 def hang(parts: Parts) -> None:
-    parts.lanes["history"].running_since[7] = time.monotonic() - 90
+    parts.lanes["history"].flights.running_since[7] = time.monotonic() - 90
 
 
 def bury(parts: Parts) -> None:
@@ -318,7 +318,7 @@ def bury(parts: Parts) -> None:
 
 def break_it(parts: Parts) -> None:
     keep(parts.lanes["history"], parts.spool, chunk(6))
-    parts.lanes["history"].spool_broke(parts.spool.newest_id() + 1)
+    parts.lanes["history"].backlog.spool_broke(parts.spool.newest_id() + 1)
 
 
 def stall(parts: Parts) -> None:
@@ -341,8 +341,8 @@ def pile_up(parts: Parts) -> None:
 
 
 def drop(parts: Parts) -> None:
-    parts.lanes["history"].dropped = 5
-    parts.lanes["history"].last_drop = time.time() - 3600
+    parts.lanes["history"].backlog.dropped = 5
+    parts.lanes["history"].backlog.last_drop = time.time() - 3600
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, Size, SpoolConfig
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
@@ -81,18 +81,18 @@ def test_letters_take_room_from_what_waits(tmp_path: Path) -> None:
     # Given
     spool = Spool(tmp_path / "spool")
     lane = lane_of(spool, Recorder())
-    room = Room(lambda: SpoolConfig(max_bytes=Size(100_000)), spool, {"history": lane})
+    quota = Quota(lambda: SpoolConfig(max_bytes=Size(100_000)), spool, {"history": lane})
     bury(spool, [returned("x" * 20_000)])
     spool.dead_letters()
     assert spool.letter_bytes > 20_000
 
     # When
     for _ in range(10):
-        keep(lane, spool, *room.admit([chunk([returned("y" * 15_000)])]))
+        keep(lane, spool, *quota.admit([chunk([returned("y" * 15_000)])]))
 
     # Then
-    assert lane.dropped
-    assert lane.queued_bytes + spool.letter_bytes <= 100_000
+    assert lane.backlog.dropped
+    assert lane.backlog.bytes + spool.letter_bytes <= 100_000
     spool.close()
 
 
@@ -208,7 +208,7 @@ def intake(spool: Spool) -> Intake:
         spool,
         lambda: policy,
         lambda: 3600.0,
-        room=Room(lambda: SpoolConfig(), spool, lanes),
+        quota=Quota(lambda: SpoolConfig(), spool, lanes),
         kept=lambda _: None,
     )
 
@@ -339,4 +339,4 @@ def test_what_is_kept_after_a_spool_broke_is_not_counted_as_lost(spool: Spool) -
     dispatcher.kept(spool.put([chunk(2)]))
 
     # Then
-    assert (lane.lost, lane.queued_events) == (3, 2)
+    assert (lane.backlog.lost, lane.backlog.events) == (3, 2)

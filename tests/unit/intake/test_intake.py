@@ -9,7 +9,7 @@ import pytest
 
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.chunk import Chunk
 from salt_eventsd.event.frame import Frame
 from salt_eventsd.intake.thread import Intake, Policy
@@ -35,8 +35,8 @@ class Clumsy:
         return self._redactor.clean(frame, data, fun)
 
 
-class Faulty(Room):
-    """Room with a bug in it that goes away after a while."""
+class Faulty(Quota):
+    """Quota with a bug in it that goes away after a while."""
 
     failures = 0
 
@@ -48,18 +48,18 @@ class Faulty(Room):
 
 
 @pytest.fixture
-def room(spool: Spool) -> Faulty:
+def quota(spool: Spool) -> Faulty:
     return Faulty(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
 
 
 @pytest.fixture
-def intake(spool: Spool, room: Faulty) -> Iterator[Intake]:
+def intake(spool: Spool, quota: Faulty) -> Iterator[Intake]:
     policy = Policy(
         rules=compile_rules(default_events(["history"])),
         redactor=Clumsy(compile_redactor(["password"], [], {})),  # type: ignore[arg-type]
         batches={"history": BatchLimits()},
     )
-    made = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, room, lambda kept: None)
+    made = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)
     made.start()
     yield made
     assert made.stop(10)
@@ -85,10 +85,10 @@ def test_an_event_that_cannot_be_read_costs_no_other(
 
 
 def test_events_wait_in_memory_while_a_bug_keeps_them_from_the_spool(
-    intake: Intake, spool: Spool, room: Faulty, caplog: pytest.LogCaptureFixture
+    intake: Intake, spool: Spool, quota: Faulty, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given
-    room.failures = 3
+    quota.failures = 3
 
     # When
     put(intake, "a", "b")

@@ -10,7 +10,7 @@ import pytest
 
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, EventRule, SpoolConfig, default_events
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.thread import Intake, Policy
@@ -40,8 +40,8 @@ def staged(spool: Spool) -> Callable[..., list[Event]]:
             batches={"history": BatchLimits(), "graphs": BatchLimits()},
             origins=origins or Origins(places=frozenset(["history"])),
         )
-        room = Room(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
-        run.intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, room, lambda kept: None)  # type: ignore[attr-defined]
+        quota = Quota(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
+        run.intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)  # type: ignore[attr-defined]
         for raw in frames:
             run.intake._stage(raw, 1.0)  # type: ignore[attr-defined]
         return [event for stage in run.intake._stages.values() for event in stage.events]  # type: ignore[attr-defined]

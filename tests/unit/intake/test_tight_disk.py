@@ -8,7 +8,7 @@ import pytest
 
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, SpoolConfig
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import compile_rules
@@ -24,7 +24,12 @@ def intake(spool: Spool) -> Intake:
     policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": BatchLimits()})
     lanes = {"history": lane_of(spool, Recorder())}
     return Intake(
-        Inbox(), spool, lambda: policy, lambda: 0.1, room=Room(lambda: SpoolConfig(), spool, lanes), kept=lambda _: None
+        Inbox(),
+        spool,
+        lambda: policy,
+        lambda: 0.1,
+        quota=Quota(lambda: SpoolConfig(), spool, lanes),
+        kept=lambda _: None,
     )
 
 

@@ -140,14 +140,14 @@ def test_an_engine_writes_what_was_requeued(buried: Spool) -> None:
     requeue(buried.folder, Filter(worker="history"))
 
     # When
-    lane.requeued(buried.requeued()["history"])
-    chunks, _ = lane.claim(1e12, False)
+    lane.backlog.add_requeued(buried.requeued()["history"])
+    chunks, _ = lane.claim(1e12)
     lane.run(chunks)
 
     # Then
     eventually(lambda: worker.batches)
     assert worker.written == ["0", "1"]
-    assert (lane.queued_events, lane.queued_bytes) == (0, 0)
+    assert (lane.backlog.events, lane.backlog.bytes) == (0, 0)
 
 
 def test_letters_are_there_while_no_engine_runs(buried: Spool) -> None:

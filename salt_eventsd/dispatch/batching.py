@@ -1,0 +1,90 @@
+"""Which of the chunks that wait are the next batch, and which chunk tells more about a batch that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from salt_eventsd.config.structs import BatchLimits
+from salt_eventsd.event.chunk import StoredChunk
+from salt_eventsd.spool.keep import Spool
+
+#: How many chunks a batch has at most, however small they are.
+_MOST_CHUNKS = 1000
+#: How many chunks are looked up at a time.
+_PAGE = 200
+#: How many chunks behind a batch may be its companion.
+_COMPANIONS = 1000
+#: How long to wait where nothing is due, in seconds; whatever comes meanwhile wakes the dispatcher.
+NOTHING_DUE_SECONDS = 60.0
+
+
+def next_batch(
+    spool: Spool, lane: str, limits: BatchLimits, *, prio: bool, now: float, spared: Collection[int]
+) -> tuple[list[StoredChunk], float]:
+    """
+    Return the chunks of a lane's next batch, none if it is not due, and the seconds until one may be.
+
+    :param spool: where the chunks are.
+    :param lane: the lane's name.
+    :param limits: of a batch.
+    :param prio: whether the batch is of prio chunks, which need not wait until it is full, or of the others.
+    :param now: seconds since 1970 UTC.
+    :param spared: ids of chunks that may not be in it.
+    """
+    batch: list[StoredChunk] = []
+    events = size = 0
+    full = False
+    for chunk in _waiting(spool, lane, prio):
+        if chunk.id in spared:
+            continue
+        # The receipts of a batch are all of one life.
+        if batch and (
+            len(batch) >= _MOST_CHUNKS
+            or events + chunk.events > limits.events
+            or size + chunk.bytes > limits.bytes
+            or chunk.life != batch[0].life
+        ):
+            full = True
+            break
+        batch.append(chunk)
+        events, size = events + chunk.events, size + chunk.bytes
+    if not batch:
+        return [], NOTHING_DUE_SECONDS
+    full = full or events >= limits.events or size >= limits.bytes or len(batch) >= _MOST_CHUNKS
+    # A clock that was set back makes an event look younger than it is, never older than a batch may wait.
+    age = now - batch[0].oldest
+    if full or prio or age >= limits.seconds or age < 0:
+        return batch, 0.0
+    return [], limits.seconds - age
+
+
+def companion(
+    spool: Spool, lane: str, batch: Sequence[StoredChunk], turn: int, spared: Collection[int]
+) -> list[StoredChunk]:
+    """
+    Return a chunk that waits behind a batch, if there is one, to see whether the backend takes anything at all.
+
+    :param spool: where the chunks are.
+    :param lane: the lane's name.
+    :param batch: of which the backend takes nothing.
+    :param turn: another number returns another chunk.
+    :param spared: ids of chunks that may not be it.
+    """
+    taken = {*spared, *(chunk.id for chunk in batch)}
+    most = _COMPANIONS + len(taken)
+    for prio in (batch[0].prio, not batch[0].prio):
+        waiting = [chunk for chunk in spool.waiting(lane, prio=prio, most=most) if chunk.id not in taken]
+        # One of the batch's own life can go into the same transaction.
+        if waiting := [chunk for chunk in waiting if chunk.life == batch[0].life] or waiting:
+            return [waiting[turn % len(waiting)]]
+    return []
+
+
+def _waiting(spool: Spool, lane: str, prio: bool) -> Iterator[StoredChunk]:
+    """Yield what waits, oldest first. A batch is mostly full long before the end of a long backlog."""
+    after = 0
+    while page := spool.waiting(lane, prio=prio, after=after, most=_PAGE):
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].id
