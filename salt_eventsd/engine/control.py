@@ -12,7 +12,7 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,12 @@ _LONGEST_REQUEST = 65_536
 #: How long the thread is waited for at the end.
 _END_SECONDS = 0.5
 
+#: ``verb``, and what that verb takes; :mod:`salt_eventsd.engine.verbs` has the table.
+Request = dict[str, Any]
+#: Has a ``retcode`` as a runner's: 0 well, 2 not; and ``problems`` or the verb's own keys.
 Answer = dict[str, Any]
 #: Takes a request and returns the answer.
-Handler = Callable[[dict[str, Any]], Answer]
+Handler = Callable[[Request], Answer]
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -127,15 +130,6 @@ def ask(path: Path, verb: str, **details: Any) -> Answer:
         raise EventsdError(f"eventsd: the engine does not answer at {path}: {exc}") from exc
 
 
-def unknown(request: Mapping[str, Any]) -> Answer:
-    """
-    Return the answer to a request nobody here understands.
-
-    :param request: the request.
-    """
-    return {"problems": [f"eventsd: this engine knows no {request.get('verb')!r}"], "retcode": 2}
-
-
 @contextmanager
 def answering(state_file: str, handler: Handler) -> Iterator[Control | None]:
     """
@@ -210,23 +204,3 @@ def _short(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
-
-
-def main(arguments: list[str]) -> int:
-    """
-    Ask the engine of a minion, where there is no ``salt-run``: ``python -m salt_eventsd.control reload STATE_FILE``.
-
-    :param arguments: what to ask for, and the engine's state file.
-    :returns: the exit code, as a runner's.
-    """
-    try:
-        verb, state_file = arguments
-    except ValueError:
-        print("usage: python -m salt_eventsd.control reload /var/cache/salt/minion/eventsd/status.json")
-        return 2
-    try:
-        answer = ask(socket_path(state_file), verb)
-    except EventsdError as exc:
-        answer = {"problems": [str(exc)], "retcode": 2}
-    print(msgspec.json.format(msgspec.json.encode(answer)).decode())
-    return int(answer.get("retcode", 2))

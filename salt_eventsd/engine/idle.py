@@ -1,8 +1,8 @@
 """
-An engine that cannot work: it says what is wrong, and waits until that is mended.
+An engine that cannot work: it says what is wrong, and waits until that may be mended.
 
-A wrong config is mended by ``eventsd.reload`` or a restart of the master; a spool that another engine holds may be free
-a while later.
+A wrong configuration is mended by an operator, who then calls ``eventsd.reload`` or restarts the master. A spool that
+another engine holds may be free a while later.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.config.load import fresh_opts, load, state_file
-from salt_eventsd.engine.control import Answer, answering, unknown
+from salt_eventsd.engine import verbs
+from salt_eventsd.engine.control import Answer, answering
 from salt_eventsd.engine.predecessor import Predecessor, left
 from salt_eventsd.engine.report import Reporter, idle_report
 from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy, Unavailable
@@ -26,8 +27,53 @@ Given = Mapping[str, Any] | None
 
 #: How often an idle engine reports.
 _REPORT_SECONDS = 5.0
-#: After so long a spool that was busy is tried again.
+#: After so long the engine tries a spool again that was busy, or could not be opened.
 _BUSY_SECONDS = 30.0
+#: How often it looks whether it is to end.
+_LOOK_SECONDS = 0.5
+
+
+class Waiting:
+    """
+    An idle engine that answers requests, so that an operator can mend its configuration without a restart.
+
+    :param opts: Salt's options.
+    :param problems: what is wrong, a line each.
+    """
+
+    def __init__(self, opts: Mapping[str, Any], problems: list[str]) -> None:
+        self._opts = opts
+        self._problems = problems
+        self._is_mended = threading.Event()
+        #: Options with which a configuration was found right, once there are any.
+        self.mended: Mapping[str, Any] | None = None
+
+    def compare(self) -> Answer:
+        """Return that no configuration is in force, and why."""
+        return {"same": False, "idle": self._problems, "problems": [], "retcode": 0}
+
+    def reload(self) -> Answer:
+        """Read the configuration from disk; if it is right, end the wait."""
+        try:
+            fresh = fresh_opts(self._opts)
+            config = load(fresh)
+        except ConfigError as exc:
+            return {"reloaded": False, "problems": exc.problems, "retcode": 2}
+        self.mended = fresh
+        self._is_mended.set()
+        return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "retcode": 0}
+
+    def wait(self, stop: threading.Event, patience_seconds: float | None) -> None:
+        """
+        Wait until a reload has found a right configuration.
+
+        :param stop: ends the wait.
+        :param patience_seconds: ends it, too; None waits for ever.
+        """
+        until = None if patience_seconds is None else time.monotonic() + patience_seconds
+        while not (stop.is_set() or self._is_mended.wait(_LOOK_SECONDS)):
+            if until is not None and time.monotonic() > until:
+                return
 
 
 def idle(
@@ -44,10 +90,7 @@ def idle(
     """
     problems = error.problems if isinstance(error, ConfigError) else [str(error)]
     if problems != told:
-        for problem in problems:
-            log.error("%s", problem)
-        how = "" if isinstance(error, SpoolBusy) else " (salt-run eventsd.reload)"
-        log.error("eventsd: idle until this is mended%s; events are not kept", how)
+        _tell(problems, error)
         told[:] = problems
     started = time.time()
     path = state_file(opts)
@@ -56,50 +99,28 @@ def idle(
     reporter.start()
     try:
         if isinstance(error, SpoolBusy):
-            # Where the spool is another engine's, so may be the socket.
+            # The engine that has the spool may have the socket, too.
             stop.wait(_BUSY_SECONDS)
             return opts, given
         # A spool that could not be opened may be well by itself some day; a configuration will not.
         is_final = isinstance(error, ConfigError) and not isinstance(error, Unavailable)
-        patience = None if is_final else _BUSY_SECONDS
-        return _wait_for_reload(opts, given, path, problems, stop, patience)
+        waiting = Waiting(opts, problems)
+        with answering(path, verbs.of_idle(waiting)):
+            waiting.wait(stop, None if is_final else _BUSY_SECONDS)
+        # What is on disk has what stood under engines, too.
+        return (waiting.mended, None) if waiting.mended else (opts, given)
     finally:
         reporter.stop()
 
 
+def _tell(problems: list[str], error: EventsdError) -> None:
+    for problem in problems:
+        log.error("%s", problem)
+    how = "" if isinstance(error, SpoolBusy) else " (salt-run eventsd.reload)"
+    log.error("eventsd: idle until this is mended%s; events are not kept", how)
+
+
 def _last_working(path: Path) -> Predecessor | None:
-    """What the report of this engine is about to replace must not be forgotten."""
+    """Return the last engine that worked: this one's report replaces what is known of it, and has to repeat it."""
     found = left(path)
     return found.before if found and not found.bus else found
-
-
-def _wait_for_reload(
-    opts: Mapping[str, Any],
-    given: Given,
-    path: str,
-    problems: list[str],
-    stop: threading.Event,
-    patience_seconds: float | None,
-) -> tuple[Mapping[str, Any], Given]:
-    mended: list[Mapping[str, Any]] = []
-    wake = threading.Event()
-
-    def handle(request: dict[str, Any]) -> Answer:
-        if request.get("verb") == "compare":
-            return {"same": False, "idle": problems, "problems": [], "retcode": 0}
-        if request.get("verb") != "reload":
-            return unknown(request)
-        try:
-            fresh = fresh_opts(opts)
-            config = load(fresh)
-        except ConfigError as exc:
-            return {"reloaded": False, "problems": exc.problems, "retcode": 2}
-        mended.append(fresh)
-        wake.set()
-        return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "retcode": 0}
-
-    with answering(path, handle):
-        until = None if patience_seconds is None else time.monotonic() + patience_seconds
-        while not (stop.is_set() or wake.wait(0.5) or (until and time.monotonic() > until)):
-            pass
-    return (mended[-1], None) if mended else (opts, given)

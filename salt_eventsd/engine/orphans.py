@@ -6,22 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from salt_eventsd.config.structs import Config
 from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.engine import control
+from salt_eventsd.engine.control import Answer
 from salt_eventsd.engine.plan import lane_names
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.file import FILE
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.spool.lock import is_locked
-
-#: What the engine is asked for.
-VERB = "drop_orphaned"
-
-Answer = dict[str, Any]
 
 
 def drop(config: Config, worker: str | None = None) -> Answer:
@@ -35,7 +30,7 @@ def drop(config: Config, worker: str | None = None) -> Answer:
     """
     folder = Path(config.general.spool.dir)
     if is_locked(folder):
-        return control.ask(control.socket_path(config.general.state_file), VERB, worker=worker)
+        return control.ask(control.socket_path(config.general.state_file), "drop_orphaned", worker=worker)
     if not (folder / FILE).exists():
         raise SpoolError(f"eventsd: spool.dir: there is no spool in {folder}")
     configured = lane_names(config)
@@ -51,18 +46,17 @@ def drop(config: Config, worker: str | None = None) -> Answer:
         spool.close()
 
 
-def drop_from(lanes: Iterable[Lane], request: dict[str, Any]) -> Answer:
+def drop_from(lanes: Iterable[Lane], worker: str | None = None) -> Answer:
     """
     Remove what waits in the lanes of a running engine that lead nowhere.
 
     :param lanes: all of them.
-    :param request: what was asked.
+    :param worker: as of :func:`drop`.
     :raises SpoolError: not all was dropped.
     """
-    worker = request.get("worker")
     lanes = list(lanes)
     configured = {lane.name for lane in lanes if not lane.retired}
-    return _drop([lane.backlog for lane in lanes if lane.retired], configured, None if worker is None else str(worker))
+    return _drop([lane.backlog for lane in lanes if lane.retired], configured, worker)
 
 
 def _drop(backlogs: Iterable[Backlog], configured: Collection[str], worker: str | None) -> Answer:

@@ -13,10 +13,9 @@ from typing import Any
 
 from salt_eventsd.bus.nursery import Nursery
 from salt_eventsd.config.load import engines_of, fresh_opts, load, state_file
-from salt_eventsd.engine import signals
+from salt_eventsd.engine import signals, verbs
 from salt_eventsd.engine.control import answering, ask, socket_path
-from salt_eventsd.engine.idle import idle
-from salt_eventsd.engine.reload import requests_to
+from salt_eventsd.engine.idle import Given, idle
 from salt_eventsd.engine.service import Service
 from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.redact.error_text import one_line, traceback_text
@@ -24,11 +23,28 @@ from salt_eventsd.workers.sync import sync_workers_quietly
 
 log = logging.getLogger(__name__)
 
-#: After so long it is tried again to be idle, where that has failed.
+#: After so long the engine tries again to be idle, where that has failed.
 _AGAIN_SECONDS = 30.0
 
 
-def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loaded: Any) -> None:
+class _End:
+    """What SIGTERM calls: ends the engine, in whatever state it is."""
+
+    def __init__(self) -> None:
+        #: Set once the engine is to end.
+        self.asked = threading.Event()
+        self.service: Service | None = None
+
+    def __call__(self) -> None:
+        # Salt may signal more than once.
+        if self.asked.is_set():
+            return
+        self.asked.set()
+        if self.service:
+            self.service.stop()
+
+
+def run(opts: Mapping[str, Any], given: Given = None, **loaded: Any) -> None:
     """
     Run the engine until SIGTERM; what Salt calls, through ``_engines/eventsd.py``.
 
@@ -39,54 +55,61 @@ def run(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None, **loade
     :param given: the options under ``engines:``.
     :param loaded: ``functions`` and ``runners``, for workers.
     """
-    stop = threading.Event()
-    service: list[Service] = []
-    told: list[str] = []
-    code = 0
-
-    def end() -> None:
-        # Salt may signal more than once.
-        if stop.is_set():
-            return
-        stop.set()
-        for one in service:
-            one.stop()
-
+    end = _End()
     signals.install(end, lambda: _reload(opts))
     # Before anything that might start a thread or open something.
     nursery = Nursery(opts)
-    opts, given = _as_on_disk(opts, given)
-    sync_workers_quietly(opts)
-    while not stop.is_set():
-        try:
-            service.append(Service(load(opts, given), opts, **loaded, nursery=nursery))
-        except EventsdError as exc:
-            opts, given = _idle(opts, given, exc, stop, told)
-        except Exception as exc:
-            # A bug of ours, or of a library's: no better for being started again every ten seconds.
-            log.debug("eventsd: could not be started: %s", traceback_text(exc))
-            opts, given = _idle(
-                opts, given, ConfigError([f"eventsd: could not be started: {one_line(exc)}"]), stop, told
-            )
-        else:
-            # What Salt and its modules have loaded lives as long as this process: no use in looking through it again
-            # and again for what could be freed.
-            gc.collect()
-            gc.freeze()
-            log.info("eventsd: started, spool %s", service[0].spool.folder)
-            if not stop.is_set():
-                with answering(service[0].plan.config.general.state_file, requests_to(service[0])) as control:
-                    if control:
-                        service[0].watch.add("control", lambda: control.turns if control.is_alive() else None)
-                    code = _run(service[0])
-            break
+    service = _service(opts, given, end.asked, nursery=nursery, **loaded)
+    code = 0
+    if service:
+        end.service = service
+        # What Salt and its modules have loaded lives as long as this process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        log.info("eventsd: started, spool %s", service.spool.folder)
+        if not end.asked.is_set():
+            code = _work(service)
     logging.shutdown()
     # Threads that hang in a database would keep the process from ending; their batches are in the spool.
     os._exit(code)
 
 
-def _idle(opts: Any, given: Any, error: EventsdError, stop: threading.Event, told: list[str]) -> tuple[Any, Any]:
-    """Wait until there is something to try; an engine that ended here, too, would be started again for ever."""
+def _service(opts: Mapping[str, Any], given: Given, stop: threading.Event, **parts: Any) -> Service | None:
+    """Return a configured engine; wait, idle, as long as there cannot be one. None if the engine is to end."""
+    opts, given = _as_on_disk(opts, given)
+    sync_workers_quietly(opts)
+    told: list[str] = []
+    while not stop.is_set():
+        try:
+            return Service(load(opts, given), opts, **parts)
+        except EventsdError as exc:
+            error = exc
+        except Exception as exc:
+            # A bug of ours, or of a library's: no better for being started again every ten seconds.
+            log.debug("eventsd: could not be started: %s", traceback_text(exc))
+            error = ConfigError([f"eventsd: could not be started: {one_line(exc)}"])
+        opts, given = _idle(opts, given, error, stop, told)
+    return None
+
+
+def _work(service: Service) -> int:
+    """Run the engine and answer requests, and return the exit code: Salt logs it if it is not 0."""
+    with answering(service.general.state_file, verbs.of_running(service)) as control:
+        if control:
+            service.watch.add("control", lambda: control.turns if control.is_alive() else None)
+        try:
+            service.run()
+        except Exception as exc:
+            log.error("eventsd: ended by an error: %s", one_line(exc))
+            log.debug("eventsd: %s", traceback_text(exc))
+            return 1
+    return 0
+
+
+def _idle(
+    opts: Mapping[str, Any], given: Given, error: EventsdError, stop: threading.Event, told: list[str]
+) -> tuple[Mapping[str, Any], Given]:
+    """Wait until there is something to try. Salt would start an engine that ended here again and again, for ever."""
     try:
         return idle(opts, given, error, stop, told)
     except Exception as exc:
@@ -96,10 +119,12 @@ def _idle(opts: Any, given: Any, error: EventsdError, stop: threading.Event, tol
         return opts, given
 
 
-def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], Any]:
+def _as_on_disk(opts: Mapping[str, Any], given: Given) -> tuple[Mapping[str, Any], Given]:
     """
-    What was reloaded holds, too, for the engine that takes over from one that crashed, though Salt starts it with the
-    options of the master's start.
+    Return the options on disk if they differ, and are right.
+
+    Salt starts the engine that follows one that crashed with the options of the master's start; what was reloaded since
+    then is on disk alone.
     """
     if not os.path.isfile(str(opts.get("conf_file") or "")):
         return opts, given
@@ -111,7 +136,7 @@ def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tup
             return opts, given
         load(fresh)
     except Exception as exc:
-        # An engine that ended would be started again, with the same on disk, for ever.
+        # Salt would start an engine that ended here again and again, with the same on disk, for ever.
         log.error(
             "eventsd: the configuration on disk is wrong, so that of the master's start is used: %s", one_line(exc)
         )
@@ -121,7 +146,7 @@ def _as_on_disk(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> tup
 
 
 def _reload(opts: Mapping[str, Any]) -> None:
-    """As ``salt-run eventsd.reload`` does: whoever sends SIGHUP means this, and an idle engine knows it, too."""
+    """Do at SIGHUP what ``salt-run eventsd.reload`` does, and by the same way: an idle engine understands it, too."""
     if not os.path.isfile(str(opts.get("conf_file") or "")):
         log.warning("eventsd: SIGHUP: nothing was reloaded: this engine was started without a configuration file")
         return
@@ -131,14 +156,3 @@ def _reload(opts: Mapping[str, Any]) -> None:
         log.warning("eventsd: SIGHUP: nothing was reloaded: %s", exc)
         return
     log.info("eventsd: SIGHUP: %s", "reloaded" if answer.get("reloaded") else "the running configuration stays")
-
-
-def _run(service: Service) -> int:
-    """Return the exit code: Salt starts an engine that ended again, and says so if it is not 0."""
-    try:
-        service.run()
-    except Exception as exc:
-        log.error("eventsd: ended by an error: %s", one_line(exc))
-        log.debug("eventsd: %s", traceback_text(exc))
-        return 1
-    return 0

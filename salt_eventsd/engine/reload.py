@@ -13,8 +13,7 @@ from typing import Any
 from salt_eventsd.config.load import fresh_opts, load
 from salt_eventsd.config.structs import Config
 from salt_eventsd.config.switch import switch
-from salt_eventsd.engine import orphans
-from salt_eventsd.engine.control import Answer, Handler, unknown
+from salt_eventsd.engine.control import Answer
 from salt_eventsd.engine.plan import make_plan
 from salt_eventsd.engine.service import Service
 from salt_eventsd.exceptions import ConfigError, SpoolError
@@ -22,33 +21,6 @@ from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.load import close
 
 log = logging.getLogger(__name__)
-
-
-def requests_to(service: Service) -> Handler:
-    """
-    Return what answers requests to a running engine.
-
-    :param service: the engine.
-    """
-
-    def handle(request: dict[str, Any]) -> Answer:
-        if request.get("verb") == "compare":
-            return compare(service)
-        if request.get("verb") == orphans.VERB:
-            return orphans.drop_from(service.lanes.values(), request)
-        if request.get("verb") == "seen":
-            service.seen()
-            return {"seen": True, "retcode": 0}
-        if request.get("verb") != "reload":
-            return unknown(request)
-        try:
-            return {**reload(service), "retcode": 0}
-        except ConfigError as exc:
-            for problem in exc.problems:
-                log.error("%s; the running configuration stays", problem)
-            return {"reloaded": False, "problems": exc.problems, "retcode": 2}
-
-    return handle
 
 
 def compare(service: Service) -> Answer:

@@ -191,11 +191,15 @@ class Service:
         self.ledger.look(self.link.gaps)
         self.reporter.report()
 
-    def run(self) -> None:
-        """Run until SIGTERM."""
+    def start(self) -> None:
+        """Start the threads; :meth:`close` ends them."""
         self.intake.start()
         self.dispatcher.start()
         self.reporter.start()
+
+    def run(self) -> None:
+        """Run until SIGTERM."""
+        self.start()
         try:
             self.link.run()
         finally:

@@ -151,9 +151,7 @@ def service(target: Target, tmp_path: Path) -> Iterator[Service]:
         },
     }
     made = Service(load(opts), opts)
-    made.intake.start()
-    made.dispatcher.start()
-    made.reporter.start()
+    made.start()
     yield made
     made.close()
 

@@ -90,7 +90,7 @@ def lanes(spool: Spool) -> dict[str, Lane]:
 @pytest.fixture
 def engine(lanes: dict[str, Lane]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """What answers a request."""
-    return lambda request: orphans.drop_from(lanes.values(), request)
+    return lambda request: orphans.drop_from(lanes.values(), request["worker"])
 
 
 def test_a_running_engine_drops_and_counts(

@@ -20,7 +20,6 @@ from salt_eventsd.bus.gaps import Gap
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.link import Link
 from salt_eventsd.bus.nursery import Nursery
-from salt_eventsd.bus.page import Page
 from salt_eventsd.config.structs import SpoolConfig
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.dispatch.quota import Quota
@@ -36,16 +35,10 @@ from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import compile_rules
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
+from tests.support.childless import Childless
 from tests.support.events import numbered
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.workers import Recorder
-
-
-class Childless:
-    """A nursery whose reader is the test."""
-
-    def __init__(self) -> None:
-        self.page = Page()
 
 
 def tell(link: Link, **changes: Any) -> None:

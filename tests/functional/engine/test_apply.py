@@ -1,0 +1,111 @@
+"""A plan becomes real in one place, at the start as at a reload: what the parts do goes by the plan in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool.keep import Spool
+from tests.functional.engine.conftest import Engine
+from tests.support.lanes import chunk, eventually
+
+
+def test_each_part_goes_by_the_plan_in_force(engine: Engine) -> None:
+    # When
+    engine.service.apply(
+        engine.plan(
+            "history", "other", max_workers=7, state_timer=3, spool={"max_bytes": "1MiB", "commit_seconds": 0.2}
+        )
+    )
+
+    # Then
+    eventually(lambda: engine.service.dispatcher.threads == 7)
+    report = engine.report()
+    assert (report["timer"], report["spool"]["max_bytes"]) == (3.0, 2**20)
+    assert engine.service.spool.file.max_bytes == 2**20
+    engine.put(3)
+    eventually(lambda: [lane.written for lane in engine.service.lanes.values()] == [3, 3])
+
+
+def test_a_lane_without_a_place_in_the_plan_retires_and_comes_back(engine: Engine) -> None:
+    # Given
+    both = engine.plan("history", "other")
+    engine.service.apply(both)
+    lane = engine.service.lanes["other"]
+
+    # When
+    engine.service.apply(engine.plan("history"))
+
+    # Then
+    assert (lane.retired, lane.worker) == (True, None)
+    assert set(engine.report()["workers"]) == {"history"}
+
+    # When
+    engine.service.apply(engine.plan("history", "other"))
+
+    # Then
+    assert engine.service.lanes["other"] is lane
+    assert not lane.retired
+    engine.put()
+    eventually(lambda: lane.written == 1)
+
+
+def test_a_plan_that_cannot_become_real_changes_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    before = engine.service.plan
+    workers = [lane.worker for lane in engine.service.lanes.values()]
+
+    def away() -> int:
+        raise SpoolError("eventsd: spool.dir: gone")
+
+    monkeypatch.setattr(engine.service.spool, "newest_id", away)
+
+    # When
+    with pytest.raises(SpoolError):
+        engine.service.apply(engine.plan("other", max_workers=9))
+
+    # Then
+    assert engine.service.plan is before
+    assert [lane.worker for lane in engine.service.lanes.values()] == workers
+
+
+def test_what_an_earlier_engine_left_is_written_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    spool = Spool(tmp_path / "eventsd" / "spool")
+    spool.put([chunk(2, "history"), chunk(2, "gone")])
+    spool.close()
+
+    # When
+    second = Engine(tmp_path)
+    try:
+        second.service.start()
+
+        # Then
+        lanes = second.service.lanes
+        eventually(lambda: lanes["history"].written == 2)
+        assert (lanes["gone"].retired, lanes["gone"].queued_events) == (True, 2)
+        assert "events wait in the spool for gone, which is not configured" in caplog.text
+        assert second.report()["spool"]["orphaned"] == {"gone": 2}
+    finally:
+        second.service.close()
+
+
+def test_a_worker_that_cannot_be_made_keeps_its_events_at_the_start(tmp_path: Path) -> None:
+    # Given
+    workers = {"history": {"module": "nowhere"}}
+
+    # When
+    made = Engine(tmp_path, workers=workers)
+    made.service.start()
+    try:
+        made.put(2)
+
+        # Then
+        lane = made.service.lanes["history"]
+        eventually(lambda: lane.queued_events == 2)
+        assert (lane.retired, lane.state) == (False, "held")
+        assert "nowhere" in lane.last_error
+    finally:
+        made.service.close()
