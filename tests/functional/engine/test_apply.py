@@ -85,7 +85,7 @@ def test_what_an_earlier_engine_left_is_written_at_the_start(tmp_path: Path, cap
         # Then
         lanes = second.service.lanes
         eventually(lambda: lanes["history"].written == 2)
-        assert (lanes["gone"].retired, lanes["gone"].queued_events) == (True, 2)
+        assert (lanes["gone"].retired, lanes["gone"].backlog.events) == (True, 2)
         assert "events wait in the spool for gone, which is not configured" in caplog.text
         assert second.report()["spool"]["orphaned"] == {"gone": 2}
     finally:
@@ -104,7 +104,7 @@ def test_a_worker_that_cannot_be_made_keeps_its_events_at_the_start(tmp_path: Pa
 
         # Then
         lane = made.service.lanes["history"]
-        eventually(lambda: lane.queued_events == 2)
+        eventually(lambda: lane.backlog.events == 2)
         assert (lane.retired, lane.state) == (False, "held")
         assert "nowhere" in lane.last_error
     finally:
