@@ -12,6 +12,7 @@ import importlib
 import math
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -40,7 +41,9 @@ def longest_cheap(expression: str, flags: int, anywhere: bool) -> int | None:
     :param anywhere: whether it is searched at each place of a text, and not only matched at its start.
     """
     try:
-        parsed = list(_parser.parse(expression, flags & ~re.UNICODE & ~re.DEBUG))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            parsed = list(_parser.parse(expression, flags & ~re.UNICODE & ~re.DEBUG))
     except RecursionError:
         return 0
     exact = not flags & re.IGNORECASE and "(?" not in expression.replace("(?:", "").replace("(?s:", "")

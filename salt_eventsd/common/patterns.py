@@ -9,6 +9,7 @@ does the work. Everything else goes to the ``regex`` module, which has a time li
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -137,7 +138,10 @@ def compiled(expression: str) -> re.Pattern[str]:
     :raises ValueError: what is wrong with it, and where.
     """
     try:
-        return re.compile(expression)
+        # What a later Python may come to read as a set is none here; whoever starts an engine need not know.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(expression)
     except re.error as exc:
         where = "" if exc.pos is None else f" at {exc.pos}"
         raise ValueError(f"{exc.msg}{where} in '{expression}'") from None

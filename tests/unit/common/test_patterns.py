@@ -42,6 +42,7 @@ TEXTS = st.text("ab1 /=-.{}e:éﬁßSs\n@xntoken", max_size=30) | st.sampled_fro
 ).map(lambda text: f"{text} {text}" * 8)
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 @pytest.mark.parametrize("expression", PLAIN)
 @given(text=TEXTS)
 def test_the_answers_are_those_of_re(expression: str, text: str) -> None:
@@ -98,6 +99,7 @@ def test_the_usual_expressions_on_tags_and_functions_are_left_to_re(expression: 
     assert pattern.match == pattern.regex.match
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 @pytest.mark.parametrize("expression", PLAIN)
 @pytest.mark.parametrize("unit", ["a", "1", "/", "salt/job/1/ret/", "ab ", ",;"])
 def test_what_is_found_cheap_grows_with_the_text(expression: str, unit: str) -> None:

@@ -74,7 +74,7 @@ def test_where_an_error_was_raised_is_told_without_what_was_in_the_event() -> No
     except ValueError as exc:
         told = location(exc)
 
-    assert told.startswith("ValueError in test_errors.py, line ")
+    assert told.startswith("ValueError in test_error_text.py, line ")
     assert SECRET not in told
 
 
