@@ -31,6 +31,8 @@ _READ_SECONDS = 0.001
 _NAP_SECONDS = 0.008
 #: ... unless so much came in the meantime, in bytes, that napping would let it fall behind.
 _BUSY_BYTES = 32_768
+#: What is read at a time, at most. Salt asks for 4096 bytes, and each asking costs it a task, as much as twenty frames.
+_PIECE_BYTES = 65_536
 #: How long to wait before connecting again where Salt does not do so itself.
 _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 #: A connection that has lasted so long is one.
@@ -165,6 +167,7 @@ class Bus:
         # a socket that could not be connected, too, and notice only when they read from it: wait before believing it.
         def opened(_ok: bool) -> asyncio.Future[None]:
             ready.set()
+            _in_large_pieces(getattr(bus.subscriber, "_stream", None))
             settled[:] = [loop.call_later(_SETTLED_SECONDS, self._opened, time.time())]
             return _finished(loop)
 
@@ -257,6 +260,18 @@ def _ignoring(function: Callable[[], object]) -> Callable[[int, int], None]:
         function()
 
     return called
+
+
+def _in_large_pieces(stream: Any) -> None:
+    """Have a subscriber's stream hand out all that has come, however little of it is asked for."""
+    if stream is None:
+        return
+    read_bytes = stream.read_bytes
+
+    def read(size: int, partial: bool = False) -> Any:
+        return read_bytes(max(size, _PIECE_BYTES) if partial else size, partial=partial)
+
+    stream.read_bytes = read
 
 
 def _finished(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

@@ -1,0 +1,39 @@
+"""How a reader takes what is on its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from tornado.iostream import IOStream
+
+from salt_eventsd.bus.listen import _in_large_pieces
+
+
+def read(asked: int, partial: bool) -> bytes:
+    """Return what a subscriber gets that asks for so much of a socket with 50,000 bytes."""
+
+    async def session() -> bytes:
+        ours, theirs = socket.socketpair()
+        stream = IOStream(ours)
+        _in_large_pieces(stream)
+        theirs.sendall(b"x" * 50_000)
+        try:
+            return await stream.read_bytes(asked, partial=partial)
+        finally:
+            stream.close()
+            theirs.close()
+
+    return asyncio.run(session())
+
+
+def test_all_that_has_come_is_taken_at_once_however_little_is_asked_for() -> None:
+    assert len(read(4096, partial=True)) == 50_000
+
+
+def test_who_asks_for_an_exact_number_of_bytes_gets_them() -> None:
+    assert len(read(4096, partial=False)) == 4096
+
+
+def test_a_subscriber_without_a_stream_of_the_kind_is_left_as_it_is() -> None:
+    _in_large_pieces(None)
