@@ -27,6 +27,7 @@ from salt_eventsd.event.chunk import Chunk, StoredChunk, encode_events, halved
 from salt_eventsd.event.frame import Frame, read_tag
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.origin import EVERYTHING, Addressed, Origins, as_forged
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.redact import Redactor
@@ -137,8 +138,8 @@ class Intake(threading.Thread):
         """Run until stopped; what was read by then is kept."""
         while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
             self.turns += 1
-            for raw, received in self._inbox.take(self._patience()):
-                self._try(raw, received)
+            for raw, received, cleared_by in glance(self._inbox.take(self._patience()), self._redactor):
+                self._try(raw, received, cleared_by)
                 if self._staged_bytes >= _MOST_STAGED_BYTES:
                     self._commit()
             while self._offered:
@@ -197,13 +198,16 @@ class Intake(threading.Thread):
             return False
         return self._urgent or time.monotonic() - self._staged_at >= self._commit_seconds()
 
-    def _try(self, raw: bytes, received: float, is_own: bool = False) -> None:
+    def _redactor(self) -> Redactor:
+        return self._policy().redactor
+
+    def _try(self, raw: bytes, received: float, cleared_by: Redactor | None = None, is_own: bool = False) -> None:
         try:
-            self._stage(raw, received, is_own)
+            self._stage(raw, received, cleared_by, is_own)
         except Exception as exc:
             self._leave_out(exc, 1)
 
-    def _stage(self, raw: bytes, received: float, is_own: bool = False) -> None:
+    def _stage(self, raw: bytes, received: float, cleared_by: Redactor | None = None, is_own: bool = False) -> None:
         policy = self._policy()
         frame = read_tag(raw, received)
         candidates = policy.rules.candidates(frame.tag, frame.full_tag)
@@ -212,7 +216,8 @@ class Intake(threading.Thread):
             return
         try:
             if len(frame.payload) <= _QUICK_BYTES:
-                self._keep(policy, candidates, frame, *unpack(frame), is_own)
+                is_cleared = cleared_by is policy.redactor
+                self._keep(policy, candidates, frame, *unpack(frame), is_own, is_cleared)
             else:
                 with in_time(frame):
                     self._keep(policy, candidates, frame, *unpack(frame), is_own)
@@ -230,6 +235,7 @@ class Intake(threading.Thread):
         data: Any,
         fun: str,
         is_own: bool,
+        is_cleared: bool = False,
     ) -> None:
         routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
         why = ""
@@ -240,7 +246,7 @@ class Intake(threading.Thread):
                 self._tell_forged(policy, why)
             self.ignored += 1
             return
-        whole, data, fun = policy.redactor.clean(frame, data, fun)
+        whole, data, fun = policy.redactor.clean(frame, data, fun, is_cleared)
         first = routes[0]
         event = events.build(whole, data, fun, first.rule, first.into)
         if why:

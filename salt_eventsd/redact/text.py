@@ -8,7 +8,7 @@ whether any of them is needed: for most texts, none is.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ _MASK = MASK.encode()
 #: A text that has more places than this that could be secret, and more than one in so many bytes, is masked as a whole.
 _MANY_PLACES = 2_000
 _BYTES_A_PLACE = 256
+#: After so many hits in many payloads at once, each of the others is looked at by itself.
+_MOST_HITS = 16
 _STATEMENTS = compile_finder(rb"(?i)identified|password")
 
 
@@ -79,6 +81,21 @@ class TextMasker:
         """
         return self._first.search(raw) is not None
 
+    def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
+        """
+        Return the places of those in which there may be a secret: one look at all of them.
+
+        :param raws: each as :meth:`concerns` takes it.
+        """
+        found: set[int] = set()
+        for hits, (first, last) in enumerate(self._places(b"\n".join(raws), raws)):
+            found.update(range(first, last + 1))
+            if hits >= _MOST_HITS:
+                # Each look goes on from where the last one ended, and may look as far as the end.
+                found.update(range(last + 1, len(raws)))
+                break
+        return frozenset(found)
+
     def odd(self, texts: Sequence[str]) -> Odd:
         """
         Return in which of many texts there may be a secret: one look at all of them, at a fraction of a look at each.
@@ -90,25 +107,28 @@ class TextMasker:
         together = b"\n".join(pieces)
         most = most_places(len(together))
         found: set[str] = set()
+        for first, last in self._places(together, pieces):
+            found.update(texts[first : last + 1])
+            if len(found) > most:
+                found.update(texts[last + 1 :])
+                break
+        has_tools = IN_WORDS.search(together.replace(b"\n", b" ")) is not None
+        return Odd(found, has_tools, most)
+
+    def _places(self, together: bytes, pieces: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+        """Yield the first and the last piece of each hit, which may go over the end of one and hide what is behind."""
         hit = self._first.search(together)
-        if hit is not None:
-            ends = list(accumulate(len(piece) + 1 for piece in pieces))
+        if hit is None:
+            return
+        ends = list(accumulate(len(piece) + 1 for piece in pieces))
         number = 0
         while hit is not None:
             step()
             number = bisect_right(ends, hit.start(), number)
             last = bisect_right(ends, max(hit.start(), hit.end() - 1), number)
-            # What is found may go over the end of a text, and hide what is in the next.
-            found.update(texts[number : last + 1])
+            yield number, last
             number = last + 1
-            if number >= len(texts):
-                break
-            if len(found) > most:
-                found.update(texts[number:])
-                break
-            hit = self._first.search(together, ends[last])
-        has_tools = IN_WORDS.search(together.replace(b"\n", b" ")) is not None
-        return Odd(found, has_tools, most)
+            hit = self._first.search(together, ends[last]) if number < len(pieces) else None
 
     def looked_through(self, text: str) -> str:
         """

@@ -240,7 +240,7 @@ def test_however_rare_commits_are_what_is_staged_is_bounded(intake: Intake, body
 
 def test_what_is_staged_is_committed_within_one_gulp(intake: Intake, spool: Spool) -> None:
     """What has piled up in the inbox may be far more than may be staged."""
-    intake._stage = lambda raw, received, is_own=False: intake._add(ROUTE, returned("x" * MIB), BatchLimits())  # type: ignore[method-assign]
+    intake._stage = lambda *_: intake._add(ROUTE, returned("x" * MIB), BatchLimits())  # type: ignore[method-assign]
     for _ in range(60):
         intake._inbox.put(b"x")
     most = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -29,10 +29,13 @@ class Clumsy:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
 
-    def clean(self, frame: Frame, data: Any, fun: str) -> tuple[Frame, Any, str]:
+    def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
+        return self._redactor.suspects(raws)
+
+    def clean(self, frame: Frame, data: Any, fun: str, is_cleared: bool) -> tuple[Frame, Any, str]:
         if SECRET.encode() in frame.payload:
             int(SECRET)
-        return self._redactor.clean(frame, data, fun)
+        return self._redactor.clean(frame, data, fun, is_cleared)
 
 
 class Faulty(Quota):

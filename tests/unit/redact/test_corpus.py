@@ -114,3 +114,43 @@ def test_a_payload_without_a_secret_stays_as_it_is(redactor: Redactor, number: i
 def test_the_corpus_is_large_enough() -> None:
     assert len(TEXTS) + len(PAYLOADS) + len(SHAPED) >= 250
     assert len(PLAIN) >= 100
+
+
+def among_plain(redactor: Redactor, *payloads: Any) -> frozenset[int]:
+    """Return which payloads are suspects in a row with plain ones between them, by their places among their like."""
+    raws: list[bytes] = []
+    for payload in payloads:
+        raws += [PLAIN_FRAME, packed_frame(payload), PLAIN_FRAME]
+    places = redactor.suspects(raws)
+    return frozenset(place // 3 for place in places if place % 3 == 1)
+
+
+def packed_frame(payload: Any) -> bytes:
+    return b"salt/job/20260102030405678901/ret/web1\n\n" + msgpack.packb(payload)
+
+
+PLAIN_FRAME = packed_frame({"jid": "20260102030405678901", "fun": "test.ping", "id": "web1", "return": True})
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_a_text_that_one_look_finds_is_found_among_many_frames(redactor: Redactor, form: str) -> None:
+    text = TEXTS[form].replace("@@", CANARY)
+
+    assert among_plain(redactor, {"return": text}) == {0}
+    assert among_plain(redactor, *[{"return": {"stdout": [f"{text}\n"]}}] * 40) == set(range(40))
+
+
+@pytest.mark.parametrize("form", PAYLOADS)
+def test_a_payload_that_one_look_finds_is_found_among_many_frames(redactor: Redactor, form: str) -> None:
+    assert among_plain(redactor, {"return": 1}, PAYLOADS[form], {"return": 2}) == {1}
+
+
+@pytest.mark.parametrize("form", SHAPED)
+def test_a_token_is_found_among_many_frames(redactor: Redactor, form: str) -> None:
+    assert among_plain(redactor, {"return": SHAPED[form]}) == {0}
+
+
+def test_frames_with_nothing_in_them_are_no_suspects(redactor: Redactor) -> None:
+    assert redactor.suspects([PLAIN_FRAME] * 100) == frozenset()
+    assert redactor.suspects([]) == frozenset()
+    assert compile_redactor((), ["x"], {}).suspects([PLAIN_FRAME] * 2) == {0, 1}

@@ -1,0 +1,89 @@
+"""The first look for secrets at many frames at once: who it clears, and who may rely on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
+from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.intake.glance import glance
+from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.redact import Redactor, compile_redactor
+from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.spool.keep import Spool
+from tests.support.events import frame, return_data
+from tests.support.lanes import lane_of
+from tests.support.workers import Recorder
+
+REDACTOR = compile_redactor((), (), {})
+
+
+def frames(*returned: str) -> list[tuple[bytes, float]]:
+    return [
+        (frame(f"salt/job/{number}/ret/m", return_data(value, jid=str(number))), float(number))
+        for number, value in enumerate(returned)
+    ]
+
+
+class Counting:
+    """A redactor that counts how often it is asked, and for how much."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
+        self.asked.append(sum(map(len, raws)))
+        return REDACTOR.suspects(raws)
+
+
+def test_all_frames_come_in_their_order_and_only_those_with_nothing_in_them_are_cleared() -> None:
+    some = frames("up", "password=hunter2", "x" * 5000, "down", "token: abcdefgh")
+
+    found = list(glance(some, lambda: REDACTOR))
+
+    assert [(one.raw, one.received) for one in found] == some
+    assert [one.cleared_by is REDACTOR for one in found] == [True, False, False, True, False]
+
+
+def test_many_small_frames_are_looked_at_in_few_looks_and_large_ones_are_left_to_those_who_want_them() -> None:
+    counting = Counting()
+
+    list(glance(frames(*["up"] * 1000, "x" * 1_000_000), lambda: counting))  # type: ignore[arg-type,return-value]
+
+    assert len(counting.asked) < 12
+    assert max(counting.asked) < 40_000
+
+
+def test_a_look_that_fails_clears_nobody() -> None:
+    class Broken:
+        def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
+            raise KeyError(len(raws))
+
+    found = list(glance(frames("up", "down"), lambda: Broken()))  # type: ignore[arg-type,return-value]
+
+    assert [one.cleared_by for one in found] == [None, None]
+
+
+def staged(spool: Spool, redactor: Redactor, cleared_by: Redactor) -> bytes:
+    """Return what an intake makes of a frame that a redactor has cleared."""
+    policy = Policy(compile_rules(default_events(["history"])), redactor, {"history": BatchLimits()})
+    room = Room(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
+    intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, room, lambda kept: None)
+    raw, received = frames("mine=hunter2")[0]
+    intake._stage(raw, received, cleared_by)
+    (stage,) = intake._stages.values()
+    return stage.events[0].json()
+
+
+def test_what_another_redactor_has_cleared_is_looked_at_again(spool: Spool) -> None:
+    after_reload = compile_redactor(["mine"], (), {})
+
+    assert b"hunter2" in staged(spool, REDACTOR, REDACTOR)
+    assert b"hunter2" not in staged(spool, after_reload, REDACTOR)
+
+
+def test_what_is_dropped_of_a_function_is_dropped_of_cleared_frames_too(spool: Spool) -> None:
+    drops = compile_redactor((), (), {"*": "return"})
+
+    assert b"hunter2" not in staged(spool, drops, drops)
