@@ -47,6 +47,7 @@ lint: $(VENV)/.installed-lint ## check style, format and types, the formula's st
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict eventsd examples pillar.example FORMULA .yamllint .salt-lint
 	find eventsd -name '*.sls' -exec $(BIN)/salt-lint {} +
+	$(BIN)/towncrier build --draft --version next
 
 clean: ## remove what make has made
 	rm -rf $(VENV) .build .tox build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
