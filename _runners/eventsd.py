@@ -232,10 +232,10 @@ def workers():
         salt-run eventsd.workers
     """
     from salt_eventsd.exceptions import EventsdError
-    from salt_eventsd.operate.catalogue import catalogue
+    from salt_eventsd.operate.check.modules import worker_modules
 
     try:
-        return _answer({"workers": catalogue(__opts__, __salt__), "retcode": 0})  # noqa: F821
+        return _answer({"workers": worker_modules(__opts__, __salt__), "retcode": 0})  # noqa: F821
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import salt.config
 
-from salt_eventsd.operate import check_places
-from salt_eventsd.operate.check import check
+from salt_eventsd.operate.check import check, places
 
 Configured = Callable[..., dict[str, Any]]
 
@@ -315,7 +314,7 @@ class TestPlaces:
     def test_less_room_than_the_spool_may_take(self, configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
         # Given: a disk with 100 MiB left
         free = os.statvfs_result((4096, 4096, 1_000_000, 25_600, 25_600, 1000, 1000, 1000, 0, 255))
-        monkeypatch.setattr(check_places.os, "statvfs", lambda _path: free)
+        monkeypatch.setattr(places.os, "statvfs", lambda _path: free)
 
         # When
         found = check(configured("engines: [eventsd]\n"))

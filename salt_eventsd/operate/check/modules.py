@@ -1,4 +1,4 @@
-"""What worker modules there are, from where, and what their configuration is: ``salt-run eventsd.workers``."""
+"""Which worker modules there are, which file each is, and how it is configured: ``salt-run eventsd.workers``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 from salt_eventsd.workers.load import load_modules
 
 
-def catalogue(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> dict[str, dict[str, str]]:
+def worker_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> dict[str, dict[str, str]]:
     """
-    Return the worker modules by name: ``file``, ``about``, ``config``, and ``problem`` where one cannot be used.
+    Return the worker modules by name, each with ``file``, ``about``, ``config``, and with ``problem`` if it cannot be
+    used.
 
     :param opts: Salt's options.
     :param functions: Salt's execution modules, for workers that want them.
@@ -31,7 +32,7 @@ def catalogue(opts: Mapping[str, Any], functions: Any = None, runners: Any = Non
 
 
 def _documented(path: Path) -> tuple[str, str]:
-    """The first paragraph of a module's docstring, and the first YAML in it."""
+    """Return the first paragraph of a module's docstring, and the first block of YAML in it."""
     try:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError):

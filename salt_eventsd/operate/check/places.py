@@ -1,4 +1,4 @@
-"""Whether the engine will be able to write where its configuration says: folders, files, their owners, and the disk."""
+"""Whether the engine can write where its configuration says: folders, files, their owners, and room on the disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from salt_eventsd.config.structs import Config
 
 def places(opts: Mapping[str, Any], config: Config) -> tuple[list[str], list[str]]:
     """
-    Return what is wrong, and what needs an eye, with the places on disk.
+    Return what is wrong with the places on disk, and what an operator should look at.
 
     :param opts: Salt's options, of which ``user`` counts.
     :param config: found right.
@@ -44,7 +44,7 @@ def places(opts: Mapping[str, Any], config: Config) -> tuple[list[str], list[str
 
 
 def _user(opts: Mapping[str, Any]) -> str:
-    """The user of Salt's daemon, "" if this process runs as the same, or as somebody who is not on this system."""
+    """Return the user of Salt's daemon; "" if this process runs as that user, or if this system has no such user."""
     user = str(opts.get("user") or "")
     try:
         return user if user and pwd.getpwnam(user).pw_uid != os.geteuid() else ""

@@ -1,4 +1,8 @@
-"""Whether an engine runs, and with which configuration: asked of itself, so that no secret has to leave it."""
+"""
+Whether an engine runs, and with which configuration.
+
+The engine itself compares the two configurations, so that no secret has to leave it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from salt_eventsd.operate.status import read
 
 def running(opts: Mapping[str, Any]) -> str:
     """
-    Return what there is to say of the engine of this configuration, to follow "switched on" or the like.
+    Return the end of a sentence that begins with "switched on" or "not switched on".
 
     :param opts: Salt's options.
     """

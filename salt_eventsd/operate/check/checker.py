@@ -1,6 +1,5 @@
 """
-What ``salt-run eventsd.check`` finds: what was looked at, is this configuration right, is the engine switched on, and
-would each worker's backend take what it is going to be given. Whatever is tried is undone.
+Check the configuration, from the files it comes from to the backends it names. Whatever is tried is undone.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from salt_eventsd.config.structs import Config
 from salt_eventsd.config.switch import switch
 from salt_eventsd.engine.plan import make_plan
 from salt_eventsd.exceptions import ConfigError, Transient
-from salt_eventsd.operate.check_places import places
-from salt_eventsd.operate.check_running import running
+from salt_eventsd.operate.check.places import places
+from salt_eventsd.operate.check.running import running
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.load import close
 
@@ -25,13 +24,13 @@ from salt_eventsd.workers.load import close
 @dataclass
 class _Found:
     """
-    What has been found so far.
+    What the check has found so far.
 
-    :param problems: what is wrong: events would not be kept, or not as the configuration wants it.
-    :param away: backends that cannot be asked at the moment.
-    :param notes: what needs an eye.
+    :param problems: what is wrong: the engine would not keep events, or not as the configuration says.
+    :param away: backends that cannot be reached at the moment.
+    :param notes: what an operator should look at.
     :param off: why Salt does not start the engine, "" if it does.
-    :param told: what there is to say of a configuration, beside that.
+    :param told: further keys of the answer.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -59,15 +58,15 @@ def check(
     replaces: str | None = None,
 ) -> dict[str, Any]:
     """
-    Return what is right and what is wrong, with ``retcode`` 0 (all well), 1 (something needs an eye, or a backend is
-    away) or 2 (wrong).
+    Return what is right and what is wrong, with ``retcode`` 0 (all well), 1 (an operator should look at something, or a
+    backend cannot be reached) or 2 (wrong).
 
     :param opts: Salt's options.
     :param functions: Salt's execution modules, for workers that want them.
     :param runners: Salt's runners, likewise.
-    :param config: a file that is not in place yet: what it has of ``engines`` and ``eventsd`` takes the place of what
-        Salt's configuration has.
-    :param replaces: the file of Salt's configuration that it would replace, whose own keys do not count then.
+    :param config: a file that is not in place yet: its ``engines`` and ``eventsd`` take the place of those of Salt's
+        configuration.
+    :param replaces: the file of Salt's configuration that ``config`` would replace; its keys are left out.
     """
     found = _Found()
     try:
@@ -77,13 +76,13 @@ def check(
     except ConfigError as exc:
         found.problems += exc.problems
     except Exception as exc:
-        # What nobody has foreseen is wrong all the same, and a runner that ends with a traceback helps nobody.
+        # An operator can do nothing with a runner's traceback.
         found.problems.append(f"eventsd: the check itself failed: {one_line(exc)}")
     return found.answer()
 
 
 def _read(opts: Mapping[str, Any], config: str | None, replaces: str | None, found: _Found) -> Mapping[str, Any]:
-    """Look at the files, and return the options that count; none if there are none to be had."""
+    """Look at the files, and return the options that would be in force; {} if the file given cannot be read."""
     files, notes = sources.read_sources(opts)
     if config is not None:
         given = sources.read_file(config)
@@ -121,7 +120,7 @@ def _look(opts: Mapping[str, Any], found: _Found, functions: Any, runners: Any, 
         _pillar(opts, found)
         config = load(opts)
     finally:
-        # Of a wrong configuration, too, it is worth knowing whether an engine runs with another one.
+        # An operator with a wrong configuration wants to know whether an engine still runs with the one before it.
         if is_in_place:
             found.told["engine"] += running(opts)
     plan = make_plan(config, opts, functions, runners)
