@@ -18,7 +18,8 @@ from salt_eventsd.config.load import fresh_opts, load, state_file
 from salt_eventsd.engine import verbs
 from salt_eventsd.engine.control import Answer, answering
 from salt_eventsd.engine.predecessor import Predecessor, left
-from salt_eventsd.engine.report import Reporter, idle_report
+from salt_eventsd.engine.reporter import Reporter
+from salt_eventsd.engine.state_file import idle_report
 from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolBusy, Unavailable
 
 log = logging.getLogger(__name__)

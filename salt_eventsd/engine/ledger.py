@@ -1,8 +1,8 @@
 """
-What was lost or may have been, and whether somebody has looked at it: over restarts, by means of the state file.
+What was lost, or may have been, and whether an operator has looked at it. The state file carries it over restarts.
 
-A gap or a loss is a reason to call the engine degraded until an operator has looked (``salt-run eventsd.status
-seen=True``), or for a day.
+A gap or a loss makes the engine degraded for a day, or until an operator has looked (``salt-run eventsd.status
+seen=True``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+
+import msgspec
 
 from salt_eventsd.bus.gaps import Gap
 from salt_eventsd.bus.unanswered import ANSWERED_SECONDS, Unanswered
-from salt_eventsd.engine.predecessor import Looked, Predecessor
+from salt_eventsd.engine.predecessor import Predecessor
+from salt_eventsd.engine.report import Loss, ReportedGap
 
 #: How many gaps are remembered.
 _GAPS_KEPT = 20
@@ -32,47 +34,50 @@ class Ledger:
         self._mutex = threading.Lock()
         bus = before.bus if before else None
         #: Gaps of engines before this one, as they were reported.
-        self._old: deque[dict[str, Any]] = deque(
-            ({**gap, "to": gap.get("to") or gap.get("from")} for gap in (bus.gaps if bus else ())), maxlen=_GAPS_KEPT
+        self._old: deque[ReportedGap] = deque(
+            (msgspec.structs.replace(gap, until=gap.until or gap.since) for gap in (bus.gaps if bus else ())),
+            maxlen=_GAPS_KEPT,
         )
-        self._losses: dict[str, Looked] = dict(before.losses) if before else {}
+        self._losses: dict[str, Loss] = dict(before.losses) if before else {}
         self._counts: dict[str, int] = {}
-        #: Gaps of this engine that somebody has looked at, by when they began.
+        #: How many gaps this engine has had.
+        self.noticed: int = 0
+        #: When those of them began that the bus still tells of.
+        self._known: set[float] = set()
+        #: When those gaps of this engine began that an operator has looked at.
         self._seen: set[float] = set()
         self._harmless: set[str] = set()
-        #: When somebody looked last, in seconds since 1970 UTC.
+        #: When an operator looked last, in seconds since 1970 UTC; 0 if nobody has.
         self.seen_at = 0.0
 
     def harmless(self, why: str) -> None:
         """
-        Note that a gap in which nothing can have happened is no reason to call anybody.
+        Note that gaps with this reason, in which nothing can have been missed, need nobody's attention.
 
-        :param why: its reason.
+        :param why: the reason.
         """
         self._harmless.add(why)
 
-    def gaps(self, own: list[Gap], unanswered: Unanswered | None = None) -> list[dict[str, Any]]:
+    def gaps(self, own: list[Gap], unanswered: Unanswered | None = None) -> list[ReportedGap]:
         """
-        Return all gaps, as they are reported: what may be missing goes by the rate of events before, and by jobs that
-        were begun before or meanwhile and have not been answered.
+        Return the latest gaps, as they are reported. How many events may be missing is estimated from the rate of
+        events before the gap, and from jobs that began before or in it and have not been answered.
 
         :param own: those of this engine.
         :param unanswered: answers that are to come.
         """
         with self._mutex:
-            told = [
-                {
-                    "from": gap.since,
-                    "to": gap.until,
-                    "why": gap.why,
-                    "missing": (missing := max(gap.guess(), _unanswered(gap, unanswered))),
-                    "seen": gap.since in self._seen or (gap.why in self._harmless and not missing),
-                }
-                for gap in own
-            ]
+            began = {gap.since for gap in own}
+            self.noticed += len(began - self._known)
+            self._known = began
+            told = [self._reported(gap, max(gap.guess(), _unanswered(gap, unanswered))) for gap in own]
             return [*self._old, *told][-_GAPS_KEPT:]
 
-    def losses(self, counts: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    def _reported(self, gap: Gap, missing: int) -> ReportedGap:
+        seen = gap.since in self._seen or (gap.why in self._harmless and not missing)
+        return ReportedGap(gap.since, gap.until, gap.why, missing, seen)
+
+    def losses(self, counts: Mapping[str, int]) -> dict[str, Loss]:
         """
         Return the losses nobody has looked at, by what was lost.
 
@@ -82,22 +87,19 @@ class Ledger:
             for what, count in counts.items():
                 if new := count - self._counts.get(what, 0):
                     self._counts[what] = count
-                    before = self._losses.get(what, Looked())
-                    self._losses[what] = Looked(before.events + new, time.time())
-            return {
-                what: {"events": loss.events, "at": loss.at} for what, loss in self._losses.items() if loss.events > 0
-            }
+                    before = self._losses.get(what, Loss())
+                    self._losses[what] = Loss(before.events + new, time.time())
+            return {what: loss for what, loss in self._losses.items() if loss.events > 0}
 
     def look(self, own: list[Gap]) -> None:
         """
-        Note that somebody has looked.
+        Note that an operator has looked at all gaps and losses.
 
         :param own: the gaps of this engine.
         """
         with self._mutex:
             self.seen_at = time.time()
-            for old in self._old:
-                old["seen"] = True
+            self._old = deque((msgspec.structs.replace(old, seen=True) for old in self._old), maxlen=_GAPS_KEPT)
             self._seen.update(gap.since for gap in own if gap.until is not None)
             self._losses.clear()
 

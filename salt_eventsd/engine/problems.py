@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from salt_eventsd.common.english import counted
-from salt_eventsd.engine.report_workers import BUILT_IN
+from salt_eventsd.engine.report import BUILT_IN, LaneReport, Report, SpoolReport, WorkerReport
 from salt_eventsd.engine.watch import STANDS_SECONDS
 
 #: How long events that were lost, or may have been, are a reason to call an engine degraded.
 REMEMBERED_SECONDS = 86_400.0
 #: A queue only grows that has not been shorter for so long, if its oldest event is older than its batch by so much.
 _GROWS_SECONDS = 8.0
-
-Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,14 @@ def problems(found: Report) -> list[Problem]:
         *_threads(found),
         *_bus(found),
         *_dispatch(found),
-        *_spool(found["spool"]),
-        *(problem for name, worker in found["workers"].items() for problem in _worker(name, worker, found)),
+        *_spool(found.spool),
+        *(problem for name, worker in found.workers.items() for problem in _worker(name, worker)),
         *_losses(found),
     ]
 
 
 def _threads(found: Report) -> Iterator[Problem]:
-    for name, still in found.get("threads", {}).items():
+    for name, still in found.threads.items():
         what = "the process that reads the event bus" if name == "reader" else f"thread {name}"
         if still is None:
             yield Problem("ended", f"{what} has ended", name)
@@ -64,19 +62,18 @@ def _threads(found: Report) -> Iterator[Problem]:
 
 
 def _bus(found: Report) -> Iterator[Problem]:
-    bus = found["bus"]
-    if not bus["connected"]:
+    if not found.bus.connected:
         yield Problem("disconnected", "the event bus is not connected")
     now = time.time()
     unseen = [
-        gap
-        for gap in bus["gaps"]
-        if gap["to"] is not None and not gap.get("seen", True) and now - gap["to"] < REMEMBERED_SECONDS
+        (gap.missing or 0, gap.until - gap.since)
+        for gap in found.bus.gaps
+        if gap.until is not None and not gap.seen and now - gap.until < REMEMBERED_SECONDS
     ]
     if unseen:
-        missing = sum(gap.get("missing") or 0 for gap in unseen)
+        missing = sum(events for events, _ in unseen)
         times = "a gap" if len(unseen) == 1 else f"{len(unseen)} gaps"
-        seconds = sum(max(0.0, gap["to"] - gap["from"]) for gap in unseen)
+        seconds = sum(max(0.0, length) for _, length in unseen)
         yield Problem(
             "gap",
             f"{times} in what was read of the event bus, {seconds:.0f} s in all: about {counted(missing)} may be"
@@ -86,23 +83,23 @@ def _bus(found: Report) -> Iterator[Problem]:
 
 
 def _dispatch(found: Report) -> Iterator[Problem]:
-    if error := found.get("dispatch", {}).get("error"):
+    if error := found.dispatch.error:
         yield Problem("dispatch", f"batches cannot be given out: {error}")
 
 
-def _spool(spool: Report) -> Iterator[Problem]:
-    if spool["error"]:
-        yield Problem("spool", spool["error"])
-    if events := spool["unkept_events"]:
+def _spool(spool: SpoolReport) -> Iterator[Problem]:
+    if spool.error:
+        yield Problem("spool", spool.error)
+    if events := spool.count("unkept_events"):
         yield Problem("unkept", f"{counted(events, verb='waits')} in memory for the spool", details={"events": events})
-    if spool["full"]:
+    if spool.full:
         yield Problem("full", "the spool is full; events are dropped")
-    for path in spool["set_aside"]:
+    for path in spool.set_aside:
         yield Problem("set_aside", f"the spool was broken and set aside: {path}", path)
-    if deleted := spool.get("set_aside_deleted"):
+    if deleted := spool.count("set_aside_deleted"):
         text = f"{counted(deleted, 'older spool', 'was')} deleted that had been set aside"
         yield Problem("set_aside_deleted", text, details={"spools": deleted})
-    for name, events in spool["orphaned"].items():
+    for name, events in spool.orphaned.items():
         worker, _, rule = name.partition(":")
         gone = (
             f"rule {rule} of worker {worker}, which is no longer under events"
@@ -111,18 +108,18 @@ def _spool(spool: Report) -> Iterator[Problem]:
         )
         text = f"{counted(events, verb='waits')} for {gone}; see eventsd.drop_orphaned"
         yield Problem("orphaned", text, name, {"events": events})
-    for name, letters in spool.get("orphaned_letters", {}).items():
+    for name, letters in spool.orphaned_letters.items():
         buried = counted(letters, "refused event", "is")
         text = f"{buried} buried of worker {name}, which is no longer under workers; see eventsd.dead"
         yield Problem("buried", text, name, {"events": letters})
 
 
-def _worker(name: str, worker: Report, found: Report) -> Iterator[Problem]:
-    parts = {_part(name, rule): one for rule, one in worker.get("rules", {}).items()} or {name: worker}
+def _worker(name: str, worker: WorkerReport) -> Iterator[Problem]:
+    parts: dict[str, LaneReport] = {_part(name, rule): one for rule, one in worker.lanes.items()} or {name: worker}
     for part, one in parts.items():
-        if one["state"] != "ok":
-            text = f"worker {part} is {one['state']}: {one['last_error']}"
-            yield Problem(one["state"], text, name, {"error": one["last_error"]})
+        if one.state != "ok":
+            text = f"worker {part} is {one.state}: {one.last_error}"
+            yield Problem(one.state, text, name, {"error": one.last_error})
         elif _grows(one):
             text = (
                 f"the queue of worker {part} has only grown for {one['growing_seconds']:.0f} s: {one['queued_events']}"
@@ -132,16 +129,16 @@ def _worker(name: str, worker: Report, found: Report) -> Iterator[Problem]:
     if seconds := worker["hanging_seconds"]:
         text = f"worker {name} has been writing one batch for {seconds} s"
         yield Problem("hanging", text, name, {"seconds": seconds})
-    if letters := worker["dead_letters"]:
+    if letters := worker.count("dead_letters"):
         text = f"worker {name}: {counted(letters, 'refused event', 'is')} buried; see eventsd.dead"
         yield Problem("buried", text, name, {"events": letters})
-    if renamed := worker.get("renamed"):
+    if renamed := worker.count("renamed"):
         text = (
             f"worker {name}: the database had receipts of other events under the names of {counted(renamed)}, written"
             " all the same; was this machine put back in time?"
         )
         yield Problem("renamed", text, name, {"events": renamed})
-    if elsewhere := worker.get("elsewhere"):
+    if elsewhere := worker.count("elsewhere"):
         text = (
             f"worker {name}: {counted(elsewhere)} had been written by another engine: it runs on a copy of this spool"
         )
@@ -153,9 +150,9 @@ def _part(worker: str, rule: str) -> str:
     return f"{worker} (all other rules)" if rule == BUILT_IN else f"{worker}, rule {rule}"
 
 
-def _grows(lane: Report) -> bool:
-    late = lane["oldest_age"] > lane.get("batch_seconds", 0.0) + _GROWS_SECONDS
-    return bool(late and lane.get("growing_seconds", 0.0) > _GROWS_SECONDS)
+def _grows(lane: LaneReport) -> bool:
+    is_late = lane["oldest_age"] > lane.batch_seconds + _GROWS_SECONDS
+    return is_late and lane["growing_seconds"] > _GROWS_SECONDS
 
 
 def _lost(kind: str, name: str, events: int) -> str:
@@ -177,19 +174,19 @@ def lost_events(found: Report) -> dict[str, int]:
     :param found: its report.
     """
     counts = {
-        "bus": found["bus"]["lost"],
-        "gone": found["spool"]["orphaned_gone"],
+        "bus": found.bus.count("lost"),
+        "gone": found.spool.count("orphaned_gone"),
     }
-    for name, worker in found["workers"].items():
-        counts[f"dropped {name}"] = worker["dropped"]
-        counts[f"broken {name}"] = worker["lost"]
-        counts[f"letters {name}"] = worker.get("letters_dropped", 0)
+    for name, worker in found.workers.items():
+        counts[f"dropped {name}"] = worker.count("dropped")
+        counts[f"broken {name}"] = worker.count("lost")
+        counts[f"letters {name}"] = worker.count("letters_dropped")
     return {what: count for what, count in counts.items() if count}
 
 
 def _losses(found: Report) -> Iterator[Problem]:
-    for what, loss in found.get("losses", {}).items():
+    for what, loss in found.losses.items():
         kind, _, name = what.partition(" ")
-        text = _lost(kind, name, loss["events"])
-        if text and time.time() - loss["at"] < REMEMBERED_SECONDS:
-            yield Problem("lost", text, name, {**loss, "what": kind})
+        text = _lost(kind, name, loss.events)
+        if text and time.time() - loss.at < REMEMBERED_SECONDS:
+            yield Problem("lost", text, name, {"events": loss.events, "at": loss.at, "what": kind})

@@ -1,280 +1,225 @@
 """
-What a running engine reports, and the thread that writes it into the state file: every ``state_timer`` seconds, and at
-least every other second.
+What an engine reports, as its writer and all readers share it. A missing key is an error for every one of them.
 
-:mod:`salt_eventsd.operate.status` reads it.
+:mod:`collect` makes a report of a running engine; :mod:`state_file` writes and reads it. Numbers are in ``counts``, by
+their names in :mod:`counters`; in the state file they stand beside the other keys.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from salt_eventsd import __version__
-from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.bus.link import Link
-from salt_eventsd.bus.unanswered import ANSWERED_SECONDS
-from salt_eventsd.config.folders import make_private
-from salt_eventsd.dispatch.lane import Lane
-from salt_eventsd.dispatch.quota import Quota
-from salt_eventsd.dispatch.run import Dispatcher
-from salt_eventsd.engine.ledger import Ledger
-from salt_eventsd.engine.predecessor import Predecessor, now
-from salt_eventsd.engine.problems import lost_events
-from salt_eventsd.engine.report_workers import orphaned_letters, worker_reports
-from salt_eventsd.engine.watch import Growth, Pace, Watch
-from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.intake.thread import Intake
-from salt_eventsd.redact.error_text import location, traceback_text
-from salt_eventsd.spool.keep import Spool
+from salt_eventsd.engine.counters import Counts
 
-log = logging.getLogger(__name__)
-
-#: How soon after something has happened a report is written.
-_NEWS_SECONDS = 1.0
-#: A report is written at least so often: one that is much older is that of an engine that stands still.
-_LEAST_SECONDS = 2.0
-
-Report = dict[str, Any]
+#: What the lane is called that all rules share which have no table or statement of their own.
+BUILT_IN = "all others"
 
 
-@dataclass(frozen=True)
-class Parts:
+class Clock(msgspec.Struct, frozen=True):
     """
-    The parts of an engine that have something to report.
+    A moment by a clock that nobody sets.
 
-    :param started: when the engine was started, in seconds since 1970 UTC.
+    :param boot: tells one start of the machine from another.
+    :param monotonic: seconds since then.
     """
 
+    boot: str = ""
+    monotonic: float = 0.0
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since that moment, None if it was before the machine was started, or on another one."""
+        seconds = time.monotonic() - self.monotonic
+        return seconds if self.boot and self.boot == boot() and seconds >= 0 else None
+
+
+def boot() -> str:
+    """Return what tells this start of the machine from others, "" where nothing does."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def now() -> Clock:
+    """Return this moment."""
+    return Clock(boot(), time.monotonic())
+
+
+class ReportedGap(msgspec.Struct, frozen=True):
+    """
+    A time in which events may have been missed.
+
+    :param since: when it began, in seconds since 1970 UTC.
+    :param until: when it ended; None while it lasts.
+    :param why: the reason, as far as it is known.
+    :param missing: about how many events were missed; None if nobody can tell.
+    :param seen: whether nobody needs to be told of it: an operator has looked, or nothing can be missing.
+    """
+
+    since: float = msgspec.field(name="from")
+    until: float | None = msgspec.field(name="to")
+    why: str
+    missing: int | None = None
+    seen: bool = True
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """
+    Events that were lost, and no operator has looked at it yet.
+
+    :param events: how many.
+    :param at: when the last of them was lost, in seconds since 1970 UTC.
+    """
+
+    events: int = 0
+    at: float = 0.0
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the report with registered numbers; ``part["written"]`` is one of them."""
+
+    counts: Counts
+
+    def __getitem__(self, name: str) -> int | float:
+        return self.counts[name]
+
+    def count(self, name: str) -> int:
+        """
+        Return a number that counts things.
+
+        :param name: the counter's.
+        """
+        return int(self.counts[name])
+
+
+class ReaderReport(msgspec.Struct, frozen=True):
+    """
+    The process that reads the event bus.
+
+    :param waiting_bytes: what it has read and the engine has not taken yet.
+    :param dropped: events it had no room for.
+    """
+
+    pid: int
+    waiting_bytes: int
+    dropped: int
+
+
+class BusReport(Counted, frozen=True, kw_only=True):
+    """
+    The event bus. Moments are in seconds since 1970 UTC, 0 if there was none.
+
+    :param since: when it was connected.
+    :param last: when the last event was read.
+    :param rate: events in a second.
+    :param gaps: the newest last.
+    """
+
+    connected: bool
+    since: float
+    last: float
+    rate: float
+    reader: ReaderReport
+    gaps: list[ReportedGap]
+
+
+class DispatchReport(msgspec.Struct, frozen=True):
+    """
+    The thread that gives out batches.
+
+    :param error: why it cannot, "" if it can.
+    """
+
+    error: str
+
+
+class LaneReport(Counted, frozen=True, kw_only=True):
+    """
+    A lane. Moments are in seconds since 1970 UTC, 0 if there was none.
+
+    :param state: ``ok``, ``retrying`` or ``held``.
+    :param last_error: why the last failed try failed, "" if none did.
+    :param batch_seconds: how old an event may become before its batch is due.
+    :param last_write: when a batch was written last.
+    :param last_drop: when an event was dropped last.
+    """
+
+    state: str
+    last_error: str
+    batch_seconds: float
+    last_write: float
+    last_drop: float
+
+
+class WorkerReport(LaneReport, frozen=True, kw_only=True):
+    """
+    A worker: its lanes together, the worst of them deciding its state.
+
+    :param rules: its lanes by the rules' names, if there is more than one.
+    """
+
+    rules: dict[str, LaneReport] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def lanes(self) -> dict[str, LaneReport]:
+        """Its lanes by the rules' names; {} if there is only one."""
+        return {} if self.rules is msgspec.UNSET else self.rules
+
+
+class SpoolReport(Counted, frozen=True, kw_only=True):
+    """
+    The spool.
+
+    :param dir: its folder.
+    :param full: whether it is as large as ``max_bytes`` allows, so that events are dropped.
+    :param error: why it cannot be written, "" if it can.
+    :param orphaned: events that wait for workers and rules no longer configured, by lane.
+    :param orphaned_letters: dead letters of workers no longer configured, by worker.
+    :param set_aside: paths of spools that broke.
+    """
+
+    dir: str
+    full: bool
+    error: str
+    orphaned: dict[str, int]
+    orphaned_letters: dict[str, int]
+    set_aside: list[str]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a working engine reports. Moments are in seconds since 1970 UTC.
+
+    :param version: of salt-eventsd.
+    :param parent: the process it is a child of.
+    :param started: when the engine was started.
+    :param written: when the report was made.
+    :param clock: the same moment by the clock nobody sets.
+    :param timer: ``state_timer``, in seconds.
+    :param ended: whether this is the last report of an engine that was stopped.
+    :param problems: none: those of an engine that is idle stand here.
+    :param threads: for how many seconds each thread has shown no sign; None for one that has ended.
+    :param losses: what was lost and nobody has looked at, by what :func:`problems.lost_events` calls it.
+    :param seen: when an operator looked last, 0 if nobody has.
+    """
+
+    version: str
+    pid: int
+    parent: int
     started: float
-    link: Link
-    ledger: Ledger
-    watch: Watch
-    inbox: Inbox
-    intake: Intake
-    lanes: Mapping[str, Lane]
-    spool: Spool
-    quota: Quota
-    dispatcher: Dispatcher
-    #: What the spool last told, for the times when its disk stalls.
-    told: dict[str, Any] = field(default_factory=dict)
-    growth: Growth = field(default_factory=Growth)
-    pace: Pace = field(default_factory=Pace)
-
-    def ask(self, key: str, question: Callable[[], Any], otherwise: Any) -> Any:
-        """Ask the spool; while it does not answer, return what it last told."""
-        with suppress(SpoolError):
-            self.told[key] = question()
-        return self.told.get(key, otherwise)
-
-
-class Reporter(threading.Thread):
-    """
-    Writes a report into a file every so often, and soon after something has happened, until :meth:`stop`.
-
-    :param path: the file; replaced as a whole, so that a reader never sees half of one.
-    :param seconds: returns how often a report is to be written at least; asked each time.
-    :param make: returns the report.
-    :param told: is given a report every so often.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        seconds: Callable[[], float],
-        make: Callable[[], Report],
-        told: Callable[[Report], None] = lambda _report: None,
-    ) -> None:
-        super().__init__(name="eventsd-status", daemon=True)
-        self._path = path
-        self._seconds = seconds
-        self._told = told
-        self._make = make
-        self._stopping = threading.Event()
-        self._mutex = threading.Lock()
-        self._failed = ""
-        self._news: Any = None
-        self._due_at = 0.0
-        self._tell_at = time.monotonic() + seconds()
-
-    def run(self) -> None:
-        """Write until stopped, and a last time then."""
-        while not self._stopping.is_set():
-            self.report(due=False)
-            self._stopping.wait(min(self._seconds(), _NEWS_SECONDS))
-        self.report()
-
-    def stop(self) -> None:
-        """Write a last report and end."""
-        self._stopping.set()
-        self.join(0.5)
-
-    def report(self, *, due: bool = True) -> None:
-        """
-        Write a report.
-
-        :param due: write it in any case, and not only if there is news, or it is time.
-        """
-        with self._mutex:
-            if due:
-                self._due_at = 0.0
-            self._report()
-
-    def _report(self) -> None:
-        """One line in the log for each reason: the status is a convenience, the events go on."""
-        try:
-            made = {**self._make(), "timer": self._seconds(), "ended": self._stopping.is_set()}
-            self._tell(made)
-        except Exception as exc:
-            self._complain(f"eventsd: the report could not be made, which is a bug: {location(exc)}", exc)
-            return
-        try:
-            if self._is_due(made):
-                self._write(made)
-            self._failed = ""
-        except OSError as exc:
-            self._complain(f"eventsd: state_file: {self._path} cannot be written: {exc}", exc)
-        except Exception as exc:
-            self._complain(f"eventsd: the report could not be told, which is a bug: {location(exc)}", exc)
-
-    def _complain(self, text: str, exc: Exception) -> None:
-        if text != self._failed:
-            log.error("%s", text)
-            log.debug("eventsd: %s", traceback_text(exc))
-            self._failed = text
-
-    def _write(self, made: Report) -> None:
-        make_private(self._path.parent)
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        try:
-            draft.touch(mode=0o600)
-            draft.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-            os.replace(draft, self._path)
-        finally:
-            draft.unlink(missing_ok=True)
-
-    def _tell(self, made: Report) -> None:
-        if time.monotonic() >= self._tell_at and not made["ended"]:
-            self._tell_at = time.monotonic() + self._seconds()
-            self._told(made)
-
-    def _is_due(self, made: Report) -> bool:
-        """
-        Someone who asks right after a job wants to see it, and the next engine where this one ended. An idle engine
-        need not write each second, but so often that a report that is older means something.
-        """
-        news: list[Any] = [
-            (lane["state"], lane["written"], lane["failed"], lane["dropped"], lane["hanging_seconds"] > 0)
-            for lane in made.get("workers", {}).values()
-        ]
-        if bus := made.get("bus"):
-            news += [bus["connected"], bus["received"], bus["lost"], len(bus["gaps"])]
-        due = news != self._news or time.monotonic() >= self._due_at or made["ended"]
-        if due:
-            self._news, self._due_at = news, time.monotonic() + min(self._seconds(), _LEAST_SECONDS)
-        return bool(due)
-
-
-def report(parts: Parts) -> Report:
-    """
-    Return what there is to say about a running engine.
-
-    :param parts: of the engine.
-    """
-    link, intake, lanes, spool = parts.link, parts.intake, dict(parts.lanes), parts.spool
-    reader, gaps = link.state, link.gaps
-    dead = parts.ask("dead", spool.dead_letters, {})
-    oldest = {name: parts.ask(f"oldest.{name}", lane.backlog.oldest, 0.0) for name, lane in lanes.items()}
-    growing = parts.growth.look((lane.name, lane.backlog.events) for lane in lanes.values())
-    made: Report = {
-        "version": __version__,
-        "pid": os.getpid(),
-        "parent": os.getppid(),
-        "started": parts.started,
-        "written": time.time(),
-        "clock": now(),
-        "problems": [],
-        "threads": parts.watch.look(),
-        "bus": {
-            "connected": reader.connected,
-            "since": reader.since,
-            "reconnects": link.reconnects,
-            "last": reader.last,
-            "rate": reader.rate,
-            "events_per_second": round(reader.rate, 1),
-            "reader": {"pid": reader.pid, "waiting_bytes": reader.waiting_bytes, "dropped": reader.dropped},
-            "gaps": parts.ledger.gaps(gaps, intake.unanswered),
-            "unanswered": intake.unanswered.since(time.time() - ANSWERED_SECONDS, time.time()),
-            "received": link.received,
-            "matched": intake.matched,
-            "ignored": intake.unmatched + intake.ignored,
-            "lost": link.lost + parts.inbox.dropped + intake.lost,
-            "forged": intake.forged,
-            "withheld": intake.withheld,
-            "undecided": sum(intake.policy.rules.undecided.events.values()),
-            "masked_unread": intake.policy.redactor.tally.texts,
-        },
-        "dispatch": {"error": parts.dispatcher.problem},
-        "workers": worker_reports(lanes.values(), dead, oldest, growing, spool.letters_given_way),
-        "spool": {
-            "dir": str(spool.folder),
-            "events": sum(lane.backlog.events for lane in lanes.values()),
-            "bytes": sum(lane.backlog.bytes for lane in lanes.values()),
-            "max_bytes": int(parts.quota.config.max_bytes),
-            "file_bytes": spool.file.bytes_on_disk(),
-            "full": parts.quota.is_full,
-            "error": intake.spool_error,
-            "unkept_events": intake.unkept_events,
-            "orphaned": _orphaned(parts),
-            "orphaned_gone": sum(
-                lane.backlog.dropped + lane.backlog.lost - lane.backlog.removed
-                for lane in lanes.values()
-                if lane.retired
-            ),
-            "orphaned_dropped": sum(lane.backlog.removed for lane in lanes.values()),
-            "orphaned_letters": orphaned_letters(lanes.values(), dead),
-            "letters_bytes": spool.letter_bytes,
-            "letters_dropped": spool.letters_dropped,
-            "set_aside": list(spool.file.set_aside),
-            "set_aside_deleted": spool.file.set_aside_deleted,
-        },
-    }
-    rates = parts.pace.look((name, worker["written"]) for name, worker in made["workers"].items())
-    for name, worker in made["workers"].items():
-        worker["written_per_second"] = rates[name]
-    made["losses"] = parts.ledger.losses(lost_events(made))
-    made["seen"] = parts.ledger.seen_at
-    return made
-
-
-def _orphaned(parts: Parts) -> dict[str, int]:
-    """What waits for nobody: from before the start, and since a reload took its worker away."""
-    return {name: lane.backlog.events for name, lane in parts.lanes.items() if lane.retired and lane.backlog.events}
-
-
-def idle_report(started: float, problems: list[str], before: Predecessor | None = None) -> Report:
-    """
-    Return what an engine says that cannot work.
-
-    :param started: when it was started, in seconds since 1970 UTC.
-    :param problems: why, a line each.
-    :param before: the last engine that worked.
-    """
-    return {
-        "version": __version__,
-        "pid": os.getpid(),
-        "started": started,
-        "written": time.time(),
-        "clock": now(),
-        "before": before,
-        "problems": problems,
-    }
+    written: float
+    clock: Clock
+    timer: float
+    ended: bool
+    problems: list[str]
+    threads: dict[str, float | None]
+    bus: BusReport
+    dispatch: DispatchReport
+    workers: dict[str, WorkerReport]
+    spool: SpoolReport
+    losses: dict[str, Loss]
+    seen: float

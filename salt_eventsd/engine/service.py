@@ -24,10 +24,14 @@ from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.dispatch.lanes import Lanes
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.predecessor import predecessor
-from salt_eventsd.engine.report import Parts, Reporter, report
+from salt_eventsd.engine.readings import Parts
+from salt_eventsd.engine.report import Report
+from salt_eventsd.engine.reporter import Reporter
+from salt_eventsd.engine.state_file import to_data
 from salt_eventsd.engine.stats import stats_frame
 from salt_eventsd.engine.watch import Watch
 from salt_eventsd.event.frame import STATS_TAG
@@ -181,10 +185,10 @@ class Service:
             self._lane(name)
             log.warning(_UNCONFIGURED, name)
 
-    def _reported(self, made: Mapping[str, Any]) -> None:
+    def _reported(self, made: Report) -> None:
         """The engine's own counters are an event like any other, for whom a rule wants them."""
         if self.intake.policy.rules.candidates(STATS_TAG, STATS_TAG):
-            self.intake.offer(stats_frame(made))
+            self.intake.offer(stats_frame(to_data(made)))
 
     def seen(self) -> None:
         """Note that an operator has looked at what was lost."""

@@ -1,5 +1,5 @@
 """
-The engine's own counters as an event, so that rules can send them where they send others.
+The engine's own counters as an event, so that rules can route them like any other event.
 
 The event has the tag ``eventsd/stats`` and a payload of numbers: ``{"bus": {"received": 12, ...}, "spool": {...},
 "workers": {"history": {"written": 9, ...}}, "process": {"rss_bytes": ..., "cpu_seconds": ...}}``.
@@ -19,13 +19,13 @@ from salt_eventsd.event.frame import STATS_TAG, pack_frame
 _PARTS = ("bus", "spool", "workers")
 
 
-def stats_frame(made: Mapping[str, Any]) -> bytes:
+def stats_frame(data: Mapping[str, Any]) -> bytes:
     """
     Return a report's numbers as a frame such as the bus carries.
 
-    :param made: the report.
+    :param data: the report, from :func:`salt_eventsd.engine.state_file.to_data`.
     """
-    payload = {key: _numbers(made[key]) for key in _PARTS if key in made}
+    payload = {key: _numbers(data[key]) for key in _PARTS if key in data}
     payload["process"] = {"rss_bytes": _rss_bytes(), "cpu_seconds": time_used()}
     payload["_stamp"] = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
     return pack_frame(STATS_TAG, payload)
@@ -38,7 +38,7 @@ def time_used() -> float:
 
 
 def _numbers(value: Any) -> Any:
-    """What of a mapping is a number, at any depth; a state (connected, full) counts as 0 or 1."""
+    """Keep the numbers of a mapping, at any depth; a state (connected, full) counts as 0 or 1."""
     if isinstance(value, Mapping):
         found = {key: _numbers(one) for key, one in value.items()}
         return {key: one for key, one in found.items() if one is not None and one != {}}

@@ -15,6 +15,8 @@ from typing import Any
 
 from salt_eventsd.common.english import counted
 from salt_eventsd.engine.problems import problems
+from salt_eventsd.engine.report import BusReport, Report, SpoolReport
+from salt_eventsd.engine.state_file import IdleReport
 from salt_eventsd.operate.status import LATE, WRONG_ON_DISK
 
 #: Lines are no longer than this, however wide the terminal is: long lines are hard to read.
@@ -52,15 +54,17 @@ _ADVICE_BY_START = {
     LATE: _ADVICE["stalled"],
     WRONG_ON_DISK: "the engine goes on with what it has; mend it, then salt-run eventsd.reload",
 }
+#: The report a status was made of; None where there is none that can be read.
+Found = Report | IdleReport | None
 _COLORS = {"well": "GREEN", "degraded": "YELLOW"}
 
 
-def page(told: Mapping[str, Any], found: Mapping[str, Any], width: int, colors: Mapping[str, Any]) -> str:
+def page(told: Mapping[str, Any], found: Found, width: int, colors: Mapping[str, Any]) -> str:
     """
     Return the status as text.
 
     :param told: from :func:`salt_eventsd.operate.status.read`.
-    :param found: the engine's report that it was made of, {} if there is none.
+    :param found: the engine's report that it was made of, None if there is none.
     :param width: of the terminal, in columns.
     :param colors: from :func:`salt.utils.color.get_colors`.
     """
@@ -70,8 +74,8 @@ def page(told: Mapping[str, Any], found: Mapping[str, Any], width: int, colors: 
     for what, advice in _wrong(told, found):
         lines += _wrapped("! ", what, width)
         lines += _wrapped("  -> ", advice, width) if advice else []
-    if "bus" in found:
-        rows = [("bus", _bus(found)), *_workers(found), ("spool", _spool(found["spool"]))]
+    if isinstance(found, Report):
+        rows = [("bus", _bus(found.bus)), *_workers(found), ("spool", _spool(found.spool))]
         room = max(len(name) for name, _ in rows) + 2
         for name, text in rows:
             lines += _wrapped(name.ljust(room), text, width)
@@ -106,19 +110,19 @@ def size(count: float) -> str:
     return f"{count:.0f} {_SIZES[at]}" if at == 0 or count >= 100 else f"{count:.1f} {_SIZES[at]}"
 
 
-def _headline(told: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def _headline(told: Mapping[str, Any], found: Found) -> str:
     # The first word alone: of "idle, the config is wrong", what comes after it says why.
     word, comma, why = told["state"].partition(",")
     state = word if word == "well" else f"{word.upper()}{comma}{why}"
     if not told["running"]:
         return f"eventsd is {state}"
-    age = duration(time.time() - found["started"])
-    return f"eventsd is {state}, running since {told['since']} ({age})"
+    age = f" ({duration(time.time() - found.started)})" if found else ""
+    return f"eventsd is {state}, running since {told['since']}{age}"
 
 
-def _wrong(told: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _wrong(told: Mapping[str, Any], found: Found) -> Iterator[tuple[str, str]]:
     """Yield what is wrong, and what to do about it."""
-    known = problems(dict(found)) if told["running"] and "bus" in found else []
+    known = problems(found) if told["running"] and isinstance(found, Report) else []
     by_text = {one.text: one.kind for one in known}
     for_state = _ADVICE_BY_STATE.get(told["state"], "")
     notes = told["notes"]
@@ -132,39 +136,38 @@ def _wrong(told: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[
         yield _with_next_try(note, kind, found), advice
 
 
-def _with_next_try(note: str, kind: str, found: Mapping[str, Any]) -> str:
-    if kind not in ("retrying", "held"):
+def _with_next_try(note: str, kind: str, found: Found) -> str:
+    if kind not in ("retrying", "held") or not isinstance(found, Report):
         return note
-    waits = [one.get("next_try_seconds", 0.0) for one in found["workers"].values() if one["last_error"] in note]
-    soonest = min((one for one in waits if one), default=0.0) - (time.time() - found["written"])
+    waits = [one["next_try_seconds"] for one in found.workers.values() if one.last_error in note]
+    soonest = min((one for one in waits if one), default=0.0) - (time.time() - found.written)
     return f"{note} (next try in {duration(soonest)})" if soonest > 0 else note
 
 
-def _bus(found: Mapping[str, Any]) -> str:
-    bus = found["bus"]
-    last = f"last {duration(time.time() - bus['last'])} ago" if bus.get("last") else "none yet"
-    gaps = [gap for gap in bus["gaps"] if gap["to"]]
-    missing = sum(gap.get("missing") or 0 for gap in gaps)
+def _bus(bus: BusReport) -> str:
+    last = f"last {duration(time.time() - bus.last)} ago" if bus.last else "none yet"
+    gaps = [gap for gap in bus.gaps if gap.until]
+    missing = sum(gap.missing or 0 for gap in gaps)
     told = f"{counted(len(gaps), 'gap')}, about {counted(missing)} missed" if gaps else "no gaps"
-    state = "" if bus["connected"] else "not connected; "
+    state = "" if bus.connected else "not connected; "
     return f"{state}{_rate(bus['events_per_second'])}, {last}; {bus['received']:,} read, {bus['lost']:,} lost; {told}"
 
 
-def _workers(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, one in found["workers"].items():
+def _workers(found: Report) -> Iterator[tuple[str, str]]:
+    for name, one in found.workers.items():
         waiting = f"{one['queued_events']:,} wait" if one["queued_events"] else "none wait"
         if one["queued_events"] and one["oldest_age"]:
             waiting += f", the oldest {duration(one['oldest_age'])} old"
-        written = f"{one['written']:,} written, {_rate(one.get('written_per_second', 0.0))}"
-        if one["last_write"]:
-            written += f", last {duration(time.time() - one['last_write'])} ago"
+        written = f"{one['written']:,} written, {_rate(one['written_per_second'])}"
+        if one.last_write:
+            written += f", last {duration(time.time() - one.last_write)} ago"
         dead = f"; {one['dead_letters']:,} dead" if one["dead_letters"] else ""
-        yield name, f"{one['state']}; {waiting}; {written}{dead}"
+        yield name, f"{one.state}; {waiting}; {written}{dead}"
 
 
-def _spool(spool: Mapping[str, Any]) -> str:
+def _spool(spool: SpoolReport) -> str:
     used, most = max(spool["bytes"], 0), spool["max_bytes"]
-    return f"{100 * used / max(most, 1):.1f} % of {size(most)} ({counted(spool['events'], verb='waits')})"
+    return f"{100 * used / max(most, 1):.1f} % of {size(most)} ({counted(spool.count('events'), verb='waits')})"
 
 
 def _rate(per_second: float) -> str:

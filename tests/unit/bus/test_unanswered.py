@@ -75,8 +75,8 @@ def test_a_gap_on_a_quiet_bus_may_have_cost_the_answers_to_a_large_job() -> None
     for _ in range(10):
         unanswered.note(*answered("1", 10_020.0))
     # Then the others may be missing; without jobs it goes by the rate
-    assert [one["missing"] for one in Ledger().gaps([gap], unanswered)] == [990]
-    assert [one["missing"] for one in Ledger().gaps([gap])] == [1]
+    assert [one.missing for one in Ledger().gaps([gap], unanswered)] == [990]
+    assert [one.missing for one in Ledger().gaps([gap])] == [1]
 
 
 def test_the_next_engine_knows_what_was_to_come() -> None:

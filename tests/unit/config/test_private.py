@@ -11,7 +11,8 @@ import pytest
 
 from salt_eventsd.config.folders import make_private
 from salt_eventsd.engine.control import answering, socket_path
-from salt_eventsd.engine.report import Reporter, idle_report
+from salt_eventsd.engine.reporter import Reporter
+from salt_eventsd.engine.state_file import idle_report
 from salt_eventsd.spool.keep import Spool
 
 

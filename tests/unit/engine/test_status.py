@@ -17,61 +17,29 @@ import msgspec
 import pytest
 
 from salt_eventsd.bus.gaps import Gap
-from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.bus.link import Link
-from salt_eventsd.bus.nursery import Nursery
-from salt_eventsd.config.structs import SpoolConfig
 from salt_eventsd.dispatch.lane import Lane
-from salt_eventsd.dispatch.quota import Quota
-from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.ledger import Ledger
-from salt_eventsd.engine.predecessor import Clock, boot, left, predecessor
+from salt_eventsd.engine.predecessor import left, predecessor
 from salt_eventsd.engine.problems import REMEMBERED_SECONDS
-from salt_eventsd.engine.report import Parts, Report, Reporter, idle_report, report
-from salt_eventsd.engine.watch import Watch
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.engine.readings import Parts
+from salt_eventsd.engine.report import Clock, Report, boot
+from salt_eventsd.engine.reporter import Reporter
+from salt_eventsd.engine.state_file import IdleReport, encode, idle_report, to_data
 from salt_eventsd.operate.status import read
-from salt_eventsd.redact import compile_redactor
-from salt_eventsd.rules.match import compile_rules
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
-from tests.support.childless import Childless
 from tests.support.events import numbered
 from tests.support.lanes import chunk, eventually, keep, lane_of
-from tests.support.workers import Recorder
-
-
-def tell(link: Link, **changes: Any) -> None:
-    """Have the reader say of itself what the test wants."""
-    page = link._nursery.page
-    state = msgspec.structs.replace(link.state, **{"beat": time.monotonic(), **changes})
-    page.write(msgspec.msgpack.encode(state))
+from tests.support.parts import parts_of, tell
 
 
 @pytest.fixture
 def parts(spool: Spool) -> Parts:
-    """The parts of an engine that is well: all of it but its threads."""
-    lanes = {"history": lane_of(spool, Recorder())}
-    quota = Quota(lambda: SpoolConfig(), spool, lanes)
-    inbox = Inbox()
-    link = Link(cast("Nursery", Childless()), inbox)
-    tell(link, connected=True, since=time.time())
-    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {})
-    return Parts(
-        started=time.time(),
-        link=link,
-        ledger=Ledger(),
-        watch=Watch({}),
-        inbox=inbox,
-        intake=Intake(inbox, spool, lambda: policy, lambda: 0.1, quota=quota, kept=lambda kept: None),
-        lanes=lanes,
-        spool=spool,
-        quota=quota,
-        dispatcher=Dispatcher(spool, lanes, lambda: 1),
-    )
+    return parts_of(spool)
 
 
-Told = Callable[..., Report]
+Told = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -79,10 +47,14 @@ def told(parts: Parts, tmp_path: Path) -> Told:
     """Write the engine's report, changed as the test wants it, and read it as the runner does."""
 
     def told(
-        report_of: Report | None = None, *, spool: Path | None = None, problems: tuple[str, ...] = (), **more: Any
-    ) -> Report:
+        report_of: Report | IdleReport | None = None,
+        *,
+        spool: Path | None = None,
+        problems: tuple[str, ...] = (),
+        **more: Any,
+    ) -> dict[str, Any]:
         path = tmp_path / "status.json"
-        found = {**(report_of or report(parts)), "timer": 5.0, "ended": False, **more}
+        found = {**to_data(report_of or report(parts)), "timer": 5.0, "ended": False, **more}
         if spool:
             found["spool"] = {**found["spool"], "dir": str(spool)}
         path.write_bytes(msgspec.json.encode(found))
@@ -163,7 +135,7 @@ def test_an_engine_whose_spool_was_deleted_is_not_taken_for_dead(told: Told, tmp
 
 def test_an_engine_that_has_not_reported_yet_is_not_taken_for_the_one_before(told: Told, parts: Parts) -> None:
     # Given: the report of an engine that was killed
-    left = {**report(parts), "pid": os.getpid() + 1}
+    left = msgspec.structs.replace(report(parts), pid=os.getpid() + 1)
 
     # When: another one holds the lock
     found = told(left)
@@ -439,7 +411,7 @@ def test_the_gap_begins_with_the_last_frame_of_the_engine_before(
     path = tmp_path / "status.json"
     tell(parts.link, last=1767323045.0, rate=400.0)
     then = Clock(boot(), time.monotonic() - 68)
-    made = {**report(parts), "ended": False, "written": time.time() + 3600, "clock": then, **changes}
+    made = {**to_data(report(parts)), "ended": False, "written": time.time() + 3600, "clock": then, **changes}
     path.write_bytes(msgspec.json.encode(made))
 
     # When
@@ -458,13 +430,13 @@ def test_an_idle_engine_hands_on_what_it_has_found(parts: Parts, tmp_path: Path)
     # Given
     path = tmp_path / "status.json"
     tell(parts.link, last=1767323045.0)
-    path.write_bytes(msgspec.json.encode({**report(parts), "ended": True}))
+    path.write_bytes(encode(msgspec.structs.replace(report(parts), ended=True)))
 
     # When
     for _ in range(2):
         found = left(path)
         before = found.before if found and not found.bus else found
-        path.write_bytes(msgspec.json.encode(idle_report(time.time(), ["eventsd: x"], before)))
+        path.write_bytes(encode(idle_report(time.time(), ["eventsd: x"], before)))
 
     # Then
     last = predecessor(path, parts.spool.folder)
@@ -538,7 +510,7 @@ def test_a_report_that_cannot_be_written_is_logged_once_and_stops_nothing(
     (tmp_path / "file").write_text("")
     made: list[float] = []
 
-    def make() -> Report:
+    def make() -> IdleReport:
         made.append(time.time())
         return idle_report(0.0, [])
 

@@ -1,0 +1,58 @@
+"""The parts of an engine that is well, of which a report is made: all of it but its threads."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, cast
+
+import msgspec
+
+from salt_eventsd.bus.inbox import Inbox
+from salt_eventsd.bus.link import Link
+from salt_eventsd.bus.nursery import Nursery
+from salt_eventsd.config.structs import SpoolConfig
+from salt_eventsd.dispatch.quota import Quota
+from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.engine.ledger import Ledger
+from salt_eventsd.engine.readings import Parts
+from salt_eventsd.engine.watch import Watch
+from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.redact import compile_redactor
+from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.spool.keep import Spool
+from tests.support.childless import Childless
+from tests.support.lanes import lane_of
+from tests.support.workers import Recorder
+
+
+def tell(link: Link, **changes: Any) -> None:
+    """Have the reader say of itself what the test wants."""
+    page = link._nursery.page
+    state = msgspec.structs.replace(link.state, **{"beat": time.monotonic(), **changes})
+    page.write(msgspec.msgpack.encode(state))
+
+
+def parts_of(spool: Spool) -> Parts:
+    """
+    Return the parts of an engine with a worker ``history``.
+
+    :param spool: its spool.
+    """
+    lanes = {"history": lane_of(spool, Recorder())}
+    quota = Quota(lambda: SpoolConfig(), spool, lanes)
+    inbox = Inbox()
+    link = Link(cast("Nursery", Childless()), inbox)
+    tell(link, connected=True, since=time.time())
+    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {})
+    return Parts(
+        started=time.time(),
+        link=link,
+        ledger=Ledger(),
+        watch=Watch({}),
+        inbox=inbox,
+        intake=Intake(inbox, spool, lambda: policy, lambda: 0.1, quota=quota, kept=lambda kept: None),
+        lanes=lanes,
+        spool=spool,
+        quota=quota,
+        dispatcher=Dispatcher(spool, lanes, lambda: 1),
+    )
