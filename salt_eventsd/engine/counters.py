@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from salt_eventsd.dispatch.backlog import Backlog
     from salt_eventsd.engine.readings import LaneReading, Reading, WorkerReading
 
 #: What counters of a section are read from.
@@ -174,9 +175,7 @@ SPOOL: Section[Reading] = Section(
     Counter(
         "orphaned_gone",
         "Events dropped or lost that waited for workers and rules no longer configured.",
-        lambda it: sum(
-            lane.backlog.dropped + lane.backlog.lost - lane.backlog.removed for lane in it.lanes if lane.retired
-        ),
+        lambda it: sum(_gone(lane.backlog) for lane in it.lanes if lane.retired),
     ),
     Counter(
         "orphaned_dropped",
@@ -225,3 +224,8 @@ WORKER: Section[WorkerReading] = Section(
 def _age(since: float) -> float:
     """Seconds since a moment, which is in seconds since 1970 UTC; 0 if there is none."""
     return round(max(0.0, time.time() - since), 1) if since else 0.0
+
+
+def _gone(backlog: Backlog) -> int:
+    """Events dropped or lost without an operator having asked for it."""
+    return backlog.dropped + backlog.lost - backlog.removed
