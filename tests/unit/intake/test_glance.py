@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
-from salt_eventsd.dispatch.quota import Room
+from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import Redactor, compile_redactor
@@ -68,8 +68,8 @@ def test_a_look_that_fails_clears_nobody() -> None:
 def staged(spool: Spool, redactor: Redactor, cleared_by: Redactor) -> bytes:
     """Return what an intake makes of a frame that a redactor has cleared."""
     policy = Policy(compile_rules(default_events(["history"])), redactor, {"history": BatchLimits()})
-    room = Room(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
-    intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, room, lambda kept: None)
+    quota = Quota(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
+    intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)
     raw, received = frames("mine=hunter2")[0]
     intake._stage(raw, received, cleared_by)
     (stage,) = intake._stages.values()
