@@ -55,6 +55,10 @@ Everything there is to set, with its default or an example:
 A mapping given under ``engines:`` is merged over ``eventsd:``.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 try:
     from salt_eventsd.engine import process
 
@@ -62,29 +66,34 @@ try:
 except ImportError as exc:
     MISSING = str(exc)
 
+if TYPE_CHECKING:
+    # Salt's loader puts these into the module.
+    __opts__: dict[str, Any] = {}
+    __salt__: Any = None
+
 __virtualname__ = "eventsd"
 
 
-def __virtual__():
+def __virtual__() -> str | tuple[bool, str]:
     if MISSING:
         return False, f"salt-eventsd is not whole: {MISSING}; salt-pip install salt-eventsd"
     return __virtualname__
 
 
-def start(**options):
+def start(**options: Any) -> None:
     """
     Run until the master ends.
 
     :param options: what stands under ``engines: [eventsd: {...}]``, merged over ``eventsd:`` of the master config.
     """
     process.run(
-        __opts__,  # noqa: F821 - the loader's
+        __opts__,
         options,
-        functions=_itself(__salt__),  # noqa: F821
+        functions=_itself(__salt__),
         runners=_itself(globals().get("__runners__")),
     )
 
 
-def _itself(packed):
+def _itself(packed: Any) -> Any:
     """What the loader packs is known in this thread only; what it stands for, in all."""
     return packed.value() if hasattr(packed, "value") else packed

@@ -14,8 +14,19 @@ configuration is wrong. The runner reads the same ``eventsd:`` block of the mast
 """
 
 # Salt loads every runner for every salt-run, so each verb imports what it needs, and nobody else pays for it.
+from __future__ import annotations
+
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Salt's loader puts these into the module.
+    __opts__: dict[str, Any] = {}
+    __salt__: Any = None
+    __context__: dict[str, Any] = {}
 
 __virtualname__ = "eventsd"
 
@@ -23,13 +34,13 @@ __virtualname__ = "eventsd"
 _NEEDED = ("salt_eventsd", "msgspec", "orjson", "re2", "regex", "sqlalchemy")
 
 
-def __virtual__():
+def __virtual__() -> str | tuple[bool, str]:
     if missing := ", ".join(name for name in _NEEDED if not importlib.util.find_spec(name)):
         return False, f"salt-eventsd is not whole: {missing} cannot be imported; salt-pip install salt-eventsd"
     return __virtualname__
 
 
-def status(seen=False, detail=False):
+def status(seen: bool = False, detail: bool = False) -> dict[str, Any]:
     """
     Tell whether the engine runs and since when, how the event bus is, and what each worker has done and has before it.
 
@@ -54,15 +65,15 @@ def status(seen=False, detail=False):
 
     problems = []
     try:
-        path = load.load(__opts__).general.state_file  # noqa: F821 - the loader's
+        path = load.load(__opts__).general.state_file
     except ConfigError as exc:
-        path, problems = load.state_file(__opts__), exc.problems  # noqa: F821
-    problems = [*problems, *sources.not_yaml(__opts__)]  # noqa: F821
+        path, problems = load.state_file(__opts__), exc.problems
+    problems = [*problems, *sources.not_yaml(__opts__)]
     unasked = _look(path) if seen else []
     told, found = read_both(Path(path), problems)
     told = {**told, "notes": [*told["notes"], *unasked], "retcode": max(told["retcode"], len(unasked))}
     # For a person at a terminal; all others get it as data.
-    if detail or not _is_asked_for("status") or __opts__.get("output"):  # noqa: F821
+    if detail or not _is_asked_for("status") or __opts__.get("output"):
         return _answer(told)
     _answer(told)
     # Salt prints no more of this than the page, and salt-run exits with the retcode. A key `data` instead of `return`
@@ -70,7 +81,7 @@ def status(seen=False, detail=False):
     return {"return": _page(told, found), "outputter": "highstate", "retcode": told["retcode"]}
 
 
-def check(config=None, replaces=None):
+def check(config: str | None = None, replaces: str | None = None) -> dict[str, Any]:
     """
     Check the configuration: which files and which pillar it comes from, whether the engine is switched on and runs with
     it, and whether each worker's backend takes what it is going to be given. Whatever is tried is undone.
@@ -89,10 +100,10 @@ def check(config=None, replaces=None):
     """
     from salt_eventsd.operate.check import check
 
-    return _answer(check(__opts__, __salt__, config=config, replaces=replaces))  # noqa: F821
+    return _answer(check(__opts__, __salt__, config=config, replaces=replaces))
 
 
-def reload():
+def reload() -> dict[str, Any]:
     """
     Have the running engine read the master's configuration (and pillar) from disk, and go on with it. Nothing is lost:
     batches that are being written end with the old one. A wrong configuration is refused, with the reasons, and the
@@ -109,12 +120,22 @@ def reload():
     from salt_eventsd.exceptions import EventsdError
 
     try:
-        return _answer(ask(socket_path(state_file(__opts__)), "reload"))  # noqa: F821
+        return _answer(ask(socket_path(state_file(__opts__)), "reload"))
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
 
 
-def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, count=None, seconds=None, data=False):
+def tap(
+    tag: str | None = None,
+    fun: str | None = None,
+    minion: str | None = None,
+    worker: str | None = None,
+    rule: str | None = None,
+    taken: bool | None = None,
+    count: int | None = None,
+    seconds: float | None = None,
+    data: bool = False,
+) -> dict[str, Any] | str | None:
     """
     Show events as they come, with the rules that take them, until ctrl-C. What is redacted is redacted here too.
 
@@ -146,15 +167,15 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
     from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate import tap as taps
 
-    as_json = __opts__.get("output") == "json"  # noqa: F821
+    as_json = __opts__.get("output") == "json"
     is_shown = _is_asked_for("tap")
     which = taps.Filter(tag, fun, minion, worker, rule, taken)
     seen = []
     try:
         most, longest = taps.ends(count, seconds, is_needed=not is_shown)
-        config = load(__opts__)  # noqa: F821
+        config = load(__opts__)
         with taps.until_interrupted():
-            for one in taps.watch(config, __opts__, which, most, longest):  # noqa: F821
+            for one in taps.watch(config, __opts__, which, most, longest):
                 if not is_shown:
                     seen.append(one if data else {key: value for key, value in one.items() if key != "data"})
                 elif not taps.show(salt.utils.json.dumps(one) if as_json else taps.line(one, data)):
@@ -166,7 +187,7 @@ def tap(tag=None, fun=None, minion=None, worker=None, rule=None, taken=None, cou
     return _shown(None if as_json else "")
 
 
-def convert(path="/etc/salt/eventsd"):
+def convert(path: str = "/etc/salt/eventsd") -> dict[str, Any] | str | None:
     """
     Print the configuration of today that does what one of salt-eventsd 0.9.3 did, with a comment wherever there was a
     choice. What cannot be converted is named.
@@ -194,7 +215,7 @@ def convert(path="/etc/salt/eventsd"):
     return _shown("")
 
 
-def test(path=None):  # noqa: PT028 - a verb of the runner
+def test(path: str | None = None) -> dict[str, Any]:  # noqa: PT028 - a verb of the runner
     """
     Run the tests of the rules: events, and where they are expected to go. Needs no engine and no database. Where there
     is no master either: ``python -m salt_eventsd.ruletest``.
@@ -214,14 +235,14 @@ def test(path=None):  # noqa: PT028 - a verb of the runner
     from salt_eventsd.operate import ruletest
 
     try:
-        config = load(__opts__)  # noqa: F821
-        tests = ruletest.read(Path(path) if path else ruletest.default_path(__opts__))  # noqa: F821
+        config = load(__opts__)
+        tests = ruletest.read(Path(path) if path else ruletest.default_path(__opts__))
     except EventsdError as exc:
         return _answer({"problems": str(exc).splitlines(), "retcode": 2})
-    return _answer(ruletest.run(config, tests, str(__opts__.get("id", "master"))))  # noqa: F821
+    return _answer(ruletest.run(config, tests, str(__opts__.get("id", "master"))))
 
 
-def workers():
+def workers() -> dict[str, Any]:
     """
     List the worker modules there are, from where they come, and how they are configured.
 
@@ -235,12 +256,12 @@ def workers():
     from salt_eventsd.operate.check.modules import worker_modules
 
     try:
-        return _answer({"workers": worker_modules(__opts__, __salt__), "retcode": 0})  # noqa: F821
+        return _answer({"workers": worker_modules(__opts__, __salt__), "retcode": 0})
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
 
 
-def sync_workers(saltenv="base"):
+def sync_workers(saltenv: str = "base") -> dict[str, Any]:
     """
     Copy the workers in ``salt://_eventsd_workers`` to the master. The engine does so by itself when it starts; one that
     runs uses what is new after :py:func:`reload`.
@@ -255,10 +276,10 @@ def sync_workers(saltenv="base"):
     """
     from salt_eventsd.workers import sync
 
-    return _answer({"synced": sync.sync_workers(__opts__, saltenv), "retcode": 0})  # noqa: F821
+    return _answer({"synced": sync.sync_workers(__opts__, saltenv), "retcode": 0})
 
 
-def dead(worker=None, contains=None, limit=20, after=0):
+def dead(worker: str | None = None, contains: str | None = None, limit: int = 20, after: int = 0) -> dict[str, Any]:
     """
     List dead letters: events a backend refused because of what is in them, oldest first. Of large ones the beginning of
     their data is shown.
@@ -282,7 +303,9 @@ def dead(worker=None, contains=None, limit=20, after=0):
     return _answer(problem or {"letters": found, "retcode": 0})
 
 
-def requeue(*ids, worker=None, contains=None, everything=False):
+def requeue(
+    *ids: int | str, worker: str | None = None, contains: str | None = None, everything: bool = False
+) -> dict[str, Any]:
     """
     Put dead letters back into their workers' queues, once what made the backend refuse them is mended.
 
@@ -302,7 +325,9 @@ def requeue(*ids, worker=None, contains=None, everything=False):
     return _act("requeued", requeue, ids, worker, contains, everything)
 
 
-def discard(*ids, worker=None, contains=None, everything=False):
+def discard(
+    *ids: int | str, worker: str | None = None, contains: str | None = None, everything: bool = False
+) -> dict[str, Any]:
     """
     Delete dead letters for good.
 
@@ -322,7 +347,7 @@ def discard(*ids, worker=None, contains=None, everything=False):
     return _act("discarded", discard, ids, worker, contains, everything)
 
 
-def drop_orphaned(worker=None):
+def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
     """
     Remove what waits in the spool for workers and rules that are no longer configured; :py:func:`status` names them.
     What waits for a worker that is configured is never removed. Their dead letters stay: see :py:func:`discard`.
@@ -341,12 +366,12 @@ def drop_orphaned(worker=None):
     from salt_eventsd.exceptions import EventsdError
 
     try:
-        return _answer(orphans.drop(load(__opts__), worker))  # noqa: F821
+        return _answer(orphans.drop(load(__opts__), worker))
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
 
 
-def _look(path):
+def _look(path: str) -> list[str]:
     """Tell the engine that an operator has looked; return why that was not possible, a line each."""
     from salt_eventsd.engine.control import ask, socket_path
     from salt_eventsd.exceptions import EventsdError
@@ -358,7 +383,7 @@ def _look(path):
     return []
 
 
-def _page(told, found):
+def _page(told: Any, found: Any) -> str:
     """The status as a person reads it, as wide as the terminal."""
     import shutil
 
@@ -370,7 +395,14 @@ def _page(told, found):
     return page(told, found, width, salt.utils.color.get_colors(_has_colors()))
 
 
-def _act(done, action, ids, worker, contains, everything):
+def _act(
+    done: str,
+    action: Callable[[Path, Any], int],
+    ids: tuple[int | str, ...],
+    worker: str | None,
+    contains: str | None,
+    everything: bool,
+) -> dict[str, Any]:
     from salt_eventsd.spool.dead_letters import Filter
 
     if not (ids or worker or contains or everything):
@@ -383,38 +415,38 @@ def _act(done, action, ids, worker, contains, everything):
     return _answer(problem or {done: count, "retcode": 0})
 
 
-def _on_spool(action):
+def _on_spool(action: Callable[[Path], Any]) -> tuple[Any, dict[str, Any] | None]:
     from salt_eventsd.config.load import load
     from salt_eventsd.exceptions import EventsdError
 
     try:
-        folder = Path(load(__opts__).general.spool.dir)  # noqa: F821
+        folder = Path(load(__opts__).general.spool.dir)
         return action(folder), None
     except EventsdError as exc:
         return None, {"problem": str(exc), "retcode": 2}
 
 
-def _is_asked_for(verb):
+def _is_asked_for(verb: str) -> bool:
     """Whether salt-run was called for it; in an orchestration, or by Salt's API, nobody sees what is printed."""
-    return __opts__.get("fun") == f"eventsd.{verb}"  # noqa: F821
+    return __opts__.get("fun") == f"eventsd.{verb}"
 
 
-def _shown(rest):
+def _shown(rest: str | None) -> str | None:
     """End a verb that has printed what there is. A mapping with data would be judged like the result of states."""
-    __context__["retcode"] = 0  # noqa: F821
+    __context__["retcode"] = 0
     return rest
 
 
-def _has_colors():
+def _has_colors() -> bool:
     """As Salt's own outputters see it."""
     import sys
 
-    if __opts__.get("no_color") or __opts__.get("output_file"):  # noqa: F821
+    if __opts__.get("no_color") or __opts__.get("output_file"):
         return False
-    return bool(__opts__.get("force_color")) or sys.stdout.isatty()  # noqa: F821
+    return bool(__opts__.get("force_color")) or sys.stdout.isatty()
 
 
-def _answer(found):
+def _answer(found: dict[str, Any]) -> dict[str, Any]:
     # salt-run exits with the retcode of what a runner returns; the context makes the job's own success agree.
-    __context__["retcode"] = found["retcode"]  # noqa: F821
+    __context__["retcode"] = found["retcode"]
     return found
