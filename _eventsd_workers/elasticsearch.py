@@ -27,7 +27,7 @@ A document has ``@timestamp``, ``tag``, ``stamp``, ``received``, ``jid``, ``mini
 A document's id is made of the event: sent twice, it is there once, as long as its index is the same.
 """
 
-from salt_eventsd.backends.options import missing_library
+from salt_eventsd import backends
 
 __virtualname__ = "elasticsearch"
 
@@ -44,8 +44,4 @@ def worker(context):
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
     :raises ImportError: requests is not installed.
     """
-    try:
-        from salt_eventsd.backends.elasticsearch import worker as elasticsearch
-    except ImportError as exc:
-        raise missing_library(exc, "elasticsearch") from exc
-    return elasticsearch.make(context)
+    return backends.make(context, "elasticsearch")

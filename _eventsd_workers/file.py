@@ -23,7 +23,7 @@ line is ended before the next begins. A file that is moved away (logrotate) is m
             keep: 10
 """
 
-from salt_eventsd.backends.file import worker as file
+from salt_eventsd import backends
 
 __virtualname__ = "file"
 
@@ -39,4 +39,4 @@ def worker(context):
     :param context: a :class:`salt_eventsd.workers.Context`.
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
     """
-    return file.read(context)
+    return backends.make(context, "file")

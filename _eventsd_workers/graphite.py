@@ -28,7 +28,7 @@ does not count for that metric.
             # salt.minions.{minion_id}.retcode: data.retcode # a field: its number, with the event's time
 """
 
-from salt_eventsd.backends.graphite import worker as graphite
+from salt_eventsd import backends
 
 __virtualname__ = "graphite"
 
@@ -44,4 +44,4 @@ def worker(context):
     :param context: a :class:`salt_eventsd.workers.Context`.
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
     """
-    return graphite.read(context)
+    return backends.make(context, "graphite")

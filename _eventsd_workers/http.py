@@ -30,7 +30,7 @@ letters if others are taken. 401, 404, 405 and the like, redirects among them, h
           auth: {user: salt, password: 'sdb://vault/hook?password'}    # or {bearer: 'sdb://vault/hook?token'}
 """
 
-from salt_eventsd.backends.http import worker as http
+from salt_eventsd import backends
 
 __virtualname__ = "http"
 
@@ -46,4 +46,4 @@ def worker(context):
     :param context: a :class:`salt_eventsd.workers.Context`.
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong, or requests is missing.
     """
-    return http.read(context)
+    return backends.make(context, "http")

@@ -32,8 +32,7 @@ client a time limit.
         returns: {tag: salt/job/\\d+/ret/, worker: inventory}
 """
 
-from salt_eventsd.backends.legacy import BackendError, Legacy, LegacyOptions, load_class
-from salt_eventsd.backends.options import read_options
+from salt_eventsd import backends
 
 __virtualname__ = "legacy"
 
@@ -49,8 +48,4 @@ def worker(context):
     :param context: a :class:`salt_eventsd.workers.Context`.
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong, or the class cannot be loaded.
     """
-    options = read_options(context, LegacyOptions)
-    try:
-        return Legacy(load_class(options.backend_dir, options.backend), options)
-    except BackendError as exc:
-        raise context.problem(exc.key, str(exc)) from None
+    return backends.make(context, "legacy")

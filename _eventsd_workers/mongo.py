@@ -30,7 +30,7 @@ A document has ``_id``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``
 A document's id is made of the event (or of the fields of ``upsert``): sent twice, it is there once.
 """
 
-from salt_eventsd.backends.options import missing_library
+from salt_eventsd import backends
 
 __virtualname__ = "mongo"
 
@@ -47,8 +47,4 @@ def worker(context):
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
     :raises ImportError: pymongo is not installed.
     """
-    try:
-        from salt_eventsd.backends.mongo import worker as mongo
-    except ImportError as exc:
-        raise missing_library(exc, "mongo") from exc
-    return mongo.make(context)
+    return backends.make(context, "mongo")

@@ -33,7 +33,7 @@ Every event is sent at least once, with an id (``Nats-Msg-Id``) by which the str
 within its duplicate window.
 """
 
-from salt_eventsd.backends.options import missing_library
+from salt_eventsd import backends
 
 __virtualname__ = "nats"
 
@@ -50,8 +50,4 @@ def worker(context):
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
     :raises ImportError: nats-py is not installed.
     """
-    try:
-        from salt_eventsd.backends.nats import worker as nats
-    except ImportError as exc:
-        raise missing_library(exc, "nats") from exc
-    return nats.make(context)
+    return backends.make(context, "nats")

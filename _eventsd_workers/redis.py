@@ -36,7 +36,7 @@ Every event is written at least once: a batch whose answer was lost comes again.
 list or a stream may hold an event twice.
 """
 
-from salt_eventsd.backends.options import missing_library
+from salt_eventsd import backends
 
 __virtualname__ = "redis"
 
@@ -53,8 +53,4 @@ def worker(context):
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong.
     :raises ImportError: redis-py is not installed.
     """
-    try:
-        from salt_eventsd.backends.redis import worker as redis
-    except ImportError as exc:
-        raise missing_library(exc, "redis") from exc
-    return redis.make(context)
+    return backends.make(context, "redis")

@@ -54,9 +54,7 @@ when missing. The database and its user are not: ``CREATE DATABASE salt`` is the
               missing: refuse           # or null: what an event without such a field becomes
 """
 
-from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, read_options
-from salt_eventsd.database.store import Store
-from salt_eventsd.workers.load import BESIDE
+from salt_eventsd import backends
 
 __virtualname__ = "sql"
 
@@ -72,11 +70,4 @@ def worker(context):
     :param context: a :class:`salt_eventsd.workers.Context`.
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong or a driver is missing.
     """
-    try:
-        options = read_options(context.known(*OPTION_NAMES))
-        # Rules with a table or statement of their own are written beside the others, a few at a time.
-        own = sum(rule.is_own for rule in context.rules.values())
-        engine = make_engine(options, context.concurrency + min(own, BESIDE))
-    except OptionError as exc:
-        raise context.problem(exc.key, str(exc)) from None
-    return Store(engine, context.node_id, options.too_large == "truncate", context.rules)
+    return backends.make(context, "sql")

@@ -36,7 +36,7 @@ Or they become metrics in Graphite. A worker of that name has its dots, and what
           prefix: eventsd.{master_id}   # before each name
 """
 
-from salt_eventsd.backends import stats
+from salt_eventsd import backends
 
 __virtualname__ = "stats"
 
@@ -52,4 +52,4 @@ def worker(context):
     :param context: a :class:`salt_eventsd.workers.Context`.
     :raises salt_eventsd.exceptions.ConfigError: an option is wrong or a driver is missing.
     """
-    return stats.read(context)
+    return backends.make(context, "stats")

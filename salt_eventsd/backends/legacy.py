@@ -18,11 +18,12 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.backends.options import read_options
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Cut, Doubted, Doubtful
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import is_split
-from salt_eventsd.workers.write import Batch
+from salt_eventsd.workers.write import Batch, Context
 
 
 class LegacyOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -209,3 +210,17 @@ def _mappings(block: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for key, value in block.items() if isinstance(block, Mapping) else ():
         if isinstance(value, Mapping):
             yield str(key), value
+
+
+def make(context: Context) -> Legacy:
+    """
+    Make the worker.
+
+    :param context: its options and its name.
+    :raises ConfigError: an option is wrong, or the class cannot be loaded.
+    """
+    options = read_options(context, LegacyOptions)
+    try:
+        return Legacy(load_class(options.backend_dir, options.backend), options)
+    except BackendError as exc:
+        raise context.problem(exc.key, str(exc)) from None

@@ -17,6 +17,9 @@ from salt_eventsd.workers.write import Batch, Refusal
 
 Item = TypeVar("Item")
 
+#: How many tries an operator has to mend what makes a backend refuse everything, see :func:`has_waited`.
+PATIENCE = 5
+
 
 class Sieve(Generic[Item]):
     """
@@ -127,8 +130,18 @@ def bury(batch: Batch, refusals: Sequence[Refusal], answers: Sequence[Refusal] =
 
 def is_split(batch: Batch) -> bool:
     """
-    Say whether a batch is a part of one.
+    Say whether a batch is only a part of one.
 
     :param batch: the batch.
     """
     return len(batch.events) != sum(events for _, events in batch.chunks)
+
+
+def has_waited(batch: Batch) -> bool:
+    """
+    Say whether a refusal that an operator could mend (a missing index, a permission) counts as the event's by now: he
+    has had :data:`PATIENCE` tries, or the batch is being split.
+
+    :param batch: the batch.
+    """
+    return batch.doubts >= PATIENCE or is_split(batch)

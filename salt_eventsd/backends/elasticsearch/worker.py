@@ -9,65 +9,28 @@ as a whole. What the server has no memory for at once is sent in parts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import msgspec
 import requests
 import urllib3
 
-from salt_eventsd.backends.documents import document, fit_index
+from salt_eventsd.backends.connections import renewed_after_failure
+from salt_eventsd.backends.elasticsearch.answer import Bulk, Root, TooMuch, decoded, judge, refused
 from salt_eventsd.backends.elasticsearch.options import ElasticsearchOptions
 from salt_eventsd.backends.http.link import Link, was_connected
-from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.options import check_file, read_options, read_template
+from salt_eventsd.backends.shape import document, event_id, fit_index
 from salt_eventsd.event.parse import Event
-from salt_eventsd.exceptions import Cut, Doubted, Doubtful, Held, Refused, Transient, WorkerError
+from salt_eventsd.exceptions import Cut, Held, Transient
 from salt_eventsd.language.fields import Facts
 from salt_eventsd.language.template import Template
 from salt_eventsd.redact.error_text import one_line
-from salt_eventsd.workers.isolate import bury, is_split, make_each
+from salt_eventsd.workers.isolate import bury, has_waited, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
-
-Answer = TypeVar("Answer")
 
 _ENCODER = msgspec.json.Encoder()
 #: What of the answer is wanted.
 _BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
-#: Errors of an item that are the operator's to mend; he is given some tries before they count as the event's.
-_OPERATORS = ("index_not_found_exception", "index_closed_exception", "security_exception", "cluster_block_exception")
-_PATIENCE = 5
-#: The server would have to hold too much at once.
-_TOO_MUCH = "circuit_breaking_exception"
-#: A server that finds so little too large takes nothing, in bytes.
-_SMALL = 4096
-
-
-class _Error(msgspec.Struct, frozen=True):
-    type: str = ""
-    reason: str = ""
-
-
-class _Failure(msgspec.Struct, frozen=True):
-    error: _Error | str = ""
-
-
-class _Item(msgspec.Struct, frozen=True):
-    status: int = 0
-    error: _Error = _Error()
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    errors: bool
-    items: list[dict[str, _Item]] = []
-
-
-class _Version(msgspec.Struct, frozen=True):
-    number: str = ""
-    distribution: str = "elasticsearch"
-
-
-class _Root(msgspec.Struct, frozen=True):
-    version: _Version = _Version()
 
 
 class Writer:
@@ -95,13 +58,10 @@ class Writer:
         """
         made, refusals = make_each(batch, self._lines)
         answers: list[Refusal] = []
-        try:
+        with renewed_after_failure(self._link.renew):
             if made:
-                self._send(made, answers, batch.doubts >= _PATIENCE or is_split(batch))
+                self._send(made, answers, has_waited(batch))
             bury(batch, refusals, answers)
-        except WorkerError:
-            self._link.renew()
-            raise
 
     def check(self) -> str:
         """
@@ -109,7 +69,7 @@ class Writer:
 
         :raises WorkerError: none does.
         """
-        version = _decoded(self._ask("GET", "/"), _Root).version
+        version = decoded(self._ask("GET", "/"), Root).version
         return f"reachable, {version.distribution} {version.number}".rstrip()
 
     def close(self) -> None:
@@ -123,8 +83,8 @@ class Writer:
         :param patient: what the operator could mend has been waited for.
         """
         try:
-            answer = _decoded(self._ask("POST", _BULK, b"".join(lines for _, lines in made)), _Answer)
-        except _TooMuch:
+            answer = decoded(self._ask("POST", _BULK, b"".join(lines for _, lines in made)), Bulk)
+        except TooMuch:
             if len(made) == 1:
                 raise
             half = len(made) // 2
@@ -180,7 +140,7 @@ class Writer:
             else:
                 # The next batch begins with the one that answers.
                 self._servers = sorted(self._servers, key=lambda one: one != server)
-                _judge(status, text, len(body))
+                judge(status, text, len(body))
                 return text
             # ... or with the one after this.
             self._servers = [*self._servers[1:], self._servers[0]]
@@ -197,67 +157,3 @@ def make(context: Context) -> Writer:
     options = read_options(context, ElasticsearchOptions)
     check_file(context, "ca_file", options.ca_file)
     return Writer(options, read_template(context, "index", options.index), context.node_id)
-
-
-class _TooMuch(Transient):
-    """The server would have to hold too much at once."""
-
-
-def refused(status: int, kind: str, reason: str, patient: bool = True) -> str:
-    """
-    Return why a document is refused for its own sake, "" if it is there.
-
-    :param status: of its item in the answer.
-    :param kind: of the error.
-    :param reason: of the error.
-    :param patient: what the operator could mend has been waited for.
-    :raises WorkerError: it is not there, for another reason.
-    """
-    # A document that is to be created and exists was written by an earlier try.
-    if 200 <= status < 300 or status == 409:
-        return ""
-    # What follows would be a value of the event.
-    why = f"{kind}: {reason.partition('. Preview of field')[0]}"
-    if kind == _TOO_MUCH:
-        raise _TooMuch(why)
-    if status in (408, 429, 502, 503, 504, 507):
-        raise Transient(why)
-    if not patient and (status in (401, 403, 404) or kind in _OPERATORS):
-        raise Doubted(why)
-    return why
-
-
-def _judge(status: int, answer: bytes, size: int) -> None:
-    """Raise unless a request as a whole went well."""
-    if status == 200:
-        return
-    text = f"HTTP {status} {_said(answer)}".rstrip()
-    if status == 413:
-        # Half of it may fit.
-        raise (Refused if size > _SMALL else Doubtful)(f"larger than the server takes: {text}")
-    if _TOO_MUCH in text:
-        raise _TooMuch(text)
-    if status in (408, 425, 429, 502, 503, 504, 507):
-        raise Transient(text)
-    if status >= 500:
-        raise Cut(text)
-    if status in (400, 406, 422, 451):
-        # Something in it, or all of it: that shows when it is taken apart.
-        raise Doubtful(text)
-    raise Held(text)
-
-
-def _said(answer: bytes) -> str:
-    """Return the kind of an error and its reason; of an answer in another form, its beginning."""
-    try:
-        error = msgspec.json.decode(answer, type=_Failure).error
-    except msgspec.MsgspecError:
-        return " ".join(answer[:1000].decode("utf-8", "replace").split())[:200]
-    return error if isinstance(error, str) else f"{error.type}: {error.reason}"
-
-
-def _decoded(answer: bytes, kind: type[Answer]) -> Answer:
-    try:
-        return msgspec.json.decode(answer, type=kind)
-    except msgspec.MsgspecError:
-        raise Held(f"this is no Elasticsearch or OpenSearch: {_said(answer)}") from None

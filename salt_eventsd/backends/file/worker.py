@@ -17,11 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from salt_eventsd.backends.ahead import Ahead
-from salt_eventsd.backends.envelope import envelope
 from salt_eventsd.backends.file.options import FileOptions
 from salt_eventsd.backends.file.rotation import make_room, rotated_base
-from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.options import read_options, read_template
+from salt_eventsd.backends.shape import event_id, with_id
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Held, Refused, Transient
 from salt_eventsd.language.fields import Facts
@@ -50,17 +49,6 @@ _COUNTING = threading.Lock()
 
 #: An event's position in its batch, its id and its line.
 Line = tuple[int, str, bytes]
-
-
-def read(context: Context) -> Files:
-    """
-    Return the worker; it opens nothing yet.
-
-    :param context: what it is made from.
-    :raises ConfigError: an option is wrong.
-    """
-    options = read_options(context, FileOptions)
-    return Files(options, read_template(context, "path", options.path), context.node_id)
 
 
 class Files:
@@ -125,7 +113,7 @@ class Files:
         if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in path.split("/")):
             raise Refused("the event makes a file's name longer than 255 bytes")
         id_ = event_id(event)
-        return path, id_, b'{"id":"%s",%s\n' % (id_.encode(), envelope(event, self._node_id)[1:])
+        return path, id_, with_id(event, id_, self._node_id) + b"\n"
 
     def _append(self, path: str, lines: Sequence[Line]) -> None:
         """Append lines, in portions where the file is rotated between them."""
@@ -219,3 +207,14 @@ def _fitting(lines: Sequence[Line], start: int, room: int) -> int:
 
 def _said(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+
+
+def make(context: Context) -> Files:
+    """
+    Make the worker.
+
+    :param context: its options and its name.
+    :raises ConfigError: an option is wrong.
+    """
+    options = read_options(context, FileOptions)
+    return Files(options, read_template(context, "path", options.path), context.node_id)

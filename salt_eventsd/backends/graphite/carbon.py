@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from salt_eventsd.backends.sockets import apply as keep_alive
+from salt_eventsd.backends.connections import keep_alive
 from salt_eventsd.exceptions import Cut, Transient
 
 Protocol = Literal["plaintext", "pickle"]

@@ -1,5 +1,5 @@
 """
-Make metrics of events.
+Metrics of events, into Graphite.
 
 Graphite keeps one number for each metric and interval, the last that came. So a counter that is sent is the count of
 its interval so far, the events of earlier batches among them; sending it again changes nothing.
@@ -7,135 +7,25 @@ its interval so far, the events of earlier batches among them; sending it again 
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
-from salt_eventsd.backends.graphite.carbon import PORTS, Carbon, Point, Protocol, clean
-from salt_eventsd.backends.options import Timed, read_options, read_template
-from salt_eventsd.config.checks import require, require_port
+from salt_eventsd.backends.graphite.carbon import Carbon, Point
+from salt_eventsd.backends.graphite.metric import number_of, path_of, read_path
+from salt_eventsd.backends.graphite.options import DEFAULT_METRICS, GraphiteOptions
+from salt_eventsd.backends.options import read_options
 from salt_eventsd.event.parse import Event
-from salt_eventsd.exceptions import Refused
 from salt_eventsd.language.fields import Constant, Facts, Field, compile_value
 from salt_eventsd.language.template import Template
 from salt_eventsd.workers.write import Batch, Context
 
-#: Events by the rule that took them; returns by function and return code.
-DEFAULT_METRICS: Mapping[str, Any] = MappingProxyType(
-    {"salt.events.{rule}": 1, "salt.returns.{fun}.retcode_{data.retcode}": 1}
-)
-#: Counters of so many metrics and intervals are remembered, of paths of so many characters in all.
+#: How many counters of metrics and intervals are remembered, and how many characters their paths may have in all.
 _REMEMBERED = 20_000
 _REMEMBERED_TEXT = 4 * 2**20
-#: Longer paths name nothing that carbon could keep: the path of a file.
-_LONGEST_PATH = 1000
 _COUNT = "expected a field such as data.retcode, or a number to be counted up"
-
-
-class CarbonOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    Where carbon is.
-
-    :param host: name or address.
-    :param port: by default that of the protocol.
-    :param protocol: plaintext or pickle.
-    """
-
-    host: str = ""
-    port: int | None = None
-    protocol: Protocol = "plaintext"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_port(self.port)
-
-    @property
-    def carbon(self) -> Carbon:
-        """Where points go."""
-        return Carbon(self.host, self.port or PORTS[self.protocol], self.protocol, self.timeout)
-
-
-class GraphiteOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    The options of a graphite worker.
-
-    :param prefix: stands before each metric's path, with a dot between them; a template like it.
-    :param interval: what counters are summed over, in seconds.
-    :param metrics: path (a template) -> a field of which the number is taken, or a number that is counted up.
-    """
-
-    prefix: str = ""
-    interval: int = 60
-    metrics: dict[str, Any] = msgspec.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(bool(self.host), "host: missing; expected the name or address of Graphite's carbon")
-        require(1 <= self.interval <= 86_400, f"interval: expected seconds from 1 to 86400, got {self.interval}")
-
-
-def read(context: Context) -> Graphite:
-    """
-    Return the worker; it opens nothing yet.
-
-    :param context: what it is made from.
-    :raises ConfigError: an option is wrong.
-    """
-    if "host" in context.options:
-        # The port that all workers share is that of their databases.
-        context = replace(context, defaults={key: value for key, value in context.defaults.items() if key != "port"})
-    options = read_options(context, GraphiteOptions)
-    gauges: list[tuple[Template, Field]] = []
-    counters: list[tuple[Template, float]] = []
-    for path, given in (options.metrics or DEFAULT_METRICS).items():
-        template = read_path(context, f"metrics.{path}" if options.metrics else "prefix", options.prefix, path)
-        value = _value(context, f"metrics.{path}", given)
-        if isinstance(value, Field):
-            gauges.append((template, value))
-        else:
-            counters.append((template, value))
-    return Graphite(options.carbon, options.interval, gauges, counters, context.node_id)
-
-
-def read_path(context: Context, key: str, prefix: str, path: str) -> Template:
-    """
-    Compile the path of a metric.
-
-    :param context: what the worker is made from.
-    :param key: the option it comes from.
-    :param prefix: what stands before it, perhaps nothing.
-    :param path: a template, perhaps empty.
-    :raises ConfigError: it is no path.
-    """
-    text = ".".join(part for part in (prefix.strip("."), path.strip(".")) if part)
-    template = read_template(context, key, text)
-    literal = "".join(part for part, _, _ in template.parts)
-    if not literal.isprintable() or not literal.isascii() or any(sign in literal for sign in " /;"):
-        raise context.problem(key, f"{text!r} is no path of a metric; expected words with dots between them")
-    return template
-
-
-def _value(context: Context, key: str, given: Any) -> Field | float:
-    if given == {"count": True}:
-        return 1.0
-    try:
-        value = compile_value(given)
-    except ValueError as exc:
-        raise context.problem(key, str(exc)) from None
-    if isinstance(value, Constant):
-        number = None if isinstance(given, bool) else number_of(value.value)
-        if number is None:
-            raise context.problem(key, f"{_COUNT}; got {given!r}")
-        return number
-    if value.as_json:
-        raise context.problem(key, f"{given!r} is text; {_COUNT}")
-    return value
 
 
 class Graphite:
@@ -213,30 +103,41 @@ class Graphite:
             self._text -= len(path)
 
 
-def path_of(template: Template, facts: Facts) -> str:
+def make(context: Context) -> Graphite:
     """
-    Return a metric's path for an event, "" if the event lacks a part of it.
+    Make the worker.
 
-    :param template: from :func:`read_path`.
-    :param facts: of the event.
+    :param context: its options and its name.
+    :raises ConfigError: an option is wrong.
     """
+    if "host" in context.options:
+        # The port that all workers share is that of their databases.
+        context = replace(context, defaults={key: value for key, value in context.defaults.items() if key != "port"})
+    options = read_options(context, GraphiteOptions)
+    gauges: list[tuple[Template, Field]] = []
+    counters: list[tuple[Template, float]] = []
+    for path, given in (options.metrics or DEFAULT_METRICS).items():
+        template = read_path(context, f"metrics.{path}" if options.metrics else "prefix", options.prefix, path)
+        value = _value(context, f"metrics.{path}", given)
+        if isinstance(value, Field):
+            gauges.append((template, value))
+        else:
+            counters.append((template, value))
+    return Graphite(options.carbon, options.interval, gauges, counters, context.node_id)
+
+
+def _value(context: Context, key: str, given: Any) -> Field | float:
+    if given == {"count": True}:
+        return 1.0
     try:
-        path = template.render(facts, clean)
-    except Refused:
-        return ""
-    return "" if len(path) > _LONGEST_PATH or path.startswith(".") or path.endswith(".") or ".." in path else path
-
-
-def number_of(value: Any) -> float | None:
-    """
-    Return a value as a number, None if it is none; true is 1 and false 0.
-
-    :param value: from an event.
-    """
-    if not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+        value = compile_value(given)
+    except ValueError as exc:
+        raise context.problem(key, str(exc)) from None
+    if isinstance(value, Constant):
+        number = None if isinstance(given, bool) else number_of(value.value)
+        if number is None:
+            raise context.problem(key, f"{_COUNT}; got {given!r}")
+        return number
+    if value.as_json:
+        raise context.problem(key, f"{given!r} is text; {_COUNT}")
+    return value

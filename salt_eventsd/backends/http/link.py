@@ -17,12 +17,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from salt_eventsd.backends.sockets import end, keepalive
+from salt_eventsd.backends.connections import end, ended_after, keepalive
 
 #: A connection is used no longer than this, in seconds: the name of the server may mean another one by then.
 _OLDEST = 300.0
-#: So much later than the library's own limit, in seconds, which says more clearly what was waited for.
-_GRACE = 0.25
 #: What notes the connections that a thread's request uses.
 _current = threading.local()
 
@@ -105,14 +103,13 @@ class Link:
         limit = seconds or self._seconds
         used: list[Any] = []
         _current.used = used
-        over = threading.Timer(limit + _GRACE, _end, [used])
-        over.daemon = True
-        over.start()
         try:
-            with self._opened().request(method, url, timeout=limit, stream=True, **arguments) as response:
+            with (
+                ended_after(limit, lambda: _end(used)),
+                self._opened().request(method, url, timeout=limit, stream=True, **arguments) as response,
+            ):
                 yield response
         finally:
-            over.cancel()
             _current.used = None
 
     def renew(self) -> None:

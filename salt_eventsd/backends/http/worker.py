@@ -15,26 +15,19 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import requests
+import urllib3
+
 from salt_eventsd.backends.ahead import Ahead
-from salt_eventsd.backends.envelope import envelope
+from salt_eventsd.backends.connections import renewed_after_failure
 from salt_eventsd.backends.http.answer import Answer, read_answer
+from salt_eventsd.backends.http.link import Link, was_connected
 from salt_eventsd.backends.http.options import Auth, Body, HttpOptions, without_user
-from salt_eventsd.backends.ids import event_id, events_id
-from salt_eventsd.backends.options import check_file, missing_library, read_options
-from salt_eventsd.event.parse import Event
+from salt_eventsd.backends.options import check_file, read_options
+from salt_eventsd.backends.shape import event_id, events_id, with_id
 from salt_eventsd.exceptions import Cut, Held, Transient, WorkerError
 from salt_eventsd.workers.isolate import Sieve, bury
 from salt_eventsd.workers.write import Batch, Context
-
-try:
-    import requests
-    import urllib3
-
-    from salt_eventsd.backends.http.link import Link, was_connected
-
-    _missing: ImportError | None = None
-except ImportError as exc:
-    _missing = exc
 
 #: An event's position in its batch, its id, and its JSON text.
 Item = tuple[int, str, bytes]
@@ -64,21 +57,6 @@ class _Untold(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record may be logged."""
         return len(self._path) < _SHORTEST_SECRET or self._path not in record.getMessage()
-
-
-def read(context: Context) -> Http:
-    """
-    Return the worker; it opens nothing yet.
-
-    :param context: what it is made from.
-    :raises ConfigError: an option is wrong.
-    :raises ImportError: ``requests`` is missing.
-    """
-    if _missing is not None:
-        raise missing_library(_missing, "http")
-    options = read_options(context, HttpOptions)
-    check_file(context, "ca_file", options.ca_file or None)
-    return Http(options, context.node_id)
 
 
 class Http:
@@ -116,23 +94,20 @@ class Http:
         """
         ids = [event_id(event) for event in batch.events]
         items = [
-            (position, id_, _line(event, id_, self._node_id))
+            (position, id_, with_id(event, id_, self._node_id))
             for position, (id_, event) in enumerate(zip(ids, batch.events))
             if id_ not in self._ahead
         ]
         each = Sieve(self._send)
-        try:
+        with renewed_after_failure(self._link.renew):
             if self._options.body == "single":
                 for at in range(len(items)):
                     each.put(items[at : at + 1], at)
             elif items and batch.doubts:
-                # All of them were tried alone before. A few of them will tell whether anything has changed.
+                # An earlier try sent each event alone, and none was taken. The engine sends a few alone again.
                 self._send(items)
             elif items:
                 each.put(items)
-        except WorkerError:
-            self._link.renew()
-            raise
         refusals, doubts = ([(items[at][0], why) for at, why in found] for found in (each.refusals, each.doubts))
         if doubts:
             # What a connection may do, and whose it is, is settled when it is made.
@@ -230,10 +205,6 @@ class Http:
         return text[:_SHOWN]
 
 
-def _line(event: Event, id_: str, node_id: str) -> bytes:
-    return b'{"id":"%s",%s' % (id_.encode(), envelope(event, node_id)[1:])
-
-
 def _secrets(options: HttpOptions, auth: Auth | None) -> list[str]:
     """Return what may not be shown, the longest first: the whole before its parts."""
     parts = urlsplit(options.url)
@@ -245,3 +216,15 @@ def _secrets(options: HttpOptions, auth: Auth | None) -> list[str]:
 
 def _as_it_is(request: Any) -> Any:
     return request
+
+
+def make(context: Context) -> Http:
+    """
+    Make the worker.
+
+    :param context: its options and its name.
+    :raises ConfigError: an option is wrong.
+    """
+    options = read_options(context, HttpOptions)
+    check_file(context, "ca_file", options.ca_file or None)
+    return Http(options, context.node_id)

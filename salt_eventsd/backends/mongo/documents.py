@@ -11,7 +11,7 @@ import msgspec
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from salt_eventsd.backends.envelope import head
+from salt_eventsd.backends.shape import head
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
 

@@ -17,10 +17,9 @@ _PASSING = {
     *(6, 7, 24, 50, 63, 64, 89, 91, 112, 133, 150, 189, 234, 262, 317, 358, 384, 402),
     *(9001, 10107, 11600, 11602, 13388, 13435, 13436, 14031),
 }
-#: ... and for what an operator has to mend: who may do it, where it is.
+#: ... and for what an operator has to mend: permissions, names, places. He has some tries before they count as the
+#: document's.
 _OPERATORS = {8, 11, 13, 18, 20, 26, 31, 33, 48, 59, 73, 166, 8000}
-#: ... who is given some tries before they count as the document's.
-PATIENCE = 5
 #: A document is larger than the server takes.
 TOO_LARGE = 10334
 #: A server that cannot be had, because it does not let us in.

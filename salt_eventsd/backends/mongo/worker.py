@@ -19,17 +19,18 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors
 
-from salt_eventsd.backends.ids import event_id
+from salt_eventsd.backends.connections import renewed_after_failure
 from salt_eventsd.backends.mongo.documents import LARGEST, Documents, fit_collection
-from salt_eventsd.backends.mongo.faults import PATIENCE, TOO_LARGE, meaning, of_all, refused, write_errors
+from salt_eventsd.backends.mongo.faults import TOO_LARGE, meaning, of_all, refused, write_errors
 from salt_eventsd.backends.mongo.options import MongoOptions, read_url
 from salt_eventsd.backends.options import read_field, read_options, read_template
+from salt_eventsd.backends.shape import event_id, sample_of
 from salt_eventsd.event.parse import Event
-from salt_eventsd.exceptions import Refused, WorkerError
+from salt_eventsd.exceptions import Refused
 from salt_eventsd.language.fields import MISSING, Facts, Field, as_text
 from salt_eventsd.language.template import Template
 from salt_eventsd.redact.error_text import one_line
-from salt_eventsd.workers.isolate import bury, is_split, make_each
+from salt_eventsd.workers.isolate import bury, has_waited, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 
 #: Position in the batch, id, document.
@@ -76,13 +77,9 @@ class Writer:
         :param batch: the batch.
         :raises WorkerError: not all was written, or it is not known.
         """
-        try:
-            with pymongo.timeout(self._seconds):
-                self._write(batch)
-        except WorkerError:
-            # Whatever it is, the next try finds out anew who is the primary, and what it takes.
-            self.close()
-            raise
+        # The next try finds out anew who is the primary, and what it takes.
+        with renewed_after_failure(self.close), pymongo.timeout(self._seconds):
+            self._write(batch)
 
     def _write(self, batch: Batch) -> None:
         client = self._client()
@@ -91,7 +88,7 @@ class Writer:
         for position, (name, id_, document) in made:
             by_collection.setdefault(name, []).append((position, id_, document))
         answers: list[Refusal] = []
-        patient = batch.doubts >= PATIENCE or is_split(batch)
+        patient = has_waited(batch)
         for name, some in by_collection.items():
             for position, code, why in self._insert(client, name, some, patient):
                 (refusals if code == TOO_LARGE else answers).append((position, why))
@@ -114,11 +111,10 @@ class Writer:
 
     def _try_out(self, database: Any) -> None:
         """
-        Try what changes nothing: a replacement of what is not there, or a document with an id that none may have. Not
-        in a collection that is not there: it might be made.
+        Try a write that changes nothing: a replacement of what is not there, or a document with a forbidden id. Try
+        nothing in a collection that is not there: the server might make it.
         """
-        parts = (f"{literal}{'eventsd-check' if field else ''}" for literal, field, *_ in self._collection.parts)
-        name = fit_collection("".join(parts))
+        name = fit_collection(sample_of(self._collection))
         with suppress(errors.OperationFailure):
             if name not in database.list_collection_names(filter={"name": name}):
                 return
@@ -128,7 +124,7 @@ class Writer:
             return
         with suppress(errors.WriteError):
             collection.insert_one({"_id": ["eventsd-check"]})
-            # Whoever took it after all shall not keep it.
+            # A server that took it all the same is not to keep it.
             collection.delete_one({"_id": ["eventsd-check"]})
 
     def close(self) -> None:

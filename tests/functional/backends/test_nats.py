@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from nats.js.api import StreamConfig
 
-from salt_eventsd.backends.nats.subject import fit_subject
+from salt_eventsd.backends.nats.message import fit_subject
 from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.exceptions import Held, Refused, Transient
 from salt_eventsd.workers.write import Worker

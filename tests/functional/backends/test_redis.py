@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
-from salt_eventsd.backends.redis.worker import shown
+from salt_eventsd.backends.redis.faults import shown
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.event.chunk import StoredChunk

@@ -79,8 +79,8 @@ class TestTable:
     def test_rows_stay_as_long_as_is_wanted(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         # Given rows of long ago, more than are deleted in one go, one of another master, and a worker that keeps a day
         keeping = backends.worker("stats", {"url": database.url, "keep": "forever"})
-        monkeypatch.setattr("salt_eventsd.backends.stats._TIDY_SECONDS", 0.0)
-        monkeypatch.setattr("salt_eventsd.backends.stats._MOMENTS_AT_ONCE", 7)
+        monkeypatch.setattr("salt_eventsd.backends.stats.table._TIDY_SECONDS", 0.0)
+        monkeypatch.setattr("salt_eventsd.backends.stats.table._MOMENTS_AT_ONCE", 7)
         settled(keeping, _numbered(20))
         keeping.close()
         old = len(database.rows("stats"))

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from salt_eventsd.backends.envelope import envelope
-from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.options import Secret, Secrets, missing_library, read_options
+from salt_eventsd.backends.shape import envelope, event_id
 from salt_eventsd.config.checks import require
 from salt_eventsd.config.structs import Size
 from salt_eventsd.dispatch.settle import write_batch

@@ -9,10 +9,10 @@ import pytest
 import salt.config
 import yaml
 
-from salt_eventsd.backends.file.worker import FileOptions
-from salt_eventsd.backends.graphite.worker import DEFAULT_METRICS, GraphiteOptions
+from salt_eventsd.backends.file.options import FileOptions
+from salt_eventsd.backends.graphite.options import DEFAULT_METRICS, GraphiteOptions
 from salt_eventsd.backends.http.options import HttpOptions
-from salt_eventsd.backends.stats import StatsOptions
+from salt_eventsd.backends.stats.graphs import StatsOptions
 from salt_eventsd.config import load as config_load
 from salt_eventsd.workers.load import load_modules, make
 from salt_eventsd.workers.write import Context

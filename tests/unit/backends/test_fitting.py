@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salt_eventsd.backends.documents import document, fit_index
 from salt_eventsd.backends.mongo.documents import Documents, fit_collection
-from salt_eventsd.backends.nats.subject import fit_subject, widest
+from salt_eventsd.backends.nats.message import fit_subject, widest
+from salt_eventsd.backends.shape import document, fit_index
 from salt_eventsd.event.codec import encode
 from salt_eventsd.language.template import compile_template
 from tests.support.events import fired

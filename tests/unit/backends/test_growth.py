@@ -9,15 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from salt_eventsd.backends.documents import document, fit_index
-from salt_eventsd.backends.envelope import envelope
 from salt_eventsd.backends.file import worker as file
 from salt_eventsd.backends.graphite import carbon
-from salt_eventsd.backends.ids import event_id
 from salt_eventsd.backends.mongo.documents import Documents, fit_collection
-from salt_eventsd.backends.nats.subject import fit_subject
-from salt_eventsd.backends.redis import worker as redis
-from salt_eventsd.backends.stats import numbers
+from salt_eventsd.backends.nats.message import fit_subject
+from salt_eventsd.backends.redis import commands as redis
+from salt_eventsd.backends.shape import document, envelope, event_id, fit_index
+from salt_eventsd.backends.stats.numbers import numbers
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
 from salt_eventsd.language.fields import Facts
