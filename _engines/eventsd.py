@@ -11,48 +11,66 @@ With no options at all, jobs, returns and state results of minions, runners and 
     engines:
       - eventsd
 
-Everything there is to set, with its default or an example:
+Everything there is to set, with its default or an example. Each module of workers has further keys of its own, which
+``salt-run eventsd.workers`` lists:
 
 .. code-block:: yaml
 
     engines:
       - eventsd
     eventsd:
-      workers:                          # name -> where to write
+      workers:                              # name -> where to write
         history:
-          module: sql                   # a file in _eventsd_workers
+          module: sql                       # a file in _eventsd_workers
           url: postgresql://salt:secret@db.example.com/salt
-          batch: {events: 1000, bytes: 8MiB, seconds: 1}
-          concurrency: 1                # batches of this worker in flight at once
-      defaults:                         # common to all workers that do not say otherwise
-        password: sdb://vault/salt?db
-      events:                           # name -> what to take, and for whom
+          batch: {events: 1000, bytes: 8MiB, seconds: 1}    # whichever comes first
+          concurrency: 1                    # batches of this worker in flight at once
+      defaults:                             # common to all workers that do not say otherwise
+        timeout: 60
+      events:                               # name -> what to take, and for whom
         jobs:
           tag: salt/(job|run|wheel)/[^/]+/new    # regular expression, matched at the start of the tag
-          worker: history               # one name or a list
-          into: jobs                    # jobs, returns, states, events or minions
+          worker: history                   # one name or a list
+          into: jobs                        # jobs, returns, states, events or minions
         returns:
-          tag: salt/job/[^/]+/ret/
+          tag_glob: salt/job/*/ret/*        # instead of tag: the whole tag, as in a shell
+          minion: [web*, db*]               # globs of minion ids
+          where: {data.retcode: {not: 0}}   # fields, and what all of them must be
+          unless: {data.test: true}         # events of which all of this is true are not taken
+          ignore: [saltutil.find_job]       # functions (globs) never taken
           worker: history
           into: returns
-          ignore: [saltutil.find_job]   # functions (globs) never taken
-          subs:                         # looked at only when the parent matched; the event goes to both
-            deploys: {fun: 'state\\.', worker: history, into: events}
+          subs:                             # looked at only when the parent matched; the event goes to both
+            deploys: {fun: 'state\\.', worker: history, into: events}    # regular expression on the function
+            raid:
+              fun_glob: raid.*              # instead of fun: the whole name
+              table: raid_state             # instead of into: a table of your own ...
+              columns: {server: minion_id, state: data.return}
+              upsert: [server]              # a row with the same key is replaced
+              missing: 'null'               # or refuse: what becomes of an event that lacks a field
+            mail:
+              fun: eximq\\.status
+              statement: INSERT INTO mail (server, state) VALUES (:server, :state)    # ... or a statement
+              fields: {server: minion_id, state: data.return}
         alarms: {tag: company/alarm/, worker: history, into: events, prio: 1}    # prio: written at once
       spool:
         dir: <cachedir>/eventsd/spool
         max_bytes: 1GiB
-        when_full: drop_oldest          # or drop_newest
-        commit_seconds: 0.1             # at most so much is lost if the engine is killed
-      redact:
-        keys: [password, passwd, secret, token, private_key, passphrase, api_key]
-        values: []                      # regular expressions
-        functions: {}                   # glob on the function -> return, arguments or both
-      max_workers: 4                    # threads; at least one for each worker
+        when_full: drop_oldest              # or drop_newest
+        commit_seconds: 0.1                 # at most so much is lost if the engine is killed
+      redact:                               # besides what is always masked
+        keys: [community]                   # names whose values are secret
+        values: ['corp-[0-9a-f]{32}']       # regular expressions
+        functions: {vault.*: return}        # glob on the function -> return, arguments or both
+      forged: divert                        # or drop, take: events that a minion has fired with a tag of Salt's own
+      syndics: [syndic*]                    # whose prefix on a tag is believed; true for any, false for none
+      pillar: false                         # true or a minion id: that minion's pillar eventsd: is merged under this
+      max_workers: 4                        # threads; at least one for each worker
       state_file: <cachedir>/eventsd/status.json
-      state_timer: 5                    # seconds
+      state_timer: 5                        # seconds
+      metrics: {host: 127.0.0.1, port: 9175}    # reserved
 
-A mapping given under ``engines:`` is merged over ``eventsd:``.
+A mapping given under ``engines:`` is merged over ``eventsd:``. docs/configuration.rst says more of each key.
 """
 
 from __future__ import annotations

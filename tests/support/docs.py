@@ -23,8 +23,17 @@ def blocks(document: Path, language: str) -> Iterator[tuple[str, str]]:
     :param document: a file in reStructuredText.
     :param language: as it stands behind ``code-block::``.
     """
-    text = document.read_text(encoding="utf-8")
+    for line, block in blocks_in(document.read_text(encoding="utf-8"), language):
+        yield f"{document.name}:{line}", block
+
+
+def blocks_in(text: str, language: str) -> Iterator[tuple[int, str]]:
+    """
+    Yield the code blocks of one language in a text, each with its line.
+
+    :param text: in reStructuredText.
+    :param language: as it stands behind ``code-block::``.
+    """
     for found in _BLOCK.finditer(text):
         if found[1] == language:
-            line = text.count("\n", 0, found.start()) + 1
-            yield f"{document.name}:{line}", textwrap.dedent(found[2]).strip() + "\n"
+            yield text.count("\n", 0, found.start()) + 1, textwrap.dedent(found[2]).strip() + "\n"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from salt_eventsd.workers.load import load_modules, make
 from salt_eventsd.workers.write import Batch as WorkerBatch
 from salt_eventsd.workers.write import Context
 from tests.support import events
-from tests.support.docs import ROOT, blocks
+from tests.support.docs import ROOT, blocks, blocks_in
 
 _REFERENCE = ROOT / "docs" / "configuration.rst"
 #: The structs a user writes, each with where its keys stand.
@@ -47,11 +48,16 @@ _SECTIONS = {"spool", "redact", "metrics", "workers.<name>.batch", "workers.<nam
 _ENTRY = re.compile(r"^``([^`]+)``\n    Default: ``([^`]*)``", re.MULTILINE)
 
 
-def _fields() -> Iterator[Any]:
-    for prefix, struct in [*_STRUCTS.items(), ("workers.<name>.", SqlOptions)]:
+def _keys(structs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
+    for prefix, struct in structs:
         for one in msgspec.structs.fields(struct):
             if prefix + one.name not in _SECTIONS:
-                yield pytest.param(prefix + one.name, one, id=prefix + one.name)
+                yield prefix + one.name, one
+
+
+def _fields() -> Iterator[Any]:
+    for key, one in _keys([*_STRUCTS.items(), ("workers.<name>.", SqlOptions)]):
+        yield pytest.param(key, one, id=key)
 
 
 def _documented() -> dict[str, str]:
@@ -77,6 +83,67 @@ def test_every_key_is_documented_with_its_default(key: str, one: msgspec.structs
 
 def test_no_key_is_documented_that_does_not_exist() -> None:
     assert sorted(_documented()) == sorted(param.id for param in _fields())
+
+
+def test_every_worker_module_is_named() -> None:
+    entry = _REFERENCE.read_text(encoding="utf-8").partition("``workers.<name>.module``\n")[2].partition("\n\n")[0]
+    named = entry.partition("module: ")[2].partition(", or one of your own")[0]
+
+    there = sorted(path.stem for path in (ROOT / "_eventsd_workers").glob("*.py") if path.stem != "__init__")
+    assert named.replace("`", "").replace("\n   ", "").split(", ") == there
+
+
+class TestTheEnginesDocstring:
+    """What Salt shows of the engine itself (``sys.doc``)."""
+
+    @pytest.fixture
+    def documented(self) -> dict[str, Any]:
+        """The block of configuration that has all there is to set."""
+        text = ast.get_docstring(ast.parse((ROOT / "_engines" / "eventsd.py").read_text(encoding="utf-8")))
+        [_, (_, block)] = blocks_in(f"{text}\n", "yaml")
+        found: dict[str, Any] = yaml.safe_load(block)
+        return found
+
+    def test_it_has_every_key(self, documented: dict[str, Any]) -> None:
+        # Given
+        block = documented["eventsd"]
+
+        # When
+        shown = {key for key, value in block.items() if key not in ("workers", "events", "defaults")}
+        for section in ("spool", "redact", "metrics"):
+            shown.remove(section)
+            shown |= {f"{section}.{key}" for key in block[section]}
+        for worker in block["workers"].values():
+            shown |= {f"workers.<name>.{key}" for key in worker if key not in ("batch", "url")}
+            shown |= {f"workers.<name>.batch.{key}" for key in worker.get("batch", {})}
+        shown |= {f"events.<name>.{key}" for rule in _rules(block["events"]) for key in rule}
+
+        # Then
+        assert sorted(shown) == sorted({name for name, _ in _keys(_STRUCTS.items())})
+
+    def test_what_it_says_is_right(self, documented: dict[str, Any], tmp_path: Path) -> None:
+        config = config_load.load({"cachedir": str(tmp_path), **documented})
+
+        assert config.general.spool == config_load.load({"cachedir": str(tmp_path)}).general.spool
+        assert (config.general.max_workers, config.general.state_timer) == (General().max_workers, 5)
+        assert config.workers["history"].batch == BatchLimits()
+
+
+def _rules(events: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for rule in events.values():
+        yield rule
+        yield from _rules(rule.get("subs", {}))
+
+
+def test_each_verb_of_the_runner_shows_how_it_is_called() -> None:
+    tree = ast.parse((ROOT / "_runners" / "eventsd.py").read_text(encoding="utf-8"))
+    verbs = [one for one in tree.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
+
+    assert len(verbs) > 10
+    for verb in verbs:
+        [(_, example)] = blocks_in(f"{ast.get_docstring(verb)}\n", "bash")
+        assert "CLI Example:\n\n.. code-block:: bash" in str(ast.get_docstring(verb))
+        assert all(line.startswith(f"salt-run eventsd.{verb.name}") for line in example.splitlines()), example
 
 
 def test_the_whole_of_the_configuration_is_looked_at() -> None:
