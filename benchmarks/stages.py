@@ -21,13 +21,13 @@ from benchmarks.fire import Gun
 from benchmarks.rig import RigError, master, master_opts
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.listen import Bus
-from salt_eventsd.config.structs import BatchLimits, RedactConfig, Size, default_events
+from salt_eventsd.config.structs import RedactConfig, default_events
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.event.chunk import Chunk, encode_events
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.origin import Origins
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import compile_rules
 from salt_eventsd.spool.keep import Spool
@@ -38,8 +38,6 @@ WORKER = "history"
 _WAIT_SECONDS = 90.0
 #: A bus on a busy machine may pass nothing on for seconds; only after so long is an event missed and not late.
 _QUIET_SECONDS = 12.0
-#: Cuts nothing: what is measured are the steps before a chunk.
-_NO_LIMITS = BatchLimits(events=10**9, bytes=Size(2**40))
 
 
 @dataclass
@@ -76,18 +74,18 @@ def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Eve
     watch = Stopwatch()
     raw = [fire.unframed(one) for one in fire.returns(events)]
     # What is made once in a process is made by these.
-    _parsed(raw[: min(100, events)])
+    for one in raw[:100]:
+        _pipeline().take(one, time.time())
 
     inbox = Inbox()
     with watch.time("inbox: put and take", events):
         for one in raw:
             inbox.put(one)
         inbox.take(0.0)
-    intake = _intake()
+    pipeline = _pipeline()
     with watch.time("parse, match, redact", events):
-        for one in raw:
-            intake._stage(one, time.time())
-    found = _staged(intake)
+        results = [pipeline.take(one, time.time()) for one in raw]
+    found = [event for one in results for _, event in one.destinations]
 
     spool = Spool(folder / "spool")
     try:
@@ -173,24 +171,10 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def _intake() -> Intake:
+def _pipeline() -> Pipeline:
     redact = RedactConfig()
-    policy = Policy(
+    return Pipeline(
         rules=compile_rules(default_events(WORKER)),
         redactor=compile_redactor(redact.keys, redact.values, redact.by_function),
-        batches={WORKER: _NO_LIMITS},
         origins=Origins(places=frozenset([WORKER])),
     )
-    # Nothing is committed here, so neither a spool nor room in it is asked for.
-    return Intake(Inbox(), None, lambda: policy, lambda: 0.1, quota=None, kept=lambda _: None)  # type: ignore[arg-type]
-
-
-def _parsed(raw: Sequence[bytes]) -> list[Event]:
-    intake = _intake()
-    for one in raw:
-        intake._stage(one, time.time())
-    return _staged(intake)
-
-
-def _staged(intake: Intake) -> list[Event]:
-    return [event for stage in intake._stages.values() for event in stage.events]

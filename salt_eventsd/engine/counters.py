@@ -127,7 +127,7 @@ BUS: Section[Reading] = Section(
         metric="events_received_total",
     ),
     Counter("matched", "Events that a rule takes.", lambda it: it.parts.intake.matched, metric="events_matched_total"),
-    Counter("ignored", "Events that no rule takes.", lambda it: it.parts.intake.unmatched + it.parts.intake.ignored),
+    Counter("ignored", "Events that no rule takes.", lambda it: it.parts.intake.ignored),
     Counter(
         "lost",
         "Events that were read and lost before they could be spooled.",
@@ -139,12 +139,12 @@ BUS: Section[Reading] = Section(
     Counter(
         "undecided",
         "Events for which an expression of a rule ran out of time.",
-        lambda it: sum(it.parts.intake.policy.rules.undecided.events.values()),
+        lambda it: sum(it.parts.intake.pipeline.rules.undecided.events.values()),
     ),
     Counter(
         "masked_unread",
         "Texts that were masked whole because looking through them took too long.",
-        lambda it: it.parts.intake.policy.redactor.tally.texts,
+        lambda it: it.parts.intake.pipeline.redactor.tally.texts,
     ),
     Gauge(
         "unanswered",

@@ -17,15 +17,11 @@ from salt_eventsd.config.explain import meant
 from salt_eventsd.config.structs import Config, EventRule, WorkerConfig
 from salt_eventsd.event.chunk import OWN, lane_of
 from salt_eventsd.exceptions import ConfigError
-from salt_eventsd.intake.origin import Origins
+from salt_eventsd.intake.pipeline import pipeline_of
 from salt_eventsd.intake.thread import Policy
-from salt_eventsd.redact import Redactor, compile_redactor
-from salt_eventsd.rules.match import compile_rules, named
+from salt_eventsd.rules.match import named
 from salt_eventsd.workers.load import Loaded, load_modules, make
 from salt_eventsd.workers.write import Context
-
-#: Modules of workers that measure and count, and have no place for an event as it is.
-_MEASURING = ("graphite", "stats")
 
 
 @dataclass(frozen=True)
@@ -109,34 +105,9 @@ def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, ru
     :param runners: Salt's runners, likewise.
     """
     modules = load_modules(opts, functions, runners)
-    policy = Policy(
-        rules=compile_rules(config.events),
-        redactor=redactor_of(config),
-        batches={name: worker.batch for name, worker in config.workers.items()},
-        origins=origins_of(config),
-    )
+    policy = Policy(pipeline_of(config), {name: worker.batch for name, worker in config.workers.items()})
     workers = {name: _planned(name, config, modules, opts) for name in config.workers}
     return Plan(config, policy, workers)
-
-
-def redactor_of(config: Config) -> Redactor:
-    """
-    Compile what a configuration redacts.
-
-    :param config: found right.
-    """
-    redact = config.general.redact
-    return compile_redactor(redact.keys, redact.values, redact.by_function)
-
-
-def origins_of(config: Config) -> Origins:
-    """
-    Return what a configuration says of events that are not what their tag says.
-
-    :param config: found right.
-    """
-    places = frozenset(name for name, worker in config.workers.items() if worker.module not in _MEASURING)
-    return Origins(config.general.forged, config.general.believed_syndics, places)
 
 
 def rules_of(events: Mapping[str, EventRule], worker: str) -> dict[str, EventRule]:

@@ -128,7 +128,7 @@ class Service:
             {
                 "reader": lambda: self.link.state.beat,
                 "pipe": lambda: self.link.turns,
-                "intake": lambda: _sign(self.intake, (self.intake.turns, self.intake.matched, self.intake.unmatched)),
+                "intake": lambda: _sign(self.intake, (self.intake.turns, self.intake.matched, self.intake.ignored)),
                 "dispatch": lambda: _sign(self.dispatcher, self.dispatcher.turns),
             }
         )
@@ -187,7 +187,7 @@ class Service:
 
     def _reported(self, made: Report) -> None:
         """The engine's own counters are an event like any other, for whom a rule wants them."""
-        if self.intake.policy.rules.candidates(STATS_TAG, STATS_TAG):
+        if self.intake.pipeline.rules.candidates(STATS_TAG, STATS_TAG):
             self.intake.offer(stats_frame(to_data(made)))
 
     def seen(self) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.common.remembered import Remembered
+from salt_eventsd.config.structs import Config
 from salt_eventsd.event.clip import LONGEST_NAME, clipped
 from salt_eventsd.event.codec import encode
 from salt_eventsd.event.frame import STATS_TAG, Frame
@@ -42,6 +43,8 @@ _OWN = re.compile(
 )
 #: What the master calls an event that a minion fires.
 MINION_EVENT = "_minion_event"
+#: Modules of workers that measure and count, and have no place for an event as it is.
+_MEASURING = ("graphite", "stats")
 _JOB = "salt/job/"
 _NEW = "/new"
 #: How much is remembered of the jobs that were published: bytes in all, minions of a job, characters of a name.
@@ -95,8 +98,8 @@ class Origins:
     places: frozenset[str] = frozenset()
 
     def judged(
-        self, frame: Frame, data: Any, routes: list[Route], addressed: Addressed | None = None
-    ) -> tuple[list[Route], str]:
+        self, frame: Frame, data: Any, routes: Sequence[Route], addressed: Addressed | None = None
+    ) -> tuple[Sequence[Route], str]:
         """
         Return where an event goes, and why it is forged, "" if it is not.
 
@@ -152,6 +155,16 @@ class Origins:
 
 #: Takes every event for what its tag says.
 EVERYTHING = Origins("take")
+
+
+def origins_of(config: Config) -> Origins:
+    """
+    Return how a configuration treats events that are not what their tag says.
+
+    :param config: found right.
+    """
+    places = frozenset(name for name, worker in config.workers.items() if worker.module not in _MEASURING)
+    return Origins(config.general.forged, config.general.believed_syndics, places)
 
 
 def as_forged(event: Event, data: Any, full_tag: str, why: str) -> Event:

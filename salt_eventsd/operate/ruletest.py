@@ -33,17 +33,14 @@ from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config, EventRule
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.engine.plan import origins_of, redactor_of
-from salt_eventsd.event import parse as events
 from salt_eventsd.event.chunk import OWN
-from salt_eventsd.event.codec import decode
-from salt_eventsd.event.frame import pack_frame, read_tag
+from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import ConfigError, EventsdError, Refused
-from salt_eventsd.intake.origin import as_forged
+from salt_eventsd.intake.pipeline import Pipeline, pipeline_of
 from salt_eventsd.language.destination import destination_of
 from salt_eventsd.language.fields import Facts
-from salt_eventsd.rules.match import Rules, compile_rules, named
+from salt_eventsd.rules.match import named
 
 #: When the events of tests are read, unless they say; the same each time, so that ``now`` can be expected.
 _RECEIVED = 1_767_323_045.0
@@ -114,17 +111,17 @@ def run(config: Config, tests: list[_Test], node_id: str = "master") -> dict[str
     :param node_id: what ``master_id`` is.
     :returns: ``passed``, ``failed`` (what each failing test found), and ``retcode`` 0 or 1.
     """
-    rules = compile_rules(config.events)
+    pipeline = pipeline_of(config)
     failed = {}
     for number, test in enumerate(tests, 1):
-        problems = list(_problems(config, rules, test, node_id))
+        problems = list(_problems(config, pipeline, test, node_id))
         if problems:
             failed[test.name or f"test {number}"] = problems
     return {"passed": len(tests) - len(failed), "failed": failed, "retcode": 1 if failed else 0}
 
 
-def _problems(config: Config, rules: Rules, test: _Test, node_id: str) -> Iterator[str]:
-    found = _destinations(config, rules, test.event, node_id)
+def _problems(config: Config, pipeline: Pipeline, test: _Test, node_id: str) -> Iterator[str]:
+    found = _destinations(config, pipeline, test.event, node_id)
     for expected in test.expect:
         wanted = _Expected(expected) if isinstance(expected, str) else expected
         # The one that comes nearest is the one that is meant.
@@ -162,25 +159,15 @@ def _same(found: Any, wanted: Any) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
 
 
-def _destinations(config: Config, rules: Rules, fired: _Fired, node_id: str) -> list[dict[str, Any]]:
-    frame = read_tag(pack_frame(fired.tag, fired.data), fired.received)
-    data = decode(frame.payload)
-    fun = events.function_of(data)
-    routes = rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
-    routes, why = origins_of(config).judged(frame, data, routes)
-    event = events.build(*redactor_of(config).clean(frame, data, fun))
-    if why:
-        event = as_forged(event, event.data, frame.full_tag, why)
+def _destinations(config: Config, pipeline: Pipeline, fired: _Fired, node_id: str) -> list[dict[str, Any]]:
     every = dict(named(config.events))
     found = []
-    for one in routes:
-        routed = events.for_route(event, one.rule, one.into)
-        rows, refused = _rows(every[one.rule], routed, node_id)
-        into = None if one.into == OWN else routed.into
-        table = every[one.rule].table if one.into == OWN else None
+    for route, event in pipeline.take(pack_frame(fired.tag, fired.data), fired.received).destinations:
+        rule = every[route.rule]
+        rows, refused = _rows(rule, event, node_id)
+        where = {"into": None, "table": rule.table} if route.into == OWN else {"into": event.into, "table": None}
         found.append(
-            {"worker": one.worker, "rule": one.rule, "into": into, "table": table, "prio": one.prio}
-            | {"rows": rows, "refused": refused}
+            {"worker": route.worker, "rule": route.rule, **where, "prio": route.prio, "rows": rows, "refused": refused}
         )
     return found
 

@@ -24,13 +24,12 @@ import salt.utils.json
 from salt_eventsd.bus.listen import Bus
 from salt_eventsd.common.english import counted
 from salt_eventsd.config.structs import Config
-from salt_eventsd.engine.plan import origins_of, redactor_of
-from salt_eventsd.event import parse as events
 from salt_eventsd.event.chunk import OWN
-from salt_eventsd.event.frame import Frame, read_tag
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
-from salt_eventsd.rules.match import Route, compile_rules
+from salt_eventsd.intake.origin import Addressed
+from salt_eventsd.intake.pipeline import pipeline_of
+from salt_eventsd.rules.match import Route
 
 #: How many events may wait for a slow terminal; more are left out, and said to be.
 _MOST_WAITING = 10_000
@@ -76,9 +75,8 @@ class Seer:
     """
 
     def __init__(self, config: Config) -> None:
-        self._rules = compile_rules(config.events)
-        self._redactor = redactor_of(config)
-        self._origins = origins_of(config)
+        self._pipeline = pipeline_of(config)
+        self._addressed = Addressed()
 
     def see(self, raw: bytes, received: float) -> dict[str, Any]:
         """
@@ -87,31 +85,16 @@ class Seer:
         :param raw: the frame.
         :param received: when it was read, in seconds since 1970 UTC.
         """
-        frame = read_tag(raw, received)
-        try:
-            with in_time(frame):
-                data, fun = unpack(frame)
-                routes = self._routes(frame, data, fun)
-                event = events.build(*self._redactor.clean(frame, data, fun))
-        except TooMuch as exc:
-            frame, data = withheld(frame, str(exc))
-            data = self._redactor.apply(data, "")
-            fun = events.function_of(data)
-            routes = self._routes(frame, data, fun)
-            event = events.build(*self._redactor.clean(frame, data, fun))
+        event, destinations = self._pipeline.show(raw, received, self._addressed)
         return {
             "stamp": datetime.fromtimestamp(event.stamp, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f"),
             "tag": event.tag,
             "minion_id": event.minion_id,
             "fun": event.fun,
             "jid": event.jid,
-            "taken": [_route(one, event.into) for one in routes],
+            "taken": [_destination(route, one) for route, one in destinations],
             "data": event.data,
         }
-
-    def _routes(self, frame: Frame, data: Any, fun: str) -> list[Route]:
-        found = self._rules.candidates(frame.tag, frame.full_tag).routes(frame.tag, fun, data, frame.full_tag)
-        return self._origins.judged(frame, data, found)[0]
 
 
 def watch(
@@ -232,8 +215,8 @@ def line(seen: Mapping[str, Any], data: bool = False) -> str:
     return f"{text}\n    {salt.utils.json.dumps(seen['data'])}" if data else text
 
 
-def _route(route: Route, usual: str) -> dict[str, Any]:
-    into = "its own table or statement" if route.into == OWN else route.into or usual
+def _destination(route: Route, event: Event) -> dict[str, Any]:
+    into = "its own table or statement" if route.into == OWN else event.into
     return {"rule": route.rule, "worker": route.worker, "into": into, "prio": route.prio}
 
 

@@ -15,9 +15,7 @@ import sqlalchemy as sa
 from salt_eventsd.config import load as config_load
 from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.engine.plan import Plan, make_plan
-from salt_eventsd.event import parse as events
-from salt_eventsd.event.codec import decode
-from salt_eventsd.event.frame import read_tag
+from salt_eventsd.event.parse import Event
 from tests.support.events import RECEIVED, frame
 from tests.support.stores import Buried, batch_of
 
@@ -35,17 +33,10 @@ def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> 
     :returns: what each worker buried.
     """
     plan = plan_of(config, folder)
-    batches: dict[str, list[events.Event]] = defaultdict(list)
+    batches: dict[str, list[Event]] = defaultdict(list)
     for tag, payload in fired:
-        head = read_tag(frame(tag, payload), RECEIVED)
-        data = decode(head.payload)
-        fun = events.function_of(data)
-        routes = plan.policy.rules.candidates(head.tag, head.full_tag).routes(head.tag, fun, data)
-        if routes:
-            data = plan.policy.redactor.apply(data, fun)
-            event = events.build(head, data, fun)
-            for one in routes:
-                batches[one.worker].append(events.for_route(event, one.rule, one.into))
+        for route, event in plan.policy.pipeline.take(frame(tag, payload), RECEIVED).destinations:
+            batches[route.worker].append(event)
     buried = {}
     for name, planned in plan.workers.items():
         assert planned.worker

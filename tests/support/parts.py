@@ -16,6 +16,7 @@ from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.readings import Parts
 from salt_eventsd.engine.watch import Watch
+from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import compile_rules
@@ -43,7 +44,7 @@ def parts_of(spool: Spool) -> Parts:
     inbox = Inbox()
     link = Link(cast("Nursery", Childless()), inbox)
     tell(link, connected=True, since=time.time())
-    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {})
+    policy = Policy(Pipeline(compile_rules({}), compile_redactor((), (), {})), {})
     return Parts(
         started=time.time(),
         link=link,

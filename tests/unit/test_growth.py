@@ -17,13 +17,13 @@ from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.engine.plan import redactor_of
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.clip import LONGEST_NAME, LONGEST_TAG
 from salt_eventsd.event.codec import decode, encode
 from salt_eventsd.event.frame import Frame, read_tag
 from salt_eventsd.event.parse import Event
-from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
+from salt_eventsd.intake.pipeline import Pipeline, pipeline_of
+from salt_eventsd.intake.withheld import TooMuch, unpack
 from salt_eventsd.language.destination import destination_of
 from salt_eventsd.language.fields import Facts
 from salt_eventsd.language.template import compile_template
@@ -33,22 +33,17 @@ from tests.support.events import MINION, raw_frame, return_data, returned
 from tests.support.growth import assert_linear, cpu_seconds
 
 pack = msgspec.msgpack.encode
-RULES = compile_rules({"r": EventRule(tag="x", worker="w", where={"data.return.a": {"match": "(a|b)*c"}})})
-REDACTOR = redactor_of(load({}))
+RULES = {
+    "some": EventRule(tag="x", worker="w", where={"data.return.a": {"match": "(a|b)*c"}}),
+    "all": EventRule(tag="x", worker="w"),
+}
+PIPELINE = Pipeline(compile_rules(RULES), pipeline_of(load({})).redactor)
 
 
 def take(raw: bytes) -> None:
     """Do with an event what the intake does before it keeps it."""
-    head = read_tag(raw, 0.0)
-    candidates = RULES.candidates(head.tag, head.full_tag)
-    try:
-        with in_time(head):
-            whole, fun = unpack(head)
-            candidates.routes(head.tag, fun, whole, head.full_tag)
-            events.build(*REDACTOR.clean(head, whole, fun)).json()
-    except TooMuch as exc:
-        head, whole = withheld(head, str(exc))
-        events.build(head, REDACTOR.apply(whole, ""), "").json()
+    for _, event in PIPELINE.take(raw, 0.0).destinations:
+        event.json()
 
 
 def of_lists(keys: int) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from salt_eventsd.common.budget import OutOfTime, limited, passed, step
 from salt_eventsd.config.load import load
-from salt_eventsd.engine.plan import redactor_of
+from salt_eventsd.intake.pipeline import pipeline_of
 from salt_eventsd.operate.tap import Seer
 from tests.support.events import JID, MINION, frame, return_data
 from tests.support.growth import cpu_seconds
@@ -72,7 +72,7 @@ def test_sixty_megabytes_of_plain_text_are_kept_whole() -> None:
 
 
 def test_a_redactor_says_that_it_goes_on() -> None:
-    redactor = redactor_of(load({}))
+    redactor = pipeline_of(load({})).redactor
 
     with pytest.raises(OutOfTime), limited(0.01):
         redactor.apply({"return": "password=abc lorem ipsum\n" * 10_000}, "cmd.run")

@@ -243,12 +243,12 @@ def lose_the_bus(parts: Parts) -> None:
 
 
 def lose_events(parts: Parts) -> None:
-    parts.intake.lost = 2
+    parts.intake.left_out = 2
     parts.inbox.dropped = 3
 
 
 def break_the_spool(parts: Parts) -> None:
-    parts.intake.spool_error = "eventsd: spool.dir: disk full"
+    parts.intake._committer.error = "eventsd: spool.dir: disk full"
 
 
 def run_out_of_threads(parts: Parts) -> None:
@@ -368,7 +368,7 @@ def test_what_has_been_looked_at_degrades_no_more_and_what_comes_after_does(
     seen = told()
     assert (seen["state"], seen["retcode"], seen["notes"]) == ("well", 0, [])
     assert seen["seen"].endswith(" UTC")
-    parts.intake.lost += 7
+    parts.intake.left_out += 7
     assert told()["notes"] == ["7 events were lost before they could be spooled"]
 
 
@@ -384,7 +384,7 @@ def test_what_nobody_has_looked_at_is_told_by_the_next_engine_for_a_day(
 
     # When
     tell(parts.link, gaps=[])
-    parts.intake.lost = parts.inbox.dropped = 0
+    parts.intake.left_out = parts.inbox.dropped = 0
     again = replace(parts, ledger=Ledger(found))
 
     # Then

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.config.structs import BatchLimits, Size, SpoolConfig
+from salt_eventsd.config.structs import BatchLimits, Size, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import Route, compile_rules
@@ -22,7 +23,7 @@ from salt_eventsd.spool import burial as graves
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.dead_letters import Filter, discard, listed, requeue
 from salt_eventsd.spool.keep import Spool
-from tests.support.events import numbered, returned
+from tests.support.events import frame, numbered, return_data, returned
 from tests.support.lanes import chunk, keep, lane_of
 from tests.support.workers import Recorder
 
@@ -201,7 +202,8 @@ def test_of_large_spools_set_aside_no_more_is_kept_than_a_spool_may_hold(tmp_pat
 @pytest.fixture
 def intake(spool: Spool) -> Intake:
     """An intake whose thread does not run, and that commits once an hour."""
-    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": BatchLimits()})
+    pipeline = Pipeline(compile_rules(default_events("history")), compile_redactor((), (), {}))
+    policy = Policy(pipeline, {"history": BatchLimits()})
     lanes = {"history": lane_of(spool, Recorder())}
     return Intake(
         Inbox(),
@@ -230,7 +232,7 @@ def test_however_rare_commits_are_what_is_staged_is_bounded(intake: Intake, body
 
     # When
     for _ in range(count):
-        intake._add(ROUTE, event, BatchLimits())
+        intake._stage.add(ROUTE, event, BatchLimits())
 
     # Then
     assert intake._due() is due
@@ -240,15 +242,14 @@ def test_however_rare_commits_are_what_is_staged_is_bounded(intake: Intake, body
 
 def test_what_is_staged_is_committed_within_one_gulp(intake: Intake, spool: Spool) -> None:
     """What has piled up in the inbox may be far more than may be staged."""
-    intake._stage = lambda *_: intake._add(ROUTE, returned("x" * MIB), BatchLimits())  # type: ignore[method-assign]
-    for _ in range(60):
-        intake._inbox.put(b"x")
+    for number in range(60):
+        intake._inbox.put(frame(f"salt/job/{number}/ret/m", return_data("x" * MIB, jid=str(number))))
     most = 0
     commit = intake._commit
 
     def seen() -> None:
         nonlocal most
-        most = max(most, intake._staged_bytes)
+        most = max(most, intake._stage.bytes)
         commit()
 
     intake._commit = seen  # type: ignore[method-assign]
@@ -263,7 +264,7 @@ def test_what_waits_in_memory_for_the_spool_is_bounded_and_what_gives_way_counte
     intake: Intake, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: a spool that cannot be written
-    monkeypatch.setattr("salt_eventsd.intake.thread._MOST_UNKEPT_BYTES", 100_000)
+    monkeypatch.setattr("salt_eventsd.intake.commit._MOST_UNKEPT_BYTES", 100_000)
 
     def fail(*_: object) -> None:
         raise SpoolError("eventsd: spool.dir: no")
@@ -273,11 +274,11 @@ def test_what_waits_in_memory_for_the_spool_is_bounded_and_what_gives_way_counte
 
     # When
     for number in range(20):
-        intake._add(ROUTE, returned("x" * 15_000, jid=str(number)), BatchLimits())
+        intake._stage.add(ROUTE, returned("x" * 15_000, jid=str(number)), BatchLimits())
         intake._commit()
 
     # Then: the newest wait
-    waiting = sum(len(chunk.payload) for chunk in intake._ready)
+    waiting = sum(len(chunk.payload) for chunk in intake._committer.waiting)
     assert 80_000 < waiting <= 100_000
     assert intake.lost + intake.unkept_events == 20
     monkeypatch.setattr(spool, "put", put)
@@ -302,7 +303,7 @@ def test_no_chunk_is_larger_than_a_batch_may_be(
 ) -> None:
     # When
     for size in sizes:
-        intake._add(ROUTE, returned("x" * size), limits)
+        intake._stage.add(ROUTE, returned("x" * size), limits)
     intake._commit()
 
     # Then
@@ -313,11 +314,11 @@ def test_no_chunk_is_larger_than_a_batch_may_be(
 
 def test_an_event_with_prio_is_due_at_once_in_a_chunk_of_its_own(intake: Intake, spool: Spool) -> None:
     # Given
-    intake._add(ROUTE, returned(jid="1"), BatchLimits())
+    intake._stage.add(ROUTE, returned(jid="1"), BatchLimits())
     assert not intake._due()
 
     # When
-    intake._add(Route("history", "alarms", "events", prio=True), returned(jid="2"), BatchLimits())
+    intake._stage.add(Route("history", "alarms", "events", prio=True), returned(jid="2"), BatchLimits())
 
     # Then
     assert intake._due()

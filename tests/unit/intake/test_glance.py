@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
-from salt_eventsd.dispatch.quota import Quota
+from salt_eventsd.config.structs import default_events
 from salt_eventsd.intake.glance import glance
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules.match import compile_rules
-from salt_eventsd.spool.keep import Spool
 from tests.support.events import frame, return_data
-from tests.support.lanes import lane_of
-from tests.support.workers import Recorder
 
 REDACTOR = compile_redactor((), (), {})
 
@@ -65,25 +60,21 @@ def test_a_look_that_fails_clears_nobody() -> None:
     assert [one.cleared_by for one in found] == [None, None]
 
 
-def staged(spool: Spool, redactor: Redactor, cleared_by: Redactor) -> bytes:
-    """Return what an intake makes of a frame that a redactor has cleared."""
-    policy = Policy(compile_rules(default_events(["history"])), redactor, {"history": BatchLimits()})
-    quota = Quota(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
-    intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)
-    raw, received = frames("mine=hunter2")[0]
-    intake._stage(raw, received, cleared_by)
-    (stage,) = intake._stages.values()
-    return stage.events[0].json()
+def kept(redactor: Redactor, cleared_by: Redactor) -> bytes:
+    """Return what a pipeline makes of a frame that a redactor has cleared."""
+    pipeline = Pipeline(compile_rules(default_events(["history"])), redactor)
+    [(_, event)] = pipeline.take(*frames("mine=hunter2")[0], cleared_by=cleared_by).destinations
+    return event.json()
 
 
-def test_what_another_redactor_has_cleared_is_looked_at_again(spool: Spool) -> None:
+def test_what_another_redactor_has_cleared_is_looked_at_again() -> None:
     after_reload = compile_redactor(["mine"], (), {})
 
-    assert b"hunter2" in staged(spool, REDACTOR, REDACTOR)
-    assert b"hunter2" not in staged(spool, after_reload, REDACTOR)
+    assert b"hunter2" in kept(REDACTOR, REDACTOR)
+    assert b"hunter2" not in kept(after_reload, REDACTOR)
 
 
-def test_what_is_dropped_of_a_function_is_dropped_of_cleared_frames_too(spool: Spool) -> None:
+def test_what_is_dropped_of_a_function_is_dropped_of_cleared_frames_too() -> None:
     drops = compile_redactor((), (), {"*": "return"})
 
-    assert b"hunter2" not in staged(spool, drops, drops)
+    assert b"hunter2" not in kept(drops, drops)

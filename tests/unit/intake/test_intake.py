@@ -12,6 +12,7 @@ from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.chunk import Chunk
 from salt_eventsd.event.frame import Frame
+from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules.match import compile_rules
@@ -57,11 +58,9 @@ def quota(spool: Spool) -> Faulty:
 
 @pytest.fixture
 def intake(spool: Spool, quota: Faulty) -> Iterator[Intake]:
-    policy = Policy(
-        rules=compile_rules(default_events(["history"])),
-        redactor=Clumsy(compile_redactor(["password"], [], {})),  # type: ignore[arg-type]
-        batches={"history": BatchLimits()},
-    )
+    clumsy = Clumsy(compile_redactor(["password"], [], {}))
+    pipeline = Pipeline(compile_rules(default_events(["history"])), clumsy)  # type: ignore[arg-type]
+    policy = Policy(pipeline, {"history": BatchLimits()})
     made = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)
     made.start()
     yield made

@@ -11,8 +11,10 @@ import pytest
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, EventRule, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Quota
+from salt_eventsd.event.chunk import EVENTS_DECODER
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.origin import Origins
+from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import compile_rules
@@ -34,17 +36,18 @@ def staged(spool: Spool) -> Callable[..., list[Event]]:
     """Returns what an intake keeps of frames, without its thread."""
 
     def run(*frames: bytes, origins: Origins | None = None, **rules: Any) -> list[Event]:
-        policy = Policy(
+        pipeline = Pipeline(
             rules=compile_rules({**default_events("history"), **rules}),
             redactor=compile_redactor(["password"], [], {}),
-            batches={"history": BatchLimits(), "graphs": BatchLimits()},
             origins=origins or Origins(places=frozenset(["history"])),
         )
+        policy = Policy(pipeline, {"history": BatchLimits(), "graphs": BatchLimits()})
         quota = Quota(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
         run.intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)  # type: ignore[attr-defined]
         for raw in frames:
-            run.intake._stage(raw, 1.0)  # type: ignore[attr-defined]
-        return [event for stage in run.intake._stages.values() for event in stage.events]  # type: ignore[attr-defined]
+            run.intake._take(raw, 1.0)  # type: ignore[attr-defined]
+        chunks = run.intake._stage.take()  # type: ignore[attr-defined]
+        return [event for one in chunks for event in EVENTS_DECODER.decode(one.payload)]
 
     return run
 

@@ -9,6 +9,7 @@ import pytest
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, SpoolConfig
 from salt_eventsd.dispatch.quota import Quota
+from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import compile_rules
@@ -21,7 +22,7 @@ from tests.support.workers import Recorder
 @pytest.fixture
 def intake(spool: Spool) -> Intake:
     """An intake whose thread does not run."""
-    policy = Policy(compile_rules({}), compile_redactor((), (), {}), {"history": BatchLimits()})
+    policy = Policy(Pipeline(compile_rules({}), compile_redactor((), (), {})), {"history": BatchLimits()})
     lanes = {"history": lane_of(spool, Recorder())}
     return Intake(
         Inbox(),
@@ -58,7 +59,7 @@ def test_a_chunk_that_is_too_large_for_the_room_is_kept_in_parts(
 ) -> None:
     # Given: room for nearly half of it
     large = chunk(numbered(100))
-    intake._ready = [large]
+    intake._committer.waiting = [large]
     has_room(len(large.payload) * 45 // 100)
 
     # When / Then
@@ -80,7 +81,7 @@ def test_one_event_that_is_too_large_is_in_nobodys_way(
 ) -> None:
     # Given
     huge = chunk([returned("x" * 300_000)])
-    intake._ready = [huge, chunk(numbered(3))]
+    intake._committer.waiting = [huge, chunk(numbered(3))]
     has_room(5000)
 
     # When / Then
@@ -94,7 +95,7 @@ def test_one_event_that_is_too_large_is_in_nobodys_way(
 
 
 def test_nothing_is_kept_where_there_is_no_room(intake: Intake, spool: Spool, has_room: Callable[[int], None]) -> None:
-    intake._ready = [chunk(numbered(10)) for _ in range(5)]
+    intake._committer.waiting = [chunk(numbered(10)) for _ in range(5)]
 
     intake._commit()
 

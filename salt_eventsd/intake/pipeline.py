@@ -1,0 +1,168 @@
+"""
+The pipeline: what becomes of one frame, from its tag to the event as each worker gets it.
+
+The engine, ``eventsd.tap`` and the rule tests all ask the same object, so what an operator is shown is what the engine
+does. It has no thread and no spool, and looks at a clock only to end what takes too long. A payload that never was on
+the bus is packed first (:func:`salt_eventsd.event.frame.pack_frame`): the same limits and the same redaction hold for
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from salt_eventsd.config.structs import Config
+from salt_eventsd.event.frame import Frame, read_tag
+from salt_eventsd.event.parse import Event, build, for_route, function_of
+from salt_eventsd.intake.origin import EVERYTHING, Addressed, Origins, as_forged, origins_of
+from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
+from salt_eventsd.redact import Redactor, compile_redactor
+from salt_eventsd.rules.match import Candidates, Route, Rules, compile_rules
+
+#: An event with a smaller payload has no time limit: the limit would cost more than the event does.
+_QUICK_BYTES = 16 * 2**10
+
+
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """
+    What becomes of a frame.
+
+    :param destinations: where the event goes, and the event as it is kept there; empty if nobody gets it.
+    :param event: the event as the first destination gets it; None if nobody does and it was not to be shown.
+    :param data: the payload of the event, redacted and without its ``return``.
+    :param forged: why the event is not what its tag says, redacted; "" if it is.
+    :param withheld: why the event is kept without its payload; "" if it is kept with it.
+    """
+
+    destinations: Sequence[tuple[Route, Event]] = ()
+    event: Event | None = None
+    data: Any = None
+    forged: str = ""
+    withheld: str = ""
+
+
+#: No rule takes the event.
+IGNORED = Result()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """
+    Reads, matches, redacts and builds events, one frame at a time.
+
+    :param rules: which workers get an event.
+    :param redactor: what is masked.
+    :param origins: what becomes of an event that is not what its tag says.
+    """
+
+    rules: Rules
+    redactor: Redactor
+    origins: Origins = EVERYTHING
+
+    @cached_property
+    def trusting(self) -> Pipeline:
+        """The same for frames that the engine itself has packed: they are what their tag says."""
+        return replace(self, origins=EVERYTHING)
+
+    def take(
+        self,
+        raw: bytes,
+        received: float,
+        addressed: Addressed | None = None,
+        cleared_by: Redactor | None = None,
+    ) -> Result:
+        """
+        Return what becomes of a frame. One whose tag no rule matches is not decoded.
+
+        :param raw: the frame.
+        :param received: when it was read, in seconds since 1970 UTC.
+        :param addressed: the jobs the master has published; a job's start is added to it.
+        :param cleared_by: the redactor that has looked at the frame and found nothing, if one has.
+        """
+        frame = read_tag(raw, received)
+        candidates = self.rules.candidates(frame.tag, frame.full_tag)
+        return self._limited(frame, candidates, addressed, cleared_by is self.redactor) if candidates else IGNORED
+
+    def show(
+        self, raw: bytes, received: float, addressed: Addressed | None = None
+    ) -> tuple[Event, Sequence[tuple[Route, Event]]]:
+        """
+        Return the event of a frame even if nobody gets it, and its destinations as :class:`Result` has them.
+
+        :param raw: the frame.
+        :param received: when it was read, in seconds since 1970 UTC.
+        :param addressed: the jobs the master has published; a job's start is added to it.
+        """
+        found = self.take(raw, received, addressed)
+        event = found.event or self._limited(read_tag(raw, received)).event
+        assert event is not None
+        return event, found.destinations
+
+    def _limited(
+        self,
+        frame: Frame,
+        candidates: Candidates | None = None,
+        addressed: Addressed | None = None,
+        is_cleared: bool = False,
+    ) -> Result:
+        try:
+            if len(frame.payload) <= _QUICK_BYTES:
+                return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
+            with in_time(frame):
+                return self._follow(frame, candidates, addressed, *unpack(frame))
+        except TooMuch as exc:
+            frame, data = withheld(frame, str(exc))
+            data = self.redactor.apply(data, "")
+            found = self._follow(frame, candidates, addressed, data, function_of(data))
+            return msgspec.structs.replace(found, withheld=str(exc))
+
+    def _follow(
+        self,
+        frame: Frame,
+        candidates: Candidates | None,
+        addressed: Addressed | None,
+        data: Any,
+        fun: str,
+        is_cleared: bool = False,
+    ) -> Result:
+        """Follow an event to where it goes; without candidates it goes nowhere, and is built to be shown."""
+        routes: Sequence[Route] = ()
+        why = ""
+        if candidates is not None:
+            routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
+            routes, why = self.origins.judged(frame, data, routes, addressed)
+            if why:
+                why = self.redactor.apply(why, "")
+            if not routes:
+                return Result(forged=why) if why else IGNORED
+        masked, data, fun = self.redactor.clean(frame, data, fun, is_cleared)
+        if not routes:
+            return Result(event=build(masked, data, fun), data=data)
+        first = routes[0]
+        event = build(masked, data, fun, first.rule, first.into)
+        if why:
+            full = self.redactor.tag(msgspec.structs.replace(frame, tag=frame.full_tag))
+            event = as_forged(event, data, full.tag, why)
+        destinations = [(first, event)]
+        for one in routes[1:]:
+            destinations.append((one, for_route(event, one.rule, one.into)))
+        return Result(destinations, event, data, why)
+
+
+def pipeline_of(config: Config) -> Pipeline:
+    """
+    Return the pipeline of a configuration.
+
+    :param config: found right.
+    """
+    redact = config.general.redact
+    return Pipeline(
+        rules=compile_rules(config.events),
+        redactor=compile_redactor(redact.keys, redact.values, redact.by_function),
+        origins=origins_of(config),
+    )
