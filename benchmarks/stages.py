@@ -22,7 +22,7 @@ from benchmarks.rig import RigError, master, master_opts
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.listen import Bus
 from salt_eventsd.config.structs import RedactConfig, default_events
-from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.dialects import SQLite
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.event.chunk import Chunk, encode_events
 from salt_eventsd.event.parse import Event
@@ -96,7 +96,7 @@ def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Eve
                 spool.read(id_)
     finally:
         spool.close()
-    builder = RowBuilder("bench-master", Dialect())
+    builder = RowBuilder("bench-master", SQLite())
     with watch.time("build rows", events):
         for event in found:
             builder.rows(event)

@@ -26,7 +26,7 @@ from benchmarks.rig import RigError
 from benchmarks.stages import CHUNK_EVENTS, WORKER, Stopwatch, chunk_of, parts
 from salt_eventsd.config.structs import EventRule, WorkerConfig
 from salt_eventsd.database import schema
-from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.dialects import SQLite
 from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.store import Store
@@ -109,7 +109,7 @@ def _plain_insert(stage: str, url: str, warm_up: Sequence[Event], timed: Sequenc
     store = _make_store(url)
     store.write(_batch([], 1))
     engine = store._engine
-    builder = RowBuilder("bench-master", Dialect())
+    builder = RowBuilder("bench-master", SQLite())
     columns = [column.name for column in schema.returns.columns if column.name != "id"]
 
     def rows_of(events: Sequence[Event]) -> list[tuple[Any, ...]]:

@@ -8,17 +8,14 @@ down, and the driver, which waits for it, finds the connection lost.
 
 from __future__ import annotations
 
-import os
-import socket
-import sqlite3
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.exceptions import Lost
 
 #: The key of a connection's ``info`` that says how many seconds a statement may take instead.
@@ -32,14 +29,14 @@ class _Watchman:
 
     def __init__(self) -> None:
         self._change = threading.Condition()
-        self._until: dict[int, tuple[float, Any]] = {}
+        self._until: dict[int, tuple[float, Any, Session]] = {}
         self._late: set[int] = set()
         self._thread: threading.Thread | None = None
 
-    def set(self, connection: Any, seconds: float) -> None:
+    def set(self, connection: Any, session: Session, seconds: float) -> None:
         """Give a driver's connection so much time from now on."""
         with self._change:
-            self._until[id(connection)] = (time.monotonic() + seconds, connection)
+            self._until[id(connection)] = (time.monotonic() + seconds, connection, session)
             if len(self._until) == 1:
                 self._change.notify()
             # A process that was forked has the object and not its thread.
@@ -63,31 +60,32 @@ class _Watchman:
                 while not self._until:
                     self._change.wait()
                 now = time.monotonic()
-                for key, (until, connection) in list(self._until.items()):
+                for key, (until, connection, session) in list(self._until.items()):
                     if now >= until:
                         del self._until[key]
                         self._late.add(key)
-                        _cut(connection)
+                        session.cut(connection)
             time.sleep(_TICK_SECONDS)
 
 
 _WATCHMAN = _Watchman()
 
 
-def limit(engine: Engine, seconds: float, ping_seconds: float) -> None:
+def limit(engine: Engine, session: Session, seconds: float, ping_seconds: float) -> None:
     """
     Limit how long each statement, commit and rollback of an engine may take.
 
     A connection is asked whether it is alive before it is used again, and thrown away if not.
 
     :param engine: of the database.
+    :param session: how its connections are cut off.
     :param seconds: for each step.
     :param ping_seconds: for that question.
     """
 
     def again(connection: Connection, *_: Any) -> None:
         if not connection.invalidated:
-            _WATCHMAN.set(connection.connection.dbapi_connection, connection.info.get(PATIENCE, seconds))
+            _WATCHMAN.set(connection.connection.dbapi_connection, session, connection.info.get(PATIENCE, seconds))
 
     sa.event.listen(engine, "before_cursor_execute", again)
     sa.event.listen(engine, "commit", again)
@@ -97,19 +95,19 @@ def limit(engine: Engine, seconds: float, ping_seconds: float) -> None:
     @sa.event.listens_for(engine, "connect", insert=True)
     def _made(connection: Any, record: Any) -> None:
         record.info["fresh"] = True
-        _WATCHMAN.set(connection, seconds)
+        _WATCHMAN.set(connection, session, seconds)
 
     @sa.event.listens_for(engine, "checkout")
     def _taken(connection: Any, record: Any, _proxy: Any) -> None:
         if record.info.pop("fresh", False):
             return
-        _WATCHMAN.set(connection, ping_seconds)
+        _WATCHMAN.set(connection, session, ping_seconds)
         try:
             engine.dialect.do_ping(connection)
         except Exception as exc:
             # The others went the same way, most likely.
             raise sa.exc.InvalidatePoolError from exc
-        _WATCHMAN.set(connection, seconds)
+        _WATCHMAN.set(connection, session, seconds)
 
     @sa.event.listens_for(engine, "checkin")
     @sa.event.listens_for(engine, "close")
@@ -128,22 +126,3 @@ def limit(engine: Engine, seconds: float, ping_seconds: float) -> None:
         if timed_out or _WATCHMAN.is_late(connection.connection.dbapi_connection):
             context.is_disconnect = True
             raise Lost(f"the database has not answered within {seconds:g} s (timeout)")
-
-
-def _cut(connection: Any) -> None:
-    """Have whoever waits for a connection fail."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.interrupt()
-        return
-    # What a driver cannot say of its socket, its own limits have to do.
-    with suppress(Exception):
-        end = connection if hasattr(connection, "fileno") else _socket_of(connection)
-        with socket.socket(fileno=os.dup(end.fileno())) as copy:
-            copy.shutdown(socket.SHUT_RDWR)
-
-
-def _socket_of(connection: Any) -> Any:
-    """The socket, by the names that drivers written in Python have for it."""
-    found = (getattr(connection, name, None) for name in ("_sock", "_usock", "_socket"))
-    end = next(one for one in found if one is not None)
-    return getattr(end, "sock", end)

@@ -6,9 +6,7 @@ The password is in the engine's URL and nowhere else; what is shown of a URL hid
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -18,20 +16,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from salt_eventsd.config.checks import require, require_port
 from salt_eventsd.config.explain import explain
-from salt_eventsd.config.folders import why_unwritable
 from salt_eventsd.database.deadlines import limit
-from salt_eventsd.database.dialects import BACKENDS, dialect_for, file_of, may_make
-
-#: What may stand as ``driver`` for short.
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "postgres": "postgresql+psycopg2",
-    "postgresql": "postgresql+psycopg2",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-#: Drivers that are no dependency of ours -> what to install for them, where it is not the driver's own name.
-_PACKAGES = {"mysqldb": "mysqlclient", "mysqlconnector": "mysql-connector-python"}
+from salt_eventsd.database.dialects import BACKENDS, DRIVERS, dialect_for
 
 
 class OptionError(ValueError):
@@ -106,14 +92,14 @@ def make_url_of(options: SqlOptions) -> URL:
         except (ArgumentError, ValueError):
             # SQLAlchemy's message repeats the URL, password and all.
             raise OptionError("url", "not a SQLAlchemy URL such as postgresql://user:password@host/database") from None
-        if "@" in (url.host or "") or ("@" in (url.database or "") and url.get_backend_name() != "sqlite"):
+        if "@" in (url.host or "") or ("@" in (url.database or "") and not _is_file(url)):
             # The rest of a password that was taken for the host would be told in every error of a connection.
             raise OptionError("url", "more than one @; one within a user's name or a password is written as %40")
-        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
     else:
         driver = options.driver or ""
-        url = URL.create(_DRIVERS.get(driver, driver))
-    if url.get_backend_name() == "sqlite":
+        url = URL.create(DRIVERS.get(driver, driver))
+    if _is_file(url):
         # A file has no user and no host; what the defaults say of them is for the other workers.
         return url.set(database=url.database or options.database)
     return url.set(
@@ -140,8 +126,8 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
         if url.get_backend_name() not in BACKENDS:
             raise OptionError(key, f"{url.get_backend_name()} is not supported; expected one of {', '.join(BACKENDS)}")
         dialect = dialect_for(url.get_backend_name())
-        if dialect.name == "sqlite":
-            _must_be_a_file(url, "url" if options.url else "database")
+        if wrong := dialect.session.wrong_with(url):
+            raise OptionError("url" if options.url else "database", wrong)
         engine = sa.create_engine(
             url,
             pool_size=concurrency + 1,
@@ -151,19 +137,17 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
             json_serializer=_as_it_is,
             # Values of a failing statement may be secrets.
             hide_parameters=True,
-            connect_args=dialect.connect_args(url.get_driver_name(), options.connect_seconds, options.timeout),
-            **dialect.engine_args(url.get_driver_name()),
+            connect_args=dialect.session.connect_args(url.get_driver_name(), options.connect_seconds, options.timeout),
+            **dialect.session.engine_args(url.get_driver_name()),
         )
     except NoSuchModuleError:
         raise OptionError(key, f"no SQLAlchemy dialect for {url.drivername!r}") from None
     except ModuleNotFoundError as exc:
         missing = exc.name or url.get_driver_name()
-        raise OptionError(
-            key,
-            f"driver {missing!r} is not installed: salt-pip install {_PACKAGES.get(missing.lower(), missing)}",
-        ) from None
-    dialect.prepare(engine, options.timeout)
-    limit(engine, options.timeout, min(options.timeout, max(2.0, options.connect_seconds)))
+        package = _package_of(url, missing)
+        raise OptionError(key, f"driver {missing!r} is not installed: salt-pip install {package}") from None
+    dialect.session.prepare(engine, options.timeout)
+    limit(engine, dialect.session, options.timeout, min(options.timeout, max(2.0, options.connect_seconds)))
     return engine
 
 
@@ -172,17 +156,16 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
+def _is_file(url: URL) -> bool:
+    backend = url.get_backend_name()
+    return backend in BACKENDS and dialect_for(backend).session.is_file
+
+
+def _package_of(url: URL, module: str) -> str:
+    backend = url.get_backend_name()
+    known = dialect_for(backend).session.packages if backend in BACKENDS else {}
+    return known.get(module.lower(), module)
+
+
 def _as_it_is(text: str) -> str:
     return text
-
-
-def _must_be_a_file(url: URL, key: str) -> None:
-    path = file_of(url)
-    example = "as in sqlite:////srv/history.db"
-    if not path:
-        raise OptionError(key, f"a database in memory ends with the engine; expected a file, {example}")
-    if not os.path.isabs(path):
-        # A master's working directory is /, a runner's is wherever somebody stands.
-        raise OptionError(key, f"{path!r} is a relative path; expected an absolute one, {example}")
-    if may_make(url) and not os.path.exists(path) and (why := why_unwritable(Path(path).parent)):
-        raise OptionError(key, why)

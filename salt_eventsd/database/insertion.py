@@ -23,9 +23,9 @@ from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.merging import AnotherJob
 from salt_eventsd.database.rows import Row, RowBuilder
 from salt_eventsd.database.schema import JID_LENGTH
-from salt_eventsd.database.user_tables import tables as own
+from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Failed, Writers
-from salt_eventsd.database.user_tables.writers import Writer
+from salt_eventsd.database.user_tables.writer import Writer
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused, Transient
@@ -273,7 +273,7 @@ class Insertion:
             event = self._events[position]
             try:
                 if event.into == OWN:
-                    built.append(_Built(position, [], own.row_of(self._writers, event)))
+                    built.append(_Built(position, [], user_tables.row_of(self._writers, event)))
                 else:
                     built.append(_Built(position, self._builder.rows(event), None))
             except Exception as exc:  # an event no row can be made of is refused like one the database refuses
@@ -294,7 +294,7 @@ class Insertion:
                 some = [some[0]._replace(rows=self._builder.as_event(event))]
             except Refused as exc:
                 cause = exc.__cause__.__cause__ if isinstance(exc.__cause__, Failed) else exc.__cause__
-                if cause is None or not (done := self._dialect.mend(self._connection, cause)):
+                if cause is None or not (done := self._dialect.inserts.mend(self._connection, cause)):
                     raise
                 log.warning("eventsd: %s", done)
         raise Transient("what was mended in the database does not stay mended")
@@ -306,14 +306,14 @@ class Insertion:
                 try:
                     self._insert(some)
                     if self._check_at_once:
-                        self._dialect.check_constraints(self._connection)
+                        self._dialect.inserts.check_constraints(self._connection)
                 except Exception as exc:
                     failed = exc
                     raise
                 if undo:
                     savepoint.rollback()
         except Exception as exc:
-            error = own.judged(self._connection, failed or exc)
+            error = user_tables.classify(self._connection, self._dialect, failed or exc)
             if failed is not exc and isinstance(error, Refused):
                 # The savepoint could not be gone back to. With it may have gone the receipts, as in a deadlock.
                 error = Transient(str(error))
@@ -339,4 +339,4 @@ class Insertion:
                     keep(self._connection, rows)
                 except Exception as exc:
                     raise Failed(f"{_PREFIX}{table}") from exc
-        own.write(self._connection, [one.own for one in some if one.own is not None])
+        user_tables.write(self._connection, [one.own for one in some if one.own is not None])

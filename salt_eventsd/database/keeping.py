@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import merging, schema
-from salt_eventsd.database.bulk import Inserter, Row
-from salt_eventsd.database.dialects import Dialect, Upsert
+from salt_eventsd.database.dialects import Dialect, Inserter, Row, Upsert
 from salt_eventsd.database.digest import of_content
 from salt_eventsd.exceptions import Doubtful
 
@@ -50,12 +49,11 @@ def keeper(dialect: Dialect, connection: Connection, table: sa.Table) -> Keeper:
     """
     columns = [column.name for column in table.columns if column.autoincrement is not True]
     if table is schema.minions:
-        insert = dialect.upserter(connection, table, columns, _LATEST_MINION)
-        # Of those that were there, each is counted as often as the server likes.
-        return Plain(dialect, table, insert, dialect.name not in ("mysql", "mariadb"))
-    insert = dialect.inserter(connection, table, columns)
+        insert = dialect.inserts.upserter(connection, table, columns, _LATEST_MINION)
+        return Plain(dialect, table, insert, dialect.inserts.counts_upserts)
+    insert = dialect.inserts.inserter(connection, table, columns, schema.key_of(table))
     kind = Jobs if table is schema.jobs else States if table is schema.states else Plain
-    return kind(dialect, table, insert, dialect.counts(connection))
+    return kind(dialect, table, insert, dialect.inserts.counts(connection))
 
 
 class Plain:
@@ -75,8 +73,8 @@ class Plain:
         self._key = schema.key_of(table)
         #: Keys that were seen to be there, over this connection; what replaces their rows need not be looked for again.
         self._seen: set[Key] = set()
-        # What a transaction of another session has committed since ours began is there as well.
-        self._shares = dialect.name in ("mysql", "mariadb")
+        # Another session may have committed the row since our transaction began; reading with a lock shows it.
+        self._locks = dialect.inserts.reads_old_rows
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
         """
@@ -132,7 +130,7 @@ class Plain:
         keys: list[Any] = list(wanted) if len(columns) > 1 else [one for (one,) in wanted]
         for start in range(0, len(keys), _AT_ONCE):
             some = select.where(key.in_(keys[start : start + _AT_ONCE]))
-            if self._shares:
+            if self._locks:
                 some = some.with_for_update(read=True)
             for row in connection.execute(some):
                 yield tuple(row[: len(names)]), row[len(names) :]

@@ -65,18 +65,18 @@ def ensure_on(connection: Connection, dialect: Dialect) -> None:
     patient = False
     try:
         with connection.begin():
-            dialect.lock_schema(connection)
+            dialect.ddl.lock(connection)
             # Another master may have done it while we waited for the lock.
             if version(connection) != HEAD:
                 # An index over the history of years takes its time.
                 patient = True
                 connection.info[PATIENCE] = _UPGRADE_SECONDS
-                dialect.be_patient(connection)
+                dialect.session.be_patient(connection)
                 upgrade(connection)
     finally:
         if not connection.invalidated:
             # Not before the version is committed: who has the lock next would not see it.
-            dialect.unlock_schema(connection)
+            dialect.ddl.unlock(connection)
             connection.rollback()
             if patient:
                 # The next statement makes it anew, with the usual limits.

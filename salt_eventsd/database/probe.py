@@ -7,7 +7,6 @@ a column is in them twice: it says first whether they would be allowed.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -15,30 +14,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.blame.faults import meaning
-from salt_eventsd.database.dialects import Dialect, file_of, may_make
+from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.exceptions import Held, Refused, Transient
 
-#: MySQL's answers to what cannot be done for another reason than a missing permission: the column is there twice, the
-#: table is not there, or is there, there is no such column.
-_ALLOWED = frozenset((1060, 1146, 1050, 1072, 1091))
-
 KeeperOf = Callable[[Dialect, Connection, sa.Table], Keeper]
-
-
-def engine_to_look(engine: Engine) -> Engine:
-    """
-    Return an engine to look at a database with: SQLite's file that nobody has made yet is empty none the less, and to
-    look into it would make it.
-
-    :param engine: of the database.
-    """
-    is_missing = may_make(engine.url) and not os.path.exists(file_of(engine.url))
-    return sa.create_engine("sqlite://") if is_missing else engine
 
 
 def try_out(
@@ -55,17 +38,16 @@ def try_out(
     :raises Held: the database refuses it.
     :raises Exception: it cannot be asked.
     """
-    ends_by_itself = connection.dialect.name in ("mysql", "mariadb")
     try:
-        if ends_by_itself and found is None:
-            _ask_mysql(connection, tables)
+        if dialect.ddl.commits and found is None:
+            _ask(connection, dialect, tables)
             return ""
         if found is None:
-            dialect.lock_schema(connection)
+            dialect.ddl.lock(connection)
             if migrate.version(connection) is None:
                 migrate.upgrade(connection)
         elif found != migrate.HEAD:
-            _try_an_upgrade(connection, tables, ends_by_itself)
+            _try_an_upgrade(connection, dialect, tables)
             return ""
         return _try_rows(connection, dialect, tables, keeper_of)
     finally:
@@ -84,7 +66,7 @@ def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Tabl
                 else:
                     keeper_of(dialect, connection, table)(connection, [row])
         except Exception as exc:
-            error = meaning(exc)
+            error = dialect.faults.classify(exc)
             if isinstance(error, Refused):
                 # Of an event it would be buried, and the others written.
                 raise Transient(f"{table.name} refuses a row that was only a trial: {error}") from exc
@@ -95,7 +77,7 @@ def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Tabl
             with connection.begin_nested():
                 connection.execute(sa.delete(table).where(marked == row[marked.name]))
         except Exception as exc:
-            error = meaning(exc)
+            error = dialect.faults.classify(exc)
             if is_receipts or not isinstance(error, Held):
                 raise error from exc
             kept.append(table.name)
@@ -124,24 +106,24 @@ def _row(table: sa.Table, dialect: Dialect, *, as_objects: bool) -> dict[str, An
     return {column.name: value(column) for column in table.columns if column.autoincrement is not True}
 
 
-def _try_an_upgrade(connection: Connection, tables: Iterable[sa.Table], ends_by_itself: bool) -> None:
+def _try_an_upgrade(connection: Connection, dialect: Dialect, tables: Iterable[sa.Table]) -> None:
     """Old tables are not what the rows of today fit; changing them may take long, and is not tried."""
     for table in tables:
         first = next(iter(table.primary_key.columns)).name
         nothing = sa.select(sa.null()).where(sa.false())
-        _said(connection, sa.insert(table).from_select([first], nothing))
-        if ends_by_itself:
-            _said(connection, sa.text(f"ALTER TABLE {table.name} DROP COLUMN eventsd_check"))
-    made = "eventsd_check (a INT, a INT)" if ends_by_itself else f"eventsd_check_{secrets.token_hex(4)} (a INT)"
-    _said(connection, sa.text(f"CREATE TABLE {made}"))
+        _said(connection, dialect, sa.insert(table).from_select([first], nothing))
+        if dialect.ddl.commits:
+            _said(connection, dialect, sa.text(f"ALTER TABLE {table.name} DROP COLUMN eventsd_check"))
+    made = "eventsd_check (a INT, a INT)" if dialect.ddl.commits else f"eventsd_check_{secrets.token_hex(4)} (a INT)"
+    _said(connection, dialect, sa.text(f"CREATE TABLE {made}"))
 
 
-def _ask_mysql(connection: Connection, tables: Iterable[sa.Table]) -> None:
+def _ask(connection: Connection, dialect: Dialect, tables: Iterable[sa.Table]) -> None:
     for statement in (
         f"CREATE TABLE {schema.VERSION_TABLE} (a INT, a INT)",
         *(sql for table in tables for sql in _uses(table)),
     ):
-        _said(connection, sa.text(statement))
+        _said(connection, dialect, sa.text(statement))
 
 
 def _uses(table: sa.Table) -> Iterable[str]:
@@ -155,13 +137,13 @@ def _uses(table: sa.Table) -> Iterable[str]:
         yield f"DELETE FROM {name} WHERE 1 = 0"
 
 
-def _said(connection: Connection, statement: Any) -> None:
+def _said(connection: Connection, dialect: Dialect, statement: Any) -> None:
     """Raise unless the database does it, or cannot for another reason than that it may not."""
     # A savepoint would not outlive what ends a transaction by itself.
-    is_mysql = connection.dialect.name in ("mysql", "mariadb")
+    commits = dialect.ddl.commits
     try:
-        with nullcontext() if is_mysql else connection.begin_nested():
+        with nullcontext() if commits else connection.begin_nested():
             connection.execute(statement)
     except sa.exc.DBAPIError as exc:
-        if not (is_mysql and getattr(exc.orig, "args", (0,))[0] in _ALLOWED):
-            raise meaning(exc) from exc
+        if not (commits and dialect.ddl.is_impossible(exc)):
+            raise dialect.faults.classify(exc) from exc

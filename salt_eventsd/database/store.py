@@ -15,15 +15,14 @@ from sqlalchemy.engine import Connection, Engine
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.blame.evidence import Evidence
-from salt_eventsd.database.blame.faults import meaning
 from salt_eventsd.database.blame.suspects import Suspects, Verdict
-from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.insertion import Insertion, Tables
 from salt_eventsd.database.keeping import keeper
-from salt_eventsd.database.probe import engine_to_look, try_out
+from salt_eventsd.database.probe import try_out
 from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.rows import RowBuilder
-from salt_eventsd.database.user_tables.tables import Own
+from salt_eventsd.database.user_tables.tables import UserTables
 from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
@@ -66,8 +65,8 @@ class Store:
         self._engine = engine
         self._truncate = truncate
         self._node_id = node_id
-        self._dialect = dialect_for(engine.dialect.name)
-        self._own = Own(rules or {}, node_id, self._dialect)
+        self._dialect = dialect_of(engine)
+        self._user_tables = UserTables(rules or {}, node_id, self._dialect)
         self._evidence = Evidence()
         self._suspects = Suspects(self._attempt)
         self._receipts = Receipts()
@@ -89,7 +88,7 @@ class Store:
         except SpoolError:
             raise
         except Exception as exc:
-            raise self._of_all(meaning(exc)) from exc
+            raise self._of_all(self._dialect.faults.classify(exc)) from exc
 
     def _transact(self, batch: Batch, verdict: Verdict) -> None:
         """
@@ -116,11 +115,11 @@ class Store:
         self._evidence.took(insertion.taken, chunks)
         if refusals:
             # What was refused may be put back once a table has been mended.
-            self._own.forget()
+            self._user_tables.forget()
 
     def _insertion(self, connection: Connection, known: _Known, batch: Batch, todo: Sequence[int]) -> Insertion:
         owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
-        writers = self._own.writers(connection, owned, known.values)
+        writers = self._user_tables.writers(connection, owned, known.values)
         chunks = [chunk for chunk, events in batch.chunks for _ in range(events)]
         return Insertion(connection, known.tables, writers, batch.events, chunks, self._evidence, self._deferred)
 
@@ -145,7 +144,7 @@ class Store:
                     over_them = False
                     transaction.rollback()
         except Exception as exc:
-            error = meaning(exc)
+            error = self._dialect.faults.classify(exc)
             if isinstance(error, Lost) and not over_them:
                 error = Transient(str(error))
             raise error from exc
@@ -169,7 +168,7 @@ class Store:
         What a connection may do is settled, in some databases, when it is made. It may be made to another server, with
         other limits, or to a database that was made anew, without our tables.
         """
-        self._own.forget()
+        self._user_tables.forget()
         self._engine.dispose()
 
     def check(self) -> str:
@@ -180,16 +179,16 @@ class Store:
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
         # One that was there and is gone is another matter.
-        engine = self._engine if self._has_been_up else engine_to_look(self._engine)
+        engine = self._engine if self._has_been_up else self._dialect.session.to_look(self._engine)
         try:
             with engine.connect() as connection:
                 found = migrate.version(connection)
-                problems = self._own.problems(connection)
+                problems = self._user_tables.problems(connection)
                 connection.rollback()
                 tables = (*_TABLES.values(), schema.receipts)
                 lacks = try_out(connection, self._dialect, tables, keeper, found)
         except Exception as exc:
-            raise self._of_all(meaning(exc)) from exc
+            raise self._of_all(self._dialect.faults.classify(exc)) from exc
         if problems:
             raise ConfigError(problems)
         made = f"tables of version {found}" if found else "tables not made yet"
@@ -208,12 +207,12 @@ class Store:
         if (known := connection.info.get(_KNOWN)) is None:
             migrate.ensure_on(connection, self._dialect)
             self._has_been_up = True
-            self._own.forget()
+            self._user_tables.forget()
             # Once is enough for SQLAlchemy, but an address may lead to another server, and that may be upgraded.
             connection.dialect.initialize(connection)
             self._dialect.learn(connection)
             largest = self._dialect.largest_value(connection)
-            wide_codes = self._dialect.has_wide(connection, schema.returns.c.retcode)
+            wide_codes = self._dialect.ddl.is_wide(connection, schema.returns.name, "retcode")
             keepers = {name: keeper(self._dialect, connection, table) for name, table in _TABLES.items()}
             connection.rollback()
             builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes)

@@ -8,7 +8,6 @@ parameter that stands in quotes already, or in a comment, would let a value out 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 _PARAMETER = re.compile(r"(?<![:\w\\]):([^\W\d]\w*)\b(?!:(?!:))")
 _COLON = re.compile(r"\\:")
@@ -16,14 +15,18 @@ _QUOTED = r"""'(?:[^']|'')*(?:'|\Z)|"(?:[^"]|"")*(?:"|\Z)|`[^`]*(?:`|\Z)"""
 _ESCAPED = r"""'(?:[^'\\]|\\.|'')*(?:'|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z)|`[^`]*(?:`|\Z)"""
 #: A comment in a comment ends with the outer one in some databases; nobody needs any.
 _COMMENT = r"/\*(?:(?!/\*).)*?\*/|/\*.*\Z"
-#: What is no SQL of its own: quoted text and names, and comments.
-_TEXTS = {
-    "mysql": re.compile(rf"{_ESCAPED}|{_COMMENT}|--(?=\s|\Z)[^\n]*|\#[^\n]*", re.DOTALL),
-    "postgresql": re.compile(
-        rf"\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)|{_QUOTED}|{_COMMENT}|--[^\n]*|\$(\w*)\$.*?(?:\$\1\$|\Z)", re.DOTALL
-    ),
-    "sqlite": re.compile(rf"{_QUOTED}|{_COMMENT}|--[^\n]*|\[[^\]]*(?:\]|\Z)", re.DOTALL),
-}
+_STANDARD = rf"{_QUOTED}|{_COMMENT}|--[^\n]*"
+
+# What is no SQL of its own: quoted text and names, and comments. Databases differ in what quotes.
+#: Standard SQL.
+STANDARD = re.compile(_STANDARD, re.DOTALL)
+#: Names in brackets, too, as in SQLite.
+BRACKETS = re.compile(rf"{_STANDARD}|\[[^\]]*(?:\]|\Z)", re.DOTALL)
+#: Backslashes that escape after E, and text between dollars, as in PostgreSQL.
+DOLLARS = re.compile(rf"\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)|{_STANDARD}|\$(\w*)\$.*?(?:\$\1\$|\Z)", re.DOTALL)
+#: Backslashes that escape, hashes that begin a comment, and dashes that do so only before a blank, as in MySQL.
+BACKSLASHES = re.compile(rf"{_ESCAPED}|{_COMMENT}|--(?=\s|\Z)[^\n]*|\#[^\n]*", re.DOTALL)
+_STYLES = (BRACKETS, DOLLARS, BACKSLASHES)
 
 
 def parameters(statement: str) -> list[str]:
@@ -35,27 +38,27 @@ def parameters(statement: str) -> list[str]:
     return list(dict.fromkeys(_PARAMETER.findall(statement)))
 
 
-def quoted(statement: str, backend: str = "") -> list[str]:
+def quoted(statement: str, texts: re.Pattern[str] | None = None) -> list[str]:
     """
     Return the names of parameters that stand in quotes or in a comment.
 
     :param statement: the statement.
-    :param backend: SQLAlchemy's name of the database; without it, only those that do so in any database.
+    :param texts: the quotes and comments of the database, such as :data:`DOLLARS`; without it, only those names are
+        returned that stand in quotes or a comment in any database.
     """
-    if not backend:
-        found = [set(quoted(statement, one)) for one in _TEXTS]
-        return sorted(set.intersection(*found))
-    return [name for text in _texts(statement, backend) for name in parameters(text)]
+    if texts is None:
+        return sorted(set.intersection(*(set(quoted(statement, one)) for one in _STYLES)))
+    return [name for text in texts.finditer(statement) for name in parameters(text[0])]
 
 
-def has_second(statement: str, backend: str) -> bool:
+def has_second(statement: str, texts: re.Pattern[str]) -> bool:
     """
     Return whether there is a second statement behind a semicolon.
 
     :param statement: the statement.
-    :param backend: SQLAlchemy's name of the database.
+    :param texts: the quotes and comments of the database, such as :data:`DOLLARS`.
     """
-    bare = _text_of(backend).sub(lambda text: " " if text[0].startswith(("--", "/*")) else "''", statement)
+    bare = texts.sub(lambda text: " " if text[0].startswith(("--", "/*")) else "''", statement)
     return bool(bare.partition(";")[2].strip("; \r\n\t"))
 
 
@@ -76,12 +79,3 @@ def for_driver(statement: str, paramstyle: str) -> tuple[str, list[str] | None]:
         statement = statement.replace("%", "%%")
     made = _COLON.sub(":", _PARAMETER.sub(mark, statement))
     return made, names if paramstyle in ("qmark", "format") else None
-
-
-def _texts(statement: str, backend: str) -> Iterator[str]:
-    for found in _text_of(backend).finditer(statement):
-        yield found[0]
-
-
-def _text_of(backend: str) -> re.Pattern[str]:
-    return _TEXTS["mysql" if backend == "mariadb" else backend if backend in _TEXTS else "sqlite"]

@@ -31,7 +31,7 @@ import salt.utils.yaml
 
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config, EventRule
-from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.dialects import SQLite
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.frame import pack_frame
@@ -176,7 +176,7 @@ def _rows(rule: EventRule, event: Event, node_id: str) -> tuple[list[dict[str, A
     try:
         if rule.is_own and event.into == OWN:
             return [_plain(destination_of(event.rule, rule).row(Facts(event, node_id)))], ""
-        return [_plain(row) for _, row in RowBuilder(node_id, Dialect()).rows(event)], ""
+        return [_plain(row) for _, row in RowBuilder(node_id, SQLite()).rows(event)], ""
     except Refused as exc:
         return [], f"the event is refused: {exc}"
 

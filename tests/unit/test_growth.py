@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import EventRule
-from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.dialects import SQLite
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.clip import LONGEST_NAME, LONGEST_TAG
@@ -232,7 +232,7 @@ RETURNS: dict[str, Callable[[int], Any]] = {
 @pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in RETURNS.items()])
 @pytest.mark.parametrize("fun", ["cmd.run", "state.apply"])
 def test_rows_are_made_in_a_time_like_a_returns_bytes(make: Callable[[int], Any], fun: str) -> None:
-    builder = RowBuilder("master", Dialect())
+    builder = RowBuilder("master", SQLite())
 
     assert_linear(builder.rows, lambda size: returned(make(size), fun=fun), smallest=2**13)
 

@@ -14,10 +14,9 @@ from sqlalchemy.engine import Engine
 
 from salt_eventsd.backends.stats.numbers import numbers
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.blame.faults import meaning
-from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.keeping import Keeper, keeper
-from salt_eventsd.database.probe import engine_to_look, try_out
+from salt_eventsd.database.probe import try_out
 from salt_eventsd.exceptions import Cut, Doubtful, Held, Lost, Refused, WorkerError
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Batch
@@ -44,7 +43,7 @@ class Table:
         self._engine = engine
         self._keep_for = keep
         self._tidy_at = time.monotonic() + _TIDY_SECONDS
-        self._dialect = dialect_for(engine.dialect.name)
+        self._dialect = dialect_of(engine)
         self._node_id = node_id
         self._keep: Keeper | None = None
         self._ready = threading.Lock()
@@ -64,7 +63,7 @@ class Table:
                     try:
                         keep(connection, rows)
                     except Exception as exc:
-                        found = meaning(exc)
+                        found = self._dialect.faults.classify(exc)
                         # A number and a name fit any table of ours: what refuses them may as well be the table.
                         raise Doubtful(str(found)) if isinstance(found, Refused) else found from exc
         except Exception as exc:
@@ -77,7 +76,7 @@ class Table:
 
         :raises WorkerError: it cannot be reached, or would refuse everything.
         """
-        engine = engine_to_look(self._engine)
+        engine = self._dialect.session.to_look(self._engine)
         try:
             with engine.connect() as connection:
                 found = migrate.version(connection)
@@ -136,7 +135,7 @@ class Table:
         if isinstance(error, WorkerError):
             found = error
         else:
-            found = meaning(error)
+            found = self._dialect.faults.classify(error)
             found = Held(str(found)) if isinstance(found, Refused) else found
         if isinstance(found, Lost):
             found = Cut(str(found))

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.codec import decode
 from salt_eventsd.event.frame import pack_frame, read_tag
@@ -27,10 +27,6 @@ from salt_eventsd.event.parse import Event
 _NAME = "eventsd-probe"
 #: What changes rows and nothing else.
 _CHANGE = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
-_ENGINE = sa.text(
-    "SELECT engine FROM information_schema.tables"
-    " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table"
-)
 
 
 def plain_event(table: str) -> Event:
@@ -62,7 +58,7 @@ def plain_value(kind: str) -> Any:
     """
     Return a value that a column takes if it takes any.
 
-    :param kind: of the column, as :mod:`salt_eventsd.database.user_tables.shape` has it.
+    :param kind: of the column, as :mod:`salt_eventsd.database.dialects.base.reflection` has it.
     """
     if kind in ("time", "date", "clock"):
         return datetime.now(timezone.utc)
@@ -70,21 +66,19 @@ def plain_value(kind: str) -> Any:
     return values.get(kind, "0" if kind == "other" else "x")
 
 
-def is_undone(connection: Connection, statement: str, table: str, schema: str | None = None) -> bool:
+def is_undone(connection: Connection, dialect: Dialect, statement: str, table: str, schema: str | None = None) -> bool:
     """
     Return whether all that a statement does can be undone.
 
     :param connection: to the database.
+    :param dialect: of the database.
     :param statement: of the user's, "" where only rows are inserted.
     :param table: the only table it touches, "" if that is not certain.
     :param schema: of the table.
     """
     if statement and not _CHANGE.match(statement):
         return False
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        return True
-    found = connection.execute(_ENGINE, {"schema": schema, "table": table}).scalar() if table else None
-    return str(found).lower() == "innodb"
+    return dialect.reflection.can_undo(connection, table, schema)
 
 
 def plain_parameters(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """
 Steps of migrations that can be taken again.
 
-In MySQL and MariaDB each of them is committed by itself, so an engine that is killed in the middle of a migration
-leaves half of it; the next one goes on where that ended.
+In MySQL and MariaDB the server commits each step by itself, so an engine that is killed in the middle of a migration
+leaves half of it behind. The next engine goes on from there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import Operations
+
+from salt_eventsd.database.dialects import dialect_of
 
 
 def create_table(op: Operations, name: str, *parts: sa.schema.SchemaItem, **options: Any) -> None:
@@ -27,8 +29,8 @@ def create_table(op: Operations, name: str, *parts: sa.schema.SchemaItem, **opti
     # One of the same name that is not ours is an error, as it is elsewhere.
     if not _may_be_done(op) or _columns(op, name) != wanted:
         op.create_table(name, *parts, **options)
-    elif _is_row_format(op, name, ("COMPACT", "REDUNDANT")):
-        op.execute(f"ALTER TABLE {name} ROW_FORMAT=DYNAMIC")
+    else:
+        dialect_of(op.get_bind()).ddl.finish(op.get_bind(), name)
 
 
 def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) -> None:
@@ -60,31 +62,17 @@ def size_of(op: Operations, table: str) -> int:
     """
     Return about how many bytes a table takes, as the server tells it.
 
-    :param op: alembic's, for PostgreSQL, MySQL or MariaDB.
+    :param op: alembic's, for the database.
     :param table: the table's name.
     """
     bind = op.get_bind()
-    if bind.dialect.name == "postgresql":
-        sql = "SELECT pg_total_relation_size(CAST(:name AS regclass))"
-    else:
-        sql = (
-            "SELECT data_length + index_length FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = :name"
-        )
-    return int(bind.execute(sa.text(sql), {"name": table}).scalar() or 0)
+    return dialect_of(bind).ddl.bytes_of(bind, table)
 
 
 def _may_be_done(op: Operations) -> bool:
-    return op.get_bind().dialect.name in ("mysql", "mariadb")
+    return dialect_of(op.get_bind()).ddl.commits
 
 
 def _columns(op: Operations, table: str) -> set[str]:
     found = sa.inspect(op.get_bind())
     return {column["name"] for column in found.get_columns(table)} if found.has_table(table) else set()
-
-
-def _is_row_format(op: Operations, table: str, formats: Sequence[str]) -> bool:
-    asked = sa.text(
-        "SELECT row_format FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :t"
-    )
-    return str(op.get_bind().execute(asked, {"t": table}).scalar()).upper() in formats

@@ -13,11 +13,11 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database.blame.evidence import Rejected
-from salt_eventsd.database.blame.faults import can_only_be_a_value, is_double, is_without_place, may_be_a_value, meaning
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.user_tables.shape import numbers_key
+from salt_eventsd.database.user_tables.statement_writer import StatementWriter
+from salt_eventsd.database.user_tables.table_writer import TableWriter
 from salt_eventsd.database.user_tables.values import Values
-from salt_eventsd.database.user_tables.writers import Row, StatementWriter, TableWriter, Unfit, Writer
+from salt_eventsd.database.user_tables.writer import Row, Unfit, Writer
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubtful, Held, Refused, Transient, WorkerError
 from salt_eventsd.language.destination import Destination, destination_of
@@ -40,7 +40,7 @@ class Failed(Exception):
         self.writer = writer
 
 
-class Own:
+class UserTables:
     """
     The rules of one worker that write to tables and statements of the user's own.
 
@@ -97,16 +97,15 @@ class Own:
         self._writers = {}
 
     def _writer(self, connection: Connection, destination: Destination, values: Values) -> Writer:
-        if destination.statement:
-            return StatementWriter(connection, destination, values, self._node_id)
-        return TableWriter(connection, destination, values, self._node_id, self._dialect)
+        kind = StatementWriter if destination.statement else TableWriter
+        return kind(connection, destination, self._dialect, values, self._node_id)
 
 
 def row_of(writers: Writers, event: Event) -> tuple[Writer, Row]:
     """
     Return what writes an event, and its row.
 
-    :param writers: from :meth:`Own.writers`.
+    :param writers: from :meth:`UserTables.writers`.
     :param event: the event.
     :raises Refused: there is no row to be made of it, or no rule for it any more.
     """
@@ -128,32 +127,34 @@ def write(connection: Connection, rows: Iterable[tuple[Writer, Row]]) -> None:
     """
     waiting: dict[object, tuple[Writer, list[Row]]] = {}
     for writer, row in rows:
-        if writer.lane not in waiting:
+        if writer.group not in waiting:
             if any(_collide(writer, other) for other, _ in waiting.values()):
                 _flush(connection, waiting)
-            waiting[writer.lane] = (writer, [])
-        waiting[writer.lane][1].append(row)
+            waiting[writer.group] = (writer, [])
+        waiting[writer.group][1].append(row)
     _flush(connection, waiting)
 
 
-def judged(connection: Connection, error: BaseException) -> WorkerError:
+def classify(connection: Connection, dialect: Dialect, error: BaseException) -> WorkerError:
     """
     Return what an error means, once what was written is undone: a fault of the rule, or an answer that may be the
     event's doing as well as the table's.
 
     :param connection: in the transaction, behind the savepoint that was rolled back to.
+    :param dialect: of the database.
     :param error: :class:`Failed`, or what has no table to be told with.
     """
+    faults = dialect.faults
     if not isinstance(error, Failed):
-        return meaning(error)
+        return faults.classify(error)
     cause = error.__cause__ or error
-    meant = meaning(cause)
+    meant = faults.classify(cause)
     if isinstance(cause, Doubtful):
         return Rejected(str(cause), error.target)
     if isinstance(meant, Transient) or isinstance(cause, WorkerError):
         return meant
     looks_general = isinstance(meant, Held)
-    is_a_value = can_only_be_a_value(cause)
+    is_a_value = faults.can_only_be_a_value(cause)
     if (writer := error.writer) is not None:
         if looks_general:
             try:
@@ -161,12 +162,12 @@ def judged(connection: Connection, error: BaseException) -> WorkerError:
             except Unfit as exc:
                 return Held(exc.problems[0])
             except Exception as exc:
-                return meaning(exc)
-            if not writer.is_judged_by_database and may_be_a_value(cause):
+                return faults.classify(exc)
+            if not writer.is_judged_by_database and faults.may_be_a_value(cause):
                 looks_general, is_a_value = False, True
         # A row that is there already is the event's doing, unless the database itself makes up the key.
-        is_a_value = is_a_value or (is_double(cause) and not numbers_key(connection, cause))
-    return Rejected(str(meant), error.target, looks_general, is_a_value, is_without_place(cause))
+        is_a_value = is_a_value or (faults.is_double(cause) and not dialect.reflection.numbers_key(connection, cause))
+    return Rejected(str(meant), error.target, looks_general, is_a_value, faults.is_without_place(cause))
 
 
 def _collide(one: Writer, other: Writer) -> bool:

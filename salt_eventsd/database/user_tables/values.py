@@ -32,14 +32,12 @@ class Values:
         self._dialect = dialect
         self._largest = largest
         self._truncate = truncate
-        self._is_postgresql = dialect.name == "postgresql"
-        self._is_sqlite = dialect.name == "sqlite"
 
     def for_column(self, kind: str, is_json: bool) -> Converter:
         """
         Return what converts values for a column; None stays None.
 
-        :param kind: of the column, as :mod:`salt_eventsd.database.user_tables.shape` has it.
+        :param kind: of the column, as :mod:`salt_eventsd.database.dialects.base.reflection` has it.
         :param is_json: its values are JSON text already.
         """
         if kind == "json":
@@ -137,19 +135,16 @@ class Values:
         return self._other(int(value) if isinstance(value, bool) else value)
 
     def _bytes(self, value: Any) -> Any:
-        whole = self._fit(as_text(value)).encode()
-        if self._is_postgresql:
-            return f"\\x{whole.hex()}"
-        return whole if self._is_sqlite else whole.decode()
+        return self._dialect.binary(self._fit(as_text(value)).encode())
 
     def _array(self, value: Any) -> Any:
         return self._dialect.json(msgspec.json.encode(value)) if isinstance(value, list) else self._other(value)
 
     def _other(self, value: Any) -> Any:
         if isinstance(value, bool):
-            return value if self._is_postgresql else int(value)
+            return self._dialect.boolean(value)
         if isinstance(value, int):
-            return value if not self._is_sqlite or -(2**63) <= value < 2**63 else str(value)
+            return self._dialect.integer(value)
         return value if isinstance(value, float) else self._text(value)
 
     def _parameter(self, value: Any) -> Any:

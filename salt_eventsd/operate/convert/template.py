@@ -12,7 +12,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from salt_eventsd.language.parameters import parameters, quoted
+from salt_eventsd.language.parameters import BACKSLASHES, parameters, quoted
 from salt_eventsd.operate.convert.notes import Unconvertible
 from salt_eventsd.operate.convert.parameters import Parameter
 
@@ -62,7 +62,7 @@ def to_statement(template: str, table: str | None, fields: Sequence[Parameter]) 
         raise Unconvertible("template: there is no statement in it")
     if set(parameters(sql)) != {*(fields[number - 1].name for number in scanner.used), *scanner.texts}:
         raise Unconvertible("template: a colon stands before a word outside of a text; write a statement")
-    if inside := quoted(sql, "mysql") or quoted(sql):
+    if inside := quoted(sql, BACKSLASHES) or quoted(sql):
         raise Unconvertible(f"template: the field {inside[0]} stands in a comment or a text; write a statement")
     return Made(sql, frozenset(scanner.used), scanner.texts, scanner.joined)
 

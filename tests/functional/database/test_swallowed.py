@@ -283,7 +283,7 @@ def test_a_connection_that_counts_what_it_finds_is_no_obstacle(
     fresh: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: as another driver may do it
-    monkeypatch.setattr("salt_eventsd.database.dialects.mysql.MySQL.counts", lambda *_: False)
+    monkeypatch.setattr("salt_eventsd.database.dialects.mysql.MySQLInserts.counts", lambda *_: False)
     worker = fresh.worker()
     worker.write(batch_of())
     fresh.execute("CREATE UNIQUE INDEX mine ON eventsd_returns (fun)")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.database.dialects import NUL_SYMBOL, Dialect, MariaDB, MySQL, PostgreSQL, dialect_for
+from salt_eventsd.database.dialects import NUL_SYMBOL, Dialect, MariaDB, MySQL, PostgreSQL, SQLite, dialect_for
 from salt_eventsd.event.codec import encode
 
 
@@ -105,7 +105,7 @@ def test_times_are_utc(backend: str, moment: datetime) -> None:
     ],
 )
 def test_times_have_microseconds(seconds: float, text: str) -> None:
-    assert Dialect().time(seconds) == text
+    assert SQLite().time(seconds) == text
     assert PostgreSQL().time(seconds) == f"{text}+00"
 
 
@@ -115,7 +115,7 @@ def test_times_have_microseconds(seconds: float, text: str) -> None:
         pytest.param("postgresql", PostgreSQL, id="postgresql"),
         pytest.param("mysql", MySQL, id="mysql"),
         pytest.param("mariadb", MariaDB, id="mariadb"),
-        pytest.param("sqlite", Dialect, id="sqlite"),
+        pytest.param("sqlite", SQLite, id="sqlite"),
     ],
 )
 def test_the_dialect_of_a_backend(backend: str, kind: type[Dialect]) -> None:

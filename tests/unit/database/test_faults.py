@@ -10,7 +10,7 @@ import pymysql
 import pytest
 from sqlalchemy import create_engine, exc, text
 
-from salt_eventsd.database.blame.faults import meaning
+from salt_eventsd.database.dialects import BACKENDS, MySQL, PostgreSQL, SQLite, dialect_for
 from salt_eventsd.exceptions import Held, Lost, Refused, Transient, WorkerError
 
 
@@ -61,7 +61,7 @@ def wrapped(original: Exception, kind: type[exc.DBAPIError] = exc.OperationalErr
     ],
 )
 def test_postgresql(pgcode: str, kind: type[WorkerError]) -> None:
-    assert type(meaning(wrapped(PostgreSQLError(pgcode)))) is kind
+    assert type(PostgreSQL.faults.classify(wrapped(PostgreSQLError(pgcode)))) is kind
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_postgresql(pgcode: str, kind: type[WorkerError]) -> None:
     ],
 )
 def test_mysql(code: int, original: type[Exception], sqlalchemy: type[exc.DBAPIError], kind: type[WorkerError]) -> None:
-    found = meaning(wrapped(original(code, "what it says"), sqlalchemy))
+    found = MySQL.faults.classify(wrapped(original(code, "what it says"), sqlalchemy))
 
     assert type(found) is kind
     assert str(found) == f"{original.__name__} {code}: what it says"
@@ -132,7 +132,7 @@ def test_sqlite(statement: str, values: dict[str, Any], kind: type[WorkerError])
         connection.execute(text(statement), values)
 
     # Then
-    assert type(meaning(raised.value)) is kind
+    assert type(SQLite.faults.classify(raised.value)) is kind
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,16 @@ def test_sqlite(statement: str, values: dict[str, Any], kind: type[WorkerError])
         pytest.param(
             wrapped(sqlite3.DatabaseError("file is not a database"), exc.DatabaseError), Held, id="no database"
         ),
+    ],
+)
+def test_sqlites_texts(error: Exception, kind: type[WorkerError]) -> None:
+    assert type(SQLite.faults.classify(error)) is kind
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
         pytest.param(wrapped(PostgreSQLError("42P01"), lost=True), Lost, id="the connection was lost over it"),
         pytest.param(wrapped(psycopg2.OperationalError("could not connect")), Transient, id="no code at all"),
         pytest.param(wrapped(psycopg2.InterfaceError("closed"), exc.InterfaceError), Transient, id="connection closed"),
@@ -159,17 +169,53 @@ def test_sqlite(statement: str, values: dict[str, Any], kind: type[WorkerError])
         pytest.param(KeyError("bug"), Held, id="anything else"),
     ],
 )
-def test_what_has_no_code(error: Exception, kind: type[WorkerError]) -> None:
-    assert type(meaning(error)) is kind
+def test_what_has_no_code(backend: str, error: Exception, kind: type[WorkerError]) -> None:
+    assert type(dialect_for(backend).faults.classify(error)) is kind
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("error", [Transient("a"), Held("b"), Refused("c")], ids=lambda error: type(error).__name__)
-def test_what_is_judged_already_stays_as_it_is(error: WorkerError) -> None:
-    assert meaning(error) is error
+def test_what_is_classified_already_stays_as_it_is(backend: str, error: WorkerError) -> None:
+    assert dialect_for(backend).faults.classify(error) is error
+
+
+@pytest.mark.parametrize(
+    ("backend", "original"),
+    [
+        pytest.param("sqlite", sqlite3.IntegrityError("UNIQUE constraint failed: t.a"), id="sqlite"),
+        pytest.param("postgresql", PostgreSQLError("23505"), id="postgresql"),
+        pytest.param("mysql", pymysql.err.IntegrityError(1062, "Duplicate entry"), id="mysql"),
+        pytest.param("mariadb", pymysql.err.IntegrityError(1062, "Duplicate entry"), id="mariadb"),
+    ],
+)
+def test_a_key_that_is_there_already_is_told_from_others(backend: str, original: Exception) -> None:
+    faults = dialect_for(backend).faults
+
+    assert faults.is_double(wrapped(original, exc.IntegrityError))
+    assert not faults.can_only_be_a_value(wrapped(original, exc.IntegrityError))
+    assert not faults.is_double(wrapped(sqlite3.IntegrityError("NOT NULL constraint failed: t.a"), exc.IntegrityError))
+
+
+@pytest.mark.parametrize(
+    ("backend", "original", "passes"),
+    [
+        pytest.param("sqlite", sqlite3.OperationalError("database is locked"), True, id="sqlite, locked"),
+        pytest.param("sqlite", sqlite3.OperationalError("interrupted"), False, id="sqlite, interrupted"),
+        pytest.param("postgresql", PostgreSQLError("40P01"), True, id="postgresql, a deadlock"),
+        pytest.param("postgresql", PostgreSQLError("42P01"), False, id="postgresql, no such table"),
+        pytest.param("mysql", pymysql.err.OperationalError(1213, "Deadlock"), True, id="mysql, a deadlock"),
+        pytest.param("mysql", pymysql.err.OperationalError(2006, "gone"), True, id="mysql, gone away"),
+        pytest.param("mysql", pymysql.err.OperationalError(1054, "Unknown column"), False, id="mysql, no such column"),
+    ],
+)
+def test_a_fault_that_passes_is_not_the_statements(backend: str, original: Exception, passes: bool) -> None:
+    assert dialect_for(backend).faults.passes(wrapped(original)) is passes
 
 
 def test_the_statement_and_its_values_are_not_told() -> None:
-    found = str(meaning(wrapped(pymysql.err.DataError(1406, "Data too long for column 'a'"), exc.DataError)))
+    original = pymysql.err.DataError(1406, "Data too long for column 'a'")
+
+    found = str(MySQL.faults.classify(wrapped(original, exc.DataError)))
 
     assert "INSERT" not in found
     assert "secret" not in found

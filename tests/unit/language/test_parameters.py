@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from salt_eventsd.language.parameters import for_driver, has_second, parameters, quoted
+from salt_eventsd.language.parameters import (
+    BACKSLASHES,
+    BRACKETS,
+    DOLLARS,
+    STANDARD,
+    for_driver,
+    has_second,
+    parameters,
+    quoted,
+)
 
-KINDS = ("sqlite", "postgresql", "mysql", "mariadb")
+STYLES = {"brackets": BRACKETS, "dollars": DOLLARS, "backslashes": BACKSLASHES}
+ALL = tuple(STYLES)
 
 
 @pytest.mark.parametrize(
@@ -27,34 +37,47 @@ def test_parameters(statement: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("statement", "inside"),
     [
-        pytest.param("VALUES (':a')", KINDS, id="in quotes"),
-        pytest.param("VALUES ('it''s :a')", KINDS, id="behind a doubled quote"),
-        pytest.param('VALUES (":a")', KINDS, id="in double quotes"),
-        pytest.param("INSERT INTO `:a`", KINDS, id="in backticks"),
-        pytest.param("VALUES (1) -- :a", KINDS, id="in a comment to the end of the line"),
-        pytest.param("VALUES (1) /* \n :a */", KINDS, id="in a comment"),
-        pytest.param("VALUES (1) /* :a", KINDS, id="in a comment that does not end"),
-        pytest.param("VALUES (1) /* /* */ :a */", KINDS, id="in a nested comment"),
-        pytest.param("VALUES ('x, :a)", KINDS, id="in quotes that do not end"),
+        pytest.param("VALUES (':a')", ALL, id="in quotes"),
+        pytest.param("VALUES ('it''s :a')", ALL, id="behind a doubled quote"),
+        pytest.param('VALUES (":a")', ALL, id="in double quotes"),
+        pytest.param("INSERT INTO `:a`", ALL, id="in backticks"),
+        pytest.param("VALUES (1) -- :a", ALL, id="in a comment to the end of the line"),
+        pytest.param("VALUES (1) /* \n :a */", ALL, id="in a comment"),
+        pytest.param("VALUES (1) /* :a", ALL, id="in a comment that does not end"),
+        pytest.param("VALUES (1) /* /* */ :a */", ALL, id="in a nested comment"),
+        pytest.param("VALUES ('x, :a)", ALL, id="in quotes that do not end"),
         pytest.param("VALUES ('x', :a, 'y')", (), id="between quotes"),
         pytest.param("VALUES ('''', :a, '')", (), id="between odd quotes"),
         pytest.param("/* x */ VALUES (:a) -- y", (), id="between comments"),
         pytest.param("VALUES ('--', :a, '/*', ';')", (), id="behind a comment in quotes"),
         pytest.param(r"VALUES ('\:a')", (), id="a plain colon in quotes"),
-        pytest.param(r"VALUES ('\' || ':a')", ("sqlite", "postgresql"), id="behind a backslash"),
-        pytest.param(r"VALUES ('\', :a, 'x')", ("mysql", "mariadb"), id="behind a backslash that escapes"),
-        pytest.param(r"VALUES (E'\' :a')", ("postgresql", "mysql", "mariadb"), id="behind E"),
-        pytest.param(r"VALUES (E'\'', :a, '')", ("sqlite",), id="behind E, which escapes"),
-        pytest.param("VALUES ($$ :a $$)", ("postgresql",), id="in dollars"),
-        pytest.param("VALUES ($x$ $$ :a $x$)", ("postgresql",), id="in named dollars"),
-        pytest.param("VALUES (1) # :a", ("mysql", "mariadb"), id="behind a hash"),
-        pytest.param("VALUES (5--:a)", ("sqlite", "postgresql"), id="behind two dashes"),
-        pytest.param("SELECT [:a]", ("sqlite",), id="in brackets"),
+        pytest.param(r"VALUES ('\' || ':a')", ("brackets", "dollars"), id="behind a backslash"),
+        pytest.param(r"VALUES ('\', :a, 'x')", ("backslashes",), id="behind a backslash that escapes"),
+        pytest.param(r"VALUES (E'\' :a')", ("dollars", "backslashes"), id="behind E"),
+        pytest.param(r"VALUES (E'\'', :a, '')", ("brackets",), id="behind E, which escapes"),
+        pytest.param("VALUES ($$ :a $$)", ("dollars",), id="in dollars"),
+        pytest.param("VALUES ($x$ $$ :a $x$)", ("dollars",), id="in named dollars"),
+        pytest.param("VALUES (1) # :a", ("backslashes",), id="behind a hash"),
+        pytest.param("VALUES (5--:a)", ("brackets", "dollars"), id="behind two dashes"),
+        pytest.param("SELECT [:a]", ("brackets",), id="in brackets"),
     ],
 )
 def test_parameters_in_quotes(statement: str, inside: tuple[str, ...]) -> None:
-    assert [kind for kind in KINDS if quoted(statement, kind)] == list(inside)
-    assert quoted(statement) == (["a"] if inside == KINDS else [])
+    assert [name for name, style in STYLES.items() if quoted(statement, style)] == list(inside)
+    assert quoted(statement) == (["a"] if inside == ALL else [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "inside"),
+    [
+        pytest.param("VALUES (1) -- :a", ["a"], id="in a comment"),
+        pytest.param("SELECT [:a]", [], id="in brackets, which are an array's"),
+        pytest.param("VALUES ($$ :a $$)", [], id="in dollars"),
+        pytest.param(r"VALUES ('\', :a, 'x')", [], id="behind a backslash, which escapes nothing"),
+    ],
+)
+def test_parameters_in_quotes_of_standard_sql(statement: str, inside: list[str]) -> None:
+    assert quoted(statement, STANDARD) == inside
 
 
 @pytest.mark.parametrize(
@@ -70,7 +93,7 @@ def test_parameters_in_quotes(statement: str, inside: tuple[str, ...]) -> None:
     ],
 )
 def test_a_second_statement(statement: str, second: bool) -> None:
-    assert has_second(statement, "postgresql") is second
+    assert has_second(statement, DOLLARS) is second
 
 
 @pytest.mark.parametrize(

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy.dialects import mysql, postgresql
 
+from salt_eventsd.database.column_types import JSON, ROW_ID, TABLE_OPTIONS, TEXT, TIME
 from salt_eventsd.database.migrations.steps import create_index, create_table
 
 revision = "0001"
 down_revision = None
 
-# Written out rather than taken from the schema module: a version stays what it was when later ones change the tables.
-JSON = (
-    sa.JSON(none_as_null=True)
-    .with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
-    .with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-    .with_variant(sa.Text(), "sqlite")
-)
-TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_MYSQL_OPTIONS = (
-    ("charset", "utf8mb4"),
-    ("collate", "utf8mb4_bin"),
-    ("engine", "InnoDB"),
-    # In others an index over a whole name is too long.
-    ("row_format", "DYNAMIC"),
-)
-OPTIONS: dict[str, Any] = {
-    f"{backend}_{key}": value for backend in ("mysql", "mariadb") for key, value in _MYSQL_OPTIONS
-}
+# The columns are written out, and not taken from the schema: a version stays what it was when later ones change them.
 
 
 def upgrade(op: Operations) -> None:
@@ -44,7 +23,7 @@ def upgrade(op: Operations) -> None:
     create_table(
         op,
         "eventsd_events",
-        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("id", ROW_ID, autoincrement=True, nullable=False),
         sa.Column("tag", TEXT, nullable=False),
         sa.Column("data", JSON),
         sa.Column("stamp", TIME, nullable=False),
@@ -53,7 +32,7 @@ def upgrade(op: Operations) -> None:
         sa.Column("digest", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("stamp", "digest", name="eventsd_events_once"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     create_table(
         op,
@@ -71,7 +50,7 @@ def upgrade(op: Operations) -> None:
         sa.Column("master_id", sa.String(255), nullable=False),
         sa.Column("load", JSON),
         sa.PrimaryKeyConstraint("jid"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     create_index(op, "eventsd_jobs_by_fun", "eventsd_jobs", ["fun", "stamp"])
     create_index(op, "eventsd_jobs_by_stamp", "eventsd_jobs", ["stamp"])
@@ -85,7 +64,7 @@ def upgrade(op: Operations) -> None:
         sa.Column("last_fun", sa.String(255)),
         sa.Column("master_id", sa.String(255), nullable=False),
         sa.PrimaryKeyConstraint("minion_id"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     create_table(
         op,
@@ -94,12 +73,12 @@ def upgrade(op: Operations) -> None:
         sa.Column("chunk", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("stamp", TIME, nullable=False),
         sa.PrimaryKeyConstraint("spool", "chunk"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     create_table(
         op,
         "eventsd_returns",
-        sa.Column("id", ID, autoincrement=True, nullable=False),
+        sa.Column("id", ROW_ID, autoincrement=True, nullable=False),
         sa.Column("jid", sa.String(64), nullable=False),
         sa.Column("minion_id", sa.String(255), nullable=False),
         sa.Column("fun", sa.String(255)),
@@ -116,7 +95,7 @@ def upgrade(op: Operations) -> None:
         sa.Column("digest", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     create_index(op, "eventsd_returns_by_minion", "eventsd_returns", ["minion_id", "stamp"])
     create_index(op, "eventsd_returns_by_stamp", "eventsd_returns", ["stamp"])
@@ -137,7 +116,7 @@ def upgrade(op: Operations) -> None:
         sa.Column("changes", JSON),
         sa.Column("stamp", TIME, nullable=False),
         sa.PrimaryKeyConstraint("jid", "minion_id", "run_num"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     create_index(op, "eventsd_states_by_minion", "eventsd_states", ["minion_id", "stamp"])
     create_index(op, "eventsd_states_by_result", "eventsd_states", ["result", "stamp"])
@@ -149,7 +128,7 @@ def upgrade(op: Operations) -> None:
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("value", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("master_id", "stamp", "name"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
 
 

@@ -10,19 +10,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy.dialects import mysql, postgresql
 
+from salt_eventsd.database.column_types import JSON
+from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.migrations.steps import add_column, size_of
 
 revision = "0002"
 down_revision = "0001"
 
-JSON = (
-    sa.JSON(none_as_null=True)
-    .with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
-    .with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-    .with_variant(sa.Text(), "sqlite")
-)
 #: A table of no more than this is written anew within seconds, in bytes.
 SMALL = 256 * 2**20
 
@@ -36,8 +31,9 @@ def upgrade(op: Operations) -> None:
     add_column(op, "eventsd_states", sa.Column("test", sa.Boolean()))
     add_column(op, "eventsd_states", sa.Column("fun", sa.String(255)))
     add_column(op, "eventsd_jobs", sa.Column("syndics", JSON))
-    # SQLite's numbers have 64 bits whatever the column is called.
-    if op.get_bind().dialect.name != "sqlite" and size_of(op, "eventsd_returns") <= SMALL:
+    bind = op.get_bind()
+    is_wide = dialect_of(bind).ddl.is_wide(bind, "eventsd_returns", "retcode")
+    if not is_wide and size_of(op, "eventsd_returns") <= SMALL:
         op.alter_column("eventsd_returns", "retcode", type_=sa.BigInteger(), existing_nullable=True)
 
 

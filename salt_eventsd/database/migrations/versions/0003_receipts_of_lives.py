@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy.dialects import mysql
 
+from salt_eventsd.database.column_types import TEXT
 from salt_eventsd.database.migrations.steps import add_column
 
 revision = "0003"
 down_revision = "0002"
 
 _TABLE = "eventsd_receipts"
-_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade(op: Operations) -> None:
@@ -24,7 +23,7 @@ def upgrade(op: Operations) -> None:
     add_column(op, _TABLE, sa.Column("lane", sa.String(255)))
     add_column(op, _TABLE, sa.Column("first_chunk", sa.BigInteger()))
     add_column(op, _TABLE, sa.Column("oldest", sa.BigInteger()))
-    add_column(op, _TABLE, sa.Column("refused", _TEXT))
+    add_column(op, _TABLE, sa.Column("refused", TEXT))
 
 
 def downgrade(op: Operations) -> None:

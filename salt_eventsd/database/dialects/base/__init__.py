@@ -1,0 +1,53 @@
+"""
+What a dialect is: one object for each database, with a part for each subject in which databases differ.
+
+A dialect is a folder. Its ``__init__`` puts the parts together; a part that needs nothing special is taken from here.
+What is here is standard SQL with ``ON CONFLICT``.
+
+=============== =================== ==============================================================
+part            module              what it knows
+=============== =================== ==============================================================
+(the dialect)   ``encode``          how values of events are written
+``types``       ``column_types``    types of columns, options of tables
+``session``     ``session``         URLs, drivers, connections, time limits
+``inserts``     ``insert``          rows in, whether their key is there already or not
+``ddl``         ``ddl``             locks, sizes and leftovers when tables are made or changed
+``reflection``  ``reflection``      what a table of the user's own looks like
+``statements``  ``statements``      a user's statement: quotes, checks, many rows at once
+``faults``      ``faults``          what an error means for a batch
+=============== =================== ==============================================================
+
+``bulk`` inserts many rows at little cost; ``insert`` chooses how.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from salt_eventsd.database.dialects.base.column_types import Types
+from salt_eventsd.database.dialects.base.ddl import Ddl
+from salt_eventsd.database.dialects.base.encode import Encoder
+from salt_eventsd.database.dialects.base.faults import Faults
+from salt_eventsd.database.dialects.base.insert import Inserts
+from salt_eventsd.database.dialects.base.reflection import Reflection
+from salt_eventsd.database.dialects.base.session import Session
+from salt_eventsd.database.dialects.base.statements import Statements
+
+
+class Dialect(Encoder):
+    """
+    All that differs in one database.
+
+    Only the dialect itself has state, which :meth:`learn` sets: each worker has one of its own. The parts have none.
+
+    :cvar name: SQLAlchemy's name of the database.
+    """
+
+    name: ClassVar[str]
+    types: ClassVar[Types] = Types()
+    session: ClassVar[Session] = Session()
+    inserts: ClassVar[Inserts] = Inserts()
+    ddl: ClassVar[Ddl] = Ddl()
+    reflection: ClassVar[Reflection] = Reflection()
+    statements: ClassVar[Statements] = Statements()
+    faults: ClassVar[Faults] = Faults()

@@ -1,0 +1,93 @@
+"""
+How values of events are written for a database: times, JSON, text, numbers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+
+class Encoder:
+    """Writes values as the statements of :class:`~.base.insert.Inserts` and the drivers want them."""
+
+    def learn(self, connection: Connection) -> None:
+        """
+        Find out what the server's settings mean for values, before rows are made for it.
+
+        :param connection: to the database.
+        """
+
+    def largest_value(self, connection: Connection) -> int | None:
+        """
+        Return how many bytes a value may have, None if only memory limits it.
+
+        :param connection: to the database.
+        """
+        return None
+
+    def time(self, seconds: float) -> str:
+        """
+        Return a time as text, in UTC with microseconds.
+
+        :param seconds: since 1970.
+        """
+        whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
+        return f"{_second(whole)}.{micro:06d}"
+
+    def moment(self, when: datetime) -> Any:
+        """
+        Return a time as a parameter of a statement of the user's own, whose type only the database knows.
+
+        :param when: in UTC.
+        """
+        return when.isoformat(" ", "microseconds").removesuffix("+00:00")
+
+    def json(self, text: bytes) -> Any:
+        """
+        Return JSON text as the inserter takes it.
+
+        :param text: the JSON text, in UTF-8.
+        """
+        return text.decode()
+
+    def text(self, value: str) -> str:
+        """
+        Return text with nothing in it that the database cannot keep.
+
+        :param value: the text.
+        """
+        return value
+
+    def boolean(self, value: bool) -> Any:
+        """
+        Return true or false as a column of booleans or numbers takes it.
+
+        :param value: which of the two.
+        """
+        return int(value)
+
+    def integer(self, value: int) -> Any:
+        """
+        Return an integer, which may be larger than any column takes.
+
+        :param value: the integer.
+        """
+        return value
+
+    def binary(self, value: bytes) -> Any:
+        """
+        Return bytes for a column of bytes.
+
+        :param value: the bytes, which are text in UTF-8.
+        """
+        return value
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Events come by the hundred in one second, and writing out a date costs as much as the rest of a row."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")

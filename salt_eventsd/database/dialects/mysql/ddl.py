@@ -1,0 +1,60 @@
+"""
+Changes of the schema in MySQL and MariaDB: each ends the transaction.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database.dialects.base.ddl import Ddl
+from salt_eventsd.database.dialects.base.faults import number_of, original_of
+from salt_eventsd.exceptions import Transient
+
+#: A statement makes no sense: the column is there twice, the table is not there, or is there, there is no such column.
+_IMPOSSIBLE = frozenset((1060, 1146, 1050, 1072, 1091))
+_TYPE = sa.text(
+    "SELECT data_type FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
+)
+_SIZE = sa.text(
+    "SELECT data_length + index_length FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name = :name"
+)
+_ROW_FORMAT = sa.text(
+    "SELECT row_format FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :name"
+)
+
+
+class MySQLDdl(Ddl):
+    """Changes of the schema."""
+
+    commits: ClassVar = True
+
+    def lock(self, connection: Connection) -> None:
+        """See :class:`Ddl`. The lock belongs to the session, as a change ends the transaction."""
+        if connection.execute(sa.text("SELECT GET_LOCK('eventsd_schema', 60)")).scalar() != 1:
+            raise Transient("another engine has been making the tables for a minute")
+
+    def unlock(self, connection: Connection) -> None:
+        """See :class:`Ddl`."""
+        connection.execute(sa.text("SELECT RELEASE_LOCK('eventsd_schema')"))
+
+    def bytes_of(self, connection: Connection, table: str) -> int:
+        """See :class:`Ddl`."""
+        return int(connection.execute(_SIZE, {"name": table}).scalar() or 0)
+
+    def is_wide(self, connection: Connection, table: str, column: str) -> bool:
+        """See :class:`Ddl`. SQLAlchemy's way to ask takes a privilege that a user need not have."""
+        return connection.execute(_TYPE, {"table": table, "column": column}).scalar() == "bigint"
+
+    def finish(self, connection: Connection, table: str) -> None:
+        """See :class:`Ddl`. In older row formats an index over a whole name is too long."""
+        if str(connection.execute(_ROW_FORMAT, {"name": table}).scalar()).upper() in ("COMPACT", "REDUNDANT"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} ROW_FORMAT=DYNAMIC")
+
+    def is_impossible(self, error: BaseException) -> bool:
+        """See :class:`Ddl`. The server looks at permissions first."""
+        return number_of(original_of(error)) in _IMPOSSIBLE

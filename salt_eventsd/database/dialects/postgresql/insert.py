@@ -1,0 +1,50 @@
+"""
+How rows get into PostgreSQL: as records of a JSON document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database.dialects.base.bulk import Inserter
+from salt_eventsd.database.dialects.base.insert import Conflict, Inserts
+from salt_eventsd.database.dialects.postgresql.bulk import by_recordset
+from salt_eventsd.database.dialects.postgresql.sequences import catch_up
+
+_TAKES_SILENTLY = sa.text(
+    "SELECT relkind = 'v' OR (relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = oid))"
+    " FROM pg_catalog.pg_class WHERE oid = CAST(:table AS regclass)"
+)
+
+
+class PostgreSQLInserts(Inserts):
+    """Makes the inserters of PostgreSQL."""
+
+    sorts_upserts: ClassVar = True
+
+    def insert(self, table: sa.Table) -> Any:
+        """See :class:`Inserts`."""
+        return postgresql.insert(table)
+
+    def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
+        """See :class:`Inserts`."""
+        return by_recordset(table, columns, conflict)
+
+    def takes_silently(self, connection: Connection, table: sa.Table) -> bool:
+        """See :class:`Inserts`. Before there were partitions, triggers sent rows to tables that inherit."""
+        # What is quoted for a statement has its percent signs doubled.
+        name = connection.dialect.identifier_preparer.format_table(table).replace("%%", "%")
+        return bool(connection.execute(_TAKES_SILENTLY, {"table": name}).scalar())
+
+    def mend(self, connection: Connection, error: BaseException) -> str:
+        """See :class:`Inserts`. A sequence that is behind its table, as after a dump was restored, is set."""
+        return catch_up(connection, error)
+
+    def check_constraints(self, connection: Connection) -> None:
+        """See :class:`Inserts`."""
+        connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))

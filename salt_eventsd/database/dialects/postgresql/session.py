@@ -1,0 +1,86 @@
+"""
+Sessions of PostgreSQL: what a server, a database or a role have set for their users does not apply to the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from salt_eventsd.database.dialects.base.session import Session, begin_with
+
+#: Times are UTC, also in columns that know no time zone. How strings are quoted is the driver's, which asks only once.
+_SESSION = {
+    "TimeZone": "UTC",
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "row_security": "on",
+    "transaction_timeout": "0",
+}
+#: Not every version has all of them.
+_SET = (
+    "SELECT pg_catalog.set_config(known.name, wanted.value, false) FROM (VALUES {pairs}) AS wanted (name, value)"
+    " JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name"
+)
+#: Where nothing can be made, or what is made hides what the server brings along, it is made where it usually is.
+_SET_PATH = (
+    "SELECT pg_catalog.set_config('search_path', 'public', false)"
+    " WHERE coalesce(pg_catalog.current_schema(), 'pg_catalog') IN ('pg_catalog', 'information_schema')"
+)
+
+
+class PostgreSQLSession(Session):
+    """Connects to PostgreSQL."""
+
+    drivers: ClassVar = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
+
+    def engine_args(self, driver: str) -> Mapping[str, Any]:
+        """Statements of the user's own go out by the hundred; psycopg2 itself sends each alone, and waits."""
+        return (
+            {"executemany_mode": "values_plus_batch", "executemany_batch_page_size": 500}
+            if driver == "psycopg2"
+            else {}
+        )
+
+    def connect_args(self, driver: str, connect_seconds: float, timeout: float) -> dict[str, Any]:
+        """Notice a host that is gone without a word: keepalives while idle, a user timeout while busy."""
+        if driver == "pg8000":
+            return {"timeout": max(1, round(timeout)), "application_name": "salt-eventsd"}
+        if driver not in ("psycopg2", "psycopg"):
+            return {}
+        return {
+            "connect_timeout": max(2, round(connect_seconds)),
+            "application_name": "salt-eventsd",
+            # A database may have another one for its users.
+            "client_encoding": "utf8",
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": round(timeout * 1000),
+        }
+
+    def prepare(self, engine: Engine, timeout: float) -> None:
+        """See :class:`Session`. What a server, a database or a role have set for its users is not for us."""
+        limits = f"SET statement_timeout = {round(timeout * 1000)}; SET idle_in_transaction_session_timeout = 0"
+        pairs = ", ".join(f"('{name}', '{value}')" for name, value in _SESSION.items())
+
+        def say(cursor: Any) -> None:
+            # In one, first, and outside of a transaction: whatever comes next may be too slow for what is set.
+            cursor.connection.autocommit = True
+            cursor.execute(limits)
+            cursor.execute(_SET.format(pairs=pairs))
+            cursor.execute(_SET_PATH)
+            cursor.connection.autocommit = False
+
+        begin_with(engine, say)
+
+    def be_patient(self, connection: Connection) -> None:
+        """See :class:`Session`."""
+        connection.execute(sa.text("SET statement_timeout = 0"))
