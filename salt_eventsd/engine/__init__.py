@@ -1,0 +1,29 @@
+"""
+Engine: the life of the process that Salt starts, from its start to SIGTERM. It makes the parts that stand in the other
+rooms, gives them what the configuration says, reports how they are, and answers those who ask. Events pass it by: no
+file in here looks into one.
+
+Its life, in the order in which it happens:
+
+- ``process`` is what Salt calls: wait until there is a right configuration, run, end
+- ``signals`` says what each signal does
+- ``plan`` makes rules and workers of a configuration; nothing is opened
+- ``service`` puts the parts together along the path of an event, and makes a plan real: ``Service.apply``
+- ``reload`` makes a plan of what is on disk now, and has it applied
+- ``idle`` is an engine that cannot work, and waits until that is mended
+
+Requests of runners:
+
+- ``control`` is the socket, both ends of it
+- ``verbs`` is the table of what an engine can be asked for
+- ``orphans`` removes what waits in the spool for workers that are not configured, with or without an engine
+
+What it tells:
+
+- ``report`` is the structs of a report, ``counters`` the list of all its numbers, ``readings`` what those are read from
+- ``collect`` makes a report, ``reporter`` is the thread that does so again and again, ``state_file`` its form on disk,
+  ``stats`` its form as an event
+- ``watch`` tells which threads stand still, ``ledger`` what was lost and whether an operator has looked,
+  ``predecessor`` what the engine before this one has left
+- ``problems`` tells from a report what is wrong
+"""

@@ -1,8 +1,9 @@
 """
-How a runner speaks to a running engine: a unix socket beside the state file, for the engine's own user (and root) only.
+The control socket, through which runners ask a running engine for something: a unix socket beside the state file, for
+the engine's own user and root only. The event bus would not do: any minion may fire events.
 
-A request is one line of JSON, ``{"verb": "reload", ...}``, and so is its answer. The event bus would not do: any minion
-may fire events.
+A request is one line of JSON, ``{"verb": "reload", ...}``, and so is the answer. :mod:`~salt_eventsd.engine.verbs` has
+the verbs.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from salt_eventsd.redact.error_text import one_line, traceback_text
 
 log = logging.getLogger(__name__)
 
-#: How long a runner waits for an answer: a reload compiles pillar and makes workers.
+#: How long a runner waits for an answer. A reload compiles pillar and makes workers.
 _ANSWER_SECONDS = 60.0
-#: How long an engine waits for a request once somebody has connected.
+#: How long the engine waits for a request from somebody who has connected.
 _REQUEST_SECONDS = 5.0
 _LONGEST_REQUEST = 65_536
-#: How long the thread is waited for at the end.
+#: How long the end of the engine waits for the thread.
 _END_SECONDS = 0.5
 
 #: ``verb``, and what that verb takes; :mod:`salt_eventsd.engine.verbs` has the table.
@@ -47,17 +48,17 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     turns = 0
 
     def service_actions(self) -> None:
-        """Say that the thread lives; called after each wait."""
+        """Count the turns of the loop; the server calls this after each wait."""
         self.turns += 1
 
 
 class Control(threading.Thread):
     """
-    Answers requests until :meth:`stop`. What they ask for is done one after the other; somebody who is slow to ask
-    holds up nobody.
+    Answers requests until :meth:`stop`. Requests are handled one after the other, each once it has been read whole, so
+    a client that sends slowly holds up no other.
 
     :param path: of the socket.
-    :param handler: makes the answers; what it raises is one, too.
+    :param handler: makes the answers; an error it raises is answered as a problem.
     :raises OSError: the socket cannot be made, or another engine has it.
     """
 
@@ -85,13 +86,13 @@ class Control(threading.Thread):
 
     @property
     def turns(self) -> int:
-        """Changes as long as the thread does something."""
+        """A number that grows as long as the thread does something."""
         return self._server.turns
 
     def stop(self) -> None:
-        """End, and remove the socket. A request that is in hand is not waited for."""
+        """End, and remove the socket, without waiting for a request that is being handled."""
         if self.is_alive():
-            # It waits for the thread; should that hang, the process ends all the same.
+            # shutdown() waits for the thread of this object; if that hangs, the process must end all the same.
             threading.Thread(target=self._server.shutdown, name="eventsd-control-end", daemon=True).start()
             self.join(_END_SECONDS)
         self._server.server_close()
@@ -133,7 +134,7 @@ def ask(path: Path, verb: str, **details: Any) -> Answer:
 @contextmanager
 def answering(state_file: str, handler: Handler) -> Iterator[Control | None]:
     """
-    Answer requests as long as the block runs; an engine whose socket cannot be made runs all the same, and gets None.
+    Answer requests as long as the block runs. If the socket cannot be made, the block runs all the same, with None.
 
     :param state_file: the engine's; the socket is beside it.
     :param handler: makes the answers.
@@ -159,7 +160,7 @@ def _answering(handler: Handler) -> type[socketserver.StreamRequestHandler]:
         timeout = _REQUEST_SECONDS
 
         def handle(self) -> None:
-            # Somebody who only looks whether there is an engine says nothing.
+            # A liveness probe connects and sends nothing.
             with suppress(OSError):
                 if line := self.rfile.readline(_LONGEST_REQUEST):
                     with one_by_one:
@@ -198,7 +199,10 @@ def _connected(path: Path, timeout_seconds: float) -> Iterator[socket.socket]:
 
 @contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """A socket's path may have 107 bytes; through its folder's descriptor it has few, however deep the folder is."""
+    """
+    Yield a short name of a socket. The system takes no more than 107 bytes; by the descriptor of the socket's folder,
+    the name has few, however deep the folder is.
+    """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

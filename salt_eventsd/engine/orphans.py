@@ -1,5 +1,5 @@
 """
-What waits for workers and rules that are no longer configured, and how an operator has it removed.
+Orphans: events in the spool for workers and rules that are not configured. An operator can have them removed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from salt_eventsd.spool.lock import is_locked
 
 def drop(config: Config, worker: str | None = None) -> Answer:
     """
-    Remove what waits for workers and rules that are gone, by the running engine or, without one, in the spool itself.
+    Remove events that wait for workers and rules that are not configured. A running engine is asked to; without one,
+    they are removed from the spool itself.
 
     :param config: the one on disk; a running engine goes by its own.
-    :param worker: only what waits for this one (or for one of its rules: ``worker:rule``).
+    :param worker: only events for this worker, or for one of its rules (``worker:rule``).
     :raises EventsdError: there is no spool, it cannot be written, or the engine does not answer.
     :returns: how many events were dropped, by worker and rule.
     """
@@ -48,7 +49,7 @@ def drop(config: Config, worker: str | None = None) -> Answer:
 
 def drop_from(lanes: Iterable[Lane], worker: str | None = None) -> Answer:
     """
-    Remove what waits in the lanes of a running engine that lead nowhere.
+    Remove the events in those lanes of a running engine that have no worker.
 
     :param lanes: all of them.
     :param worker: as of :func:`drop`.

@@ -1,8 +1,6 @@
 """
-What a configuration comes to: the policy of the intake, and the workers. An engine makes one at its start and another
-one at each reload; ``eventsd.check`` makes one to look at.
-
-Nothing is opened in here.
+The plan: rules and workers made of a configuration. An engine makes one when it starts and another at each reload;
+``eventsd.check`` makes one to look at. Making a plan opens nothing.
 """
 
 from __future__ import annotations
@@ -45,8 +43,9 @@ class Planned:
 @dataclass(frozen=True)
 class Plan:
     """
-    What a configuration comes to.
+    A configuration with all that is made of it.
 
+    :param policy: what the intake goes by: rules, redaction, sizes.
     :param made: when, in seconds since 1970 UTC.
     """
 
@@ -57,7 +56,7 @@ class Plan:
 
     @property
     def lanes(self) -> dict[str, Planned]:
-        """The workers once more, by the queues that go to them."""
+        """The lanes, each with the worker it goes to."""
         return {lane: self.workers[worker] for lane, worker in lane_names(self.config).items()}
 
     @property
@@ -68,8 +67,8 @@ class Plan:
     @property
     def strays(self) -> list[str]:
         """
-        What stands under ``defaults`` and no worker knows, a line each; none as long as that cannot be told. It is
-        nothing to stop at: several masters may share their defaults.
+        The keys under ``defaults`` that no worker knows, a line each; none if a worker's module does not say which keys
+        it knows. They stop nothing: several masters may share their defaults.
         """
         if any(planned.options is None for planned in self.workers.values()):
             return []
@@ -84,9 +83,9 @@ class Plan:
 
 def lane_names(config: Config) -> dict[str, str]:
     """
-    Return the names of the queues of a configuration, each with the worker's it goes to.
+    Return the names of a configuration's lanes, each with the name of the worker it goes to.
 
-    :param config: found right.
+    :param config: a right one.
     """
     found = {name: name for name in config.workers}
     for name, rule in named(config.events):
@@ -97,12 +96,12 @@ def lane_names(config: Config) -> dict[str, str]:
 
 def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, runners: Any = None) -> Plan:
     """
-    Make the policy and the workers of a configuration.
+    Make a plan. A worker that cannot be made is in it with the reason.
 
-    :param config: found right.
+    :param config: a right one.
     :param opts: Salt's options.
     :param functions: Salt's execution modules, for workers that want them.
-    :param runners: Salt's runners, likewise.
+    :param runners: Salt's runners, for workers that want them.
     """
     modules = load_modules(opts, functions, runners)
     policy = Policy(pipeline_of(config), {name: worker.batch for name, worker in config.workers.items()})
@@ -112,7 +111,7 @@ def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, ru
 
 def rules_of(events: Mapping[str, EventRule], worker: str) -> dict[str, EventRule]:
     """
-    Return the rules that send events to a worker, sub-events among them, by their whole names.
+    Return the rules that send events to a worker, by their full names; rules under ``subs`` are among them.
 
     :param events: all rules.
     :param worker: the worker's name.

@@ -1,5 +1,5 @@
 """
-The life of the engine's process: from Salt's start to SIGTERM, idle where it cannot work.
+The engine's process, from Salt's start to SIGTERM: wait until there is a right configuration, run, end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from salt_eventsd.engine import signals, verbs
 from salt_eventsd.engine.control import answering, ask, socket_path
 from salt_eventsd.engine.idle import Given, idle
 from salt_eventsd.engine.service import Service
+from salt_eventsd.engine.watch import sign_of
 from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.redact.error_text import one_line, traceback_text
 from salt_eventsd.workers.sync import sync_workers_quietly
@@ -48,7 +49,7 @@ def run(opts: Mapping[str, Any], given: Given = None, **loaded: Any) -> None:
     """
     Run the engine until SIGTERM; what Salt calls, through ``_engines/eventsd.py``.
 
-    A wrong config, or a spool that another engine holds, leaves it up and idle: an engine that ended would be started
+    With a wrong configuration, or a spool that another engine holds, it waits: Salt would start an engine that ended
     again every few seconds, for ever.
 
     :param opts: Salt's options.
@@ -96,7 +97,7 @@ def _work(service: Service) -> int:
     """Run the engine and answer requests, and return the exit code: Salt logs it if it is not 0."""
     with answering(service.general.state_file, verbs.of_running(service)) as control:
         if control:
-            service.watch.add("control", lambda: control.turns if control.is_alive() else None)
+            service.watch.add("control", sign_of(control, lambda: control.turns))
         try:
             service.run()
         except Exception as exc:

@@ -1,8 +1,8 @@
 """
-Reload: another configuration for a running engine, without losing an event.
+Reload: give a running engine another configuration, without losing an event.
 
-Everything is read, compiled and made first. Only if all of it is right are the parts of the engine given what is new;
-otherwise the running configuration stays, and whoever asked is told why.
+First the whole plan is made. Only if nothing is wrong with it is it applied; otherwise the running configuration stays,
+and whoever asked for the reload is told why.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def compare(service: Service) -> Answer:
     """
-    Return whether a running engine has the configuration that is on disk now, and in which keys it differs.
+    Return whether a running engine has the configuration that is on disk now, and if not, which keys differ.
 
     :param service: the engine.
     """
@@ -41,10 +41,11 @@ def compare(service: Service) -> Answer:
 
 def reload(service: Service) -> dict[str, Any]:
     """
-    Give a running engine the configuration that is on disk now, and return what to tell the one who asked.
+    Give a running engine the configuration that is on disk now.
 
     :param service: the engine.
-    :raises ConfigError: the new one is wrong; the old one stays.
+    :raises ConfigError: the new configuration is wrong; the old one stays.
+    :returns: the answer for whoever asked.
     """
     opts = fresh_opts(service.opts)
     config = load(opts)
@@ -53,7 +54,7 @@ def reload(service: Service) -> dict[str, Any]:
     except ConfigError:
         raise
     except Exception as exc:
-        # What no check has foreseen is no reason to go on with half of it.
+        # A fault that no check has foreseen: the engine keeps the configuration it has.
         raise ConfigError([f"eventsd: the configuration cannot be made use of: {one_line(exc)}"]) from exc
     notes = _unchangeable(service.plan.config, config) + plan.strays
     try:
@@ -72,7 +73,7 @@ def reload(service: Service) -> dict[str, Any]:
 
 
 def _unchangeable(old: Config, new: Config) -> list[str]:
-    """What is fixed as long as the engine runs."""
+    """Return the keys that differ and are fixed as long as the engine runs, a sentence each."""
     fixed = {
         "spool.dir": (old.general.spool.dir, new.general.spool.dir),
         "state_file": (old.general.state_file, new.general.state_file),
@@ -83,7 +84,7 @@ def _unchangeable(old: Config, new: Config) -> list[str]:
 
 def differences(old: Config, new: Config) -> list[str]:
     """
-    Return the keys in which two configurations differ, and nothing of their values.
+    Return the keys in which two configurations differ. Their values, which may be secret, are not told.
 
     :param old: one.
     :param new: the other.

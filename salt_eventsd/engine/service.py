@@ -1,14 +1,13 @@
 """
-The composition root: from a config to a running engine. It reads as the eight steps.
+The composition root: puts the parts of an engine together, along the eight steps of an event, and makes plans real.
 
-A process of its own listens; thread A (Salt's main thread of the engine process) takes what it has read; B is the
-intake: parse, match, redact, keep; C claims and runs; the pool's threads write and settle.
+A process of its own listens, and the main thread takes over what it has read. The thread of the intake parses, matches,
+redacts and keeps; that of the dispatcher runs batches; the threads of its pool write and settle.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +32,7 @@ from salt_eventsd.engine.report import Report
 from salt_eventsd.engine.reporter import Reporter
 from salt_eventsd.engine.state_file import to_data
 from salt_eventsd.engine.stats import stats_frame
-from salt_eventsd.engine.watch import Watch
+from salt_eventsd.engine.watch import Watch, sign_of
 from salt_eventsd.event.frame import STATS_TAG
 from salt_eventsd.exceptions import SpoolBusy
 from salt_eventsd.intake.thread import Intake
@@ -42,12 +41,14 @@ from salt_eventsd.workers.load import close
 
 log = logging.getLogger(__name__)
 
-#: Salt kills an engine 5 s after SIGTERM; by then all of this has to be done. What was read is kept until so long after
-#: it, and batches in flight have until then, but a moment at least.
+#: Salt kills an engine 5 s after SIGTERM. Until so long after it, the engine keeps in the spool what it has read ...
 _KEEP_SECONDS = 2.4
+#: ... and lets batches in flight end.
 _FINISH_SECONDS = 3.0
+#: Each of both has so long at least.
 _MOMENT_SECONDS = 0.3
-#: A lock is often free a moment later: the predecessor is just ending, or a runner is looking.
+#: How long to wait before each further try to lock the spool: the engine before this one may just be ending, or a
+#: runner may be looking.
 _LOCK_TRIES_SECONDS = (0.1, 0.3, 0.6, 1.0, 2.0)
 
 _UNCONFIGURED = "eventsd: events wait in the spool for %s, which is not configured"
@@ -57,11 +58,11 @@ class Service:
     """
     A configured engine.
 
-    :param config: found right.
+    :param config: a right one.
     :param opts: Salt's options.
     :param functions: Salt's execution modules, for workers that want them.
-    :param runners: Salt's runners, likewise.
-    :param nursery: where readers of the bus come from; None makes one, which is for a process without threads only.
+    :param runners: Salt's runners, for workers that want them.
+    :param nursery: where readers of the bus come from; None makes one, which only a process without threads may do.
     :raises SpoolBusy: another engine has the spool.
     :raises SpoolError: the spool cannot be opened.
     """
@@ -128,8 +129,8 @@ class Service:
             {
                 "reader": lambda: self.link.state.beat,
                 "pipe": lambda: self.link.turns,
-                "intake": lambda: _sign(self.intake, (self.intake.turns, self.intake.matched, self.intake.ignored)),
-                "dispatch": lambda: _sign(self.dispatcher, self.dispatcher.turns),
+                "intake": sign_of(self.intake, lambda: self.intake.sign),
+                "dispatch": sign_of(self.dispatcher, lambda: self.dispatcher.turns),
             }
         )
         parts = Parts(
@@ -186,7 +187,7 @@ class Service:
             log.warning(_UNCONFIGURED, name)
 
     def _reported(self, made: Report) -> None:
-        """The engine's own counters are an event like any other, for whom a rule wants them."""
+        """Put the engine's own counters, as an event, on the path of all events, if a rule wants them."""
         if self.intake.pipeline.rules.candidates(STATS_TAG, STATS_TAG):
             self.intake.offer(stats_frame(to_data(made)))
 
@@ -212,7 +213,7 @@ class Service:
     def stop(self) -> None:
         """End :meth:`run`; may be called from a signal handler."""
         self._stopped_at = self._stopped_at or time.monotonic()
-        # What is about to be kept needs the time more than what is kept already.
+        # Events that are not in the spool yet need the time more than those that are.
         self.dispatcher.halt()
         self.link.stop()
 
@@ -233,7 +234,7 @@ class Service:
             for lane in self.lanes.values():
                 close(lane.worker)
         waiting = sum(lane.backlog.events for lane in self.lanes.values())
-        # So that the file has all that is in it, whoever copies it now or puts another one in its place.
+        # The log is merged into the file, in case somebody copies the file now or puts another one in its place.
         self.spool.close(_MOMENT_SECONDS)
         log.info("eventsd: stopped; %s in the spool", counted(waiting, verb="waits"))
 
@@ -244,11 +245,6 @@ def _tell(plan: Plan) -> None:
         log.warning("%s", stray)
     for problem in plan.problems:
         log.error("%s; its events wait in the spool", problem)
-
-
-def _sign(thread: threading.Thread, sign: Any) -> Any:
-    """What a thread shows; one that was not started yet is no reason to call anybody."""
-    return sign if thread.is_alive() or not thread.ident else None
 
 
 def _open_spool(folder: Path, max_bytes: int) -> Spool:

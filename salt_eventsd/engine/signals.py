@@ -1,6 +1,6 @@
 """
-What signals do to the engine. None ends it but those that ask it to end: Salt's master, its unit and whoever rotates
-logs send others, too.
+What each signal does to the engine. SIGTERM, SIGINT and SIGQUIT end it in order, SIGHUP reloads, SIGUSR1 logs where the
+threads are. No other signal ends it: Salt's master, its systemd unit and log rotation send some.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 _END = ("SIGTERM", "SIGINT", "SIGQUIT")
-#: Those nobody has a use for would end the process.
+#: Unless they are handled, these would end the process.
 _HARMLESS = ("SIGPIPE", "SIGUSR2", "SIGALRM")
 
 
 def install(end: Callable[[], object], reload: Callable[[], object]) -> None:
     """
-    Have the engine's signals handled; in the main thread.
+    Install the engine's handlers; only the main thread may.
 
-    :param end: called in the main thread, again and again if there are several. Salt's own handler ends in
+    :param end: ends the engine; called in the main thread, once for each signal. Salt's own handler would call
         ``os._exit``, with events still in memory.
-    :param reload: called in a thread of its own at SIGHUP.
+    :param reload: called at SIGHUP, in a thread of its own.
     """
 
     def on_end(_number: int, _frame: Any) -> None:
@@ -40,7 +40,7 @@ def install(end: Callable[[], object], reload: Callable[[], object]) -> None:
     for name in _END:
         signal.signal(getattr(signal, name), on_end)
     signal.signal(signal.SIGHUP, on_hangup)
-    # Salt, or who else has started this process, may have a use for these.
+    # Salt, or whoever has started this process, may have handlers of its own for the others; they stay.
     for name in _HARMLESS:
         if not _is_handled(number := getattr(signal, name)):
             signal.signal(number, signal.SIG_IGN)
@@ -56,7 +56,7 @@ def _show(_number: int, _frame: Any) -> None:
 
 
 def _is_handled(number: int) -> bool:
-    """Whether a signal has a handler or is ignored, also by what is no Python (faulthandler)."""
+    """Say whether a signal has a handler or is ignored; C code (faulthandler) may have installed it."""
     if signal.getsignal(number) not in (signal.SIG_DFL, None):
         return True
     with suppress(OSError, ValueError, StopIteration):

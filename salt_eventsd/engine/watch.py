@@ -8,6 +8,7 @@ do because one holds Python's global lock, the age of the report tells.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -19,6 +20,16 @@ _BLIND_SECONDS = 2.5
 
 #: Returns the sign of a thread; None if it has ended.
 Sign = Callable[[], Any]
+
+
+def sign_of(thread: threading.Thread, sign: Sign) -> Sign:
+    """
+    Return the sign of a thread that may end unseen. One that was not started yet has not ended.
+
+    :param thread: whose.
+    :param sign: a value that changes as long as the thread does something.
+    """
+    return lambda: sign() if thread.is_alive() or not thread.ident else None
 
 
 class Watch:

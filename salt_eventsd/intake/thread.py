@@ -129,6 +129,11 @@ class Intake(threading.Thread):
         return self._committer.error
 
     @property
+    def sign(self) -> tuple[int, int, int]:
+        """Changes as long as the thread does something."""
+        return self.turns, self.matched, self.ignored
+
+    @property
     def unkept_events(self) -> int:
         """Events that are in memory because the spool cannot be written."""
         return self._committer.waiting_events if self._committer.error else 0
