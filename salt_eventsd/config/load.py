@@ -15,16 +15,15 @@ import msgspec
 import salt.config
 import salt.utils.dictupdate
 
+from salt_eventsd.common import logins
 from salt_eventsd.config.checks import CACHEDIR, is_path
 from salt_eventsd.config.events import DEFAULT_WORKER, read_events
 from salt_eventsd.config.explain import convert
 from salt_eventsd.config.pillar import pillar_block
-from salt_eventsd.config.plain import plain, without_empty
+from salt_eventsd.config.plain import plain, said, without_empty
 from salt_eventsd.config.sources import read_sources
 from salt_eventsd.config.structs import Config, General, WorkerConfig
 from salt_eventsd.exceptions import ConfigError, Unavailable
-from salt_eventsd.redact.error_text import one_line
-from salt_eventsd.redact.own_secrets import learn
 
 #: Where the worker ``history`` writes unless it, or ``defaults``, says anything of a database.
 _DEFAULT_URL = f"sqlite:///{CACHEDIR}/eventsd/history.db"
@@ -52,7 +51,7 @@ def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Con
         raise
     except Exception as exc:
         # What no check has foreseen is wrong all the same, and must end neither an engine nor a runner.
-        raise ConfigError([f"eventsd: the configuration cannot be read: {one_line(exc)}"]) from exc
+        raise ConfigError([f"eventsd: the configuration cannot be read: {said(exc)}"]) from exc
 
 
 def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
@@ -71,7 +70,7 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     raw_workers = raw.pop("workers", None) or {DEFAULT_WORKER: {}}
     workers = _workers(raw_workers, defaults, problems)
     for worker in workers.values():
-        learn({**worker.defaults, **worker.options})
+        logins.note({**worker.defaults, **worker.options})
     names = [str(name) for name in raw_workers]
     counting = [name for name in names if name in workers and workers[name].module == "stats"]
     events = read_events(raw.pop("events", None) or {}, names, counting, problems)
@@ -133,7 +132,7 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
         # Salt has said in the log what it is, and ends a program that has such a configuration.
         raise ConfigError([f"eventsd: {path}: it, or a file it includes, is not YAML; the log says where"]) from exc
     except Exception as exc:
-        raise ConfigError([f"eventsd: {path} cannot be read: {one_line(exc)}"]) from exc
+        raise ConfigError([f"eventsd: {path} cannot be read: {said(exc)}"]) from exc
     kept = {key: opts[key] for key in _FOUND_OUT if key in opts}
     return {**kept, **found, "__role": opts.get("__role", "master")}
 
@@ -152,7 +151,7 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
     try:
         resolved: dict[str, Any] = salt.config.apply_sdb(dict(opts), result)
     except Exception as exc:
-        raise Unavailable([f"eventsd: a value in SDB cannot be looked up: {one_line(exc)}"]) from exc
+        raise Unavailable([f"eventsd: a value in SDB cannot be looked up: {said(exc)}"]) from exc
     return resolved
 
 

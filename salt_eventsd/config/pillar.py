@@ -15,8 +15,8 @@ import salt.minion
 import salt.pillar
 import salt.utils.minions
 
+from salt_eventsd.config.plain import said, without_secrets
 from salt_eventsd.exceptions import ConfigError, Unavailable
-from salt_eventsd.redact.error_text import masked, one_line
 
 
 def pillar_block(opts: Mapping[str, Any], which: Any) -> Mapping[str, Any]:
@@ -102,7 +102,7 @@ def _own(opts: Mapping[str, Any]) -> Mapping[str, Any]:
         except (Exception, SystemExit) as exc:
             # Salt ends the process where a master is not to be found.
             error = exc if isinstance(exc, Exception) else OSError(f"no master at {master}")
-    raise Unavailable([f"eventsd: pillar: this minion's own cannot be had: {one_line(error or OSError('no master'))}"])
+    raise Unavailable([f"eventsd: pillar: this minion's own cannot be had: {said(error or OSError('no master'))}"])
 
 
 def _compiled(opts: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
@@ -114,12 +114,12 @@ def _compiled(opts: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
         )
         pillar = compiler.compile_pillar()
     except Exception as exc:
-        raise Unavailable([f"eventsd: pillar: that of {minion_id} cannot be compiled: {one_line(exc)}"]) from exc
+        raise Unavailable([f"eventsd: pillar: that of {minion_id} cannot be compiled: {said(exc)}"]) from exc
     return _right(pillar, minion_id)
 
 
 def _right(pillar: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
     if errors := pillar.get("_errors"):
-        told = [masked(str(error)) for error in errors]
+        told = [without_secrets(str(error)) for error in errors]
         raise Unavailable([f"eventsd: pillar: that of {minion_id} cannot be compiled: {error}" for error in told])
     return pillar

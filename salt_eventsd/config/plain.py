@@ -37,6 +37,29 @@ def without_empty(value: Any) -> Any:
     return {key: one for key, one in value.items() if one is not None}
 
 
+def said(error: BaseException) -> str:
+    """
+    Return an error's text in one line, without passwords.
+
+    :param error: what went wrong.
+    """
+    # What finds passwords takes long to load, and most commands tell no error.
+    from salt_eventsd.redact.error_text import one_line
+
+    return one_line(error)
+
+
+def without_secrets(text: str) -> str:
+    """
+    Return a text without passwords.
+
+    :param text: what somebody else says of an error.
+    """
+    from salt_eventsd.redact.error_text import masked
+
+    return masked(text)
+
+
 def yaml_fault(error: Exception, text: str) -> str:
     """
     Return what is wrong with a text that is not YAML, and where, but nothing of the text, which may hold passwords.

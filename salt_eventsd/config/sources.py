@@ -19,9 +19,8 @@ import salt.config
 import salt.utils.dictupdate
 import salt.utils.yaml
 
-from salt_eventsd.config.plain import yaml_fault
+from salt_eventsd.config.plain import said, yaml_fault
 from salt_eventsd.config.structs import General
-from salt_eventsd.redact.error_text import one_line
 
 #: The keys of Salt's configuration that are ours.
 OURS = ("eventsd", "engines")
@@ -93,7 +92,7 @@ def read_file(path: str, group: int = 0) -> Source:
     except salt.utils.yaml.YAMLError as exc:
         return Source(path, problem=f"{_NOT_YAML}{yaml_fault(exc, text)}", group=group)
     except Exception as exc:
-        return Source(path, problem=f"{_NOT_YAML}{one_line(exc)}", group=group)
+        return Source(path, problem=f"{_NOT_YAML}{said(exc)}", group=group)
     if data is None:
         return Source(path, group=group)
     if not isinstance(data, Mapping):

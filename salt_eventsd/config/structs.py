@@ -17,7 +17,6 @@ import salt.utils.stringutils
 from salt_eventsd.config.checks import require, require_expression, require_path, require_port, require_threads
 from salt_eventsd.language import destination
 from salt_eventsd.language.conditions import compile_conditions
-from salt_eventsd.redact.families import why_not
 
 #: Tables of the sql worker a rule may name with ``into``.
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
@@ -193,8 +192,12 @@ class RedactConfig(_Struct, frozen=True, kw_only=True):
     functions: dict[str, str] | tuple[str, ...] = {}
 
     def __post_init__(self) -> None:
-        for index, key in enumerate(self.keys):
-            require(not (why := why_not(key)), f"keys[{index}]: {why}")
+        if self.keys:
+            # It takes long to load, and most configurations have no keys of their own.
+            from salt_eventsd.redact.families import why_not
+
+            for index, key in enumerate(self.keys):
+                require(not (why := why_not(key)), f"keys[{index}]: {why}")
         for index, value in enumerate(self.values):
             require_expression(f"values[{index}]", value)
         for glob, what in self.by_function.items():

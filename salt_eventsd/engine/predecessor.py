@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from salt_eventsd.bus.gaps import Gap
 from salt_eventsd.engine.report import Clock, Loss, ReportedGap
+
+if TYPE_CHECKING:
+    from salt_eventsd.bus.gaps import Gap
 
 _CRASHED = "the engine before this one was killed, or crashed"
 _ENDED = "the engine was stopped, and started again"
@@ -53,6 +56,9 @@ class Predecessor(msgspec.Struct, frozen=True):
 
     def gap(self) -> Gap | None:
         """Return since when nothing has been read; None if it never read anything."""
+        # Who only reads the status has no need of the bus.
+        from salt_eventsd.bus.gaps import Gap
+
         if not self.bus:
             return None
         blind_at = self.clock.monotonic if self.clock.age is not None else 0.0

@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from salt_eventsd.common import logins
 from salt_eventsd.redact.by_look import in_urls
 from salt_eventsd.redact.families import chosen
 from salt_eventsd.redact.names import Names
@@ -26,6 +28,7 @@ _URL = re.compile(r"://([^\s:/@]*):")
 _ESCAPED = re.compile("%[0-9A-F]{2}")
 #: Spelling -> nothing, in the order in which they were learned. One for the process, as the log is.
 _known: dict[str, None] = {}
+_learning = threading.Lock()
 
 
 def learn(options: Mapping[str, Any]) -> None:
@@ -51,6 +54,10 @@ def hidden(text: str) -> str:
 
     :param text: anything that is told.
     """
+    # Whoever comes meanwhile has to wait, or would tell what is being learned.
+    with _learning:
+        for options in logins.noted():
+            learn(options)
     for one in sorted(_known, key=len, reverse=True):
         if one in text:
             text = text.replace(one, MASK)

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 
+from salt_eventsd.config.load import load
 from salt_eventsd.exceptions import ConfigError, Transient
 from salt_eventsd.redact import own_secrets
 from salt_eventsd.redact.error_text import location, masked, one_line, traceback_text
@@ -110,6 +111,18 @@ def test_the_passwords_of_workers_are_not_told(password: str, spell: Callable[[s
     # Then
     assert spelled not in found
     assert "***" in found
+
+
+def test_a_password_of_a_configuration_that_was_read_is_not_told() -> None:
+    # Given
+    opts = {"eventsd": {"workers": {"history": {"url": "postgresql://bob:a-word-of-mine@db/salt"}}}}
+
+    # When
+    load(opts)
+
+    # Then: not in the first error, and not in later ones
+    assert one_line(ValueError("a-word-of-mine was refused")) == "ValueError: *** was refused"
+    assert one_line(ValueError("a-word-of-mine was refused")) == "ValueError: *** was refused"
 
 
 def test_a_password_with_signs_of_a_url_is_not_shown_in_part() -> None:
