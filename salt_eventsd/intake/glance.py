@@ -8,7 +8,6 @@ the look itself does, in this thread and in those it takes the turn from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from salt_eventsd.redact import Redactor
@@ -19,44 +18,52 @@ _TOGETHER_BYTES = 32_768
 _SMALL_BYTES = 4096
 
 
+#: Frames, each with when it was read.
+Frames = Sequence[tuple[bytes, float]]
+
+
 class Glanced(NamedTuple):
     """
-    A frame after the first look.
+    Frames after the first look.
 
-    :param raw: the frame.
-    :param received: when it was read, in seconds since 1970 UTC.
-    :param cleared_by: the redactor that has found nothing in it; None where there may be something.
+    :param frames: one after the other.
+    :param cleared_by: the redactor that has found nothing in any of them; None where there may be something.
     """
 
-    raw: bytes
-    received: float
+    frames: Frames
     cleared_by: Redactor | None
 
 
-def glance(frames: Sequence[tuple[bytes, float]], redactor_now: Callable[[], Redactor]) -> Iterator[Glanced]:
+def glance(frames: Frames, redactor_now: Callable[[], Redactor]) -> Iterator[Glanced]:
     """
-    Yield frames, in their order, each with what the first look says.
+    Yield frames, in their order, with what the first look says of them.
 
-    :param frames: frames, each with when it was read.
+    :param frames: any.
     :param redactor_now: returns the redactor in force.
     """
     for some in _portions(frames):
         redactor = redactor_now()
-        raws = [raw if len(raw) <= _SMALL_BYTES else b"" for raw, _ in some]
-        suspects: frozenset[int] | None = None
-        # Whatever goes wrong here, the closer look at a frame will meet it again, and counts it as that frame's.
-        with suppress(Exception):
-            suspects = redactor.suspects(raws)
-        for number, (raw, received) in enumerate(some):
-            is_cleared = suspects is not None and raws[number] and number not in suspects
-            yield Glanced(raw, received, redactor if is_cleared else None)
+        large = [number for number, (raw, _) in enumerate(some) if len(raw) > _SMALL_BYTES]
+        small = [raw if len(raw) <= _SMALL_BYTES else b"" for raw, _ in some] if large else [raw for raw, _ in some]
+        try:
+            suspects = redactor.suspects(small)
+        except Exception:
+            # Whatever is wrong, the closer look at a frame will meet it again, and counts it as that frame's.
+            yield Glanced(some, None)
+            continue
+        start = 0
+        for number in sorted(suspects.union(large)):
+            yield Glanced(some[start:number], redactor)
+            yield Glanced(some[number : number + 1], None)
+            start = number + 1
+        yield Glanced(some[start:], redactor)
 
 
-def _portions(frames: Sequence[tuple[bytes, float]]) -> Iterator[Sequence[tuple[bytes, float]]]:
+def _portions(frames: Frames) -> Iterator[Frames]:
+    """Cut frames into portions to be looked at together; a large one is a portion, or the end of one."""
     start = size = 0
     for number, (raw, _) in enumerate(frames):
-        if len(raw) <= _SMALL_BYTES:
-            size += len(raw)
+        size += len(raw)
         if size >= _TOGETHER_BYTES:
             yield frames[start : number + 1]
             start, size = number + 1, 0

@@ -101,10 +101,11 @@ class Intake(threading.Thread):
         """Run until stopped; what was read by then is kept."""
         while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
             self.turns += 1
-            for raw, received, cleared_by in glance(self._inbox.take(self._patience()), self._redactor):
-                self._take(raw, received, cleared_by)
-                if self._stage.bytes >= MOST_BYTES:
-                    self._commit()
+            for frames, cleared_by in glance(self._inbox.take(self._patience()), self._redactor):
+                for raw, received in frames:
+                    self._take(raw, received, cleared_by)
+                    if self._stage.bytes >= MOST_BYTES:
+                        self._commit()
             while self._offered:
                 self._take(self._offered.popleft(), time.time(), is_own=True)
             if self._due():
