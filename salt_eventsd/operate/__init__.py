@@ -1,0 +1,13 @@
+"""
+Operate: what operators and runners ask for. Each verb of ``salt-run eventsd.*`` has its file or folder here; the runner
+itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. Nothing in the engine imports from here.
+
+- ``status`` reads an engine's report and says how the engine is; ``status_page`` shows it to a person
+- ``check`` checks a configuration before an engine has to use it, and lists the worker modules
+- ``tap`` shows events as they come, ``ruletest`` tests rules; both ask the rules as the engine does
+- ``convert`` turns a configuration of salt-eventsd 0.9.3 into one of today
+- ``demo`` is ``make demo``: a master, minions and databases that come and go
+
+Dead letters are in :mod:`salt_eventsd.spool.dead_letters`. What a running engine has to do itself (``reload``,
+``drop_orphaned``) is asked for over its control socket, see :mod:`salt_eventsd.engine.verbs`.
+"""

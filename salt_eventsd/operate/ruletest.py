@@ -1,5 +1,6 @@
 """
-Rule tests: an event in, the expected workers and values out, as YAML beside the config. No master, no bus, no database.
+Rule tests: events, and the workers and values expected for each, as YAML beside the configuration. They need no master,
+no bus and no database.
 
 .. code-block:: yaml
 
@@ -14,8 +15,8 @@ Rule tests: an event in, the expected workers and values out, as YAML beside the
       event: {tag: salt/job/1/ret/web1, data: {fun: test.ping}}
       expect: []
 
-``python -m salt_eventsd.ruletest --config /etc/salt/master.d/eventsd.conf tests.yaml`` runs them where there is no
-master; its exit code is 0 if all hold.
+Where there is no master, ``python -m salt_eventsd.ruletest --config /etc/salt/master.d/eventsd.conf tests.yaml`` runs
+them; its exit code is 0 if all hold.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ from salt_eventsd.language.destination import destination_of
 from salt_eventsd.language.fields import Facts
 from salt_eventsd.rules.match import named
 
-#: When the events of tests are read, unless they say; the same each time, so that ``now`` can be expected.
+#: When the events of tests are read, unless they say so. It is the same each time, so that a test can expect a ``now``.
 _RECEIVED = 1_767_323_045.0
 
 
 class _Expected(msgspec.Struct, forbid_unknown_fields=True):
-    """One destination; what it does not say may be anything."""
+    """One destination; a key that is not given may have any value."""
 
     worker: str
     rule: str | None = None
@@ -71,7 +72,7 @@ class _Test(msgspec.Struct, forbid_unknown_fields=True):
 
 def default_path(opts: Mapping[str, Any]) -> Path:
     """
-    Return where the tests are if nobody says: in a folder ``eventsd_tests`` or a file ``eventsd_tests.yaml`` beside the
+    Return where the tests are by default: a folder ``eventsd_tests`` or a file ``eventsd_tests.yaml`` beside the
     configuration.
 
     :param opts: Salt's options.
@@ -85,7 +86,7 @@ def read(path: Path) -> list[_Test]:
     Read the tests of a file, or of all ``*.yaml`` and ``*.yml`` of a folder.
 
     :param path: the file or folder.
-    :raises EventsdError: there are none, or what is wrong with them.
+    :raises EventsdError: there are none, or something is wrong with them.
     """
     files = sorted(one for one in path.glob("*") if one.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
     found: list[_Test] = []
@@ -106,9 +107,9 @@ def run(config: Config, tests: list[_Test], node_id: str = "master") -> dict[str
     """
     Run tests against a configuration.
 
-    :param config: found right.
+    :param config: a right one.
     :param tests: from :func:`read`.
-    :param node_id: what ``master_id`` is.
+    :param node_id: the value of the field ``master_id``.
     :returns: ``passed``, ``failed`` (what each failing test found), and ``retcode`` 0 or 1.
     """
     pipeline = pipeline_of(config)
@@ -124,7 +125,7 @@ def _problems(config: Config, pipeline: Pipeline, test: _Test, node_id: str) -> 
     found = _destinations(config, pipeline, test.event, node_id)
     for expected in test.expect:
         wanted = _Expected(expected) if isinstance(expected, str) else expected
-        # The one that comes nearest is the one that is meant.
+        # The destination with the fewest differences is the one that the test means.
         same = [one for one in found if one["worker"] == wanted.worker]
         near = min(same, key=lambda one: len(list(_differences(wanted, one))), default=None)
         if near is None:
@@ -150,7 +151,7 @@ def _differences(wanted: _Expected, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _same(found: Any, wanted: Any) -> bool:
-    """JSON text may be expected as such, or as what it says."""
+    """Compare; for JSON text, a test may also expect the value that it encodes."""
     if isinstance(found, str) and not isinstance(wanted, str):
         try:
             found = msgspec.json.decode(found)
@@ -182,7 +183,7 @@ def _rows(rule: EventRule, event: Event, node_id: str) -> tuple[list[dict[str, A
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Times as text, as YAML would have them in quotes."""
+    """Return a row with its times as text, which is how YAML holds them in quotes."""
     return {key: value if not hasattr(value, "isoformat") else _moment(value) for key, value in row.items()}
 
 

@@ -1,7 +1,7 @@
 """
-The live stream of the bus as the rules see it: each event, redacted, with the rules that take it.
+Tap: show the events on the bus as they come, redacted, each with the rules that take it.
 
-A reader of the bus of its own: the engine need not run, and does not notice.
+The tap reads the bus by itself: the engine need not run, and does not notice.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from salt_eventsd.intake.origin import Addressed
 from salt_eventsd.intake.pipeline import pipeline_of
 from salt_eventsd.rules.match import Route
 
-#: How many events may wait for a slow terminal; more are left out, and said to be.
+#: How many events may wait for a slow terminal. Further ones are left out, and their number is shown.
 _MOST_WAITING = 10_000
-#: How often the end is looked for while nothing comes, in seconds.
+#: How often the tap looks whether it is to end while no event comes, in seconds.
 _LOOK_SECONDS = 0.2
-#: How long there may be no bus at the beginning; later it is waited for, for a master may be restarted.
+#: How long there may be no bus at the beginning. Later the tap waits for one: the master may be restarting.
 _CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Filter:
     """
-    Which events are shown; what is None does not matter. All are globs.
+    Which events are shown. Each is a glob that must fit; None fits all.
 
-    :param taken: only what a rule takes (True), or what none does (False).
+    :param taken: only events that a rule takes (True), or that no rule takes (False).
     """
 
     tag: str | None = None
@@ -55,7 +55,7 @@ class Filter:
     taken: bool | None = None
 
     def shows(self, seen: Mapping[str, Any]) -> bool:
-        """Say whether an event is meant."""
+        """Say whether an event is to be shown."""
         taken = seen["taken"]
         return (
             _fits(self.tag, [seen["tag"]])
@@ -67,20 +67,20 @@ class Filter:
         )
 
 
-class Seer:
+class Explainer:
     """
-    Tells of a frame off the bus what the engine would do with it.
+    Explains what the engine would do with a frame off the bus.
 
-    :param config: whose rules and redaction count.
+    :param config: the engine's.
     """
 
     def __init__(self, config: Config) -> None:
         self._pipeline = pipeline_of(config)
         self._addressed = Addressed()
 
-    def see(self, raw: bytes, received: float) -> dict[str, Any]:
+    def explain(self, raw: bytes, received: float) -> dict[str, Any]:
         """
-        Return the event, redacted, with who takes it.
+        Return the event, redacted, with the rules that take it.
 
         :param raw: the frame.
         :param received: when it was read, in seconds since 1970 UTC.
@@ -103,7 +103,7 @@ def watch(
     """
     Yield events as they come.
 
-    :param config: whose rules count.
+    :param config: the engine's.
     :param opts: Salt's options.
     :param which: which events.
     :param count: end after so many, None for never.
@@ -120,7 +120,7 @@ def watch(
         except queue.Full:
             left_out += 1
 
-    seer, bus = Seer(config), Bus(opts, sink)
+    explainer, bus = Explainer(config), Bus(opts, sink)
     reader = threading.Thread(target=bus.run, name="eventsd-tap", daemon=True)
     reader.start()
     began = time.monotonic()
@@ -132,7 +132,7 @@ def watch(
                 yield {"left_out": left_out - told}
                 told = left_out
             try:
-                seen = seer.see(*waiting.get(timeout=_LOOK_SECONDS))
+                seen = explainer.explain(*waiting.get(timeout=_LOOK_SECONDS))
             except queue.Empty:
                 if not bus.connected_since and time.monotonic() - began > _CONNECT_SECONDS:
                     raise EventsdError(
@@ -149,9 +149,9 @@ def watch(
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """End the block at ctrl-C, quietly; Salt's own handler would end the program with a traceback."""
+    """End the block at ctrl-C without a traceback, which Salt's own handler would print."""
     if threading.current_thread() is not threading.main_thread():
-        # As in Salt's API, where nobody presses anything.
+        # In Salt's API, for one: only the main thread may install a handler, and nobody can press ctrl-C.
         yield
         return
     before = signal.getsignal(signal.SIGINT)
@@ -169,9 +169,9 @@ def ends(count: Any, seconds: Any, *, is_needed: bool) -> tuple[int | None, floa
     Return after how many events, and after how long, to end.
 
     :param count: as it was given, None for never.
-    :param seconds: likewise.
-    :param is_needed: one of them has to be given.
-    :raises EventsdError: they are no numbers, or are missing.
+    :param seconds: as it was given, None for never.
+    :param is_needed: whether one of them must be given.
+    :raises EventsdError: they are no numbers, or one is needed and none is given.
     """
     try:
         most = None if count is None else int(count)
@@ -195,7 +195,7 @@ def show(text: str) -> bool:
         except UnicodeEncodeError:
             print(text.encode("ascii", "backslashreplace").decode(), flush=True)
     except BrokenPipeError:
-        # As after "| head". Whatever is printed later goes nowhere, and is no error.
+        # The reader has gone, as with "| head". What is printed from now on goes nowhere, and is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True

@@ -27,7 +27,7 @@ from salt_eventsd.intake.withheld import TooMuch, unpack
 from salt_eventsd.language.destination import destination_of
 from salt_eventsd.language.fields import Facts
 from salt_eventsd.language.template import compile_template
-from salt_eventsd.operate.tap import Filter, Seer
+from salt_eventsd.operate.tap import Explainer, Filter
 from salt_eventsd.rules.match import Rules, compile_rules
 from tests.support.events import MINION, raw_frame, return_data, returned
 from tests.support.growth import assert_linear, cpu_seconds
@@ -268,11 +268,11 @@ def test_own_fields_and_templates_cost_a_time_like_an_events_bytes(make: Callabl
 def test_the_tap_and_rule_tests_cost_a_time_like_an_events_bytes(name: str) -> None:
     # Given
     config = load({"eventsd": {"events": {"all": {"tag": ".", "worker": "history"}}}})
-    seer = Seer(config)
+    explainer = Explainer(config)
     shown = Filter(tag="*a*b*c*d", fun="*a*b*c*d", minion="a*a*a*b", worker="*", rule="*")
 
     def step(raw: bytes) -> None:
-        shown.shows(seer.see(raw, 0.0))
+        shown.shows(explainer.explain(raw, 0.0))
 
     # Then
     assert_linear(step, lambda size: raw_frame("x/" * min(size, 2000), PAYLOADS[name](size)), smallest=2**13)

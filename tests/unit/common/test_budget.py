@@ -9,7 +9,7 @@ import pytest
 from salt_eventsd.common.budget import OutOfTime, limited, passed, step
 from salt_eventsd.config.load import load
 from salt_eventsd.intake.pipeline import pipeline_of
-from salt_eventsd.operate.tap import Seer
+from salt_eventsd.operate.tap import Explainer
 from tests.support.events import JID, MINION, frame, return_data
 from tests.support.growth import cpu_seconds
 
@@ -48,12 +48,12 @@ def test_nothing_is_limited_outside_of_the_block() -> None:
 )
 def test_an_event_that_takes_too_long_goes_without_what_is_in_it(value: object) -> None:
     # Given
-    seer = Seer(load({}))
+    explainer = Explainer(load({}))
     raw = frame(f"salt/job/{JID}/ret/{MINION}", return_data(value, fun="cmd.run"))
     seen = []
 
     # When
-    seconds = cpu_seconds(lambda raw: seen.append(seer.see(raw, 1.0)), raw)
+    seconds = cpu_seconds(lambda raw: seen.append(explainer.explain(raw, 1.0)), raw)
 
     # Then: far from what it would take, on any machine
     assert seconds < 2.0
@@ -66,7 +66,7 @@ def test_an_event_that_takes_too_long_goes_without_what_is_in_it(value: object) 
 def test_sixty_megabytes_of_plain_text_are_kept_whole() -> None:
     text = "The quick brown fox jumps over the lazy dog.\n" * (60 * 2**20 // 45)
 
-    seen = Seer(load({})).see(frame(f"salt/job/{JID}/ret/{MINION}", return_data(text, fun="cmd.run")), 1.0)
+    seen = Explainer(load({})).explain(frame(f"salt/job/{JID}/ret/{MINION}", return_data(text, fun="cmd.run")), 1.0)
 
     assert seen["data"]["return"] == text
 
