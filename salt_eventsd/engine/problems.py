@@ -1,5 +1,5 @@
 """
-What is wrong with a running engine, by its report: as data, for whoever tells it to people.
+Find in its report what is wrong with a running engine.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from salt_eventsd.common.english import counted
 from salt_eventsd.engine.report import BUILT_IN, LaneReport, Report, SpoolReport, WorkerReport
 from salt_eventsd.engine.watch import STANDS_SECONDS
 
-#: How long events that were lost, or may have been, are a reason to call an engine degraded.
+#: How long a loss or a gap makes an engine degraded.
 REMEMBERED_SECONDS = 86_400.0
-#: A queue only grows that has not been shorter for so long, if its oldest event is older than its batch by so much.
+#: A queue is told to grow if it has not become shorter for so long, and its oldest event is so much overdue.
 _GROWS_SECONDS = 8.0
 
 
@@ -24,10 +24,10 @@ class Problem:
     """
     Something that is wrong.
 
-    :param kind: what, in one word that programs can go by.
-    :param text: what, in a line for people.
-    :param subject: the worker, rule, thread or file it is about, if it is about one.
-    :param details: numbers and times, for who tells it otherwise.
+    :param kind: what is wrong, in one word for programs.
+    :param text: the same in a line for people.
+    :param subject: the worker, rule, thread or file it is about, "" if it is about none of them.
+    :param details: numbers and times, for programs that have a text of their own.
     """
 
     kind: str
@@ -146,7 +146,7 @@ def _worker(name: str, worker: WorkerReport) -> Iterator[Problem]:
 
 
 def _part(worker: str, rule: str) -> str:
-    """A worker's rule with a table or statement of its own, or all the others together."""
+    """Name a lane: that of a rule with its own table or statement, or that of all other rules."""
     return f"{worker} (all other rules)" if rule == BUILT_IN else f"{worker}, rule {rule}"
 
 
@@ -156,7 +156,7 @@ def _grows(lane: LaneReport) -> bool:
 
 
 def _lost(kind: str, name: str, events: int) -> str:
-    """What was lost, by the key that :func:`lost_events` gives it; "" for what no version of this knows."""
+    """Return a line for a key of :func:`lost_events`; "" for a key of another version."""
     were = counted(events, verb="was")
     return {
         "bus": f"{were} lost before {'it' if events == 1 else 'they'} could be spooled",
@@ -169,7 +169,7 @@ def _lost(kind: str, name: str, events: int) -> str:
 
 def lost_events(found: Report) -> dict[str, int]:
     """
-    Return how many events an engine has lost since its start, by what was lost.
+    Return how many events an engine has lost since its start, by what they were lost to, with the worker's name.
 
     :param found: its report.
     """

@@ -1,9 +1,10 @@
 """
-Which threads stand still, and which queues only grow: seen by somebody who is none of them.
+Which threads stand still, which queues only grow, and how fast counters grow.
 
-Each thread shows a sign, a value that changes as long as the thread does something; whoever waits in vain for a disk, a
-lock or an answer shows none. The one who looks is the thread that reports. If that stands still itself, or all of them
-do because one holds Python's global lock, the age of the report tells.
+Each thread has a sign, a value that changes as long as the thread does something. While a thread waits in vain for a
+disk, a lock or an answer, its sign stays as it is. The thread that makes reports looks at all signs. If that thread
+stands still itself, or another one holds Python's global lock and so stops all, no report is written, and readers see
+that the last one is old.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-#: Shown no sign for so long, a thread stands still.
+#: If a thread's sign has not changed for so long, the thread stands still.
 STANDS_SECONDS = 3.0
-#: Whoever has not looked for so long has stood still himself, and knows nothing of the others.
+#: If the thread that looks has not looked for so long, it stood still itself, and knows nothing of the others.
 _BLIND_SECONDS = 2.5
 
 #: Returns the sign of a thread; None if it has ended.
@@ -24,9 +25,9 @@ Sign = Callable[[], Any]
 
 def sign_of(thread: threading.Thread, sign: Sign) -> Sign:
     """
-    Return the sign of a thread that may end unseen. One that was not started yet has not ended.
+    Return the sign of a thread that may end without anybody noticing. A thread that was not started yet has not ended.
 
-    :param thread: whose.
+    :param thread: the thread.
     :param sign: a value that changes as long as the thread does something.
     """
     return lambda: sign() if thread.is_alive() or not thread.ident else None
@@ -48,13 +49,13 @@ class Watch:
         """
         Look at another thread, too.
 
-        :param name: the thread's.
+        :param name: its name.
         :param sign: its sign.
         """
         self._signs = {**self._signs, name: sign}
 
     def look(self) -> dict[str, float | None]:
-        """Return for how many seconds each thread has shown no sign; None for one that has ended."""
+        """Return for how many seconds each thread's sign has not changed; None for a thread that has ended."""
         now = time.monotonic()
         if now - self._looked_at > _BLIND_SECONDS:
             self._seen.clear()
@@ -71,10 +72,10 @@ class Watch:
 
 
 class Growth:
-    """Looks at the lengths of queues."""
+    """Looks at the lengths of queues: a queue that only grows is never written fast enough."""
 
     def __init__(self) -> None:
-        #: When each was last seen to be shorter than before, and how long it was when it was looked at last.
+        #: By name: when the queue was last seen to get shorter, and its length at the last look.
         self._queues: dict[str, tuple[float, int]] = {}
 
     def look(self, lengths: Iterable[tuple[str, int]]) -> dict[str, float]:
@@ -92,7 +93,7 @@ class Growth:
         return {name: round(now - since, 1) for name, (since, _) in queues.items()}
 
 
-#: Over so long, at least, is what workers have written told as a rate.
+#: A rate is the average over so long at least, and twice as long at most.
 _RATE_SECONDS = 10.0
 
 
@@ -100,12 +101,12 @@ class Pace:
     """Looks at how fast counters grow."""
 
     def __init__(self) -> None:
-        #: When each began to be counted for a rate, and from which number; of this stretch and of the one before.
+        #: By name: the beginnings, each as time and count, of the stretch before this one and of this one.
         self._counters: dict[str, tuple[tuple[float, int], tuple[float, int]]] = {}
 
     def look(self, counts: Iterable[tuple[str, int]]) -> dict[str, float]:
         """
-        Return how much each counter grows in a second, over the last seconds.
+        Return by how much each counter has grown in a second, on average.
 
         :param counts: name and count of each.
         """

@@ -1,8 +1,8 @@
 """
-The status as a person reads it: what is most important first, in words, times and sizes that need no reckoning.
+The status as a person reads it: the most important first, in words, and in times and sizes that are easy to read.
 
-Ten lines at the most for an engine that is well and has up to six workers; each thing that is wrong adds what it is and
-what to do about it.
+A healthy engine with up to six workers takes ten lines at most. Each problem adds a line that says what is wrong, and
+one that says what to do about it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from salt_eventsd.engine.report import BusReport, Report, SpoolReport
 from salt_eventsd.engine.state_file import IdleReport
 from salt_eventsd.operate.status import LATE, WRONG_ON_DISK
 
-#: Lines are no longer than this, however wide the terminal is: long lines are hard to read.
+#: The longest line, however wide the terminal is: long lines are hard to read.
 _WIDEST = 120
 _NARROWEST = 40
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
@@ -49,7 +49,7 @@ _ADVICE_BY_STATE = {
     " the master's log that begin with eventsd: tell why it ended",
     "idle, the config is wrong": "mend it, then salt-run eventsd.reload",
 }
-#: Advice about notes that are no problem of the engine's report, by how they begin.
+#: Advice about notes that do not come from the engine's report, by how they begin.
 _ADVICE_BY_START = {
     LATE: _ADVICE["stalled"],
     WRONG_ON_DISK: "the engine goes on with what it has; mend it, then salt-run eventsd.reload",
@@ -111,7 +111,7 @@ def size(count: float) -> str:
 
 
 def _headline(told: Mapping[str, Any], found: Found) -> str:
-    # The first word alone: of "idle, the config is wrong", what comes after it says why.
+    # Only the first word in capitals: in "idle, the config is wrong" the rest says why.
     word, comma, why = told["state"].partition(",")
     state = word if word == "well" else f"{word.upper()}{comma}{why}"
     if not told["running"]:
@@ -128,7 +128,7 @@ def _wrong(told: Mapping[str, Any], found: Found) -> Iterator[tuple[str, str]]:
     notes = told["notes"]
     for note, after in zip(notes, [*notes[1:], ""]):
         kind = by_text.get(note, "")
-        # What is to be done about several notes is said once, under the last of them.
+        # If several notes need the same advice, it stands once, under the last of them.
         advice = _ADVICE.get(kind, "") or ("" if after else for_state)
         for start, its_advice in _ADVICE_BY_START.items():
             if told["running"] and note.startswith(start) and not after.startswith(start):

@@ -1,0 +1,33 @@
+"""What the ledger counts: gaps of this engine, however many of them are still told of."""
+
+from __future__ import annotations
+
+from salt_eventsd.bus.gaps import Gap
+from salt_eventsd.engine.ledger import Ledger
+from salt_eventsd.engine.predecessor import PastBus, Predecessor
+from salt_eventsd.engine.report import ReportedGap
+
+
+def gap(since: float) -> Gap:
+    return Gap(since, since + 0.5, "too slow", missing=1)
+
+
+def test_gaps_are_counted_once_and_for_good() -> None:
+    # Given an engine that has had a gap, after one with another
+    before = Predecessor(bus=PastBus(gaps=[ReportedGap(0.5, None, "killed")]))
+    ledger = Ledger(before)
+    ledger.gaps([gap(1.0)])
+
+    # When the bus tells of some more, one after the other, and forgets the oldest
+    for number in range(1, 100):
+        told = ledger.gaps([gap(float(one)) for one in range(max(1, number - 19), number + 1)])
+
+    # Then the latest are told of, and all of this engine counted
+    assert [one.since for one in told] == [float(one) for one in range(80, 100)]
+    assert ledger.noticed == 99
+
+
+def test_a_gap_that_was_open_when_an_engine_died_has_ended() -> None:
+    before = Predecessor(bus=PastBus(gaps=[ReportedGap(0.5, None, "restarted", seen=False)]))
+
+    assert Ledger(before).gaps([]) == [ReportedGap(0.5, 0.5, "restarted", seen=False)]
