@@ -8,6 +8,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,23 @@ class ServerMissing(Exception):
 
 def find(*names: str) -> str | None:
     """
-    Return the path of the first of some programs that is installed, of the newest version where there are several.
+    Return the path of the first of some programs that is installed, of the newest version where there are several;
+    None if only those of the package index are wanted.
 
     :param names: of the program, the preferred one first.
+    :raises ValueError: the variable that says what is wanted says something else.
     """
+    wanted = os.environ.get("EVENTSD_TEST_SERVERS", "")
+    if wanted not in ("", "index"):
+        raise ValueError(f"EVENTSD_TEST_SERVERS: expected index, or nothing, got {wanted}")
+    if wanted:
+        return None
+    # What a wheel has put beside this Python's programs is not installed on the machine.
+    own = Path(sysconfig.get_path("scripts"))
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    path = os.pathsep.join(folder for folder in folders if Path(folder) != own)
     for name in names:
-        if found := shutil.which(name):
+        if found := shutil.which(name, path=path):
             return found
         for pattern in _FOLDERS:
             candidates = [path for path in glob.glob(f"{pattern}/{name}") if os.access(path, os.X_OK)]

