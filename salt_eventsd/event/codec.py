@@ -41,7 +41,7 @@ def decode(payload: bytes) -> Any:
     # Any refusal at all: the next, slower reader takes more, and the last resort takes anything.
     try:
         if len(payload) <= _FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
-            data = msgspec.msgpack.decode(payload, ext_hook=_ext)
+            data = _DECODER.decode(payload)
         else:
             data = msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
         # Keys that are no text may have become one by now, as 1, 1.0 and true do. This is the cheapest way to find out
@@ -110,6 +110,10 @@ def _ext(code: int, data: bytes | memoryview) -> Any:
         except ValueError:
             return text
     return text
+
+
+#: Making one costs more than decoding a small payload.
+_DECODER = msgspec.msgpack.Decoder(ext_hook=_ext)
 
 
 def _plain(value: Any) -> Any:
