@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -13,11 +15,15 @@ from salt_eventsd.bus.nursery import Nursery
 from salt_eventsd.config.structs import SpoolConfig
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.readings import Parts
+from salt_eventsd.engine.report import Report
+from salt_eventsd.engine.state_file import IdleReport, to_data
 from salt_eventsd.engine.watch import Watch
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.operate.status import read
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.match import compile_rules
 from salt_eventsd.spool.keep import Spool
@@ -57,3 +63,32 @@ def parts_of(spool: Spool) -> Parts:
         quota=quota,
         dispatcher=Dispatcher(spool, lanes, lambda: 1),
     )
+
+
+#: Takes a report (the engine's own by default) and what is to be otherwise in it; returns the status.
+Told = Callable[..., dict[str, Any]]
+
+
+def told_of(parts: Parts, folder: Path) -> Told:
+    """
+    Return what writes an engine's report, changed as a test wants it, and reads it as the runner does.
+
+    :param parts: of the engine.
+    :param folder: where its state file is.
+    """
+
+    def told(
+        report_of: Report | IdleReport | None = None,
+        *,
+        spool: Path | None = None,
+        problems: tuple[str, ...] = (),
+        **more: Any,
+    ) -> dict[str, Any]:
+        path = folder / "status.json"
+        found = {**to_data(report_of or report(parts)), "timer": 5.0, "ended": False, **more}
+        if spool:
+            found["spool"] = {**found["spool"], "dir": str(spool)}
+        path.write_bytes(msgspec.json.encode(found))
+        return read(path, problems)
+
+    return told

@@ -1,0 +1,74 @@
+"""The engine before this one, by the state file it has left."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from salt_eventsd.engine.collect import report
+from salt_eventsd.engine.predecessor import left, predecessor
+from salt_eventsd.engine.readings import Parts
+from salt_eventsd.engine.report import Clock, boot
+from salt_eventsd.engine.state_file import encode, idle_report, to_data
+from salt_eventsd.spool.keep import Spool
+from tests.support.parts import parts_of, tell
+
+
+@pytest.fixture
+def parts(spool: Spool) -> Parts:
+    return parts_of(spool)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        pytest.param({}, "the engine before this one was killed, or crashed", id="no last word"),
+        pytest.param({"ended": True}, "the engine was stopped, and started again", id="a last word"),
+        pytest.param({"spool": {"dir": "/elsewhere"}}, "", id="another spool"),
+        pytest.param({"written": "x"}, "", id="nonsense"),
+    ],
+)
+def test_the_gap_begins_with_the_last_frame_of_the_engine_before(
+    parts: Parts, tmp_path: Path, changes: dict[str, Any], why: str
+) -> None:
+    # Given
+    path = tmp_path / "status.json"
+    tell(parts.link, last=1767323045.0, rate=400.0)
+    then = Clock(boot(), time.monotonic() - 68)
+    made = {**to_data(report(parts)), "ended": False, "written": time.time() + 3600, "clock": then, **changes}
+    path.write_bytes(msgspec.json.encode(made))
+
+    # When
+    found = predecessor(path, parts.spool.folder)
+    gap = found.gap() if found else None
+
+    # Then
+    assert (gap.why if gap else "") == why
+    if gap:
+        assert gap.since == 1767323045.0
+        assert gap.guess() == pytest.approx(400 * 68, rel=0.01)
+    assert predecessor(tmp_path / "none.json", parts.spool.folder) is None
+
+
+def test_an_idle_engine_hands_on_what_it_has_found(parts: Parts, tmp_path: Path) -> None:
+    # Given
+    path = tmp_path / "status.json"
+    tell(parts.link, last=1767323045.0)
+    path.write_bytes(encode(msgspec.structs.replace(report(parts), ended=True)))
+
+    # When
+    for _ in range(2):
+        found = left(path)
+        before = found.before if found and not found.bus else found
+        path.write_bytes(encode(idle_report(time.time(), ["eventsd: x"], before)))
+
+    # Then
+    last = predecessor(path, parts.spool.folder)
+    assert last
+    gap = last.gap()
+    assert gap
+    assert gap.since == 1767323045.0
