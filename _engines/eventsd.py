@@ -102,7 +102,7 @@ def start(**options: Any) -> None:
     """
     Run until the master ends.
 
-    :param options: what stands under ``engines: [eventsd: {...}]``, merged over ``eventsd:`` of the master config.
+    :param options: what stands under ``engines: [eventsd: {...}]``; merged over ``eventsd:`` of the master config.
     """
     process.run(
         __opts__,
@@ -113,5 +113,5 @@ def start(**options: Any) -> None:
 
 
 def _itself(packed: Any) -> Any:
-    """What the loader packs is known in this thread only; what it stands for, in all."""
+    """Unpack what the loader packs: the package is empty in other threads, its content is not."""
     return packed.value() if hasattr(packed, "value") else packed

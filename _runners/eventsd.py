@@ -42,13 +42,14 @@ def __virtual__() -> str | tuple[bool, str]:
 
 def status(seen: bool = False, detail: bool = False) -> dict[str, Any]:
     """
-    Tell whether the engine runs and since when, how the event bus is, and what each worker has done and has before it.
+    Tell whether the engine runs and since when, how the event bus is, what each worker has written, and what waits for
+    it.
 
     Events that were lost, and gaps in which some may have been, make the engine degraded for a day, or until an
     operator has looked at them.
 
     :param seen: say that you have looked at them; what is lost from now on is told again.
-    :param detail: tell all there is to tell, as ``--out=json`` does.
+    :param detail: show everything, as ``--out=json`` does.
 
     CLI Example:
 
@@ -72,12 +73,12 @@ def status(seen: bool = False, detail: bool = False) -> dict[str, Any]:
     unasked = _look(path) if seen else []
     told, found = read_both(Path(path), problems)
     told = {**told, "notes": [*told["notes"], *unasked], "retcode": max(told["retcode"], len(unasked))}
-    # For a person at a terminal; all others get it as data.
+    # A person at a terminal gets a page; everybody else gets data.
     if detail or not _is_asked_for("status") or __opts__.get("output"):
         return _answer(told)
     _answer(told)
-    # Salt prints no more of this than the page, and salt-run exits with the retcode. A key `data` instead of `return`
-    # would be judged like the result of states.
+    # Salt prints only the page of this, and salt-run exits with the retcode. A key `data` instead of `return` would be
+    # judged like the result of states.
     return {"return": _page(told, found), "outputter": "highstate", "retcode": told["retcode"]}
 
 
@@ -86,9 +87,9 @@ def check(config: str | None = None, replaces: str | None = None) -> dict[str, A
     Check the configuration: which files and which pillar it comes from, whether the engine is switched on and runs with
     it, and whether each worker's backend takes what it is going to be given. Whatever is tried is undone.
 
-    :param config: a file on the master that is not in place yet: what it has of ``engines`` and ``eventsd`` takes the
-        place of what the master's configuration has.
-    :param replaces: the file of the master's configuration that it would replace, whose own keys do not count then.
+    :param config: a file on the master that is not in place yet: its ``engines`` and ``eventsd`` take the place of those
+        of the master's configuration.
+    :param replaces: the file of the master's configuration that ``config`` would replace; its keys are left out.
 
     CLI Example:
 
@@ -105,9 +106,9 @@ def check(config: str | None = None, replaces: str | None = None) -> dict[str, A
 
 def reload() -> dict[str, Any]:
     """
-    Have the running engine read the master's configuration (and pillar) from disk, and go on with it. Nothing is lost:
-    batches that are being written end with the old one. A wrong configuration is refused, with the reasons, and the
-    running one stays. An engine that is idle because of a wrong configuration starts.
+    Have the running engine read the master's configuration (and pillar) from disk, and go on with it. No event is lost:
+    batches that are being written end with the old configuration. A wrong configuration is refused, with the reasons,
+    and the running one stays. An engine that is idle because of a wrong configuration starts.
 
     CLI Example:
 
@@ -137,19 +138,18 @@ def tap(
     data: bool = False,
 ) -> dict[str, Any] | str | None:
     """
-    Show events as they come, with the rules that take them, until ctrl-C. What is redacted is redacted here too.
+    Show events as they come, redacted, with the rules that take them, until ctrl-C.
 
-    Filters are globs. With ``--out=json`` each event is a line of JSON, with its data; the last line is ``null``. Where
-    it is not ``salt-run`` that calls it (an orchestration, Salt's API), the events are its result, and it needs to know
-    when to end.
+    With ``--out=json`` each event is a line of JSON, with its data; the last line is ``null``. An orchestration or Salt's
+    API gets the events as the result, and has to say ``count`` or ``seconds``.
 
-    :param tag: only events with such a tag.
-    :param fun: only events of such a function.
-    :param minion: only events of such a minion.
-    :param worker: only events for such a worker.
-    :param rule: only events that such a rule takes.
-    :param taken: only events that any rule takes (True) or none does (False).
-    :param count: end after so many.
+    :param tag: only events whose tag fits this glob.
+    :param fun: only events whose function fits this glob.
+    :param minion: only events whose minion id fits this glob.
+    :param worker: only events for a worker whose name fits this glob.
+    :param rule: only events that a rule takes whose name fits this glob.
+    :param taken: only events that a rule takes (True), or that no rule takes (False).
+    :param count: end after so many events.
     :param seconds: end after so long.
     :param data: show the payload, too.
 
@@ -189,8 +189,8 @@ def tap(
 
 def convert(path: str = "/etc/salt/eventsd") -> dict[str, Any] | str | None:
     """
-    Print the configuration of today that does what one of salt-eventsd 0.9.3 did, with a comment wherever there was a
-    choice. What cannot be converted is named.
+    Convert a configuration of salt-eventsd 0.9.3: print one of today that does the same, with a comment wherever there
+    was a choice. What cannot be converted is named.
 
     :param path: the old configuration: a file, or a folder of them.
 
@@ -208,7 +208,7 @@ def convert(path: str = "/etc/salt/eventsd") -> dict[str, Any] | str | None:
         text = convert_path(Path(path))
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
-    # Not as a result: it has passwords in it, and results go over the bus and into the job cache.
+    # The text has passwords in it, and a result would go over the bus and into the job cache.
     if not _is_asked_for("convert"):
         return _answer({"problem": "it has passwords in it, and is printed by salt-run alone", "retcode": 2})
     show(text)
@@ -217,11 +217,11 @@ def convert(path: str = "/etc/salt/eventsd") -> dict[str, Any] | str | None:
 
 def test(path: str | None = None) -> dict[str, Any]:  # noqa: PT028 - a verb of the runner
     """
-    Run the tests of the rules: events, and where they are expected to go. Needs no engine and no database. Where there
-    is no master either: ``python -m salt_eventsd.ruletest``.
+    Run tests of the rules: events, and where each is expected to go. They need no engine and no database. Where there
+    is no master, ``python -m salt_eventsd.ruletest`` runs them.
 
-    :param path: a YAML file of tests, or a folder of them; ``eventsd_tests`` or ``eventsd_tests.yaml`` beside the
-        master's configuration if it is not given. docs/testing_rules.rst has the form.
+    :param path: a YAML file of tests, or a folder of them; by default ``eventsd_tests`` or ``eventsd_tests.yaml``
+        beside the master's configuration. docs/testing_rules.rst has the form.
 
     CLI Example:
 
@@ -244,7 +244,7 @@ def test(path: str | None = None) -> dict[str, Any]:  # noqa: PT028 - a verb of 
 
 def workers() -> dict[str, Any]:
     """
-    List the worker modules there are, from where they come, and how they are configured.
+    List the worker modules there are, with the file and the configuration of each.
 
     CLI Example:
 
@@ -263,8 +263,8 @@ def workers() -> dict[str, Any]:
 
 def sync_workers(saltenv: str = "base") -> dict[str, Any]:
     """
-    Copy the workers in ``salt://_eventsd_workers`` to the master. The engine does so by itself when it starts; one that
-    runs uses what is new after :py:func:`reload`.
+    Copy the workers in ``salt://_eventsd_workers`` to the master. The engine does so itself when it starts; a running
+    engine uses them after :py:func:`reload`.
 
     :param saltenv: the environment, or several joined with commas.
 
@@ -281,13 +281,13 @@ def sync_workers(saltenv: str = "base") -> dict[str, Any]:
 
 def dead(worker: str | None = None, contains: str | None = None, limit: int = 20, after: int = 0) -> dict[str, Any]:
     """
-    List dead letters: events a backend refused because of what is in them, oldest first. Of large ones the beginning of
-    their data is shown.
+    List dead letters: events that a backend refused because of what is in them, oldest first. Of large ones, only the
+    beginning of the data is shown.
 
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
     :param limit: no more than so many, up to 1000.
-    :param after: only those with a higher id: the last one of the page before.
+    :param after: only those with a higher id; give the last id of one page to get the next.
 
     CLI Example:
 
@@ -307,9 +307,9 @@ def requeue(
     *ids: int | str, worker: str | None = None, contains: str | None = None, everything: bool = False
 ) -> dict[str, Any]:
     """
-    Put dead letters back into their workers' queues, once what made the backend refuse them is mended.
+    Put dead letters back into their workers' queues, once the reason why the backend refused them is mended.
 
-    :param ids: the ids :py:func:`dead` shows; or give a filter; or say ``everything=True``.
+    :param ids: the ids that :py:func:`dead` shows; or give a filter, or ``everything=True``.
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
 
@@ -331,7 +331,7 @@ def discard(
     """
     Delete dead letters for good.
 
-    :param ids: the ids :py:func:`dead` shows; or give a filter; or say ``everything=True``.
+    :param ids: the ids that :py:func:`dead` shows; or give a filter, or ``everything=True``.
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
 
@@ -349,10 +349,10 @@ def discard(
 
 def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
     """
-    Remove what waits in the spool for workers and rules that are no longer configured; :py:func:`status` names them.
-    What waits for a worker that is configured is never removed. Their dead letters stay: see :py:func:`discard`.
+    Remove events that wait in the spool for workers and rules that are not configured; :py:func:`status` names them.
+    Events for a configured worker are never removed. Dead letters stay: see :py:func:`discard`.
 
-    :param worker: only what waits for this worker, or for its rules that are gone.
+    :param worker: only events for this worker, or for its rules that are gone.
 
     CLI Example:
 
@@ -384,7 +384,7 @@ def _look(path: str) -> list[str]:
 
 
 def _page(told: Any, found: Any) -> str:
-    """The status as a person reads it, as wide as the terminal."""
+    """Return the status as a person reads it, as wide as the terminal."""
     import shutil
 
     import salt.utils.color
@@ -427,18 +427,18 @@ def _on_spool(action: Callable[[Path], Any]) -> tuple[Any, dict[str, Any] | None
 
 
 def _is_asked_for(verb: str) -> bool:
-    """Whether salt-run was called for it; in an orchestration, or by Salt's API, nobody sees what is printed."""
+    """Say whether salt-run was called for this verb; in an orchestration or Salt's API, nobody sees what is printed."""
     return __opts__.get("fun") == f"eventsd.{verb}"
 
 
 def _shown(rest: str | None) -> str | None:
-    """End a verb that has printed what there is. A mapping with data would be judged like the result of states."""
+    """End a verb that has printed its answer. Salt would judge a mapping with a key data like the result of states."""
     __context__["retcode"] = 0
     return rest
 
 
 def _has_colors() -> bool:
-    """As Salt's own outputters see it."""
+    """Say whether Salt's own outputters would use colors."""
     import sys
 
     if __opts__.get("no_color") or __opts__.get("output_file"):

@@ -1,11 +1,11 @@
 """
-Convert a config of salt-eventsd 0.9.3 into today's, as YAML text with comments.
+Convert: turn a configuration of salt-eventsd 0.9.3 into one of today, as YAML with a comment for each choice and for
+whatever is left out.
 
-``source`` reads what there is, ``old`` says what it may hold,
-``general`` and ``backends`` turn the daemon's settings and its
-backends into workers, ``rules`` its events into rules, for which
-``template`` makes statements of templates. ``block`` writes it down.
-Whatever is left out or chosen is said in a comment.
+- ``converter`` is the whole of it; ``source`` reads the old files, ``old`` says what they may hold
+- ``general`` converts the daemon's settings, ``backends`` its backends to workers, ``rules`` its events to rules
+- ``destinations`` says where a rule's events go, ``template`` and ``parameters`` make statements of old templates
+- ``block`` writes the YAML, ``notes`` collects the comments
 """
 
 from salt_eventsd.operate.convert.converter import Converted, convert

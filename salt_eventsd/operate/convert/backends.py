@@ -1,5 +1,5 @@
 """
-The old backends as today's workers, one for each backend and place to write to that a rule needs.
+Convert the old backends to workers: one for each backend and each place to write to that a rule needs.
 """
 
 from __future__ import annotations

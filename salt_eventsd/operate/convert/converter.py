@@ -1,4 +1,4 @@
-"""Put together: an old config in, today's out."""
+"""The whole conversion: from an old configuration to one of today."""
 
 from __future__ import annotations
 

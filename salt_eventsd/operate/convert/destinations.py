@@ -1,4 +1,4 @@
-"""What became of an old event in MySQL: its template as a statement, or one of today's tables."""
+"""Where an old event went in MySQL: its template becomes a statement, or one of today's tables takes its place."""
 
 from __future__ import annotations
 

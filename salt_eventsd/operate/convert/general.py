@@ -1,4 +1,4 @@
-"""The daemon's own settings, ``general``."""
+"""Convert the daemon's own settings, ``general``."""
 
 from __future__ import annotations
 

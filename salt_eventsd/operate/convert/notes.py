@@ -1,4 +1,4 @@
-"""What is to be said of a conversion besides the config it makes."""
+"""What an operator has to know of a conversion, besides the configuration itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What a config of salt-eventsd 0.9.3 holds: its four parts, read as plain data and found to be mappings.
+The configuration of salt-eventsd 0.9.3: its four parts, which are mappings of plain data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The old events as rules, each with its subs."""
+"""Convert the old events to rules, each with its subs."""
 
 from __future__ import annotations
 

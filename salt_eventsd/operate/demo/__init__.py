@@ -1,11 +1,11 @@
 """
-``make demo``: a real master and minion for a few seconds, and what was kept of it.
+Demo: ``make demo`` runs a real master and minion for a few seconds and shows what the engine has kept.
 
-``sandbox`` runs Salt in a folder of its own, as ``configuration`` says;
-``story`` is what happens and what is shown, ``terminal`` lays it out.
-Nothing of it is used by the engine.
+- ``sandbox`` runs Salt in a folder of its own, with the options of ``configuration``
+- ``story`` is what happens and what is shown, ``terminal`` lays it out
+- ``__main__`` is the command
 """
 
 
 class DemoError(Exception):
-    """Something the demo cannot go on without."""
+    """The demo cannot go on."""

@@ -19,11 +19,11 @@ _SIGNALLED = 128
 
 
 class _Ended(Exception):
-    """The user asked for the end."""
+    """The user wants the demo to end."""
 
 
 class _Signals:
-    """Notes a signal, to be acted on where it is safe to: a process just started must be known before it is ended."""
+    """Notes a signal. The demo acts on it later, when it knows of each process that it has started and has to end."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -34,7 +34,7 @@ class _Signals:
         self.received = number
 
     def check(self) -> None:
-        """Raise if there was one."""
+        """Raise if there was a signal."""
         if self.received:
             raise _Ended
 
