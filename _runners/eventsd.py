@@ -87,8 +87,8 @@ def check(config: str | None = None, replaces: str | None = None) -> dict[str, A
     Check the configuration: which files and which pillar it comes from, whether the engine is switched on and runs with
     it, and whether each worker's backend takes what it is going to be given. Whatever is tried is undone.
 
-    :param config: a file on the master that is not in place yet: its ``engines`` and ``eventsd`` take the place of those
-        of the master's configuration.
+    :param config: a file on the master that is not in place yet: its ``engines`` and ``eventsd`` take the place of
+        those of the master's configuration.
     :param replaces: the file of the master's configuration that ``config`` would replace; its keys are left out.
 
     CLI Example:
@@ -140,8 +140,8 @@ def tap(
     """
     Show events as they come, redacted, with the rules that take them, until ctrl-C.
 
-    With ``--out=json`` each event is a line of JSON, with its data; the last line is ``null``. An orchestration or Salt's
-    API gets the events as the result, and has to say ``count`` or ``seconds``.
+    With ``--out=json`` each event is a line of JSON, with its data; the last line is ``null``. An orchestration or
+    Salt's API gets the events as the result, and has to say ``count`` or ``seconds``.
 
     :param tag: only events whose tag fits this glob.
     :param fun: only events whose function fits this glob.

@@ -1,9 +1,9 @@
 """
 Convert an old template to a statement with named parameters.
 
-The daemon pasted values into a template with ``str.format``, quotes and all. Here a placeholder and the quotes around it
-become a parameter, and a placeholder in the middle of a text becomes a ``concat_ws``. A placeholder that does not stand
-for a value is refused.
+The daemon pasted values into a template with ``str.format``, quotes and all. Here a placeholder and the quotes around
+it become a parameter, and a placeholder in the middle of a text becomes a ``concat_ws``. A placeholder that does not
+stand for a value is refused.
 """
 
 from __future__ import annotations
