@@ -53,7 +53,7 @@ class Backlog:
         self._replay_below = 0
         # Chunks that wait while those behind them are written, and until when by the monotonic clock.
         self._passed_by: dict[int, float] = {}
-        self._first_id = spool.file.first_id
+        self._first_id = spool.first_id
 
     @property
     def claimed(self) -> set[int]:

@@ -37,7 +37,7 @@ class Delivery:
         self._spool = spool
         self._chunks = chunks
         self._worker = worker
-        loaded = [(chunk, *spool.read_whole(chunk.id)) for chunk in chunks]
+        loaded = [(chunk, *spool.read(chunk.id)) for chunk in chunks]
         # The chunk and the position in it that each event of the batch comes from.
         self._origins = [(chunk.id, position) for chunk, events, _ in loaded for position in range(len(events))]
         # Chunks that a disk has changed. One event stands for each: what is left of it, as text.
@@ -76,9 +76,9 @@ class Delivery:
         """
         tried = [chunk.id for chunk in self._chunks if written is None or chunk.id in written]
         replay = self.batch.replay
-        if refusals or (replay and tried and self._spool.noted(tried)):
+        if refusals or (replay and tried and self._spool.burials.noted(tried)):
             burials = [Burial(*self._origins[at], self.batch.events[at], why) for at, why in refusals]
-            self._spool.bury(self._worker, tried, burials)
+            self._spool.burials.note(self._worker, tried, burials)
         self.buried = len(refusals)
         self.remains = len(self._torn.difference(self._origins[at][0] for at, _ in refusals))
         self.elsewhere = 0 if replay else sum(chunk.events for chunk in self._chunks if chunk.id not in tried)

@@ -61,7 +61,7 @@ class Quota:
     @property
     def used(self) -> int:
         """What counts against ``max_bytes``, in bytes: what waits to be written, and dead letters."""
-        return sum(lane.backlog.bytes for lane in self._lanes.values()) + self._spool.letter_bytes
+        return sum(lane.backlog.bytes for lane in self._lanes.values()) + self._spool.burials.letter_bytes
 
     @property
     def is_full(self) -> bool:
@@ -93,7 +93,7 @@ class Quota:
         :raises SpoolError: the disk cannot be asked.
         """
         try:
-            room = self._spool.file.room_bytes()
+            room = self._spool.disk.room_bytes()
         except OSError as exc:
             raise SpoolError(f"eventsd: spool.dir: {self._spool.folder}: {exc.strerror}") from exc
         for number, chunk in enumerate(chunks):

@@ -83,7 +83,7 @@ class Dispatcher(threading.Thread):
         else:
             for chunk in chunks:
                 if lane := self.lanes.get(chunk.lane):
-                    lane.backlog.spool_broke(self._spool.file.first_id)
+                    lane.backlog.spool_broke(self._spool.first_id)
                     lane.backlog.add(chunk)
         self._wake.set()
 
@@ -160,7 +160,7 @@ class Dispatcher(threading.Thread):
                 future.add_done_callback(lambda _: self._wake.set())
         if not self._running and time.monotonic() >= self._shrink_at:
             self._shrink_at = time.monotonic() + _SHRINK_SECONDS
-            self._spool.shrink()
+            self._spool.disk.shrink()
         return patience
 
     def _in_turn(self) -> list[Lane]:
@@ -195,7 +195,7 @@ class Dispatcher(threading.Thread):
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
         for lane in self.lanes.values():
-            lane.backlog.spool_broke(self._spool.file.first_id)
+            lane.backlog.spool_broke(self._spool.first_id)
             lane.tell_hanging()
         for name, back in self._spool.requeued().items():
             if name not in self.lanes:

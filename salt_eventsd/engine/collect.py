@@ -39,7 +39,7 @@ def report(parts: Parts) -> Report:
     :param parts: of the engine.
     """
     lanes = list(parts.lanes.values())
-    dead = parts.ask("dead", parts.spool.dead_letters, {})
+    dead = parts.ask("dead", parts.spool.burials.dead_letters, {})
     oldest = {lane.name: parts.ask(f"oldest.{lane.name}", lane.backlog.oldest, 0.0) for lane in lanes}
     moment = time.time()
     made = Report(
@@ -80,7 +80,7 @@ def worker_reports(
         if not lane.retired:
             by_owner.setdefault(lane.owner, []).append(lane)
     rates = parts.pace.look((owner, sum(lane.written for lane in some)) for owner, some in by_owner.items())
-    gone = parts.spool.letters_given_way
+    gone = parts.spool.burials.letters_given_way
     return {
         owner: _worker(
             [LaneReading(lane, oldest.get(lane.name, 0.0), growing[lane.name]) for lane in some],
@@ -149,6 +149,6 @@ def _spool(reading: Reading, dead: Mapping[str, int]) -> SpoolReport:
         # From before the start, and since a reload took their worker away.
         orphaned={lane.name: lane.backlog.events for lane in lanes if lane.retired and lane.backlog.events},
         orphaned_letters={name: count for name, count in dead.items() if name not in configured},
-        set_aside=list(parts.spool.file.set_aside),
+        set_aside=list(parts.spool.file.aside.paths),
         counts=SPOOL.read(reading),
     )

@@ -164,7 +164,7 @@ SPOOL: Section[Reading] = Section(
         metric="spool_bytes",
     ),
     Gauge("max_bytes", "The configured spool.max_bytes.", lambda it: int(it.parts.quota.config.max_bytes)),
-    Gauge("file_bytes", "Bytes of the spool's files.", lambda it: it.parts.spool.file.bytes_on_disk()),
+    Gauge("file_bytes", "Bytes of the spool's files.", lambda it: it.parts.spool.disk.used_bytes()),
     Gauge(
         "oldest_seconds",
         "Age of the oldest event that waits for a configured worker.",
@@ -182,12 +182,16 @@ SPOOL: Section[Reading] = Section(
         "Events that eventsd.drop_orphaned removed.",
         lambda it: sum(lane.backlog.removed for lane in it.lanes),
     ),
-    Gauge("letters_bytes", "Bytes of the dead letters.", lambda it: it.parts.spool.letter_bytes),
-    Counter("letters_dropped", "Dead letters that gave way to newer ones.", lambda it: it.parts.spool.letters_dropped),
+    Gauge("letters_bytes", "Bytes of the dead letters.", lambda it: it.parts.spool.burials.letter_bytes),
+    Counter(
+        "letters_dropped",
+        "Dead letters that gave way to newer ones.",
+        lambda it: it.parts.spool.burials.letters_given_way.total(),
+    ),
     Counter(
         "set_aside_deleted",
         "Broken spools that were set aside and deleted later.",
-        lambda it: it.parts.spool.file.set_aside_deleted,
+        lambda it: it.parts.spool.file.aside.deleted,
     ),
 )
 

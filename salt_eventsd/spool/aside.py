@@ -1,34 +1,76 @@
 """
-Spool files that are set aside: broken ones, and those that took the place of ours. They are kept for whoever wants to
-look into them, but not without end.
+Spool files that are set aside: broken ones, and files that somebody put in the place of ours. They are kept for whoever
+wants to look into them, but only the newest, within bounds.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
-#: No more files than this are kept, the newest ones.
+log = logging.getLogger(__name__)
+
+#: How many files are kept at most, the newest ones.
 MOST_KEPT = 5
 _KINDS = ("broken", "stray")
 
 
-def move_away(path: Path, kind: str) -> str:
+class Aside:
     """
-    Give a spool's file another name, its log too: SQLite would take that for the next file's.
+    What an engine has set aside since its start.
 
-    :param path: of the file.
-    :param kind: why, as a part of the name.
-    :returns: the name it has now.
+    :param path: of the spool's file.
     """
-    stem = _free(path, kind)
-    for suffix in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            os.replace(f"{path}{suffix}", path.parent / f"{stem}{suffix}")
-    return stem
+
+    def __init__(self, path: Path) -> None:
+        #: The paths of broken files.
+        self.paths: list[str] = []
+        #: How many files that were set aside have been deleted.
+        self.deleted = 0
+        self._path = path
+
+    def move_broken(self, why: Exception, most_bytes: int) -> None:
+        """
+        Set the spool's file aside because it is broken.
+
+        :param why: what SQLite said.
+        :param most_bytes: how much may be set aside in all.
+        :raises OSError: it cannot be moved.
+        """
+        stem = _move_away(self._path, "broken")
+        self.paths.append(str(self._path.parent / stem))
+        log.error("eventsd: the spool is broken (%s); it was set aside as %s, and a new one was begun", why, stem)
+        self.thin_out(most_bytes)
+
+    def replace_stray(self, copy: Path, most_bytes: int) -> None:
+        """
+        Set a file aside that took the place of ours, if there is one, and put ours back.
+
+        :param copy: what was in ours.
+        :param most_bytes: how much may be set aside in all.
+        :raises OSError: they cannot be moved.
+        """
+        _move_away(self._path, "stray")
+        os.replace(copy, self._path)
+        self.thin_out(most_bytes)
+
+    def thin_out(self, most_bytes: int) -> None:
+        """
+        Delete what was set aside longest ago, until no more than so much of it is left; the newest stays in any case.
+
+        :param most_bytes: how much may be left.
+        :raises OSError: something cannot be deleted.
+        """
+        for name in _thinned_out(self._path, most_bytes):
+            self.deleted += 1
+            path = str(self._path.parent / name)
+            if path in self.paths:
+                self.paths.remove(path)
+            log.warning("eventsd: %s was deleted, for newer spools have been set aside since", path)
 
 
 def move_log_away(path: Path) -> str:
@@ -37,14 +79,24 @@ def move_log_away(path: Path) -> str:
 
     :param path: of the file.
     :returns: the name it has now.
+    :raises OSError: it cannot be moved.
     """
-    name = f"{_free(path, 'stray')}-wal"
+    name = f"{_free_name(path, 'stray')}-wal"
     os.replace(f"{path}-wal", path.parent / name)
     Path(f"{path}-shm").unlink(missing_ok=True)
     return name
 
 
-def _free(path: Path, kind: str) -> str:
+def _move_away(path: Path, kind: str) -> str:
+    """Give a spool's file another name, which is returned; its log too: SQLite would take that for the next file's."""
+    stem = _free_name(path, kind)
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.replace(f"{path}{suffix}", path.parent / f"{stem}{suffix}")
+    return stem
+
+
+def _free_name(path: Path, kind: str) -> str:
     when = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     stems = (f"{path.name}.{kind}-{when}-{number}" for number in itertools.count())
     return next(
@@ -52,14 +104,8 @@ def _free(path: Path, kind: str) -> str:
     )
 
 
-def thin_out(path: Path, most_bytes: int) -> list[str]:
-    """
-    Delete what was set aside longest ago, until no more than so much of it is left; the newest stays in any case.
-
-    :param path: of the spool's file.
-    :param most_bytes: how much may be left.
-    :returns: the names of what was deleted.
-    """
+def _thinned_out(path: Path, most_bytes: int) -> list[str]:
+    """Delete the oldest files and return their names."""
     parts: dict[str, list[Path]] = {}
     for kind in _KINDS:
         for part in path.parent.glob(f"{path.name}.{kind}-*"):
@@ -76,7 +122,7 @@ def thin_out(path: Path, most_bytes: int) -> list[str]:
 
 
 def _when(stem: str) -> tuple[str, int]:
-    """What comes after the kind: the time, and a number that tells those of one second apart."""
+    """Return what comes after the kind: the time, and a number that tells apart those of one second."""
     _kind, when, number = stem.rsplit("-", 2)
     return when, int(number) if number.isdigit() else 0
 

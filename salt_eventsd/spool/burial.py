@@ -1,7 +1,7 @@
 """
 Bury: events that a backend refused, from the try that notes them to the dead letters that an operator sees.
 
-They stay within bounds, in number and in bytes: of more than that the oldest give way, and are counted.
+Dead letters stay within bounds, in number and in bytes: when there are more, the oldest are deleted, and counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from salt_eventsd.spool.schema import LETTER_BYTES
 
 #: How long a report waits for a disk that stalls: what it says of the rest should not be late for it.
 REPORT_PATIENCE_SECONDS = 0.2
-#: Of more dead letters than this the oldest go, and are counted.
+#: How many dead letters there may be.
 MOST_DEAD_LETTERS = 100_000
 #: They take no more than this part of ``spool.max_bytes``; what waits to be written has the rest.
 LETTERS_SHARE = 0.25
@@ -31,7 +31,13 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 class Burial(msgspec.Struct, frozen=True):
-    """An event a backend refused: which one of which chunk, and why."""
+    """
+    An event that a backend refused.
+
+    :param chunk: the id of its chunk.
+    :param position: which event of the chunk it is, from 0.
+    :param error: why it was refused.
+    """
 
     chunk: int
     position: int
@@ -51,29 +57,24 @@ class _Noted(NamedTuple):
     event: bytes
 
 
-class Graves:
+class Burials:
     """
-    The dead letters in a spool's file.
+    The refused events in a spool's file: those noted by tries that go on, and dead letters.
 
     :param file: the file.
     """
 
     def __init__(self, file: SpoolFile) -> None:
-        self.file = file
-        #: What the dead letters take, in bytes, as of the last look.
+        self._file = file
+        #: What the dead letters take, in bytes, when :meth:`dead_letters` was last called.
         self.letter_bytes = 0
-        #: How many have given way to newer ones since the start, by worker.
+        #: How many dead letters were deleted for newer ones since the start, by worker.
         self.letters_given_way: Counter[str] = Counter()
         # A file that turns out broken has just been replaced by one without any.
         with suppress(SpoolError):
             self.dead_letters()
 
-    @property
-    def letters_dropped(self) -> int:
-        """How many have given way to newer ones since the start."""
-        return self.letters_given_way.total()
-
-    def bury(self, worker: str, chunk_ids: Iterable[int], burials: Iterable[Burial]) -> None:
+    def note(self, worker: str, chunk_ids: Iterable[int], burials: Iterable[Burial]) -> None:
         """
         Note, before the backend commits, which events of these chunks it refused.
 
@@ -83,13 +84,14 @@ class Graves:
         :param worker: who could not write them.
         :param chunk_ids: all chunks of the try.
         :param burials: the refused events.
+        :raises SpoolError: nothing was noted.
         """
         now = time.time()
         noted = [
             _Noted(one.chunk, one.position, worker, one.error, now, one.event.tag, _ENCODER.encode(one.event))
             for one in burials
         ]
-        with self.file.transaction() as db:
+        with self._file.transaction() as db:
             db.executemany("DELETE FROM dead WHERE chunk = ? AND settled = 0", [(one,) for one in chunk_ids])
             given_way = self._make_room(db, len(noted), sum(len(one.event) + len(one.error.encode()) for one in noted))
             db.executemany(
@@ -99,11 +101,45 @@ class Graves:
             )
         self.letters_given_way.update(given_way)
 
+    @staticmethod
+    def settle(db: sqlite3.Connection, chunk_ids: Iterable[int]) -> None:
+        """
+        Make dead letters of what was noted for chunks.
+
+        :param db: has the file open, in the transaction that forgets the chunks.
+        :param chunk_ids: which chunks.
+        :raises sqlite3.Error: nothing was changed.
+        """
+        db.executemany("UPDATE dead SET settled = 1 WHERE chunk = ?", [(one,) for one in chunk_ids])
+
+    def noted(self, chunk_ids: Sequence[int]) -> bool:
+        """
+        Say whether an earlier try noted burials for any of these chunks.
+
+        :param chunk_ids: ids of chunks that are not settled.
+        :raises SpoolError: the file cannot be read.
+        """
+        marks = ",".join("?" * len(chunk_ids))
+        return bool(
+            self._file.rows(f"SELECT 1 FROM dead WHERE settled = 0 AND chunk IN ({marks}) LIMIT 1", tuple(chunk_ids))
+        )
+
+    def dead_letters(self) -> dict[str, int]:
+        """
+        Return how many dead letters there are, by worker.
+
+        :raises SpoolError: the file cannot be read at once.
+        """
+        sql = "SELECT worker, letters, bytes FROM dead_counts WHERE letters > 0"
+        rows = self._file.rows(sql, (), REPORT_PATIENCE_SECONDS)
+        self.letter_bytes = sum(size for _, _, size in rows)
+        return {worker: letters for worker, letters, _ in rows}
+
     def _make_room(self, db: sqlite3.Connection, letters: int, size: int) -> Counter[str]:
-        """Have the oldest letters give way to so many new ones of such a size, and say whose they were."""
+        """Delete the oldest letters until there is room for so many new ones of such a size; return whose they were."""
         count, used = db.execute("SELECT total(letters), total(bytes) FROM dead_counts").fetchone()
         over = count + letters - MOST_DEAD_LETTERS
-        over_bytes = used + size - int(self.file.max_bytes * LETTERS_SHARE)
+        over_bytes = used + size - int(self._file.max_bytes * LETTERS_SHARE)
         gone: list[tuple[int]] = []
         whose: Counter[str] = Counter()
         if over > 0 or over_bytes > 0:
@@ -117,21 +153,3 @@ class Graves:
                 over_bytes -= one_bytes
             db.executemany("DELETE FROM dead WHERE id = ?", gone)
         return whose
-
-    def noted(self, chunk_ids: Sequence[int]) -> bool:
-        """Say whether an earlier try noted burials for any of these chunks."""
-        marks = ",".join("?" * len(chunk_ids))
-        return bool(
-            self.file.rows(f"SELECT 1 FROM dead WHERE settled = 0 AND chunk IN ({marks}) LIMIT 1", tuple(chunk_ids))
-        )
-
-    def dead_letters(self) -> dict[str, int]:
-        """
-        Return how many events have been buried, by worker.
-
-        :raises SpoolError: the file cannot be read at once.
-        """
-        sql = "SELECT worker, letters, bytes FROM dead_counts WHERE letters > 0"
-        rows = self.file.rows(sql, (), REPORT_PATIENCE_SECONDS)
-        self.letter_bytes = sum(size for _, _, size in rows)
-        return {worker: letters for worker, letters, _ in rows}

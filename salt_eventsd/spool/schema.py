@@ -17,7 +17,8 @@ from salt_eventsd.exceptions import SpoolError
 #: The version this release writes. The first release wrote none, which reads as 0.
 VERSION = 2
 
-#: What is put between two opens of a spool has a life of its own, by number; 0 is that of a file without lives.
+#: ``lives`` has the ids of lives (:mod:`salt_eventsd.spool.lives`) by number; 0 is the life of a file without lives.
+#: The columns ``worker`` of ``chunks`` and ``requeued`` hold names of lanes, that of ``dead`` the name of a worker.
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS lives (number INTEGER PRIMARY KEY, id TEXT NOT NULL)",
@@ -179,34 +180,3 @@ def _is_whole(db: sqlite3.Connection) -> bool:
 
 def _has(db: sqlite3.Connection, table: str) -> bool:
     return bool(db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone())
-
-
-def begin_life(db: sqlite3.Connection) -> tuple[int, str]:
-    """
-    Begin a life: what is put from now on has receipts that no other copy of the file can have given.
-
-    :param db: has the file open.
-    :returns: its number in this file, and its id.
-    """
-    id_ = uuid.uuid4().hex
-    number = db.execute("INSERT INTO lives (id) VALUES (?)", (id_,)).lastrowid
-    return number or 0, id_
-
-
-def lives_in(db: sqlite3.Connection) -> dict[int, str]:
-    """
-    Return the ids of all lives of which there may be chunks, by number.
-
-    :param db: has the file open.
-    """
-    return dict(db.execute("SELECT number, id FROM lives").fetchall())
-
-
-def forget_lives(db: sqlite3.Connection, current: int) -> None:
-    """
-    Forget the lives of which nothing is left.
-
-    :param db: has the file open.
-    :param current: the number of the life that has just begun.
-    """
-    db.execute("DELETE FROM lives WHERE number NOT IN (0, ?) AND number NOT IN (SELECT life FROM chunks)", (current,))

@@ -208,5 +208,5 @@ def test_a_disk_that_is_full_when_the_spool_is_opened_is_told_and_no_lock_kept(
     assert caught.value
     spool.put([chunk(2)])
     assert sum(left.events for left in spool.totals().values()) == (5 if there_before else 2)
-    assert spool.file.set_aside == []
+    assert spool.file.aside.paths == []
     spool.close()

@@ -63,7 +63,7 @@ class SpoolModel(RuleBasedStateMachine):
         for kept, one in zip(self.spool.put(chunks), chunks):
             assert kept.id > self.highest
             self.highest = kept.id
-            jids = [event.jid for event in self.spool.read(kept.id)]
+            jids = [event.jid for event in self.spool.read(kept.id).events]
             assert len(jids) == one.events
             self.chunks[kept.id] = (worker, jids)
 
@@ -88,8 +88,8 @@ class SpoolModel(RuleBasedStateMachine):
         id_ = self._chunk(which)
         worker, jids = self.chunks[id_]
         at = sorted(position for position in positions if position < len(jids))
-        events = self.spool.read(id_)
-        self.spool.bury(worker, [id_], [Burial(id_, position, events[position], "refused") for position in at])
+        events = self.spool.read(id_).events
+        self.spool.burials.note(worker, [id_], [Burial(id_, position, events[position], "refused") for position in at])
         self.noted[id_] = at
 
     @rule(worker=WORKERS)
@@ -99,7 +99,7 @@ class SpoolModel(RuleBasedStateMachine):
         assert letters.requeue(self.spool.folder, letters.Filter(worker=worker)) == len(jids)
         for kept in self.spool.waiting(worker, prio=False):
             if kept.id not in known:
-                back = [event.jid for event in self.spool.read(kept.id)]
+                back = [event.jid for event in self.spool.read(kept.id).events]
                 assert kept.id > self.highest
                 self.chunks[kept.id] = (worker, back)
                 self.revived.update(back)
@@ -189,7 +189,7 @@ class SpoolModel(RuleBasedStateMachine):
         for worker in ("history", "graphs"):
             for prio in (False, True):
                 for kept in self.spool.waiting(worker, prio=prio):
-                    found[kept.id] = (worker, [event.jid for event in self.spool.read(kept.id)])
+                    found[kept.id] = (worker, [event.jid for event in self.spool.read(kept.id).events])
                     assert kept.events == len(found[kept.id][1])
         assert found == self.chunks
         totals: dict[str, int] = {}
@@ -202,7 +202,7 @@ class SpoolModel(RuleBasedStateMachine):
         listed = letters.listed(self.spool.folder, letters.Filter(), limit=1000)
         assert sorted((one["data"]["jid"], one["worker"]) for one in listed) == sorted(self.dead.items())
         for id_, positions in self.noted.items():
-            assert self.spool.noted([id_]) == bool(positions)
+            assert self.spool.burials.noted([id_]) == bool(positions)
 
     @invariant()
     def ids_are_in_bounds(self) -> None:

@@ -34,6 +34,11 @@ def counted(database: Database) -> list[int]:
     return [n for (n,) in database.query("SELECT n FROM counted ORDER BY n")]
 
 
+def due() -> float:
+    """Return a time at which all that waits has waited long enough to be written."""
+    return time.time() + 3600
+
+
 class Node:
     """
     What an engine has of a spool.
@@ -50,7 +55,7 @@ class Node:
     def open(self) -> None:
         """Open the spool, as an engine that starts."""
         self.spool = Spool(self.folder)
-        self.lane = lane_of(self.spool, self.worker, LANE, events=100, seconds=0)
+        self.lane = lane_of(self.spool, self.worker, LANE, events=100)
         self.lane.backlog.restore(self.spool.begin().get(LANE, Totals()), self.spool.newest_id())
 
     def put(self, *sizes: int, back: float = 0.0) -> list[int]:
@@ -67,7 +72,7 @@ class Node:
     def write(self, batches: int = 1000) -> None:
         """Write some batches, all there are unless told otherwise."""
         for _ in range(batches):
-            chunks, _wait = self.lane.claim(time.time())
+            chunks, _wait = self.lane.claim(due())
             if not chunks:
                 break
             self.lane.run(chunks)

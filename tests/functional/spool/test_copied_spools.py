@@ -17,7 +17,7 @@ from salt_eventsd.database import receipts as keeping
 from salt_eventsd.event.chunk import Chunk, encode_events
 from salt_eventsd.spool import dead_letters as letters
 from salt_eventsd.spool.burial import Burial
-from tests.support.copies import LANE, OWNER, Node, counted, counting_table, receipts
+from tests.support.copies import LANE, OWNER, Node, counted, counting_table, due, receipts
 from tests.support.lanes import lane_of
 from tests.support.own import carrying
 from tests.support.stores import Database
@@ -180,16 +180,16 @@ def test_a_machine_is_put_back_in_time_with_the_engine_running(
     # Given: a snapshot of memory and disk; what came after it was written under ids that will be given again
     fired = node.put(2)
     node.drain()
-    life, last = node.spool.file.life, dict(node.spool._last)
+    life, last = node.spool.file.lives.current, dict(node.spool._last)
     copy = node.copy(tmp_path / "copy")
     fired += node.put(3, 4, 5)
     node.drain()
     if not seconds_back:
         join(database)
     node.put_back(copy)
-    node.spool.file.life = node.spool._life = life
+    node.spool.file.lives.current = node.spool._life = life
     node.spool._last = last
-    node.spool.file.lives[life[0]] = life[1]
+    node.spool.file.lives.known[life.number] = life.id
     with node.spool.file.transaction() as db:
         db.execute("INSERT OR REPLACE INTO lives VALUES (?, ?)", life)
 
@@ -239,11 +239,11 @@ def test_receipts_are_bounded_whatever_waits(node: Node, database: Database) -> 
     (row,) = receipts(database)
     assert (row["lane"], row["first_chunk"]) == (LANE, 2)
     before = len(counted(database))
-    other = lane_of(node.spool, node.worker, "dead", events=100, seconds=0)
-    other.restore(node.spool.totals()["dead"], node.spool.newest_id())
-    while chunks := other.claim(time.time())[0]:
+    other = lane_of(node.spool, node.worker, "dead", events=100)
+    other.backlog.restore(node.spool.totals()["dead"], node.spool.newest_id())
+    while chunks := other.claim(due())[0]:
         other.run(chunks)
-        other.finished(chunks[0])
+        other.flights.ended(chunks[0])
     assert len(counted(database)) == before + 61
 
 
@@ -298,7 +298,7 @@ def test_receipts_nobody_will_ask_for_are_forgotten(node: Node, database: Databa
     assert keeping.forget(database.engine)
 
     # Then
-    assert [row["spool"] for row in receipts(database)] == [node.spool.file.life[1]]
+    assert [row["spool"] for row in receipts(database)] == [node.spool.file.lives.current.id]
 
 
 def test_a_requeued_letter_of_a_copy_takes_no_ids_of_the_original(
@@ -306,7 +306,7 @@ def test_a_requeued_letter_of_a_copy_takes_no_ids_of_the_original(
 ) -> None:
     # Given: a dead letter is put back in a restored copy, under the id of a chunk the original has written
     (kept,) = node.spool.put([Chunk(LANE, False, 1, time.time(), encode_events([carrying({"n": 0})]))])
-    node.spool.bury(OWNER, [kept.id], [Burial(kept.id, 0, carrying({"n": 0}), "refused")])
+    node.spool.burials.note(OWNER, [kept.id], [Burial(kept.id, 0, carrying({"n": 0}), "refused")])
     node.spool.settle([kept.id])
     copy = node.copy(tmp_path / "copy")
     fired = node.put(2, 2)
@@ -353,9 +353,9 @@ def test_a_spool_and_receipts_of_the_first_release_are_gone_on_with(
     # Then
     assert counted(database) == sorted([1001, 1003, *new])
     assert node.spool.id == "f1257e1ea5e"
-    assert node.spool.dead_letters() == {OWNER: 1}
+    assert node.spool.burials.dead_letters() == {OWNER: 1}
     assert len(letters.listed(folder, letters.Filter(contains="company/raid"), 5)) == 1
-    assert {row["spool"] for row in receipts(database)} == {"f1257e1ea5e", node.spool.file.life[1]}
+    assert {row["spool"] for row in receipts(database)} == {"f1257e1ea5e", node.spool.file.lives.current.id}
 
 
 def test_what_was_refused_is_set_aside_from_a_copy_too(node: Node, database: Database, tmp_path: Path) -> None:

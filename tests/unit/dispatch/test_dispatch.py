@@ -372,7 +372,7 @@ def test_a_bug_in_a_worker_stops_nobody_and_is_mended_by_itself(spool: Spool, st
     eventually(lambda: spool.totals() == {})
     assert worker.written == ["0"]
     assert well.written == ["0", "1", "2"]
-    assert spool.dead_letters() == {}
+    assert spool.burials.dead_letters() == {}
     assert dispatcher.is_alive()
 
 
@@ -387,7 +387,7 @@ def test_bad_events_are_buried_and_the_lane_goes_on(spool: Spool, start: Start) 
     # Then
     eventually(lambda: spool.totals() == {})
     assert sorted(map(int, worker.written)) == [number for number in range(20) if number not in (3, 11)]
-    assert spool.dead_letters() == {"history": 2}
+    assert spool.burials.dead_letters() == {"history": 2}
 
 
 def test_events_for_a_worker_that_is_gone_wait(spool: Spool, start: Start) -> None:

@@ -164,7 +164,7 @@ def test_a_batch_tells_the_worker_its_chunks(spool: Spool) -> None:
 
     # Then
     (batch,) = worker.tries
-    assert batch.spool_id == spool.file.life[1] == kept[0].life
+    assert batch.spool_id == spool.file.lives.current.id == kept[0].life
     assert batch.chunks == ((kept[0].id, 3), (kept[1].id, 2))
     assert batch.oldest_chunk == kept[0].id
     assert not batch.replay
@@ -249,7 +249,7 @@ def test_refused_events_are_buried_alone(spool: Spool) -> None:
     # Then
     assert sorted(worker.written) == ["0", "2", "3", "5"]
     assert (lane.written, lane.buried, lane.state, lane.backlog.events) == (4, 2, "ok", 0)
-    assert spool.dead_letters() == {"history": 2}
+    assert spool.burials.dead_letters() == {"history": 2}
     assert spool.totals() == {}
 
 
@@ -275,7 +275,7 @@ def test_what_was_noted_before_a_fault_is_settled_by_the_try_that_succeeds(spool
 
     # Then
     assert worker.written == ["0", "1"]
-    assert (lane.written, lane.buried, spool.dead_letters()) == (2, 0, {})
+    assert (lane.written, lane.buried, spool.burials.dead_letters()) == (2, 0, {})
 
 
 def test_an_unexpected_error_about_everything_holds_the_worker(spool: Spool) -> None:
@@ -290,7 +290,7 @@ def test_an_unexpected_error_about_everything_holds_the_worker(spool: Spool) -> 
     # Then
     assert lane.state == "held"
     assert lane.last_error == "ZeroDivisionError: bad: 0"
-    assert (spool.dead_letters(), lane.backlog.events) == ({}, 2)
+    assert (spool.burials.dead_letters(), lane.backlog.events) == ({}, 2)
 
 
 def test_one_line_is_logged_when_a_lane_fails_and_one_when_it_recovers(
@@ -375,7 +375,7 @@ def test_the_remains_of_a_chunk_that_are_refused_are_a_dead_letter(spool: Spool,
 
     # Then
     assert (lane.written, lane.backlog.lost, lane.buried) == (2, 7, 1)
-    assert spool.dead_letters() == {"history": 1}
+    assert spool.burials.dead_letters() == {"history": 1}
 
 
 def test_a_batch_claimed_before_a_swap_is_left_to_the_new_worker(spool: Spool) -> None:
@@ -406,7 +406,7 @@ def test_a_batch_is_of_one_life(spool: Spool) -> None:
     # Given
     worker = Recorder()
     keep(lane_of(spool, worker), spool, chunk(numbered(2)), chunk(numbered(2, start=2)))
-    spool.file.renew_life()
+    spool.file.lives.renew()
     lane = lane_of(spool, worker, events=100)
     lane.backlog.restore(spool.totals()["history"], spool.newest_id())
     keep(lane, spool, chunk(numbered(2, start=4)))
@@ -530,7 +530,7 @@ def test_a_refusal_while_splitting_ends_in_a_fault_settles_nothing(spool: Spool)
     run(lane)
 
     # Then
-    assert (lane.state, lane.backlog.events, spool.dead_letters()) == ("retrying", 4, {})
+    assert (lane.state, lane.backlog.events, spool.burials.dead_letters()) == ("retrying", 4, {})
 
 
 @pytest.mark.parametrize("error", [SystemExit("bye"), KeyboardInterrupt()])
@@ -578,7 +578,7 @@ def test_an_event_noted_as_refused_and_written_after_all_is_no_dead_letter(spool
     lane = lane_of(spool, Recorder(errors=[Transient("gone")]), concurrency=2, events=2)
     noted, _ = keep(lane, spool, chunk(events), chunk(numbered(2)))
     first, second = lane.claim(NOW)[0], lane.claim(NOW)[0]
-    spool.bury("history", [noted.id], [Burial(noted.id, 1, events[1], "refused")])
+    spool.burials.note("history", [noted.id], [Burial(noted.id, 1, events[1], "refused")])
 
     # When
     for chunks in (first, second):
@@ -588,7 +588,7 @@ def test_an_event_noted_as_refused_and_written_after_all_is_no_dead_letter(spool
 
     # Then
     assert spool.totals() == {}
-    assert spool.dead_letters() == {}
+    assert spool.burials.dead_letters() == {}
 
 
 def test_counts_are_right_when_chunks_are_dropped_and_claimed_at_once(spool: Spool) -> None:
@@ -692,4 +692,4 @@ def test_a_lane_takes_the_owner_that_a_reload_gives_it(spool: Spool) -> None:
 
     # Then
     assert lane.owner == "history"
-    assert spool.dead_letters() == {"history": 1}
+    assert spool.burials.dead_letters() == {"history": 1}

@@ -32,7 +32,7 @@ MIB = 2**20
 
 def bury(spool: Spool, events: list[Event], worker: str = "history") -> None:
     (kept,) = spool.put([chunk(events, worker)])
-    spool.bury(worker, [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
+    spool.burials.note(worker, [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
     spool.settle([kept.id])
 
 
@@ -53,9 +53,9 @@ def test_of_too_many_letters_the_oldest_go_and_are_counted_by_worker(
 
     # Then
     assert jids(spool) == ["3", "4", "5", "6", "7"]
-    assert spool.letters_given_way == {"graphs": 2, "history": 1}
-    assert spool.letters_dropped == 3
-    assert spool.dead_letters() == {"history": 5}
+    assert spool.burials.letters_given_way == {"graphs": 2, "history": 1}
+    assert spool.burials.letters_given_way.total() == 3
+    assert spool.burials.dead_letters() == {"history": 5}
 
 
 def test_of_letters_that_are_too_large_the_oldest_go(tmp_path: Path) -> None:
@@ -67,14 +67,14 @@ def test_of_letters_that_are_too_large_the_oldest_go(tmp_path: Path) -> None:
         bury(spool, [returned("x" * MIB, jid=str(number))])
 
     # Then
-    spool.dead_letters()
-    assert 3 * MIB < spool.letter_bytes <= 5 * MIB
-    assert spool.letters_dropped == 40 - sum(spool.dead_letters().values())
+    spool.burials.dead_letters()
+    assert 3 * MIB < spool.burials.letter_bytes <= 5 * MIB
+    assert spool.burials.letters_given_way.total() == 40 - sum(spool.burials.dead_letters().values())
     listed_ids = [letter["tag"].split("/")[2] for letter in listed(spool.folder, Filter(), 100)]
     assert listed_ids == [str(number) for number in range(40 - len(listed_ids), 40)]
     for _ in range(20):
-        spool.shrink()
-    assert spool.file.bytes_on_disk() <= 20 * MIB
+        spool.disk.shrink()
+    assert spool.disk.used_bytes() <= 20 * MIB
     spool.close()
 
 
@@ -84,8 +84,8 @@ def test_letters_take_room_from_what_waits(tmp_path: Path) -> None:
     lane = lane_of(spool, Recorder())
     quota = Quota(lambda: SpoolConfig(max_bytes=Size(100_000)), spool, {"history": lane})
     bury(spool, [returned("x" * 20_000)])
-    spool.dead_letters()
-    assert spool.letter_bytes > 20_000
+    spool.burials.dead_letters()
+    assert spool.burials.letter_bytes > 20_000
 
     # When
     for _ in range(10):
@@ -93,7 +93,7 @@ def test_letters_take_room_from_what_waits(tmp_path: Path) -> None:
 
     # Then
     assert lane.backlog.dropped
-    assert lane.backlog.bytes + spool.letter_bytes <= 100_000
+    assert lane.backlog.bytes + spool.burials.letter_bytes <= 100_000
     spool.close()
 
 
@@ -106,8 +106,8 @@ def test_a_letter_larger_than_their_share_is_kept_alone(tmp_path: Path) -> None:
     bury(spool, [returned("x" * 400_000, jid="7")])
 
     # Then
-    assert spool.dead_letters() == {"history": 1}
-    assert spool.letters_dropped == 2
+    assert spool.burials.dead_letters() == {"history": 1}
+    assert spool.burials.letters_given_way.total() == 2
     spool.close()
 
 
@@ -115,16 +115,16 @@ def test_letters_are_counted_whoever_takes_them_away(spool: Spool) -> None:
     # Given
     bury(spool, numbered(5))
     bury(spool, numbered(2, start=5), "graphs")
-    spool.dead_letters()
-    size = spool.letter_bytes
+    spool.burials.dead_letters()
+    size = spool.burials.letter_bytes
 
     # When
     requeue(spool.folder, Filter(worker="graphs"))
     discard(spool.folder, Filter(ids=[1]))
 
     # Then
-    assert spool.dead_letters() == {"history": 4}
-    assert 0 < spool.letter_bytes < size
+    assert spool.burials.dead_letters() == {"history": 4}
+    assert 0 < spool.burials.letter_bytes < size
 
 
 def test_they_are_counted_without_a_look_at_each(spool: Spool) -> None:
@@ -178,7 +178,7 @@ def test_of_spools_set_aside_the_newest_are_kept(tmp_path: Path) -> None:
     left = sorted(one.name for one in path.parent.glob("spool.db.broken-*0"))
     assert left == [f"spool.db.broken-20260102T0304{number:02}-0" for number in range(3, 8)]
     assert len(list(path.parent.glob("spool.db.broken-*"))) == 2 * spool_aside.MOST_KEPT
-    assert again.file.set_aside_deleted == 3
+    assert again.file.aside.deleted == 3
     again.close()
 
 
@@ -195,7 +195,7 @@ def test_of_large_spools_set_aside_no_more_is_kept_than_a_spool_may_hold(tmp_pat
 
     # Then
     assert sorted(one.name for one in folder.glob("spool.db.*-0")) == [names[2]]
-    assert spool.file.set_aside_deleted == 2
+    assert spool.file.aside.deleted == 2
     spool.close()
 
 
@@ -284,7 +284,7 @@ def test_what_waits_in_memory_for_the_spool_is_bounded_and_what_gives_way_counte
     monkeypatch.setattr(spool, "put", put)
     intake._commit()
     kept = spool.waiting("history", prio=False)
-    assert [spool.read(one.id)[0].jid for one in kept] == [str(number) for number in range(20 - len(kept), 20)]
+    assert [spool.read(one.id).events[0].jid for one in kept] == [str(number) for number in range(20 - len(kept), 20)]
     assert (intake.unkept_events, intake.spool_error) == (0, "")
 
 
@@ -326,7 +326,7 @@ def test_an_event_with_prio_is_due_at_once_in_a_chunk_of_its_own(intake: Intake,
     assert not intake._due()
     for prio, jid in ((False, "1"), (True, "2")):
         (kept,) = spool.waiting("history", prio=prio)
-        assert [event.jid for event in spool.read(kept.id)] == [jid]
+        assert [event.jid for event in spool.read(kept.id).events] == [jid]
 
 
 def test_what_is_kept_after_a_spool_broke_is_not_counted_as_lost(spool: Spool) -> None:
@@ -334,7 +334,7 @@ def test_what_is_kept_after_a_spool_broke_is_not_counted_as_lost(spool: Spool) -
     lane = lane_of(spool, Recorder())
     dispatcher = Dispatcher(spool, {"history": lane}, lambda: 1)
     dispatcher.kept(spool.put([chunk(3)]))
-    spool.file.first_id = spool.newest_id() + 1
+    spool.file.ids.lowest = spool.newest_id() + 1
 
     # When: before the dispatcher has looked at the spool
     dispatcher.kept(spool.put([chunk(2)]))

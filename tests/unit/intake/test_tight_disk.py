@@ -44,7 +44,7 @@ def has_room(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
         left["bytes"] -= sum(len(one.payload) for one in chunks)  # type: ignore[attr-defined]
         return put(chunks)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(spool.file, "room_bytes", lambda: left["bytes"])
+    monkeypatch.setattr(spool.disk, "room_bytes", lambda: left["bytes"])
     monkeypatch.setattr(spool, "put", taking)
     return lambda size: left.update(bytes=size)
 
@@ -72,7 +72,7 @@ def test_a_chunk_that_is_too_large_for_the_room_is_kept_in_parts(
     has_room(10**6)
     intake._commit()
     assert (kept(spool), intake.unkept_events, intake.spool_error) == (100, 0, "")
-    events = [event for one in spool.waiting("history", prio=False) for event in spool.read(one.id)]
+    events = [event for one in spool.waiting("history", prio=False) for event in spool.read(one.id).events]
     assert [event.jid for event in events] == [str(number) for number in range(100)]
 
 

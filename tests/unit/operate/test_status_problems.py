@@ -73,7 +73,9 @@ def hang(parts: Parts) -> None:
 def bury(parts: Parts) -> None:
     events = numbered(4)
     (kept,) = parts.spool.put([chunk(events)])
-    parts.spool.bury("history", [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
+    parts.spool.burials.note(
+        "history", [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)]
+    )
     parts.spool.settle([kept.id])
 
 

@@ -63,8 +63,8 @@ def test_a_file_that_is_taken_away_is_put_back_with_all_that_was_in_it(
     spool.close()
     again = Spool(spool.folder)
     assert ids(again.waiting("history", prio=False)) == [before[0].id, after[0].id]
-    assert again.read(before[0].id) == numbered(3)
-    assert (again.id, again.file.set_aside) == (id_, [])
+    assert again.read(before[0].id).events == numbered(3)
+    assert (again.id, again.file.aside.paths) == (id_, [])
     again.close()
 
 
@@ -119,7 +119,7 @@ def test_a_broken_file_is_replaced_as_soon_as_a_new_one_can_be_made(spool: Spool
     # Then
     (again,) = spool.put([chunk(1)])
     assert again.id > kept[0].id
-    assert len(spool.file.set_aside) == 1
+    assert len(spool.file.aside.paths) == 1
 
 
 def test_a_chunk_whose_bytes_have_changed_is_kept_as_text(spool: Spool) -> None:
@@ -132,7 +132,7 @@ def test_a_chunk_whose_bytes_have_changed_is_kept_as_text(spool: Spool) -> None:
         )
 
     # When
-    (event,) = spool.read(kept.id)
+    (event,) = spool.read(kept.id).events
 
     # Then
     assert event.tag == "eventsd/undecodable"
@@ -144,7 +144,7 @@ def test_a_dead_letter_whose_bytes_have_changed_hides_no_other(spool: Spool, col
     # Given
     events = [returned("was-here"), *numbered(1)]
     (kept,) = spool.put([chunk(events)])
-    spool.bury("history", [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
+    spool.burials.note("history", [kept.id], [Burial(kept.id, at, event, "bad") for at, event in enumerate(events)])
     spool.settle([kept.id])
     with spool.file.transaction() as db:
         db.execute(f"UPDATE dead SET {column} = CAST(x'fffefdfc' AS {kind}) WHERE position = 0")
@@ -189,7 +189,7 @@ def test_no_change_to_its_bytes_keeps_it_from_going_on(
     spool = Spool(home / "after")
     for _ in range(3):
         try:
-            spool.totals(), spool.dead_letters(), spool.requeued(), spool.oldest_id()
+            spool.totals(), spool.burials.dead_letters(), spool.requeued(), spool.oldest_id()
             waiting = spool.waiting("history", prio=False)
             for one in waiting:
                 spool.read(one.id)
@@ -202,6 +202,6 @@ def test_no_change_to_its_bytes_keeps_it_from_going_on(
         raise AssertionError("it does not go on")
 
     # Then
-    assert len(spool.read(kept.id)) == 7
+    assert len(spool.read(kept.id).events) == 7
     spool.close()
     shutil.rmtree(home)

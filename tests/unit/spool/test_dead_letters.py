@@ -23,7 +23,7 @@ ALL = Filter()
 
 def bury(spool: Spool, events: list[Event], worker: str = "history", error: str = "too long") -> None:
     (kept,) = spool.put([chunk(events, worker)])
-    spool.bury(worker, [kept.id], [Burial(kept.id, at, event, error) for at, event in enumerate(events)])
+    spool.burials.note(worker, [kept.id], [Burial(kept.id, at, event, error) for at, event in enumerate(events)])
     spool.settle([kept.id])
 
 
@@ -97,11 +97,11 @@ def test_letters_are_listed_by_pages(buried: Spool) -> None:
 def test_what_is_noted_but_not_settled_is_no_letter_yet(spool: Spool) -> None:
     events = numbered(1)
     (kept,) = spool.put([chunk(events)])
-    spool.bury("history", [kept.id], [Burial(kept.id, 0, events[0], "bad")])
+    spool.burials.note("history", [kept.id], [Burial(kept.id, 0, events[0], "bad")])
 
     assert listed(spool.folder, ALL, 10) == []
     assert (requeue(spool.folder, ALL), discard(spool.folder, ALL)) == (0, 0)
-    assert spool.noted([kept.id])
+    assert spool.burials.noted([kept.id])
 
 
 def test_discarded_letters_are_gone(buried: Spool) -> None:
@@ -117,7 +117,7 @@ def test_requeued_letters_are_in_their_workers_queue_once_and_told_to_the_engine
     assert count == 4
     assert listed(buried.folder, ALL, 10) == []
     (history,), (graphs,) = (buried.waiting(name, prio=False) for name in ("history", "graphs"))
-    assert (jids_of(buried.read(history.id)), jids_of(buried.read(graphs.id))) == (["0", "1"], ["2", "3"])
+    assert (jids_of(buried.read(history.id).events), jids_of(buried.read(graphs.id).events)) == (["0", "1"], ["2", "3"])
     assert buried.requeued() == {"history": Totals(2, history.bytes), "graphs": Totals(2, graphs.bytes)}
     assert buried.requeued() == {}
     assert requeue(buried.folder, ALL) == 0
@@ -130,7 +130,9 @@ def test_many_letters_become_chunks_of_bearable_size(spool: Spool) -> None:
 
     chunks = spool.waiting("history", prio=False)
     assert [one.events for one in chunks] == [100, 100, 50]
-    assert [jid for one in chunks for jid in jids_of(spool.read(one.id))] == [str(number) for number in range(250)]
+    assert [jid for one in chunks for jid in jids_of(spool.read(one.id).events)] == [
+        str(number) for number in range(250)
+    ]
 
 
 def test_an_engine_writes_what_was_requeued(buried: Spool) -> None:

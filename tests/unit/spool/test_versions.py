@@ -14,8 +14,11 @@ from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool import dead_letters as letters
 from salt_eventsd.spool import file as spool_file
+from salt_eventsd.spool import lives as spool_lives
+from salt_eventsd.spool.aside import Aside
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
+from salt_eventsd.spool.lives import Lives
 from salt_eventsd.spool.lock import is_locked
 from salt_eventsd.spool.schema import VERSION
 from tests.support.events import numbered
@@ -32,7 +35,7 @@ def change(folder: Path, *statements: str) -> None:
 def fill(spool: Spool) -> tuple[int, str]:
     """Put a chunk that stays and a dead letter, and return the chunk's name."""
     (kept, other) = spool.put([chunk(numbered(3)), chunk(numbered(1, start=3))])
-    spool.bury("history", [other.id], [Burial(other.id, 0, numbered(1, start=3)[0], "bad")])
+    spool.burials.note("history", [other.id], [Burial(other.id, 0, numbered(1, start=3)[0], "bad")])
     spool.settle([other.id])
     return kept.id, kept.life
 
@@ -41,7 +44,7 @@ def until_it_goes_on(spool: Spool) -> None:
     for _ in range(3):
         try:
             spool.put([chunk(1, "other")])
-            spool.totals(), spool.dead_letters(), spool.requeued(), spool.noted([1])
+            spool.totals(), spool.burials.dead_letters(), spool.requeued(), spool.burials.noted([1])
             return
         except SpoolError:
             continue
@@ -63,11 +66,11 @@ def test_a_table_that_is_gone_costs_no_other(spool: Spool, table: str, is_open: 
 
     # Then
     (kept,) = again.waiting("history", prio=False)
-    assert (kept.id, again.read(kept.id)) == (id_, numbered(3))
+    assert (kept.id, again.read(kept.id).events) == (id_, numbered(3))
     assert kept.life == life or not is_open
-    assert again.dead_letters() == {"history": 1}
+    assert again.burials.dead_letters() == {"history": 1}
     assert letters.requeue(again.folder, letters.Filter()) == 1
-    assert again.file.set_aside == []
+    assert again.file.aside.paths == []
     again.close()
 
 
@@ -85,7 +88,7 @@ def test_dead_letters_that_are_gone_cost_no_event(spool: Spool, is_open: bool) -
 
     # Then
     assert [kept.id for kept in again.waiting("history", prio=False)] == [id_]
-    assert again.file.set_aside == []
+    assert again.file.aside.paths == []
     again.close()
 
 
@@ -99,10 +102,10 @@ def test_chunks_that_are_gone_are_counted_and_their_ids_not_given_again(spool: S
     until_it_goes_on(spool)
 
     # Then
-    assert spool.file.first_id == highest + 1 > id_
+    assert spool.first_id == highest + 1 > id_
     assert [kept.id for kept in spool.waiting("other", prio=False)] == [highest + 1]
-    assert spool.dead_letters() == {"history": 1}
-    assert spool.file.set_aside == []
+    assert spool.burials.dead_letters() == {"history": 1}
+    assert spool.file.aside.paths == []
 
 
 def test_a_file_of_a_later_release_is_left_alone(spool: Spool) -> None:
@@ -136,16 +139,23 @@ def test_a_file_has_its_version(spool: Spool) -> None:
         pytest.param(KeyboardInterrupt(), id="interrupted"),
     ],
 )
-@pytest.mark.parametrize("at", ["connect", "forget_lives", "thin_out"])
+@pytest.mark.parametrize(
+    ("at", "step"),
+    [
+        pytest.param(spool_file, "connect", id="connect"),
+        pytest.param(Lives, "forget_ended", id="forget"),
+        pytest.param(Aside, "thin_out", id="thin-out"),
+    ],
+)
 def test_a_spool_that_could_not_be_opened_keeps_no_lock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, at: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, at: object, step: str
 ) -> None:
     # Given
     def fail(*_: object) -> None:
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(spool_file, at, fail)
+        patched.setattr(at, step, fail)
 
         # When
         with pytest.raises((SpoolError, RuntimeError, KeyboardInterrupt)) as caught:
@@ -206,7 +216,7 @@ def test_a_machine_put_back_in_time_is_known_by_its_clocks(spool: Spool, monkeyp
     (before,) = spool.put([chunk(1)])
 
     # When: the wall clock is set to what time it really is
-    monkeypatch.setattr(spool_file, "_drift", lambda: spool.file._drift + 60)
+    monkeypatch.setattr(spool_lives, "_drift", lambda: spool.file.lives._drift + 60)
     (after,) = spool.put([chunk(1)])
     (later,) = spool.put([chunk(1)])
 
@@ -249,7 +259,7 @@ def test_an_older_file_put_back_beside_a_newer_log_is_not_mixed_with_it(tmp_path
     # Then: all is there of one time or of the other, and whole
     found = again.waiting("history", prio=False)
     assert [kept.id for kept in found] in (then, now)
-    assert all(len(again.read(kept.id)) == kept.events for kept in found)
-    assert again.file.set_aside == []
+    assert all(len(again.read(kept.id).events) == kept.events for kept in found)
+    assert again.file.aside.paths == []
     assert again.file.rows("PRAGMA integrity_check") == [("ok",)]
     again.close()
