@@ -1,82 +1,47 @@
 """
 Receipts: which chunks are written in this database, so that none is written twice, whatever copy of a spool it is in.
 
-A chunk is known by the life it was put in (:mod:`salt_eventsd.spool.file`) and its number. A receipt is inserted in the
-transaction that inserts the chunk's rows. It is never simply deleted, for an older copy of the spool may still hold the
-chunk. Instead receipts of neighbours become one: each says which chunk of its lane came before its own, so two that
-join can be told from two with a chunk between them that was dropped. A receipt also says which events of its chunk were
-refused: an older copy of the spool knows nothing of that, and sets them aside, too.
+A chunk is known by the life it was put in (:mod:`salt_eventsd.spool.file`) and its number. The store inserts a receipt
+in the transaction that inserts the chunk's rows. A receipt also says which events of its chunk were refused: an older
+copy of the spool knows nothing of that, and sets them aside, too. :mod:`~salt_eventsd.database.receipts_tidy` keeps
+receipts few.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import threading
-import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from itertools import accumulate
-from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
+from salt_eventsd.database.receipts_tidy import Run, Tidying
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Reused, Transient
-from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Batch, Refusal
 
-log = logging.getLogger(__name__)
-
-#: How often receipts of neighbours are made one, in seconds.
-_JOIN_SECONDS = 60.0
-#: Not before they are so old: somebody who is writing the same chunk meanwhile runs into a receipt of its own.
-_FRESH = timedelta(seconds=60)
-#: Of another master's clock nothing is known.
-_FRESH_OF_OTHERS = timedelta(hours=1)
-#: A lane of a life has no more receipts than this; of more, the oldest become one, whatever was dropped between them.
-MOST_RUNS = 1000
-#: Copies of spools that are older than this are not reckoned with any more; nor those from before there were lives.
-_KEPT = timedelta(days=180)
-_KEPT_OF_FIRST_VERSION = timedelta(days=30)
-_FORGET_SECONDS = 86_400.0
-_FORGOTTEN_AT_ONCE = 5000
 #: What is noted of refused events of one chunk, in bytes; of more, only which they are.
 _MOST_REFUSED_BYTES = 60_000
 _REFUSED = "refused when it was tried first"
-#: So many rows of a table are named in one statement.
-_NAMED_AT_ONCE = 500
 
 _TABLE = schema.receipts
 
 
-class Run(NamedTuple):
-    """
-    A receipt: of one chunk, or of all chunks of a lane from one to another.
-
-    :param oldest: when the last of the oldest events of its chunks was read, in microseconds since 1970.
-    """
-
-    last: int
-    first: int | None
-    oldest: int | None
-    refused: str | None = None
-
-
 class Receipts:
-    """The receipts of one database."""
+    """
+    The receipts of one database.
+
+    :ivar tidying: keeps them few.
+    """
 
     def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._given: set[tuple[str, str]] = set()
-        self._join_at = 0.0
-        self._forget_at = 0.0
+        self.tidying = Tidying()
 
     def take(self, connection: Connection, batch: Batch) -> dict[int, list[Refusal]]:
         """
@@ -113,8 +78,7 @@ class Receipts:
                 connection.execute(sa.insert(_TABLE), new)
             except IntegrityError:
                 raise Transient("an earlier try at this batch has not ended yet in the database") from None
-        with self._mutex:
-            self._given.update(_key(batch, id_) for id_ in ids if id_ not in known)
+        self.tidying.note(_key(batch, id_) for id_ in ids if id_ not in known)
         return known
 
     def note(self, connection: Connection, batch: Batch, refusals: Sequence[Refusal]) -> None:
@@ -137,28 +101,6 @@ class Receipts:
                 text = json.dumps([(at, _REFUSED) for at, _ in some])
             mine = (_TABLE.c.spool == _key(batch, chunk)[0], _TABLE.c.chunk == chunk)
             connection.execute(sa.update(_TABLE).where(*mine).values(refused=text))
-
-    def tidy(self, engine: Engine) -> None:
-        """
-        Have neighbours become one, and forget what is of no use any more, where that is due; after a batch is written.
-
-        :param engine: of the database.
-        """
-        with self._mutex:
-            if time.monotonic() < self._join_at:
-                return
-            first_time, self._join_at = not self._join_at, time.monotonic() + _JOIN_SECONDS
-            given, self._given = self._given, set()
-        try:
-            for life, lane in given:
-                join(engine, life, lane, _FRESH)
-            if first_time:
-                join_others(engine)
-            if time.monotonic() >= self._forget_at and forget(engine):
-                self._forget_at = time.monotonic() + _FORGET_SECONDS
-        except Exception as exc:
-            # What is written is written; the next time will do.
-            log.debug("eventsd: receipts were not put together: %s", one_line(exc))
 
 
 def _by_lane(batch: Batch, ids: Sequence[int]) -> dict[tuple[str, str], list[int]]:
@@ -222,8 +164,10 @@ def _of(runs: Sequence[Run], id_: int) -> Run | None:
 
 def _is_its(run: Run, kept: StoredChunk) -> bool:
     """
-    Say whether a receipt is this chunk's. A machine that was put back in time gives its numbers again, within one life;
-    the events that then get them were read later than those that had them before.
+    Say whether a receipt is this chunk's.
+
+    A machine that was put back in time gives numbers again that other chunks of the same life have had. Those chunks
+    had older events.
     """
     if run.oldest is None:
         return True
@@ -233,98 +177,3 @@ def _is_its(run: Run, kept: StoredChunk) -> bool:
 
 def _refused(run: Run, id_: int) -> list[Refusal]:
     return [(at, why) for at, why in json.loads(run.refused)] if run.refused and run.last == id_ else []
-
-
-def join(engine: Engine, life: str, lane: str, fresh: timedelta) -> None:
-    """
-    Make the receipts of a lane's neighbours one.
-
-    :param engine: of the database.
-    :param life: the life the chunks are of.
-    :param lane: the lane's name, from :func:`lane_name`.
-    :param fresh: younger ones are left alone.
-    """
-    mine = sa.and_(_TABLE.c.spool == life, _TABLE.c.lane == lane)
-    before = datetime.now(timezone.utc) - fresh
-    with engine.connect() as connection, connection.begin():
-        query = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest, _TABLE.c.refused)
-        rows = connection.execute(query.where(mine, _TABLE.c.stamp < before))
-        runs = sorted((Run(*row) for row in rows), key=lambda run: run.last)
-    for some in _joined(runs):
-        with engine.connect() as connection, connection.begin():
-            _make_one(connection, mine, some)
-
-
-def _joined(runs: Sequence[Run]) -> list[list[Run]]:
-    """Return which receipts become one."""
-    groups: list[list[Run]] = []
-    for run in runs:
-        is_next = bool(groups) and _first(run) <= groups[-1][-1].last + 1
-        # One that has something to say of its own chunk stays as long as there is room.
-        if is_next and not run.refused and not groups[-1][-1].refused:
-            groups[-1].append(run)
-        else:
-            groups.append([run])
-    if (over := len(groups) - MOST_RUNS) > 0:
-        groups[: over + 1] = [[run for group in groups[: over + 1] for run in group]]
-    return [group for group in groups if len(group) > 1]
-
-
-def _first(run: Run) -> int:
-    return run.last if run.first is None else run.first
-
-
-def _make_one(connection: Connection, mine: sa.ColumnElement[bool], runs: Sequence[Run]) -> None:
-    """Others may be at the same: one that has grown meanwhile is not deleted, and one that is gone is of no use."""
-    first, last = min(_first(run) for run in runs), runs[-1].last
-    known = [run.oldest for run in runs if run.oldest is not None]
-    grown = connection.execute(
-        sa.update(_TABLE)
-        .where(mine, _TABLE.c.chunk == last, _TABLE.c.first_chunk >= first)
-        .values(first_chunk=first, oldest=max(known) if len(known) == len(runs) else None, refused=None)
-    )
-    if grown.rowcount != 1:
-        return
-    for some in grouped([run.last for run in runs[:-1]], lambda _: 1, _NAMED_AT_ONCE):
-        connection.execute(sa.delete(_TABLE).where(mine, _TABLE.c.chunk.in_(some), _TABLE.c.first_chunk >= first))
-
-
-def join_others(engine: Engine) -> None:
-    """
-    Make those of all lives one that have ended without doing so.
-
-    :param engine: of the database.
-    """
-    query = (
-        sa.select(_TABLE.c.spool, _TABLE.c.lane)
-        .where(_TABLE.c.lane.is_not(None))
-        .group_by(_TABLE.c.spool, _TABLE.c.lane)
-        .having(sa.func.count() > 1)
-    )
-    with engine.connect() as connection:
-        found = connection.execute(query).all()
-    for life, lane in found:
-        join(engine, life, lane, _FRESH_OF_OTHERS)
-
-
-def forget(engine: Engine) -> bool:
-    """
-    Delete some receipts that no copy of a spool will ask for any more, and say whether that was all.
-
-    :param engine: of the database.
-    """
-    now = datetime.now(timezone.utc)
-    is_old = sa.or_(
-        _TABLE.c.stamp < now - _KEPT, sa.and_(_TABLE.c.lane.is_(None), _TABLE.c.stamp < now - _KEPT_OF_FIRST_VERSION)
-    )
-    with engine.connect() as connection, connection.begin():
-        found = connection.execute(sa.select(_TABLE.c.spool, _TABLE.c.chunk).where(is_old).limit(_FORGOTTEN_AT_ONCE))
-        by_life: dict[str, list[int]] = {}
-        count = 0
-        for life, chunk in found:
-            by_life.setdefault(life, []).append(chunk)
-            count += 1
-        for life, chunks in by_life.items():
-            for some in grouped(chunks, lambda _: 1, _NAMED_AT_ONCE):
-                connection.execute(sa.delete(_TABLE).where(_TABLE.c.spool == life, _TABLE.c.chunk.in_(some), is_old))
-    return count < _FORGOTTEN_AT_ONCE

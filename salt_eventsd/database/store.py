@@ -14,10 +14,11 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import migrate, schema
+from salt_eventsd.database.attempt import Tables
 from salt_eventsd.database.blame.evidence import Evidence
 from salt_eventsd.database.blame.suspects import Suspects, Verdict
 from salt_eventsd.database.dialects import dialect_of
-from salt_eventsd.database.insertion import Insertion, Tables
+from salt_eventsd.database.insertion import Insertion
 from salt_eventsd.database.keeping import keeper
 from salt_eventsd.database.probe import try_out
 from salt_eventsd.database.receipts import Receipts
@@ -84,7 +85,7 @@ class Store:
         try:
             self._transact(batch, self._suspects.of(batch))
             self._suspects.forget(batch)
-            self._receipts.tidy(self._engine)
+            self._receipts.tidying.run(self._engine)
         except SpoolError:
             raise
         except Exception as exc:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-# SQLAlchemy and alembic know no such database either, so the folder brings their parts, too. It is SQLite by another name.
+# It is SQLite by another name. SQLAlchemy and alembic know no such database, so the folder brings their parts, too.
 FOLDER = '''
 """A further dialect."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from salt_eventsd.config.structs import EventRule
-from salt_eventsd.database import receipts as keeping
+from salt_eventsd.database import receipts_tidy as tidying
 from salt_eventsd.event.chunk import Chunk, encode_events
 from salt_eventsd.spool import dead_letters as letters
 from salt_eventsd.spool.burial import Burial
@@ -84,7 +84,7 @@ def node(node_in: Callable[[Path], Node], tmp_path: Path) -> Node:
 def join(database: Database) -> None:
     """Make the receipts of neighbours one, as if they were old enough."""
     for life, lane in {(row["spool"], row["lane"]) for row in receipts(database) if row["lane"] is not None}:
-        keeping.join(database.engine, life, lane, NOW)
+        tidying.join(database.engine, life, lane, NOW)
 
 
 @pytest.mark.parametrize("joined", [False, True])
@@ -251,7 +251,7 @@ def test_a_lane_has_no_more_receipts_than_a_bound_though_chunks_are_dropped(
     node: Node, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
-    monkeypatch.setattr(keeping, "MOST_RUNS", 5)
+    monkeypatch.setattr(tidying, "MOST_RUNS", 5)
     for _ in range(12):
         node.put(1, 1)
         node.lane.backlog.drop_oldest(1)
@@ -278,7 +278,7 @@ def test_receipts_of_lives_that_have_ended_become_one(node: Node, database: Data
     database.execute(f"UPDATE eventsd_receipts SET stamp = '{yesterday:%Y-%m-%d %H:%M:%S}'")
 
     # When
-    keeping.join_others(database.engine)
+    tidying.join_others(database.engine)
 
     # Then
     assert len(receipts(database)) == 3
@@ -295,7 +295,7 @@ def test_receipts_nobody_will_ask_for_are_forgotten(node: Node, database: Databa
     )
 
     # When
-    assert keeping.forget(database.engine)
+    assert tidying.forget(database.engine)
 
     # Then
     assert [row["spool"] for row in receipts(database)] == [node.spool.file.lives.current.id]

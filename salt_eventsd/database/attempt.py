@@ -1,0 +1,189 @@
+"""
+One attempt to insert events: their rows, in a savepoint, all of them or none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database.blame.plain import plain_event
+from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.keeping import Keeper
+from salt_eventsd.database.merging import AnotherJob
+from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.database.schema import JID_LENGTH
+from salt_eventsd.database.user_tables import tables as user_tables
+from salt_eventsd.database.user_tables.tables import Failed, Writers
+from salt_eventsd.database.user_tables.writer import Writer
+from salt_eventsd.event.chunk import OWN
+from salt_eventsd.event.parse import Event
+from salt_eventsd.exceptions import Refused, Transient
+from salt_eventsd.redact.error_text import one_line
+from salt_eventsd.workers.write import Refusal
+
+log = logging.getLogger(__name__)
+
+#: How often in one try something is mended in the database.
+_MOST_MENDED = 4
+#: The names of the built-in tables begin so.
+PREFIX = "eventsd_"
+#: Rows of built-in tables, each with the name of its table.
+Rows = list[tuple[str, Row]]
+
+
+class Built(NamedTuple):
+    """
+    What is written for an event.
+
+    :param position: of the event in its batch, -1 for one that is made up.
+    :param rows: of built-in tables.
+    :param own: of a table or statement of the user's own.
+    """
+
+    position: int
+    rows: Rows
+    own: tuple[Writer, Row] | None
+
+    @property
+    def targets(self) -> set[str]:
+        """The tables and the rule it has rows for, by their names."""
+        return {self.own[0].key} if self.own else {PREFIX + name for name, _ in self.rows}
+
+
+class Tables(NamedTuple):
+    """
+    What is known of a database once its tables are there.
+
+    :param dialect: what differs in it.
+    :param builder: makes rows.
+    :param keepers: of the built-in tables, by their names in the config, in the order in which they are written.
+    """
+
+    dialect: Dialect
+    builder: RowBuilder
+    keepers: Mapping[str, Keeper]
+
+
+class Attempts:
+    """
+    Inserts events of one batch.
+
+    :param connection: in a transaction.
+    :param tables: of the database.
+    :param writers: of the rules with tables and statements of the user's own that have events in the batch.
+    :param events: of the batch.
+    :param check_at_once: have constraints looked at now that would be looked at only when committing.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        tables: Tables,
+        writers: Writers,
+        events: Sequence[Event],
+        check_at_once: bool = False,
+    ) -> None:
+        self._connection = connection
+        self._dialect, self._builder, self._keepers = tables
+        self._writers = writers
+        self._events = events
+        self._check_at_once = check_at_once
+
+    def build(self, positions: Sequence[int]) -> tuple[list[Built], list[Refusal]]:
+        """
+        Make the rows of events; an event of which none can be made is refused like one that the database refuses.
+
+        :param positions: of the events in the batch.
+        """
+        built: list[Built] = []
+        refusals: list[Refusal] = []
+        for position in positions:
+            event = self._events[position]
+            try:
+                if event.into == OWN:
+                    built.append(Built(position, [], user_tables.row_of(self._writers, event)))
+                else:
+                    built.append(Built(position, self._builder.rows(event), None))
+            except Exception as exc:
+                refusals.append((position, one_line(exc)))
+        return built, refusals
+
+    def plain(self, table: str) -> Built:
+        """
+        Return rows that are made up, of the kind that a built-in table takes if it takes any.
+
+        :param table: its name in the config.
+        :raises Exception: no rows can be made at all.
+        """
+        return Built(-1, self._builder.rows(plain_event(table)), None)
+
+    def put(self, some: Sequence[Built], undo: bool = False) -> None:
+        """
+        Insert all of these, or none.
+
+        :param some: what is inserted.
+        :param undo: only see whether it can be done.
+        :raises WorkerError: it cannot, and what that means.
+        """
+        for _ in range(_MOST_MENDED):
+            try:
+                self._put_once(some, undo)
+                return
+            except AnotherJob as exc:
+                if len(some) > 1 or undo:
+                    raise
+                event = self._events[some[0].position]
+                log.warning("eventsd: %s; it is in eventsd_events instead: %s", exc, event.jid[:JID_LENGTH])
+                some = [some[0]._replace(rows=self._builder.as_event(event))]
+            except Refused as exc:
+                cause = exc.__cause__.__cause__ if isinstance(exc.__cause__, Failed) else exc.__cause__
+                if cause is None or not (done := self._dialect.inserts.mend(self._connection, cause)):
+                    raise
+                log.warning("eventsd: %s", done)
+        raise Transient("what was mended in the database does not stay mended")
+
+    def _put_once(self, some: Sequence[Built], undo: bool) -> None:
+        failed: Exception | None = None
+        try:
+            with self._connection.begin_nested() as savepoint:
+                try:
+                    self._insert(some)
+                    if self._check_at_once:
+                        self._dialect.inserts.check_constraints(self._connection)
+                except Exception as exc:
+                    failed = exc
+                    raise
+                if undo:
+                    savepoint.rollback()
+        except Exception as exc:
+            error = user_tables.classify(self._connection, self._dialect, failed or exc)
+            if failed is not exc and isinstance(error, Refused):
+                # The savepoint could not be gone back to. With it may have gone the receipts, as in a deadlock.
+                error = Transient(str(error))
+            raise error from exc
+
+    def _insert(self, some: Sequence[Built]) -> None:
+        by_table: dict[str, list[Row]] = {}
+        minions: dict[str, Row] = {}
+        for one in some:
+            for name, row in one.rows:
+                if name != "minions":
+                    by_table.setdefault(name, []).append(row)
+                    continue
+                known = minions.setdefault(row["minion_id"], row)
+                if row["last_seen"] >= known["last_seen"]:
+                    minions[row["minion_id"]] = {**row, "first_seen": known["first_seen"]}
+        # In one order everywhere, so that two batches in flight cannot lock each other out.
+        if minions:
+            by_table["minions"] = [minions[key] for key in sorted(minions)]
+        for table, keep in self._keepers.items():
+            if rows := by_table.get(table):
+                try:
+                    keep(self._connection, rows)
+                except Exception as exc:
+                    raise Failed(f"{PREFIX}{table}") from exc
+        user_tables.write(self._connection, [one.own for one in some if one.own is not None])
