@@ -13,7 +13,7 @@ from salt_eventsd.config.structs import EventRule
 from salt_eventsd.event import parse as events
 from salt_eventsd.event.codec import decode
 from salt_eventsd.event.frame import read_tag
-from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.rules.compile import compile_rules
 
 RETURNS = r"salt/job/\d+/ret/"
 MANY = 99

@@ -29,7 +29,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
 
 #: What a commit of 0.1 s takes along at the speed of the bus.

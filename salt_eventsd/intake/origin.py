@@ -27,7 +27,7 @@ from salt_eventsd.event.clip import LONGEST_NAME, clipped
 from salt_eventsd.event.codec import encode
 from salt_eventsd.event.frame import STATS_TAG, Frame
 from salt_eventsd.event.parse import Event, text_of
-from salt_eventsd.rules.match import Route
+from salt_eventsd.rules.rule import Route
 
 #: What stands in the payload of an event that is kept though it is not what its tag says: why.
 MARK = "eventsd_forged"

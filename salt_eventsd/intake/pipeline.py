@@ -22,7 +22,9 @@ from salt_eventsd.event.parse import Event, build, for_route, function_of
 from salt_eventsd.intake.origin import EVERYTHING, Addressed, Origins, as_forged, origins_of
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.redact import Redactor, compile_redactor
-from salt_eventsd.rules.match import Candidates, Route, Rules, compile_rules
+from salt_eventsd.rules.compile import compile_rules
+from salt_eventsd.rules.match import Candidates, Rules
+from salt_eventsd.rules.rule import Route
 
 #: An event with a smaller payload has no time limit: the limit would cost more than the event does.
 _QUICK_BYTES = 16 * 2**10

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from salt_eventsd.config.structs import BatchLimits
 from salt_eventsd.event.chunk import Chunk, encode_events
 from salt_eventsd.event.parse import Event
-from salt_eventsd.rules.match import Route
+from salt_eventsd.rules.rule import Route
 
 #: What an event takes in a chunk besides its body, roughly: tag, ids, times, names; in bytes.
 _ENVELOPE_BYTES = 200

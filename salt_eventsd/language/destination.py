@@ -19,7 +19,7 @@ from salt_eventsd.language.parameters import parameters, quoted
 _OFTEN_MISSING = ("jid", "minion_id", "fun", "kind", "phase")
 
 
-class Rule(Protocol):
+class DestinationRule(Protocol):
     """What is looked at here of a :class:`salt_eventsd.config.structs.EventRule`."""
 
     @property
@@ -89,7 +89,7 @@ class Destination:
         return row
 
 
-def destination_of(name: str, rule: Rule) -> Destination:
+def destination_of(name: str, rule: DestinationRule) -> Destination:
     """
     Compile where a rule writes.
 
@@ -107,7 +107,7 @@ def destination_of(name: str, rule: Rule) -> Destination:
     )
 
 
-def check(rule: Rule) -> None:
+def check(rule: DestinationRule) -> None:
     """
     Find what is wrong with where a rule writes.
 
@@ -133,7 +133,7 @@ def check(rule: Rule) -> None:
                 raise ValueError(f"{key}.{name}: {exc}") from None
 
 
-def _check_table(rule: Rule) -> None:
+def _check_table(rule: DestinationRule) -> None:
     if not rule.table:
         raise ValueError("table: expected a table's name, or schema.table")
     if not rule.columns:
@@ -143,7 +143,7 @@ def _check_table(rule: Rule) -> None:
             raise ValueError(f"upsert: {column!r} is not among columns ({', '.join(rule.columns)})")
 
 
-def _check_statement(rule: Rule) -> None:
+def _check_statement(rule: DestinationRule) -> None:
     if not (rule.statement or "").strip():
         raise ValueError("statement: expected SQL such as INSERT INTO t (a) VALUES (:a)")
     names = parameters(rule.statement or "")

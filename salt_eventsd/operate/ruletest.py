@@ -41,7 +41,7 @@ from salt_eventsd.exceptions import ConfigError, EventsdError, Refused
 from salt_eventsd.intake.pipeline import Pipeline, pipeline_of
 from salt_eventsd.language.destination import destination_of
 from salt_eventsd.language.fields import Facts
-from salt_eventsd.rules.match import named
+from salt_eventsd.rules.compile import named
 
 #: When the events of tests are read, unless they say so. It is the same each time, so that a test can expect a ``now``.
 _RECEIVED = 1_767_323_045.0

@@ -29,7 +29,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.intake.origin import Addressed
 from salt_eventsd.intake.pipeline import pipeline_of
-from salt_eventsd.rules.match import Route
+from salt_eventsd.rules.rule import Route
 
 #: How many events may wait for a slow terminal. Further ones are left out, and their number is shown.
 _MOST_WAITING = 10_000

@@ -28,7 +28,8 @@ from salt_eventsd.language.destination import destination_of
 from salt_eventsd.language.fields import Facts
 from salt_eventsd.language.template import compile_template
 from salt_eventsd.operate.tap import Explainer, Filter
-from salt_eventsd.rules.match import Rules, compile_rules
+from salt_eventsd.rules.compile import compile_rules
+from salt_eventsd.rules.match import Rules
 from tests.support.events import MINION, raw_frame, return_data, returned
 from tests.support.growth import assert_linear, cpu_seconds
 

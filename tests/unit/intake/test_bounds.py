@@ -17,7 +17,8 @@ from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.rules.match import Route, compile_rules
+from salt_eventsd.rules.compile import compile_rules
+from salt_eventsd.rules.rule import Route
 from salt_eventsd.spool import aside as spool_aside
 from salt_eventsd.spool import burial as graves
 from salt_eventsd.spool.burial import Burial

@@ -8,7 +8,7 @@ from salt_eventsd.config.structs import default_events
 from salt_eventsd.intake.glance import Frames, glance
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.redact import Redactor, compile_redactor
-from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.rules.compile import compile_rules
 from tests.support.events import frame, return_data
 
 REDACTOR = compile_redactor((), (), {})

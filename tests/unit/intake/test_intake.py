@@ -15,7 +15,7 @@ from salt_eventsd.event.frame import Frame
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import Redactor, compile_redactor
-from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
 from tests.support.events import frame, return_data
 from tests.support.lanes import eventually, lane_of

@@ -17,7 +17,7 @@ from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
 from tests.support.events import JID, MINION, STAMP, frame, job_data, raw_frame, return_data
 from tests.support.lanes import lane_of

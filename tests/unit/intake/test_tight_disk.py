@@ -12,7 +12,7 @@ from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import compile_redactor
-from salt_eventsd.rules.match import compile_rules
+from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
 from tests.support.events import numbered, returned
 from tests.support.lanes import chunk, lane_of

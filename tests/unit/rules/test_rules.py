@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from salt_eventsd.config.structs import EventRule, default_events
-from salt_eventsd.rules.match import Route, Rules, compile_rules
+from salt_eventsd.rules.compile import compile_rules
+from salt_eventsd.rules.match import Rules
+from salt_eventsd.rules.rule import Route
 
 
 def routes(
