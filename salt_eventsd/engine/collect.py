@@ -42,6 +42,8 @@ def report(parts: Parts) -> Report:
     dead = parts.ask("dead", parts.spool.burials.dead_letters, {})
     oldest = {lane.name: parts.ask(f"oldest.{lane.name}", lane.backlog.oldest, 0.0) for lane in lanes}
     moment = time.time()
+    unanswered = parts.intake.unanswered.since(moment - ANSWERED_SECONDS, moment)
+    reading = Reading(parts, lanes, oldest, unanswered)
     made = Report(
         version=__version__,
         pid=os.getpid(),
@@ -53,10 +55,10 @@ def report(parts: Parts) -> Report:
         ended=False,
         problems=[],
         threads=parts.watch.look(),
-        bus=_bus(Reading(parts, lanes, oldest, parts.intake.unanswered.since(moment - ANSWERED_SECONDS, moment))),
+        bus=_bus(reading),
         dispatch=DispatchReport(parts.dispatcher.problem),
         workers=worker_reports(parts, lanes, dead, oldest),
-        spool=_spool(Reading(parts, lanes, oldest, 0), dead),
+        spool=_spool(reading, dead),
         losses={},
         seen=parts.ledger.seen_at,
     )
