@@ -38,7 +38,7 @@ def learn(options: Mapping[str, Any]) -> None:
     :param options: as they stand in the config.
     """
     others = {str(options.get(key)) for key in ("user", "username", "host", "database", "db", "module")}
-    for user, secret in _found(options):
+    for user, secret in passwords_in(options):
         if len(secret) < _SHORTEST or secret in others or secret == user or _NAMES.kind(secret.encode()) is not None:
             continue
         for one in _spellings(user, secret):
@@ -78,14 +78,19 @@ def unclear(url: str) -> str:
     return ""
 
 
-def _found(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each password with its user, as far as one stands beside it."""
+def passwords_in(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """
+    Yield each password in a worker's options with its user, "" if none stands beside it.
+
+    :param value: the options, or a part of them.
+    :param key: the key that the part has.
+    """
     if isinstance(value, Mapping):
         for name, one in value.items():
-            yield from _found(one, str(name))
+            yield from passwords_in(one, str(name))
     elif isinstance(value, (list, tuple)):
         for one in value:
-            yield from _found(one, key)
+            yield from passwords_in(one, key)
     elif isinstance(value, str):
         if key and _NAMES.kind(key.encode("utf-8", "surrogatepass")) is not None:
             yield "", value

@@ -12,25 +12,12 @@ import pytest
 import salt.config
 
 from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.workers.conformance.events import HOSTILE as HOSTILE
 from salt_eventsd.workers.load import load_modules, make
 from salt_eventsd.workers.write import Batch, Context, Worker
 from tests.support import events
 from tests.support.docs import ROOT
 from tests.support.stores import NODE, Buried
-
-#: Values that some backend might take for something else than data.
-HOSTILE = (
-    "'); DROP TABLE salt; --",
-    '`backticks` and "quotes"',
-    "%s %d %(name)s :name {0} {minion_id} $1",
-    "line\r\nfeed\tand\x00nul",
-    "*3\r\n$3\r\nSET\r\n",
-    '{"index":{"_id":"1"}}\n{}\n',
-    {"a.b": {"$set": 1, "": 2, "$where": "sleep(1)"}, "_id": "mine", "\x00": "nul"},
-    [2**63, 2**64, -(2**70), 1e308, 0.1, None, True],
-    "\u202e right to left \U0001f600",
-    "ü" * 10_000,
-)
 
 # Salt's loader asks for these; nothing is synced into this master.
 _OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": NODE, "extension_modules": ""}

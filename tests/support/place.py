@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Transient
+from salt_eventsd.workers.conformance.events import kinds
 from tests.support.events import MINION, raw_frame, read, return_data
 from tests.support.events import frame as pack
 from tests.support.server import Server
@@ -30,6 +33,7 @@ class Place:
     :cvar can_read: what has arrived can be looked at.
     :cvar can_stop: it can be away.
     :cvar can_refuse: it can refuse an event because of what is in it.
+    :cvar takes_all_kinds: events of any kind are there, and not only those that :meth:`event` makes.
     :cvar keeps_empty: an event without a payload is there as well.
     :cvar away: what the worker raises while it is away.
     :cvar secret: what stands in the options and must not be told, "" if nothing does.
@@ -46,6 +50,7 @@ class Place:
     can_read = True
     can_stop = True
     can_refuse = True
+    takes_all_kinds = True
     keeps_empty = True
     away: type[Exception] = Transient
     secret = ""
@@ -80,6 +85,14 @@ class Place:
     def empty(self, number: int) -> Event:
         """Return an event that has a tag, and a payload of no bytes."""
         return read(raw_frame(f"salt/job/{number}/ret/{MINION}", b""), into="events")
+
+    def kinds(self, first: int) -> list[Event]:
+        """
+        Return an event of each kind.
+
+        :param first: the number of the first one.
+        """
+        return [msgspec.structs.replace(one, into="events") for one in kinds(first)]
 
     def stop(self) -> None:
         """Be away."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from salt_eventsd.workers.conformance import Subject
 from salt_eventsd.workers.write import Batch
 from tests.support import backends, places_local, places_remote
 from tests.support.place import Place
@@ -57,6 +58,20 @@ class Site:
         some = [self.place.event(number) for number in numbers]
         half = len(some) // 2
         return batch_of(*(part for part in (some[:half], some[half:]) if part), first=first, **more)
+
+    def subject(self) -> Subject:
+        """Return the place's module as the suite of the contract sees it."""
+        place = self.place
+        return Subject(
+            place.module,
+            place.options(),
+            arrived=(lambda: [f"salt/job/{number}/ret/x" for number in place.arrived()]) if place.can_read else None,
+            once=place.once,
+            event=place.event,
+            kinds=place.kinds if place.takes_all_kinds else None,
+            refuses=False,
+            first=0,
+        )
 
     def has(self, numbers: Iterable[int], once: bool = True) -> None:
         """Fail unless these events arrive, and no others; each once and in order, or in any number."""

@@ -184,6 +184,7 @@ class Numbers(OnPostgreSQL):
     """The worker stats, into a table; what is hostile becomes names."""
 
     module = "stats"
+    takes_all_kinds = False
     keeps_empty = False
     _table = "stats"
 
@@ -214,6 +215,7 @@ class Metrics(Served):
     once = True
     can_refuse = False
     can_stall = True
+    takes_all_kinds = False
     keeps_empty = False
     own = ("host", "port")
 

@@ -193,7 +193,7 @@ class Documents(Served):
 
     def options(self) -> dict[str, Any]:
         login = {"url": self._door.url, "user": USER, "password": PASSWORD}
-        return {**login, "index": self._index, "timeout": 5}
+        return {**login, "index": self._index, "timeout": 30}
 
     def arrived(self) -> list[int]:
         hits = self.server.documents() if self.server.ask("GET", "/_cat/indices?format=json") else []

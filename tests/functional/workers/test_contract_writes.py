@@ -4,10 +4,8 @@ What docs/writing_a_worker.rst and docs/backends.rst promise of workers, of each
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,35 +18,10 @@ from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.spool.dead_letters import Filter, listed, requeue
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.write import Batch
-from tests.support import backends
 from tests.support.lanes import chunk, eventually, keep, lane_of
 from tests.support.place import BAD
 from tests.support.places import Site, each
 from tests.support.stores import Buried, batch_of
-
-
-@each()
-@pytest.mark.parametrize("count", [pytest.param(count, id=str(count)) for count in (1, 1000)])
-def test_a_batch_arrives_whole_and_in_order(place: Site, count: int) -> None:
-    # When
-    place.worker().write(place.batch(range(count)))
-
-    # Then
-    place.has(range(count))
-
-
-@each()
-def test_hostile_events_arrive(place: Site) -> None:
-    # Given
-    buried = Buried()
-    hostile = [place.place.event(number, value) for number, value in enumerate(backends.HOSTILE)]
-
-    # When
-    write_batch(place.worker(), batch_of(hostile, buried=buried))
-
-    # Then
-    assert buried.refusals == []
-    place.has(range(len(hostile)))
 
 
 @each()
@@ -95,50 +68,6 @@ def _writes(worker: Any, batch: Batch) -> bool:
         worker.write(batch)
         return True
     return False
-
-
-@each()
-def test_a_batch_that_comes_again_is_there_as_often_as_promised(place: Site) -> None:
-    # Given: an engine dies after the batch was written
-    place.worker().write(place.batch(range(20)))
-
-    # When: the next one
-    worker = place.worker()
-    worker.write(place.batch(range(20), replay=True))
-    worker.write(place.batch(range(20, 25), first=3))
-
-    # Then
-    place.has(range(25), once=place.place.once)
-    if place.place.can_read and not place.place.once:
-        assert set(Counter(place.place.arrived()).values()) <= {1, 2}
-
-
-@each()
-def test_two_threads_write_at_once(place: Site) -> None:
-    # Given
-    worker = place.worker(concurrency=2)
-    batches = [place.batch(range(at * 50, at * 50 + 50), first=1 + 2 * at) for at in range(8)]
-    errors: list[Exception] = []
-
-    def write(some: list[Batch]) -> None:
-        try:
-            for batch in some:
-                worker.write(batch)
-        except Exception as exc:
-            errors.append(exc)
-
-    # When
-    threads = [threading.Thread(target=write, args=[batches[part::2]]) for part in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    # Then
-    assert errors == []
-    place.has(range(400), once=False)
-    if place.place.can_read:
-        assert len(place.place.arrived()) == 400
 
 
 @each(lambda kind: kind.can_refuse)

@@ -196,9 +196,11 @@ class TestTheWorkerTaught:
         """The example's worker, writing into ``events.jsonl``."""
         folder = tmp_path / "eventsd_workers"
         folder.mkdir()
-        [(_, code)] = blocks(ROOT / "docs" / "writing_a_worker.rst", "python")
+        code = next(
+            text for _, text in blocks(ROOT / "docs" / "writing_a_worker.rst", "python") if "def worker" in text
+        )
         (folder / "lines.py").write_text(code, encoding="utf-8")
-        [(_, config)] = blocks(ROOT / "docs" / "writing_a_worker.rst", "yaml")
+        [(_, config)] = blocks(page, "yaml")
         opts = {
             **salt.config.DEFAULT_MASTER_OPTS,
             **yaml.safe_load(config.replace("/var/log/salt", str(tmp_path))),
