@@ -115,7 +115,7 @@ WRONG = {
     ),
     "refuses-copies": (
         "lines = []",
-        "lines = []\n        if batch.replay: raise Refused('I have it')",
+        "lines = []\n            if batch.replay: raise Refused('I have it')",
         "a batch that comes again is no error, and a new worker takes it",
         "20 of its events were refused: I have it",
     ),

@@ -196,9 +196,8 @@ class TestTheWorkerTaught:
         """The example's worker, writing into ``events.jsonl``."""
         folder = tmp_path / "eventsd_workers"
         folder.mkdir()
-        code = next(
-            text for _, text in blocks(ROOT / "docs" / "writing_a_worker.rst", "python") if "def worker" in text
-        )
+        page = ROOT / "docs" / "writing_a_worker.rst"
+        code = next(text for _, text in blocks(page, "python") if "def worker" in text)
         (folder / "lines.py").write_text(code, encoding="utf-8")
         [(_, config)] = blocks(page, "yaml")
         opts = {
