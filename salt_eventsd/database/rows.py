@@ -84,9 +84,10 @@ class RowBuilder:
         self._json = dialect.json
         self._text = dialect.text
         self._time = dialect.time
+        self._largest = largest
         self._fit = Values(dialect, largest, truncate).fit_json
         self._wide_codes = wide_codes
-        self._latest_arguments: tuple[bytes, Any] = (b"", None)
+        self._latest_job: tuple[Any, tuple[str, str, Any]] = (None, ("", "", None))
         self._latest_outcome: tuple[Any, outcome.Outcome] = (None, outcome.Outcome(None, None, None))
 
     def rows(self, event: Event) -> list[tuple[str, Row]]:
@@ -142,11 +143,10 @@ class RowBuilder:
         text = bytes(ret.fun_args) or bytes(ret.arg)
         (retcode, success, is_test), parts = self._outcome(event, ret, text)
         states = self._states(event, parts) if parts else []
-        durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None]
+        durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None] if states else []
         seen = self._time(event.stamp)
-        jid, fun = self._key(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
+        jid, fun, args = self._of_job(event, text)
         minion_id = self._key(event.minion_id or self._node_id, NAME_LENGTH)
-        args = self._arguments(text)
         row = {
             "jid": jid,
             "minion_id": minion_id,
@@ -166,7 +166,7 @@ class RowBuilder:
         rows = [("returns", row), *states]
         if event.minion_id:
             rows.append(("minions", self._seen(minion_id, seen, jid, fun)))
-            if kind := _begun_by_minion(event, ret):
+            if (ret.schedule or ret.tgt_type) and (kind := _begun_by_minion(event, ret)):
                 rows.append(("jobs", self._begun(event, kind, ret, row)))
         return rows
 
@@ -189,14 +189,17 @@ class RowBuilder:
             "syndics": None,
         }
 
-    def _arguments(self, text: bytes) -> Any:
-        """Return what a function was called with; the returns of a job come one by one."""
-        if len(text) > _LONGEST_LATEST:
-            return self._value(text)
-        known = self._latest_arguments
-        if known[0] != text:
-            known = self._latest_arguments = (text, self._value(text))
-        return known[1]
+    def _of_job(self, event: Event, arguments: bytes) -> tuple[str, str, Any]:
+        """Return what the returns of a job have in common, which come one by one: jid, function and arguments."""
+        told = (event.jid, event.fun, arguments)
+        # Another thread may be at it, too.
+        latest = self._latest_job
+        if latest[0] == told:
+            return latest[1]
+        found = self._key(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH), self._value(arguments)
+        if len(arguments) <= _LONGEST_LATEST:
+            self._latest_job = (told, found)
+        return found
 
     def _outcome(self, event: Event, ret: _Return, arguments: bytes) -> tuple[outcome.Outcome, list[outcome.Part]]:
         """
@@ -210,14 +213,14 @@ class RowBuilder:
             parts = outcome.parts_of(fun, _decoded(arguments), _decoded(event.returned))
             return outcome.read(parts, ret.retcode, ret.success, event.kind == "run"), parts
         told = (event.fun, arguments, ret.retcode, ret.success)
-        if len(arguments) > _LONGEST_LATEST or not all(map(_is_short, told[2:])):
-            return outcome.read(outcome.parts_of(event.fun, _decoded(arguments), None), ret.retcode, ret.success), []
         # Another thread may be at it, too.
         latest = self._latest_outcome
-        if latest[0] != told:
-            parts = outcome.parts_of(event.fun, _decoded(arguments), None)
-            latest = self._latest_outcome = (told, outcome.read(parts, ret.retcode, ret.success))
-        return latest[1], []
+        if latest[0] == told:
+            return latest[1], []
+        found = outcome.read(outcome.parts_of(event.fun, _decoded(arguments), None), ret.retcode, ret.success)
+        if len(arguments) <= _LONGEST_LATEST and _is_short(ret.retcode) and _is_short(ret.success):
+            self._latest_outcome = (told, found)
+        return found, []
 
     def _states(self, event: Event, parts: list[outcome.Part]) -> list[tuple[str, Row]]:
         rows: list[tuple[str, Row]] = []
@@ -292,7 +295,9 @@ class RowBuilder:
         """JSON text for a JSON column; what is too large for the database says so and keeps its beginning."""
         if not text or text == b"null":
             return None
-        return self._json(self._fit(text))
+        if self._largest is not None and len(text) > self._largest:
+            text = self._fit(text)
+        return self._json(text)
 
     def _string(self, value: Any) -> str | None:
         """Text for a text column; what is no text as JSON."""

@@ -240,3 +240,22 @@ def test_values_too_large_for_the_database_keep_their_beginning() -> None:
     assert kept["beginning"].startswith('"xxx')
     assert len(row["return"]) < 200_000
     assert json.loads(row["load"])["fun"] == "test.ping"
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql", "mysql"])
+def test_rows_do_not_depend_on_the_events_before(backend: str) -> None:
+    """What the returns of a job have in common is remembered; nothing of it gets into another job's."""
+    first = returned(fun="state.apply", fun_args=["web", {"test": True}], retcode=0)
+    others = [
+        returned(jid="20260102030405678902", fun="state.apply", fun_args=["web", {"test": True}]),
+        returned(fun="state.highstate", fun_args=["web", {"test": True}]),
+        returned(fun="state.apply", fun_args=["web"]),
+        returned(fun="state.apply", fun_args=["web", {"test": True}], retcode=2),
+        returned(fun="state.apply", fun_args=["web", {"test": True}], retcode=[0, 1]),
+        returned(fun="state.apply", fun_args=["web", {"test": True}], success=False),
+        returned(fun="state.apply", fun_args=["x" * 20_000]),
+    ]
+    builder = RowBuilder(MASTER, dialect_for(backend))
+
+    for event in [one for other in others for one in (first, other)]:
+        assert builder.rows(event) == RowBuilder(MASTER, dialect_for(backend)).rows(event)

@@ -6,13 +6,19 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy.engine import Connection
 
 
 class Encoder:
-    """Writes values as the statements of :class:`~.base.insert.Inserts` and the drivers want them."""
+    """
+    Writes values as the statements of :class:`~.base.insert.Inserts` and the drivers want them.
+
+    :cvar zone: stands behind each time that goes into a built-in table.
+    """
+
+    zone: ClassVar[str] = ""
 
     def learn(self, connection: Connection) -> None:
         """
@@ -36,7 +42,7 @@ class Encoder:
         :param seconds: since 1970.
         """
         whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
-        return f"{_second(whole)}.{micro:06d}"
+        return f"{_second(whole)}.{micro:06d}{self.zone}"
 
     def moment(self, when: datetime) -> Any:
         """

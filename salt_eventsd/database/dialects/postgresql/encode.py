@@ -35,6 +35,9 @@ codecs.register_error(_ESCAPED_IN_JSON, _escape_in_json)
 class PostgreSQLEncoder(Encoder):
     """Writes values for PostgreSQL."""
 
+    #: The session's time zone does not matter to a time that names its own.
+    zone = "+00"
+
     def __init__(self) -> None:
         #: What Python calls the database's encoding, "" where that is UTF-8.
         self._codec = ""
@@ -46,10 +49,6 @@ class PostgreSQLEncoder(Encoder):
     def largest_value(self, connection: Connection) -> int | None:
         """A JSONB string may have 256 MiB less one, and a whole value not much more."""
         return 2**28 - 2**20
-
-    def time(self, seconds: float) -> str:
-        """See :class:`Encoder`; a session's time zone does not matter to a time that names its own."""
-        return f"{super().time(seconds)}+00"
 
     def moment(self, when: datetime) -> Any:
         """See :class:`Encoder`; the driver's own type tells the server that it is a time."""
