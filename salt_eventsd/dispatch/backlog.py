@@ -76,43 +76,26 @@ class Backlog:
 
     # What comes and goes.
 
-    def restore(self, left: Totals, newest: int) -> None:
+    def restore(self, there: Totals, newest: int) -> None:
         """
-        Count what an earlier engine left in the spool.
+        Count what is in the spool: an earlier engine left it, or the file was put back in time under this engine.
 
-        :param left: what waits for this lane.
-        :param newest: the highest chunk id given so far.
-        """
-        self.events, self.bytes = left.events, left.bytes
-        self.may_be_written(newest)
-
-    def recount(self, there: Totals, newest: int) -> None:
-        """
-        Count again what waits: the spool's file was put back in time under this engine.
-
-        :param there: what is in it.
+        :param there: what waits for this lane.
         :param newest: the highest chunk id given so far.
         """
         with self._mutex:
-            self.restore(there, newest)
+            self.events, self.bytes = there.events, there.bytes
+            self.may_be_written(newest)
 
-    def add(self, kept: StoredChunk) -> None:
+    def add(self, new: StoredChunk | Totals) -> None:
         """
-        Count a chunk that the intake has just put into the spool.
+        Count what has come into the spool.
 
-        :param kept: the chunk.
-        """
-        self.add_requeued(Totals(kept.events, kept.bytes))
-
-    def add_requeued(self, back: Totals) -> None:
-        """
-        Count dead letters that an operator has put back.
-
-        :param back: how much.
+        :param new: a chunk that the intake has just put, or dead letters that an operator has put back.
         """
         with self._mutex:
-            self.events += back.events
-            self.bytes += back.bytes
+            self.events += new.events
+            self.bytes += new.bytes
 
     def gone(self, chunks: Sequence[StoredChunk], *, dropped: bool = False) -> None:
         """

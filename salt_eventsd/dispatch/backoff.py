@@ -1,4 +1,4 @@
-"""How long to wait before the next try: pure arithmetic, no clock and no sleeping in here."""
+"""How long to wait before the next try: arithmetic alone, without a clock."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Backoff:
     """
     Exponential backoff with full jitter.
 
-    Full jitter (a uniform draw below the cap rather than a fixed step) keeps the workers of several masters from
-    knocking on a database in step when it comes back.
+    Full jitter (a wait drawn evenly from everything below the cap) keeps the workers of several masters from asking a
+    database all at once when it comes back.
 
     :param first_seconds: the cap of the first wait.
     :param most_seconds: no wait is longer.

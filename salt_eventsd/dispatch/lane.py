@@ -7,34 +7,23 @@ decides what its next batch is and when; :mod:`salt_eventsd.dispatch.run` gives 
 
 from __future__ import annotations
 
-import logging
 import time
 
-from salt_eventsd.common.english import counted
 from salt_eventsd.config.structs import WorkerConfig
 from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.batching import NOTHING_DUE_SECONDS
 from salt_eventsd.dispatch.delivery import Delivery
 from salt_eventsd.dispatch.flights import HANGING_SECONDS, Flights
+from salt_eventsd.dispatch.lane_log import LaneLog
 from salt_eventsd.dispatch.retry import Retry
 from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.event.chunk import StoredChunk
-from salt_eventsd.exceptions import Doubted, Held, Reused, SpoolError, WorkerError
-from salt_eventsd.redact.error_text import one_line, traceback_text
+from salt_eventsd.exceptions import Doubted, Held, Reused, SpoolError
+from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.load import close
 from salt_eventsd.workers.write import Worker
-
-log = logging.getLogger(__name__)
-
-#: The log tells of refused events no more often than this, in seconds.
-_TELL_SECONDS = 60.0
-#: What the log says when a lane's state changes.
-_VERDICTS = {
-    "held": "is refused everything; its events wait in the spool until that is mended",
-    "retrying": "cannot write; its events wait in the spool",
-}
 
 
 class Lane:
@@ -83,8 +72,7 @@ class Lane:
         #: Whether it is no longer under ``workers``; what waits for it stays in the spool.
         self.retired = False
         self._spool = spool
-        self._buried_told = 0
-        self._tell_buried_at = 0.0
+        self._log = LaneLog(name, self.owner)
 
     @property
     def worker(self) -> Worker | None:
@@ -95,12 +83,6 @@ class Lane:
     def fails(self) -> bool:
         """Whether the last try failed."""
         return self.retry.failures > 0
-
-    @property
-    def _label(self) -> str:
-        if self.owner == self.name:
-            return self.name
-        return f"{self.owner}, rule {self.name.removeprefix(f'{self.owner}:')},"
 
     def swap(
         self, config: WorkerConfig, worker: Worker | None, newest: int, owner: str = "", problem: str = ""
@@ -114,7 +96,7 @@ class Lane:
         :param owner: the worker's name, where it is not the lane's.
         :param problem: why the worker could not be made; a lane without a worker and without a problem is retired.
         """
-        self.owner = owner or self.owner
+        self.owner = self._log.owner = owner or self.owner
         self.config = config
         self.retired = worker is None and not problem
         # What the old worker may have written comes to the new one as a replay.
@@ -188,34 +170,25 @@ class Lane:
     def tell_hanging(self) -> None:
         """Say in the log, once for each, which batches have been in flight for long; called by the dispatch thread."""
         for _ in range(self.flights.newly_hanging()):
-            log.error("eventsd: worker %s hangs: one batch for %d s so far", self._label, HANGING_SECONDS)
+            self._log.hangs(HANGING_SECONDS)
 
     def _succeeded(self, chunks: list[StoredChunk], delivery: Delivery) -> None:
         if self.fails and not self.backlog.passes_by:
-            tries = f"{self.retry.failures} failed tries" if self.retry.failures > 1 else "a failed try"
-            log.warning("eventsd: worker %s writes again after %s", self._label, tries)
+            self._log.writes_again(self.retry.failures)
         self.retry.succeeded(passes_by=self.backlog.passes_by)
         self.written += delivery.written
         self.buried += delivery.buried
         self.backlog.lost += delivery.unreadable
         if delivery.unreadable:
-            unreadable = counted(delivery.unreadable)
-            log.error("eventsd: worker %s: %s in the spool cannot be read", self._label, unreadable)
+            self._log.unreadable(delivery.unreadable)
         if delivery.elsewhere and not self.elsewhere:
-            log.error("eventsd: worker %s: another engine writes what a copy of this spool holds", self._label)
+            self._log.elsewhere()
         self.elsewhere += delivery.elsewhere
-        self._tell_buried()
+        self._log.buried(self.buried)
         self.last_write = time.time()
         self.backlog.gone(chunks)
         # The backend refuses what is passed by, whatever else it takes.
         self.state = "held" if self.backlog.passes_by else "ok"
-
-    def _tell_buried(self) -> None:
-        new = self.buried - self._buried_told
-        if new and time.monotonic() >= self._tell_buried_at:
-            self._buried_told, self._tell_buried_at = self.buried, time.monotonic() + _TELL_SECONDS
-            buried = counted(new, "refused event", "was")
-            log.warning("eventsd: worker %s: %s buried: salt-run eventsd.dead", self._label, buried)
 
     def _renamed(self, exc: BaseException, chunks: list[StoredChunk]) -> BaseException:
         """Give chunks another name where theirs is taken, so that the next try can write them; return what failed."""
@@ -226,12 +199,7 @@ class Lane:
                 return again
             events = sum(chunk.events for chunk in chunks if chunk.id in exc.chunks)
             self.renamed += events
-            log.error(
-                "eventsd: worker %s: the database has receipts of other events under the names of %s, written now "
-                "under new names; was this machine put back in time?",
-                self._label,
-                counted(events),
-            )
+            self._log.renamed(events)
         return exc
 
     def _failed(self, exc: BaseException, ids: list[int], worker: Worker) -> None:
@@ -242,10 +210,7 @@ class Lane:
         state = "held" if isinstance(exc, Held) else "retrying"
         error = one_line(exc)
         if state != self.state:
-            # One line when the state changes, not one for each try.
-            log.error("eventsd: worker %s %s: %s", self._label, _VERDICTS[state], error)
-            if not isinstance(exc, (WorkerError, SpoolError, OSError)):
-                log.debug("eventsd: worker %s: %s", self._label, traceback_text(exc))
+            self._log.fails(state, error, exc)
         self.retry.failed()
         self.retries += 1
         self.state, self.last_error = state, error

@@ -1,7 +1,7 @@
 """
-Claim and run: one thread that gives the lanes' due batches to a bounded pool of threads.
+Run: one thread that gives the lanes' due batches to a bounded pool of threads.
 
-Which lane may have a thread is decided by :mod:`salt_eventsd.dispatch.shares`, so that one that hangs delays no other.
+:mod:`salt_eventsd.dispatch.shares` decides which lane may have a thread, so that one that hangs delays no other.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Dispatcher(threading.Thread):
     """
     Runs the lanes.
 
-    :param spool: theirs.
-    :param lanes: by worker name.
+    :param spool: where their chunks are.
+    :param lanes: by name.
     :param max_workers: returns how many threads there are to be now; asked each round. See
         :class:`~salt_eventsd.dispatch.shares.Shares` for when there are more.
-    :param adopt: adds a lane for what was put back for a worker or a rule that is not configured.
+    :param adopt: adds a lane for dead letters that were put back for a worker or a rule that is not configured.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Dispatcher(threading.Thread):
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._renewing = threading.Event()
-        #: Why no batch can be given out at the moment, else "".
+        #: Why no batch can be started at the moment, else "".
         self.problem = ""
-        #: Changes as long as the thread does something.
+        #: Changes as long as the thread works.
         self.turns = 0
-        self._is_manned = False
+        self._all_started = False
         self._times_back = spool.times_back
         self._look_at = 0.0
         self._turn = 0
@@ -76,7 +76,11 @@ class Dispatcher(threading.Thread):
         self._wake.set()
 
     def kept(self, chunks: list[StoredChunk]) -> None:
-        """Note what has just been kept; called by the intake."""
+        """
+        Count what has just been kept, and wake the thread; called by the intake.
+
+        :param chunks: what was kept.
+        """
         if self._times_back != self._spool.times_back:
             self._times_back = self._spool.times_back
             self._recount()
@@ -90,7 +94,7 @@ class Dispatcher(threading.Thread):
     def _recount(self) -> None:
         there, newest = self._spool.begin(), self._spool.newest_id()
         for name, lane in self.lanes.items():
-            lane.backlog.recount(there.get(name, Totals()), newest)
+            lane.backlog.restore(there.get(name, Totals()), newest)
 
     def run(self) -> None:
         """Run until stopped."""
@@ -164,7 +168,7 @@ class Dispatcher(threading.Thread):
         return patience
 
     def _in_turn(self) -> list[Lane]:
-        """All lanes, each time beginning with another; those that have nothing in flight first."""
+        """Return all lanes, each time beginning with another one; those that have nothing in flight first."""
         lanes = list(self.lanes.values())
         self._turn = (self._turn + 1) % max(1, len(lanes))
         return sorted(lanes[self._turn :] + lanes[: self._turn], key=lambda lane: lane.flights.busy)
@@ -176,19 +180,19 @@ class Dispatcher(threading.Thread):
             self._pool.shutdown(wait=False)
             self._pool = ThreadPoolExecutor(threads, thread_name_prefix="eventsd-worker")
             self.threads = threads
-            self._is_manned = False
-        if not self._is_manned:
-            self._man()
+            self._all_started = False
+        if not self._all_started:
+            self._start_threads()
 
-    def _man(self) -> None:
-        """Start all threads now: where the system has no more to give, that is better known before there is a batch."""
+    def _start_threads(self) -> None:
+        """Start all threads now: if the system has no more to give, that fails here, not in the middle of a batch."""
         go = threading.Event()
         try:
             for _ in range(self.threads):
                 self._pool.submit(go.wait)
         finally:
             go.set()
-        self._is_manned = True
+        self._all_started = True
 
     def _look_at_spool(self) -> None:
         if time.monotonic() < self._look_at:
@@ -201,7 +205,7 @@ class Dispatcher(threading.Thread):
             if name not in self.lanes:
                 self._adopt(name)
             if adopted := self.lanes.get(name):
-                adopted.backlog.add_requeued(back)
+                adopted.backlog.add(back)
 
     def _reap(self) -> None:
         for future in [one for one in self._running if one.done()]:

@@ -1,12 +1,13 @@
 """
-Settle: from a batch and a worker to what has become of each event. No thread, no clock and no spool in here.
+Settle: have a worker write a batch, and find out which events it refuses. No thread, no clock and no spool in here.
 
 The splitting is the same for every backend: a refused batch is cut in halves until the bad events stand alone, so one
 bad event costs about ``2 * log2(batch)`` extra writes and no other event.
 
-Whether an event is to blame or the backend, only another event can tell: what the backend refuses for a reason that
-nobody knows is set aside if it takes another event of the batch, and waits if it takes none. A later try of such a
-batch asks with a few events before it splits all again, and the lane adds one that has not been tried.
+Only another event can tell whether an event is to blame or the backend. If the backend takes another event of the
+batch, the events that it refused are buried, even if nobody knows the reason. If it takes none, the batch waits. The
+next try of such a batch begins with a few of its events before it splits all of them again, and the lane adds a chunk
+that has not been tried.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import Sieve
 from salt_eventsd.workers.write import Batch, Refusal, Worker
 
-#: So many tries of a batch may end without an answer before events are tried alone.
+#: How many tries of a batch may end without an answer before events are tried alone.
 CUTS = 2
-#: So many events of a batch that was refused whole are tried alone before all of them are, once more.
+#: How many events of a batch that was refused whole are tried alone before all of them are, once more.
 _PROBES = 8
-#: So many tries in a row without an answer mean, even if the backend has taken an event before, that it is away.
+#: More tries in a row than this without an answer mean that the backend is away, even if it has taken an event before.
 _MOST_CUTS = 24
-#: So many times in a row an event that is alone has to get no answer before that is put down to it.
+#: How many times in a row an event that is tried alone gets no answer before it is the one to blame.
 _ALONE = 4
 
 
@@ -50,28 +51,28 @@ class Suspicion(NamedTuple):
 
 
 class Unexpected(Doubtful):
-    """A worker raised what the contract does not name: its own bug, or an event it cannot digest."""
+    """A worker raised what the contract does not name: a bug of its own, or an event that it cannot handle."""
 
 
 def write_batch(worker: Worker, batch: Batch) -> None:
     """
-    Have a worker write a batch; events it refuses are buried.
+    Have a worker write a batch, and bury the events that it refuses.
 
-    If part of a batch makes a worker raise what the contract does not name, that is the events' doing; if all of it
-    does, it is the worker's, and nothing is buried.
+    If part of a batch makes a worker raise what the contract does not name, the events are to blame. If all of it does,
+    the worker is, and nothing is buried.
 
     :param worker: who writes.
-    :param batch: what.
-    :raises WorkerError: nothing is settled, and why: the batch is to be tried again.
-    :raises SpoolError: the same; the refused events could not be noted.
+    :param batch: what is written.
+    :raises WorkerError: why nothing is settled; the batch has to be tried again.
+    :raises SpoolError: the refused events could not be noted, so nothing is settled either.
     """
     attempt = _Attempt(worker, batch)
     sieve = Sieve(attempt.write)
     events = batch.events
     written: set[int] = set()
     if len(events) > 1 and batch.cuts >= CUTS:
-        # It has taken its connection with it more than once. Is there an event that does not? The last may be one that
-        # has not been tried.
+        # The batch has ended the connection more than once. Is there an event that does not? Begin with the last one,
+        # which the lane may have added: then it is the one that was not tried.
         written = attempt.probe([(CUTS - 1 - batch.cuts) % len(events)])
         attempt.splits_cuts = True
     elif len(events) > 1 and batch.doubts:
@@ -79,7 +80,7 @@ def write_batch(worker: Worker, batch: Batch) -> None:
             attempt.write(events)
             written = set(range(len(events)))
         except Refused as exc:
-            # All were tried alone before. A few of them, others each time, tell whether anything has changed.
+            # All were tried alone before. A few of them, each time other ones, tell whether anything has changed.
             last = -(batch.doubts - 1) * _PROBES - 1
             written = attempt.probe((last - number) % len(events) for number in range(_PROBES))
             if not written and isinstance(exc, Doubtful):

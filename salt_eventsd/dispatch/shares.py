@@ -1,9 +1,10 @@
 """
-Who may have a thread: workers independently of each other, and within a worker one lane not at the others' cost.
+Which lane may have a thread. Workers are independent of each other, and no lane of a worker is served at the cost of
+another one.
 
-A worker's lanes share its database. So the threads are the worker's: it has its ``concurrency``, one more for what is
-urgent, and ``BESIDE`` more where rules have lanes of their own. It never has more, whatever
-the number of rules, and it has as many connections.
+A worker's lanes share its database, so they share its threads: its ``concurrency``, one more for prio batches, and
+``BESIDE`` more where rules have lanes of their own. A worker never has more, whatever the number of its rules, and it
+has as many connections.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ class Shares:
     """
     How threads are shared at one moment.
 
-    Each worker is sure of a thread, and of two if it has several lanes: what another one has in flight, or what one of
-    its own rules hangs in, leaves it that. There are more threads than ``max_workers`` only where they are needed for
-    that.
+    Each worker is sure of a thread, and of two if it has several lanes: whatever other workers have in flight, and
+    whatever one of its own rules hangs in. There are more threads than ``max_workers`` only if that takes more.
 
     :param lanes: all lanes.
     :param max_workers: threads, as configured.
@@ -31,9 +31,11 @@ class Shares:
     def __init__(self, lanes: Iterable[Lane], max_workers: int, running: Collection[Lane] = ()) -> None:
         self._lanes = Counter(lane.owner for lane in lanes if lane.worker is not None)
         self._sure = {owner: min(2, count) for owner, count in self._lanes.items()}
+        #: How many threads there are to be.
         self.threads = max(max_workers, sum(self._sure.values()))
         self._held = Counter(lane.owner for lane in running)
-        # One that hangs in its try, of a worker without a time-out, keeps the others that failed from theirs no longer.
+        # A lane whose last try failed may hang in the next, for ever if its worker has no time-out. From then on it
+        # does not count, so that others that failed can try, too.
         self._failing = Counter(lane.owner for lane in running if lane.fails and not lane.flights.hangs)
 
     def may_start(self, lane: Lane) -> bool:
@@ -52,11 +54,16 @@ class Shares:
         if not siblings > 0:
             return True
         if lane.fails and self._failing[owner]:
-            # Those that fail, and may hang before they do, try one after the other; the rest is for who can write.
+            # Lanes that fail may hang before they do, so they try one after the other. The other threads are for lanes
+            # that can write.
             return False
         return not lane.flights.busy or min(most - held, free - kept_for_others) > 1
 
     def started(self, lane: Lane) -> None:
-        """Note that a lane has got one."""
+        """
+        Note that a lane has been given a thread.
+
+        :param lane: which one.
+        """
         self._held[lane.owner] += 1
         self._failing[lane.owner] += lane.fails

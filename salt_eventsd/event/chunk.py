@@ -1,17 +1,24 @@
 """
-Chunks: some events of one lane, encoded once, as they travel through the spool.
+Chunks: some events of one lane, encoded once, as they travel through the spool. The encoding is MessagePack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from salt_eventsd.event.parse import Event
+from salt_eventsd.event.parse import Event, undecodable
 
 #: What ``into`` says of an event that goes to a table or a statement of the user's own.
 OWN = "own"
+
+#: What decoding raises of bytes that a disk has changed.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+_ENCODER = msgspec.msgpack.Encoder()
+_EVENT = msgspec.msgpack.Decoder(Event)
+_EVENTS = msgspec.msgpack.Decoder(list[Event])
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -19,8 +26,10 @@ class Chunk(msgspec.Struct, frozen=True):
     Some events of one lane and one group commit, before the spool has given them an id.
 
     :param lane: the lane's name, from :func:`lane_of`.
-    :param payload: from :func:`encode_events`.
+    :param prio: whether they are written at once.
+    :param events: how many they are.
     :param oldest: when the oldest of its events was read, in seconds since 1970 UTC.
+    :param payload: from :func:`encode_events`.
     """
 
     lane: str
@@ -34,6 +43,9 @@ class StoredChunk(msgspec.Struct, frozen=True):
     """
     A chunk in the spool; its payload is read when it is written.
 
+    :param id: its number in the spool's file.
+    :param lane: the lane's name.
+    :param bytes: the size of its payload.
     :param life: the id of the life it was put in.
     :param first: no chunk of its lane and life has an id from this one on to its own.
     """
@@ -55,19 +67,52 @@ class Totals(msgspec.Struct, frozen=True):
     bytes: int = 0
 
 
-#: What decoding raises of bytes that a disk has changed.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+class Contents(NamedTuple):
+    """
+    What is in a chunk.
 
+    :param events: its events.
+    :param is_whole: whether it could be decoded; if a disk has changed it, one event holds what is left of it as text.
+    """
 
-EVENTS_DECODER = msgspec.msgpack.Decoder(list[Event])
-
-
-_ENCODER = msgspec.msgpack.Encoder()
+    events: list[Event]
+    is_whole: bool = True
 
 
 def encode_events(events: Sequence[Event]) -> bytes:
-    """Encode events as a chunk's payload: a MessagePack array of arrays."""
+    """Encode events as a chunk's payload: an array of arrays."""
     return _ENCODER.encode(events)
+
+
+def decode_events(payload: bytes, now: float) -> Contents:
+    """
+    Return what is in a chunk.
+
+    :param payload: from :func:`encode_events`, a disk may have changed it.
+    :param now: seconds since 1970 UTC.
+    """
+    try:
+        return Contents(_EVENTS.decode(payload))
+    except _UNREADABLE:
+        return Contents([undecodable(payload, now)], is_whole=False)
+
+
+def encode_event(event: Event) -> bytes:
+    """Encode one event, as a dead letter keeps it."""
+    return _ENCODER.encode(event)
+
+
+def decode_event(encoded: bytes, now: float) -> Event:
+    """
+    Return an event, or one that holds what is left of it as text.
+
+    :param encoded: from :func:`encode_event`, a disk may have changed it.
+    :param now: seconds since 1970 UTC.
+    """
+    try:
+        return _EVENT.decode(encoded)
+    except _UNREADABLE:
+        return undecodable(encoded, now)
 
 
 def halved(chunk: Chunk) -> list[Chunk]:
@@ -76,7 +121,7 @@ def halved(chunk: Chunk) -> list[Chunk]:
 
     :param chunk: of two events or more.
     """
-    events = EVENTS_DECODER.decode(chunk.payload)
+    events = _EVENTS.decode(chunk.payload)
     half = len(events) // 2
     return [
         Chunk(chunk.lane, chunk.prio, len(some), some[0].received, encode_events(some))
@@ -86,8 +131,8 @@ def halved(chunk: Chunk) -> list[Chunk]:
 
 def lane_of(worker: str, rule: str, into: str) -> str:
     """
-    Return the name of the queue of an event. A rule with a table or a statement of the user's own has one for itself:
-    what is wrong with it holds up no other rule.
+    Return the name of an event's lane. A rule with a table or a statement of the user's own has a lane for itself: what
+    is wrong with it holds up no other rule.
 
     :param worker: the worker's name.
     :param rule: the rule's whole name.

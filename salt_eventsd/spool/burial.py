@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from salt_eventsd.event.chunk import encode_event
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.file import SpoolFile
@@ -26,8 +27,6 @@ REPORT_PATIENCE_SECONDS = 0.2
 MOST_DEAD_LETTERS = 100_000
 #: They take no more than this part of ``spool.max_bytes``; what waits to be written has the rest.
 LETTERS_SHARE = 0.25
-
-_ENCODER = msgspec.msgpack.Encoder()
 
 
 class Burial(msgspec.Struct, frozen=True):
@@ -88,7 +87,7 @@ class Burials:
         """
         now = time.time()
         noted = [
-            _Noted(one.chunk, one.position, worker, one.error, now, one.event.tag, _ENCODER.encode(one.event))
+            _Noted(one.chunk, one.position, worker, one.error, now, one.event.tag, encode_event(one.event))
             for one in burials
         ]
         with self._file.transaction() as db:

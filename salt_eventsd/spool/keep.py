@@ -17,10 +17,9 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from salt_eventsd.event.chunk import EVENTS_DECODER, UNREADABLE, Chunk, StoredChunk, Totals
-from salt_eventsd.event.parse import Event, undecodable
+from salt_eventsd.event.chunk import Chunk, Contents, StoredChunk, Totals, decode_events
 from salt_eventsd.spool.burial import REPORT_PATIENCE_SECONDS, Burials
 from salt_eventsd.spool.disk import Disk
 from salt_eventsd.spool.file import SpoolFile
@@ -30,18 +29,6 @@ _MAX_BYTES = 2**30
 
 _PUT = "INSERT INTO chunks (worker, prio, events, bytes, oldest, life, first, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TOTALS = "SELECT worker, SUM(events), SUM(bytes) FROM chunks GROUP BY worker"
-
-
-class Payload(NamedTuple):
-    """
-    What is in a chunk.
-
-    :param events: its events.
-    :param is_whole: whether it could be decoded; if a disk has changed it, one event holds what is left of it as text.
-    """
-
-    events: list[Event]
-    is_whole: bool = True
 
 
 class _PutBack(Exception):
@@ -158,19 +145,14 @@ class Spool:
             for id_, events, size, oldest, life, first in rows
         ]
 
-    def read(self, chunk_id: int) -> Payload:
+    def read(self, chunk_id: int) -> Contents:
         """
         Return what is in a chunk; nothing if it is not there any more.
 
         :param chunk_id: from :meth:`put` or :meth:`waiting`.
         """
         rows = self._rows("SELECT payload FROM chunks WHERE id = ?", (chunk_id,))
-        if not rows:
-            return Payload([])
-        try:
-            return Payload(EVENTS_DECODER.decode(rows[0][0]))
-        except UNREADABLE:
-            return Payload([undecodable(rows[0][0], time.time())], is_whole=False)
+        return decode_events(rows[0][0], time.time()) if rows else Contents([])
 
     def settle(self, chunk_ids: Sequence[int]) -> None:
         """

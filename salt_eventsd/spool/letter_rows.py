@@ -12,16 +12,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.event.chunk import UNREADABLE
-from salt_eventsd.event.parse import Event, undecodable
+from salt_eventsd.event.chunk import decode_event
+from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.file import FILE
 from salt_eventsd.spool.schema import LETTER_BYTES, prepare, refuse_later
 
-_EVENT = msgspec.msgpack.Decoder(Event)
 #: How long to wait for the engine's own transactions, in seconds.
 _PATIENCE_SECONDS = 10.0
 #: How many letters a portion has, without their events.
@@ -126,10 +123,7 @@ def events_of(db: sqlite3.Connection, letters: Sequence[Letter]) -> dict[int, Ev
     found = {}
     for letter in letters:
         for (blob,) in db.execute("SELECT event FROM dead WHERE id = ? AND settled = 1", (letter.id,)).fetchall():
-            try:
-                found[letter.id] = _EVENT.decode(blob)
-            except UNREADABLE:
-                found[letter.id] = undecodable(blob, letter.buried)
+            found[letter.id] = decode_event(blob, letter.buried)
     return found
 
 

@@ -1,5 +1,6 @@
 """
-The lock on a spool's folder: one engine has it, and by it a living engine is known from a dead one.
+The lock on a spool's folder. One engine has it, which is also how others tell a living engine from a dead one. And what
+becomes of a file that is deleted under the engine: it is copied out of SQLite's hands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _LOCK_FILE = "lock"
 
 def lock(folder: Path) -> IO[str]:
     """
-    Take the spool's lock, which the engine holds as long as it lives; the system lets go of it if it dies.
+    Take the spool's lock. The engine holds it as long as it lives; if it dies, the system releases it.
 
     :param folder: the spool's.
     :raises SpoolBusy: another engine has it.
@@ -39,12 +40,13 @@ def lock(folder: Path) -> IO[str]:
 
 def sign(held: IO[str]) -> IO[str]:
     """
-    Note in the lock whose it is, and return it. By then the one before is dead, and its report may still be there.
+    Write our process id into the lock, and return the lock. The engine before us is dead, but its report may still be
+    there: by the id, readers tell whose it is.
 
     :param held: from :func:`lock`.
     """
-    # A full disk has no room for it, and it is a help, no more: the lock itself is what counts. Not by the handle,
-    # which would try once more when it is closed.
+    # On a full disk this fails, which does not matter: what counts is the lock itself. The handle is not used for it,
+    # because it would try again when it is closed.
     with suppress(OSError):
         os.ftruncate(held.fileno(), 0)
         os.pwrite(held.fileno(), str(os.getpid()).encode(), 0)
@@ -53,7 +55,7 @@ def sign(held: IO[str]) -> IO[str]:
 
 def holder(folder: Path) -> int:
     """
-    Return the process id of the engine that noted it in the lock last, 0 if none did.
+    Return the process id of the engine that had the lock last, 0 if none has noted it.
 
     :param folder: the spool's.
     """
@@ -80,7 +82,7 @@ def is_locked(folder: Path) -> bool:
 
 def lock_again(folder: Path, held: IO[str]) -> IO[str]:
     """
-    Return a lock that is good: a lock on a file that was deleted keeps nobody out.
+    Return the lock, taken again if its file was deleted: such a lock keeps nobody out.
 
     :param folder: the spool's.
     :param held: the lock so far.
@@ -104,7 +106,7 @@ Identity = tuple[int, int] | None
 
 def identity(path: Path) -> Identity:
     """
-    Return what tells a file from another of the same name.
+    Return what tells a file from another one of the same name.
 
     :param path: of the file.
     """
@@ -117,10 +119,10 @@ def identity(path: Path) -> Identity:
 
 def copied(db: sqlite3.Connection, path: Path) -> Path:
     """
-    Copy all that a connection has into a new file beside the place of its own, and return that file's path.
+    Copy a file that was deleted or replaced into a new one beside its place, and return the path of the copy.
 
-    :param db: has the lost file open.
-    :param path: where that was.
+    :param db: a connection that still has the lost file open.
+    :param path: where the file was.
     :raises sqlite3.Error: it could not be copied.
     :raises OSError: the same.
     """

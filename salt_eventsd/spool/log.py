@@ -1,9 +1,8 @@
 """
-The log beside a spool's file (SQLite's ``-wal``), which an engine leaves behind that was killed.
+The log beside a spool's file (SQLite's ``-wal``). An engine that is killed leaves it behind.
 
-Who puts an older copy of the file back, and leaves the log where it is, has a log of another time beside it. SQLite
-would put the two together, and end with a file that is not whole, or one that only looks so. What is in the file alone
-is still good then.
+If somebody then puts an older copy of the file back and leaves the log, file and log are of different times. SQLite
+would merge them, and the result would be broken, or only look whole. The file without the log is still good.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from salt_eventsd.spool.aside import move_log_away
 
 log = logging.getLogger(__name__)
 
-#: A file that is larger is not looked through when it is opened: the bus waits for that.
+#: A larger file is not checked when it is opened, because events wait in memory meanwhile.
 _MOST_CHECKED_BYTES = 128 * 2**20
 
 
 def part_from_stray_log(path: Path) -> None:
     """
-    Set a log aside that is not of this file's time. To be called before the file is opened for writing.
+    Set a log aside that is of another time than its file. Call this before the file is opened for writing.
 
     :param path: of the spool's file.
     :raises OSError: it cannot be moved.
@@ -44,7 +43,7 @@ def part_from_stray_log(path: Path) -> None:
 
 
 def _is_whole(path: Path, how: str) -> bool:
-    # Read only, for closing would otherwise write the log into the file.
+    # Read only: otherwise closing would write the log into the file.
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=10)) as db:
             return bool(db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))

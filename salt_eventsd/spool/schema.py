@@ -1,8 +1,8 @@
 """
-What is in a spool's file, and how SQLite is to treat it.
+The tables of a spool's file, and how SQLite treats the file.
 
-The file has a version (``PRAGMA user_version``). One of an earlier release is brought to today's in one transaction,
-one of a later release is left alone.
+The file has a version (``PRAGMA user_version``). A file of an earlier release is brought to today's version in one
+transaction; a file of a later release is left alone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _TABLES = (
         UNIQUE (chunk, position)
     )""",
     "CREATE TABLE IF NOT EXISTS requeued (worker TEXT NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL)",
-    # How many letters each worker has and their bytes: to count them each second would cost more than to write them.
+    # How many letters each worker has, and their bytes. To count them each second would cost more than to write them.
     """CREATE TABLE IF NOT EXISTS dead_counts (
         worker TEXT PRIMARY KEY,
         letters INTEGER NOT NULL,
@@ -66,7 +66,7 @@ _COUNT_ONE = f"""BEGIN
 END"""
 _INDEXES = (
     "DROP INDEX IF EXISTS chunks_by_worker",
-    # All that is asked of a queue is in it: the payloads, which may be large, are not passed over.
+    # It has all that is asked of a backlog, so SQLite need not skip over the payloads, which may be large.
     "CREATE INDEX IF NOT EXISTS chunks_by_lane ON chunks (worker, prio, id, events, bytes, oldest, life, first)",
     "CREATE INDEX IF NOT EXISTS dead_by_worker ON dead (worker, id) WHERE settled = 1",
     f"CREATE TRIGGER IF NOT EXISTS dead_added AFTER INSERT ON dead WHEN NEW.settled = 1 {_COUNT_ONE}",
@@ -89,7 +89,7 @@ LETTER_BYTES = _SIZE.format("dead")
 
 def connect(path: Path) -> sqlite3.Connection:
     """
-    Open a spool's file; it is made, with what belongs into it, where it is not there.
+    Open a spool's file. If there is none, make it, with all its tables.
 
     :param path: of the file.
     :raises sqlite3.Error: it cannot be opened.
@@ -104,7 +104,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
-        # Some distributions have SQLite overwrite what is deleted: forgetting would take as much disk as keeping.
+        # In some distributions SQLite overwrites what is deleted: forgetting would need as much disk as keeping.
         db.execute("PRAGMA secure_delete=OFF")
         prepare(db)
     except BaseException:
@@ -115,11 +115,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def refuse_later(db: sqlite3.Connection, path: Path) -> None:
     """
-    Leave a file alone that a later release has made.
+    Refuse a file that a later release has made.
 
     :param db: has it open.
     :param path: of the file.
-    :raises SpoolError: it is one.
+    :raises SpoolError: a later release has made it.
     """
     if (found := _version(db)) > VERSION:
         raise SpoolError(
@@ -134,7 +134,7 @@ def _version(db: sqlite3.Connection) -> int:
 
 def prepare(db: sqlite3.Connection) -> None:
     """
-    Make what is missing in a spool's file: all of it in a new one, some of it in one of an earlier release.
+    Make what is missing in a spool's file: everything in a new one, a part in a file of an earlier release.
 
     :param db: has it open.
     :raises sqlite3.Error: nothing was changed.

@@ -447,7 +447,7 @@ def test_dead_letters_are_the_events_that_were_refused_and_come_back(keys: Keys,
     keys.client.delete("salt:4")
     assert requeue(spool.folder, Filter()) == 1
     for back in spool.requeued().values():
-        lane.backlog.add_requeued(back)
+        lane.backlog.add(back)
     _run(lane)
 
     # Then

@@ -93,7 +93,7 @@ def test_an_event_that_is_refused_becomes_a_dead_letter_and_comes_back(place: Si
     lane.swap(lane.config, place.worker(), spool.newest_id())
     assert requeue(spool.folder, Filter()) == 1
     for back in spool.requeued().values():
-        lane.backlog.add_requeued(back)
+        lane.backlog.add(back)
     _run(lane)
 
     # Then

@@ -186,12 +186,12 @@ def test_salts_datetimes_become_iso_text() -> None:
 
 def test_the_spools_encoding_brings_the_event_back_whole() -> None:
     # Given
-    from salt_eventsd.event.chunk import EVENTS_DECODER, encode_events
+    from salt_eventsd.event.chunk import decode_events, encode_events
 
     several = [job(), returned({"a": [1, None, "\N{SNOWMAN}"]}), fired("x", "text")]
 
     # When
-    back = EVENTS_DECODER.decode(encode_events(several))
+    back = decode_events(encode_events(several), 0.0).events
 
     # Then
     assert back == several

@@ -13,7 +13,7 @@ import salt.utils.dicttrim
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salt_eventsd.event.chunk import EVENTS_DECODER, encode_events
+from salt_eventsd.event.chunk import decode_events, encode_events
 from salt_eventsd.event.codec import encode
 from salt_eventsd.event.parse import Event
 from tests.support.events import JID, MINION, RECEIVED, raw_frame, read, return_data
@@ -24,7 +24,7 @@ def assert_keepable(event: Event) -> None:
     whole = msgspec.json.decode(event.json())
     assert event.data == whole
     msgspec.json.decode(event.body)
-    assert EVENTS_DECODER.decode(encode_events([event])) == [event]
+    assert decode_events(encode_events([event]), 0.0).events == [event]
     for text in (event.tag, event.jid, event.minion_id, event.fun):
         text.encode()
     assert math.isfinite(event.stamp)

@@ -11,7 +11,7 @@ import pytest
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, EventRule, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Quota
-from salt_eventsd.event.chunk import EVENTS_DECODER
+from salt_eventsd.event.chunk import decode_events
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.pipeline import Pipeline
@@ -47,7 +47,7 @@ def staged(spool: Spool) -> Callable[..., list[Event]]:
         for raw in frames:
             run.intake._take(raw, 1.0)  # type: ignore[attr-defined]
         chunks = run.intake._stage.take()  # type: ignore[attr-defined]
-        return [event for one in chunks for event in EVENTS_DECODER.decode(one.payload)]
+        return [event for one in chunks for event in decode_events(one.payload, 0.0).events]
 
     return run
 

@@ -142,7 +142,7 @@ def test_an_engine_writes_what_was_requeued(buried: Spool) -> None:
     requeue(buried.folder, Filter(worker="history"))
 
     # When
-    lane.backlog.add_requeued(buried.requeued()["history"])
+    lane.backlog.add(buried.requeued()["history"])
     chunks, _ = lane.claim(1e12)
     lane.run(chunks)
 
