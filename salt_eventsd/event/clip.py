@@ -1,12 +1,12 @@
 """
-Names that minions choose, made short enough to be kept, looked up and shown: tags, functions, ids.
+Clip: names that minions choose (tags, job ids, minion ids) are cut to a length that can be kept, looked up and shown.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-#: Longer names of jobs and minions are clipped, in characters; Salt's own are far shorter.
+#: Longer ids of jobs and minions are clipped, in characters; Salt's own are far shorter.
 LONGEST_NAME = 4096
 #: Longer tags are clipped, in bytes.
 LONGEST_TAG = 16 * 2**10
@@ -16,10 +16,11 @@ _DIGITS = 32
 
 def clipped(text: str, longest: int) -> str:
     """
-    Return a text, or the beginning of a longer one with a hash of all of it: two that differ still do.
+    Return a text; of one that is too long, its beginning and a hash of all of it, so that two different texts stay
+    different.
 
-    :param text: anything.
-    :param longest: how many characters it may have, more than 42.
+    :param text: any text.
+    :param longest: how many characters it may have, at least 43.
     """
     if len(text) <= longest:
         return text
@@ -28,10 +29,10 @@ def clipped(text: str, longest: int) -> str:
 
 def clipped_bytes(text: bytes, longest: int) -> bytes:
     """
-    Return bytes clipped in the same way.
+    Return bytes, clipped in the same way.
 
-    :param text: anything.
-    :param longest: how many bytes it may have, more than 42.
+    :param text: any bytes.
+    :param longest: how many bytes they may be, at least 43.
     """
     if len(text) <= longest:
         return text

@@ -1,7 +1,8 @@
 """
-Decode and encode: MessagePack as Salt packs it, and JSON text as it is kept and written.
+Codec: payloads from and to MessagePack, as Salt packs it, and to JSON text, as events are kept and written.
 
-Payloads come from whoever fires events, so neither ever raises: what cannot be understood is kept as text.
+Anybody can fire events, so a payload may hold anything. No function here ever raises: what cannot be understood is kept
+as text.
 """
 
 from __future__ import annotations
@@ -17,35 +18,36 @@ import orjson
 
 #: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
 _SALT_DATETIME = 78
-#: What Salt makes of a datetime.
+#: The length of the text that Salt makes of a datetime.
 _SALT_TIME_CHARS = len("20260102T03:04:05.678901")
-#: No payload deeper than this is kept as a structure; it is orjson's own limit, and databases refuse much deeper JSON.
+#: A payload that is nested deeper becomes text. It is orjson's own limit, and databases refuse much deeper JSON.
 _DEEPEST = 250
-#: So much is kept, as text, of what is no MessagePack, in bytes.
+#: How much is kept, as text, of a payload that is not MessagePack, in bytes.
 _MOST_UNDECODABLE = 256 * 2**10
-#: All bytes but those with which a list begins.
+#: All bytes but those with which a list begins in MessagePack.
 _NO_LISTS = bytes(sorted({*range(256)} - {*range(0x90, 0xA0), 0xDC, 0xDD}))
-#: A list may be a key to msgspec, and lists of numbers that hash alike are quickly found. So many do no harm.
+#: msgspec takes lists as keys, and it is easy to find lists of numbers with the same hash: a mapping of many such keys
+#: would take msgspec very long. Up to so many lists do no harm, and small payloads cannot hold more.
 _FEW_LISTS = 128
 _FEW_BYTES = 1024
 
 
 def decode(payload: bytes) -> Any:
     """
-    Decode a payload. Never raises: text that is not UTF-8 comes with its bad bytes escaped (``\\xff``), and what is no
-    MessagePack at all comes as ``{"undecodable": <text>}``. Keys are text, each one of its own: beside ``"80"``, the
-    number is ``80 (number)``.
+    Decode a payload. Never raises: in text that is not UTF-8, the bad bytes are escaped (``\\xff``), and what is not
+    MessagePack at all becomes ``{"undecodable": <text>}``. All keys become text, and different keys stay different: the
+    number 80 beside the text ``"80"`` becomes ``80 (number)``.
 
     :param payload: MessagePack, as Salt packs it.
     """
-    # Any refusal at all: the next, slower reader takes more, and the last resort takes anything.
+    # Whatever the fast decoder refuses, the slower one takes more, and in the end anything is kept as text.
     try:
         if len(payload) <= _FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
             data = _DECODER.decode(payload)
         else:
             data = msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
-        # Keys that are no text may have become one by now, as 1, 1.0 and true do. This is the cheapest way to find out
-        # whether there are any.
+        # In Python 1, 1.0 and True are one key, so of several keys that are not text only one may be left. orjson
+        # refuses such keys, which is the cheapest way to find out whether there are any.
         orjson.dumps(data, default=_nothing)
     except Exception:
         return _decode_odd(payload)
@@ -69,13 +71,13 @@ def _decode_odd(payload: bytes) -> Any:
 
 def encode(data: Any) -> bytes:
     """
-    Encode a payload as JSON text. Never raises: bytes become text, keys become strings, what JSON has no word for
-    becomes its ``str()``; a structure too deep for a database becomes text.
+    Encode a payload as JSON text. Never raises: bytes and keys become text, what JSON has no type for becomes its
+    ``str()``, and a structure that is nested too deeply for a database becomes text as a whole.
 
     :param data: what :func:`decode` returned.
     """
     try:
-        # A copy has the length it needs; what orjson returns keeps the 4 KiB and more it was written into.
+        # The bytes that orjson returns occupy the whole buffer they were written into, 4 KiB and more; a copy does not.
         return bytes(memoryview(orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS)))
     except (TypeError, ValueError, RecursionError):
         try:
@@ -87,7 +89,7 @@ def encode(data: Any) -> bytes:
 def pack(data: Any) -> bytes:
     """
     Pack a payload as Salt does, for an event that does not come off the bus. Never raises: what MessagePack has no type
-    for becomes its ``str()``; a structure that is too deep becomes text.
+    for becomes its ``str()``, and a structure that is nested too deeply becomes text as a whole.
 
     :param data: a payload of any types.
     """
@@ -129,7 +131,7 @@ def _nothing(_: Any) -> None:
 
 
 def _pairs(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-    """A mapping with names for keys, and no two keys under one name. Keys that are text keep it, as far as they can."""
+    """Return a mapping with a different text for each key; a key that is text already keeps it, if it can."""
     texts = {key for key, _ in pairs if isinstance(key, str)}
     if len(texts) == len(pairs):
         return dict(pairs)
@@ -156,7 +158,7 @@ def _pairs(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
 
 
 def _kind_of(key: Any) -> tuple[str, str]:
-    """What kind of key it is, and its text. Text comes twice where bytes that are no UTF-8 were made readable."""
+    """Return what kind of key it is, and its text. Two text keys can be equal: escaping bad bytes can make them so."""
     if isinstance(key, bool):
         return "boolean", "true" if key else "false"
     if isinstance(key, (int, float)):
@@ -179,7 +181,7 @@ def _as_text(data: Any) -> str:
 
 
 def _cleaned(value: Any, depth: int) -> Any:
-    """The payload with everything JSON or UTF-8 has no word for as text; only for payloads the fast path refuses."""
+    """Return the payload with text in place of all that JSON or UTF-8 cannot hold; needed only where orjson refuses."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if value is None or isinstance(value, (bool, int)):

@@ -36,19 +36,19 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     :param tag: the tag, without a syndic's prefix.
     :param received: when the engine read it, in seconds since 1970 UTC.
-    :param stamp: when it was fired, in seconds since 1970 UTC; ``received`` where the event does not say.
+    :param stamp: when it was fired, in seconds since 1970 UTC; ``received`` if the event does not say.
     :param jid: the job id, from the payload or else the tag; "" if there is none.
     :param minion_id: the minion id, from the payload or else the tag; "" if there is none.
     :param fun: the function, several joined with commas; "" if there is none.
     :param kind: "job", "run" or "wheel" for a job's start and return, else "".
     :param phase: "new" or "ret" where ``kind`` is set, else "".
-    :param body: the payload as JSON text in UTF-8, without its ``return`` where it has one.
+    :param body: the payload as JSON text in UTF-8, without its ``return``.
     :param returned: what the function returned, as JSON text in UTF-8; b"" if the payload has no ``return``. It is kept
-        apart because it goes to a column of its own, and is by far the largest part.
+        apart because it goes into a column of its own, and is by far the largest part.
     :param rule: the name of the rule that took it.
-    :param into: the built-in table it goes to.
-    :param syndic: of a job's start, the names of the syndics it came through, outermost first, with slashes between; ""
-        if it came through none.
+    :param into: the built-in table it goes into, or :data:`salt_eventsd.event.chunk.OWN`.
+    :param syndic: for a job's start, the names of the syndics it came through, outermost first, with slashes between;
+        "" if it came through none.
     """
 
     tag: str
@@ -83,13 +83,13 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> Event:
     """
-    Build the event of a frame and its decoded payload. One that Salt has trimmed gets ``eventsd_trimmed: true``.
+    Build the event of a frame and its decoded payload. If Salt has trimmed it, it gets ``eventsd_trimmed: true``.
 
-    :param frame: from :func:`read_tag`.
-    :param data: from :func:`salt_eventsd.event.codec.decode`, redacted where it must be; its ``return`` is taken out.
+    :param frame: from :func:`salt_eventsd.event.frame.read_tag`.
+    :param data: from :func:`salt_eventsd.event.codec.decode`, and redacted. Its ``return`` is removed from it.
     :param fun: from :func:`function_of`.
-    :param rule: the name of the rule that takes it.
-    :param into: the built-in table; where the rule names none, the kind of event decides.
+    :param rule: the name of the rule that takes the event.
+    :param into: the table that the rule names; "" if it names none, and the kind of event decides.
     """
     returned = b""
     fields: dict[Any, Any] = {}
@@ -119,7 +119,7 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
 
 
 def _is_trimmed(data: dict[Any, Any]) -> bool:
-    """Whether Salt has replaced a value that was too large; it looks for such in mappings only."""
+    """Say whether Salt has replaced a value that was too large; it replaces values of mappings only."""
     inside = [data]
     while inside:
         for value in inside.pop().values():
@@ -134,18 +134,19 @@ def for_route(event: Event, rule: str, into: str) -> Event:
     """
     Return the event as a further destination gets it.
 
+    :param event: as the first destination gets it.
     :param rule: the name of the rule that takes it there.
-    :param into: the built-in table; where the rule names none, the kind of event decides.
+    :param into: the table that the rule names; "" if it names none, and the kind of event decides.
     """
     return msgspec.structs.replace(event, rule=rule, into=into or _INTO[event.phase])
 
 
 def undecodable(payload: bytes, received: float) -> Event:
     """
-    Return an event that holds, as text, what could not be decoded at all.
+    Return an event in place of one that a disk has changed and nobody can decode; it holds the bytes as text.
 
-    :param payload: anything.
-    :param received: when, in seconds since 1970 UTC.
+    :param payload: the bytes.
+    :param received: when the event was read, in seconds since 1970 UTC.
     """
     body = encode({"undecodable": payload.decode("utf-8", "backslashreplace")})
     return Event("eventsd/undecodable", received, received, "", "", "", "", "", body, into="events")
@@ -153,7 +154,7 @@ def undecodable(payload: bytes, received: float) -> Event:
 
 def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
     """
-    Return job id, minion id, kind and phase as :class:`Event` has them: from the payload, or else the tag.
+    Return job id, minion id, kind and phase, as :class:`Event` has them: from the payload, or else from the tag.
 
     :param data: a decoded payload.
     :param tag: without a syndic's prefix.
@@ -172,7 +173,7 @@ def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
 
 def function_of(data: Any) -> str:
     """
-    Return the function a payload is about: ``fun``, or ``data.fun`` where an older Salt nests it; "" if neither.
+    Return the function a payload is about: ``fun``, or ``data.fun``, where older Salts put it; "" if there is neither.
 
     :param data: a decoded payload.
     """
@@ -188,7 +189,7 @@ def function_of(data: Any) -> str:
 
 def text_of(value: Any) -> str:
     """
-    Return a name in a payload as text, "" if it is none.
+    Return a name in a payload as text; "" for a value that cannot be a name.
 
     :param value: from a decoded payload.
     """
@@ -202,7 +203,7 @@ def text_of(value: Any) -> str:
 
 
 def _seconds(stamp: Any, otherwise: float) -> float:
-    """Salt stamps with naive ISO 8601 in UTC; a stamp that says its zone is believed."""
+    """Return a stamp in seconds since 1970 UTC. Salt's stamps are in UTC, and mostly do not say so."""
     if not isinstance(stamp, str):
         return otherwise
     try:
@@ -210,5 +211,5 @@ def _seconds(stamp: Any, otherwise: float) -> float:
         seconds = moment.timestamp() if moment.tzinfo else (moment - _EPOCH).total_seconds()
     except (ValueError, OverflowError):
         return otherwise
-    # Some databases have no word for a time before 1970 or after 9999; such a stamp is a broken clock's.
+    # Some databases cannot hold a time before 1970 or after 9999, and only a broken clock makes such a stamp.
     return seconds if 0 < seconds < _LATEST_SECONDS else otherwise

@@ -1,8 +1,8 @@
 """
-What a payload weighs before it is unpacked: a few bytes of MessagePack can become a hundred of memory, and each value,
-however small, costs the steps behind some time.
+Weight: how many values a payload holds, counted before it is decoded.
 
-Values are counted while :mod:`msgpack` reads them and lets go of each at once, so that counting needs no memory itself.
+One byte of MessagePack can become a hundred bytes of memory, and each value, however small, costs all later steps some
+time. :mod:`msgpack` reads the values one by one and drops each at once, so the counting itself needs no memory.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 
 import msgpack
 
-#: A payload of so many bytes needs no weighing: whatever is in it, it costs a fraction of a second.
+#: A payload of no more bytes need not be counted: whatever is in it, it costs a fraction of a second.
 LIGHT_BYTES = 128 * 2**10
-#: How many values a payload may hold, keys among them: so many, or in a larger one, one in so many bytes, and no more
-#: than so many.
+#: How many values, keys included, a payload may hold: any number up to the first; in a larger payload one value for so
+#: many bytes; and never more than the last.
 _VALUES, _BYTES_A_VALUE, _MOST_VALUES = 200_000, 8, 500_000
 
 
 class _Heavy(Exception):
-    """There are too many values."""
+    """A payload holds too many values."""
 
 
 class _Scales:
@@ -51,7 +51,7 @@ def most_values(size: int) -> int:
 
 def is_heavy(payload: bytes) -> bool:
     """
-    Say whether a payload holds more values than there is time and memory for. What is no MessagePack is not heavy.
+    Say whether a payload holds more values than it may. One that is not MessagePack is never heavy: it is kept as text.
 
     :param payload: as it came off the bus, of more than :data:`LIGHT_BYTES`.
     """
@@ -71,7 +71,7 @@ def is_heavy(payload: bytes) -> bool:
     except _Heavy:
         return True
     except ValueError as exc:
-        # It says so of a list or mapping too long, before it makes room for it.
+        # msgpack refuses a list or mapping that is too long before it allocates memory for it.
         return "exceeds max" in str(exc)
     except Exception:
         return False
@@ -79,4 +79,4 @@ def is_heavy(payload: bytes) -> bool:
 
 
 def _nothing(code: int, data: bytes) -> None:
-    """What an extension type stands for does not matter here."""
+    """Ignore what an extension type stands for: it counts as one value."""

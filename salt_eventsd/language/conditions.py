@@ -1,9 +1,9 @@
 """
 Conditions: what a rule asks of an event besides its tag: the minion, and fields of the payload.
 
-``where: {data.retcode: 0}`` is true if all of its fields are as said; ``unless`` takes an event back if all of its are.
-A value is compared as it is, and a list means one of several. A mapping holds an operator: ``{match: <expression>}``,
-``{glob: web*}``, ``{not: ...}``, ``{above: 5}``, ``{below: 5}``, ``{exists: false}``. Pure: no I/O, no clock.
+``where: {data.retcode: 0}`` takes an event if all of its fields have the values said; ``unless`` leaves one out if all
+of its fields have. A value is compared as it is, and a list means one of several values. A mapping holds operators:
+``{match: <expression>}``, ``{glob: web*}``, ``{not: ...}``, ``{above: 5}``, ``{below: 5}``, ``{exists: false}``.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from typing import Any
 from salt_eventsd.common.patterns import compile_pattern
 from salt_eventsd.language.fields import EARLY_ROOTS, MISSING, Field, compile_field, dig, outcome_of
 
-#: Says whether a value is as wanted.
+#: Says whether a value meets a condition.
 Test = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
 class Subject:
     """
-    What is known of an event before it is kept.
+    What is known of an event before it is kept; conditions look at this.
 
+    :param tag: the tag, without a syndic's prefix.
+    :param fun: the function, "" if it has none.
+    :param jid: the job id, "" if it has none.
+    :param minion_id: the minion id, "" if it has none.
     :param data: its payload, decoded.
     :param full_tag: the tag as it came off the bus, with a syndic's prefix.
     """
@@ -37,7 +41,7 @@ class Subject:
     full_tag: str = ""
 
     def value(self, field: Field) -> Any:
-        """Return what a field is in it."""
+        """Return the value of a field, :data:`salt_eventsd.language.fields.MISSING` if it has none."""
         if field.outcome:
             found = outcome_of(self.data, field, self.tag.startswith("salt/run/"))
             if found is not MISSING:
@@ -48,7 +52,7 @@ class Subject:
 @dataclass(frozen=True)
 class Conditions:
     """
-    All that must hold.
+    Conditions that must all hold.
 
     :param tests: fields, each with the test of its value.
     """
@@ -57,11 +61,11 @@ class Conditions:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """What they look at."""
+        """The fields that the conditions look at."""
         return tuple(field for field, _ in self.tests)
 
     def hold(self, subject: Subject) -> bool:
-        """Say whether all of them do."""
+        """Say whether all of them hold for an event."""
         return all(test(subject.value(field)) for field, test in self.tests)
 
 
@@ -70,7 +74,7 @@ def compile_conditions(block: Mapping[str, Any]) -> Conditions:
     Compile a ``where`` or ``unless`` block.
 
     :param block: field expression -> what its value must be.
-    :raises ValueError: ``<key>: what is wrong``.
+    :raises ValueError: says what is wrong: ``<key>: ...``.
     """
     tests = []
     for key, wanted in block.items():
@@ -86,7 +90,7 @@ def compile_conditions(block: Mapping[str, Any]) -> Conditions:
 
 def minion_condition(globs: Sequence[str]) -> Conditions:
     """
-    Return the condition that an event is of one of these minions.
+    Return the condition that an event comes from one of these minions.
 
     :param globs: minion ids, with ``*`` and ``?`` as in a shell.
     """
@@ -112,7 +116,7 @@ def _operator(name: str, operand: Any) -> Test:
 
 
 def _same(value: Any, wanted: Any) -> bool:
-    """As YAML sees it: 1 is not true, and 1.0 is 1."""
+    """Compare two values as YAML does: 1 is not true, and 1.0 is 1."""
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
 
 

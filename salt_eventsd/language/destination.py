@@ -1,8 +1,8 @@
 """
-Where a rule of the user's own writes: a table with its columns, or a statement with its parameters.
+Destination: what a rule writes that names a table with columns, or a statement with parameters, of the user's own.
 
-Both are compiled from the config alone here; whether the database has that table is found when it is reached
-(:mod:`salt_eventsd.database.user_tables.tables`). Values are always bound, never pasted.
+Both are compiled here from the configuration alone. Whether the database has such a table shows when it is reached
+(:mod:`salt_eventsd.database.user_tables.tables`). Values are always bound, and never pasted into a statement.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from salt_eventsd.exceptions import Refused
 from salt_eventsd.language.fields import MISSING, Constant, Facts, Field, compile_value
 from salt_eventsd.language.parameters import parameters, quoted
 
-#: What is "" in an event that has none of it: an alarm has no jid.
+#: Fields that are "" in an event that does not have them: an alarm, for example, has no jid.
 _OFTEN_MISSING = ("jid", "minion_id", "fun", "kind", "phase")
 
 
 class DestinationRule(Protocol):
-    """What is looked at here of a :class:`salt_eventsd.config.structs.EventRule`."""
+    """The part of a :class:`salt_eventsd.config.structs.EventRule` that says where it writes."""
 
     @property
     def into(self) -> str | None:
-        """A built-in table."""
+        """The name of a built-in table."""
 
     @property
     def table(self) -> str | None:
-        """A table of the user's own."""
+        """The name of a table of the user's own."""
 
     @property
     def columns(self) -> Mapping[str, Any]:
@@ -36,7 +36,7 @@ class DestinationRule(Protocol):
 
     @property
     def upsert(self) -> tuple[str, ...]:
-        """The columns by which a row is replaced."""
+        """The columns that decide which row is replaced."""
 
     @property
     def statement(self) -> str | None:
@@ -48,20 +48,20 @@ class DestinationRule(Protocol):
 
     @property
     def missing(self) -> str | None:
-        """What becomes of an event that has not got a field."""
+        """What becomes of an event that lacks a field: ``refuse``, or null is written."""
 
 
 @dataclass(frozen=True)
 class Destination:
     """
-    A compiled rule of the user's own.
+    A compiled destination.
 
-    :param name: the rule's.
+    :param name: the rule's whole name.
     :param table: the table, "" for a statement.
     :param statement: the statement, "" for a table.
     :param values: column or parameter -> where its value comes from.
-    :param upsert: the columns by which a row is replaced, none for plain inserts.
-    :param refuses: a field that the event has not got refuses the event, rather than being null.
+    :param upsert: the columns that decide which row is replaced; none for plain inserts.
+    :param refuses: whether an event that lacks a field is refused; otherwise null is written.
     """
 
     name: str
@@ -75,8 +75,8 @@ class Destination:
         """
         Return the values of an event, by column or parameter.
 
-        :param facts: of the event.
-        :raises Refused: a field is missing that must not be.
+        :param facts: what is known of the event.
+        :raises Refused: the event lacks a field, and :attr:`refuses` is set.
         """
         row = {}
         for key, source in self.values.items():
@@ -94,7 +94,7 @@ def destination_of(name: str, rule: DestinationRule) -> Destination:
     Compile where a rule writes.
 
     :param name: the rule's whole name.
-    :param rule: found right, with a table or a statement.
+    :param rule: a rule that :func:`check` has found right, with a table or a statement.
     """
     given = rule.columns if rule.table is not None else rule.fields
     return Destination(
@@ -109,10 +109,10 @@ def destination_of(name: str, rule: DestinationRule) -> Destination:
 
 def check(rule: DestinationRule) -> None:
     """
-    Find what is wrong with where a rule writes.
+    Check where a rule writes.
 
     :param rule: the rule.
-    :raises ValueError: ``<key>: what is wrong and what would be right``.
+    :raises ValueError: says what is wrong, and what would be right: ``<key>: ...``.
     """
     ways = [key for key in ("into", "table", "statement") if getattr(rule, key) is not None]
     if len(ways) > 1:

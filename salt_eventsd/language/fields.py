@@ -1,9 +1,9 @@
 """
-Fields: what ``data.return``, ``minion_id`` or ``data.changes | json`` means of an event, wherever a config says so: in
-conditions, columns, statements and templates (``template``).
+Fields: what ``data.return``, ``minion_id`` or ``data.changes | json`` stands for in an event. They mean the same in
+conditions, columns, statements and templates.
 
-An expression is a root, a path into it, and perhaps ``| json``: ``tag``, ``data.id``, ``data."a key.with dots".0``. In
-a column, what is no text is a constant, and so is text in quotes of its own: ``"'web'"``.
+An expression is a root, a path below it, and perhaps ``| json``: ``tag``, ``data.id``, ``data."a key.with dots".0``. In
+a column, a value that is not text is a constant, and so is text in a second pair of quotes: ``"'web'"``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOTS = (
     *("data", "tag", "jid", "minion_id", "fun", "kind", "phase"),
     *("stamp", "received", "now", "rule", "master_id"),
 )
-#: Roots that are known before an event is kept: what conditions may ask for.
+#: Roots that are known before an event is kept; conditions may ask only for these.
 EARLY_ROOTS = ("data", "tag", "jid", "minion_id", "fun")
 _EXPRESSION = re.compile(r"""([a-z_]+)((?:\.(?:[^."'|\s]+|"[^"]*"|'[^']*'))*)\s*(?:\|\s*(\w+)\s*)?\Z""")
 _SEGMENT = re.compile(r"""\.(?:"([^"]*)"|'([^']*)'|([^."'|\s]+))""")
@@ -33,7 +33,7 @@ _QUOTED = re.compile(r"""'([^']*)'\Z|"([^"]*)"\Z""")
 
 
 class _Missing:
-    """What a field is that the event does not have; not the same as null."""
+    """The value of a field that the event does not have, which is not the same as null."""
 
     def __repr__(self) -> str:
         return "missing"
@@ -50,11 +50,12 @@ class Field:
     """
     A compiled expression.
 
-    :param text: as it stands in the config.
+    :param text: the expression as it stands in the configuration.
     :param root: one of :data:`ROOTS`.
     :param path: keys, or positions in lists, below the root.
-    :param as_json: the value is wanted as JSON text.
-    :ivar outcome: which of :data:`salt_eventsd.event.outcome.FIELDS` it is of a return, "" if none.
+    :param as_json: whether the value is wanted as JSON text.
+    :ivar outcome: the field of a return's outcome that it asks for, one of
+        :data:`salt_eventsd.event.outcome.FIELDS`; "" if none.
     """
 
     text: str
@@ -76,7 +77,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that is the same for every event."""
+    """A value that is the same for every event; it stands where a field may stand."""
 
     value: Any
 
@@ -87,10 +88,10 @@ class Constant:
 
 class Facts:
     """
-    What expressions ask of an event. Of the payload only as much is decoded as they ask for.
+    What expressions can ask of an event that is kept. Only the parts of the payload that they ask for are decoded.
 
     :param event: the event.
-    :param node_id: the master's (or minion's) id.
+    :param node_id: the id of the master (or minion) that the engine runs on.
     """
 
     __slots__ = ("_body", "_event", "_node_id", "_returned")
@@ -107,11 +108,11 @@ class Facts:
 
         :param root: one of :data:`ROOTS`.
         :param path: keys and positions below it.
-        :param as_json: return JSON text.
+        :param as_json: whether to return it as JSON text.
         """
         event = self._event
         if as_json and root == "data" and len(path) < 2:
-            # As it came, without taking it apart and putting it together again.
+            # It is JSON text already: there is no need to decode and encode it.
             if not path:
                 return event.json().decode()
             if path[0] == "return":
@@ -122,7 +123,7 @@ class Facts:
         return found
 
     def outcome(self, field: Field) -> Any:
-        """Return what a return says of its outcome, :data:`MISSING` if it does not, or the event is none."""
+        """Return a field of a return's outcome; :data:`MISSING` if it does not say, or the event is no return."""
         event = self._event
         if not event.returned:
             return MISSING
@@ -133,7 +134,7 @@ class Facts:
         if root == "data":
             return self._data(path)
         if root in ("stamp", "received", "now"):
-            # When it was read stands for now: a retry, or a night without the database, changes no row.
+            # "now" is when the event was read: then a row is the same if it is written again, or much later.
             return datetime.fromtimestamp(event.stamp if root == "stamp" else event.received, timezone.utc)
         return self._node_id if root == "master_id" else getattr(event, root)
 
@@ -152,12 +153,12 @@ class Facts:
 
 def outcome_of(data: Any, field: Field, of_runner: bool) -> Any:
     """
-    Return what a return says of its outcome: the same for conditions, columns and our own tables.
+    Return a field of a return's outcome, which is the same in conditions, columns and our own tables.
 
     :param data: the payload, decoded.
-    :param field: one with an ``outcome``.
-    :param of_runner: it is a runner's.
-    :returns: :data:`MISSING` if it does not say, or is no return.
+    :param field: a field with an ``outcome``.
+    :param of_runner: whether the return is a runner's.
+    :returns: the value, :data:`MISSING` if the return does not say, or the payload is no return's.
     """
     if not isinstance(data, Mapping) or "return" not in data:
         return MISSING
@@ -167,9 +168,9 @@ def outcome_of(data: Any, field: Field, of_runner: bool) -> Any:
 
 def dig(value: Any, path: tuple[str, ...]) -> Any:
     """
-    Return what is at a path, :data:`MISSING` if there is nothing.
+    Return the value at a path, :data:`MISSING` if there is none.
 
-    :param value: mappings and lists.
+    :param value: nested mappings and lists.
     :param path: keys, and positions in lists.
     """
     for key in path:
@@ -186,9 +187,9 @@ def compile_field(text: str, roots: tuple[str, ...] = ROOTS) -> Field:
     """
     Compile an expression.
 
-    :param text: such as ``data.return | json``.
-    :param roots: what it may begin with.
-    :raises ValueError: what is wrong with it.
+    :param text: the expression, such as ``data.return | json``.
+    :param roots: the roots it may begin with.
+    :raises ValueError: says what is wrong with it.
     """
     shape = _EXPRESSION.match(text.strip())
     if shape is None or shape[1] not in roots:
@@ -207,10 +208,10 @@ def compile_field(text: str, roots: tuple[str, ...] = ROOTS) -> Field:
 
 def compile_value(value: Any) -> Field | Constant:
     """
-    Compile what stands for a column or a parameter: an expression, or a constant.
+    Compile the source of a column or a parameter: an expression, or a constant.
 
-    :param value: text is an expression, unless it is in quotes of its own; anything else is a constant.
-    :raises ValueError: what is wrong with it.
+    :param value: text is an expression, unless it has a second pair of quotes; anything else is a constant.
+    :raises ValueError: says what is wrong with it.
     """
     if not isinstance(value, str):
         return Constant(value)
@@ -221,9 +222,9 @@ def compile_value(value: Any) -> Field | Constant:
 
 def as_text(value: Any) -> str:
     """
-    Return a value as text: text as it is, times in ISO 8601, everything else as JSON.
+    Return a value as text: text stays as it is, a time becomes ISO 8601, and everything else becomes JSON.
 
-    :param value: from a field.
+    :param value: the value of a field.
     """
     if isinstance(value, str):
         return value

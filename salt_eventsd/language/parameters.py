@@ -1,8 +1,8 @@
 r"""
-Parameters of a statement of the user's own: ``:name`` where a value belongs; ``\:`` is a colon.
+Parameters of a statement that a user has written: ``:name`` where a value belongs; ``\:`` is a colon.
 
-Some drivers write values into the text of a statement themselves. What they write stands in quotes of its own, so a
-parameter that stands in quotes already, or in a comment, would let a value out of them. There are none such here.
+Some drivers write values into the text of a statement themselves, in quotes. If a parameter stood within quotes or in a
+comment already, a value could break out of its quotes; such statements are refused.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _PARAMETER = re.compile(r"(?<![:\w\\]):([^\W\d]\w*)\b(?!:(?!:))")
 _COLON = re.compile(r"\\:")
 _QUOTED = r"""'(?:[^']|'')*(?:'|\Z)|"(?:[^"]|"")*(?:"|\Z)|`[^`]*(?:`|\Z)"""
 _ESCAPED = r"""'(?:[^'\\]|\\.|'')*(?:'|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z)|`[^`]*(?:`|\Z)"""
-#: A comment in a comment ends with the outer one in some databases; nobody needs any.
+#: Databases differ in where a comment within a comment ends; everything from there on counts as comment.
 _COMMENT = r"/\*(?:(?!/\*).)*?\*/|/\*.*\Z"
 _STANDARD = rf"{_QUOTED}|{_COMMENT}|--[^\n]*"
 
-# What is no SQL of its own: quoted text and names, and comments. Databases differ in what quotes.
+# What is not code in a statement: quoted text, quoted names, and comments. Databases differ in what quotes.
 #: Standard SQL.
 STANDARD = re.compile(_STANDARD, re.DOTALL)
 #: Names in brackets, too, as in SQLite.
@@ -53,7 +53,7 @@ def quoted(statement: str, texts: re.Pattern[str] | None = None) -> list[str]:
 
 def has_second(statement: str, texts: re.Pattern[str]) -> bool:
     """
-    Return whether there is a second statement behind a semicolon.
+    Say whether there is a second statement behind a semicolon.
 
     :param statement: the statement.
     :param texts: the quotes and comments of the database, such as :data:`DOLLARS`.
@@ -64,10 +64,10 @@ def has_second(statement: str, texts: re.Pattern[str]) -> bool:
 
 def for_driver(statement: str, paramstyle: str) -> tuple[str, list[str] | None]:
     """
-    Return a statement as a driver wants it, and the order of its values, None if they go by name.
+    Return a statement as a driver wants it, and the names of its values in their order; None if they go by name.
 
     :param statement: SQL with ``:name`` where a value belongs.
-    :param paramstyle: the driver's, as DB-API names it: qmark, format, pyformat or named.
+    :param paramstyle: the driver's style, as DB-API names it: qmark, format, pyformat or named.
     """
     names: list[str] = []
 

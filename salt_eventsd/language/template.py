@@ -1,8 +1,8 @@
 """
 Templates: text with fields in braces, ``salt:{minion_id}:{data.fun}``, ``events-{stamp:%Y.%m.%d}``.
 
-Names of files, keys, indexes, collections, subjects and metrics are made of them. An event that does not fit one has
-nothing to be written to: it is refused, before anything is written.
+Backends make the names of files, keys, indexes, collections, subjects and metrics of them. An event that lacks a field
+of its template cannot be written anywhere: it is refused before anything is written.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from hashlib import blake2b
 from salt_eventsd.exceptions import Refused
 from salt_eventsd.language.fields import MISSING, Facts, Field, as_text, compile_field
 
-#: Makes the text of one field harmless; it is also told which signs would make it run into its neighbours.
+#: Makes the text of one field harmless. Its second argument holds further characters that may not stay in it: they
+#: separate this field from the next.
 Clean = Callable[[str, str], str]
 
 Part = tuple[str, "Field | None", str]
 
-#: Roots whose text no minion chooses freely: it is ours, of a fixed form, or checked by the master.
+#: Roots whose text no minion can choose: it is the engine's own, has a fixed form, or the master has checked it.
 _OURS = ("stamp", "received", "now", "rule", "master_id", "kind", "phase")
-#: Stands before a digest, and in nothing else that a field's text becomes.
+#: Stands before a digest, and nowhere else in what a field's text becomes.
 MARK = "~"
-#: What stands for a sign that may not stand in a name; it must not be one itself that parts two fields.
+#: One of these replaces a character that may not stand in a name: the first that does not separate two fields.
 _FILLERS = "_-=+,@abcdefghijklmnopqrstuvwxyz"
 
 
@@ -35,8 +36,8 @@ class Template:
     A compiled template.
 
     :param parts: literal text, each followed by a field (or None at the end) and how it is formatted.
-    :param apart: for each part, the signs that would make its field's text run into its neighbour's, so that two events
-        of different fields would have the same name.
+    :param apart: for each part, the characters that its field's text may not hold because they separate it from its
+        neighbours: otherwise two events with different fields could get the same name.
     """
 
     parts: tuple[Part, ...]
@@ -46,9 +47,9 @@ class Template:
         """
         Return the text for an event.
 
-        :param facts: of the event.
-        :param clean: makes the text of each field harmless; the template's own text stays as it is.
-        :raises Refused: the event has not got a field of it, or one that cannot be formatted so.
+        :param facts: what is known of the event.
+        :param clean: makes the text of each field harmless; the literal text stays as it is.
+        :raises Refused: the event lacks a field, or has one that cannot be formatted so.
         """
         made = []
         for (literal, field, spec), apart in zip(self.parts, self.apart):
@@ -60,12 +61,12 @@ class Template:
 
     @property
     def is_constant(self) -> bool:
-        """Whether it is the same text for all events."""
+        """Whether the text is the same for all events."""
         return all(field is None for _, field, _ in self.parts)
 
     def could_be(self, text: str) -> bool:
         """
-        Say whether some event may have a text, where no field's text has a slash.
+        Say whether the text may be that of some event, provided that no field's text has a slash.
 
         :param text: the text.
         """
@@ -76,7 +77,7 @@ class Template:
             return text == "".join(literals)
         at, end = len(literals[0]), len(text) - len(literals[-1])
         for literal in literals[1:-1]:
-            # The first place is as good as any: what comes before it is all the shorter.
+            # Taking the first place is safe: it leaves the most text for the literals that follow.
             if (found := text.find(literal, at, end)) < 0:
                 return False
             at = found + len(literal)
@@ -86,10 +87,10 @@ class Template:
 
 def compile_template(text: str) -> Template:
     """
-    Compile a template; braces that are meant as such are doubled.
+    Compile a template; a brace that is meant literally is doubled.
 
     :param text: the template.
-    :raises ValueError: what is wrong with it.
+    :raises ValueError: says what is wrong with it.
     """
     parts: list[Part] = []
     for literal, name, spec, conversion in string.Formatter().parse(text):
@@ -101,11 +102,12 @@ def compile_template(text: str) -> Template:
 
 def tame(text: str, unfit: re.Pattern[str], apart: str, longest: int) -> str:
     """
-    Return a field's text as part of a name; what has to be changed gets a digest, so that no other becomes the same.
+    Return a field's text as part of a name. A text that has to be changed gets a digest of the original, so that no two
+    texts become the same.
 
-    :param text: of the field.
-    :param unfit: what may not stand in it, :data:`MARK` among it.
-    :param apart: further signs that may not.
+    :param text: the field's text.
+    :param unfit: matches what may not stand in it, :data:`MARK` included.
+    :param apart: further characters that may not stand in it.
     :param longest: how many characters of it are kept.
     """
     if len(text) <= longest and unfit.search(text) is None:
@@ -130,17 +132,17 @@ def _text(field: Field, spec: str, facts: Facts) -> str:
     try:
         return format(value, spec)
     except (TypeError, ValueError, OverflowError):
-        # The error's own text may hold the value.
+        # The error's own text is left out: it may hold the value, which may be secret.
         raise Refused(f"{field.text} cannot be formatted with {spec!r}; it is {type(value).__name__}") from None
 
 
 def _apart(parts: Sequence[Part]) -> tuple[str, ...]:
     """
-    Return for each part which signs its field must not bring along.
+    Return for each part which characters its field's text may not hold.
 
-    Where does ``a-b-c`` of ``{minion_id}-{fun}`` part? There is one answer if all fields but one keep off the signs
-    that stand between them. That one is the minion's id, which the master has checked, else the last. A slash parts
-    fields by itself wherever no field may have one.
+    ``a-b-c`` may be made of ``{minion_id}-{fun}`` in two ways. There is only one way if all fields but one hold none of
+    the characters that stand between fields. That one is the minion's id, which the master has checked, or else the
+    last field. A slash needs no such care where no field's text may hold one.
     """
     free = [at for at, (_, field, _) in enumerate(parts) if field is not None and field.root not in _OURS]
     between = [literal for literal, field, _ in parts[1:] if field is not None]
