@@ -18,9 +18,9 @@ from salt_eventsd.rules.tags import tag_glob, tag_pattern
 
 def compile_rules(events: Mapping[str, EventRule]) -> Rules:
     """
-    Compile the ``events`` block, which :mod:`salt_eventsd.config.structs` has found right.
+    Compile the ``events`` block of a configuration.
 
-    :param events: rule name -> rule.
+    :param events: rule name -> rule; :mod:`salt_eventsd.config.structs` has found them right.
     """
     undecided = Undecided()
     return Rules(tuple(_compile(name, rule, None, undecided) for name, rule in events.items()), undecided)
@@ -28,12 +28,13 @@ def compile_rules(events: Mapping[str, EventRule]) -> Rules:
 
 def named(events: Mapping[str, EventRule], parent: EventRule | None = None) -> Iterator[tuple[str, EventRule]]:
     """
-    Yield all rules, sub-events among them, each with its whole name and with what it inherits.
+    Yield all rules and sub-events, each with its whole name and with what it inherits.
 
-    :param events: rule name -> rule.
+    :param events: name -> rule.
+    :param parent: the rule whose sub-events they are, with what it inherits itself.
     """
     for name, rule in events.items():
-        # What a sub-event does not say it takes from its parent, so `subs: {raid: {fun: ..., into: events}}` is enough.
+        # A sub-event inherits what it does not say, so `subs: {raid: {fun: ..., into: events}}` is enough.
         workers = rule.workers or (parent.workers if parent else ())
         prio = rule.prio if rule.prio is not None else (parent.prio if parent else None)
         whole = rule.with_inherited(workers, prio)

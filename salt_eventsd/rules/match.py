@@ -1,8 +1,8 @@
 """
-Match: the compiled rules say which workers get an event. Pure: no I/O, no clock, no Salt.
+Match: all rules together say which workers get an event.
 
-A rule takes an event by its tag, its function, its minion and conditions on its payload; the event goes to the workers
-of the rule and, besides, to those of each of its sub-events that takes it too.
+A rule takes an event by its tag, its function, its minion and conditions on its payload. The event goes to the rule's
+workers, and also to those of each of its sub-events that takes it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from salt_eventsd.language.fields import MISSING
 from salt_eventsd.rules.rule import TAG, CompiledRule, Route, Undecided
 from salt_eventsd.rules.tags import TagIndex, tag_glob
 
-#: What remembered answers may take in memory: all of what rules say, and which rules a tag has.
+#: How much memory remembered answers may take, in bytes: where events go, and which rules match a tag.
 _ANSWERS_BYTES, _CANDIDATES_BYTES = 12 * 2**20, 2 * 2**20
-#: After so many questions it is looked at whether it helps to remember answers.
+#: After so many questions, answers are remembered on only if more than half of them were found.
 _TRIAL = 20_000
+#: What one rule takes in a remembered set of candidates, in characters of text that take as much.
 _CHARS_A_RULE = 200
 #: A longer text is not remembered, in characters.
 _LONGEST_REMEMBERED = 256
@@ -28,12 +29,14 @@ _LONGEST_REMEMBERED = 256
 
 class Candidates:
     """
-    The rules whose tag matches an event; there are none for the many events nobody wants.
+    The rules whose tag matches that of an event; false if there are none, as for most events.
 
-    What they say depends on the function and on the fields their conditions look at. Those are mostly a minion's id or
-    a return code, so an answer is remembered under their values; where these are hardly ever the same again, it is not.
+    Where the event goes depends on its function and on the fields that the conditions of these rules look at: mostly a
+    minion id or a return code. So the answer is remembered under their values, unless these hardly ever repeat.
 
-    :param rules: the rules.
+    :param rules: the rules, in the order of the configuration.
+    :param number: tells these candidates from others.
+    :param answers: remembers answers, for all candidates.
     """
 
     def __init__(self, rules: tuple[CompiledRule, ...], number: int, answers: Remembered[list[Route]]) -> None:
@@ -54,7 +57,7 @@ class Candidates:
 
     def routes(self, tag: str, fun: str, data: Any = None, full_tag: str = "") -> list[Route]:
         """
-        Return where an event goes; a worker gets it once for each table, however many rules say so.
+        Return where an event goes. A worker gets it once for each table, however many rules send it there.
 
         :param tag: the tag, without a syndic's prefix.
         :param fun: the function, "" if it has none.
@@ -89,7 +92,7 @@ class Candidates:
         return found
 
     def _key(self, subject: Subject) -> tuple[int, tuple[Any, ...]] | None:
-        """What the answer depends on, with how many characters that has; None if it is too long to be remembered."""
+        """Return how many characters the values have that the answer depends on, and the values; None if too many."""
         texts: list[str] = [subject.fun, subject.full_tag if self._looks_at_tag else ""]
         key: list[Any] = [self._number, *texts]
         for one in self._fields:
@@ -98,7 +101,7 @@ class Candidates:
                 texts.append(value)
                 key.append(value)
             elif isinstance(value, (int, float)) or value is None or value is MISSING:
-                # 1 and true are not the same to a condition, but to a dict.
+                # A condition tells 1 from true, but a dict does not.
                 key.append((type(value), value))
             else:
                 return None
@@ -119,9 +122,10 @@ class Candidates:
 
 class Rules:
     """
-    All rules of a config.
+    All rules of a configuration.
 
-    :param rules: in the config's order.
+    :param rules: in the order of the configuration.
+    :param undecided: counts events on which an expression took too long.
     """
 
     def __init__(self, rules: tuple[CompiledRule, ...], undecided: Undecided | None = None) -> None:
@@ -137,10 +141,10 @@ class Rules:
 
     def candidates(self, tag: str, full_tag: str) -> Candidates:
         """
-        Return the rules whose tag matches; none for the many events nobody wants, which are then never unpacked.
+        Return the rules whose tag matches. Most events have none, and then nobody decodes their payload.
 
-        :param tag: without a syndic's prefix.
-        :param full_tag: as it came off the bus.
+        :param tag: the tag, without a syndic's prefix.
+        :param full_tag: the tag as it came off the bus.
         """
         found = self._always + self._index.matching(tag)
         if full_tag is not tag:
@@ -150,7 +154,6 @@ class Rules:
             rules = tuple(self.rules[number] for number in sorted(set(found)))
             self._made += 1
             known = Candidates(rules, self._made, self._answers)
-            # What stands in it for each rule takes about as much as so many characters.
             self._known.put(found, known, _CHARS_A_RULE * len(found))
         return known
 

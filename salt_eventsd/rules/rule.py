@@ -1,8 +1,7 @@
 """
-A compiled rule: whether it takes an event, and where the event goes then.
+One compiled rule: which events it takes, and where it sends them.
 
-What a configuration says of a rule is :class:`salt_eventsd.config.structs.EventRule`;
-:mod:`salt_eventsd.rules.compile` makes this of it.
+:mod:`salt_eventsd.rules.compile` makes it of an :class:`salt_eventsd.config.structs.EventRule`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from salt_eventsd.rules.tags import TagPattern
 
 log = logging.getLogger(__name__)
 
+#: The tag of an event, and the tag inside of an event that a minion has fired: Salt wraps the one in the other.
 TAG, INNER_TAG = compile_field("tag"), compile_field("data.tag")
 
 
@@ -29,9 +29,10 @@ class Route:
     One destination of an event.
 
     :param worker: the worker's name.
-    :param rule: the rule's name; a sub-event's is ``<parent>.subs.<name>``, as in the config.
-    :param into: a built-in table of the sql worker, :data:`OWN`, or "" to let the kind of event decide.
-    :param prio: write at once.
+    :param rule: the rule's whole name; that of a sub-event is ``<parent>.subs.<name>``.
+    :param into: a built-in table; :data:`salt_eventsd.event.chunk.OWN` for a table or statement of the user's own; ""
+        if the kind of event decides.
+    :param prio: whether it is to be written at once.
     """
 
     worker: str
@@ -41,21 +42,25 @@ class Route:
 
     @cached_property
     def lane(self) -> str:
-        """The queue it goes into."""
+        """The name of the lane that the event waits in."""
         return lane_of(self.worker, self.rule, self.into)
 
 
 class Undecided:
-    """Counts, by rule, events that took one of its expressions too long: they are taken as not matching it."""
+    """
+    Counts, by rule, the events on which a regular expression took too long. Such an event counts as not matching.
+
+    :ivar events: rule name -> how many.
+    """
 
     def __init__(self) -> None:
         self.events: dict[str, int] = {}
 
     def note(self, rule: str) -> None:
         """
-        Count an event, and tell the first.
+        Count an event, and log the first one of each rule.
 
-        :param rule: the rule's name.
+        :param rule: the rule's whole name.
         """
         known = self.events.get(rule, 0)
         self.events[rule] = known + 1
@@ -69,7 +74,20 @@ class Undecided:
 
 @dataclass(frozen=True)
 class CompiledRule:
-    """A compiled rule. ``None`` as a pattern matches everything."""
+    """
+    A compiled rule. A pattern that is None matches everything.
+
+    :param name: the rule's whole name.
+    :param tag: what the tag must match.
+    :param fun: what the function must match.
+    :param ignore: functions that are not taken.
+    :param minions: globs; some of them must match the minion id, if there are any.
+    :param where: what must hold; the condition on the minion id is among it.
+    :param unless: what must not hold.
+    :param routes: where the events go.
+    :param subs: the sub-events; they are asked only about events that this rule takes.
+    :param undecided: counts events on which an expression took too long.
+    """
 
     name: str
     tag: TagPattern | None
@@ -83,7 +101,7 @@ class CompiledRule:
     undecided: Undecided = field(default_factory=Undecided, compare=False)
 
     def fields(self) -> Iterator[Field]:
-        """Yield what it looks at besides the function, once the tag has matched."""
+        """Yield the fields that its answer depends on, besides the function, once the tag has matched."""
         for conditions in (*self.where, *([self.unless] if self.unless else [])):
             yield from conditions.fields
         for sub in self.subs:
@@ -92,7 +110,11 @@ class CompiledRule:
             yield from sub.fields()
 
     def routes_for(self, subject: Subject) -> Iterator[Route]:
-        """Yield where an event goes whose tag has matched already."""
+        """
+        Yield where an event goes.
+
+        :param subject: an event whose tag has matched already.
+        """
         try:
             if not self._takes(subject):
                 return
@@ -101,7 +123,7 @@ class CompiledRule:
             return
         yield from self.routes
         for sub in self.subs:
-            if sub.tag is None or sub.has_tag(sub.tag.regex, subject):
+            if sub.has_tag(subject):
                 yield from sub.routes_for(subject)
 
     def _takes(self, subject: Subject) -> bool:
@@ -114,8 +136,15 @@ class CompiledRule:
             return False
         return self.unless is None or not self.unless.hold(subject)
 
-    def has_tag(self, pattern: Pattern, subject: Subject) -> bool:
-        """A sub-event's tag may also be the one inside: what a minion sends up is wrapped with its tag."""
+    def has_tag(self, subject: Subject) -> bool:
+        """
+        Say whether an event has the tag of this sub-event: as its own tag, or as the one that a minion has given it.
+
+        :param subject: an event that the parent rule takes.
+        """
+        if self.tag is None:
+            return True
+        pattern = self.tag.regex
         inner = subject.value(INNER_TAG)
         tags = (subject.tag, subject.full_tag, inner if isinstance(inner, str) else "")
         try:

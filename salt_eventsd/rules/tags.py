@@ -1,9 +1,9 @@
 """
-Which of many tag patterns match a tag, at little more than the cost of one.
+Tags: which of many patterns match a tag, at little more than the cost of one.
 
-Patterns are told apart by the literal text they begin with, so that a tag is tried only against those that can match
-it. Where many begin with the same ``salt/job/\\d+/ret/``, that is matched once, and what follows is told apart in the
-same way. A pattern that several rules share is tried once.
+The patterns are sorted by the literal text they begin with, so that a tag is tried only against those that can match
+it. Where many begin with the same ``salt/job/\\d+/ret/``, that is matched once, and what follows is sorted in the same
+way. A pattern that several rules share is tried once.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 
 from salt_eventsd.common.patterns import Pattern, PatternTimeout, compile_pattern
 
-#: Is told the numbers of a pattern that took too long on a tag: it is taken as not matching.
+#: Is told the numbers of a pattern that took too long on a tag, and so counts as not matching it.
 Undecided = Callable[[tuple[int, ...]], None]
-#: The parser behind :mod:`re`: the one way to learn what an expression begins with.
+#: The parser behind :mod:`re`: only it can tell what literal text an expression begins with.
 _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
-#: What an expression may begin with that matches a tag in one way only: text and runs of digits, or of anything but
-#: slashes, up to the slash behind the last of these.
+#: The beginning of an expression that can match a tag in one way only: literal text and runs of digits or of anything
+#: but slashes, each run followed by a slash.
 _HEAD = re.compile(r"(?:[A-Za-z0-9_/-]*(?:\\d|\[0-9\]|\[\^/\])[*+]/(?![*+?{]))+")
 
 
 @dataclass(frozen=True)
 class TagPattern:
     """
-    A compiled pattern.
+    A compiled pattern for tags.
 
-    :param regex: matched at the start of a tag.
-    :param prefix: what every tag it matches begins with.
+    :param regex: is matched at the start of a tag.
+    :param prefix: the literal text that every tag begins with that it matches.
     """
 
     regex: Pattern
@@ -44,7 +44,7 @@ def tag_pattern(expression: str) -> TagPattern:
     """
     Compile a regular expression.
 
-    :param expression: known to compile.
+    :param expression: one that is known to compile.
     """
     return TagPattern(compile_pattern(expression), _prefix(expression))
 
@@ -60,10 +60,10 @@ def tag_glob(glob: str) -> TagPattern:
 
 class TagIndex:
     """
-    Patterns by number.
+    Finds the patterns that match a tag.
 
-    :param patterns: with what is wanted back where one matches, in ascending order.
-    :param undecided: is told which patterns took too long on a tag.
+    :param patterns: patterns, each with its number, in ascending order. Several may have one number.
+    :param undecided: is told the numbers of a pattern that took too long on a tag.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class TagIndex:
 
 
 class _Level:
-    """Patterns by the literal text they begin with."""
+    """Patterns, sorted by the literal text they begin with."""
 
     def __init__(self, undecided: Undecided) -> None:
         self._undecided = undecided
@@ -124,7 +124,7 @@ class _Level:
 
 
 def _head(regex: re.Pattern[str]) -> str:
-    """The part of an expression that matches in one way only, if what follows can be matched by itself."""
+    """Return the beginning of an expression that matches in one way only, if the rest can be matched by itself."""
     if regex.flags != re.UNICODE or "|" in regex.pattern or "(?" in regex.pattern:
         return ""
     found = _HEAD.match(regex.pattern)
