@@ -4,8 +4,8 @@ Events into Elasticsearch or OpenSearch, as documents.
 :depends: requests, which Salt brings (``salt-pip install 'salt-eventsd[elasticsearch]'``)
 
 A document has ``@timestamp``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``, ``phase``,
-``rule``, ``master_id``, and the payload under ``data``. An index knows one type a field, and Salt's payloads any:
-``data.return``, and whatever is a list or a mapping in ``data``, is kept as JSON text.
+``rule``, ``master_id``, and the payload under ``data``. An index knows one type for each field, and a field of Salt's
+payloads has any. So ``data.return``, and each list or mapping in ``data``, is kept as JSON text.
 
 .. code-block:: yaml
 
@@ -19,12 +19,12 @@ A document has ``@timestamp``, ``tag``, ``stamp``, ``received``, ``jid``, ``mini
           #   api_key: none             # instead of them: as the server gave it encoded, or id:key
           #   ca_file: none             # who signed the server's certificate; default: the usual ones
           verify: true                  # false: take any certificate
-          index: salt-{stamp:%Y.%m.%d}  # a template; what may not stand in a name becomes _
+          index: salt-{stamp:%Y.%m.%d}  # a template; a forbidden sign becomes _
           op: create                    # or index: replace a document of the same id
           deep: false                   # true: keep the payload's structure, in an index whose mapping is made for it
           timeout: 60                   # seconds; how long connecting may take, and each request
 
-A document's id is made of the event: sent twice, it is there once, as long as its index is the same.
+A document's id is made of the event: an event that is sent twice is there once, as long as its index is the same.
 """
 
 from salt_eventsd import backends

@@ -1,11 +1,11 @@
 """
-Events in files, a line of JSON each, for whatever reads such files: a log shipper, ``jq``, a person.
+Events in files, a line of JSON each, for a log shipper, ``jq``, a person.
 
 :depends: nothing else.
 
 A line has the event's ``id``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``, ``phase``,
-``rule`` and ``master_id``, and the payload under ``data``. Lines are written whole or not at all; after a crash, half a
-line is ended before the next begins. A file that is moved away (logrotate) is made anew.
+``rule`` and ``master_id``, and the payload under ``data``. Lines are written whole or not at all; if a crash has left
+half a line, it is ended before the next line begins. If logrotate moves a file away, a new one is made.
 
 .. code-block:: yaml
 

@@ -1,14 +1,14 @@
 """
-Metrics of events, sent to Graphite's carbon, or to whatever else takes its protocols over TCP.
+Metrics of events, sent to Graphite's carbon, or to another server that takes its protocols over TCP.
 
 :depends: nothing else.
 
 A metric counts events, or takes a number out of them. Counters are summed by ``interval``, and each batch sends the sum
-so far; Graphite keeps the last. Numbers that come twice within a second: the later one stands.
+so far; Graphite keeps the last. If a number comes twice within a second, Graphite keeps the later one.
 
-In a metric's path, fields stand in braces. What Graphite gives a meaning to in a field's value (dots, blanks) becomes
-``_``: ``web1.example.com`` is ``web1_example_com``. An event that has not got a metric's number, or a part of its path,
-does not count for that metric.
+In a metric's path, fields stand in braces. Signs of a field's value that have a meaning to Graphite (dots, blanks)
+become ``_``: ``web1.example.com`` is ``web1_example_com``. An event that lacks a metric's number, or a field of its
+path, does not count for that metric.
 
 .. code-block:: yaml
 

@@ -3,15 +3,16 @@ Events to a web server: a webhook, a log collector, a service of one's own.
 
 :depends: requests, which comes with Salt: ``salt-pip install salt-eventsd[http]``
 
-A batch is one POST: an array of JSON objects or a line of JSON for each event; or each event is a POST of its own. An
-object has the event's ``id``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``, ``phase``,
-``rule`` and ``master_id``, and the payload under ``data``. The header ``Idempotency-Key`` is the same when a batch
-comes again.
+A batch is one POST, with an array of JSON objects or a line of JSON for each event; or each event is a POST of its own.
+An object has the event's ``id``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``,
+``phase``, ``rule`` and ``master_id``, and the payload under ``data``. A batch that comes again has the same header
+``Idempotency-Key``.
 
-Answers: 2xx means that the server has the batch. 408, 423, 425, 429, 502, 503, 504, 507: it comes again, after as
-long as ``Retry-After`` says. 409, 421 and other 5xx: likewise, and at the third try it is split. 413: an event that
-is too large alone becomes a dead letter. Other 4xx: it is split until the bad events stand alone, which become dead
-letters if others are taken. 401, 404, 405 and the like, redirects among them, hold the worker.
+What the server's answers mean: after 2xx, it has the batch. After 408, 423, 425, 429, 502, 503, 504, 507, the batch
+comes again, when ``Retry-After`` says so. After 409, 421 and other 5xx, too, and the third try splits the batch. After
+413, the batch is split, and an event that is too large by itself becomes a dead letter. After other 4xx, the batch is
+split until the bad events stand alone; they become dead letters if others are taken. 401, 404, 405 and the like, and
+redirects, hold the worker.
 
 .. code-block:: yaml
 

@@ -1,5 +1,5 @@
 """
-A worker class of salt-eventsd 0.9.3 of your own, ported to Python 3.
+A worker class of your own that was written for salt-eventsd 0.9.3, ported to Python 3.
 
 :depends: whatever the class imports.
 
@@ -9,11 +9,11 @@ says ``batch_mode: true``; then ``shutdown()``. ``entry`` is ``{"tag": ..., "dat
 old config says of the event: a rule ``returns`` finds ``settings: events: returns``, its sub-event ``raid``
 ``settings: events: returns: subs: raid``; a rule that is not there gets ``{}``.
 
-Events are delivered at least once: if the class raises, its batch comes again, whole or in part. An ``OSError`` means
-that the place is away; if the same batch meets it more than twice, its events are tried one by one. Any other
-exception means an event that it cannot digest, if others can be written. There is no ``timeout``: a class that hangs
-cannot be interrupted. The status names a batch that does, and no other worker waits for it. Give the class's own
-client a time limit.
+Events are delivered at least once: if the class raises an error, its batch comes again, whole or in part. An
+``OSError`` means that the place is away; if the same batch meets it more than twice, its events are tried one by one.
+Any other exception means that the class cannot take an event, if others can be written. There is no ``timeout``:
+nothing can interrupt a class that hangs. The status names its batch, and no other worker waits for it. Give the class's
+own client a time limit.
 
 .. code-block:: yaml
 

@@ -20,14 +20,14 @@ A document has ``_id``, ``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``
           #   user: none
           #   password: none
           #   database: none            # no default
-          #   auth_database: none       # where the user is kept; default: as the server says
+          #   auth_database: none       # which one knows the user; default: as the server says
           #   tls: false
           collection: events            # a template
           upsert: []                    # [minion_id, fun]: one document for each minion and function, the newest
           too_large: truncate           # or bury: what becomes of an event above 16 MiB
           timeout: 60                   # seconds; how long connecting may take, and each request
 
-A document's id is made of the event (or of the fields of ``upsert``): sent twice, it is there once.
+A document's id is made of the event (or of the fields of ``upsert``): an event that is sent twice is there once.
 """
 
 from salt_eventsd import backends

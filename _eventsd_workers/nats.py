@@ -4,8 +4,8 @@ Events into NATS, as messages that a JetStream stream keeps.
 :depends: nats-py (``salt-pip install 'salt-eventsd[nats]'``); a NATS server with JetStream
 
 A message is the event as JSON (``tag``, ``stamp``, ``received``, ``jid``, ``minion_id``, ``fun``, ``kind``, ``phase``,
-``rule``, ``master_id``, ``data``), or a field of it. The subject is a template; what may not stand in a subject becomes
-``_``. A batch is written when the stream has acknowledged each of its messages.
+``rule``, ``master_id``, ``data``), or a field of it. The subject is a template; a forbidden sign becomes ``_``. A batch
+is written when the stream has acknowledged each of its messages.
 
 .. code-block:: yaml
 
@@ -26,11 +26,11 @@ A message is the event as JSON (``tag``, ``stamp``, ``received``, ``jid``, ``min
           subjects: [salt.>]            # of the stream that is made; default: those that subject can become
           max_bytes: 4GiB               # ... how large it may become; default: without limit
           max_age_seconds: 604800       # ... how long it keeps a message; default: without limit
-          duplicate_seconds: 600        # ... how long it knows a message again
+          duplicate_seconds: 600        # ... how long it recognises a second copy
           timeout: 60                   # seconds; how long connecting may take, and each request
 
 Every event is sent at least once, with an id (``Nats-Msg-Id``) by which the stream drops a second copy that comes
-within its duplicate window.
+within ``duplicate_seconds``.
 """
 
 from salt_eventsd import backends

@@ -32,8 +32,8 @@ field of it. Keys and channels are templates.
               maxlen: 100000            # keep about so many; default: all
             - publish: "salt/{minion_id}"       # PUBLISH
 
-Every event is written at least once: a batch whose answer was lost comes again. A key that is set is the same then; a
-list or a stream may hold an event twice.
+Every event is written at least once: if the answer to a batch is lost, the batch comes again. A key is then set to the
+same value again; a list or a stream may hold the event twice.
 """
 
 from salt_eventsd import backends

@@ -1,11 +1,11 @@
 r"""
-The job history in a SQL database: SQLite, PostgreSQL, MySQL or MariaDB, exactly once. Besides, tables and statements of
-your own.
+The job history in a SQL database (SQLite, PostgreSQL, MySQL or MariaDB), each event exactly once; and tables and
+statements of your own.
 
 :depends: SQLAlchemy; psycopg2 for PostgreSQL and PyMySQL for MySQL and MariaDB come with salt-eventsd.
 
 The tables (``eventsd_jobs``, ``eventsd_returns``, ``eventsd_states``, ``eventsd_events``, ``eventsd_minions``) are made
-when missing. The database and its user are not: ``CREATE DATABASE salt`` is the administrator's.
+if they are missing. The administrator makes the database and its user (``CREATE DATABASE salt``).
 
 .. code-block:: yaml
 

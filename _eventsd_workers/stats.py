@@ -4,10 +4,10 @@ The engine's own counters, or the numbers of other events, into a table or into 
 :depends: what ``sql`` needs for a database; nothing for Graphite.
 
 Every ``state_timer`` seconds the engine counts what it has read, written, kept waiting and lost, and makes an event of
-that with the tag ``eventsd/stats``. It goes to this worker without a rule, if no rule names the worker. Each number has
-a name of the keys that lead to it: ``workers.history.written``, ``spool.bytes``, ``process.rss_bytes``.
+these numbers with the tag ``eventsd/stats``. This worker gets the event without a rule, if no rule names the worker. A
+number's name is made of the keys that lead to it: ``workers.history.written``, ``spool.bytes``, ``process.rss_bytes``.
 
-In a database they become rows (master_id, stamp, name, value) of the table ``eventsd_stats``, which is made when
+In a database they become rows (master_id, stamp, name, value) of the table ``eventsd_stats``, which is made if it is
 missing:
 
 .. code-block:: yaml
@@ -21,7 +21,7 @@ missing:
           timeout: 60                   # how long a statement may take, in seconds
           keep: 30d                     # how long a row stays: 12h, 30d, 1y ..., or forever
 
-Or they become metrics in Graphite. A worker of that name has its dots, and what else is no letter or digit, as ``_``:
+Or they become metrics in Graphite. In the name of a worker, each sign that is no letter or digit becomes ``_``:
 
 .. code-block:: yaml
 

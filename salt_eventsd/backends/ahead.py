@@ -1,4 +1,6 @@
-"""What of a batch that got stuck halfway is there already, in places that cannot tell a second copy from the first."""
+"""
+Ahead: which events of an unfinished batch have been written, for places that cannot tell a second copy from the first.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Iterable
 from salt_eventsd.workers.isolate import is_split
 from salt_eventsd.workers.write import Batch
 
-#: So many ids are remembered; each is of 32 characters.
+#: How many ids are remembered; each has 32 characters.
 _MOST = 50_000
 
 
@@ -15,8 +17,8 @@ class Ahead:
     """
     Ids of events that need not be written again.
 
-    A batch that is written whole is forgotten by the engine, and so by this. Its parts, when it is split, are not: the
-    next part may fail, and then all of it comes again.
+    The engine forgets a batch that is written whole, and so does this. Parts of a split batch are remembered: the next
+    part may fail, and then the whole batch comes again.
     """
 
     def __init__(self) -> None:
@@ -32,7 +34,7 @@ class Ahead:
         """
         Remember events that have been written.
 
-        :param ids: theirs.
+        :param ids: the events' ids.
         """
         self._ids.update(dict.fromkeys(ids))
         while len(self._ids) > _MOST:
@@ -40,9 +42,9 @@ class Ahead:
 
     def settled(self, batch: Batch, ids: Iterable[str]) -> None:
         """
-        Forget a batch that does not come again.
+        Forget the events of a batch that does not come again. Parts of a batch are kept in mind.
 
-        :param batch: of which all that can be written has been.
+        :param batch: the batch; all of it that can be written has been.
         :param ids: of its events.
         """
         if not is_split(batch):

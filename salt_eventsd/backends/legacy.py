@@ -2,7 +2,7 @@
 Worker classes of salt-eventsd 0.9.3, ported to Python 3, as today's workers.
 
 Such a class has ``setup(thread_id, **settings)``, ``send(entry, event_set)`` or ``send_batch([(entry, event_set),
-...])``, and ``shutdown()``. It is loaded from its file, and each batch gets an instance of its own, as it did then.
+...])``, and ``shutdown()``. It is loaded from its file. Each batch gets an instance of its own, as it did then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LegacyOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     :param backend: the name of the class, and of its file without ``.py``.
     :param backend_dir: the folder the file is in.
-    :param settings: the old config, which the class is set up with.
+    :param settings: the old config; the class gets it in ``setup``.
     """
 
     backend: str
@@ -45,7 +45,7 @@ class LegacyOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class BackendError(ValueError):
-    """A backend cannot be loaded; ``key`` says which option is to blame."""
+    """A class cannot be loaded; ``key`` names the option that is wrong."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -56,7 +56,7 @@ def load_class(folder: str, backend: str) -> type[Any]:
     """
     Return an old worker class.
 
-    :param folder: where its file is. Other modules in it can be imported by the class's.
+    :param folder: where its file is. The file may import other modules of the folder.
     :param backend: the name of the class, and of its file without ``.py``.
     :raises BackendError: what is wrong with it.
     """
@@ -66,13 +66,13 @@ def load_class(folder: str, backend: str) -> type[Any]:
     if not file.is_file():
         problem = f"there is no file {file}" if Path(folder).is_dir() else f"there is no folder {folder}"
         raise BackendError("backend_dir", f"{problem}; expected the folder with {backend}.py")
-    # A name of its own, or two folders' backends of one name would be taken for the same.
+    # A name of its own: two folders may have backends of the same name.
     name = f"_eventsd_legacy_{backend}_{abs(hash(str(file.resolve()))):x}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise BackendError("backend", f"{file} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
-    # Old backends share code by modules beside them.
+    # Old backends share code in modules beside them.
     if folder not in sys.path:
         sys.path.append(folder)
     sys.modules[name] = module
@@ -130,18 +130,18 @@ class Legacy:
         try:
             self._write(batch)
         except OSError as exc:
-            # It may be away, or one event may make it say so.
+            # The place may be away, or one event may cause the error.
             raise _Away(one_line(exc)) from exc
         except _Exit as exc:
             if not exc.is_set_up or not (batch.doubts or is_split(batch)):
                 raise
-            # It does so again. Perhaps it is one event that makes it.
+            # It is not the first time; perhaps one event makes the class do so.
             raise Doubtful(str(exc)) from exc
 
     def _write(self, batch: Batch) -> None:
         settings = copy.deepcopy(self._options.settings)
         sets = event_sets(settings)
-        # Old backends were free to change what they got.
+        # Old backends may change what they are given.
         with self._instance(settings) as instance:
             together = []
             for event in batch.events:
@@ -155,13 +155,13 @@ class Legacy:
                 instance.send_batch(together)
 
     def check(self) -> str:
-        """Set an instance up and shut it down again, which is where old backends connect."""
+        """Set an instance up and shut it down again: old backends connect in ``setup``."""
         with self._instance(copy.deepcopy(self._options.settings)):
             return f"{self._backend.__name__} can be set up"
 
     @contextmanager
     def _instance(self, settings: dict[str, Any]) -> Iterator[Any]:
-        """An instance set up and, at the end, shut down; what it raises first is what counts."""
+        """An instance that is set up and, at the end, shut down; its first error is the one that counts."""
         is_set_up = False
         try:
             instance = self._backend()
@@ -179,7 +179,7 @@ class Legacy:
 
 
 class _Away(Cut, OSError):
-    """The class says that its place is away."""
+    """The class says, by an ``OSError``, that its place is away."""
 
 
 class _Exit(Doubted):
@@ -187,7 +187,7 @@ class _Exit(Doubted):
     The class would end the process.
 
     :param message: what it called.
-    :param is_set_up: it did not do so while it was set up.
+    :param is_set_up: it had been set up when it did so.
     """
 
     def __init__(self, message: str, is_set_up: bool) -> None:
@@ -200,7 +200,7 @@ def _entry(event: Event) -> dict[str, Any]:
 
 
 def _wants_batch(instance: Any, event_set: Mapping[str, Any]) -> bool:
-    """What the old config says, as far as the class can do it."""
+    """Whether the old config wants ``send_batch``, and the class has it."""
     if not callable(getattr(instance, "send_batch", None)):
         return False
     return bool(event_set.get("batch_mode")) or not callable(getattr(instance, "send", None))

@@ -1,5 +1,5 @@
 """
-The options of a worker, from plain data into a frozen struct; what is wrong with them is said with the key it is at.
+Options: read the options of a worker into a frozen struct. An error names the key that is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from salt_eventsd.language.fields import Field, compile_field
 from salt_eventsd.language.template import Template, compile_template
 from salt_eventsd.workers.write import Context
 
-#: The name that ``timeout`` had before.
+#: An older name of ``timeout``.
 OLD_TIMEOUT = "timeout_seconds"
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -32,7 +32,7 @@ class Secret(str):
 
 
 class Secrets(tuple[Secret, ...]):
-    """One or several of them; in the config, text or a list."""
+    """One or several secrets; in the config, a text or a list of texts."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def option_names(kind: type[msgspec.Struct]) -> list[str]:
     """
-    Return the names of a worker's options, those that all have last.
+    Return the names of a worker's options, ``timeout`` last: many workers have it.
 
     :param kind: a struct with a field for each.
     """
@@ -117,12 +117,12 @@ def read_field(context: Context, key: str, text: str) -> Field:
 
 def check_file(context: Context, key: str, path: str | None) -> None:
     """
-    Check an option that names a file to be read later.
+    Check an option that names a file, which is read later.
 
     :param context: the worker's.
     :param key: the option.
     :param path: its value.
-    :raises ConfigError: it is not there, or may not be read.
+    :raises ConfigError: there is no such file, or it may not be read.
     """
     if path is not None and not os.access(path, os.R_OK):
         raise context.problem(key, f"expected a file that can be read, got {path}")
@@ -130,7 +130,7 @@ def check_file(context: Context, key: str, path: str | None) -> None:
 
 def missing_library(error: ImportError, extra: str) -> ImportError:
     """
-    Return the error to raise where a worker's library is not installed; it says how to install it.
+    Return the error to raise if a worker's library is not installed; it says how to install the library.
 
     :param error: of the import.
     :param extra: of this package.
@@ -143,7 +143,7 @@ def _hook(kind: type, value: Any) -> Any:
         return Size.read(value)
     if kind is Secret:
         if not isinstance(value, str):
-            # The value stays untold: it is a secret, of whatever type.
+            # The error does not show the value: it is a secret, of whatever type.
             raise ValueError(f"expected text, got {type(value).__name__}")
         return Secret(value)
     if kind is Secrets:

@@ -1,8 +1,9 @@
 """
-Isolate: which events of a batch a backend refuses, for workers that can tell, and for those that cannot.
+Isolate: which events of a batch a backend refuses.
 
-A worker that writes what it can and then tells which events it could not is spared the splitting of its batches, which
-would write some of the good events twice. See ``docs/writing_a_worker.rst``.
+:class:`Sieve` splits a batch, for backends that only refuse it as a whole. :func:`make_each` and :func:`bury` are for
+workers that can tell which events were refused: their batches need not be split, which would write some good events
+twice. See ``docs/writing_a_worker.rst``.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ class Sieve(Generic[Item]):
     """
     Writes items, and splits what is refused until the bad ones stand alone.
 
-    :param write: writes some items whole or raises :class:`~salt_eventsd.exceptions.Refused`.
+    :param write: writes all items it is given or raises :class:`~salt_eventsd.exceptions.Refused`.
     """
 
     def __init__(self, write: Callable[[Sequence[Item]], None]) -> None:
         self._write = write
-        #: What was refused for its own sake ...
+        #: What was refused for what is in it ...
         self.refusals: list[Refusal] = []
         #: ... and for a reason that nobody knows.
         self.doubts: list[Refusal] = []
-        #: All of them, each with its error.
+        #: All refusals, each with its error.
         self.errors: list[tuple[int, Refused]] = []
         #: How many were written.
         self.taken = 0
@@ -61,9 +62,9 @@ class Sieve(Generic[Item]):
 
     def found(self) -> list[Refusal]:
         """
-        Return what is to be set aside, in order.
+        Return what to bury, in order.
 
-        :raises Doubted: nothing was taken, so nobody knows what is to blame.
+        :raises Doubted: nothing was written, so nobody knows whether the events are to blame.
         """
         if self.doubts and not self.taken:
             raise Doubted(self.doubts[0][1])
@@ -72,10 +73,10 @@ class Sieve(Generic[Item]):
 
 def isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], None], offset: int = 0) -> list[Refusal]:
     """
-    Write items, splitting on refusal, and return which of them were refused and why.
+    Write items, splitting them on refusal, and return which of them were refused and why.
 
     :param items: what to write.
-    :param write: writes some of them whole or raises :class:`~salt_eventsd.exceptions.Refused`.
+    :param write: writes all items it is given or raises :class:`~salt_eventsd.exceptions.Refused`.
     :param offset: the position of the first item.
     """
     sieve = Sieve(write)
@@ -91,8 +92,9 @@ def make_each(batch: Batch, make: Callable[[Event], Made]) -> tuple[list[tuple[i
     Make something of each event of a batch.
 
     :param batch: the batch.
-    :param make: of one event; it raises :class:`~salt_eventsd.exceptions.Refused` where it cannot be done.
-    :returns: what was made, and what could not be, each with its position in the batch.
+    :param make: makes it of one event, or raises :class:`~salt_eventsd.exceptions.Refused`.
+    :returns: what was made, and the refusals, each with the event's position in the batch.
+    :raises Refused: an event was refused, and the batch is a part of one.
     """
     made: list[tuple[int, Made]] = []
     refusals: list[Refusal] = []
@@ -102,22 +104,23 @@ def make_each(batch: Batch, make: Callable[[Event], Made]) -> tuple[list[tuple[i
         except Refused as exc:
             refusals.append((position, one_line(exc)))
     if refusals and is_split(batch):
-        # Before anything is written: what is left of the batch comes again in smaller parts.
+        # Nothing is written yet, and the engine goes on splitting.
         raise Refused(refusals[0][1])
     return made, refusals
 
 
 def bury(batch: Batch, refusals: Sequence[Refusal], answers: Sequence[Refusal] = ()) -> None:
     """
-    Bury events; to be called once all others of the batch are safe.
+    Bury events. Call this once all other events of the batch are safe.
 
     :param batch: the batch.
-    :param refusals: of events that nobody could write, or that are too large for the backend.
-    :param answers: of events that the backend refused for another reason. If it has taken none at all, that is no
-        event's doing.
-    :raises Doubted: it has not.
+    :param refusals: events that nobody could write, or that are too large for the backend.
+    :param answers: events that the backend refused for another reason. If it has taken no event at all, they are not to
+        blame.
+    :raises Doubted: the backend has taken no event at all.
+    :raises Refused: an event was refused, and the batch is a part of one.
     """
-    # What a server says may be long, and may repeat what it was told.
+    # A server's answer may be long, and may repeat what it was sent.
     everything = sorted((position, one_line(Refused(why))) for position, why in (*refusals, *answers))
     if not everything:
         return
@@ -139,8 +142,8 @@ def is_split(batch: Batch) -> bool:
 
 def has_waited(batch: Batch) -> bool:
     """
-    Say whether a refusal that an operator could mend (a missing index, a permission) counts as the event's by now: he
-    has had :data:`PATIENCE` tries, or the batch is being split.
+    Say whether a refusal that an operator could mend (a missing index, a permission) is the event's fault by now: the
+    operator has had :data:`PATIENCE` tries, or the batch is being split.
 
     :param batch: the batch.
     """

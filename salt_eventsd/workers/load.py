@@ -1,9 +1,4 @@
-"""
-Write: what a worker is, and how Salt's loader finds its module.
-
-A worker module lives in ``_eventsd_workers/`` and has one function, ``worker(context)``, which returns an object with a
-``write(batch)`` method. ``docs/writing_a_worker.rst`` has the contract with a ten-line example.
-"""
+"""Load: Salt's loader finds a worker's module, and the worker is made from it."""
 
 from __future__ import annotations
 
@@ -28,14 +23,14 @@ log = logging.getLogger(__name__)
 
 _OWN_PACKAGE = "salt_eventsd.eventsd_workers"
 
-#: Where rules have queues of their own, so many batches of a worker may be in flight besides: one rule that hangs, or
-#: two, shall not hold up the others.
+#: How many more batches a worker may have in flight if rules of it have lanes of their own: one or two of these rules
+#: may hang, and the others go on.
 BESIDE = 2
 
 
 class Loaded:
     """
-    A worker in whose methods the ``__salt__`` and ``__opts__`` of its module work, whatever thread calls them.
+    A worker whose methods find ``__salt__`` and ``__opts__`` of their module, whatever thread calls them.
 
     :param worker: what its module's ``worker()`` returned.
     :param modules: the loader that has its module.
@@ -48,7 +43,7 @@ class Loaded:
         self._counting = threading.Lock()
 
     def hold(self) -> Loaded:
-        """Have one more lane that uses it, and return it."""
+        """Count one more lane that uses the worker, and return the worker."""
         with self._counting:
             self._holders += 1
         return self
@@ -67,7 +62,7 @@ class Loaded:
             return str(ask())
 
     def close(self) -> None:
-        """See :class:`Worker`; only the last lane that uses it does close it."""
+        """See :class:`Worker`; the worker is closed when the last lane that uses it says so."""
         with self._counting:
             self._holders -= 1
             if self._holders > 0:
@@ -79,7 +74,7 @@ class Loaded:
 
 def close(worker: Any) -> None:
     """
-    Close a worker that is not used any more, if it can be; what it raises is of no interest to anybody else.
+    Close a worker that nobody uses any more, if it has a ``close``. An error is logged and goes no further.
 
     :param worker: the worker.
     """
@@ -97,7 +92,7 @@ def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = 
     :param opts: Salt's options.
     :param functions: ``__salt__`` for the modules.
     :param runners: ``__runners__`` for the modules.
-    :raises ConfigError: the option that names folders does not.
+    :raises ConfigError: ``eventsd_workers_dirs`` is no folder and no list of folders.
     """
     folders = [os.path.join(str(opts["extension_modules"]), WORKERS_TAG)] if opts.get("extension_modules") else []
     configured = opts.get("eventsd_workers_dirs") or []
@@ -117,11 +112,14 @@ def load_modules(opts: Mapping[str, Any], functions: Any = None, runners: Any = 
 
 
 def _require_clear_urls(module: str, context: Context) -> None:
-    """A library that takes a part of a password for the host tells that host in every error."""
+    """
+    Refuse a URL that does not tell where its password ends: a library may take a part of the password for the host, and
+    repeat that "host" in every error.
+    """
     given = context.options.get("url") or context.defaults.get("url")
     for url in given if isinstance(given, (list, tuple)) else [given]:
         sign = unclear(url) if isinstance(url, str) else ""
-        # The sql worker reads a slash and the like in a password as what they are.
+        # The sql worker understands a slash and the like in a password.
         if sign == "@" or (sign and module != "sql"):
             what = f"there is a {sign} in what looks like its password; there it is written as {quote(sign, safe='')}"
             raise context.problem("url", what)
@@ -132,7 +130,8 @@ def make(modules: Any, module: str, context: Context) -> Loaded:
     Make a worker; it opens nothing yet.
 
     :param modules: from :func:`load_modules`.
-    :param module: the worker's module.
+    :param module: the name of the worker's module.
+    :param context: what the worker is made from.
     :raises ConfigError: there is no such module, it cannot be imported, or an option is wrong.
     """
     name = f"{module}.worker"

@@ -28,7 +28,7 @@ def sync_workers(opts: Mapping[str, Any], saltenv: str = "base") -> list[str]:
 
 def sync_workers_quietly(opts: Mapping[str, Any]) -> None:
     """
-    Do the same at an engine's start, where it must neither fail nor wait for a network.
+    Do the same when an engine starts. There, copying must neither fail nor wait for a network.
 
     :param opts: Salt's options.
     """
@@ -41,7 +41,7 @@ def sync_workers_quietly(opts: Mapping[str, Any]) -> None:
 
 
 def _may_have_workers(opts: Mapping[str, Any]) -> bool:
-    """Whether the file server may have any; asking it takes the better part of a second, in which nothing is read."""
+    """Whether the file server may have any. Asking it takes most of a second, during which the bus is not read."""
     if list(opts.get("fileserver_backend") or ["roots"]) != ["roots"]:
         return True
     roots = [str(root) for some in (opts.get("file_roots") or {}).values() for root in some]

@@ -25,11 +25,12 @@ class Context:
     """
     What a worker is made from.
 
-    :param name: its name under ``workers``.
-    :param options: the keys of its own there.
+    :param name: the worker's name under ``workers``.
+    :param options: the keys that stand there and belong to the worker's module.
     :param concurrency: how many batches may be in flight at once.
-    :param opts: Salt's options, which a thread would not find otherwise.
-    :param defaults: what stands under ``defaults``; a worker takes of it what it knows, see :meth:`known`.
+    :param opts: Salt's options.
+    :param defaults: what stands under ``defaults``, for all workers; a worker takes the keys it knows, see
+        :meth:`known`.
     :param node_id: the id of the master (or minion) the engine lives in.
     :param rules: the rules that send it events, by the name an event has them under (``event.rule``).
     """
@@ -41,15 +42,15 @@ class Context:
     opts: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, EventRule] = field(default_factory=dict)
-    #: The names it was asked for, each time, with :meth:`known`.
+    #: The names that the worker gave to :meth:`known`, for each call.
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
     def known(self, *names: str) -> dict[str, Any]:
         """
-        Return the worker's options with those defaults under them that it knows.
+        Return the worker's options, and for those it lacks the values under ``defaults``.
 
-        :param names: of the options it knows.
-        :raises ConfigError: it has an option that it does not know.
+        :param names: of the options that the worker knows.
+        :raises ConfigError: the worker has an option of another name.
         """
         for key in self.options:
             if key not in names:
@@ -72,21 +73,21 @@ class Context:
 @dataclass(frozen=True)
 class Batch:
     """
-    What a worker writes at once.
+    The events that a worker writes in one go.
 
-    :param spool_id: the id of the life of the spool in which the events were kept; an engine's start begins another.
-    :param chunks: the chunks they come in, each with how many of ``events`` are its own, in order.
+    :param spool_id: the id of the life of the spool in which the events were kept; each start of an engine begins a
+        life.
+    :param chunks: for each chunk of the batch, in order: its id, and how many of ``events`` belong to it.
     :param events: the events.
-    :param oldest_chunk: no chunk with a lower id is in this spool now; one may be in an older copy of it.
-    :param replay: an earlier try at some of these chunks may have been committed.
-    :param bury: for a worker with transactions, to be called before it commits: with the events the backend refused,
-        and the ids of the chunks this try is about (None for all). Other workers raise ``Refused`` instead.
-    :param cuts: how many tries of it in a row have ended without an answer
-        (:class:`~salt_eventsd.exceptions.Cut`).
-    :param doubts: how many of them found that the backend takes none of its events
+    :param oldest_chunk: this spool holds no chunk with a lower id now; an older copy of it may.
+    :param replay: an earlier try may have committed some of these chunks.
+    :param bury: notes the events that the backend refused, and the ids of the chunks this try is about (None for all).
+        A worker with transactions calls it before it commits. Other workers may raise ``Refused`` instead.
+    :param cuts: how many tries of this batch in a row ended without an answer (:class:`~salt_eventsd.exceptions.Cut`).
+    :param doubts: how many tries in a row found that the backend takes none of the events
         (:class:`~salt_eventsd.exceptions.Doubted`).
-    :param origins: what the spool knows of the chunks, by their ids. One that was put to the others only to see whether
-        the backend takes anything may be of another life than they.
+    :param origins: what the spool knows of each chunk, by its id. A chunk that was added only to see whether the
+        backend takes anything may be of another life than the others.
     """
 
     spool_id: str
@@ -102,12 +103,12 @@ class Batch:
 
 class Worker(Protocol):
     """
-    A backend.
+    What a module's ``worker(context)`` returns.
 
     ``write`` returns when the batch is safe in the backend. It raises :class:`~salt_eventsd.exceptions.Transient` to be
-    tried again later, :class:`~salt_eventsd.exceptions.Held` where an operator has to act, and
-    :class:`~salt_eventsd.exceptions.Refused` if something in the batch is unacceptable: the batch is then split until
-    the bad events stand alone. It may be called from several threads if ``concurrency`` is above 1.
+    called again later, :class:`~salt_eventsd.exceptions.Held` if an operator has to act, and
+    :class:`~salt_eventsd.exceptions.Refused` if the backend does not accept something in the batch: the engine then
+    splits the batch until the bad events stand alone. Several threads may call it if ``concurrency`` is above 1.
 
     ``check`` (optional) returns a line that says the backend can be reached, or raises like ``write``.
     ``close`` (optional) is called once, at the end.

@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 _OPERATORS = ("index_not_found_exception", "index_closed_exception", "security_exception", "cluster_block_exception")
 #: The server would have to hold too much at once.
 _TOO_MUCH = "circuit_breaking_exception"
-#: A server that finds so little too large takes nothing, in bytes.
+#: A server that refuses a request of this size as too large takes nothing; in bytes.
 _SMALL = 4096
 
 
@@ -56,18 +56,18 @@ class TooMuch(Transient):
 
 def refused(status: int, kind: str, reason: str, patient: bool = True) -> str:
     """
-    Return why a document is refused for its own sake, "" if it is there.
+    Return why a document is refused for what is in it, "" if it is there.
 
     :param status: of its item in the answer.
     :param kind: of the error.
     :param reason: of the error.
-    :param patient: what the operator could mend has been waited for.
+    :param patient: the operator has had time to mend what he can.
     :raises WorkerError: it is not there, for another reason.
     """
     # A document that is to be created and exists was written by an earlier try.
     if 200 <= status < 300 or status == 409:
         return ""
-    # What follows would be a value of the event.
+    # After this the server repeats a value of the event.
     why = f"{kind}: {reason.partition('. Preview of field')[0]}"
     if kind == _TOO_MUCH:
         raise TooMuch(why)
@@ -100,7 +100,7 @@ def judge(status: int, answer: bytes, size: int) -> None:
     if status >= 500:
         raise Cut(text)
     if status in (400, 406, 422, 451):
-        # Something in it, or all of it: that shows when it is taken apart.
+        # One document may be to blame, or all are refused: splitting the batch shows it.
         raise Doubtful(text)
     raise Held(text)
 

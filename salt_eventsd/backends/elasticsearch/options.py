@@ -15,9 +15,9 @@ class ElasticsearchOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fiel
     """
     The options of an elasticsearch worker.
 
-    :param url: of the server, or of several of a cluster; one that is away is passed over.
+    :param url: of the server, or of several of a cluster; a server that is away is skipped.
     :param api_key: instead of user and password; encoded as the server gave it, or ``id:key``.
-    :param ca_file: the certificates that a server's must be signed by, where they are not the usual ones.
+    :param ca_file: the certificates that must have signed the server's; None for the usual ones.
     :param index: a template.
     :param op: create a document, or replace one of the same id; a data stream takes only the first.
     :param deep: keep the structure of a payload, for an index whose mapping is made for it.
@@ -49,9 +49,9 @@ class ElasticsearchOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def authorization(self) -> str:
-        """The header that says who asks; "" for nobody in particular."""
+        """The value of the header ``Authorization``; "" for none."""
         if self.api_key:
-            # As text it is two words with a colon between them; base64 has no colon.
+            # The plain form is id:key; base64 has no colon.
             return f"ApiKey {_base64(self.api_key) if ':' in self.api_key else self.api_key}"
         first = urlsplit(self.url[0])
         user = self.user or unquote(first.username or "")

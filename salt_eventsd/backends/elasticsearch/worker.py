@@ -1,9 +1,9 @@
 """
 Events into Elasticsearch or OpenSearch, by their bulk API.
 
-A batch is one request, whose answer tells of each document what became of it. A document's id is made of the event, so
-the same batch sent again writes nothing twice, and a batch in which some documents found the server busy is sent again
-as a whole. What the server has no memory for at once is sent in parts.
+A batch is one request. The answer tells what became of each document. A document's id is made of the event, so a batch
+that is sent again writes nothing twice; if the server was too busy for some documents, the whole batch is sent again.
+If the server has not enough memory for a request, it is sent in parts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from salt_eventsd.workers.isolate import bury, has_waited, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 
 _ENCODER = msgspec.json.Encoder()
-#: What of the answer is wanted.
+#: The request, and the parts of the answer that we want.
 _BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
 
 
@@ -78,9 +78,9 @@ class Writer:
 
     def _send(self, made: Sequence[tuple[int, bytes]], answers: list[Refusal], patient: bool) -> None:
         """
-        Send documents, and note which are refused for their own sake.
+        Send documents, and note which are refused for what is in them.
 
-        :param patient: what the operator could mend has been waited for.
+        :param patient: the operator has had time to mend what he can.
         """
         try:
             answer = decoded(self._ask("POST", _BULK, b"".join(lines for _, lines in made)), Bulk)
@@ -101,11 +101,11 @@ class Writer:
                 answers.append((position, why))
 
     def _prepare(self, session: requests.Session) -> None:
-        # What the environment says of proxies and passwords is for the master itself.
+        # The environment's proxies and passwords are for the master itself.
         session.trust_env = False
         session.verify = self._options.ca_file or self._options.verify
         if not self._options.verify:
-            # It would warn at each request of what the operator has asked for.
+            # The library would warn, at each request, of what the operator has asked for.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         if self._options.authorization:
             session.headers["Authorization"] = self._options.authorization
@@ -125,7 +125,7 @@ class Writer:
                 with self._link.request(
                     method,
                     server + path,
-                    # One that hangs leaves time for the others.
+                    # A server that hangs leaves time for the others.
                     self._options.timeout / len(servers),
                     data=body,
                     headers={"Content-Type": "application/x-ndjson"} if body else {},
@@ -138,11 +138,11 @@ class Writer:
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
                 error = Cut(one_line(exc)) if was_connected(exc) else Transient(one_line(exc))
             else:
-                # The next batch begins with the one that answers.
+                # The next batch begins with the server that answers.
                 self._servers = sorted(self._servers, key=lambda one: one != server)
                 judge(status, text, len(body))
                 return text
-            # ... or with the one after this.
+            # ... or with the server after this one.
             self._servers = [*self._servers[1:], self._servers[0]]
         raise error
 

@@ -15,8 +15,8 @@ class Rotate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
     When a file is moved away.
 
-    :param bytes: it would grow beyond this.
-    :param keep: how many of those moved away are kept, the newest.
+    :param bytes: before it grows beyond this.
+    :param keep: how many files that were moved away are kept, the newest.
     """
 
     bytes: Size = Size(100 * 2**20)
@@ -32,8 +32,8 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     :param path: of the file, a template.
     :param rotate: by size; None: never.
-    :param fsync: a batch is on the disk before it is forgotten.
-    :param mode: of the files, octal.
+    :param fsync: write a batch to the disk before the engine forgets it.
+    :param mode: of new files, octal.
     """
 
     path: str = ""
@@ -54,10 +54,10 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def bits(self) -> int:
-        """The mode as the system takes it; YAML reads a plain 0600 as octal by itself."""
+        """The mode as a number; YAML reads a plain 0600 as octal by itself."""
         return self.mode if isinstance(self.mode, int) else int(self.mode, 8)
 
     @property
     def folder_bits(self) -> int:
-        """The mode of folders that are made: who may read the files may pass, and nobody else writes."""
+        """The mode of new folders: whoever may read the files may enter, and only the owner may write."""
         return 0o700 | (self.bits & 0o044) | (self.bits & 0o044) >> 2

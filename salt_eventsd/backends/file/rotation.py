@@ -1,8 +1,8 @@
 """
-Rotation of files: which names those have that were moved away, and whose they are.
+Rotation of files: under which names they are moved away.
 
-A file moved away gets a name that no event can make, of any file worker of this process: ``<path>.1``, or ``<path>~.1``
-where the former might be another minion's file. What stands there and is none of ours stays where it is.
+Such a name is one that no event can make, of any file worker of this process: ``<path>.1``, or ``<path>~.1`` if the
+former might be another minion's file. A file that stands there and was not written by us stays where it is.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _LONGEST_BEGINNING = 128
 
 def rotated_base(path: str, keep: int, templates: Iterable[Template]) -> str:
     """
-    Return what the names of a file's rotated ones begin with, before the dot and the number.
+    Return how the names of rotated files begin, before the dot and the number.
 
     :param path: the file.
-    :param keep: how many of them there may be.
-    :param templates: of all files that are written to.
+    :param keep: how many rotated files there may be.
+    :param templates: of the paths of all files that workers write.
     """
     taken = any(template.could_be(f"{path}.{number}") for template in templates for number in range(1, keep + 1))
     return f"{path}{MARK}" if taken else path
@@ -34,13 +34,13 @@ def rotated_base(path: str, keep: int, templates: Iterable[Template]) -> str:
 
 def make_room(path: str, keep: int, base: str) -> None:
     """
-    Move a file to ``<base>.1``, that one to ``<base>.2`` and so on; the oldest of them gives way.
+    Move a file to ``<base>.1``, that one to ``<base>.2`` and so on; the oldest is overwritten.
 
     :param path: the file.
-    :param keep: how many of those moved away there may be.
+    :param keep: how many rotated files there may be.
     :param base: from :func:`rotated_base`.
     """
-    # Numbers that somebody else's files have are passed over.
+    # Skip the numbers of files that are not ours.
     slots: list[str] = []
     number = 0
     while len(slots) < keep:
@@ -54,7 +54,7 @@ def make_room(path: str, keep: int, base: str) -> None:
 
 
 def _is_ours(path: str) -> bool:
-    """Whether a file was written by this worker, as far as it can be told."""
+    """Whether a file looks as if a file worker wrote it."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:

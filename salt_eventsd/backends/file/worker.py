@@ -1,7 +1,7 @@
 """
-Append events to files, a line of JSON each: whole lines or none.
+Events into files, a line of JSON each: whole lines or none.
 
-A file is opened for each batch, so whoever moves it away meanwhile (logrotate) gets a new one.
+A file is opened for each batch. So if logrotate moves it away in between, a new one is made.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from salt_eventsd.language.template import Template, tame
 from salt_eventsd.workers.isolate import bury, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 
-#: What a field may not bring into a file's name: another folder, or what terminals and shells trip over.
+#: What a field may not bring into a file's name: another folder, or signs with a meaning to terminals and shells.
 _NOT_IN_A_NAME = re.compile(r"[^\w.@+=,: -]|\A\.")
-#: File systems take 255 bytes for a name, of which a field gets this many characters at the most.
+#: File systems take 255 bytes for a name; a field gets this many characters of it.
 _LONGEST_PART = 60
 _LONGEST_NAME = 255
 #: The system takes 4096 bytes for a path, with a NUL at its end.
 _LONGEST_PATH = 4000
-#: Faults that may be of one file alone; if no other can be written either, somebody has to act.
+#: Faults that may concern one file alone; if no other can be written either, an operator has to act.
 _OF_A_FILE = frozenset(
     (
         *(errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EROFS, errno.ELOOP, errno.EEXIST),
-        # Shorter names, fewer signs or smaller files than elsewhere.
+        # A file system that takes only shorter names, fewer signs or smaller files.
         *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENXIO, errno.ETXTBSY),
     )
 )
-#: All file workers there are: no rotated file may have a name that an event of any of them can have.
+#: All file workers of this process: no rotated file may have a name that an event of any of them can make.
 _ALL: weakref.WeakSet[Files] = weakref.WeakSet()
 _COUNTING = threading.Lock()
 
@@ -104,7 +104,7 @@ class Files:
         return f"{folder} can be written" if there == folder else f"{folder} can be made"
 
     def _folder(self) -> Path:
-        """The folder of all files, as far as it does not depend on the event."""
+        """The folder of all files, up to where it depends on the event."""
         literal = self._path.parts[0][0]
         return Path(literal[: literal.rindex("/")] or "/")
 
@@ -116,7 +116,7 @@ class Files:
         return path, id_, with_id(event, id_, self._node_id) + b"\n"
 
     def _append(self, path: str, lines: Sequence[Line]) -> None:
-        """Append lines, in portions where the file is rotated between them."""
+        """Append lines, in portions if the file is rotated between them."""
         rotate = self._options.rotate
         at = 0
         while at < len(lines):
@@ -125,7 +125,7 @@ class Files:
                 size = os.fstat(descriptor).st_size
                 upto = _fitting(lines, at, rotate.bytes - size) if rotate else len(lines)
                 if upto == at and not size:
-                    # A line that is longer than a file may be has one to itself.
+                    # A line that is longer than a file may be gets a file for itself.
                     upto = at + 1
                 if upto > at:
                     _write(descriptor, size, b"".join(text for _, _, text in lines[at:upto]), self._options.fsync)
@@ -139,7 +139,8 @@ class Files:
 
 def clean(text: str, apart: str = "") -> str:
     """
-    Return text as a part of a file's name, never a folder's above it or a hidden one's, and not what another becomes.
+    Return a field's text as part of a file's name: never a parent folder or a hidden file, and never the same as
+    another's.
 
     :param text: of a field.
     :param apart: further signs that may not stand in it.
@@ -149,7 +150,7 @@ def clean(text: str, apart: str = "") -> str:
 
 
 def _make_folder(folder: str, mode: int) -> None:
-    """Make a folder and those above it that are missing, each with a mode that no umask changes."""
+    """Make a folder and all missing folders above it, each with a mode that no umask changes."""
     missing = []
     while not os.path.isdir(folder):
         missing.append(folder)
@@ -166,7 +167,7 @@ def _make_folder(folder: str, mode: int) -> None:
 @contextmanager
 def _opened(path: str, mode: int) -> Iterator[int]:
     try:
-        # Without O_EXCL nobody could tell whose file it is, and so whose mode.
+        # Only a file that we have made gets our mode; O_EXCL tells.
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & 0o600)
         os.fchmod(descriptor, mode)
     except FileExistsError:
@@ -197,7 +198,7 @@ def _write(descriptor: int, size: int, text: bytes, fsync: bool) -> None:
 
 
 def _fitting(lines: Sequence[Line], start: int, room: int) -> int:
-    """Return the position of the first line that has no room."""
+    """Return the position of the first line that does not fit."""
     for at in range(start, len(lines)):
         room -= len(lines[at][2])
         if room < 0:

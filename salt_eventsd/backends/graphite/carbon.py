@@ -1,8 +1,8 @@
 """
-Send points to Graphite's carbon, or whatever else takes its plaintext or pickle protocol over TCP.
+Points to Graphite's carbon, or to whatever else takes its plaintext or pickle protocol over TCP.
 
-Carbon answers nothing. So that points are known to have arrived, each batch has a connection of its own: we say that
-nothing more comes, and wait until the other side, which has then read all of it, closes too.
+Carbon answers nothing. To know that points have arrived, each batch has a connection of its own: we close our side of
+it, and wait until carbon closes the other, which it does when it has read everything.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from salt_eventsd.backends.connections import keep_alive
 from salt_eventsd.exceptions import Cut, Transient
 
 Protocol = Literal["plaintext", "pickle"]
-#: Where carbon listens, by protocol.
+#: The port where carbon listens, by protocol.
 PORTS: dict[Protocol, int] = {"plaintext": 2003, "pickle": 2004}
 
-#: Points in one message of the pickle protocol; carbon takes no message above 1 MiB.
+#: How many points go into one message of the pickle protocol; carbon takes no message above 1 MiB.
 _PICKLED_TOGETHER = 500
 _LENGTH = struct.Struct("!L")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
-#: A part of a path is a file's or folder's name in carbon's store; longer ones it could not keep.
+#: A part of a path is the name of a file or folder in carbon's store, which could be no longer; in characters.
 _LONGEST_PART = 200
 _EARLY = "it closed the connection before it had read everything"
 
@@ -64,10 +64,10 @@ class Carbon:
 
     def send(self, points: Sequence[Point]) -> None:
         """
-        Send points; return once they have been read.
+        Send points; return once carbon has read them.
 
         :param points: no path of them has blanks in it.
-        :raises Transient: they may not have been.
+        :raises Transient: carbon may not have read all of them.
         """
         message = _pickled(points) if self.protocol == "pickle" else _plain(points)
         end = time.monotonic() + self.seconds
@@ -85,7 +85,7 @@ class Carbon:
 
     def check(self) -> str:
         """
-        Return a line that says it can be reached; nothing is sent.
+        Return a line that says carbon can be reached; nothing is sent.
 
         :raises Transient: it cannot.
         """
@@ -109,19 +109,19 @@ def clean(text: str, apart: str = "") -> str:
     Return text as one part of a metric's path: what Graphite gives a meaning to becomes ``_``.
 
     :param text: of a field.
-    :param apart: of no account here: what parts metrics is a dot, and no field keeps one.
+    :param apart: not used: only dots part a metric's path, and no field keeps one.
     """
     return _NOT_IN_A_NAME.sub("_", text[:_LONGEST_PART])
 
 
 def _left(end: float) -> float:
-    """Return the seconds that are left until a moment, and a little where none are."""
+    """Return the seconds that are left until a moment, and a little if none are."""
     return max(end - time.monotonic(), 0.001)
 
 
 def _await_close(connection: socket.socket, end: float) -> None:
     if _has_closed(connection):
-        # Without having been told that this was all.
+        # We have not closed our side yet.
         raise ConnectionAbortedError(_EARLY)
     connection.shutdown(socket.SHUT_WR)
     connection.settimeout(_left(end))
@@ -150,7 +150,7 @@ def _pickled(points: Sequence[Point]) -> bytes:
     messages = []
     for start in range(0, len(points), _PICKLED_TOGETHER):
         some = [(point.path, (point.second, point.value)) for point in points[start : start + _PICKLED_TOGETHER]]
-        # The oldest protocol that is binary: carbon may run on any Python.
+        # Carbon may run on any Python; this is the oldest binary protocol.
         message = pickle.dumps(some, protocol=2)
         messages.append(_LENGTH.pack(len(message)) + message)
     return b"".join(messages)

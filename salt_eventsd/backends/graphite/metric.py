@@ -22,8 +22,8 @@ def read_path(context: Context, key: str, prefix: str, path: str) -> Template:
 
     :param context: what the worker is made from.
     :param key: the option it comes from.
-    :param prefix: what stands before it, perhaps nothing.
-    :param path: a template, perhaps empty.
+    :param prefix: stands before it; may be empty.
+    :param path: a template; may be empty.
     :raises ConfigError: it is no path.
     """
     text = ".".join(part for part in (prefix.strip("."), path.strip(".")) if part)
@@ -50,7 +50,7 @@ def path_of(template: Template, facts: Facts) -> str:
 
 def number_of(value: Any) -> float | None:
     """
-    Return a value as a number, None if it is none; true is 1 and false 0.
+    Return a value as a number, None if it is not one; true is 1 and false is 0.
 
     :param value: from an event.
     """

@@ -12,7 +12,7 @@ from salt_eventsd.backends.graphite.carbon import PORTS, Carbon, Protocol
 from salt_eventsd.backends.options import Timed
 from salt_eventsd.config.checks import require, require_port
 
-#: Events by the rule that took them; returns by function and return code.
+#: What is counted by default: events by rule, returns by function and return code.
 DEFAULT_METRICS: Mapping[str, Any] = MappingProxyType(
     {"salt.events.{rule}": 1, "salt.returns.{fun}.retcode_{data.retcode}": 1}
 )
@@ -37,7 +37,7 @@ class CarbonOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def carbon(self) -> Carbon:
-        """Where points go."""
+        """Sends points."""
         return Carbon(self.host, self.port or PORTS[self.protocol], self.protocol, self.timeout)
 
 

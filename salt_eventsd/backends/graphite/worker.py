@@ -1,8 +1,8 @@
 """
 Metrics of events, into Graphite.
 
-Graphite keeps one number for each metric and interval, the last that came. So a counter that is sent is the count of
-its interval so far, the events of earlier batches among them; sending it again changes nothing.
+Graphite keeps one number for each metric and interval, the last that came. So a counter is sent as the count of its
+interval so far, with the events of earlier batches; sending it again changes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from salt_eventsd.language.fields import Constant, Facts, Field, compile_value
 from salt_eventsd.language.template import Template
 from salt_eventsd.workers.write import Batch, Context
 
-#: How many counters of metrics and intervals are remembered, and how many characters their paths may have in all.
+#: How many counters are remembered, one for each metric and interval, and how many characters their paths may have in
+#: all.
 _REMEMBERED = 20_000
 _REMEMBERED_TEXT = 4 * 2**20
 _COUNT = "expected a field such as data.retcode, or a number to be counted up"
@@ -32,7 +33,7 @@ class Graphite:
     """
     Metrics of events, sent to carbon.
 
-    :param carbon: where to.
+    :param carbon: sends points.
     :param interval: what counters are summed over, in seconds.
     :param gauges: metrics whose number is in the event.
     :param counters: metrics that count events, and by how much.
@@ -54,7 +55,7 @@ class Graphite:
         self._node_id = node_id
         self._counted: OrderedDict[tuple[str, int], float] = OrderedDict()
         self._text = 0
-        # A batch has to know what the one before it has counted.
+        # A batch has to know what the batch before it has counted.
         self._one_at_a_time = threading.Lock()
 
     def write(self, batch: Batch) -> None:
@@ -111,7 +112,7 @@ def make(context: Context) -> Graphite:
     :raises ConfigError: an option is wrong.
     """
     if "host" in context.options:
-        # The port that all workers share is that of their databases.
+        # The port under defaults is that of databases.
         context = replace(context, defaults={key: value for key, value in context.defaults.items() if key != "port"})
     options = read_options(context, GraphiteOptions)
     gauges: list[tuple[Template, Field]] = []

@@ -1,4 +1,4 @@
-"""What a web server's answer means for the events it was sent."""
+"""What a web server answers, and what that means for the events it was sent."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any, NamedTuple
 
 from salt_eventsd.exceptions import Cut, Doubtful, Held, Refused, Transient, WorkerError
 
-#: Busy, or not ready: timed out, locked, too early, too many; no gateway, no room.
+#: The server is busy or not ready: timed out, locked, too early, too many; no gateway, no room.
 _TRANSIENT = frozenset((408, 423, 425, 429, 502, 503, 504, 507, 509, 529))
-#: Of the address, the method, the form or who asks, which are the same for all events.
+#: The address, the method, the form or the login is refused, which are the same for all events.
 _HELD = frozenset((401, 402, 404, 405, 407, 410, 411, 414, 415, 426, 431, 501, 505, 511))
-#: What is as good as no answer: it may come of the events, or pass: in conflict with an earlier try that has not
-#: ended, sent to the wrong server, broken.
+#: As good as no answer: a conflict with an earlier try that has not ended, or the wrong server. It may pass, or come of
+#: the events.
 _CUT = frozenset((409, 421))
 _TOO_LARGE = 413
-#: A server that finds so little too large takes nothing, in bytes.
+#: A server that refuses a request of this size as too large takes nothing; in bytes.
 _SMALL = 4096
-#: Servers that ask for more patience than this, in seconds, are tried nevertheless.
+#: We wait no longer than this, in seconds, whatever a server asks for.
 _LONGEST_WAIT = 86_400.0
-#: What is read of an answer, in bytes.
+#: How much is read of an answer, in bytes.
 _LONGEST_ANSWER = 4096
 
 
 class Answer(NamedTuple):
     """
-    What a server said.
+    A server's answer.
 
     :param status: of HTTP.
-    :param wait: the seconds it asks for until the next request, 0 if it does not.
+    :param wait: how many seconds it wants us to wait until the next request; 0 if it does not say.
     :param text: the beginning of its text, on one line.
     """
 
@@ -39,17 +39,17 @@ class Answer(NamedTuple):
 
     @property
     def accepted(self) -> bool:
-        """Whether it has what it was sent."""
+        """Whether the server has what it was sent."""
         return 200 <= self.status < 300
 
     @property
     def redirects(self) -> bool:
-        """Whether it says to go elsewhere."""
+        """Whether the server sends us elsewhere."""
         return 300 <= self.status < 400
 
     def meaning(self, size: int) -> type[WorkerError]:
         """
-        Return what becomes of the events, if it has not.
+        Return which error is to be raised, if the server has not accepted the events.
 
         :param size: how much it was sent, in bytes.
         """
@@ -67,7 +67,7 @@ def read_answer(response: Any) -> Answer:
     """
     Read an answer.
 
-    :param response: of requests, whose text has not been read.
+    :param response: of the library; its text has not been read.
     """
     return Answer(response.status_code, _wait_of(response.headers.get("Retry-After")), _text_of(response))
 
@@ -85,9 +85,9 @@ def _wait_of(text: str | None) -> float:
 def _text_of(response: Any) -> str:
     try:
         text: bytes = response.raw.read(_LONGEST_ANSWER, decode_content=True)
-        # To the end, so that the connection can be used again.
+        # The connection can be used again only if the answer is read to its end.
         response.raw.read(1)
-    except Exception:  # what counts is the status, and that has come
+    except Exception:  # the status is what counts, and it has come
         return ""
     printable = "".join(sign if sign.isprintable() else " " for sign in text.decode("utf-8", "replace"))
     return " ".join(printable.split())

@@ -1,7 +1,5 @@
 """
-Connections to a web server that are made anew after each fault, and requests that end in time.
-
-The library's own limit is one of each wait: a server that sends a byte now and then could hold a request for ever.
+Connections to a web server that are renewed after each fault, and requests that end in time.
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from salt_eventsd.backends.connections import end, ended_after, keepalive
 
-#: A connection is used no longer than this, in seconds: the name of the server may mean another one by then.
+#: How long a connection is used, in seconds: after that, the server's name may mean another server.
 _OLDEST = 300.0
-#: What notes the connections that a thread's request uses.
+#: For each thread, the list in which the connections of its request are noted.
 _current = threading.local()
 
 _CONNECTING = (
@@ -33,7 +31,7 @@ _CONNECTING = (
 
 
 class _Noted:
-    """A connection that is known as the one that its thread uses."""
+    """A connection that notes itself as used by its thread."""
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request."""
@@ -80,7 +78,7 @@ class Link:
     Connections to a server.
 
     :param seconds: a request may take as long as this, connecting and answering.
-    :param prepare: told each new session; sets what is said with each request.
+    :param prepare: is given each new session, and sets what goes with each request.
     """
 
     def __init__(self, seconds: float, prepare: Callable[[requests.Session], None]) -> None:
@@ -93,12 +91,12 @@ class Link:
     @contextmanager
     def request(self, method: str, url: str, seconds: float | None = None, **arguments: Any) -> Iterator[Any]:
         """
-        Send a request, and hand over its answer, of which only the head has been read.
+        Send a request, and hand over its answer; only the head of it has been read.
 
         :param method: of HTTP.
         :param url: where to.
-        :param seconds: instead of those that all requests may take.
-        :param arguments: of the library's.
+        :param seconds: how long this one may take, if not as long as all.
+        :param arguments: of the library's ``request``.
         """
         limit = seconds or self._seconds
         used: list[Any] = []
@@ -113,7 +111,7 @@ class Link:
             _current.used = None
 
     def renew(self) -> None:
-        """Use none of the connections any more."""
+        """Close all connections; the next request makes a new one."""
         with self._mutex:
             session, self._session = self._session, None
         if session is not None:
@@ -152,6 +150,6 @@ def was_connected(error: BaseException) -> bool:
 
 
 def _end(used: list[Any]) -> None:
-    """End connections under the request that reads from them."""
+    """End connections that another thread's request reads from."""
     for connection in used:
         end(getattr(connection, "sock", None))

@@ -1,4 +1,4 @@
-"""The options of the http worker: where a web server is, and who we are to it."""
+"""The options of an http worker: where a web server is, and how we log in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEADER_VALUE = re.compile(r"[ \t\x21-\x7e]*\Z")
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    Who we are: a user and a password (basic), or a token (bearer).
+    How we log in: with a user and a password (basic), or with a token (bearer).
 
     :param user: for basic.
     :param password: for basic.
@@ -47,12 +47,12 @@ class HttpOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The options of an http worker.
 
-    :param url: where to.
+    :param url: of the server.
     :param body: a JSON array, a line of JSON for each event, or a request for each event.
     :param headers: further headers.
-    :param auth: who we are.
+    :param auth: how we log in.
     :param verify: check the server's certificate.
-    :param ca_file: a file of certificates that are trusted instead of the system's.
+    :param ca_file: a file of certificates that are trusted instead of the system's; "" for the system's.
     :param gzip: compress what is sent.
     """
 
@@ -75,7 +75,7 @@ class HttpOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def without_user(options: HttpOptions) -> tuple[str, str, Auth | None]:
-    """Return the URL without user and password, what may be shown of it, and who we are."""
+    """Return the URL without user and password, the part of it that may be shown, and how we log in."""
     parts = urlsplit(options.url)
     host = parts.netloc.rpartition("@")[2]
     auth = options.auth

@@ -1,7 +1,7 @@
 """
-Send events to a web server: a webhook, a log collector, a service of one's own.
+Events to a web server: a webhook, a log collector, a service of one's own.
 
-Whatever an error says is made here, of what is no secret: the libraries' own texts repeat whole URLs.
+The texts of errors are made here, of parts that are no secret: the libraries' own texts repeat whole URLs.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _TYPES: dict[Body, str] = {
     "ndjson": "application/x-ndjson",
     "single": "application/json",
 }
-#: What is shown of an answer, in characters.
+#: How much of an answer is shown, in characters.
 _SHOWN = 200
-#: A secret shorter than this is not looked for in an answer: it would be everywhere.
+#: A secret shorter than this is not searched for in an answer: it would be part of other words.
 _SHORTEST_SECRET = 4
 
 
 class _Untold(logging.Filter):
-    """Keeps a URL's path, which may be a secret, out of what the library logs."""
+    """Keeps a URL's path, which may be a secret, out of the library's log."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Http:
             "Content-Type": _TYPES[options.body],
             **({"Content-Encoding": "gzip"} if options.gzip else {}),
             **({"Authorization": auth.header()} if auth else {}),
-            # Some versions of the library want it to be text and nothing more special.
+            # Some versions of the library take text only, and no subclass of it.
             **{name: str(value) for name, value in options.headers.items()},
         }
         self._secrets = _secrets(options, auth)
@@ -90,7 +90,7 @@ class Http:
         Send a batch.
 
         :param batch: the batch.
-        :raises WorkerError: the server did not say that it has all of it, and what it said.
+        :raises WorkerError: the server did not confirm all of it, and what it said instead.
         """
         ids = [event_id(event) for event in batch.events]
         items = [
@@ -110,19 +110,19 @@ class Http:
                 each.put(items)
         refusals, doubts = ([(items[at][0], why) for at, why in found] for found in (each.refusals, each.doubts))
         if doubts:
-            # What a connection may do, and whose it is, is settled when it is made.
+            # A new connection may have another login, and other permissions.
             self._link.renew()
         bury(batch, refusals, doubts)
         self._ahead.settled(batch, ids)
 
     def check(self) -> str:
         """
-        Return a line that says the server can be reached; it is asked with OPTIONS, which changes nothing.
+        Return a line that says the server can be reached. The request is OPTIONS, which changes nothing.
 
-        :raises WorkerError: it cannot, or it does not let us in.
+        :raises WorkerError: it cannot be reached, or does not let us in.
         """
         answer = self._ask("OPTIONS", b"", {})
-        # 501: it does not know OPTIONS.
+        # 501: the server does not know OPTIONS.
         if answer.status in (401, 403):
             raise Held(str(self._meaning(answer, 0)))
         if answer.status >= 500 and answer.status != 501:
@@ -164,7 +164,7 @@ class Http:
                 data=text,
                 headers={**self._headers, **headers},
                 verify=(options.ca_file or True) if options.verify else False,
-                # What is sent is meant for this server and no other.
+                # The events are meant for this server and no other.
                 allow_redirects=False,
             ) as response:
                 return read_answer(response)
@@ -176,7 +176,7 @@ class Http:
         session.auth = _as_it_is
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if not self._options.verify:
-            # Who says so in the configuration need not be told by each connection.
+            # The library would warn, at each request, of what the operator has asked for.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         _LIBRARY_LOG.addFilter(self._untold)
 
@@ -189,9 +189,9 @@ class Http:
         while (behind := inner.__cause__ or inner.__context__) is not None:
             inner = behind
             system = inner if isinstance(inner, OSError) else system
-        # Behind the system's own error there may be one that somebody has got over.
+        # Behind the system's own error there may be one that the library has already dealt with.
         inner = system if isinstance(system, OSError) and not isinstance(system, requests.RequestException) else inner
-        # The text of anything but the system's own errors repeats the URL.
+        # All texts but those of the system's own errors repeat the URL.
         said = (inner.strerror or str(inner)) if isinstance(inner, OSError) else type(inner).__name__
         said = f"{self._shown}: {self._hidden(said)}"
         lasting = isinstance(inner, ssl.SSLCertVerificationError) or isinstance(error, ValueError)
@@ -206,7 +206,7 @@ class Http:
 
 
 def _secrets(options: HttpOptions, auth: Auth | None) -> list[str]:
-    """Return what may not be shown, the longest first: the whole before its parts."""
+    """Return the texts that may not be shown, the longest first: the whole before its parts."""
     parts = urlsplit(options.url)
     found = {parts.path, unquote(parts.path), parts.query, unquote(parts.query)}
     for value in (*options.headers.values(), *([auth.header(), auth.password] if auth else [])):

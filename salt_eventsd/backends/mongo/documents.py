@@ -17,14 +17,14 @@ from salt_eventsd.exceptions import Refused
 
 #: The usual limit of a document.
 LARGEST = 16 * 2**20
-#: How much of a value is kept that is too large, in bytes.
+#: How much is kept of a value that is too large, in bytes.
 _TRUNCATED_HEAD = 65_536
-#: The server takes 100 levels, of which some are around the payload.
+#: The server takes 100 levels; some of them are around the payload.
 _DEEPEST = 90
 _LONGEST_NAME = 120
 _BIGGEST = 2**63
 _PLAIN = frozenset((str, int, float, bool, type(None)))
-#: A dot means a path, and a dollar an operator: these look alike and mean nothing.
+#: To MongoDB a dot means a path, and a dollar an operator. These two look alike and mean nothing.
 _DOT, _DOLLAR = "\uff0e", "\uff04"
 
 
@@ -33,13 +33,13 @@ class Documents:
     Makes documents.
 
     :param node_id: the master's (or minion's) id.
-    :param truncate: keep the beginning of what is too large, rather than refuse its event.
+    :param truncate: keep the beginning of a payload that is too large; otherwise refuse its event.
     """
 
     def __init__(self, node_id: str, truncate: bool = True) -> None:
         self._node_id = node_id
         self._truncate = truncate
-        #: How large a document may be; the server says so.
+        #: How large a document may be, in bytes; the server says so.
         self.largest = LARGEST
 
     def make(self, event: Event, id_: Any) -> RawBSONDocument:
@@ -83,7 +83,7 @@ def fit(value: Any, depth: int = 0) -> Any:
         return value
     if depth >= _DEEPEST:
         return msgspec.json.encode(value).decode()
-    # The two questions asked first are cheap, and answer most of it.
+    # The two tests that come first are cheap, and enough for most keys and values.
     if kind is dict:
         return {
             key if key.isidentifier() else fit_key(key): one if type(one) in _PLAIN else fit(one, depth + 1)
@@ -109,7 +109,7 @@ def fit_numbers(value: Any) -> Any:
 
 def fit_key(key: str) -> str:
     """
-    Return a key without what has a meaning to MongoDB: a dot and a leading dollar become their full-width likes.
+    Return a key without signs that have a meaning to MongoDB: a dot and a leading dollar become full-width ones.
 
     :param key: of a mapping.
     """
@@ -122,7 +122,7 @@ def fit_key(key: str) -> str:
 
 def fit_collection(text: str) -> str:
     """
-    Return the name a collection may have: ``_`` for what may not stand in it, not too long.
+    Return a name that a collection may have: ``_`` for each forbidden sign, not too long.
 
     :param text: from a template.
     """

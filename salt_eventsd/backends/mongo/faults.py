@@ -22,7 +22,7 @@ _PASSING = {
 _OPERATORS = {8, 11, 13, 18, 20, 26, 31, 33, 48, 59, 73, 166, 8000}
 #: A document is larger than the server takes.
 TOO_LARGE = 10334
-#: A server that cannot be had, because it does not let us in.
+#: What is said of a server that does not let us in.
 _NO_ENTRY = re.compile("authentication failed|bad auth|not authorized|certificate verify failed", re.IGNORECASE)
 _NOT_SENT = (errors.ServerSelectionTimeoutError, errors.NotPrimaryError)
 _REST = re.compile(r"(, full error: |, Timeout: |, Topology Description: ).*", re.DOTALL)
@@ -30,12 +30,12 @@ _REST = re.compile(r"(, full error: |, Timeout: |, Topology Description: ).*", r
 
 def refused(code: int, text: str, replaces: bool, patient: bool = False) -> str:
     """
-    Return why a document is refused for its own sake, "" if it is there.
+    Return why a document is refused for what is in it, "" if it is there.
 
     :param code: of its error.
     :param text: of its error.
     :param replaces: it was to replace one of the same id, if there is one.
-    :param patient: what the operator could mend has been waited for.
+    :param patient: the operator has had time to mend what he can.
     :raises WorkerError: it is not there, for another reason.
     """
     if code == _DUPLICATE and "index: _id_ " in text:
@@ -43,7 +43,7 @@ def refused(code: int, text: str, replaces: bool, patient: bool = False) -> str:
             raise Transient("another batch is writing the same document")
         # An earlier try has written it.
         return ""
-    # What follows would be a value of the event.
+    # After this the server repeats a value of the event.
     why = f"{text.partition(' dup key:')[0]} (code {code})"
     if code in _PASSING:
         raise Transient(why)
@@ -54,11 +54,11 @@ def refused(code: int, text: str, replaces: bool, patient: bool = False) -> str:
 
 def of_all(error: errors.OperationFailure, patient: bool) -> str:
     """
-    Return why all documents of a collection are refused.
+    Return why a collection refuses all documents.
 
     :param error: of the client.
-    :param patient: what the operator could mend has been waited for.
-    :raises WorkerError: it is not for the collection's sake.
+    :param patient: the operator has had time to mend what he can.
+    :raises WorkerError: the collection is not the reason.
     """
     found = meaning(error)
     if isinstance(found, Transient) or not patient:
@@ -73,7 +73,7 @@ def meaning(error: Exception, sent: bool = False) -> WorkerError:
     :param error: of the client.
     :param sent: the batch was on its way.
     """
-    # Behind these follow what the server said in full, and all that is known of the cluster.
+    # After these words the client repeats the server's whole answer, and all it knows of the cluster.
     text = _REST.sub("", one_line(error))
     if isinstance(error, errors.OperationFailure):
         details = error.details or {}
@@ -82,7 +82,7 @@ def meaning(error: Exception, sent: bool = False) -> WorkerError:
         return Transient(text) if passing else Held(text)
     if isinstance(error, errors.ConfigurationError) or _NO_ENTRY.search(text):
         return Held(text)
-    # Without a server that can be chosen, nothing was sent; and one that is no primary any more took nothing.
+    # Nothing was sent if no server could be chosen; and a server that has ceased to be primary took nothing.
     away = isinstance(error, errors.AutoReconnect) and not isinstance(error, _NOT_SENT)
     return Cut(text) if sent and away else Transient(text)
 
@@ -92,7 +92,7 @@ def write_errors(details: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     Return the errors of single documents.
 
     :param details: of a bulk write.
-    :raises Transient: it has not gone to as many servers as it should.
+    :raises Transient: fewer servers have it than should.
     """
     if concern := details.get("writeConcernErrors"):
         raise Transient(str(concern[0].get("errmsg", "not written by as many servers as wanted")))

@@ -20,11 +20,11 @@ class MongoOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
     The options of a mongo worker.
 
-    :param url: of the server or the cluster; what it leaves out is taken from the others.
-    :param database: where the URL names none.
-    :param auth_database: where the user is kept, if not in ``admin``.
+    :param url: of the server or the cluster; the other options say what it leaves out.
+    :param database: its name, if the URL has none.
+    :param auth_database: the database that knows the user, if not ``admin``.
     :param collection: a template.
-    :param upsert: fields of the event; there is one document for each of their values, the newest event's.
+    :param upsert: fields of the event; for each combination of their values there is one document, of the newest event.
     :param too_large: what becomes of an event above 16 MiB: its beginning is kept, or it is buried.
     """
 
@@ -58,7 +58,7 @@ def read_url(context: Context, url: str | None) -> Mapping[str, Any]:
     """
     if not url:
         return {}
-    # What +srv stands for is a name server's to say, once it is used.
+    # For +srv, a name server tells the hosts once the URL is used.
     plain = url.replace("mongodb+srv://", "mongodb://", 1)
     try:
         parsed: Mapping[str, Any] = parse_uri(plain, warn=False)

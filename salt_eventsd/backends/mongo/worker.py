@@ -2,7 +2,7 @@
 Events into MongoDB, a document each.
 
 A document's id is made of the event, so a batch that comes again finds its documents there. The server says of each
-document whether it was taken, and only those that were not are buried.
+document whether it has taken it, and only the others are buried.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Writer:
     :param arguments: of the client.
     :param database: the name of the database.
     :param collection: of an event's document.
-    :param upsert: of what its id is made; none for the event itself.
+    :param upsert: the fields of which a document's id is made; none for the whole event.
     :param documents: makes documents.
     :param node_id: the master's (or minion's) id.
     :param seconds: how long a batch may take.
@@ -72,7 +72,7 @@ class Writer:
 
     def write(self, batch: Batch) -> None:
         """
-        Write a batch, in one request a collection.
+        Write a batch, in one request for each collection.
 
         :param batch: the batch.
         :raises WorkerError: not all was written, or it is not known.
@@ -135,12 +135,12 @@ class Writer:
             client.close()
 
     def _client(self) -> Any:
-        # Making one may ask a name server already.
+        # Making a client may ask a name server already.
         with self._mutex:
             if self._made is None:
                 client = pymongo.MongoClient(**self._arguments)
                 try:
-                    # It may be another server than before.
+                    # It may be another server than the last time.
                     said = client[self._database].command("hello")
                 except (errors.PyMongoError, OSError) as exc:
                     client.close()
@@ -167,11 +167,11 @@ class Writer:
         return texts[0] if len(texts) == 1 else msgspec.json.encode(texts).decode()
 
     def _insert(self, client: Any, name: str, some: list[Entry], patient: bool) -> list[tuple[int, int, str]]:
-        """Write into one collection, and return what is refused for its own sake, with the server's code."""
+        """Write into one collection, and return what is refused for what is in it, with the server's code."""
         try:
             collection = client[self._database][name]
             if self._upsert:
-                # The newest of each alone: the server need not keep their order.
+                # Only the newest of each id: the server may write them in any order.
                 some = list({id_: (position, id_, document) for position, id_, document in some}.values())
                 collection.bulk_write(
                     [pymongo.ReplaceOne({"_id": id_}, document, upsert=True) for _, id_, document in some],

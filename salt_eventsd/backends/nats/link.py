@@ -1,4 +1,4 @@
-"""A connection to NATS, on an event loop; whatever goes wrong with it out of turn is noted."""
+"""A connection to NATS, on an event loop. Errors that come outside of a call are noted and raised by the next one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _CLOSE_SECONDS = 2.0
 
 class Answer(msgspec.Struct, frozen=True):
     """
-    What a stream says to a message.
+    What a stream answers to a message.
 
-    :param code: 0 for yes, JetStream's number for why not (``err_code``), or :data:`NOBODY`.
-    :param description: why not.
+    :param code: 0 if the stream has taken it, else JetStream's number of the error (``err_code``) or :data:`NOBODY`.
+    :param description: of the error.
     """
 
     code: int = 0
@@ -40,7 +40,7 @@ class _Said(msgspec.Struct, frozen=True):
     error: _Error | None = None
 
 
-#: There is no stream for the subject, or it is not there just now.
+#: No stream takes the subject, or the stream is away just now.
 NOBODY = 503
 
 
@@ -69,8 +69,8 @@ class Link:
         :param options: of the worker.
         """
         problem: Exception = Transient("no server")
-        # The client has a time limit for each step of connecting, and none for all of them. One that hangs leaves time
-        # for the others, and for the batch.
+        # The client limits each step of connecting, and not all of them together. With this limit a server that hangs
+        # leaves time for the others, and for the batch.
         limit = options.timeout / (len(options.url) + 1)
         for url in options.url:
             link = cls(options)
@@ -85,9 +85,9 @@ class Link:
 
     async def send(self, subject: str, payload: bytes, headers: dict[str, str]) -> asyncio.Future[Answer]:
         """
-        Send a message, and return what will be the stream's answer.
+        Send a message, and return a future of the stream's answer.
 
-        The client's own way of doing this (``publish_async``) loses answers that say no.
+        The client's own method for this (``publish_async``) loses answers that are errors.
 
         :param subject: of the message.
         :param payload: of the message.
@@ -104,10 +104,10 @@ class Link:
 
     async def answered(self, answers: Iterable[asyncio.Future[Answer]]) -> None:
         """
-        Wait until all answers are there.
+        Wait until all answers have come.
 
         :param answers: from :meth:`send`.
-        :raises Exception: why some of them never will be.
+        :raises Exception: some of them will never come, and why.
         """
         todo: asyncio.Future[Any] = asyncio.gather(*answers, return_exceptions=True)
         disturbed: asyncio.Future[Any] = asyncio.ensure_future(self._disturbed.wait())
@@ -147,23 +147,23 @@ class Link:
         return {
             **{key: value for key, value in given.items() if value is not None},
             "name": "salt-eventsd",
-            # The next batch connects anew; the client would keep what it could not send, and send it some day.
+            # The next batch makes a new connection. The client would keep what it could not send, and send it later.
             "allow_reconnect": False,
-            # Of connecting; 0 would mean without end.
+            # For the first connection, too; 0 would mean without end.
             "max_reconnect_attempts": 1,
             "reconnect_time_wait": 0,
             "connect_timeout": options.timeout,
-            # A connection that nobody uses is found dead, too.
+            # Pings find a dead connection that nobody uses.
             "ping_interval": max(1, int(options.timeout)),
             "error_cb": self._note,
             "closed_cb": self._note_end,
         }
 
     async def _note(self, error: Exception) -> None:
-        # The first of several is the cause; those that follow are of the connection that ends.
+        # The first error is the cause; the others come of the connection's end.
         self._error = self._error or error
         if "permissions violation" in str(error).lower():
-            # The message is dropped and never acknowledged.
+            # The server drops the message and never acknowledges it.
             self._disturbed.set()
 
     async def _note_end(self) -> None:

@@ -17,10 +17,10 @@ class NatsOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     :param url: of the server, or of several of a cluster; the first that answers is taken.
     :param credentials: a file with a JWT and an nkey.
-    :param ca_file: the certificates that a server's must be signed by, where they are not the system's.
+    :param ca_file: the certificates that must have signed the server's; None for the system's.
     :param subject: a template.
-    :param value: the field of the event that is sent; the whole event where there is none.
-    :param stream: the stream that is to take the messages; any where there is none.
+    :param value: the field of the event that is sent; None for the whole event.
+    :param stream: the stream that is to take the messages; None for any.
     :param create_stream: make that stream if it is missing, with the subjects and limits that follow.
     """
 

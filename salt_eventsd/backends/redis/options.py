@@ -12,15 +12,15 @@ _VERBS = ("set", "list", "stream", "publish")
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    What is done with each event; one of the first four.
+    What is done with each event: exactly one of set, list, stream and publish.
 
     :param set: a key, whose value becomes the event's.
     :param list: a key, to whose list the event is appended.
     :param stream: a key, to whose stream the event is added.
     :param publish: a channel, on which the event is published.
-    :param value: the field of the event that is written; the whole event where there is none.
-    :param expire: after how many seconds a key that was set goes.
-    :param maxlen: how many elements of a list or a stream stay.
+    :param value: the field of the event that is written; None for the whole event.
+    :param expire: after how many seconds Redis deletes a key that was set; None for never.
+    :param maxlen: how many elements a list or a stream keeps; None for all.
     """
 
     set: str | None = None
@@ -42,7 +42,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def verb(self) -> str:
-        """Which of the four it is."""
+        """The one of the four that is given."""
         return next(verb for verb in _VERBS if getattr(self, verb) is not None)
 
 
@@ -50,9 +50,10 @@ class RedisOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
     The options of a redis worker.
 
+    :param actions: what is done with each event, in this order.
     :param url: of the server; db, user and password may stand beside it.
     :param db: the number of the database.
-    :param tls: speak TLS, where there is no URL.
+    :param tls: speak TLS if there is no URL.
     """
 
     actions: list[Action] = msgspec.field(default_factory=list)

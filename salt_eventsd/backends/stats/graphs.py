@@ -25,9 +25,9 @@ class StatsOptions(CarbonOptions, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class Graphs:
     """
-    Numbers as they come, in Graphite.
+    Sends each number to Graphite.
 
-    :param carbon: where to.
+    :param carbon: sends points.
     :param prefix: stands before each name, or None.
     :param node_id: the master's (or minion's) id.
     """

@@ -13,7 +13,7 @@ _DEEPEST = 20
 
 def numbers(data: Any) -> Iterator[tuple[tuple[str, ...], float]]:
     """
-    Yield all numbers in a payload, each with the keys that lead to it; true is 1 and false 0, lists are left out.
+    Yield all numbers in a payload, each with the keys that lead to it. True is 1, false is 0; lists are left out.
 
     :param data: the payload.
     """

@@ -64,7 +64,7 @@ class Table:
                         keep(connection, rows)
                     except Exception as exc:
                         found = self._dialect.faults.classify(exc)
-                        # A number and a name fit any table of ours: what refuses them may as well be the table.
+                        # A number and a name fit our table, so the table itself may be the reason.
                         raise Doubtful(str(found)) if isinstance(found, Refused) else found from exc
         except Exception as exc:
             raise self._of_all(exc) from exc
@@ -72,9 +72,9 @@ class Table:
 
     def check(self) -> str:
         """
-        Return a line about the database as it is now, having tried and undone what :meth:`write` does with it.
+        Return a line about the state of the database. What :meth:`write` would do is tried and undone.
 
-        :raises WorkerError: it cannot be reached, or would refuse everything.
+        :raises WorkerError: the database cannot be reached, or would refuse everything.
         """
         engine = self._dialect.session.to_look(self._engine)
         try:
@@ -100,7 +100,7 @@ class Table:
             return self._keep
 
     def _tidy(self) -> None:
-        """Delete this master's rows that are older than is wanted, now and then and a part at a time."""
+        """Now and then, delete this master's rows that are too old, a part in each transaction."""
         if self._keep_for is None or time.monotonic() < self._tidy_at:
             return
         self._tidy_at = time.monotonic() + _TIDY_SECONDS
@@ -116,7 +116,7 @@ class Table:
                 if len(moments) < _MOMENTS_AT_ONCE:
                     return
         except Exception as exc:
-            # What is written is written; the next time will do.
+            # The batch is written all the same; old rows can go the next time.
             log.debug("eventsd: old rows of %s were not deleted: %s", table.name, one_line(exc))
 
     def _rows(self, batch: Batch) -> Iterator[dict[str, Any]]:
@@ -131,7 +131,7 @@ class Table:
                 }
 
     def _of_all(self, error: Exception) -> WorkerError:
-        """Return what a fault means; what did not come of inserting rows is no event's doing."""
+        """Return what a fault means. If it came of anything but inserting rows, no event is to blame."""
         if isinstance(error, WorkerError):
             found = error
         else:
@@ -139,7 +139,7 @@ class Table:
             found = Held(str(found)) if isinstance(found, Refused) else found
         if isinstance(found, Lost):
             found = Cut(str(found))
-        # What a connection may do, and how much it takes, is settled when it is made.
+        # A new connection may have other permissions and limits.
         self._engine.dispose()
         with self._ready:
             self._keep = None

@@ -1,8 +1,8 @@
 """
 Numbers of events, by their dotted names: the engine's own counters into a table or into Graphite.
 
-A row of the table is one number of one moment. The same number of the same moment is not written twice, so a batch that
-comes again changes nothing, nor does it in Graphite.
+A row of the table is one number of one moment, and is not written twice. So a batch that comes again changes nothing,
+neither in the table nor in Graphite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from salt_eventsd.database import engines
 from salt_eventsd.workers.write import Context
 
 _SQL_NAMES = tuple(name for name in engines.OPTION_NAMES if name != "too_large")
-#: How long a table's rows stay, if the config does not say.
+#: How long rows stay by default.
 _KEEP = "30d"
 _CARBON_NAMES = (*option_names(StatsOptions), OLD_TIMEOUT)
 
@@ -60,7 +60,7 @@ def _graphs(context: Context) -> Graphs:
     for key in context.options:
         if key not in _CARBON_NAMES:
             raise context.problem(key, "is for a database; beside Graphite it means nothing")
-    # Where all workers go is where the databases are.
+    # The host and port under defaults are those of databases.
     shared = {key: value for key, value in context.defaults.items() if key not in ("host", "port")}
     options = read_options(replace(context, defaults=shared), StatsOptions)
     prefix = read_path(context, "prefix", options.prefix, "") if options.prefix else None
