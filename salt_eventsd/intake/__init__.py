@@ -1,0 +1,17 @@
+"""
+Intake: from the inbox to the spool.
+
+One thread takes frames, asks the pipeline what becomes of each, and commits the events that some rule takes. What rules
+and secrets are is decided in :mod:`salt_eventsd.rules` and :mod:`salt_eventsd.redact`; how events are written, this
+room does not know.
+
+================== =================================================================================
+:mod:`thread`      the thread: inbox, pipeline, stage, commit, in a loop
+:mod:`glance`      the first look for secrets, at many frames at once
+:mod:`pipeline`    what becomes of one frame; the tap and rule tests use it, too
+:mod:`origin`      events that are not what their tag says
+:mod:`withheld`    events that would take too long, kept without their payload
+:mod:`stage`       events in memory, on their way into chunks
+:mod:`commit`      chunks go into the spool, or wait while it cannot be written
+================== =================================================================================
+"""

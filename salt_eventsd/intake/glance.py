@@ -1,8 +1,8 @@
 """
-The first look for secrets, at many frames at once.
+Glance: the first look for secrets, at many frames at once.
 
-RE2 lets other threads run while it looks, and then waits for its turn: for a small frame that costs several times what
-the look itself does, in this thread and in those it takes the turn from.
+RE2 releases Python's global lock while it searches, and then waits to get it back. For a small frame that costs several
+times as much as the search, for this thread and for those it takes the lock from.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from salt_eventsd.redact import Redactor
 
-#: So much is looked at together, in bytes ...
+#: Frames of about so many bytes in all are looked at together.
 _TOGETHER_BYTES = 32_768
-#: ... but larger frames each by itself, and only once a rule wants them.
+#: A larger frame is looked at alone, and only if a rule takes it.
 _SMALL_BYTES = 4096
-
 
 #: Frames, each with when it was read.
 Frames = Sequence[tuple[bytes, float]]
@@ -26,8 +25,8 @@ class Glanced(NamedTuple):
     """
     Frames after the first look.
 
-    :param frames: one after the other.
-    :param cleared_by: the redactor that has found nothing in any of them; None where there may be something.
+    :param frames: frames that came one after the other.
+    :param cleared_by: the redactor that has found nothing in any of them; None if there may be a secret in them.
     """
 
     frames: Frames
@@ -36,9 +35,9 @@ class Glanced(NamedTuple):
 
 def glance(frames: Frames, redactor_now: Callable[[], Redactor]) -> Iterator[Glanced]:
     """
-    Yield frames, in their order, with what the first look says of them.
+    Yield frames, in their order, with the result of the first look.
 
-    :param frames: any.
+    :param frames: the frames.
     :param redactor_now: returns the redactor in force.
     """
     for some in _portions(frames):
@@ -48,7 +47,7 @@ def glance(frames: Frames, redactor_now: Callable[[], Redactor]) -> Iterator[Gla
         try:
             suspects = redactor.suspects(small)
         except Exception:
-            # Whatever is wrong, the closer look at a frame will meet it again, and counts it as that frame's.
+            # The closer look at each frame will meet the same error, and counts it for that frame alone.
             yield Glanced(some, None)
             continue
         start = 0
@@ -60,7 +59,7 @@ def glance(frames: Frames, redactor_now: Callable[[], Redactor]) -> Iterator[Gla
 
 
 def _portions(frames: Frames) -> Iterator[Frames]:
-    """Cut frames into portions to be looked at together; a large one is a portion, or the end of one."""
+    """Yield portions of frames that are looked at together; a large frame ends its portion."""
     start = size = 0
     for number, (raw, _) in enumerate(frames):
         size += len(raw)

@@ -1,14 +1,13 @@
 """
-Who fired an event: Salt itself, or a minion in its place.
+Origin: who fired an event, Salt itself or a minion that pretends to be Salt.
 
-What a minion fires by itself reaches the bus as the load of its request, with ``cmd: _minion_event``, the ``id`` that
-the master has checked, and under ``tag`` and ``data`` whatever the minion likes; a return that the master has taken has
-``cmd: _return``. The master chooses by ``cmd`` what it does with a request, so neither can be taken for the other. Run
-on 3006, 3007 and 3008.
+An event that a minion fires reaches the bus as the load of the minion's request: with ``cmd: _minion_event``, with the
+``id`` that the master has checked, and with anything at all under ``tag`` and ``data``. A return that the master has
+taken has ``cmd: _return``. The master decides by ``cmd`` what it does with a request, so neither can pass for the other
+(seen on 3006, 3007 and 3008).
 
-A list of events, which is how beacons and syndics send them, reaches the bus as the bare events, with nothing of the
-sender. Under the prefix ``syndic/<name>/`` there may be any tag at all in it, so the prefix is believed only where
-there are syndics.
+Beacons and syndics send their events as a list. These reach the bus as they are, without the sender. Behind the prefix
+``syndic/<name>/`` such an event may have any tag, so the prefix is believed only where there are syndics.
 """
 
 from __future__ import annotations
@@ -29,25 +28,25 @@ from salt_eventsd.event.frame import STATS_TAG, Frame
 from salt_eventsd.event.parse import Event, text_of
 from salt_eventsd.rules.rule import Route
 
-#: What stands in the payload of an event that is kept though it is not what its tag says: why.
+#: The key in the payload of a forged event that says why it is forged.
 MARK = "eventsd_forged"
-#: Tags that only a master gives to its own events; what stands under ``salt/job`` is told apart further down.
+#: Tags that only a master gives to its events, besides those that begin with ``salt/job/``.
 _MASTERS = re.compile(
     r"(?:salt/(?:run|wheel|cloud|cluster|auth|key|presence|fileserver|queue|batch|stats|eventsd)"
     r"|cluster|eventsd|key|minion/refresh|resource/refresh)(?:/|\Z)"
 )
-#: Tags in which a minion speaks of itself, with its id.
+#: Tags of events that a minion fires about itself; the group is its id.
 _OWN = re.compile(
     r"salt/(?:minion|beacon|syndic)/([^/]+)(?:/|\Z)|salt/job/[^/]+/(?:prog|start)/([^/]+)(?:/|\Z)"
     r"|salt/state_result/[^/]+/([^/]+)(?:/|\Z)"
 )
-#: What the master calls an event that a minion fires.
+#: The ``cmd`` of an event that a minion has fired.
 MINION_EVENT = "_minion_event"
-#: Modules of workers that measure and count, and have no place for an event as it is.
+#: Modules of workers that keep numbers and not events.
 _MEASURING = ("graphite", "stats")
 _JOB = "salt/job/"
 _NEW = "/new"
-#: How much is remembered of the jobs that were published: bytes in all, minions of a job, characters of a name.
+#: How much is remembered of published jobs: bytes in all, minions of one job, characters of one minion id.
 _ADDRESSED_BYTES = 2 * 2**20
 _MOST_ADDRESSED = 1000
 _LONGEST_ADDRESSED = 256
@@ -55,8 +54,9 @@ _LONGEST_ADDRESSED = 256
 
 class Addressed:
     """
-    The minions of the latest jobs that the master has published. A syndic that is none by configuration is one by what
-    it is told to do: it says who of its own does a job that the master has sent to it.
+    Remembers to which minions the master has sent its latest jobs.
+
+    A syndic that the configuration does not name can be known by them: it passes on a job that was sent to it.
     """
 
     def __init__(self) -> None:
@@ -66,8 +66,8 @@ class Addressed:
         """
         Remember the minions of a job.
 
-        :param frame: of a job's start.
-        :param data: its payload.
+        :param frame: the frame of the job's start.
+        :param data: its payload, decoded.
         """
         minions = data.get("minions") if isinstance(data, dict) else None
         if isinstance(minions, list) and len(minions) <= _MOST_ADDRESSED:
@@ -76,9 +76,9 @@ class Addressed:
 
     def has(self, frame: Frame) -> bool:
         """
-        Say whether a job's start comes from where the master had sent that job.
+        Say whether a job's start comes from a syndic that the master has sent that job to.
 
-        :param frame: with a syndic's prefix.
+        :param frame: a frame with a syndic's prefix.
         """
         return frame.full_tag.split("/", 2)[1] in (self._minions.get(frame.tag) or ())
 
@@ -86,26 +86,26 @@ class Addressed:
 @dataclass(frozen=True)
 class Origins:
     """
-    How events are treated that are not what they look like.
+    Finds forged events, which are not what their tag says, and decides what becomes of them.
 
-    :param forged: divert, drop or take.
-    :param syndics: globs of the names whose prefix ``syndic/<name>/`` is believed; True for any, False for none.
-    :param places: the workers that keep events as they are; those get what is diverted.
+    :param forged: ``divert`` puts them into the table of events, ``drop`` ignores them, ``take`` believes them.
+    :param syndics: globs of the syndics whose prefix ``syndic/<name>/`` is believed; True for any, False for none.
+    :param places: the workers that keep whole events; only these get what is diverted.
     """
 
     forged: str = "divert"
     syndics: bool | tuple[str, ...] = True
     places: frozenset[str] = frozenset()
 
-    def judged(
+    def judge(
         self, frame: Frame, data: Any, routes: Sequence[Route], addressed: Addressed | None = None
     ) -> tuple[Sequence[Route], str]:
         """
-        Return where an event goes, and why it is forged, "" if it is not.
+        Return where an event goes, and why it is forged; "" if it is not.
 
-        :param frame: with its tag read.
+        :param frame: its frame.
         :param data: its payload, decoded.
-        :param routes: where it goes by its tag.
+        :param routes: where the rules send it.
         :param addressed: the jobs that the master has published.
         """
         why = self.why_forged(frame, data, addressed) if routes else ""
@@ -115,9 +115,9 @@ class Origins:
 
     def instead(self, routes: Sequence[Route]) -> list[Route]:
         """
-        Return where a forged event goes: to the table of events of each worker that would have got it.
+        Return where a forged event goes: into the table of events of each worker that would have got it.
 
-        :param routes: where it would have gone.
+        :param routes: where the rules send it.
         """
         first: dict[str, str] = {}
         for one in routes:
@@ -126,11 +126,11 @@ class Origins:
 
     def why_forged(self, frame: Frame, data: Any, addressed: Addressed | None = None) -> str:
         """
-        Say why an event is not what its tag says, "" if it is, as far as can be told.
+        Return why an event is not what its tag says; "" if it is, as far as can be told.
 
-        :param frame: with its tag read.
+        :param frame: its frame.
         :param data: its payload, decoded.
-        :param addressed: the jobs that the master has published.
+        :param addressed: the jobs that the master has published; a job's start is added to it.
         """
         if self.forged == "take":
             return ""
@@ -153,7 +153,7 @@ class Origins:
         return any(fnmatch.fnmatchcase(name, glob) for glob in self.syndics)
 
 
-#: Takes every event for what its tag says.
+#: Believes the tag of every event.
 EVERYTHING = Origins("take")
 
 
@@ -169,15 +169,15 @@ def origins_of(config: Config) -> Origins:
 
 def as_forged(event: Event, data: Any, full_tag: str, why: str) -> Event:
     """
-    Return a forged event as it is kept: it is no job's, has the whole tag, and says why.
+    Return a forged event as it is kept: it belongs to no job, has its whole tag, and says why it is forged.
 
-    :param event: as it was built.
+    :param event: the event as it was built.
     :param data: its payload, redacted.
-    :param full_tag: as it came off the bus.
-    :param why: it is forged.
+    :param full_tag: its tag with all prefixes, redacted.
+    :param why: why it is forged, redacted.
     """
     marked = {**data, MARK: why} if isinstance(data, dict) else {"data": data, MARK: why}
-    # The id in a request is one that the master has checked; any other is a claim.
+    # The master has checked the id of a request; any other id is only a claim.
     sender = text_of(data.get("id")) if isinstance(data, dict) and data.get("cmd") == MINION_EVENT else ""
     return msgspec.structs.replace(
         event, tag=full_tag, jid="", minion_id=clipped(sender, LONGEST_NAME), kind="", phase="", body=encode(marked)
@@ -185,7 +185,7 @@ def as_forged(event: Event, data: Any, full_tag: str, why: str) -> Event:
 
 
 def _may_fire(tag: str, sender: Any) -> bool:
-    """Whether a minion may fire an event with this tag by itself."""
+    """Say whether a minion may fire an event with this tag."""
     if own := _OWN.match(tag):
         return text_of(sender) in own.groups()
     return not _is_salts(tag)

@@ -137,7 +137,7 @@ class Pipeline:
         why = ""
         if candidates is not None:
             routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
-            routes, why = self.origins.judged(frame, data, routes, addressed)
+            routes, why = self.origins.judge(frame, data, routes, addressed)
             if why:
                 why = self.redactor.apply(why, "")
             if not routes:

@@ -1,6 +1,6 @@
 """
-The stage: events in memory, on their way into chunks. All events of one lane and priority go into one chunk at the next
-commit, unless they are more than one batch of their worker may hold.
+Stage: events in memory, on their way into chunks. At the next commit all events of one lane and priority become one
+chunk, or several if they are more than a batch of their worker may hold.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Stage:
     """
     Collects events until they are committed.
 
-    :param left_out: is told of an error that keeps events from being encoded, and how many events that are.
+    :param left_out: is told of an error for which events could not be encoded, and how many events it concerns.
     :ivar since: when the oldest event came, as :func:`time.monotonic` says.
-    :ivar bytes: what the events take, roughly.
-    :ivar is_urgent: the events are not to wait for ``commit_seconds``.
+    :ivar bytes: how much memory the events take, roughly.
+    :ivar is_urgent: whether the events must be committed at once.
     """
 
     def __init__(self, left_out: Callable[[Exception, int], None]) -> None:

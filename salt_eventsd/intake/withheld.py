@@ -1,8 +1,8 @@
 """
-Events that would take the intake too long: they are kept without what is in them, which nobody has redacted.
+Withheld: an event that would take too long is kept without its payload, because nobody has redacted that.
 
-What is left is what Salt puts into each payload itself, as far as it is short; how large the rest was; and its hash, by
-which it can be found again where it came from.
+What is kept is the short values that Salt itself puts into each payload, and of the whole payload its size and its
+hash, so that it can be recognised where it came from.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.parse import function_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy, most_values
 
-#: What stands in the payload of an event whose own was not kept.
+#: The key that says why a payload was not kept.
 MARK = "eventsd_withheld"
 #: Longer texts are clipped, in characters.
 _LONGEST = 256
-#: A payload whose function, or several in one, is longer is withheld, in characters.
+#: A payload is withheld if the name of its function, or the names of several together, are longer, in characters.
 _LONGEST_FUN = 16 * 2**10
-#: What an event may take of a thread's time, up to where it is built.
+#: How much of a thread's processor time an event may take until it is built.
 _SECONDS_A_MEGABYTE, _MOST_SECONDS = 0.35, 0.9
 
 
 class TooMuch(Exception):
-    """An event would take too long, and why."""
+    """An event would take too long; the text says why."""
 
 
 class _Head(msgspec.Struct, gc=False):
-    """What is read of a payload; all else is passed over without being unpacked."""
+    """The keys of a payload that are read when it is withheld; all others are skipped without being decoded."""
 
     cmd: msgspec.Raw = msgspec.Raw()
     id: msgspec.Raw = msgspec.Raw()
@@ -53,10 +53,10 @@ _head = msgspec.msgpack.Decoder(_Head).decode
 @contextmanager
 def in_time(frame: Frame) -> Iterator[None]:
     """
-    End the block when an event has taken as long as it may: half a second a megabyte, and never more than one.
+    End the block when an event has taken as long as it may: so long for each megabyte, and never more than a second.
 
-    :param frame: of the event.
-    :raises TooMuch: it has.
+    :param frame: the frame of the event.
+    :raises TooMuch: the time is over.
     """
     seconds = min(_MOST_SECONDS, _SECONDS_A_MEGABYTE * max(1.0, len(frame.payload) / 1e6))
     try:
@@ -70,8 +70,8 @@ def unpack(frame: Frame) -> tuple[Any, str]:
     """
     Return the payload of a frame, decoded, and its function.
 
-    :param frame: with its tag read.
-    :raises TooMuch: that would take too long, or what comes after it would.
+    :param frame: the frame.
+    :raises TooMuch: decoding it, or a later step, would take too long.
     """
     payload = frame.payload
     if len(payload) > LIGHT_BYTES and is_heavy(payload):
@@ -85,10 +85,11 @@ def unpack(frame: Frame) -> tuple[Any, str]:
 
 def withheld(frame: Frame, why: str) -> tuple[Frame, dict[str, Any]]:
     """
-    Return a frame without its payload, and what is kept instead of that; a return has it in place of what was returned.
+    Return a frame without its payload, and the payload that is kept instead. In a return, the note that the payload was
+    withheld stands in place of what the function returned.
 
-    :param frame: with its tag read.
-    :param why: it was too much.
+    :param frame: the frame.
+    :param why: why the payload is withheld.
     """
     said = {MARK: why, "bytes": len(frame.payload), "sha256": hashlib.sha256(frame.payload).hexdigest()}
     found = _known(frame.payload)
@@ -106,7 +107,7 @@ def _known(payload: bytes) -> dict[str, Any]:
 
 
 def _short(raw: msgspec.Raw) -> str | int | float | bool | None:
-    """A single value; what is larger is withheld as well."""
+    """Return a value if it is a single one and short; lists and mappings are withheld as well."""
     packed = bytes(raw)
     if not packed or 0x80 <= packed[0] < 0xA0 or packed[0] in (0xDC, 0xDD, 0xDE, 0xDF):
         return None
