@@ -362,7 +362,7 @@ def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
         salt-run eventsd.drop_orphaned worker=graphs
     """
     from salt_eventsd.config.load import load
-    from salt_eventsd.engine import orphans
+    from salt_eventsd.engine.control import orphans
     from salt_eventsd.exceptions import EventsdError
 
     try:

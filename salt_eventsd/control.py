@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def _usage() -> str:
     # The table needs the whole engine, which takes a second to import.
-    from salt_eventsd.engine.verbs import VERBS
+    from salt_eventsd.engine.control.verbs import VERBS
 
     lines = [_USAGE, _EXAMPLE, "", "verbs:"]
     for name, verb in VERBS.items():

@@ -12,11 +12,7 @@ Its life, in the order in which it happens:
 - ``reload`` makes a plan of what is on disk now, and has it applied
 - ``idle`` is an engine that cannot work, and waits until that is mended
 
-Requests of runners:
-
-- ``control`` is the socket, both ends of it
-- ``verbs`` is the table of what an engine can be asked for
-- ``orphans`` removes what waits in the spool for workers that are not configured, with or without an engine
+What runners ask of it is in ``control``: a socket, and a table of verbs.
 
 What it tells:
 

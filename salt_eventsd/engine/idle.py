@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.config.load import fresh_opts, load, state_file
-from salt_eventsd.engine import verbs
-from salt_eventsd.engine.control import Answer, answering
+from salt_eventsd.engine.control import verbs
+from salt_eventsd.engine.control.client import Answer
+from salt_eventsd.engine.control.server import answering
 from salt_eventsd.engine.predecessor import Predecessor, left
 from salt_eventsd.engine.reporter import Reporter
 from salt_eventsd.engine.state_file import idle_report

@@ -13,8 +13,9 @@ from typing import Any
 
 from salt_eventsd.bus.nursery import Nursery
 from salt_eventsd.config.load import engines_of, fresh_opts, load, state_file
-from salt_eventsd.engine import signals, verbs
-from salt_eventsd.engine.control import answering, ask, socket_path
+from salt_eventsd.engine import signals
+from salt_eventsd.engine.control import ask, socket_path, verbs
+from salt_eventsd.engine.control.server import answering
 from salt_eventsd.engine.idle import Given, idle
 from salt_eventsd.engine.service import Service
 from salt_eventsd.engine.watch import sign_of

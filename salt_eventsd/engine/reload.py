@@ -13,7 +13,7 @@ from typing import Any
 from salt_eventsd.config.load import fresh_opts, load
 from salt_eventsd.config.structs import Config
 from salt_eventsd.config.switch import switch
-from salt_eventsd.engine.control import Answer
+from salt_eventsd.engine.control.client import Answer
 from salt_eventsd.engine.plan import make_plan
 from salt_eventsd.engine.service import Service
 from salt_eventsd.exceptions import ConfigError, SpoolError

@@ -9,5 +9,5 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``demo`` is ``make demo``: a master, minions and databases that come and go
 
 Dead letters are in :mod:`salt_eventsd.spool.dead_letters`. What a running engine has to do itself (``reload``,
-``drop_orphaned``) is asked for over its control socket, see :mod:`salt_eventsd.engine.verbs`.
+``drop_orphaned``) is asked for over its control socket, see :mod:`salt_eventsd.engine.control.verbs`.
 """

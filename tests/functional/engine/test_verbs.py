@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from salt_eventsd import control as command
-from salt_eventsd.engine import verbs
-from salt_eventsd.engine.control import answering
+from salt_eventsd.engine.control import verbs
+from salt_eventsd.engine.control.server import answering
 from salt_eventsd.engine.idle import Waiting
 from tests.functional.engine.conftest import Engine
 

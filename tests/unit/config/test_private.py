@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from salt_eventsd.config.folders import make_private
-from salt_eventsd.engine.control import answering, socket_path
+from salt_eventsd.engine.control import socket_path
+from salt_eventsd.engine.control.server import answering
 from salt_eventsd.engine.reporter import Reporter
 from salt_eventsd.engine.state_file import idle_report
 from salt_eventsd.spool.keep import Spool

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.engine.control import Control, answering, ask, socket_path
+from salt_eventsd.engine.control import ask, socket_path
+from salt_eventsd.engine.control.server import Control, answering
 from salt_eventsd.exceptions import EventsdError
 from tests.support.lanes import eventually
 

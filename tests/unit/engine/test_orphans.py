@@ -11,8 +11,8 @@ import pytest
 from salt_eventsd.config import load as config_load
 from salt_eventsd.config.structs import Config
 from salt_eventsd.dispatch.lane import Lane
-from salt_eventsd.engine import orphans
-from salt_eventsd.engine.control import answering
+from salt_eventsd.engine.control import orphans
+from salt_eventsd.engine.control.server import answering
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.spool.keep import Spool
 from tests.support.lanes import chunk, keep, lane_of

@@ -10,8 +10,7 @@ from pathlib import Path
 from salt_eventsd.config.structs import Config
 from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.dispatch.lane import Lane
-from salt_eventsd.engine import control
-from salt_eventsd.engine.control import Answer
+from salt_eventsd.engine.control.client import Answer, ask, socket_path
 from salt_eventsd.engine.plan import lane_names
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.file import FILE
@@ -31,7 +30,7 @@ def drop(config: Config, worker: str | None = None) -> Answer:
     """
     folder = Path(config.general.spool.dir)
     if is_locked(folder):
-        return control.ask(control.socket_path(config.general.state_file), "drop_orphaned", worker=worker)
+        return ask(socket_path(config.general.state_file), "drop_orphaned", worker=worker)
     if not (folder / FILE).exists():
         raise SpoolError(f"eventsd: spool.dir: there is no spool in {folder}")
     configured = lane_names(config)

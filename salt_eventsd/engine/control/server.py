@@ -1,16 +1,13 @@
 """
-The control socket, through which runners ask a running engine for something: a unix socket beside the state file, for
-the engine's own user and root only. The event bus would not do: any minion may fire events.
+The engine's end of the control socket: a thread that answers requests.
 
-A request is one line of JSON, ``{"verb": "reload", ...}``, and so is the answer. :mod:`~salt_eventsd.engine.verbs` has
-the verbs.
+The socket is for the engine's own user and root only.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
@@ -21,23 +18,17 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.config.folders import make_private
-from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.engine.control.client import Answer, Request, connected, short_name, socket_path
 from salt_eventsd.redact.error_text import one_line, traceback_text
 
 log = logging.getLogger(__name__)
 
-#: How long a runner waits for an answer. A reload compiles pillar and makes workers.
-_ANSWER_SECONDS = 60.0
 #: How long the engine waits for a request from somebody who has connected.
 _REQUEST_SECONDS = 5.0
 _LONGEST_REQUEST = 65_536
 #: How long the end of the engine waits for the thread.
 _END_SECONDS = 0.5
 
-#: ``verb``, and what that verb takes; :mod:`salt_eventsd.engine.verbs` has the table.
-Request = dict[str, Any]
-#: Has a ``retcode`` as a runner's: 0 well, 2 not; and ``problems`` or the verb's own keys.
-Answer = dict[str, Any]
 #: Takes a request and returns the answer.
 Handler = Callable[[Request], Answer]
 
@@ -69,7 +60,7 @@ class Control(threading.Thread):
             raise FileExistsError(f"{path}: another engine listens there")
         path.unlink(missing_ok=True)
         self._path = path
-        with _short(path) as name:
+        with short_name(path) as name:
             self._server = _Server(name, _answering(handler), bind_and_activate=False)
             try:
                 self._server.server_bind()
@@ -97,38 +88,6 @@ class Control(threading.Thread):
             self.join(_END_SECONDS)
         self._server.server_close()
         self._path.unlink(missing_ok=True)
-
-
-def socket_path(state_file: str | Path) -> Path:
-    """
-    Return where an engine listens.
-
-    :param state_file: its state file.
-    """
-    return Path(f"{state_file}.control")
-
-
-def ask(path: Path, verb: str, **details: Any) -> Answer:
-    """
-    Ask a running engine for something.
-
-    :param path: from :func:`socket_path`.
-    :param verb: what for.
-    :param details: further parts of the request.
-    :raises EventsdError: there is no engine, or it does not answer.
-    """
-    try:
-        with _connected(path, _ANSWER_SECONDS) as connection:
-            connection.sendall(msgspec.json.encode({"verb": verb, **details}) + b"\n")
-            with connection.makefile("rb") as file:
-                answer: Answer = msgspec.json.decode(file.readline())
-                return answer
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise EventsdError(f"eventsd: no engine answers at {path}: is it running?") from None
-    except PermissionError:
-        raise EventsdError(f"eventsd: {path} may be used by the engine's user and root only") from None
-    except (OSError, msgspec.DecodeError) as exc:
-        raise EventsdError(f"eventsd: the engine does not answer at {path}: {exc}") from exc
 
 
 @contextmanager
@@ -183,28 +142,7 @@ def _answer(handler: Handler, line: bytes) -> Answer:
 
 def _answers(path: Path) -> bool:
     try:
-        with _connected(path, 1.0):
+        with connected(path, 1.0):
             return True
     except OSError:
         return False
-
-
-@contextmanager
-def _connected(path: Path, timeout_seconds: float) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as name:
-        connection.settimeout(timeout_seconds)
-        connection.connect(name)
-        yield connection
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """
-    Yield a short name of a socket. The system takes no more than 107 bytes; by the descriptor of the socket's folder,
-    the name has few, however deep the folder is.
-    """
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)

@@ -2,7 +2,7 @@
 The table of verbs: what an engine can be asked for over its control socket.
 
 To add a verb, write a function here and a line in :data:`VERBS`. Whoever wants it done calls
-:func:`salt_eventsd.engine.control.ask`, with what the verb takes as keywords.
+:func:`salt_eventsd.engine.control.client.ask`, with what the verb takes as keywords.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from salt_eventsd.engine import orphans, reload
-from salt_eventsd.engine.control import Answer, Handler, Request
+from salt_eventsd.engine import reload
+from salt_eventsd.engine.control import orphans
+from salt_eventsd.engine.control.client import Answer, Request
+from salt_eventsd.engine.control.server import Handler
 from salt_eventsd.exceptions import ConfigError
 
 if TYPE_CHECKING:
