@@ -1,9 +1,22 @@
 """
-The sql worker, on SQLAlchemy Core.
+Writes batches into SQL databases, exactly once: the ``sql`` worker, on SQLAlchemy Core.
 
-``engines`` connects, ``dialects`` holds all that differs between
-SQLite, PostgreSQL and MySQL/MariaDB, ``schema`` has the tables and
-``migrate`` their versions, ``rows`` turns events into rows,
-``blame.faults`` tells a fault from a refusal, ``store`` writes a batch
-exactly once, and ``insertion`` finds what of it is refused.
+A batch comes in through :meth:`store.Store.write`, whose answer is that of every worker: written, refused or a fault.
+The room does not know where a batch comes from or when it is tried again: that is ``dispatch``. It does not read the
+configuration file either: a worker's options come in through ``engines``.
+
+=================== ===================================================================================================
+``store``           the door: one transaction for each batch
+``engines``         options of a worker, and the connections made of them; ``deadlines`` limits each statement
+``receipts``        which chunks are written already; ``receipts_tidy`` keeps them few
+``rows``            events become rows of the built-in tables
+``insertion``       finds what of a batch the database refuses; ``attempt`` inserts some of it, all or none
+``keeping``         sees to it that each row is in its table, and merges jobs
+``user_tables``     tables and statements of users' own
+``blame``           whether an event is to blame for an error, or its table, or the server
+``schema``          the built-in tables, of ``column_types``
+``migrate``         makes and upgrades them, by the steps in ``migrations``
+``probe``           what ``eventsd.check`` tries on a database
+``dialects``        all that differs between databases; nothing else asks for a database's name
+=================== ===================================================================================================
 """

@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.blame.plain import plain_event
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.keeping import Keeper
-from salt_eventsd.database.merging import AnotherJob
-from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.database.rows.cells import Row
+from salt_eventsd.database.rows.merging import AnotherJob
 from salt_eventsd.database.schema import JID_LENGTH
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Failed, Writers

@@ -15,9 +15,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.database import merging, schema
+from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import Dialect, Inserter, Row, Upsert
-from salt_eventsd.database.digest import of_content
+from salt_eventsd.database.rows import merging
+from salt_eventsd.database.rows.digest import of_content
 from salt_eventsd.exceptions import Doubtful
 
 #: Sees to it that rows are in their table, or raises.
@@ -169,7 +170,7 @@ class States(Plain):
 
 
 class Jobs(Plain):
-    """Keeps jobs, each with all that is told of it: see :mod:`salt_eventsd.database.merging`."""
+    """Keeps jobs, each with all that is told of it: see :mod:`salt_eventsd.database.rows.merging`."""
 
     def __init__(self, dialect: Dialect, table: sa.Table, insert: Inserter, counts: bool) -> None:
         super().__init__(dialect, table, insert, counts)

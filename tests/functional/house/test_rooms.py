@@ -46,7 +46,7 @@ def house(tmp_path: Path) -> Path:
             "bus/gaps.py", "from salt_eventsd.config import structs", "imports only rooms below", id="to a sibling"
         ),
         pytest.param(
-            "database/rows.py",
+            "database/store.py",
             "from salt_eventsd.spool import keep",
             "What writes into a place",
             id="database to spool",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from salt_eventsd.database.dialects import dialect_for
-from salt_eventsd.database.merging import AnotherJob, changes, together
 from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.database.rows.merging import AnotherJob, changes, together
 from salt_eventsd.event.parse import Event
 from tests.support.events import JID, fired, job, job_data, returned
 from tests.support.growth import assert_linear

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from salt_eventsd.database.dialects import dialect_for
-from salt_eventsd.database.rows import Row, RowBuilder
+from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.database.rows.cells import Row
 from salt_eventsd.event.parse import Event
 from tests.support.events import JID, MINION, RECEIVED, fired, frame, job, job_data, read, return_data, returned
 

@@ -1,0 +1,121 @@
+"""
+Rows of the table of states: one for each result of a state in a return. Pure: no database in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from salt_eventsd.database.rows.cells import LARGEST, SMALLEST, Cells, Row, milliseconds
+from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
+from salt_eventsd.event import outcome
+from salt_eventsd.event.parse import Event
+
+#: A return without it tells of no states.
+STATE_MARK = outcome.STATE_SEPARATOR.encode()
+
+
+def states_of(cells: Cells, event: Event, parts: list[outcome.Part], node_id: str) -> list[tuple[str, Row]]:
+    """
+    Return the rows of the states that a return tells of, each with the name of their table.
+
+    :param cells: makes cells.
+    :param event: the return.
+    :param parts: its functions, and what each has returned.
+    :param node_id: the master's (or minion's) id, for a return without one.
+    """
+    rows: list[tuple[str, Row]] = []
+    if STATE_MARK not in event.returned:
+        return rows
+    used: dict[str, Numbers] = {}
+    for part in parts:
+        if not isinstance(part.value, dict):
+            continue
+        fun = cells.clip(part.fun, NAME_LENGTH)
+        for minion_id, results in outcome.runs_of(part.value, event.minion_id or node_id, _is_orchestration(event)):
+            minion_id = cells.key(minion_id, NAME_LENGTH)
+            numbers = used.setdefault(minion_id, Numbers())
+            numbers.next_run()
+            for tag, result in outcome.states_of(results):
+                row = _state(cells, event, minion_id, numbers.of(result.get("__run_num__")), tag, result)
+                row["test"] = bool(part.test) or (row["result"] is None and "result" in result)
+                row["changed"] = row["changed"] and not row["test"]
+                row["fun"] = fun
+                rows.append(("states", row))
+    return rows
+
+
+def _state(cells: Cells, event: Event, minion_id: str, number: int, tag: str, result: Mapping[str, Any]) -> Row:
+    parts = tag.split(outcome.STATE_SEPARATOR)
+    changes = result.get("changes")
+    done = result.get("result")
+    name = result.get("name")
+    return {
+        "jid": cells.key(event.jid, JID_LENGTH),
+        "minion_id": minion_id,
+        "run_num": number,
+        "sls": cells.text(str(result.get("__sls__") or "")),
+        "state_id": cells.text(str(result.get("__id__") or parts[1])),
+        "state": cells.clip(f"{parts[0]}.{parts[-1]}", NAME_LENGTH),
+        "name": cells.text(name if isinstance(name, str) else outcome.STATE_SEPARATOR.join(parts[2:-1])),
+        "result": done if isinstance(done, bool) else None,
+        "changed": bool(changes),
+        "duration_ms": milliseconds(result.get("duration")),
+        "comment": cells.text(_joined(result.get("comment"))),
+        "changes": cells.value(msgspec.json.encode(changes if changes is not None else {})),
+        "stamp": cells.time(event.stamp),
+    }
+
+
+class Numbers:
+    """
+    Numbers of state results, each given once. Those of a further run of the same minion go on behind those before.
+    """
+
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+        self._first = 0
+        self._place = -1
+        self._free = 0
+
+    def next_run(self) -> None:
+        """Begin with the results of a further run."""
+        self._first = max(self._given, default=-1) + 1
+        self._place = -1
+
+    def of(self, wanted: Any) -> int:
+        """
+        Return the number of a result: its own, or else its place, or else the next that is free.
+
+        :param wanted: as it stands in the result.
+        """
+        self._place += 1
+        number = _whole(wanted)
+        if number is not None and number >= 0:
+            number += self._first
+        if number is None or number > LARGEST or number in self._given:
+            self._free = max(self._free, self._place + self._first if self._first < LARGEST // 2 else self._place)
+            while self._free in self._given:
+                self._free += 1
+            number = self._free
+        self._given.add(number)
+        return number
+
+
+def _is_orchestration(event: Event) -> bool:
+    """Other runners return what minions have made up (``salt.execute``), or have told before (``jobs.lookup_jid``)."""
+    return event.kind == "run" and event.fun.startswith("runner.state.")
+
+
+def _joined(comment: Any) -> str:
+    if isinstance(comment, list):
+        return "\n".join(map(str, comment))
+    return comment if isinstance(comment, str) else "" if comment is None else str(comment)
+
+
+def _whole(value: Any) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and SMALLEST <= value <= LARGEST
+    return value if fits else None
