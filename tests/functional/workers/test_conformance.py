@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,9 @@ from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.workers.conformance import CHECKS, Subject
 from salt_eventsd.workers.conformance.__main__ import main
 from salt_eventsd.workers.conformance.report import run
+from tests.support.delivery import deliver
 from tests.support.docs import ROOT, blocks
+from tests.support.events import return_data
 from tests.support.server import PASSWORD
 from tests.support.wrong_workers import ALL_OF, OLD, WRONG
 
@@ -45,6 +48,27 @@ def test_a_worker_of_the_old_single_module_keeps_the_contract(tmp_path: Path) ->
     assert broken == 0, "\n".join(said)
     assert said[-1] == f"{len(CHECKS)} promises are kept, 0 are broken, 0 could not be tried"
     assert "ok      large events are written or refused, and harm no other (2 of 2 were refused)" in said
+
+
+def test_it_gets_what_rules_take(tmp_path: Path) -> None:
+    # Given
+    _written(tmp_path, OLD)
+    config = {
+        "eventsd_workers_dirs": [str(tmp_path)],
+        "eventsd": {
+            "workers": {"mine": {"module": "notes", "path": f"{tmp_path}/notes.jsonl"}},
+            "events": {"returns": {"tag": "salt/job/", "fun": "test", "worker": "mine"}},
+        },
+    }
+
+    # When
+    fired = [(f"salt/job/{number}/ret/web1", return_data(number, str(number), "web1")) for number in range(3)]
+    buried = deliver(config, [*fired, ("salt/auth", {})], tmp_path)
+
+    # Then
+    lines = [json.loads(line) for line in (tmp_path / "notes.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["tag"], line["data"]["return"]) for line in lines] == [(tag, at) for at, (tag, _) in enumerate(fired)]
+    assert buried["mine"].refusals == []
 
 
 def test_each_promise_is_broken_by_one_of_them() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import configparser
+import importlib
 import json
+import sys
 from typing import Any
 
 import msgspec
 import pytest
 
+from salt_eventsd import backends
 from salt_eventsd.backends.options import Secret, Secrets, missing_library, read_options
 from salt_eventsd.backends.shape import envelope, event_id
 from salt_eventsd.config.checks import require
@@ -17,6 +21,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import ConfigError, Doubted, Refused
 from salt_eventsd.workers.isolate import bury, make_each
 from salt_eventsd.workers.write import Batch, Context
+from tests.support.docs import ROOT
 from tests.support.events import JID, MINION, fired, numbered, returned
 from tests.support.stores import Buried, batch_of
 
@@ -107,6 +112,37 @@ class TestOptions:
         error = missing_library(ModuleNotFoundError("No module named 'x'", name="x"), "y")
 
         assert str(error) == "No module named 'x'; install it with: salt-pip install 'salt-eventsd[y]'"
+
+
+class TestMaking:
+    """A module of ``_eventsd_workers`` finds its backend by its name."""
+
+    def test_each_client_library_is_an_extra(self) -> None:
+        # Given
+        setup = configparser.ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+
+        # Then
+        assert set(setup["options.extras_require"]) - {"test", "lint"} == backends.EXTRAS
+
+    def test_each_module_but_the_template_has_a_backend(self) -> None:
+        modules = {path.stem for path in (ROOT / "_eventsd_workers").glob("*.py")} - {"__init__", "noop"}
+
+        assert {
+            name for name in modules if callable(importlib.import_module(f"{backends.__name__}.{name}").make)
+        } == modules
+
+    def test_only_an_extra_is_said_to_bring_a_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Given: a module that cannot be imported
+        for name in ("http", "file"):
+            monkeypatch.setitem(sys.modules, f"{backends.__name__}.{name}", None)
+
+        # When / Then
+        with pytest.raises(ImportError, match=r"salt-pip install 'salt-eventsd\[http\]'"):
+            backends.make(_context({}), "http")
+        with pytest.raises(ImportError) as caught:
+            backends.make(_context({}), "file")
+        assert "salt-pip" not in str(caught.value)
 
 
 class TestIds:
