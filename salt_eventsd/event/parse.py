@@ -159,13 +159,20 @@ def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
     :param data: a decoded payload.
     :param tag: without a syndic's prefix.
     """
-    jid = minion_id = kind = phase = ""
+    jid: Any = ""
+    minion_id: Any = ""
+    kind = phase = ""
     if isinstance(data, dict):
-        jid, minion_id = text_of(data.get("jid")), text_of(data.get("id"))
+        jid, minion_id = data.get("jid"), data.get("id")
+        # Nearly all are text, and this is done for each event.
+        if type(jid) is not str:
+            jid = text_of(jid)
+        if type(minion_id) is not str:
+            minion_id = text_of(minion_id)
     if shape := _JOB_TAG.match(tag):
-        kind, phase = shape[1], shape[3]
-        jid = jid or shape[2]
-        minion_id = minion_id or (shape[4] or "" if phase == "ret" else "")
+        kind, of_tag, phase, rest = shape.groups("")
+        jid = jid or of_tag
+        minion_id = minion_id or (rest if phase == "ret" else "")
     if len(jid) > LONGEST_NAME or len(minion_id) > LONGEST_NAME:
         jid, minion_id = clipped(jid, LONGEST_NAME), clipped(minion_id, LONGEST_NAME)
     return jid, minion_id, kind, phase
@@ -180,6 +187,8 @@ def function_of(data: Any) -> str:
     if not isinstance(data, dict):
         return ""
     fun = data.get("fun")
+    if type(fun) is str:
+        return fun
     if fun is None and isinstance(inner := data.get("data"), dict):
         fun = inner.get("fun")
     if isinstance(fun, (list, tuple)):

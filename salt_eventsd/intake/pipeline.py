@@ -88,7 +88,9 @@ class Pipeline:
         """
         frame = read_tag(raw, received)
         candidates = self.rules.candidates(frame.tag, frame.full_tag)
-        return self._limited(frame, candidates, addressed, cleared_by is self.redactor) if candidates else IGNORED
+        if not candidates.rules:
+            return IGNORED
+        return self._limited(frame, candidates, addressed, cleared_by is self.redactor)
 
     def show(
         self, raw: bytes, received: float, addressed: Addressed | None = None
