@@ -43,7 +43,10 @@ def build_carbon() -> Path:
     try:
         (made / "sitecustomize.py").write_text(_SITECUSTOMIZE, encoding="utf-8")
         _install(made)
-        made.rename(folder)
+        made.chmod(0o755)
+        # Another run may have made it meanwhile.
+        if not folder.exists():
+            made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
