@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 
 from salt_eventsd.dispatch.settle import Suspicion
 from salt_eventsd.event.chunk import StoredChunk
@@ -10,36 +12,30 @@ from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.write import Batch, Refusal
 
-_NO_SUSPICION = Suspicion()
-
 
 class Delivery:
     """
-    The batch of some chunks. Once it is written, the counts are right.
+    The events of some chunks. Once their batch is written, the counts are right.
 
     :param spool: where the chunks are.
     :param chunks: of the batch, in order.
     :param worker: under whose name refused events are buried.
     :param replay: whether an earlier try may have written these chunks.
-    :param suspicion: what the tries before this one have found.
     :raises SpoolError: the chunks cannot be read.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        chunks: Sequence[StoredChunk],
-        worker: str,
-        *,
-        replay: bool,
-        suspicion: Suspicion = _NO_SUSPICION,
-    ) -> None:
+    def __init__(self, spool: Spool, chunks: Sequence[StoredChunk], worker: str, *, replay: bool) -> None:
         self._spool = spool
         self._chunks = chunks
         self._worker = worker
+        self._replay = replay
         loaded = [(chunk, *spool.read(chunk.id)) for chunk in chunks]
-        # The chunk and the position in it that each event of the batch comes from.
-        self._origins = [(chunk.id, position) for chunk, events, _ in loaded for position in range(len(events))]
+        #: The events.
+        self.events = [event for _, events, _ in loaded for event in events]
+        #: The id of each chunk, and how many of the events are its own.
+        self.chunks = tuple((chunk.id, len(events)) for chunk, events, _ in loaded)
+        # At which of the events each chunk begins.
+        self._starts = [0, *accumulate(count for _, count in self.chunks)][:-1]
         # Chunks that a disk has changed. One event stands for each: what is left of it, as text.
         self._torn = {chunk.id for chunk, _, is_whole in loaded if not is_whole}
         #: How many events the worker refused.
@@ -50,22 +46,33 @@ class Delivery:
         self.remains = len(self._torn)
         #: How many events an engine on a copy of this spool had written before this one tried.
         self.elsewhere = 0
-        self.batch = Batch(
-            spool_id=chunks[0].life or spool.id,
-            chunks=tuple((chunk.id, len(events)) for chunk, events, _ in loaded),
-            events=[event for _, events, _ in loaded for event in events],
-            oldest_chunk=spool.oldest_id(),
-            replay=replay,
-            bury=self._bury,
-            cuts=suspicion.cuts,
-            doubts=suspicion.doubts,
-            origins={chunk.id: chunk for chunk in chunks},
-        )
 
     @property
     def written(self) -> int:
-        """How many events of the batch the worker has taken."""
-        return len(self.batch.events) - self.buried - self.remains
+        """How many of the events the worker has taken."""
+        return len(self.events) - self.buried - self.remains
+
+    def batch(self, suspicion: Suspicion) -> Batch:
+        """
+        Return the batch to write.
+
+        It is not kept: it knows this object, and a circle of the two would hold the events until Python's collector
+        comes by.
+
+        :param suspicion: what the tries before this one have found.
+        :raises SpoolError: the spool cannot be read.
+        """
+        return Batch(
+            spool_id=self._chunks[0].life or self._spool.id,
+            chunks=self.chunks,
+            events=self.events,
+            oldest_chunk=self._spool.oldest_id(),
+            replay=self._replay,
+            bury=self._bury,
+            cuts=suspicion.cuts,
+            doubts=suspicion.doubts,
+            origins={chunk.id: chunk for chunk in self._chunks},
+        )
 
     def _bury(self, refusals: Sequence[Refusal], written: Collection[int] | None = None) -> None:
         """
@@ -75,10 +82,14 @@ class Delivery:
         :param written: the ids of the chunks that this try writes, None for all: others may be written already.
         """
         tried = [chunk.id for chunk in self._chunks if written is None or chunk.id in written]
-        replay = self.batch.replay
-        if refusals or (replay and tried and self._spool.burials.noted(tried)):
-            burials = [Burial(*self._origins[at], self.batch.events[at], why) for at, why in refusals]
+        burials = [Burial(*self._origin(at), self.events[at], why) for at, why in refusals]
+        if burials or (self._replay and tried and self._spool.burials.noted(tried)):
             self._spool.burials.note(self._worker, tried, burials)
-        self.buried = len(refusals)
-        self.remains = len(self._torn.difference(self._origins[at][0] for at, _ in refusals))
-        self.elsewhere = 0 if replay else sum(chunk.events for chunk in self._chunks if chunk.id not in tried)
+        self.buried = len(burials)
+        self.remains = len(self._torn.difference(one.chunk for one in burials))
+        self.elsewhere = 0 if self._replay else sum(chunk.events for chunk in self._chunks if chunk.id not in tried)
+
+    def _origin(self, at: int) -> tuple[int, int]:
+        """Return the chunk that an event of the batch comes from, and its position there."""
+        number = bisect_right(self._starts, at) - 1
+        return self.chunks[number][0], at - self._starts[number]

@@ -151,12 +151,9 @@ class Lane:
             self.backlog.give_back(ids, tried=False)
             return
         try:
-            suspicion = self.retry.suspicion(ids[0])
-            delivery = Delivery(
-                self._spool, chunks, self.owner, replay=self.backlog.is_replay(ids), suspicion=suspicion
-            )
-            if delivery.batch.events:
-                write_batch(worker, delivery.batch)
+            delivery = Delivery(self._spool, chunks, self.owner, replay=self.backlog.is_replay(ids))
+            if delivery.events:
+                write_batch(worker, delivery.batch(self.retry.suspicion(ids[0])))
             self._spool.settle(ids)
         except BaseException as exc:
             # Even what would end a program: here it would end the batch, and leave its chunks claimed for ever.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -693,3 +695,26 @@ def test_a_lane_takes_the_owner_that_a_reload_gives_it(spool: Spool) -> None:
     # Then
     assert lane.owner == "history"
     assert spool.burials.dead_letters() == {"history": 1}
+
+
+def test_the_events_of_a_batch_are_freed_as_soon_as_it_is_written(spool: Spool) -> None:
+    # Given
+    batches: list[weakref.ref[Batch]] = []
+
+    class Forgetful:
+        def write(self, batch: Batch) -> None:
+            batches.append(weakref.ref(batch))
+
+    lane = lane_of(spool, Forgetful())
+    keep(lane, spool, chunk(3))
+    gc.collect()
+    gc.disable()
+
+    # When
+    try:
+        run(lane)
+
+        # Then: no circle of objects waits for the collector
+        assert [ref() for ref in batches] == [None]
+    finally:
+        gc.enable()
