@@ -10,6 +10,7 @@ What a minion chooses must cost little:
 How things are told:
 
 - ``english`` puts numbers into sentences, ``reminder`` says once a minute what happens again and again
+- ``logins`` remembers the options that have workers' passwords, which errors must not tell
 
 And ``salt_modules`` tells Salt's loader where this package's modules are.
 """

@@ -13,6 +13,8 @@ Redact: secrets in a payload become ``***`` before the spool, the first place th
 :mod:`names`        which names say so
 :mod:`values`       where a value ends
 :mod:`finder`       many things looked for at once
+:mod:`error_text`   errors as one line, as a place, as a traceback, without secrets
+:mod:`own_secrets`  the passwords of workers, which an error might tell
 =================== ======================================================================
 """
 
