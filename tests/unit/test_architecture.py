@@ -26,7 +26,17 @@ def test_a_file_that_is_named_is_there(name: str) -> None:
     assert _is_there(name)
 
 
-def test_every_room_is_named() -> None:
-    rooms = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
-    assert [room for room in rooms if f"\n``{room}``" not in TEXT] == []
+
+def test_every_room_is_named() -> None:
+    assert [room for room in ROOMS if f"\n``{room}``" not in TEXT] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_which_file_is_which(room: str) -> None:
+    told = (PACKAGE / room / "__init__.py").read_text(encoding="utf-8")
+    files = {path.stem for path in (PACKAGE / room).glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in (PACKAGE / room).glob("*/__init__.py")}
+
+    assert [name for name in sorted(files | folders) if not re.search(rf"\b{name}\b", told)] == []
