@@ -81,6 +81,7 @@ class Service:
         #: :meth:`apply` puts another plan in its place.
         self.plan = make_plan(config, opts, functions, runners)
         _tell(self.plan)
+        # listen: first of all, because it forks the process that reads the bus
         self.inbox = Inbox()
         self.link = Link(nursery or Nursery(opts), self.inbox)
         general = config.general
@@ -97,16 +98,16 @@ class Service:
             raise
 
     def _put_together(self, state_file: Path) -> None:
-        """Make the parts, in the opposite order of the path that an event takes: each is given the one after it."""
-        # write, settle: a lane for all that an earlier engine has left; the plan adds lanes, and gives them workers.
+        """Make the parts from the last step to the first, since each is given the part that follows it."""
+        # write, settle: a lane for all that an earlier engine has left; the plan adds lanes, and gives them workers
         self.lanes = Lanes({})
         for name, left in self.spool.begin().items():
             self._lane(name).backlog.restore(left, self.spool.newest_id())
-        # claim, run
+        # run
         self.dispatcher = Dispatcher(self.spool, self.lanes, lambda: self.general.max_workers, self._adopt)
-        # keep, within what the disk may hold
+        # keep: what the spool may hold
         self.quota = Quota(lambda: self.general.spool, self.spool, self.lanes)
-        # normalise, match, redact: takes from the inbox, into which the link has put what was listened to
+        # parse, match, redact, and into the spool
         self.intake = Intake(
             self.inbox,
             self.spool,
