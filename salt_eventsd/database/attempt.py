@@ -77,7 +77,7 @@ class Attempts:
     :param tables: of the database.
     :param writers: of the rules with tables and statements of the user's own that have events in the batch.
     :param events: of the batch.
-    :param check_at_once: have constraints looked at now that would be looked at only when committing.
+    :param check_at_once: check now the constraints that the database would check only at the commit.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Attempts:
         Insert all of these, or none.
 
         :param some: what is inserted.
-        :param undo: only see whether it can be done.
+        :param undo: undo it; this only shows whether it can be done.
         :raises WorkerError: it cannot, and what that means.
         """
         for _ in range(_MOST_MENDED):
@@ -163,7 +163,7 @@ class Attempts:
         except Exception as exc:
             error = user_tables.classify(self._connection, self._dialect, failed or exc)
             if failed is not exc and isinstance(error, Refused):
-                # The savepoint could not be gone back to. With it may have gone the receipts, as in a deadlock.
+                # The savepoint is gone, and with it perhaps the receipts, as after a deadlock.
                 error = Transient(str(error))
             raise error from exc
 
@@ -178,7 +178,7 @@ class Attempts:
                 known = minions.setdefault(row["minion_id"], row)
                 if row["last_seen"] >= known["last_seen"]:
                     minions[row["minion_id"]] = {**row, "first_seen": known["first_seen"]}
-        # In one order everywhere, so that two batches in flight cannot lock each other out.
+        # Always in the same order, so that two batches in flight cannot block each other.
         if minions:
             by_table["minions"] = [minions[key] for key in sorted(minions)]
         for table, keep in self._keepers.items():

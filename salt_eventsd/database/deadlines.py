@@ -1,9 +1,9 @@
 """
 End what a database takes too long for: a client-side limit on each statement, for whatever driver.
 
-A server that is gone without a word is found by TCP. One behind a proxy that acknowledges and hands on nothing, or one
-that is frozen, is not, and neither the server's own limits nor most drivers' end the wait. So a thread shuts the socket
-down, and the driver, which waits for it, finds the connection lost.
+TCP notices a server that is gone without a word. It does not notice one that is frozen, or stands behind a proxy that
+acknowledges and hands on nothing; and neither the server's own limits nor those of most drivers end such a wait. So a
+thread here shuts the socket down, and the driver that waits for it finds the connection lost.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from salt_eventsd.exceptions import Lost
 
 #: The key of a connection's ``info`` that says how many seconds a statement may take instead.
 PATIENCE = "eventsd_patience"
-#: How exact the limits are, in seconds.
+#: The limits are as exact as this, in seconds.
 _TICK_SECONDS = 0.2
 
 
 class _Watchman:
-    """Knows until when each connection in use may be silent."""
+    """Knows how long each connection in use may be silent, and cuts off those that are longer."""
 
     def __init__(self) -> None:
         self._change = threading.Condition()
@@ -39,13 +39,13 @@ class _Watchman:
             self._until[id(connection)] = (time.monotonic() + seconds, connection, session)
             if len(self._until) == 1:
                 self._change.notify()
-            # A process that was forked has the object and not its thread.
+            # A forked process has this object, but not its thread.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="eventsd-deadlines", daemon=True)
                 self._thread.start()
 
     def clear(self, connection: Any) -> None:
-        """Let a connection be."""
+        """Stop watching a connection."""
         with self._change:
             self._until.pop(id(connection), None)
             self._late.discard(id(connection))
@@ -91,7 +91,7 @@ def limit(engine: Engine, session: Session, seconds: float, ping_seconds: float)
     sa.event.listen(engine, "commit", again)
     sa.event.listen(engine, "rollback", again)
 
-    # First of all: what follows when a connection is new, SQLAlchemy's own questions among it, has a limit too.
+    # This listener comes first, so that what others ask over a new connection has a limit, too.
     @sa.event.listens_for(engine, "connect", insert=True)
     def _made(connection: Any, record: Any) -> None:
         record.info["fresh"] = True
@@ -105,7 +105,7 @@ def limit(engine: Engine, session: Session, seconds: float, ping_seconds: float)
         try:
             engine.dialect.do_ping(connection)
         except Exception as exc:
-            # The others went the same way, most likely.
+            # Most likely the other connections of the pool are lost, too.
             raise sa.exc.InvalidatePoolError from exc
         _WATCHMAN.set(connection, session, seconds)
 

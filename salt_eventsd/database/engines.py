@@ -1,7 +1,7 @@
 """
-Connect: a worker's options become a SQLAlchemy engine. Nothing is opened before the first write.
+Connect: a worker's options become a SQLAlchemy engine, which opens no connection before the first write.
 
-The password is in the engine's URL and nowhere else; what is shown of a URL hides it.
+The password is in the engine's URL and nowhere else; :func:`shown` hides it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     :param driver: dialect and driver, if there is no URL.
     :param connect_seconds: how long a connection may take to be made.
     :param timeout: how long a statement may take, in seconds; what takes longer is cut off and tried again.
-    :param too_large: what becomes of a value the database has no room for: its beginning is kept, marked as such, or
-        the event is buried as a dead letter.
+    :param too_large: what becomes of a value the database has no room for: "truncate" keeps its beginning and marks it,
+        "bury" makes a dead letter of the event.
     """
 
     url: str | None = None
@@ -93,14 +93,14 @@ def make_url_of(options: SqlOptions) -> URL:
             # SQLAlchemy's message repeats the URL, password and all.
             raise OptionError("url", "not a SQLAlchemy URL such as postgresql://user:password@host/database") from None
         if "@" in (url.host or "") or ("@" in (url.database or "") and not _is_file(url)):
-            # The rest of a password that was taken for the host would be told in every error of a connection.
+            # Part of the password would pass for the host, and every error of a connection would show it.
             raise OptionError("url", "more than one @; one within a user's name or a password is written as %40")
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
     else:
         driver = options.driver or ""
         url = URL.create(DRIVERS.get(driver, driver))
     if _is_file(url):
-        # A file has no user and no host; what the defaults say of them is for the other workers.
+        # A file has no user and no host; those of the defaults are meant for other workers.
         return url.set(database=url.database or options.database)
     return url.set(
         username=url.username or options.user,

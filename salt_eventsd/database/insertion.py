@@ -1,8 +1,8 @@
 """
-Insert the events of a batch, and find those that the database refuses: a batch that is refused is split until the bad
-events stand alone, each try in a savepoint of its own.
+Insert the events of a batch, and find those that the database refuses: a refused batch is split until the bad events
+stand alone, each try in a savepoint of its own.
 
-What else a table takes tells whether the events are to blame, or the table: see
+Whether the events are to blame or their table is seen from what else the table takes: see
 :mod:`salt_eventsd.database.blame.evidence`.
 """
 
@@ -37,7 +37,7 @@ class Insertion:
     :param events: of the batch.
     :param chunks: the chunk of each event.
     :param evidence: what earlier tries have shown.
-    :param check_at_once: have constraints looked at now that would be looked at only when committing.
+    :param check_at_once: check now the constraints that the database would check only at the commit.
     :ivar taken: how many rows tables and rules have taken, by their names.
     """
 
@@ -92,11 +92,11 @@ class Insertion:
 
     def attempt(self, todo: Sequence[int]) -> None:
         """
-        See whether the connection survives events, whatever else becomes of them; all of it is to be undone.
+        See whether the connection survives events, whatever else becomes of them; the caller undoes it.
 
         :param todo: their positions; with none, a plain row is tried.
         :raises Lost: it does not.
-        :raises Transient: no event's doing.
+        :raises Transient: the database has a fault that no event causes.
         """
         built = self._attempts.build(todo)[0] if todo else [self._attempts.plain("returns")]
         if built:
@@ -123,7 +123,7 @@ class Insertion:
 
     def _spare(self, error: Rejected, built: Sequence[Built]) -> None:
         """
-        Try some events before all of them, where all are refused most likely: no such table, or so it was before.
+        Try a few events first where all are likely to be refused: the table is missing, or has refused all before.
 
         :raises Held: none of them is taken.
         """
@@ -150,7 +150,7 @@ class Insertion:
         """Return whether there is evidence that a table takes rows of others."""
         target = error.target
         if error.has_no_place and not target.startswith(PREFIX):
-            # A few that come late have a place still when most have none any more: the partition of a new month.
+            # If the partition of a new month is missing, a few late events still have a place, and most have none.
             return self.taken[target] >= without_place
         if self.taken[target] or self._evidence.is_refuted(target, self._chunks[one.position]):
             return True
@@ -168,7 +168,7 @@ class Insertion:
             yield self._attempts.plain(target.removeprefix(PREFIX))
             return
         writer = next((one for one in self._writers.values() if one.key == target), None)
-        # A row that was taken once has had its place in the table, which says nothing of that of others.
+        # A row that was taken once shows that its own partition is there, and no other.
         if writer is None or error.has_no_place or not writer.can_undo(self._connection):
             return
         if (good := self._evidence.good(target)) is not None:
@@ -185,7 +185,7 @@ class Insertion:
         return True
 
     def _taken_after_all(self, one: Built, error: Refused) -> bool:
-        """Try an event once more whose refusal may have had a reason that was there for a moment only."""
+        """Try a refused event once more: the reason may have lasted only a moment."""
         if not isinstance(error, Rejected) or error.is_a_value:
             return False
         try:
@@ -205,7 +205,7 @@ class Insertion:
             self._evidence.note_good(writer.key, row)
 
     def _must_build(self) -> None:
-        """Where no row can be made of any event, see whether that is the events' doing."""
+        """Raise if rows cannot be made of any event at all; otherwise these events are to blame."""
         try:
             self._attempts.plain("returns")
         except Exception as exc:

@@ -1,8 +1,9 @@
 """
-What became of the rows of the built-in tables: counted from what the database says, not from what was sent.
+See to it that rows get into the built-in tables, by what the database counts and not by what was sent.
 
-A row that was not inserted was there already as that of the same event, or something else has kept it out: a trigger
-that returns nothing, a rule, in MySQL any unique key at all. Only where the numbers differ does anybody look.
+A row that was not inserted may be there already, as the row of the same event. Or something else has kept it out: a
+trigger that returns nothing, a rule, in MySQL any unique key at all. Where the database counts fewer rows than were
+sent, a keeper looks for each row, and raises if one is missing.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from salt_eventsd.exceptions import Doubtful
 Keeper = Callable[[Connection, Sequence[Row]], None]
 Key = tuple[Any, ...]
 
-#: Rows are looked up by so many at a time.
+#: So many rows are looked up in one statement.
 _AT_ONCE = 200
-#: Of so many keys it is remembered that they have a row, where the database does not count what it inserts.
+#: Where the database does not count what it inserts, so many keys are remembered as those of rows that are there.
 _MOST_REMEMBERED = 20_000
-#: How often results of states are given other numbers before they are given up.
+#: How often results of states get other numbers before the batch is refused.
 _MOST_TRIES = 5
-#: Numbers of a run's results go on from one of so many places, each with room for so many.
+#: Results of a further run get numbers from one of _MOST_RUNS places, each with room for _RUN_ROOM of them.
 _RUN_ROOM = 2**16
 _FIRST_MOVED = _RUN_ROOM
 _MOST_RUNS = 2**15 - 1
 _LATEST_MINION = Upsert(("minion_id",), "last_seen", ("last_jid", "last_fun", "master_id"))
-#: What makes two results of one number the same; a copy has another master's stamp.
+#: Two results of one number are the same if these are; the stamp of a copy is that of another master.
 _CONTENT = ("sls", "state_id", "state", "name", "result", "comment")
 
 
@@ -59,12 +60,12 @@ def keeper(dialect: Dialect, connection: Connection, table: sa.Table) -> Keeper:
 
 class Plain:
     """
-    Keeps rows that are what their key is.
+    Keeps rows of which a copy with the same key says nothing new.
 
     :param dialect: of the database.
     :param table: the table.
     :param insert: inserts rows that are not there.
-    :param counts: whether that tells how many were inserted.
+    :param counts: whether ``insert`` returns how many were inserted.
     """
 
     def __init__(self, dialect: Dialect, table: sa.Table, insert: Inserter, counts: bool) -> None:
@@ -72,7 +73,7 @@ class Plain:
         self._insert = insert
         self._counts = counts
         self._key = schema.key_of(table)
-        #: Keys that were seen to be there, over this connection; what replaces their rows need not be looked for again.
+        #: Keys that this connection has seen in the table; their rows may be replaced and need not be looked for again.
         self._seen: set[Key] = set()
         # Another session may have committed the row since our transaction began; reading with a lock shows it.
         self._locks = dialect.inserts.reads_old_rows
@@ -105,7 +106,7 @@ class Plain:
         self._must_be_there(wanted, [key for key, _ in self._there(connection, wanted)])
 
     def _must_be_there(self, wanted: Collection[Key], found: Collection[Key]) -> None:
-        """Databases write times in ways of their own, and take texts for one that are not: texts are compared."""
+        """Raise if keys are missing. Those with a time are only counted: each database writes times in its own way."""
         if "stamp" in self._key:
             missing = len(wanted) - len(found)
         else:
@@ -123,7 +124,7 @@ class Plain:
         self, connection: Connection, wanted: Iterable[Key], more: Sequence[str] = ()
     ) -> Iterator[tuple[Key, Sequence[Any]]]:
         """Yield which keys are in the table, times left out, each with further columns of its row."""
-        # Without types: what is compared is sent as it is inserted.
+        # Columns without types: values are sent as they are when they are inserted.
         names = [name for name in self._key if name != "stamp"]
         columns: list[Any] = [sa.column(name) for name in self._key]
         key: Any = columns[0] if len(columns) == 1 else sa.tuple_(*columns)
@@ -139,8 +140,10 @@ class Plain:
 
 class States(Plain):
     """
-    Keeps the results of states. A minion may run states twice in one job: what then has the number of another result
-    goes by a number that comes of its run, so that a copy finds it again without looking through all there are.
+    Keeps the results of states.
+
+    A minion may run states twice in one job, and the results of both runs have the same numbers. The later ones get
+    other numbers, which are computed from what the run did: so a copy of them gets the same numbers again.
     """
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -170,7 +173,7 @@ class States(Plain):
 
 
 class Jobs(Plain):
-    """Keeps jobs, each with all that is told of it: see :mod:`salt_eventsd.database.rows.merging`."""
+    """Keeps jobs, one row for each, whoever tells of it: see :mod:`salt_eventsd.database.rows.merging`."""
 
     def __init__(self, dialect: Dialect, table: sa.Table, insert: Inserter, counts: bool) -> None:
         super().__init__(dialect, table, insert, counts)
@@ -185,7 +188,7 @@ class Jobs(Plain):
         :raises AnotherJob: another job has the job id of one of them.
         """
         jobs = merging.together(rows, self._json)
-        # In one order everywhere, so that two batches in flight cannot lock each other out.
+        # Always in the same order, so that two batches in flight cannot block each other.
         super().__call__(connection, [jobs[jid] for jid in sorted(jobs)])
 
     def _look(self, connection: Connection, wanted: dict[Key, Row]) -> None:
@@ -211,7 +214,7 @@ def _update(columns: tuple[str, ...]) -> sa.Update:
 
 
 def _digests(rows: Sequence[Row]) -> dict[int, int]:
-    """Return for each row, by its identity, a number that comes of all results of its run."""
+    """Return a number for each row, by its ``id()``, computed from all results of its run."""
     runs: list[list[Row]] = []
     for row in rows:
         last = runs[-1][-1] if runs else None

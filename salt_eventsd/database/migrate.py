@@ -1,5 +1,5 @@
 """
-Bring a database's tables to the version this release knows: made when missing, upgraded when old. Alembic does it.
+Bring a database's tables to the version this release knows: alembic makes missing ones and upgrades old ones.
 
 Alembic is imported only when there is something to do, which is once in a database's life and once a release.
 """
@@ -68,18 +68,18 @@ def ensure_on(connection: Connection, dialect: Dialect) -> None:
             dialect.ddl.lock(connection)
             # Another master may have done it while we waited for the lock.
             if version(connection) != HEAD:
-                # An index over the history of years takes its time.
+                # An index over years of history takes long.
                 patient = True
                 connection.info[PATIENCE] = _UPGRADE_SECONDS
                 dialect.session.be_patient(connection)
                 upgrade(connection)
     finally:
         if not connection.invalidated:
-            # Not before the version is committed: who has the lock next would not see it.
+            # Only now that the version is committed: whoever gets the lock next has to see it.
             dialect.ddl.unlock(connection)
             connection.rollback()
             if patient:
-                # The next statement makes it anew, with the usual limits.
+                # The next statement opens a new connection, with the usual limits.
                 connection.invalidate()
 
 
@@ -93,7 +93,7 @@ def upgrade(connection: Connection) -> None:
     from alembic.operations import Operations
     from alembic.script import ScriptDirectory
 
-    # Not by alembic's commands: they keep what they are doing in a module, and other workers may be at it, too.
+    # Alembic's commands keep their state in a module, and another worker may be migrating at the same time.
     scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
     context = MigrationContext.configure(
         connection,

@@ -1,8 +1,8 @@
 """
-Try on a database what the engine is going to do with it, and undo it: make the tables, insert into each, delete.
+Try on a database what the engine is going to do there, and undo it: make the tables, insert into each, delete.
 
-Where making a table ends a transaction (MySQL, MariaDB), the database is asked for tables that cannot be made, because
-a column is in them twice: it says first whether they would be allowed.
+Where making a table ends the transaction (MySQL, MariaDB), it could not be undone. There the database is asked for
+tables that cannot be made, because a column is in them twice: it checks permissions first, and answers for those.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def try_out(
     connection: Connection, dialect: Dialect, tables: Iterable[sa.Table], keeper_of: KeeperOf, found: str | None
 ) -> str:
     """
-    Do and undo it, and return what is lacking without being needed for writing, "" if nothing is.
+    Try it and undo it; return what the user may not do though writing does not need it, "" for nothing.
 
     :param connection: to the database; its transaction is rolled back.
     :param dialect: what differs in it.
     :param tables: into which the worker inserts.
     :param keeper_of: returns what keeps the rows of one of them.
     :param found: the version of the tables there are.
-    :raises Held: the database refuses it.
-    :raises Exception: it cannot be asked.
+    :raises Held: the database does not allow it.
+    :raises Exception: the database cannot be asked.
     """
     try:
         if dialect.ddl.commits and found is None:
@@ -68,7 +68,7 @@ def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Tabl
         except Exception as exc:
             error = dialect.faults.classify(exc)
             if isinstance(error, Refused):
-                # Of an event it would be buried, and the others written.
+                # The same error over a real event would bury that event, and the others would be written.
                 raise Transient(f"{table.name} refuses a row that was only a trial: {error}") from exc
             raise error from exc
         first = next(iter(table.primary_key.columns))
@@ -85,7 +85,7 @@ def _try_rows(connection: Connection, dialect: Dialect, tables: Iterable[sa.Tabl
 
 
 def _row(table: sa.Table, dialect: Dialect, *, as_objects: bool) -> dict[str, Any]:
-    """A row that is no other row's copy."""
+    """Make a row that is not a copy of any other."""
     now = datetime.now(timezone.utc)
     mark = f"eventsd-check-{secrets.token_hex(8)}"
 
@@ -107,7 +107,7 @@ def _row(table: sa.Table, dialect: Dialect, *, as_objects: bool) -> dict[str, An
 
 
 def _try_an_upgrade(connection: Connection, dialect: Dialect, tables: Iterable[sa.Table]) -> None:
-    """Old tables are not what the rows of today fit; changing them may take long, and is not tried."""
+    """Try only what an upgrade needs: rows do not fit old tables, and to change those may take long."""
     for table in tables:
         first = next(iter(table.primary_key.columns)).name
         nothing = sa.select(sa.null()).where(sa.false())
@@ -138,8 +138,8 @@ def _uses(table: sa.Table) -> Iterable[str]:
 
 
 def _said(connection: Connection, dialect: Dialect, statement: Any) -> None:
-    """Raise unless the database does it, or cannot for another reason than that it may not."""
-    # A savepoint would not outlive what ends a transaction by itself.
+    """Raise if the database does not allow a statement; one that it allows and cannot execute is fine."""
+    # A savepoint does not outlive the transaction, which such a statement ends.
     commits = dialect.ddl.commits
     try:
         with nullcontext() if commits else connection.begin_nested():

@@ -36,7 +36,7 @@ jobs = sa.Table(
     sa.Column("stamp", TIME, nullable=False),
     sa.Column("master_id", _NAME, nullable=False),
     sa.Column("load", JSON),
-    # Where syndics have told of the job: whom it is for, by the names of the syndics up to each; "" is this master.
+    # If syndics told of the job: its minions, by the path of syndics that named them; "" is this master.
     sa.Column("syndics", JSON),
     sa.Index("eventsd_jobs_by_stamp", "stamp"),
     sa.Index("eventsd_jobs_by_fun", "fun", "stamp"),
@@ -83,7 +83,7 @@ states = sa.Table(
     sa.Column("comment", TEXT),
     sa.Column("changes", JSON),
     sa.Column("stamp", TIME, nullable=False),
-    # Null in rows that a release before 1.0 has written.
+    # NULL in rows that a release before 1.0 has written.
     sa.Column("test", sa.Boolean),
     sa.Column("fun", _NAME),
     sa.Index("eventsd_states_by_minion", "minion_id", "stamp"),
@@ -127,9 +127,9 @@ stats = sa.Table(
     **TABLE_OPTIONS,
 )
 
-# ``spool`` is the id of the life the chunk was put in; ``first_chunk`` makes it the receipt of all chunks of the lane
-# from that one on; ``oldest`` is when its oldest event was read, in microseconds since 1970; ``refused`` is which of
-# its events were set aside and why. ``lane`` and the two after it are NULL in receipts of the first version.
+# ``spool`` is the id of the life the chunk was put in. A receipt is that of all chunks of its lane from ``first_chunk``
+# on. ``oldest`` is when the oldest event was read, in microseconds since 1970. ``refused`` says which events were set
+# aside, and why. ``lane`` and the columns after it are NULL in receipts of the first version.
 receipts = sa.Table(
     "eventsd_receipts",
     metadata,
@@ -143,7 +143,7 @@ receipts = sa.Table(
     **TABLE_OPTIONS,
 )
 
-#: What makes a row the row of one event, where that is not the primary key.
+#: The columns that tell the row of one event from others, where that is not the primary key.
 _KEYS = {"eventsd_returns": ("jid", "minion_id", "digest"), "eventsd_events": ("stamp", "digest")}
 
 

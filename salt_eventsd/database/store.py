@@ -111,11 +111,11 @@ class Store:
                 refusals = sorted([*refusals, *((at, bad[at]) for at in todo if at in bad)])
                 if refusals:
                     self._receipts.note(connection, batch, refusals)
-                # What an earlier try buried of chunks that turn out to be written stays as it is.
+                # Where an earlier try has written a chunk, what it buried of that chunk stays buried.
                 batch.bury([*before, *refusals], chunks)
         self._evidence.took(insertion.taken, chunks)
         if refusals:
-            # What was refused may be put back once a table has been mended.
+            # Somebody may mend the table and put back what was refused.
             self._user_tables.forget()
 
     def _insertion(self, connection: Connection, known: _Known, batch: Batch, todo: Sequence[int]) -> Insertion:
@@ -126,7 +126,7 @@ class Store:
 
     def _attempt(self, batch: Batch, positions: Sequence[int]) -> None:
         """
-        Insert some events of a batch over a new connection, or with none of them a plain row, and undo it.
+        Insert some events of a batch over a new connection and undo it; with no events, do so with a plain row.
 
         :raises Lost: the connection was lost over them.
         :raises Transient: there was none, or a plain row is not taken now.
@@ -151,12 +151,12 @@ class Store:
             raise error from exc
 
     def _of_all(self, error: WorkerError) -> WorkerError:
-        """Return what a fault means that came with no event of its own: of the connection, the receipts, the commit."""
+        """Classify an error that no single event caused: of the connection, the receipts or the commit."""
         if isinstance(error, Refused):
             if self._deferred:
                 error = Held(str(error))
             else:
-                # A constraint that is looked at only when committing, perhaps: the next try has it looked at in time.
+                # Perhaps a constraint that the database checks only at the commit: the next try checks it earlier.
                 self._deferred = True
                 error = Transient(str(error))
         self._renew()
@@ -164,10 +164,10 @@ class Store:
 
     def _renew(self) -> None:
         """
-        Have the next try begin anew.
+        Make the next try begin with new connections, and with nothing known of the database.
 
-        What a connection may do is settled, in some databases, when it is made. It may be made to another server, with
-        other limits, or to a database that was made anew, without our tables.
+        Some databases decide what a connection may do when it is made. A new one may also lead to another server, with
+        other limits, or to a database that was made again, without our tables.
         """
         self._user_tables.forget()
         self._engine.dispose()
@@ -179,7 +179,7 @@ class Store:
         :raises WorkerError: it cannot be reached, or would refuse everything.
         :raises ConfigError: it can, and a rule of the user's own does not fit what is in it.
         """
-        # One that was there and is gone is another matter.
+        # A file that was there and is gone must not pass for one that nobody has made yet.
         engine = self._engine if self._has_been_up else self._dialect.session.to_look(self._engine)
         try:
             with engine.connect() as connection:
@@ -201,7 +201,7 @@ class Store:
 
     def _known(self, connection: Connection) -> _Known:
         """
-        Return what is known of the database; with each connection it is learned again.
+        Return what is known of the database; each new connection learns it again.
 
         :param connection: with no transaction begun.
         """
@@ -209,7 +209,7 @@ class Store:
             migrate.ensure_on(connection, self._dialect)
             self._has_been_up = True
             self._user_tables.forget()
-            # Once is enough for SQLAlchemy, but an address may lead to another server, and that may be upgraded.
+            # SQLAlchemy asks for the version only once, but the address may lead to another server, or an upgraded one.
             connection.dialect.initialize(connection)
             self._dialect.learn(connection)
             largest = self._dialect.largest_value(connection)

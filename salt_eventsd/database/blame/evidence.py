@@ -1,9 +1,9 @@
 """
-Whose doing a refusal is: the event's, or the fault of a table that would refuse any.
+Who is to blame for a refusal: the event, or a table that would refuse any event.
 
-An event is to blame if its table takes others: others of the batch, a row made up for the purpose and undone, or others
-that came later. Where none of these is so, nothing is set aside. The chunks concerned wait, what comes behind them is
-tried, and the worker is told of as held.
+An event is to blame if its table takes others: others of the batch, a row that is made up and undone, or others that
+came later. Without such evidence nothing is set aside: the chunks concerned wait, later chunks are tried, and the
+status reports the worker as held.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from salt_eventsd.exceptions import Refused
 
 Row = dict[str, Any]
-#: No more chunks than this are remembered as doubted; those beyond begin anew.
+#: At most so many chunks are remembered as doubted; for further ones the oldest are forgotten.
 _MOST_DOUBTS = 10_000
-#: No larger row than this is remembered, in bytes or so.
+#: A larger row is not remembered as a good one, in bytes of its texts.
 _LARGEST_GOOD = 4096
 
 
@@ -28,9 +28,9 @@ class Rejected(Refused):
 
     :param message: what it said.
     :param target: the table or the rule.
-    :ivar looks_general: it is of a kind that usually concerns all rows: no such table, no permission.
+    :ivar looks_general: such an answer usually concerns all rows: no such table, no permission.
     :ivar is_a_value: only a value can be to blame.
-    :ivar has_no_place: no partition of the table is for the row.
+    :ivar has_no_place: the table has no partition for the row.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Rejected(Refused):
 
 
 class Evidence:
-    """What earlier tries at batches of one worker have shown of its tables and rules, each a *target* by its name."""
+    """What earlier batches of one worker have shown of its tables and rules; each is a *target*, by its name."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        #: When all events of a chunk were refused by a target for the first time.
+        #: When a target first refused all events of a chunk.
         self._since: dict[tuple[str, int], float] = {}
-        #: Targets that have taken nothing since.
+        #: Targets that have taken nothing since then.
         self._open: set[str] = set()
         self._took: dict[str, float] = {}
         self._good: dict[str, Row] = {}

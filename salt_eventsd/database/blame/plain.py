@@ -1,10 +1,10 @@
 """
-Rows made up to see whether a table takes any: as plain as they can be, written in a savepoint and undone.
+Make up rows to see whether a table takes any. They are as plain as rows can be, written in a savepoint and undone.
 
-For the built-in tables they are those of a job, a return and an event of the engine's own. For a rule of the user's
-they are the last row that was taken, and where only a value can be to blame, values of which nobody can say that they
-are too long, too large or malformed. What might stay behind is not tried: a statement that is no plain change of a
-table, a table without transactions.
+For a built-in table the row is that of a job, a return or an event of the engine's own. For a user's rule it is the
+last row that was taken; where only a value can be to blame, it may also be one of values that are surely not too long,
+too large or malformed. What could not be undone is not tried: a statement that does more than change a table, or a
+table without transactions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from salt_eventsd.event.parse import Event
 
 #: The minion and the user of events that are made up.
 _NAME = "eventsd-probe"
-#: What changes rows and nothing else.
+#: A statement that changes rows and nothing else.
 _CHANGE = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 
 
@@ -56,7 +56,7 @@ def plain_event(table: str) -> Event:
 
 def plain_value(kind: str) -> Any:
     """
-    Return a value that a column takes if it takes any.
+    Return a value that a column takes if it takes any at all.
 
     :param kind: of the column, as :mod:`salt_eventsd.database.dialects.base.reflection` has it.
     """
@@ -83,7 +83,7 @@ def is_undone(connection: Connection, dialect: Dialect, statement: str, table: s
 
 def plain_parameters(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """
-    Yield values for a statement, of whose types only the database knows.
+    Yield values for the parameters of a statement, whose types only the database knows.
 
     :param names: of its parameters.
     """

@@ -1,10 +1,9 @@
 """
-Find the events that a connection does not survive: a packet too large, a bug that ends the server, no end of time.
+Find the events that no connection survives: a packet too large, a bug that ends the server, an endless statement.
 
-A connection that is lost tells nothing of why. When it is lost twice over the same batch, parts of the batch are tried,
-each over a connection of its own and undone, until the events stand alone that no connection survives. It takes two
-connections that are lost over an event alone, and in between one over which a plain row goes in, to tell such an event
-from a server that comes and goes.
+A lost connection does not say why it was lost. When two are lost over the same batch, the search tries parts of the
+batch, each over a new connection and undone, until such events stand alone. The server may also come and go by itself.
+So an event is only found bad after two connections were lost over it alone, while a plain row went in in between.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from salt_eventsd.exceptions import Lost, Transient
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Batch
 
-#: Connections that may be lost over a batch before parts of it are tried.
+#: How often the connection is lost over a batch before parts of it are tried.
 _LOSSES = 2
-#: How many connections, and how much time, a search may cost; it goes on with the next try.
+#: How many connections and how much time one search may cost; the next try goes on with it.
 _MOST_LOSSES = 40
 _SEARCH_SECONDS = 120.0
-#: No more chunks than this are remembered.
+#: At most so many chunks are remembered.
 _MOST_CHUNKS = 10_000
-#: In so many pieces a batch is sent that is too much at once.
+#: A batch that is too much at once is sent in so many pieces.
 _PIECES = 16
 Where = tuple[int, int]
 
@@ -44,7 +43,7 @@ class Verdict(NamedTuple):
 
 class Suspects:
     """
-    What is known of batches over which connections were lost.
+    Remembers the batches over which connections were lost, and searches them.
 
     :param attempt: inserts the events at some positions of a batch and undoes it; with none of them, a plain row.
     """
@@ -52,13 +51,13 @@ class Suspects:
     def __init__(self, attempt: Callable[[Batch, Sequence[int]], None]) -> None:
         self._attempt = attempt
         self._mutex = threading.Lock()
-        #: How long a server that was brought down has to come back.
+        #: How long a server may take to come back after an event has ended it, in seconds.
         self.patience_seconds = 10.0
         #: How often the connection was lost over a chunk.
         self._losses: dict[int, int] = {}
-        #: Events by chunk and position in it, and why they are bad; "" for what was lost over once.
+        #: Why events are bad, by chunk and position in it; "" where one connection was lost so far.
         self._bad: dict[Where, str] = {}
-        #: By their chunks, the parts that a search had no time for.
+        #: The parts that a search had no time for, by their chunks.
         self._left: dict[tuple[int, ...], list[list[Where]]] = {}
 
     def note(self, batch: Batch) -> None:

@@ -1,6 +1,6 @@
 """
-Tell a copy of an event (another master's, a syndic's, a minion's second try) from another event: by a digest of what
-copies share, in a unique key of its table.
+Tell a copy of an event (another master's, a syndic's, a minion's second try) from another event. A digest of what all
+copies share is part of a unique key of the table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def of_return(event: Event, retcode: int | None) -> int:
     """
     Return the digest of a return among those of its minion to its job, as a signed number of 64 bits.
 
-    Of what a syndic hands on, the rest may be missing: arguments, the user, the duration.
+    It leaves out what a syndic does not always hand on: arguments, the user, the duration.
 
     :param event: the return.
     :param retcode: of the function.

@@ -1,14 +1,14 @@
 """
-One job that is told of several times is one row: a batch publishes its job id once for each group of minions, and a
-master of masters tells of its syndics first, and then each syndic of its own minions. Pure: no database in here.
+Make one row of a job that several events tell of. A batch publishes its job id once for each group of minions. A master
+of masters names its syndics first, and then each syndic names its own minions. Pure: no database in here.
 
-The row has the union of the minions and of the targets, and the earliest stamp. What else it says is what the master
-itself has said first. In whatever order they come, and however often, the row is the same in the end.
+The row has the union of the minions and of the targets, and the earliest stamp. For the rest it says what the master
+itself has said first. In whatever order the events come, and however often, the row is the same in the end.
 
-A syndic is no minion. Under ``syndics`` the row keeps who was told of by whom: the names of the syndics up to the
-teller, "" for the master itself. A name is that of a syndic if something was told through it.
+A syndic is no minion. Under ``syndics`` the row keeps who named whom: the path of syndics up to the one that named the
+minions, "" for the master itself. A name is that of a syndic if an event came through it.
 
-A job that began on its minion has a row made of its return. What a master tells of a job takes its place.
+A job that began on its minion has a row made of its return. If a master publishes the job, its row takes that place.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Row = dict[str, Any]
 #: Returns JSON text as a database wants it.
 AsJson = Callable[[bytes], Any]
 
-#: What a row in the database is asked for.
+#: The columns of a row in the database that are compared with a new one.
 COMPARED = ("kind", "fun", "user", "tgt", "tgt_type", "minions", "minion_count", "stamp", "syndics")
-#: Jobs that no master has published.
+#: Kinds of jobs that no master has published.
 _BEGUN_BY_MINION = ("call", "schedule")
-#: What is as it was told first.
+#: Columns that keep what was said first.
 _TOLD_FIRST = ("fun", "arg", "tgt_type", "user", "master_id", "load")
-#: In which jobs of one id are the same. A syndic publishes as a user of its own.
+#: Two rows of one id are of one job if these are the same. A syndic publishes as a user of its own.
 _SAME = ("kind", "fun", "user")
 
 
@@ -57,16 +57,16 @@ def together(rows: Iterable[Row], as_json: AsJson) -> dict[str, Row]:
 
 def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
     """
-    Return what a row has to say anew, by column; nothing if it has that already.
+    Return what changes in a row by what another one says, by column; nothing if it says nothing new.
 
     :param known: the row that is there.
-    :param new: what else is told of the job.
+    :param new: a row that another event tells of the same job.
     :param as_json: of the database.
     :raises AnotherJob: it is another job.
     """
     known_begun, new_begun = (row["kind"] in _BEGUN_BY_MINION for row in (known, new))
     if new_begun and not (known_begun and all(known[name] == new[name] for name in _SAME)):
-        # Another job of another minion; its return is kept in any case.
+        # It is another job, of another minion; the return is kept in any case.
         return {}
     if known_begun and not new_begun:
         return {name: value for name, value in new.items() if name != "jid"}
@@ -102,7 +102,7 @@ def _must_be_one_job(known: Mapping[str, Any], new: Row, both_by_master: bool) -
 
 
 def _lists(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return whom a job is for, by who tells it."""
+    """Return the minions of a job, by who named them."""
     told = _decoded(row["syndics"])
     return told if isinstance(told, dict) else {"": _decoded(row["minions"])}
 
@@ -115,7 +115,7 @@ def _union(one: Any, other: Any) -> Any:
 
 
 def _minions(told: Mapping[str, Any]) -> list[Any] | None:
-    """Return all minions of a job: who is told of, but for syndics."""
+    """Return all minions of a job: all who were named, without the syndics."""
     found: dict[str, Any] = {}
     is_told = False
     for path, names in told.items():
@@ -149,7 +149,7 @@ def _name(value: Any) -> str:
 
 
 def _decoded(value: Any) -> Any:
-    """JSON as the database returns it, or as it is sent there."""
+    """Read JSON as the database returns it, or as it is sent there."""
     if isinstance(value, msgspec.Raw):
         return msgspec.json.decode(bytes(value))
     if isinstance(value, str):

@@ -72,7 +72,7 @@ def _state(cells: Cells, event: Event, minion_id: str, number: int, tag: str, re
 
 class Numbers:
     """
-    Numbers of state results, each given once. Those of a further run of the same minion go on behind those before.
+    Gives numbers to results of states, each number once; a further run of the same minion goes on where the last ended.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Numbers:
 
 
 def _is_orchestration(event: Event) -> bool:
-    """Other runners return what minions have made up (``salt.execute``), or have told before (``jobs.lookup_jid``)."""
+    """Other runners return what minions made up (``salt.execute``) or what is known already (``jobs.lookup_jid``)."""
     return event.kind == "run" and event.fun.startswith("runner.state.")
 
 

@@ -31,7 +31,7 @@ _ONE_ROW = re.compile(
 )
 #: Where a value goes, as drivers that format values themselves want it.
 _PLACE = re.compile(r"%s|%\(\w+\)s")
-#: What may depend on rows that are written already, or would touch one of them twice.
+#: A statement with these may depend on rows that are written already, or write one of them twice.
 _DEPENDS = re.compile(r"--|/\*|\bSELECT\b|\bDO\s+UPDATE\b", re.IGNORECASE)
 #: No statement for many rows is longer, in characters.
 _LONGEST = 2**18
@@ -39,7 +39,7 @@ _LONGEST = 2**18
 
 class Traits(NamedTuple):
     """
-    What may be told of a statement by looking at it.
+    What the text of a statement tells.
 
     :param table: the only table it touches, in lower case; "" if that is not certain.
     :param appends: it adds a row whatever is in the table.
@@ -51,7 +51,7 @@ class Traits(NamedTuple):
 
 def traits_of(statement: str) -> Traits:
     """
-    Return what order means to a statement.
+    Return what decides whether the order of a statement and others matters.
 
     :param statement: SQL with ``:name`` where a value belongs.
     """

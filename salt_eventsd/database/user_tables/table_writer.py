@@ -121,7 +121,7 @@ class TableWriter(Writer):
             latest[place] = row
         if not self._sorts:
             return list(latest.values())
-        # In one order everywhere, so that two batches in flight do not lock each other out.
+        # Always in the same order, so that two batches in flight do not block each other.
         return [latest[place] for place in sorted(latest, key=repr)]
 
 

@@ -1,8 +1,8 @@
 """
-Tables and statements of the user's own: what a worker's rules write, checked against the database and batched.
+Tables and statements of the user's own: what a worker's rules write, checked against the database, many rows at once.
 
-A table is looked at when an event for it comes first, and again after anything has gone wrong, so that a table that has
-been mended needs no restart of the engine.
+The first event for a table has it looked at, and so has the next one after anything went wrong: nobody has to restart
+the engine after mending a table.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class UserTables:
 
     def writers(self, connection: Connection, names: Iterable[str], values: Values) -> Writers:
         """
-        Return what writes the events of some rules; for a rule that is no longer there, nothing does.
+        Return what writes the events of some rules; a rule that is not configured any more has no writer.
 
         :param connection: to the database.
         :param names: of the rules, as their events have them.
@@ -73,7 +73,7 @@ class UserTables:
                     first, *others = exc.problems
                     more = f" (and {len(others)} more, see salt-run eventsd.check)" if others else ""
                     raise Held(first + more) from None
-        # Another thread may be using the old one.
+        # Another thread may be using the old mapping.
         self._writers = made
         return made
 
@@ -137,8 +137,8 @@ def write(connection: Connection, rows: Iterable[tuple[Writer, Row]]) -> None:
 
 def classify(connection: Connection, dialect: Dialect, error: BaseException) -> WorkerError:
     """
-    Return what an error means, once what was written is undone: a fault of the rule, or an answer that may be the
-    event's doing as well as the table's.
+    Classify an error of a try that was undone: a fault of the rule, or an answer that the event may have caused as well
+    as the table.
 
     :param connection: in the transaction, behind the savepoint that was rolled back to.
     :param dialect: of the database.
@@ -165,7 +165,7 @@ def classify(connection: Connection, dialect: Dialect, error: BaseException) -> 
                 return faults.classify(exc)
             if not writer.is_judged_by_database and faults.may_be_a_value(cause):
                 looks_general, is_a_value = False, True
-        # A row that is there already is the event's doing, unless the database itself makes up the key.
+        # The event is to blame for a row that is there already, unless the database itself makes up the key.
         is_a_value = is_a_value or (faults.is_double(cause) and not dialect.reflection.numbers_key(connection, cause))
     return Rejected(str(meant), error.target, looks_general, is_a_value, faults.is_without_place(cause))
 

@@ -21,7 +21,7 @@ Converter = Callable[[Any], Any]
 
 class Values:
     """
-    What becomes of values on their way into one database.
+    Makes values fit the columns and parameters of one database.
 
     :param dialect: of the database.
     :param largest: how many bytes a value may have, None for any.
@@ -65,7 +65,7 @@ class Values:
 
     def fit_json(self, text: bytes) -> bytes:
         """
-        Return JSON text; what is too large for the database says so and keeps its beginning.
+        Return JSON text; of what is too large for the database, a document with its size and its beginning.
 
         :param text: the JSON text.
         :raises Refused: it is too large, and its event is to be refused for that.
@@ -78,10 +78,10 @@ class Values:
 
     def must_fit(self, row: Mapping[str, Any], size: int) -> None:
         """
-        See that a row is not too large as a whole.
+        Refuse a row that is too large as a whole.
 
         :param row: of converted values.
-        :param size: of its event, in bytes; a row of a small event needs no closer look.
+        :param size: of its event, in bytes; the row of a small event need not be measured.
         :raises Refused: it is too large.
         """
         if self._largest is None or size * len(row) <= self._largest:
@@ -93,7 +93,7 @@ class Values:
     def _beginning(self, text: bytes, size: int) -> str:
         if not self._truncate:
             raise Refused(f"a value of {size} bytes, and the database takes {self._largest}")
-        # It is escaped once more, and not alone in its row.
+        # It will be escaped once more, and shares the row with other values.
         head = TRUNCATED_HEAD if self._largest is None else min(TRUNCATED_HEAD, self._largest // 8)
         return text[:head].decode("utf-8", "ignore")
 
@@ -155,7 +155,7 @@ class Values:
         return value if isinstance(value, bool) else self._other(value)
 
     def _parameter_of_text(self, value: str) -> Any:
-        # It may be meant for a column of JSON, so a NUL in it has to go there already.
+        # It may be meant for a column of JSON, so any NUL in it has to be replaced here.
         made = self._dialect.json(self._fit(value).encode())
         return made if isinstance(made, str) else bytes(made).decode()
 

@@ -42,8 +42,8 @@ class Writer:
     :ivar key: the key of the config that says where it writes.
     :ivar group: rows of one group are alike and are written together, whichever rule they are of.
     :ivar table: the only table it touches, in lower case; "" if that is not certain.
-    :ivar appends: it adds a row whatever is there.
-    :ivar is_judged_by_database: what the database calls a fault of the table or statement is one, and not of a value.
+    :ivar appends: it adds a row, whatever rows are there.
+    :ivar is_judged_by_database: the database tells a fault of the table or statement from one of a value.
     """
 
     key: str
@@ -87,7 +87,7 @@ class Writer:
 
     def plain_rows(self, connection: Connection) -> Iterable[Row]:
         """
-        Return rows that are taken if any are, none where what is written cannot be undone.
+        Return plain rows, which the database takes if it takes any; nothing where they could not be undone.
 
         :param connection: to the database.
         """

@@ -19,19 +19,18 @@ from sqlalchemy.sql.dml import Insert
 
 from salt_eventsd.common.grouping import grouped
 
-#: Documents of rows are about so long, in bytes. A driver makes several copies of what it sends; longer ones are hardly
-#: any faster.
+#: Documents of rows are about so long, in bytes. Longer ones are hardly faster, and a driver makes several copies.
 USUAL_DOCUMENT_BYTES = 2**17
 
 Row = dict[str, Any]
-#: Inserts rows that all have the same columns, and returns how many the database says it has taken: those that were
-#: there already are not among them.
+#: Inserts rows that all have the same columns, and returns how many the database counts as inserted: rows that were
+#: there already do not count.
 Inserter = Callable[[Connection, Sequence[Row]], int]
 
 
 def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
     """
-    Return an inserter that hands rows to the driver untreated.
+    Return an inserter that hands rows to the driver as they are.
 
     :param statement: an insert into the table, with its conflict clause.
     :param columns: the columns that are inserted.
