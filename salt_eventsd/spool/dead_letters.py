@@ -26,21 +26,21 @@ from salt_eventsd.spool.file import FILE
 from salt_eventsd.spool.letter_rows import Letter, events_of, find, opened, transaction
 from salt_eventsd.spool.lives import begin_life
 
-#: Of the payload of a letter no more is listed than this; discarding and requeueing need no more to be seen.
+#: How much of a letter's payload is listed, in bytes; enough to see what to discard and what to requeue.
 _SHOWN_BYTES = 4096
 #: How many letters are listed at most.
 MOST_LISTED = 1000
-#: A chunk of requeued events has no more than this; more become several chunks, each in a transaction of its own.
+#: How much a chunk of requeued events has at most; more letters become several chunks, each in its own transaction.
 _CHUNK_EVENTS = 100
 _CHUNK_BYTES = 2**20
-#: After a step, the engine may have the file for as long as the step took, but no longer than this.
+#: After each step, the file is left to the engine for as long as the step took, but no longer than this.
 _MOST_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Filter:
     """
-    Which dead letters are meant; what is None or empty does not matter.
+    Which dead letters are meant; what is None or empty leaves none out.
 
     :param ids: only these.
     :param worker: only this worker's.
@@ -82,7 +82,7 @@ def listed(folder: Path, which: Filter, limit: int, after: int = 0) -> list[dict
 
 
 def _shown(event: Event) -> Any:
-    """What a runner returns goes over the bus, and into the job cache."""
+    """Return a payload, cut off if it is long: what a runner returns goes over the bus, and into the job cache."""
     if (size := _size(event)) <= _SHOWN_BYTES:
         return event.data
     return f"{event.json()[:_SHOWN_BYTES].decode('utf-8', 'ignore')}... ({size} bytes in all)"
@@ -94,13 +94,13 @@ def _size(event: Event) -> int:
 
 def requeue(folder: Path, which: Filter) -> int:
     """
-    Put dead letters back into their workers' queues and return how many.
+    Put dead letters back into the backlogs of their lanes, and return how many.
 
     :param folder: the spool's.
     :param which: which of them.
     :raises SpoolError: the spool cannot be written; the message says how many were put back before that.
     """
-    # One of its own: in an older copy of a spool, the ids that come next may be those of chunks that are written.
+    # They begin a life: in an older copy of a spool, the ids that come next may be those of chunks that were written.
     life = uuid.uuid4().hex
     last: dict[str, int] = {}
 
@@ -121,7 +121,7 @@ def requeue(folder: Path, which: Filter) -> int:
 
 def discard(folder: Path, which: Filter) -> int:
     """
-    Delete dead letters for good and return how many.
+    Delete dead letters for good, and return how many.
 
     :param folder: the spool's.
     :param which: which of them.

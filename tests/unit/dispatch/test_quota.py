@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from salt_eventsd.config.structs import Size, SpoolConfig
+from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.chunk import Chunk
@@ -183,3 +184,22 @@ def test_a_spool_that_stays_full_is_told_once(
     # Then
     assert not quota.full
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_a_backlog_is_all_that_it_needs_of_a_lane(spool: Spool) -> None:
+    # Given
+    class OnlyABacklog:
+        backlog = Backlog("a", spool)
+
+    lanes = {"a": OnlyABacklog()}
+    quota = Quota(lambda: SpoolConfig(max_bytes=Size(1000)), spool, lanes)
+    for one in spool.put([sized(900, events=2)]):
+        OnlyABacklog.backlog.add(one)
+
+    # When
+    admitted = quota.admit([sized(500)])
+
+    # Then
+    assert [len(one.payload) for one in admitted] == [500]
+    assert (OnlyABacklog.backlog.events, OnlyABacklog.backlog.dropped) == (0, 2)
+    assert OnlyABacklog.backlog.last_drop > 0
