@@ -135,7 +135,7 @@ def _batch_insert(engine: sa.Engine, connection: Any, columns: Sequence[str]) ->
     names = ", ".join(engine.dialect.identifier_preparer.quote(column) for column in columns)
     head = f"INSERT INTO {schema.returns.name} ({names}) VALUES"
     cursor = connection.cursor()
-    if engine.dialect.name == "postgresql":
+    if engine.driver == "psycopg2":
         from psycopg2.extras import execute_values
 
         def insert(rows: Sequence[Any]) -> None:
@@ -143,7 +143,7 @@ def _batch_insert(engine: sa.Engine, connection: Any, columns: Sequence[str]) ->
             connection.commit()
 
         return insert
-    mark = "?" if engine.dialect.name == "sqlite" else "%s"
+    mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
     sql = f"{head} ({', '.join([mark] * len(columns))})"
 
     def insert_many(rows: Sequence[Any]) -> None:

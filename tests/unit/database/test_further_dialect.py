@@ -34,6 +34,10 @@ def asked(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.lower() in NAMES:
             yield node.lineno, f"names {node.value!r}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "startswith":
+            given = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            if any(one.startswith(f"{name}{end}") for one in given for name in NAMES for end in ":+"):
+                yield node.lineno, f"looks for {given}"
         if isinstance(node, ast.Attribute) and node.attr == "name" and "dialect" in ast.unparse(node.value).lower():
             yield node.lineno, f"asks for {ast.unparse(node)}"
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance" and CLASSES & named(node.args[1]):
@@ -48,10 +52,12 @@ def asked(tree: ast.AST) -> Iterator[tuple[int, str]]:
         pytest.param('connection.dialect.name == "mysql"', 2, id="a name, compared"),
         pytest.param("self._dialect.name", 1, id="a name, kept"),
         pytest.param('url.startswith("sqlite")', 1, id="a name, looked for"),
+        pytest.param('url.startswith("sqlite://")', 1, id="a URL, looked for"),
         pytest.param("isinstance(dialect, (MySQL, PostgreSQL))", 1, id="a class"),
         pytest.param("from sqlalchemy.dialects import mysql", 1, id="an import"),
         pytest.param("dialect.ddl.commits", 0, id="what differs"),
         pytest.param('say("a sentence on mysql")', 0, id="words for people"),
+        pytest.param('URL = "sqlite:////srv/history.db"', 0, id="a URL that is used"),
     ],
 )
 def test_what_counts_as_asking(source: str, found: int) -> None:
