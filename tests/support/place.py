@@ -33,6 +33,7 @@ class Place:
     :cvar can_read: what has arrived can be looked at.
     :cvar can_stop: it can be away.
     :cvar can_refuse: it can refuse an event because of what is in it.
+    :cvar large: how large an event it can be expected to take, in characters.
     :cvar takes_all_kinds: events of any kind are there, and not only those that :meth:`event` makes.
     :cvar keeps_empty: an event without a payload is there as well.
     :cvar away: what the worker raises while it is away.
@@ -50,6 +51,7 @@ class Place:
     can_read = True
     can_stop = True
     can_refuse = True
+    large = 2 * 2**20
     takes_all_kinds = True
     keeps_empty = True
     away: type[Exception] = Transient

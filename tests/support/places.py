@@ -69,6 +69,7 @@ class Site:
             once=place.once,
             event=place.event,
             kinds=place.kinds if place.takes_all_kinds else None,
+            large=place.large,
             refuses=False,
             first=0,
         )

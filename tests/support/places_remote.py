@@ -182,6 +182,8 @@ class Documents(Served):
     secret = PASSWORD
     can_stall = can_move = True
     largest = 100_000
+    # osmem-server takes ten seconds for a megabyte.
+    large = 50_000
     _index = "salt-events"
 
     def __init__(self, servers: Servers, folder: Path) -> None:

@@ -45,6 +45,7 @@ class Subject:
     :param seconds: how long each call may take.
     :param event: makes an event of its number and what a function returned.
     :param kinds: makes an event of each kind, of the number of the first one.
+    :param large: how large a large event is, in characters.
     :param refuses: whether the worker may refuse what is odd, but has the right type and size.
     :param first: the number of the first event; no event in the place has it, or one above it.
     """
@@ -57,6 +58,7 @@ class Subject:
     seconds: float = 90.0
     event: Callable[[int, Any], Event] = events.event
     kinds: Callable[[int], Iterable[Event]] | None = events.kinds
+    large: int = 2 * 2**20
     refuses: bool = True
     # Another run may have left its events in the place.
     first: int = field(default_factory=lambda: int(time.time() * 1000))

@@ -17,7 +17,6 @@ from salt_eventsd.workers.write import Batch, Refusal
 
 CHECKS: list[Check] = []
 
-_MIB = 2**20
 #: How many events are put into a place again and again, and by how many threads at once.
 _AGAIN, _BATCHES, _EACH = 20, 8, 25
 
@@ -49,7 +48,7 @@ def _writes_odd(subject: Subject) -> str:
 
 @check("large events are written or refused, and harm no other", CHECKS)
 def _writes_large(subject: Subject) -> str:
-    some = subject.numbered(["small", "x" * _MIB, "small", "ü" * (2 * _MIB), "small"])
+    some = subject.numbered(["small", "x" * subject.large, "small", "ü" * subject.large, "small"])
     refused = subject.write(subject.make(), batch_of(some))
     if wrong := [position for position, _ in refused if position % 2 == 0]:
         raise Broken(
