@@ -15,6 +15,7 @@ part            module              what it knows
 ``reflection``  ``reflection``      what a table of the user's own looks like
 ``statements``  ``statements``      a user's statement: quotes, checks, many rows at once
 ``faults``      ``faults``          what an error means for a batch
+``views``       ``views``           what views need besides standard SQL
 =============== =================== ==============================================================
 
 ``bulk`` inserts many rows at little cost; ``insert`` chooses how.
@@ -32,6 +33,7 @@ from salt_eventsd.database.dialects.base.insert import Inserts
 from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.dialects.base.statements import Statements
+from salt_eventsd.database.dialects.base.views import Views
 
 
 class Dialect(Encoder):
@@ -51,3 +53,4 @@ class Dialect(Encoder):
     reflection: ClassVar[Reflection] = Reflection()
     statements: ClassVar[Statements] = Statements()
     faults: ClassVar[Faults] = Faults()
+    views: ClassVar[Views] = Views()
