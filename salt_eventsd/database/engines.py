@@ -58,6 +58,10 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             require(0 < seconds <= 3600, f"{name}: expected a number above 0 and up to 3600, got {seconds}")
 
 
+#: Whoever asks the history waits no longer than this for a connection, and for an answer, in seconds.
+CONNECT_SECONDS = 4.0
+ANSWER_SECONDS = 8.0
+
 #: The keys of :class:`SqlOptions`.
 OPTION_NAMES = tuple(field.name for field in msgspec.structs.fields(SqlOptions))
 
@@ -111,12 +115,28 @@ def make_url_of(options: SqlOptions) -> URL:
     )
 
 
-def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
+def make_reader(options: SqlOptions) -> Engine:
+    """
+    Return an engine for questions: it changes nothing, and whoever waits for its answer waits no longer than some
+    seconds for a database that is away or frozen.
+
+    :param options: from :func:`read_options`.
+    :raises OptionError: the URL is wrong or its driver is missing.
+    """
+    limits = {
+        "connect_seconds": min(options.connect_seconds, CONNECT_SECONDS),
+        "timeout": min(options.timeout, ANSWER_SECONDS),
+    }
+    return make_engine(msgspec.structs.replace(options, **limits), reads_only=True)
+
+
+def make_engine(options: SqlOptions, concurrency: int = 1, *, reads_only: bool = False) -> Engine:
     """
     Return an engine that opens its first connection when it is first used.
 
     :param options: from :func:`read_options`.
     :param concurrency: how many connections are used at once, besides one for prio events.
+    :param reads_only: what would change the database is refused.
     :raises OptionError: the URL is wrong or its driver is missing.
     """
     url = make_url_of(options)
@@ -128,6 +148,8 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
         dialect = dialect_for(url.get_backend_name())
         if wrong := dialect.session.wrong_with(url):
             raise OptionError("url" if options.url else "database", wrong)
+        if reads_only:
+            url = dialect.session.to_read(url)
         engine = sa.create_engine(
             url,
             pool_size=concurrency + 1,
@@ -146,7 +168,10 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
         missing = exc.name or url.get_driver_name()
         package = _package_of(url, missing)
         raise OptionError(key, f"driver {missing!r} is not installed: salt-pip install {package}") from None
-    dialect.session.prepare(engine, options.timeout)
+    if reads_only:
+        dialect.session.prepare_to_read(engine, options.timeout)
+    else:
+        dialect.session.prepare(engine, options.timeout)
     limit(engine, dialect.session, options.timeout, min(options.timeout, max(2.0, options.connect_seconds)))
     return engine
 
