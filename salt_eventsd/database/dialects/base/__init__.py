@@ -16,6 +16,7 @@ part            module              what it knows
 ``statements``  ``statements``      a user's statement: quotes, checks, many rows at once
 ``faults``      ``faults``          what an error means for a batch
 ``views``       ``views``           what views need besides standard SQL
+``upkeep``      ``upkeep``          what a purge needs
 =============== =================== ==============================================================
 
 ``bulk`` inserts many rows at little cost; ``insert`` chooses how.
@@ -33,6 +34,7 @@ from salt_eventsd.database.dialects.base.insert import Inserts
 from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.dialects.base.statements import Statements
+from salt_eventsd.database.dialects.base.upkeep import Upkeep
 from salt_eventsd.database.dialects.base.views import Views
 
 
@@ -54,3 +56,4 @@ class Dialect(Encoder):
     statements: ClassVar[Statements] = Statements()
     faults: ClassVar[Faults] = Faults()
     views: ClassVar[Views] = Views()
+    upkeep: ClassVar[Upkeep] = Upkeep()

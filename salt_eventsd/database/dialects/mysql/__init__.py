@@ -17,6 +17,7 @@ from salt_eventsd.database.dialects.mysql.insert import MySQLInserts
 from salt_eventsd.database.dialects.mysql.reflection import MySQLReflection
 from salt_eventsd.database.dialects.mysql.session import MySQLSession, packet_bytes
 from salt_eventsd.database.dialects.mysql.statements import MySQLStatements
+from salt_eventsd.database.dialects.mysql.upkeep import MySQLUpkeep
 from salt_eventsd.database.dialects.mysql.views import MySQLViews
 
 
@@ -45,6 +46,7 @@ class MySQL(Dialect):
     statements: ClassVar = MySQLStatements()
     faults: ClassVar = MySQLFaults()
     views: ClassVar = MySQLViews()
+    upkeep: ClassVar = MySQLUpkeep()
 
     def largest_value(self, connection: Connection) -> int | None:
         """A statement has to fit a packet, escaped (twice as long at the worst)."""

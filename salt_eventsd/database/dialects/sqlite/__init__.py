@@ -16,6 +16,7 @@ from salt_eventsd.database.dialects.base.statements import Statements
 from salt_eventsd.database.dialects.sqlite.faults import SQLiteFaults
 from salt_eventsd.database.dialects.sqlite.insert import SQLiteInserts
 from salt_eventsd.database.dialects.sqlite.session import SQLiteSession
+from salt_eventsd.database.dialects.sqlite.upkeep import SQLiteUpkeep
 from salt_eventsd.database.dialects.sqlite.views import SQLiteViews
 from salt_eventsd.language.parameters import BRACKETS
 
@@ -46,6 +47,7 @@ class SQLite(Dialect):
     statements: ClassVar = SQLiteStatements()
     faults: ClassVar = SQLiteFaults()
     views: ClassVar = SQLiteViews()
+    upkeep: ClassVar = SQLiteUpkeep()
 
     def largest_value(self, connection: Connection) -> int | None:
         """SQLite's own limit is a billion bytes for a whole row."""
