@@ -12,5 +12,7 @@ How things are told:
 - ``english`` puts numbers into sentences, ``reminder`` says once a minute what happens again and again
 - ``logins`` remembers the options that have workers' passwords, which errors must not tell
 
+- ``moments`` reads times as people give them to a command
+
 And ``salt_modules`` tells Salt's loader where this package's modules are.
 """

@@ -80,6 +80,8 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
         # One by one, so that all that is wrong is told at once.
         convert({key: value}, General, "", problems, others=("workers", "events", "defaults"))
     general = None if problems else convert(raw, General, "", problems)
+    if general is not None:
+        problems += _wrong_job_cache(general, workers)
     if problems or general is None:
         raise ConfigError(problems)
     cachedir = str(opts.get("cachedir") or "/var/cache/salt/master")
@@ -101,6 +103,15 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
         },
         events=events,
     )
+
+
+def _wrong_job_cache(general: General, workers: Mapping[str, WorkerConfig]) -> list[str]:
+    named = general.job_cache.worker
+    there = [name for name, worker in workers.items() if worker.module == "sql"]
+    if named is None or named in there:
+        return []
+    listed = f"expected one of {', '.join(there)}" if there else "there is none"
+    return [f"eventsd: job_cache.worker: {named!r} is no sql worker; {listed}"]
 
 
 def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,11 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.schema import STATE_RUNS
 
 #: A run of states that is older says nothing of how a minion is.
 STALE_DAYS = 7
-#: The functions that apply the states a minion is to have; ``state.single`` and the like apply what somebody typed.
-STATE_RUNS = ("state.apply", "state.highstate", "state.sls")
 
 
 def definitions(dialect: Dialect) -> Mapping[str, str]:
@@ -32,8 +31,8 @@ def definitions(dialect: Dialect) -> Mapping[str, str]:
     """
     return {
         "eventsd_v_answers": _answers(dialect),
-        "eventsd_v_failures": _FAILURES,
-        "eventsd_v_changes": _CHANGES,
+        "eventsd_v_failures": _FAILURES.format(false=dialect.views.false),
+        "eventsd_v_changes": _CHANGES.format(true=dialect.views.true, false=dialect.views.false),
         "eventsd_v_conformity": _conformity(dialect),
     }
 
@@ -41,6 +40,9 @@ def definitions(dialect: Dialect) -> Mapping[str, str]:
 # A minion may answer twice, to the rounds of a batch or once more after a lost connection. It has failed if one of its
 # answers has. What does not say how it went has not failed.
 _FAILED = "MAX(CASE WHEN r.success THEN 0 WHEN r.success IS NULL THEN 0 ELSE 1 END)"
+
+# A runner's job names no minions: the master itself is expected to answer.
+_OF_RUNNER = "EXISTS (SELECT 1 FROM eventsd_jobs j WHERE j.jid = r.jid AND j.minions IS NULL)"
 
 
 def _answers(dialect: Dialect) -> str:
@@ -52,7 +54,7 @@ SELECT x.jid, x.minion_id, x.expected, x.failed IS NOT NULL AS answered,
                (SELECT {_FAILED} FROM eventsd_returns r WHERE r.jid = j.jid AND r.minion_id = m.value) AS failed
           FROM eventsd_jobs j {elements}
         UNION ALL
-        SELECT r.jid, r.minion_id, 1 = 0, {_FAILED}
+        SELECT r.jid, r.minion_id, {_OF_RUNNER}, {_FAILED}
           FROM eventsd_returns r
          WHERE NOT EXISTS (SELECT 1 FROM eventsd_jobs j {elements} WHERE j.jid = r.jid AND m.value = r.minion_id)
          GROUP BY r.jid, r.minion_id) x"""
@@ -62,13 +64,13 @@ _FAILURES = """
 SELECT r.id, r.jid, r.minion_id, r.fun, r.fun_args, r.retcode, r.success, r.test, r.return, r.duration_ms, r.stamp,
        r.master_id
   FROM eventsd_returns r
- WHERE NOT r.success"""
+ WHERE r.success = {false}"""
 
 _CHANGES = """
 SELECT s.jid, s.minion_id, s.run_num, s.fun, s.sls, s.state_id, s.state, s.name, s.result, s.duration_ms, s.comment,
        s.changes, s.stamp
   FROM eventsd_states s
- WHERE s.changed AND (s.test IS NULL OR NOT s.test)"""
+ WHERE s.changed = {true} AND (s.test IS NULL OR s.test = {false})"""
 
 
 def _conformity(dialect: Dialect) -> str:

@@ -35,7 +35,7 @@ def create_table(op: Operations, name: str, *parts: sa.schema.SchemaItem, **opti
         dialect_of(op.get_bind()).ddl.finish(op.get_bind(), name)
 
 
-def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) -> None:
+def create_index(op: Operations, name: str, table: str, columns: Sequence[str], **options: Any) -> None:
     """
     Make an index, unless an earlier try has made it.
 
@@ -43,9 +43,10 @@ def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) 
     :param name: the index's.
     :param table: the table's name.
     :param columns: of the table.
+    :param options: of the index.
     """
     if not _may_be_done(op) or name not in {one["name"] for one in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, list(columns))
+        op.create_index(name, table, list(columns), **options)
 
 
 def add_column(op: Operations, table: str, column: sa.Column[Any]) -> None:

@@ -16,6 +16,7 @@ part            module              what it knows
 ``statements``  ``statements``      a user's statement: quotes, checks, many rows at once
 ``faults``      ``faults``          what an error means for a batch
 ``views``       ``views``           what views need besides standard SQL
+``questions``   ``questions``       what questions to the history need besides standard SQL
 ``upkeep``      ``upkeep``          what a purge needs
 =============== =================== ==============================================================
 
@@ -31,6 +32,7 @@ from salt_eventsd.database.dialects.base.ddl import Ddl
 from salt_eventsd.database.dialects.base.encode import Encoder
 from salt_eventsd.database.dialects.base.faults import Faults
 from salt_eventsd.database.dialects.base.insert import Inserts
+from salt_eventsd.database.dialects.base.questions import Questions
 from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.dialects.base.statements import Statements
@@ -56,4 +58,5 @@ class Dialect(Encoder):
     statements: ClassVar[Statements] = Statements()
     faults: ClassVar[Faults] = Faults()
     views: ClassVar[Views] = Views()
+    questions: ClassVar[Questions] = Questions()
     upkeep: ClassVar[Upkeep] = Upkeep()

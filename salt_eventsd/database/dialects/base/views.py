@@ -4,9 +4,19 @@ Views: what they need besides standard SQL. A list in a column of JSON as rows, 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class Views:
-    """Pieces of the views' SQL; this is how PostgreSQL has them."""
+    """
+    Pieces of the views' SQL; this is how PostgreSQL has them.
+
+    :cvar true: as a column of booleans is compared with it, so that an index over some rows is found.
+    :cvar false: likewise.
+    """
+
+    true: ClassVar[str] = "TRUE"
+    false: ClassVar[str] = "FALSE"
 
     def elements(self, column: str, alias: str) -> str:
         """

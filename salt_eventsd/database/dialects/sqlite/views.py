@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from salt_eventsd.database.dialects.base.views import Views
 
 
 class SQLiteViews(Views):
     """Pieces of the views' SQL."""
+
+    true: ClassVar = "1"
+    false: ClassVar = "0"
 
     def elements(self, column: str, alias: str) -> str:
         """A text that is no JSON would be an error."""
