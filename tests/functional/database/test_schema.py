@@ -221,7 +221,7 @@ def test_a_large_history_is_not_written_anew_for_the_sake_of_codes(
         database.execute(
             database.by_kind(
                 "",
-                "ALTER TABLE eventsd_returns ALTER COLUMN retcode TYPE BIGINT",
+                "DROP VIEW eventsd_v_failures; ALTER TABLE eventsd_returns ALTER COLUMN retcode TYPE BIGINT",
                 "ALTER TABLE eventsd_returns MODIFY COLUMN retcode BIGINT",
             )
         )
