@@ -88,16 +88,16 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     return Config(
         general=msgspec.structs.replace(
             general,
-            spool=msgspec.structs.replace(general.spool, dir=_placed(general.spool.dir, cachedir)),
-            state_file=_placed(general.state_file, cachedir),
+            spool=msgspec.structs.replace(general.spool, dir=placed(general.spool.dir, cachedir)),
+            state_file=placed(general.state_file, cachedir),
             # Below a master that is no master of masters there are no syndics.
             syndics=opts.get("order_masters") if general.syndics is None else general.syndics,
         ),
         workers={
             name: msgspec.structs.replace(
                 worker,
-                options={key: _placed(value, cachedir) for key, value in worker.options.items()},
-                defaults={key: _placed(value, cachedir) for key, value in worker.defaults.items()},
+                options={key: placed(value, cachedir) for key, value in worker.options.items()},
+                defaults={key: placed(value, cachedir) for key, value in worker.defaults.items()},
             )
             for name, worker in workers.items()
         },
@@ -209,7 +209,7 @@ def state_file(opts: Mapping[str, Any]) -> str:
             # Whoever asks has to be told of it at the usual place; what is wrong is told elsewhere.
             continue
     path = value if isinstance(value, str) and is_path(value) else General().state_file
-    return str(_placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
+    return str(placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
 
 
 def engines_of(engines: Any) -> list[Mapping[str, Any]]:
@@ -274,6 +274,11 @@ def _names_database(options: Mapping[str, Any]) -> bool:
     return any(options.get(key) is not None for key in _DATABASE)
 
 
-def _placed(value: Any, cachedir: str) -> Any:
-    """``<cachedir>`` in a path or URL is the master's (or minion's) cachedir."""
+def placed(value: Any, cachedir: str) -> Any:
+    """
+    Return an option with the place that ``<cachedir>`` stands for.
+
+    :param value: a path or URL; what is no text comes back as it is.
+    :param cachedir: the master's (or minion's) folder.
+    """
     return value.replace(CACHEDIR, cachedir.rstrip(os.sep)) if isinstance(value, str) else value

@@ -7,6 +7,7 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``tap`` shows events as they come, ``ruletest`` tests rules; both ask the rules as the engine does
 - ``convert`` turns a configuration of salt-eventsd 0.9.3 into one of today
 - ``history`` puts questions to the history, ``history_page`` shows the answers to a person
+- ``job_cache`` is what Salt's job cache does, for ``_returners/eventsd.py``
 - ``demo`` is ``make demo``: a master, minions and databases that come and go
 
 Dead letters are in :mod:`salt_eventsd.spool.dead_letters`. What a running engine has to do itself (``reload``,

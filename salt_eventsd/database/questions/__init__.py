@@ -13,6 +13,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``returns``   returns, and those that failed
 ``missing``   minions that did not answer
 ``states``    what was changed, and what took long
+``jobcache``  what Salt asks of its job cache
 ``minions``   what is known of a minion, and how minions are
 ============= =========================================================================================================
 """

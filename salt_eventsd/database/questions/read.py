@@ -28,6 +28,10 @@ class Unanswered(EventsdError):
     """The history cannot be asked."""
 
 
+class Unmade(Unanswered):
+    """Nobody has made the history yet: the engine does when it writes for the first time."""
+
+
 class Reader:
     """
     A connection to the history, for one question.
@@ -94,7 +98,7 @@ def reading(engine: Engine) -> Iterator[Reader]:
         with engine.connect() as connection, connection.begin():
             found = migrate.version(connection)
             if found is None:
-                raise Unanswered("it has no tables of ours yet; the engine makes them when it first writes")
+                raise Unmade("it has no tables of ours yet; the engine makes them when it first writes")
             if found < migrate.HEAD:
                 raise Unanswered(
                     f"its tables are of version {found}, and this salt-eventsd asks those of {migrate.HEAD}; a running"
@@ -102,7 +106,7 @@ def reading(engine: Engine) -> Iterator[Reader]:
                 )
             yield Reader(connection)
     except FileNotFoundError as exc:
-        raise Unanswered(f"there is no file {exc.filename} yet; the engine makes it when it first writes") from exc
+        raise Unmade(f"there is no file {exc.filename} yet; the engine makes it when it first writes") from exc
     except Exception as exc:
         if isinstance(exc, EventsdError) and not isinstance(exc, WorkerError):
             raise
