@@ -371,6 +371,28 @@ def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
         return _answer({"problem": str(exc), "retcode": 2})
 
 
+def purge(worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
+    """
+    Delete what is older than ``keep`` of a sql worker says, in small steps, while others write. The engine does so
+    itself each night.
+
+    A job goes as a whole, with its returns and states, when each of them is old enough.
+
+    :param worker: only this worker's database; else those of all sql workers.
+    :param dry_run: count the rows that would go, by table and outcome, and delete nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.purge dry_run=True
+        salt-run eventsd.purge worker=history
+    """
+    from salt_eventsd.operate.purge import purge
+
+    return _answer(purge(__opts__, worker, dry_run))
+
+
 def jobs(
     fun: str | None = None,
     user: str | None = None,

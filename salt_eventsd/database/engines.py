@@ -18,6 +18,7 @@ from salt_eventsd.config.checks import require, require_port
 from salt_eventsd.config.explain import explain
 from salt_eventsd.database.deadlines import limit
 from salt_eventsd.database.dialects import BACKENDS, DRIVERS, dialect_for
+from salt_eventsd.database.retention.keep import Keep
 
 
 class OptionError(ValueError):
@@ -38,6 +39,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     :param timeout: how long a statement may take, in seconds; what takes longer is cut off and tried again.
     :param too_large: what becomes of a value the database has no room for: "truncate" keeps its beginning and marks it,
         "bury" makes a dead letter of the event.
+    :param keep: how long rows stay; None is for ever.
     """
 
     url: str | None = None
@@ -50,6 +52,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     connect_seconds: float = 5.0
     timeout: float = 60.0
     too_large: Literal["truncate", "bury"] = "truncate"
+    keep: Keep | None = None
 
     def __post_init__(self) -> None:
         require_port(self.port)
@@ -77,7 +80,8 @@ def read_options(options: Mapping[str, Any]) -> SqlOptions:
         read = msgspec.convert(dict(options), SqlOptions)
     except msgspec.ValidationError as exc:
         wrong = explain(exc)
-        raise OptionError(wrong.key or wrong.path.lstrip("."), wrong.what) from None
+        key = ".".join(part for part in (wrong.path.lstrip("."), wrong.key) if part)
+        raise OptionError(key, wrong.what) from None
     if not read.url and not read.driver:
         raise OptionError("url", "missing; expected a SQLAlchemy URL such as postgresql://user:password@host/database")
     return read

@@ -164,6 +164,18 @@ receipts = sa.Table(
     **TABLE_OPTIONS,
 )
 
+# Whose turn it is to do what only one may do at a time. ``until`` and ``done`` are seconds since 1970 by the database's
+# clock; ``until`` is 0 where it is nobody's turn. ``done`` is when it was done to the end.
+locks = sa.Table(
+    "eventsd_locks",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", _NAME, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.BigInteger),
+    **TABLE_OPTIONS,
+)
+
 #: The columns that tell the row of one event from others, where that is not the primary key.
 _KEYS = {"eventsd_returns": ("jid", "minion_id", "digest"), "eventsd_events": ("stamp", "digest")}
 

@@ -46,24 +46,23 @@ class Asked:
         self._arguments = arguments
 
     def text(self, name: str) -> str | None:
-        """Return a name, a glob or a jid; YAML may have made a number of it."""
-        value = self._arguments.get(name)
-        if value is None or isinstance(value, str):
-            if value is not None and not value.strip():
-                raise WrongArgument(f"{name}: expected a name or a glob such as web*, got nothing")
-            return value
-        if isinstance(value, (list, tuple, dict, bool)):
-            raise WrongArgument(f"{name}: expected a name or a glob such as web*, got {value!r}")
-        return str(value)
+        """Return a name or a glob; YAML may have made a number of it."""
+        return self._word(name, "a name or a glob such as web*")
 
     def jid(self, name: str = "jid") -> str | None:
         """Return a job id, which looks like a number to YAML."""
+        return self._word(name, "a job id such as 20261126140000123456")
+
+    def _word(self, name: str, expected: str) -> str | None:
         value = self._arguments.get(name)
         if value is None:
             return None
-        if isinstance(value, (bool, float, list, tuple, dict)) or not str(value).strip():
-            raise WrongArgument(f"{name}: expected a job id such as 20261126140000123456, got {value!r}")
-        return str(value).strip()
+        text = value.strip() if isinstance(value, str) else str(value)
+        is_word = isinstance(value, (str, int)) and not isinstance(value, bool) and text
+        # No database takes a NUL, and no encoding a lone surrogate.
+        if not is_word or "\0" in text or text != text.encode("utf-8", "replace").decode():
+            raise WrongArgument(f"{name}: expected {expected}, got {value!r}")
+        return text
 
     def time(self, name: str) -> datetime | None:
         """Return a time, in UTC."""

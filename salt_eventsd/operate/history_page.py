@@ -10,7 +10,7 @@ from typing import Any
 
 #: What of each answer fits a line; ``--out=json`` has all of it.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "jobs": ("stamp", "jid", "kind", "user", "fun", "tgt", "answered", "failed", "missing", "outcome"),
+    "jobs": ("stamp", "jid", "outcome", "user", "fun", "tgt", "answered", "failed", "missing", "kind"),
     "returns": ("stamp", "jid", "minion_id", "fun", "success", "retcode", "return"),
     "failures": ("stamp", "jid", "minion_id", "fun", "retcode", "why"),
     "missing": ("minion_id", "jid", "fun", "user", "stamp"),
@@ -22,6 +22,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 _ANSWERS = ("minion_id", "outcome", "retcode", "duration_ms", "stamp")
 _STATES = ("minion_id", "sls", "state", "name", "comment")
 _RUNS = ("stamp", "jid", "fun", "success", "retcode", "schedule")
+_HEADS = {"duration_ms": "TOOK", "minion_id": "MINION", "tgt": "TARGET", "stamp": "TIME (UTC)", "arg": "ARGUMENTS"}
 #: A column that is not the last one of its table is no wider than this.
 _WIDEST = 40
 #: What there are too many of is cut off, so that the rest of a page stays in sight.
@@ -59,9 +60,9 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int)
     """
     used = [name for name in columns if any(row.get(name) not in (None, "", []) for row in rows)] or list(columns)
     cells = [[_cell(name, row.get(name)) for name in used] for row in rows]
-    sizes = [max(len(name), *(len(line[at]) for line in cells)) for at, name in enumerate(used)]
+    sizes = [max(len(_HEADS.get(name, name)), *(len(line[at]) for line in cells)) for at, name in enumerate(used)]
     sizes = [min(size, _WIDEST) for size in sizes[:-1]] + sizes[-1:]
-    return [_line(line, sizes, width) for line in ([name.upper() for name in used], *cells)]
+    return [_line(line, sizes, width) for line in ([_HEADS.get(name, name.upper()) for name in used], *cells)]
 
 
 def _line(cells: Iterable[str], sizes: Sequence[int], width: int) -> str:

@@ -177,12 +177,12 @@ class Story:
                 {"test.ping": True, "cmd.run": "x"},
                 job.jid,
                 minion_id,
-                fun=functions,
                 fun_args=arguments,
                 retcode={"test.ping": 0, "cmd.run": 0 if ok else 1},
                 success={"test.ping": True, "cmd.run": ok},
                 _stamp=self._stamp(),
             )
+            data["fun"] = functions
             self._note(job, minion_id, ok, f"salt/job/{job.jid}/ret/{minion_id}", data)
         return job
 

@@ -107,7 +107,7 @@ def reading(engine: Engine) -> Iterator[Reader]:
             yield Reader(connection)
     except FileNotFoundError as exc:
         raise Unmade(f"there is no file {exc.filename} yet; the engine makes it when it first writes") from exc
-    except sa.exc.SQLAlchemyError as exc:
+    except Exception as exc:
+        if isinstance(exc, EventsdError) and not isinstance(exc, WorkerError):
+            raise
         raise Unanswered(str(dialect.faults.classify(exc))) from exc
-    except WorkerError as exc:
-        raise Unanswered(str(exc)) from exc

@@ -17,6 +17,7 @@ part            module              what it knows
 ``faults``      ``faults``          what an error means for a batch
 ``views``       ``views``           what views need besides standard SQL
 ``questions``   ``questions``       what questions to the history need besides standard SQL
+``upkeep``      ``upkeep``          what a purge needs
 =============== =================== ==============================================================
 
 ``bulk`` inserts many rows at little cost; ``insert`` chooses how.
@@ -35,6 +36,7 @@ from salt_eventsd.database.dialects.base.questions import Questions
 from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.dialects.base.statements import Statements
+from salt_eventsd.database.dialects.base.upkeep import Upkeep
 from salt_eventsd.database.dialects.base.views import Views
 
 
@@ -57,3 +59,4 @@ class Dialect(Encoder):
     faults: ClassVar[Faults] = Faults()
     views: ClassVar[Views] = Views()
     questions: ClassVar[Questions] = Questions()
+    upkeep: ClassVar[Upkeep] = Upkeep()

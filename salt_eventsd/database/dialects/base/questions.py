@@ -67,7 +67,7 @@ def _expression(glob: str) -> str:
     parts: list[str] = []
     rest = glob
     while rest:
-        if found := re.match(r"\[([!^]?)(\]?[^\]]*)\]", rest):
+        if found := re.match(r"\[([!^]?)(\][^\]]*|[^\]]+)\]", rest):
             inside = re.sub(r"([\\\[\]^])", r"\\\1", found[2])
             parts.append(f"[{'^' if found[1] else ''}{inside}]")
             rest = rest[found.end() :]

@@ -18,6 +18,7 @@ from salt_eventsd.database.dialects.mysql.questions import MySQLQuestions
 from salt_eventsd.database.dialects.mysql.reflection import MySQLReflection
 from salt_eventsd.database.dialects.mysql.session import MySQLSession, packet_bytes
 from salt_eventsd.database.dialects.mysql.statements import MySQLStatements
+from salt_eventsd.database.dialects.mysql.upkeep import MySQLUpkeep
 from salt_eventsd.database.dialects.mysql.views import MySQLViews
 
 
@@ -47,6 +48,7 @@ class MySQL(Dialect):
     faults: ClassVar = MySQLFaults()
     views: ClassVar = MySQLViews()
     questions: ClassVar = MySQLQuestions()
+    upkeep: ClassVar = MySQLUpkeep()
 
     def largest_value(self, connection: Connection) -> int | None:
         """A statement has to fit a packet, escaped (twice as long at the worst)."""

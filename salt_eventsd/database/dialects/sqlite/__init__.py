@@ -17,6 +17,7 @@ from salt_eventsd.database.dialects.sqlite.faults import SQLiteFaults
 from salt_eventsd.database.dialects.sqlite.insert import SQLiteInserts
 from salt_eventsd.database.dialects.sqlite.questions import SQLiteQuestions
 from salt_eventsd.database.dialects.sqlite.session import SQLiteSession
+from salt_eventsd.database.dialects.sqlite.upkeep import SQLiteUpkeep
 from salt_eventsd.database.dialects.sqlite.views import SQLiteViews
 from salt_eventsd.language.parameters import BRACKETS
 
@@ -48,6 +49,7 @@ class SQLite(Dialect):
     faults: ClassVar = SQLiteFaults()
     views: ClassVar = SQLiteViews()
     questions: ClassVar = SQLiteQuestions()
+    upkeep: ClassVar = SQLiteUpkeep()
 
     def largest_value(self, connection: Connection) -> int | None:
         """SQLite's own limit is a billion bytes for a whole row."""

@@ -18,7 +18,7 @@ class SQLiteQuestions(Questions):
         if not is_glob(glob):
             return column == glob
         # A bracket that is not closed is one, and elsewhere an exclamation mark negates.
-        own = re.sub(r"\[(?![^\]]+\])", "[[]", glob)
+        own = re.sub(r"\[(?![!^]?(?:\][^\]]*|[^\]]+)\])", "[[]", glob)
         return column.op("GLOB", is_comparison=True)(re.sub(r"\[!", "[^", own))
 
     def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:

@@ -67,6 +67,8 @@ class SQLiteSession(Session):
             # The driver's own idea of when a transaction begins breaks savepoints and DDL.
             connection.isolation_level = None
             cursor = connection.cursor()
+            # Only a file in which there is nothing yet takes this; a purge can give its pages back.
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
             # Readers of the history do not block the writer, nor does the writer block them.
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=NORMAL")

@@ -1,11 +1,12 @@
-"""Views over the tables, and indexes, for those who ask the history."""
+"""Views over the tables, and indexes, for those who ask the history; and the table of locks, for what deletes it."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic.operations import Operations
 
-from salt_eventsd.database.migrations.steps import create_index, create_view
+from salt_eventsd.database.column_types import TABLE_OPTIONS
+from salt_eventsd.database.migrations.steps import create_index, create_table, create_view
 
 revision = "0004"
 down_revision = "0003"
@@ -25,10 +26,20 @@ INDEXES = {
 
 def upgrade(op: Operations) -> None:
     """
-    Make the indexes and the views.
+    Make the table, the indexes and the views.
 
     :param op: alembic's, for the database.
     """
+    create_table(
+        op,
+        "eventsd_locks",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("holder", sa.String(255), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("done", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("name"),
+        **TABLE_OPTIONS,
+    )
     for name, (table, columns, rows) in INDEXES.items():
         where = {"postgresql_where": sa.text(rows[0]), "sqlite_where": sa.text(rows[1])} if rows else {}
         create_index(op, name, table, columns, **where)
@@ -38,7 +49,7 @@ def upgrade(op: Operations) -> None:
 
 def downgrade(op: Operations) -> None:
     """
-    Drop the views and the indexes.
+    Drop the views, the indexes and the table.
 
     :param op: alembic's, for the database.
     """
@@ -46,3 +57,4 @@ def downgrade(op: Operations) -> None:
         op.execute(f"DROP VIEW {name}")
     for name, (table, *_) in INDEXES.items():
         op.drop_index(name, table)
+    op.drop_table("eventsd_locks")
