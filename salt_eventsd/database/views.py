@@ -38,26 +38,21 @@ def definitions(dialect: Dialect) -> Mapping[str, str]:
 
 
 # A minion may answer twice, to the rounds of a batch or once more after a lost connection. It has failed if one of its
-# answers has. What does not say how it went has not failed.
-_FAILED = "MAX(CASE WHEN r.success THEN 0 WHEN r.success IS NULL THEN 0 ELSE 1 END)"
-
-# A runner's job names no minions: the master itself is expected to answer.
-_OF_RUNNER = "EXISTS (SELECT 1 FROM eventsd_jobs j WHERE j.jid = r.jid AND j.minions IS NULL)"
-
-
+# answers has. What does not say how it went has not failed. A runner's job names no minions: whoever answers is
+# expected to. All of it is one pass over both tables, and a condition on the jid or the minion is moved into each part.
 def _answers(dialect: Dialect) -> str:
     elements = dialect.views.elements("j.minions", "m")
+    failed = "CASE WHEN r.success THEN 0 WHEN r.success IS NULL THEN 0 ELSE 1 END"
     return f"""
-SELECT x.jid, x.minion_id, x.expected, x.failed IS NOT NULL AS answered,
-       CASE WHEN x.failed IS NULL THEN 'missing' WHEN x.failed = 0 THEN 'succeeded' ELSE 'failed' END AS outcome
-  FROM (SELECT j.jid, m.value AS minion_id, 1 = 1 AS expected,
-               (SELECT {_FAILED} FROM eventsd_returns r WHERE r.jid = j.jid AND r.minion_id = m.value) AS failed
-          FROM eventsd_jobs j {elements}
+SELECT x.jid, x.minion_id, MAX(x.asked) = 1 AS expected, MAX(x.failed) IS NOT NULL AS answered,
+       CASE MAX(x.failed) WHEN 0 THEN 'succeeded' WHEN 1 THEN 'failed' ELSE 'missing' END AS outcome
+  FROM (SELECT j.jid, m.value AS minion_id, 1 AS asked, NULL AS failed FROM eventsd_jobs j {elements}
         UNION ALL
-        SELECT r.jid, r.minion_id, {_OF_RUNNER}, {_FAILED}
-          FROM eventsd_returns r
-         WHERE NOT EXISTS (SELECT 1 FROM eventsd_jobs j {elements} WHERE j.jid = r.jid AND m.value = r.minion_id)
-         GROUP BY r.jid, r.minion_id) x"""
+        SELECT r.jid, r.minion_id, 0, {failed} FROM eventsd_returns r
+        UNION ALL
+        SELECT j.jid, r.minion_id, 1, NULL
+          FROM eventsd_jobs j JOIN eventsd_returns r ON r.jid = j.jid WHERE j.minions IS NULL) x
+ GROUP BY x.jid, x.minion_id"""
 
 
 _FAILURES = """

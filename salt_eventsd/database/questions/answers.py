@@ -6,11 +6,12 @@ each minion by itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.read import Reader, Row, plain_time
 from salt_eventsd.database.schema import returns
 from salt_eventsd.event.outcome import parts_of
 
@@ -25,15 +26,16 @@ class Answers:
     What came of a job.
 
     :param asked: the minions that were asked, None where the job does not say, as a runner's does not.
-    :param found: minion -> its row: whether it failed, and when it answered last.
+    :param found: minion -> whether it failed.
+    :param last: when the last one answered.
     """
 
-    def __init__(self, asked: Sequence[str] | None, found: Mapping[str, Row]) -> None:
+    def __init__(self, asked: Sequence[str] | None, found: Mapping[str, bool], last: datetime | None) -> None:
         self.found = found
         self.asked = None if asked is None else set(asked)
         self.missing = sorted(self.asked - found.keys()) if self.asked is not None else []
-        self.failed = sorted(minion_id for minion_id, row in found.items() if row["failed"])
-        self.last = max((row["stamp"] for row in found.values()), default=None)
+        self.failed = sorted(minion_id for minion_id, has_failed in found.items() if has_failed)
+        self.last = None if last is None else plain_time(last)
 
     @property
     def outcome(self) -> str:
@@ -58,12 +60,15 @@ def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[str, Answers]:
     :param jobs: rows with ``jid`` and ``minions``.
     """
     asked = {job["jid"]: job["minions"] for job in jobs}
-    found: dict[str, dict[str, Row]] = {jid: {} for jid in asked}
+    found: dict[str, dict[str, bool]] = {jid: {} for jid in asked}
+    last: dict[str, datetime] = {}
     jids = list(asked)
     for start in range(0, len(jids), _MOST_AT_ONCE):
-        for row in reader.rows(_returned(jids[start : start + _MOST_AT_ONCE])):
-            found[row["jid"]][row["minion_id"]] = row
-    return {jid: Answers(_names(asked[jid]), found[jid]) for jid in jids}
+        for jid, minion_id, failed, stamp in reader.tuples(_returned(jids[start : start + _MOST_AT_ONCE])):
+            found[jid][minion_id] = bool(failed)
+            if jid not in last or stamp > last[jid]:
+                last[jid] = stamp
+    return {jid: Answers(_names(asked[jid]), found[jid], last.get(jid)) for jid in jids}
 
 
 def _returned(jids: list[str]) -> sa.Select[Any]:
