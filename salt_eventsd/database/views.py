@@ -41,6 +41,8 @@ def definitions(dialect: Dialect) -> Mapping[str, str]:
 # answers has. What does not say how it went has not failed. A runner's job names no minions: whoever answers is
 # expected to. All of it is one pass over both tables, and a condition on the jid or the minion is moved into each part.
 def _answers(dialect: Dialect) -> str:
+    if dialect.views.by_row:
+        return _answers_by_row(dialect)
     elements = dialect.views.elements("j.minions", "m")
     failed = "CASE WHEN r.success THEN 0 WHEN r.success IS NULL THEN 0 ELSE 1 END"
     return f"""
@@ -53,6 +55,25 @@ SELECT x.jid, x.minion_id, MAX(x.asked) = 1 AS expected, MAX(x.failed) IS NOT NU
         SELECT j.jid, r.minion_id, 1, NULL
           FROM eventsd_jobs j JOIN eventsd_returns r ON r.jid = j.jid WHERE j.minions IS NULL) x
  GROUP BY x.jid, x.minion_id"""
+
+
+def _answers_by_row(dialect: Dialect) -> str:
+    """The same where a condition is not moved into what is grouped: each row is looked up by itself."""
+    elements = dialect.views.elements("j.minions", "m")
+    failed = "MAX(CASE WHEN r.success THEN 0 WHEN r.success IS NULL THEN 0 ELSE 1 END)"
+    told = dialect.views.has("j.minions", "r.minion_id")
+    return f"""
+SELECT x.jid, x.minion_id, x.expected, x.failed IS NOT NULL AS answered,
+       CASE x.failed WHEN 0 THEN 'succeeded' WHEN 1 THEN 'failed' ELSE 'missing' END AS outcome
+  FROM (SELECT DISTINCT j.jid, m.value AS minion_id, 1 = 1 AS expected,
+               (SELECT {failed} FROM eventsd_returns r WHERE r.jid = j.jid AND r.minion_id = m.value) AS failed
+          FROM eventsd_jobs j {elements}
+        UNION ALL
+        SELECT r.jid, r.minion_id,
+               EXISTS (SELECT 1 FROM eventsd_jobs j WHERE j.jid = r.jid AND j.minions IS NULL), {failed}
+          FROM eventsd_returns r
+         WHERE NOT EXISTS (SELECT 1 FROM eventsd_jobs j WHERE j.jid = r.jid AND {told})
+         GROUP BY r.jid, r.minion_id) x"""
 
 
 _FAILURES = """

@@ -8,57 +8,19 @@ is old. It is one SQLite file beside the spool's, of which each process opens it
 
 from __future__ import annotations
 
-import logging
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.spool.doorstep_file import FILE, DoorstepFile
 
-log = logging.getLogger(__name__)
+__all__ = ["FILE", "Doorstep", "Load", "Returned"]
 
-#: The file's name in the folder of the spool.
-FILE = "doorstep.db"
-#: How long a write waits for another process, in milliseconds; none holds the file longer than a few.
-_BUSY_MS = 250
-#: In ``loads``, ``changed`` is 0 once the engine has taken the load in, ``taken`` is when it did.
-_TABLES = (
-    """CREATE TABLE IF NOT EXISTS loads (
-        jid TEXT PRIMARY KEY,
-        load BLOB,
-        is_return INTEGER NOT NULL DEFAULT 0,
-        minions BLOB NOT NULL DEFAULT x'80',
-        nocache INTEGER NOT NULL DEFAULT 0,
-        endtime TEXT,
-        stamp REAL NOT NULL,
-        changed INTEGER NOT NULL DEFAULT 0,
-        taken REAL
-    ) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS loads_changed ON loads (changed) WHERE changed > 0",
-    "CREATE INDEX IF NOT EXISTS loads_by_stamp ON loads (stamp)",
-    """CREATE TABLE IF NOT EXISTS inbox (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        jid TEXT NOT NULL,
-        minion TEXT NOT NULL,
-        stamp REAL,
-        received REAL NOT NULL,
-        payload BLOB NOT NULL
-    )""",
-    "CREATE INDEX IF NOT EXISTS inbox_by_jid ON inbox (jid)",
-    "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-)
 _LOAD = "jid, load, is_return, minions, nocache, endtime, stamp, changed"
 _CURSOR = "SELECT value FROM meta WHERE key = 'taken'"
-_BROKEN = ("malformed", "not a database", "no such table", "no such column", "disk I/O error")
-
-_T = TypeVar("_T")
 _minions_of = msgspec.msgpack.Decoder(dict[str, list[str]]).decode
 
 
@@ -113,24 +75,8 @@ class Returned(NamedTuple):
     payload: bytes
 
 
-class Doorstep:
-    """
-    The file, for one process and those it forks, and for all their threads.
-
-    :param folder: that of the spool.
-    :param max_bytes: how large the file may become; nothing more is taken then until the engine has made room.
-    """
-
-    def __init__(self, folder: Path, max_bytes: int = 2**30) -> None:
-        self.path = folder / FILE
-        self.max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._identity = (0, 0)
-        self._db: sqlite3.Connection | None = None
-        #: Connections of the process this one was forked from. To close them here would break their locks.
-        self._inherited: list[sqlite3.Connection] = []
-        os.register_at_fork(after_in_child=self._forked)
+class Doorstep(DoorstepFile):
+    """What Salt has handed to its job cache, and the engine has not taken in or not swept yet."""
 
     def reserve(self, jid: str, nocache: bool = False) -> bool:
         """
@@ -143,12 +89,13 @@ class Doorstep:
         known = self.load(jid)
         if known is not None and (known.nocache or not nocache):
             return False
-        self._run(
+        self.run(
             lambda db: db.execute(
                 "INSERT INTO loads (jid, nocache, stamp) VALUES (?1, ?2, ?3)"
                 " ON CONFLICT (jid) DO UPDATE SET nocache = max(nocache, ?2)",
                 (jid, int(nocache), time.time()),
-            )
+            ),
+            is_single=True,
         )
         return known is None
 
@@ -182,8 +129,8 @@ class Doorstep:
                 (kept, of_return, packed, int(not of_return), jid),
             )
 
-        self._room(len(load))
-        self._run(put)
+        self.room(len(load))
+        self.run(put)
 
     def add_minions(self, jid: str, minions: Iterable[str], syndic: str = "") -> None:
         """
@@ -204,7 +151,7 @@ class Doorstep:
                 changed = int(known.load is not None and not known.is_return)
                 db.execute("UPDATE loads SET minions = ?, changed = changed + ? WHERE jid = ?", (packed, changed, jid))
 
-        self._run(add)
+        self.run(add)
 
     def put_end(self, jid: str, endtime: str) -> None:
         """
@@ -214,7 +161,7 @@ class Doorstep:
         :param endtime: as Salt writes it.
         :raises SpoolError: the file cannot be written.
         """
-        self._run(lambda db: db.execute("UPDATE loads SET endtime = ? WHERE jid = ?", (endtime, jid)))
+        self.run(lambda db: db.execute("UPDATE loads SET endtime = ? WHERE jid = ?", (endtime, jid)))
 
     def put_return(self, jid: str, minion: str, stamp: float | None, payload: bytes) -> None:
         """
@@ -226,13 +173,14 @@ class Doorstep:
         :param payload: MessagePack.
         :raises SpoolError: the file cannot be written, or is full.
         """
-        self._room(len(payload))
-        self._run(
+        self.room(len(payload))
+        self.run(
             lambda db: db.execute(
                 "INSERT INTO inbox (jid, minion, stamp, received, payload)"
                 " SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM loads WHERE jid = ?1 AND nocache)",
                 (jid, minion, stamp, time.time(), payload),
-            )
+            ),
+            is_single=True,
         )
 
     def load(self, jid: str) -> Load | None:
@@ -242,7 +190,7 @@ class Doorstep:
         :param jid: the job id.
         :raises SpoolError: the file cannot be read.
         """
-        found: Load | None = self._look(lambda db: _load_of(db, jid), None)
+        found: Load | None = self.look(lambda db: _load_of(db, jid), None)
         return found
 
     def loads(self) -> list[Load]:
@@ -251,7 +199,7 @@ class Doorstep:
 
         :raises SpoolError: the file cannot be read.
         """
-        found = self._look(
+        found = self.look(
             lambda db: db.execute(f"SELECT {_LOAD} FROM loads WHERE load IS NOT NULL ORDER BY jid").fetchall(), []
         )
         return [Load(*row) for row in found]
@@ -263,7 +211,7 @@ class Doorstep:
         :param jid: the job id.
         :raises SpoolError: the file cannot be read.
         """
-        found = self._look(
+        found = self.look(
             lambda db: db.execute(
                 "SELECT id, jid, minion, stamp, received, payload FROM inbox WHERE jid = ? ORDER BY id", (jid,)
             ).fetchall(),
@@ -278,7 +226,7 @@ class Doorstep:
         :param limit: how many at most.
         :raises SpoolError: the file cannot be read.
         """
-        found = self._look(
+        found = self.look(
             lambda db: db.execute(f"SELECT {_LOAD} FROM loads WHERE changed > 0 LIMIT ?", (limit,)).fetchall(), []
         )
         return [Load(*row) for row in found]
@@ -301,7 +249,7 @@ class Doorstep:
 
         now = time.time()
         found = []
-        for row in self._look(find, []):
+        for row in self.look(find, []):
             one = Returned(*row)
             # A clock that was set back must not keep a return here for long.
             if before <= one.received <= now:
@@ -316,7 +264,7 @@ class Doorstep:
         :param jid: the job id.
         :raises SpoolError: the file cannot be read.
         """
-        found = self._look(lambda db: db.execute("SELECT nocache FROM loads WHERE jid = ?", (jid,)).fetchone(), None)
+        found = self.look(lambda db: db.execute("SELECT nocache FROM loads WHERE jid = ?", (jid,)).fetchone(), None)
         return bool(found and found[0])
 
     def taken(self, loads: Sequence[Load], last_return: int) -> None:
@@ -338,7 +286,7 @@ class Doorstep:
             if last_return:
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('taken', ?)", (last_return,))
 
-        self._run(note)
+        self.run(note)
 
     def last_taken(self) -> int:
         """
@@ -346,7 +294,7 @@ class Doorstep:
 
         :raises SpoolError: the file cannot be read.
         """
-        found = self._look(lambda db: db.execute(_CURSOR).fetchone(), None)
+        found = self.look(lambda db: db.execute(_CURSOR).fetchone(), None)
         return int(found[0]) if found else 0
 
     def sweep(self, before: float, last_return: int, limit: int = 2000) -> int:
@@ -371,109 +319,10 @@ class Doorstep:
             ).rowcount
             return max(0, returns) + max(0, loads)
 
-        gone = self._run(delete)
+        gone = self.run(delete)
         if gone:
-            self._look(lambda db: db.execute("PRAGMA incremental_vacuum(500)").fetchall(), [])
+            self.look(lambda db: db.execute("PRAGMA incremental_vacuum(500)").fetchall(), [])
         return gone
-
-    def close(self) -> None:
-        """Close this process's connection; the next call opens another."""
-        with self._lock:
-            self._shut()
-
-    def _room(self, size: int) -> None:
-        with suppress(OSError):
-            if os.stat(self.path).st_size + size > self.max_bytes:
-                raise SpoolError(
-                    f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
-                )
-
-    def _look(self, what: Callable[[sqlite3.Connection], Any], otherwise: Any) -> Any:
-        """Read; a file that nobody has made yet is not made for that."""
-        if not os.path.exists(self.path):
-            return otherwise
-        return self._run(what, is_read=True)
-
-    def _run(self, what: Callable[[sqlite3.Connection], _T], is_read: bool = False) -> _T:
-        with self._lock:
-            try:
-                db = self._at_hand()
-                if is_read:
-                    return what(db)
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    result = what(db)
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                    raise
-                return result
-            except (sqlite3.Error, OSError) as exc:
-                self._shut()
-                if any(text in str(exc) for text in _BROKEN):
-                    self._set_aside(exc)
-                raise SpoolError(f"eventsd: {self.path}: {exc}") from exc
-
-    def _at_hand(self) -> sqlite3.Connection:
-        """Return this process's connection to the file of our name."""
-        if self._db is not None and self._pid == os.getpid():
-            with suppress(OSError):
-                status = os.stat(self.path)
-                if (status.st_dev, status.st_ino) == self._identity:
-                    return self._db
-            self._shut()
-        self._db = self._connect()
-        self._pid = os.getpid()
-        status = os.stat(self.path)
-        self._identity = (status.st_dev, status.st_ino)
-        return self._db
-
-    def _connect(self) -> sqlite3.Connection:
-        _make_folder(self.path.parent)
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            _give_to_owner(self.path)
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
-        try:
-            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-            is_whole = names.issuperset(("loads", "inbox", "meta"))
-            if not is_whole:
-                # Before there is a table, or it would take effect only when the file is written anew.
-                db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-                db.execute("PRAGMA journal_mode=WAL")
-            # As in the spool: what was committed outlives the process; only a power failure may undo the last moments.
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("PRAGMA secure_delete=OFF")
-            if not is_whole:
-                db.execute("BEGIN IMMEDIATE")
-                for statement in _TABLES:
-                    db.execute(statement)
-                db.execute("COMMIT")
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _shut(self) -> None:
-        if self._db is not None and self._pid == os.getpid():
-            with suppress(sqlite3.Error):
-                self._db.close()
-        self._db = None
-
-    def _set_aside(self, why: Exception) -> None:
-        log.error("eventsd: %s is broken (%s); it is set aside, and a new one is begun", self.path, why)
-        with suppress(OSError):
-            os.replace(self.path, self.path.with_name(f"{FILE}.broken"))
-            for ending in ("-wal", "-shm"):
-                self.path.with_name(FILE + ending).unlink(missing_ok=True)
-
-    def _forked(self) -> None:
-        # Another thread may have held the lock when the process was forked.
-        self._lock = threading.Lock()
-        if self._db is not None:
-            self._inherited.append(self._db)
-            self._db = None
 
 
 def _load_of(db: sqlite3.Connection, jid: str) -> Load | None:
@@ -488,22 +337,3 @@ def _with_minions(packed: bytes, syndic: str, minions: Iterable[str] | None) -> 
     known = _minions_of(packed)
     known[syndic] = sorted({*known.get(syndic, ()), *map(str, minions)})
     return msgspec.msgpack.encode(known)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder of the spool as the engine does, whoever comes first."""
-    if folder.is_dir():
-        return
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
-        with suppress(FileExistsError):
-            one.mkdir(mode=0o700)
-            _give_to_owner(one)
-
-
-def _give_to_owner(path: Path) -> None:
-    """What root makes belongs to the user the folder above belongs to: the master may run as another user than root."""
-    if os.geteuid() == 0:
-        above = os.stat(path.parent)
-        with suppress(OSError):
-            os.chown(path, above.st_uid, above.st_gid)

@@ -42,7 +42,7 @@ def of_function(reader: Reader, table: sa.Table, glob: str | None) -> list[Condi
     """
     if glob is None:
         return []
-    known = _functions(reader, table)
+    known = reader.values(reader.dialect.questions.distinct(table.c.fun).limit(_MOST_FUNCTIONS + 1))
     if len(known) > _MOST_FUNCTIONS:
         return of_name(reader, table.c.fun, glob)
     fitting = [fun for fun in known if any(fnmatchcase(one, glob) for one in (fun, *fun.split(",")))]
@@ -79,12 +79,3 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
     :param conditions: the conditions.
     """
     return sa.and_(sa.true(), *conditions)
-
-
-def _functions(reader: Reader, table: sa.Table) -> list[str]:
-    """The functions in a table: from one to the next by the index, instead of all rows."""
-    fun = table.c.fun
-    found = sa.select(sa.func.min(fun).label("fun")).cte("found", recursive=True)
-    following = sa.select(sa.func.min(fun)).where(fun > found.c.fun).correlate(found).scalar_subquery()
-    found = found.union_all(sa.select(following).where(found.c.fun.is_not(None)))
-    return reader.values(sa.select(found.c.fun).where(found.c.fun.is_not(None)).limit(_MOST_FUNCTIONS + 1))

@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from salt.loader.context import NamedLoaderContext
+
 from salt_eventsd.config.load import engines_of, merged, placed
 from salt_eventsd.config.plain import without_empty
 from salt_eventsd.config.structs import RedactConfig, Size, SpoolConfig
@@ -61,6 +63,8 @@ class Places:
 
 
 _KNOWN: list[tuple[dict[str, Any], Places]] = []
+#: The options that were asked for last, with their places: Salt hands over the same ones each time.
+_LAST: list[tuple[Any, Places]] = []
 _LOCK = threading.Lock()
 #: A process has one configuration; tests have more.
 _MOST_KNOWN = 4
@@ -72,9 +76,14 @@ def places_of(opts: Mapping[str, Any]) -> Places:
 
     :param opts: Salt's options.
     """
+    # Salt's loader has the options of the process behind a name of each module's.
+    told = opts.value() if isinstance(opts, NamedLoaderContext) else opts
+    if _LAST and _LAST[0][0] is told:
+        return _LAST[0][1]
     deciding = {name: opts.get(name) for name in _DECIDING}
     for known, places in _KNOWN:
         if known == deciding:
+            _LAST[:] = [(told, places)]
             return places
     with _LOCK:
         places = Places(opts)

@@ -62,6 +62,7 @@ def test_what_came_while_no_engine_ran_is_taken_in(tmp_path: Path, cache: JobCac
 
     # Then
     eventually(lambda: (_rows(history, "jobs"), _rows(history, "returns")) == (1, 2))
+    eventually(lambda: not engine.service.doorstep.waiting(10, time.time()))
     engine.service.close()
     job = history.rows("jobs")[0]
     assert (job["minions"], job["load"]["kwargs"]["metadata"]) == (["web1", "web2"], {"ticket": 7})

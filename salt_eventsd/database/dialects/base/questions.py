@@ -38,6 +38,17 @@ class Questions:
         ).table_valued("value", name="told")
         return sa.exists(sa.select(1).select_from(rows).where(self.fits(rows.c.value, glob)))
 
+    def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """
+        Return the question which values a column has: from one to the next by the index, instead of by all rows.
+
+        :param column: an index begins with it.
+        """
+        found = sa.select(sa.func.min(column).label("value")).cte("found", recursive=True)
+        following = sa.select(sa.func.min(column)).where(column > found.c.value).correlate(found).scalar_subquery()
+        found = found.union_all(sa.select(following).where(found.c.value.is_not(None)))
+        return sa.select(found.c.value).where(found.c.value.is_not(None))
+
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """
         Return a member of a mapping in a column of JSON, as text; NULL where there is none.

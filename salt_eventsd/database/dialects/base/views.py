@@ -13,10 +13,21 @@ class Views:
 
     :cvar true: as a column of booleans is compared with it, so that an index over some rows is found.
     :cvar false: likewise.
+    :cvar by_row: a condition on a view is not moved into what the view groups.
     """
 
     true: ClassVar[str] = "TRUE"
     false: ClassVar[str] = "FALSE"
+    by_row: ClassVar[bool] = False
+
+    def has(self, column: str, value: str) -> str:
+        """
+        Return the condition that a JSON list of texts has a text.
+
+        :param column: of the lists, with the table's name.
+        :param value: the column of the text, likewise.
+        """
+        return f"{column} @> to_jsonb({value})"
 
     def elements(self, column: str, alias: str) -> str:
         """

@@ -14,6 +14,10 @@ class MySQLViews(Views):
         value = "value VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$'"
         return f"JOIN JSON_TABLE({array}, '$[*]' COLUMNS ({value})) AS {alias}"
 
+    def has(self, column: str, value: str) -> str:
+        """See :class:`Views`."""
+        return f"JSON_CONTAINS({column}, JSON_QUOTE({value}))"
+
     def days_ago(self, days: int) -> str:
         """Times are kept in UTC, whatever the session's time zone."""
         return f"(UTC_TIMESTAMP(6) - INTERVAL {days} DAY)"
