@@ -393,6 +393,27 @@ def purge(worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
     return _answer(purge(__opts__, worker, dry_run))
 
 
+def forget(minion: str, worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
+    """
+    Forget a minion: delete its returns, states and events, and take its name out of jobs and of events of others. What
+    commands returned on other minions, or to runners, is not looked into; tables of your own are not, either.
+
+    :param minion: its id, whole.
+    :param worker: only this worker's database; else those of all sql workers.
+    :param dry_run: count the rows, and change nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.forget minion=web1.example.com dry_run=True
+        salt-run eventsd.forget minion=web1.example.com
+    """
+    from salt_eventsd.operate.purge import forget
+
+    return _answer(forget(__opts__, minion, worker, dry_run))
+
+
 def jobs(
     fun: str | None = None,
     user: str | None = None,

@@ -11,6 +11,7 @@ from typing import Any
 from salt_eventsd.backends import sql
 from salt_eventsd.config.explain import meant
 from salt_eventsd.config.load import load
+from salt_eventsd.database.retention.forget import FORGOTTEN, Forget
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.purge import Purge
 from salt_eventsd.exceptions import ConfigError, EventsdError
@@ -49,6 +50,39 @@ def purge(opts: Mapping[str, Any], worker: str | None = None, dry_run: Any = Fal
             {"worker": context.name, "table": f"eventsd_{table}", "outcome": outcome or None, "rows": rows}
             for (table, outcome), rows in sorted(counts.items())
         ]
+    return told
+
+
+def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_run: Any = False) -> dict[str, Any]:
+    """
+    Have the databases of sql workers forget a minion.
+
+    :param opts: Salt's options.
+    :param minion: its id.
+    :param worker: only this worker's database; else all.
+    :param dry_run: count what would be deleted or changed, and do nothing.
+    """
+    try:
+        is_dry = _yes_or_no("dry_run", dry_run)
+        if not isinstance(minion, str) or not minion or minion == FORGOTTEN:
+            raise EventsdError(f"minion: expected the id of a minion, got {minion!r}")
+        contexts = _sql_workers(opts, worker)
+    except EventsdError as exc:
+        return {"problem": str(exc), "retcode": 2}
+    told: dict[str, Any] = {"dry_run": is_dry, "forget": [], "retcode": 0}
+    for context in contexts:
+        try:
+            with _kept(context, reads_only=is_dry) as kept:
+                one = Forget(kept.engine, minion, Pace(_SHARE))
+                counts = one.count() if is_dry else one.run()
+        except EventsdError as exc:
+            return {**told, "problem": _problem(context, exc), "retcode": 2}
+        told["forget"] += [
+            {"worker": context.name, "table": f"eventsd_{table}", "rows": rows, "done": done}
+            for (table, done), rows in sorted(counts.items())
+        ]
+    if not told["forget"]:
+        told["notes"] = [f"nothing is known of {minion}"]
     return told
 
 

@@ -10,6 +10,7 @@ deleted in small steps, each a short transaction, with rests between them that g
 ``aged_rows``  rows that belong to no job: events, numbers, and states that are kept for less time than returns
 ``purge``      goes through the tables, and counts or deletes
 ``pace``       how much a step takes, and how long the rest after it is
+``steps``      each a short transaction of its own, with a rest after it
 ``lock``       one purge at a time in a database, whichever master it is of
 ``nightly``    purges by itself, each night
 ``forget``     all that a minion has left, but for what others say of it

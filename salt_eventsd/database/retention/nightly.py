@@ -15,7 +15,8 @@ from sqlalchemy.engine import Engine
 from salt_eventsd.database.retention.keep import Keep
 from salt_eventsd.database.retention.lock import Busy, was_interrupted
 from salt_eventsd.database.retention.pace import Pace
-from salt_eventsd.database.retention.purge import Purge, Stopped
+from salt_eventsd.database.retention.purge import Purge
+from salt_eventsd.database.retention.steps import Stopped
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)

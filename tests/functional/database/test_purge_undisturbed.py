@@ -17,7 +17,7 @@ from salt_eventsd.database import schema
 from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.database.retention.lock import LEASE_SECONDS, Busy, Lock, was_interrupted
 from salt_eventsd.database.retention.pace import Pace
-from salt_eventsd.database.retention.purge import Stopped
+from salt_eventsd.database.retention.steps import Stopped
 from tests.support.aged import Answer, jid_of, job_events, purge, purging
 from tests.support.events import numbered
 from tests.support.stores import Database, batch_of
