@@ -204,7 +204,7 @@ def _yaml(kind: type) -> list[Any]:
 def test_an_example_of_configuration_loads(block: str, tmp_path: Path) -> None:
     # Given
     given = yaml.safe_load(block)
-    assert given.keys() <= {"engines", "eventsd", "eventsd_workers_dirs"}
+    assert given.keys() <= {"engines", "eventsd", "eventsd_workers_dirs", "master_job_cache"}
     opts = _opts(tmp_path, **given)
 
     # Then: it raises nothing, and each worker but the one a reader is to write can be made
