@@ -22,7 +22,7 @@ from salt_eventsd.config.explain import convert
 from salt_eventsd.config.pillar import pillar_block
 from salt_eventsd.config.plain import plain, said, without_empty
 from salt_eventsd.config.sources import read_sources
-from salt_eventsd.config.structs import Config, General, WorkerConfig
+from salt_eventsd.config.structs import OF_ANY_WORKER, Config, General, WorkerConfig
 from salt_eventsd.exceptions import ConfigError, Unavailable
 
 #: Where the worker ``history`` writes if neither it nor ``defaults`` names a database.
@@ -30,8 +30,6 @@ _DEFAULT_URL = f"sqlite:///{CACHEDIR}/eventsd/history.db"
 #: Keys that say where a database is, and keys that have a meaning only beside those.
 _DATABASE = ("url", "driver", "host", "database")
 _LOGIN = ("port", "user", "password")
-#: The keys of a worker that do not belong to its module.
-_OF_ANY_WORKER = ("module", "batch", "concurrency")
 #: Options that Salt finds out when it starts, and that no file holds.
 _FOUND_OUT = ("grains", "proxy", "master_ip", "master_uri")
 
@@ -231,7 +229,7 @@ def _under_engines(engines: Any) -> Mapping[str, Any]:
 
 
 def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[str]) -> dict[str, WorkerConfig]:
-    common = without_empty({key: defaults.pop(key) for key in _OF_ANY_WORKER if key in defaults})
+    common = without_empty({key: defaults.pop(key) for key in OF_ANY_WORKER if key in defaults})
     workers = {}
     for name, entry in raw.items():
         where = f"workers.{name}"
@@ -240,11 +238,11 @@ def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[st
         if not isinstance(entry, Mapping):
             problems.append(f"eventsd: {where}: expected a mapping, got {type(entry).__name__}")
             continue
-        known = {**common, **without_empty({key: entry[key] for key in _OF_ANY_WORKER if key in entry})}
+        known = {**common, **without_empty({key: entry[key] for key in OF_ANY_WORKER if key in entry})}
         if isinstance(known.get("batch"), Mapping):
             shared = common.get("batch")
             known["batch"] = without_empty({**(shared if isinstance(shared, Mapping) else {}), **known["batch"]})
-        own = {key: value for key, value in entry.items() if key not in _OF_ANY_WORKER}
+        own = {key: value for key, value in entry.items() if key not in OF_ANY_WORKER}
         if str(name) == DEFAULT_WORKER and known.get("module", "sql") == "sql" and _is_only_tuned(own, defaults):
             own["url"] = _DEFAULT_URL
         # A worker that names its database takes no URL from the defaults.

@@ -86,7 +86,12 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Return a text without the options, which may hold passwords."""
-        return f"WorkerConfig(module={self.module!r}, batch={self.batch!r}, concurrency={self.concurrency!r})"
+        told = ", ".join(f"{key}={getattr(self, key)!r}" for key in OF_ANY_WORKER)
+        return f"WorkerConfig({told})"
+
+
+#: The keys of a worker that do not belong to its module.
+OF_ANY_WORKER = tuple(key for key in WorkerConfig.__struct_fields__ if key not in ("options", "defaults"))
 
 
 class EventRule(_Struct, frozen=True, kw_only=True):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from salt_eventsd.engine import reload
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.keep import Spool
 from tests.functional.engine.conftest import Engine
@@ -112,3 +115,31 @@ def test_a_worker_that_cannot_be_made_keeps_its_events_at_the_start(tmp_path: Pa
         assert "nowhere" in lane.last_error
     finally:
         made.service.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "fixed"),
+    [
+        pytest.param({"max_workers": 3}, [], id="none"),
+        pytest.param({"metrics": {"port": 9999}, "state_file": "/x/status.json"}, ["state_file", "metrics"], id="two"),
+        pytest.param({"spool": {"dir": "/x/spool"}}, ["spool.dir"], id="within a section"),
+    ],
+)
+def test_a_reload_says_what_takes_a_restart(
+    engine: Engine, tmp_path: Path, changed: dict[str, Any], fixed: list[str]
+) -> None:
+    # Given
+    path = tmp_path / "master"
+    opts = engine.opts(**changed)
+    path.write_text(json.dumps({key: value for key, value in opts.items() if key != "__role"}), encoding="utf-8")
+    engine.service.opts = {**engine.service.opts, "conf_file": str(path)}
+
+    # When
+    told = reload.compare(engine.service)
+    done = reload.reload(engine.service)
+
+    # Then
+    assert told["restart"] is bool(fixed)
+    assert [note for note in done["notes"] if "restarted" in note and "engines" not in note] == [
+        f"{key}: changes when the master is restarted" for key in fixed
+    ]
