@@ -1,10 +1,10 @@
 """
 Measures when a row was committed: a reader outside the engine asks the database repeatedly for the highest visible id.
 
-A row is visible from its commit on, and ids follow the order of commits, because only one transaction at a time writes
-a table. So a row was committed between the last look that did not see its id and the first that did. The later of the two
-counts: a figure is never too small, and too large by at most the time between two looks, which is measured as well
-(``poll``). The method adds nothing to the database under test, and is the same for all databases.
+A row is visible from its commit on, and ids follow the order of commits, because only one transaction at a time
+writes a table. So a row was committed between the last look that did not see its id and the first that did. The later
+of the two counts: a figure is never too small, and too large by at most the time between two looks, which is measured
+as well (``poll``). The method adds nothing to the database under test, and is the same for all databases.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class History:
         :param table: its name.
         :param where: a condition.
         :param timeout_seconds: fail after so long.
-        :param values: bound to the condition's ``:name`` marks.
+        :param values: the values of the condition's ``:name`` parameters.
         """
         deadline = time.monotonic() + timeout_seconds
         while (found := self.count(table, where, **values)) != count:
