@@ -13,11 +13,11 @@ LAYERS     := unit functional integration
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test bench lint faults soak clean
+.PHONY: help demo test bench bench-history lint faults soak clean
 
 help: ## show this
 	@echo "make <target>, with Python 3.10 or newer and nothing else:"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## run a salt-master and a minion of their own for a minute and show the history that was kept
 	@$(BIN)/python -m salt_eventsd.operate.demo
@@ -40,6 +40,9 @@ soak: $(VENV)/.installed-test ## ten minutes at bus speed: is all there, does no
 
 bench: $(VENV)/.installed-test ## measure; BENCH_ARGS=... chooses what
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-history: $(VENV)/.installed-test ## fill a large history and time each question; BENCH_ROWS=..., BENCH_URL=...
+	@$(BIN)/python -m benchmarks.history
 
 lint: $(VENV)/.installed-lint ## check style, format and types, the formula's states among them
 	$(BIN)/ruff check .

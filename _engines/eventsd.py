@@ -69,6 +69,7 @@ Everything there is to set, with its default or an example. Each module of worke
       state_file: <cachedir>/eventsd/status.json
       state_timer: 5                        # seconds
       metrics: {host: 127.0.0.1, port: 9175}    # reserved
+      job_cache: {worker: history}          # whose database the history verbs are about
 
 A mapping given under ``engines:`` is merged over ``eventsd:``. docs/configuration.rst says more of each key.
 """

@@ -371,6 +371,356 @@ def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
         return _answer({"problem": str(exc), "retcode": 2})
 
 
+def purge(worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
+    """
+    Delete what is older than ``keep`` of a sql worker says, in small steps, while others write. The engine does so
+    itself each night.
+
+    A job goes as a whole, with its returns and states, when each of them is old enough.
+
+    :param worker: only this worker's database; else those of all sql workers.
+    :param dry_run: count the rows that would go, by table and outcome, and delete nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.purge dry_run=True
+        salt-run eventsd.purge worker=history
+    """
+    from salt_eventsd.operate.purge import purge
+
+    return _answer(purge(__opts__, worker, dry_run))
+
+
+def forget(minion: str, worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
+    """
+    Forget a minion: delete its returns, states and events, and take its name out of jobs and of events of others. What
+    commands returned on other minions, or to runners, is not looked into; tables of your own are not, either.
+
+    :param minion: its id, whole.
+    :param worker: only this worker's database; else those of all sql workers.
+    :param dry_run: count the rows, and change nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.forget minion=web1.example.com dry_run=True
+        salt-run eventsd.forget minion=web1.example.com
+    """
+    from salt_eventsd.operate.purge import forget
+
+    return _answer(forget(__opts__, minion, worker, dry_run))
+
+
+def jobs(
+    fun: str | None = None,
+    user: str | None = None,
+    minion: str | None = None,
+    target: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    outcome: str | None = None,
+    kind: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+    worker: str | None = None,
+) -> Any:
+    """
+    List jobs, the newest first: who ran what where, how many answered, and how it went.
+
+    Names may be globs. A time is ``90m``, ``7d`` (so long ago), ``2026-11-26``, ``"2026-11-26 14:00"`` (UTC) or
+    ``"last friday 14:00"``. docs/history.rst has all the questions, and what each field means.
+
+    :param fun: only jobs with such a function.
+    :param user: only jobs of such a user.
+    :param minion: only jobs for such a minion.
+    :param target: only jobs whose target was given so.
+    :param since: not before this time.
+    :param until: before this time.
+    :param outcome: ``succeeded``, ``failed``, ``missing`` (somebody did not answer) or ``nobody`` (was asked).
+    :param kind: ``job``, ``runner``, ``wheel``, ``call`` (salt-call) or ``schedule``.
+    :param limit: no more than so many.
+    :param before: the jid of the last job of a page, to get the next one.
+    :param worker: whose database is asked; by default that of ``job_cache``, or the first sql worker's.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.jobs
+        salt-run eventsd.jobs fun='state.*' since=7d outcome=failed
+        salt-run eventsd.jobs user='sudo_*' limit=100 before=20261126140000123456 --out=json
+    """
+    return _ask(
+        "jobs",
+        worker,
+        fun=fun,
+        user=user,
+        minion=minion,
+        target=target,
+        since=since,
+        until=until,
+        outcome=outcome,
+        kind=kind,
+        limit=limit,
+        before=before,
+    )
+
+
+def job(jid: int | str, worker: str | None = None) -> Any:
+    """
+    Show all about a job: whom it was for, who answered and how, who did not, which states failed, and how long it took.
+    Of an orchestration, the jobs that it started.
+
+    :param jid: the job's id.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.job 20261126140000123456
+    """
+    return _ask("job", worker, jid=jid)
+
+
+def returns(
+    jid: int | str | None = None,
+    minion: str | None = None,
+    fun: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int = 50,
+    before: int | None = None,
+    worker: str | None = None,
+) -> Any:
+    """
+    List returns with what was returned, the newest first.
+
+    :param jid: only of this job.
+    :param minion: only of such minions.
+    :param fun: only of such functions.
+    :param since: not before this time.
+    :param until: before this time.
+    :param limit: no more than so many.
+    :param before: the ``id`` of the last return of a page, to get the next one.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.returns 20261126140000123456
+        salt-run eventsd.returns minion='web*' fun=pkg.install since=30d
+    """
+    return _ask(
+        "returns", worker, jid=jid, minion=minion, fun=fun, since=since, until=until, limit=limit, before=before
+    )
+
+
+def failures(
+    minion: str | None = None,
+    fun: str | None = None,
+    state: str | None = None,
+    sls: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int = 50,
+    before: int | None = None,
+    worker: str | None = None,
+) -> Any:
+    """
+    List answers that failed, the newest first, each with the states that failed in it. A minion that did not answer is
+    not among them: see :py:func:`missing`.
+
+    :param minion: only of such minions.
+    :param fun: only of such functions.
+    :param state: only where such a state failed, by its module (``pkg``), function (``pkg.installed``), id or name.
+    :param sls: only where a state of such a file failed.
+    :param since: not before this time.
+    :param until: before this time.
+    :param limit: no more than so many.
+    :param before: the ``id`` of the last return of a page, to get the next one.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.failures since=1d
+        salt-run eventsd.failures state=pkg.installed minion='db*'
+    """
+    return _ask(
+        "failures",
+        worker,
+        minion=minion,
+        fun=fun,
+        state=state,
+        sls=sls,
+        since=since,
+        until=until,
+        limit=limit,
+        before=before,
+    )
+
+
+def missing(
+    jid: int | str | None = None, since: str | None = None, limit: int = 1000, worker: str | None = None
+) -> Any:
+    """
+    List the minions that were asked and did not answer, the newest job first.
+
+    :param jid: only of this job.
+    :param since: not before this time; by default a day ago, unless there is a jid.
+    :param limit: no more than so many.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.missing 20261126140000123456
+        salt-run eventsd.missing since=2h
+    """
+    start = since or (None if jid is not None else "1d")
+    return _ask("missing", worker, jid=jid, since=start, limit=limit)
+
+
+def minion(id: str, limit: int = 20, worker: str | None = None) -> Any:  # noqa: A002 - the name Salt has for it
+    """
+    Show what is known of a minion: when it was seen, how it is, its last returns, and its last run of states.
+
+    :param id: the minion's.
+    :param limit: no more returns than so many.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.minion web1.example.com
+    """
+    return _ask("minion", worker, minion=id, limit=limit)
+
+
+def changes(
+    minion: str | None = None,
+    state: str | None = None,
+    name: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int = 50,
+    worker: str | None = None,
+) -> Any:
+    """
+    List what states changed on minions, the newest first, and who ran them. Test runs are not among them.
+
+    :param minion: only on such minions.
+    :param state: only such states, by their module (``file``), function (``file.managed``), id or name.
+    :param name: only states of such a name or id, such as ``/etc/ntp.conf``.
+    :param since: not before this time.
+    :param until: before this time.
+    :param limit: no more than so many.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.changes name=/etc/ntp.conf
+        salt-run eventsd.changes minion='web*' since="last friday 14:00"
+    """
+    return _ask("changes", worker, minion=minion, state=state, name=name, since=since, until=until, limit=limit)
+
+
+def conformity(minion: str | None = None, at: str | None = None, stale: str = "7d", worker: str | None = None) -> Any:
+    """
+    Tell of each minion how its last run of states went: ``healthy``, ``changed``, ``failed``, ``stale`` (too long ago)
+    or ``never``. Test runs do not count.
+
+    :param minion: only such minions.
+    :param at: as it was at this time.
+    :param stale: how long ago is too long.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.conformity
+        salt-run eventsd.conformity minion='db*' at="2026-11-01 12:00"
+    """
+    return _ask("conformity", worker, minion=minion, at=at, stale=stale)
+
+
+def slow(since: str | None = "1d", limit: int = 20, worker: str | None = None) -> Any:
+    """
+    List the states and the returns that took longest, the slowest first.
+
+    :param since: not before this time.
+    :param limit: no more than so many.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.slow
+        salt-run eventsd.slow since=7d limit=100
+    """
+    return _ask("slow", worker, since=since, limit=limit)
+
+
+def audit(
+    user: str | None = None,
+    fun: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    kind: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+    worker: str | None = None,
+) -> Any:
+    """
+    List who ran what, the newest first: jobs, runners and wheels.
+
+    :param user: only such users.
+    :param fun: only such functions; those of runners and wheels begin with ``runner.`` and ``wheel.``.
+    :param since: not before this time.
+    :param until: before this time.
+    :param kind: as in :py:func:`jobs`.
+    :param limit: no more than so many.
+    :param before: the jid of the last job of a page, to get the next one.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.audit user=alice since=30d
+        salt-run eventsd.audit fun='wheel.key.*'
+    """
+    return _ask("audit", worker, user=user, fun=fun, since=since, until=until, kind=kind, limit=limit, before=before)
+
+
+def _ask(question: str, worker: str | None, **arguments: Any) -> Any:
+    """Put a question to the history; a person at a terminal gets a table, everybody else gets data."""
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate import history, history_page
+
+    try:
+        found = history.ask(__opts__, question, worker, arguments)
+    except EventsdError as exc:
+        return _answer({"problem": "; ".join(str(exc).splitlines()), "retcode": 2})
+    __context__["retcode"] = 0
+    if not _is_asked_for(question) or __opts__.get("output"):
+        return found
+    # See eventsd.status.
+    return {"return": history_page.page(question, found, _width()), "outputter": "highstate", "retcode": 0}
+
+
 def _look(path: str) -> list[str]:
     """Tell the engine that an operator has looked; return why that was not possible, a line each."""
     from salt_eventsd.engine.control import ask, socket_path
@@ -385,14 +735,11 @@ def _look(path: str) -> list[str]:
 
 def _page(told: Any, found: Any) -> str:
     """Return the status as a person reads it, as wide as the terminal."""
-    import shutil
-
     import salt.utils.color
 
     from salt_eventsd.operate.status_page import page
 
-    width = shutil.get_terminal_size((100, 24)).columns
-    return page(told, found, width, salt.utils.color.get_colors(_has_colors()))
+    return page(told, found, _width(), salt.utils.color.get_colors(_has_colors()))
 
 
 def _act(
@@ -435,6 +782,13 @@ def _shown(rest: str | None) -> str | None:
     """End a verb that has printed its answer. Salt would judge a mapping with a key data like the result of states."""
     __context__["retcode"] = 0
     return rest
+
+
+def _width() -> int:
+    """Return how wide the terminal is."""
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def _has_colors() -> bool:

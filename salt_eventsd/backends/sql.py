@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, read_options
+from typing import NamedTuple
+
+from sqlalchemy.engine import Engine
+
+from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, make_reader, read_options
+from salt_eventsd.database.retention.keep import Keep
+from salt_eventsd.database.retention.nightly import Nightly
 from salt_eventsd.database.store import Store
 from salt_eventsd.workers.load import BESIDE
 from salt_eventsd.workers.write import Context
@@ -20,6 +26,37 @@ def make(context: Context) -> Store:
         # Rules with a table or statement of their own are written beside the others, a few at a time.
         own = sum(rule.is_own for rule in context.rules.values())
         engine = make_engine(options, context.concurrency + min(own, BESIDE))
+        nightly = None
+        if options.keep and options.keep.ends:
+            # What a purge does to its connections is nothing to those that write.
+            nightly = Nightly(make_engine(options), options.keep, f"{context.node_id} {context.name}")
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
-    return Store(engine, context.node_id, options.too_large == "truncate", context.rules)
+    return Store(engine, context.node_id, options.too_large == "truncate", context.rules, nightly)
+
+
+class Kept(NamedTuple):
+    """
+    The history that a worker keeps.
+
+    :param engine: of its database.
+    :param keep: how long rows stay.
+    """
+
+    engine: Engine
+    keep: Keep
+
+
+def kept(context: Context, *, reads_only: bool) -> Kept:
+    """
+    Return the history that a worker keeps, to look after it.
+
+    :param context: the worker's options and its name.
+    :param reads_only: what would change the database is refused, and its answers may not take long.
+    :raises ConfigError: an option is wrong, or a driver is missing.
+    """
+    try:
+        options = read_options(context.known(*OPTION_NAMES))
+        return Kept(make_reader(options) if reads_only else make_engine(options), options.keep or Keep())
+    except OptionError as exc:
+        raise context.problem(exc.key, str(exc)) from None

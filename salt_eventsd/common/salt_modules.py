@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 from pathlib import Path
 
@@ -14,6 +15,7 @@ WORKERS_TAG = "eventsd_workers"
 #: Salt's name for a kind of module -> our package that holds modules of that kind.
 _KINDS = {
     "engines": "salt_eventsd.engines",
+    "returners": "salt_eventsd.returners",
     "runners": "salt_eventsd.runners",
 }
 
@@ -24,7 +26,8 @@ def module_dirs() -> dict[str, list[str]]:
 
     The format (a dict of lists of paths) is the one that Salt expects of ``salt.loader`` entry points.
     """
-    return {kind: [package_dir(package)] for kind, package in _KINDS.items()}
+    # In an editable install that is older than a kind of module, the others are found all the same.
+    return {kind: [package_dir(package)] for kind, package in _KINDS.items() if importlib.util.find_spec(package)}
 
 
 def package_dir(package: str) -> str:

@@ -79,27 +79,38 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
         # One by one, so that all errors are reported at once.
         convert({key: value}, General, "", problems, others=("workers", "events", "defaults"))
     general = None if problems else convert(raw, General, "", problems)
+    if general is not None:
+        problems += _wrong_job_cache(general, workers)
     if problems or general is None:
         raise ConfigError(problems)
     cachedir = str(opts.get("cachedir") or "/var/cache/salt/master")
     return Config(
         general=msgspec.structs.replace(
             general,
-            spool=msgspec.structs.replace(general.spool, dir=_placed(general.spool.dir, cachedir)),
-            state_file=_placed(general.state_file, cachedir),
+            spool=msgspec.structs.replace(general.spool, dir=placed(general.spool.dir, cachedir)),
+            state_file=placed(general.state_file, cachedir),
             # Only a master of masters has syndics below it.
             syndics=opts.get("order_masters") if general.syndics is None else general.syndics,
         ),
         workers={
             name: msgspec.structs.replace(
                 worker,
-                options={key: _placed(value, cachedir) for key, value in worker.options.items()},
-                defaults={key: _placed(value, cachedir) for key, value in worker.defaults.items()},
+                options={key: placed(value, cachedir) for key, value in worker.options.items()},
+                defaults={key: placed(value, cachedir) for key, value in worker.defaults.items()},
             )
             for name, worker in workers.items()
         },
         events=events,
     )
+
+
+def _wrong_job_cache(general: General, workers: Mapping[str, WorkerConfig]) -> list[str]:
+    named = general.job_cache.worker
+    there = [name for name, worker in workers.items() if worker.module == "sql"]
+    if named is None or named in there:
+        return []
+    listed = f"expected one of {', '.join(there)}" if there else "there is none"
+    return [f"eventsd: job_cache.worker: {named!r} is no sql worker; {listed}"]
 
 
 def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +208,7 @@ def state_file(opts: Mapping[str, Any]) -> str:
             # The next reader may still find the path. The check of the configuration reports the error.
             continue
     path = value if isinstance(value, str) and is_path(value) else General().state_file
-    return str(_placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
+    return str(placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
 
 
 def engines_of(engines: Any) -> list[Mapping[str, Any]]:
@@ -262,6 +273,11 @@ def _names_database(options: Mapping[str, Any]) -> bool:
     return any(options.get(key) is not None for key in _DATABASE)
 
 
-def _placed(value: Any, cachedir: str) -> Any:
-    """Replace ``<cachedir>`` in a path or URL by the master's (or minion's) cachedir."""
+def placed(value: Any, cachedir: str) -> Any:
+    """
+    Return an option with the place that ``<cachedir>`` stands for.
+
+    :param value: a path or URL; what is no text comes back as it is.
+    :param cachedir: the master's (or minion's) folder.
+    """
     return value.replace(CACHEDIR, cachedir.rstrip(os.sep)) if isinstance(value, str) else value

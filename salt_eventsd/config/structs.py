@@ -225,6 +225,16 @@ class MetricsConfig(_Struct, frozen=True, kw_only=True):
         require_port(self.port)
 
 
+class JobCacheConfig(_Struct, frozen=True, kw_only=True):
+    """
+    Whose database the questions to the history, and Salt's job cache, are about.
+
+    :param worker: a sql worker; the first one if it is not said.
+    """
+
+    worker: str | None = None
+
+
 class General(_Struct, frozen=True, kw_only=True):
     """The keys directly under ``eventsd:``, except ``workers`` and ``events``."""
 
@@ -234,6 +244,7 @@ class General(_Struct, frozen=True, kw_only=True):
     state_file: str = "<cachedir>/eventsd/status.json"
     state_timer: float = 5.0
     metrics: MetricsConfig | None = None
+    job_cache: JobCacheConfig = JobCacheConfig()
     pillar: bool | str = False
     forged: str = "divert"
     syndics: bool | str | tuple[str, ...] | None = None

@@ -14,7 +14,9 @@ configuration file either: a worker's options come in through ``engines``.
 ``keeping``         sees to it that each row is in its table, and merges jobs
 ``user_tables``     tables and statements of users' own
 ``blame``           whether an event is to blame for an error, or its table, or the server
+``retention``       deletes what is old
 ``schema``          the built-in tables, of ``column_types``
+``questions``         what people and Salt ask of the tables; ``views`` are for those who ask in SQL
 ``migrate``         makes and upgrades them, by the steps in ``migrations``
 ``probe``           what ``eventsd.check`` tries on a database
 ``dialects``        all that differs between databases; nothing else asks for a database's name

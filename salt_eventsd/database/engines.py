@@ -18,6 +18,7 @@ from salt_eventsd.config.checks import require, require_port
 from salt_eventsd.config.explain import explain
 from salt_eventsd.database.deadlines import limit
 from salt_eventsd.database.dialects import BACKENDS, DRIVERS, dialect_for
+from salt_eventsd.database.retention.keep import Keep
 
 
 class OptionError(ValueError):
@@ -38,6 +39,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     :param timeout: how long a statement may take, in seconds; what takes longer is cut off and tried again.
     :param too_large: what becomes of a value the database has no room for: "truncate" keeps its beginning and marks it,
         "bury" makes a dead letter of the event.
+    :param keep: how long rows stay; None is for ever.
     """
 
     url: str | None = None
@@ -50,6 +52,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     connect_seconds: float = 5.0
     timeout: float = 60.0
     too_large: Literal["truncate", "bury"] = "truncate"
+    keep: Keep | None = None
 
     def __post_init__(self) -> None:
         require_port(self.port)
@@ -57,6 +60,10 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             seconds = getattr(self, name)
             require(0 < seconds <= 3600, f"{name}: expected a number above 0 and up to 3600, got {seconds}")
 
+
+#: Whoever asks the history waits no longer than this for a connection, and for an answer, in seconds.
+CONNECT_SECONDS = 4.0
+ANSWER_SECONDS = 8.0
 
 #: The keys of :class:`SqlOptions`.
 OPTION_NAMES = tuple(field.name for field in msgspec.structs.fields(SqlOptions))
@@ -73,7 +80,8 @@ def read_options(options: Mapping[str, Any]) -> SqlOptions:
         read = msgspec.convert(dict(options), SqlOptions)
     except msgspec.ValidationError as exc:
         wrong = explain(exc)
-        raise OptionError(wrong.key or wrong.path.lstrip("."), wrong.what) from None
+        key = ".".join(part for part in (wrong.path.lstrip("."), wrong.key) if part)
+        raise OptionError(key, wrong.what) from None
     if not read.url and not read.driver:
         raise OptionError("url", "missing; expected a SQLAlchemy URL such as postgresql://user:password@host/database")
     return read
@@ -111,12 +119,28 @@ def make_url_of(options: SqlOptions) -> URL:
     )
 
 
-def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
+def make_reader(options: SqlOptions) -> Engine:
+    """
+    Return an engine for questions: it changes nothing, and whoever waits for its answer waits no longer than some
+    seconds for a database that is away or frozen.
+
+    :param options: from :func:`read_options`.
+    :raises OptionError: the URL is wrong or its driver is missing.
+    """
+    limits = {
+        "connect_seconds": min(options.connect_seconds, CONNECT_SECONDS),
+        "timeout": min(options.timeout, ANSWER_SECONDS),
+    }
+    return make_engine(msgspec.structs.replace(options, **limits), reads_only=True)
+
+
+def make_engine(options: SqlOptions, concurrency: int = 1, *, reads_only: bool = False) -> Engine:
     """
     Return an engine that opens its first connection when it is first used.
 
     :param options: from :func:`read_options`.
     :param concurrency: how many connections are used at once, besides one for prio events.
+    :param reads_only: what would change the database is refused.
     :raises OptionError: the URL is wrong or its driver is missing.
     """
     url = make_url_of(options)
@@ -128,6 +152,8 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
         dialect = dialect_for(url.get_backend_name())
         if wrong := dialect.session.wrong_with(url):
             raise OptionError("url" if options.url else "database", wrong)
+        if reads_only:
+            url = dialect.session.to_read(url)
         engine = sa.create_engine(
             url,
             pool_size=concurrency + 1,
@@ -146,7 +172,10 @@ def make_engine(options: SqlOptions, concurrency: int = 1) -> Engine:
         missing = exc.name or url.get_driver_name()
         package = _package_of(url, missing)
         raise OptionError(key, f"driver {missing!r} is not installed: salt-pip install {package}") from None
-    dialect.session.prepare(engine, options.timeout)
+    if reads_only:
+        dialect.session.prepare_to_read(engine, options.timeout)
+    else:
+        dialect.session.prepare(engine, options.timeout)
     limit(engine, dialect.session, options.timeout, min(options.timeout, max(2.0, options.connect_seconds)))
     return engine
 

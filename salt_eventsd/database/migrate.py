@@ -17,7 +17,7 @@ from salt_eventsd.database.schema import VERSION_TABLE
 from salt_eventsd.exceptions import Held
 
 #: The newest version in ``migrations/versions``.
-HEAD = "0003"
+HEAD = "0004"
 
 #: How long a step of an upgrade may take.
 _UPGRADE_SECONDS = 6 * 3600.0

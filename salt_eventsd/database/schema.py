@@ -6,6 +6,8 @@ Names and columns are an outside interface: operators query them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from salt_eventsd.database.column_types import CODE, JSON, ROW_ID, TABLE_OPTIONS, TEXT, TIME
@@ -20,6 +22,21 @@ NAME_LENGTH = 255
 
 _JID = sa.String(JID_LENGTH)
 _NAME = sa.String(NAME_LENGTH)
+
+#: The functions that apply the states a minion is to have; ``state.single`` and the like apply what somebody typed.
+STATE_RUNS = ("state.apply", "state.highstate", "state.sls")
+_OF_STATES = f"fun IN ({', '.join(repr(fun) for fun in STATE_RUNS)})"
+
+
+def only(postgresql: str, sqlite: str) -> dict[str, Any]:
+    """
+    Return the options of an index over some rows only, which costs the others nothing; MariaDB has all rows in it.
+
+    :param postgresql: which rows, in its words.
+    :param sqlite: likewise.
+    """
+    return {"postgresql_where": sa.text(postgresql), "sqlite_where": sa.text(sqlite)}
+
 
 jobs = sa.Table(
     "eventsd_jobs",
@@ -64,6 +81,9 @@ returns = sa.Table(
     sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
     sa.Index("eventsd_returns_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_returns_by_stamp", "stamp"),
+    sa.Index("eventsd_returns_by_fun", "fun", "stamp"),
+    sa.Index("eventsd_returns_failed", "success", "stamp", **only("NOT success", "success = 0")),
+    sa.Index("eventsd_returns_of_states", "minion_id", "fun", "stamp", **only(_OF_STATES, _OF_STATES)),
     **TABLE_OPTIONS,
 )
 
@@ -88,6 +108,7 @@ states = sa.Table(
     sa.Column("fun", _NAME),
     sa.Index("eventsd_states_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_states_by_result", "result", "stamp"),
+    sa.Index("eventsd_states_changed", "changed", "stamp", **only("changed", "changed = 1")),
     **TABLE_OPTIONS,
 )
 
@@ -140,6 +161,18 @@ receipts = sa.Table(
     sa.Column("first_chunk", sa.BigInteger),
     sa.Column("oldest", sa.BigInteger),
     sa.Column("refused", TEXT),
+    **TABLE_OPTIONS,
+)
+
+# Whose turn it is to do what only one may do at a time. ``until`` and ``done`` are seconds since 1970 by the database's
+# clock; ``until`` is 0 where it is nobody's turn. ``done`` is when it was done to the end.
+locks = sa.Table(
+    "eventsd_locks",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", _NAME, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.BigInteger),
     **TABLE_OPTIONS,
 )
 

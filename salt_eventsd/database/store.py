@@ -22,6 +22,7 @@ from salt_eventsd.database.insertion import Insertion
 from salt_eventsd.database.keeping import keeper
 from salt_eventsd.database.probe import try_out
 from salt_eventsd.database.receipts import Receipts
+from salt_eventsd.database.retention.nightly import Nightly
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.user_tables.tables import UserTables
 from salt_eventsd.database.user_tables.values import Values
@@ -55,13 +56,19 @@ class Store:
     :param node_id: the master's (or minion's) id, kept with each row.
     :param truncate: keep the beginning of a value that is too large, rather than bury its event.
     :param rules: the worker's rules by whole name, of which some have tables or statements of the user's own.
+    :param nightly: deletes each night what is too old; None if everything is kept.
     :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
     """
 
     takes_tables: ClassVar[bool] = True
 
     def __init__(
-        self, engine: Engine, node_id: str, truncate: bool = True, rules: Mapping[str, EventRule] | None = None
+        self,
+        engine: Engine,
+        node_id: str,
+        truncate: bool = True,
+        rules: Mapping[str, EventRule] | None = None,
+        nightly: Nightly | None = None,
     ) -> None:
         self._engine = engine
         self._truncate = truncate
@@ -73,6 +80,7 @@ class Store:
         self._receipts = Receipts()
         self._has_been_up = False
         self._deferred = False
+        self._nightly = nightly
 
     def write(self, batch: Batch) -> None:
         """
@@ -86,6 +94,8 @@ class Store:
             self._transact(batch, self._suspects.of(batch))
             self._suspects.forget(batch)
             self._receipts.tidying.run(self._engine)
+            if self._nightly:
+                self._nightly.start()
         except SpoolError:
             raise
         except Exception as exc:
@@ -197,6 +207,8 @@ class Store:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
+        if self._nightly:
+            self._nightly.stop()
         self._engine.dispose()
 
     def _known(self, connection: Connection) -> _Known:

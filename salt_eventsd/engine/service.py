@@ -34,8 +34,11 @@ from salt_eventsd.engine.state_file import to_data
 from salt_eventsd.engine.stats import stats_frame
 from salt_eventsd.engine.watch import Watch, sign_of
 from salt_eventsd.event.frame import STATS_TAG
-from salt_eventsd.exceptions import SpoolBusy
+from salt_eventsd.exceptions import SpoolBusy, SpoolError
+from salt_eventsd.intake.drain import Drain
+from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.thread import Intake
+from salt_eventsd.spool.doorstep import Doorstep
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.load import close
 
@@ -105,6 +108,8 @@ class Service:
             self._lane(name).backlog.restore(left, self.spool.newest_id())
         # run
         self.dispatcher = Dispatcher(self.spool, self.lanes, lambda: self.general.max_workers, self._adopt)
+        # What Salt hands to its job cache waits on the doorstep.
+        self.doorstep = Doorstep(self.spool.folder, int(self.general.spool.max_bytes))
         # keep: what the spool may hold
         self.quota = Quota(lambda: self.general.spool, self.spool, self.lanes)
         # parse, match, redact, and into the spool
@@ -115,8 +120,19 @@ class Service:
             lambda: self.general.spool.commit_seconds,
             quota=self.quota,
             kept=self.dispatcher.kept,
+            heard=Heard(self._is_nocache),
         )
+        self.drain = Drain(self.doorstep, self.intake, self._oldest)
         self._observe(state_file)
+
+    def _is_nocache(self, jid: str) -> bool:
+        try:
+            return self.doorstep.is_nocache(jid)
+        except SpoolError:
+            return False
+
+    def _oldest(self) -> float:
+        return min((when for lane in list(self.lanes.values()) if (when := lane.backlog.oldest())), default=0.0)
 
     def _observe(self, state_file: Path) -> None:
         """Make the parts that look at the others: what was lost, who stands still, what there is to report."""
@@ -202,6 +218,7 @@ class Service:
         self.intake.start()
         self.dispatcher.start()
         self.reporter.start()
+        self.drain.start()
 
     def run(self) -> None:
         """Run until SIGTERM."""
@@ -221,6 +238,7 @@ class Service:
     def close(self) -> None:
         """Keep what was read, give batches in flight a moment, leave the rest in the spool."""
         began = self._stopped_at or time.monotonic()
+        self.drain.stop()
         self.dispatcher.halt()
         kept = self.intake.stop(max(_MOMENT_SECONDS, began + _KEEP_SECONDS - time.monotonic()))
         finished = self.dispatcher.stop(max(_MOMENT_SECONDS, began + _FINISH_SECONDS - time.monotonic()))

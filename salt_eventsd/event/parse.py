@@ -100,7 +100,7 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "") -> 
         if "return" in data:
             returned = encode(data.pop("return"))
     jid, minion_id, kind, phase = identity(data, frame.tag)
-    stamp = _seconds(fields.get("_stamp"), frame.received)
+    stamp = seconds_of(fields.get("_stamp"), frame.received)
     return Event(
         frame.tag,
         frame.received,
@@ -211,8 +211,13 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def _seconds(stamp: Any, otherwise: float) -> float:
-    """Return a stamp in seconds since 1970 UTC. Salt's stamps are in UTC, and mostly do not say so."""
+def seconds_of(stamp: Any, otherwise: float) -> float:
+    """
+    Return a stamp in seconds since 1970 UTC. Salt's stamps are in UTC, and mostly do not say so.
+
+    :param stamp: as it stands in a payload.
+    :param otherwise: what to return for what is no stamp.
+    """
     if not isinstance(stamp, str):
         return otherwise
     try:

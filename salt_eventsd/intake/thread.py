@@ -22,6 +22,7 @@ from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.intake.commit import Committer
 from salt_eventsd.intake.glance import glance
+from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.origin import Addressed
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.stage import MOST_BYTES, Stage
@@ -60,6 +61,7 @@ class Intake(threading.Thread):
     :param commit_seconds: returns how long an event waits for others before they are committed together.
     :param quota: makes room in the spool, and says what may be kept.
     :param kept: called with what has been kept.
+    :param heard: remembers what has come over the bus, if somebody asks.
     :ivar turns: changes as long as the thread does something; so do the counters.
     :ivar matched: events that some rule takes.
     :ivar ignored: events that no rule takes.
@@ -76,8 +78,10 @@ class Intake(threading.Thread):
         commit_seconds: Callable[[], float],
         quota: Quota,
         kept: Callable[[list[StoredChunk]], None],
+        heard: Heard | None = None,
     ) -> None:
         super().__init__(name="eventsd-intake", daemon=True)
+        self.heard = heard or Heard(lambda _: False)
         self.turns = 0
         self.matched = 0
         self.ignored = 0
@@ -87,7 +91,11 @@ class Intake(threading.Thread):
         self._policy = policy
         self._commit_seconds = commit_seconds
         self._inbox = inbox
-        self._offered: deque[bytes] = deque()
+        self._offered: deque[tuple[int, bytes]] = deque()
+        self._offering = threading.Lock()
+        self._offers = self._taken_offers = 0
+        #: The number of the last offered event with which all before it are on disk, or are wanted by no rule.
+        self.kept_offers = 0
         self._stage = Stage(self._leave_out)
         self._committer = Committer(spool, quota, kept)
         self.left_out = 0
@@ -107,9 +115,13 @@ class Intake(threading.Thread):
                     if self._stage.bytes >= MOST_BYTES:
                         self._commit()
             while self._offered:
-                self._take(self._offered.popleft(), time.time(), is_own=True)
+                number, frame = self._offered.popleft()
+                self._take(frame, time.time(), is_own=True)
+                self._taken_offers = number
             if self._due():
                 self._commit()
+            if not (self._stage or self._committer.waiting):
+                self.kept_offers = self._taken_offers
             if not self._stopping.is_set():
                 time.sleep(_GULP_SECONDS)
         self._commit()
@@ -139,14 +151,18 @@ class Intake(threading.Thread):
         """Events that are in memory because the spool cannot be written."""
         return self._committer.waiting_events if self._committer.error else 0
 
-    def offer(self, raw: bytes) -> None:
+    def offer(self, raw: bytes) -> int:
         """
-        Take an event that did not come over the bus.
+        Take an event that did not come over the bus, and return its number; see :attr:`kept_offers`.
 
         :param raw: its frame, from :func:`salt_eventsd.event.frame.pack_frame`.
         """
-        self._offered.append(raw)
+        with self._offering:
+            self._offers += 1
+            number = self._offers
+            self._offered.append((number, raw))
         self._inbox.wake()
+        return number
 
     def stop(self, timeout_seconds: float) -> bool:
         """
@@ -194,7 +210,7 @@ class Intake(threading.Thread):
             if found.withheld:
                 self._tell_withheld(found.withheld, len(raw))
             event = found.event
-            if event is None:
+            if event is None or (self.heard.is_used and not is_own and self.heard.refuses(event)):
                 self.ignored += 1
                 return
             if event.kind == "job":

@@ -5,7 +5,10 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``status`` reads an engine's report and says how the engine is; ``status_page`` shows it to a person
 - ``check`` checks a configuration before an engine has to use it, and lists the worker modules
 - ``tap`` shows events as they come, ``ruletest`` tests rules; both ask the rules as the engine does
+- ``purge`` deletes what is older than a worker's ``keep`` says, or counts it, and forgets minions
 - ``convert`` turns a configuration of salt-eventsd 0.9.3 into one of today
+- ``history`` puts questions to the history, ``history_page`` shows the answers to a person
+- ``job_cache`` is what Salt's job cache does, for ``_returners/eventsd.py``
 - ``demo`` is ``make demo``: a master, minions and databases that come and go
 
 Dead letters are in :mod:`salt_eventsd.spool.dead_letters`. What a running engine has to do itself (``reload``,

@@ -17,5 +17,7 @@ The file:
 - ``ids`` has the ids go on from one file to the next; ``lives`` tells chunks of one number apart, in copies of a file
 - ``lock`` keeps other engines out, and copies a file that was deleted under the engine
 - ``log`` is about a log of SQLite's that belongs to another time; ``aside`` about files that are set aside
+- ``doorstep`` is another file beside it: what Salt hands to its job cache, before the engine takes it in;
+  ``doorstep_file`` opens it in each process
 - ``disk`` says how much room there is, and gives free space back
 """

@@ -40,7 +40,7 @@ def job_data(jid: str = JID, fun: str = "test.ping", **more: Any) -> dict[str, A
 
 
 def return_data(
-    returned: Any = True, jid: str = JID, minion_id: str = MINION, fun: str = "test.ping", **more: Any
+    returned: Any = True, jid: str = JID, minion_id: str = MINION, fun: Any = "test.ping", **more: Any
 ) -> dict[str, Any]:
     """Return the payload of ``salt/job/<jid>/ret/<minion id>``."""
     return {

@@ -7,6 +7,7 @@ leaves half of it behind. The next engine goes on from there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 
 from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.views import definitions
 
 
 def create_table(op: Operations, name: str, *parts: sa.schema.SchemaItem, **options: Any) -> None:
@@ -33,7 +35,7 @@ def create_table(op: Operations, name: str, *parts: sa.schema.SchemaItem, **opti
         dialect_of(op.get_bind()).ddl.finish(op.get_bind(), name)
 
 
-def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) -> None:
+def create_index(op: Operations, name: str, table: str, columns: Sequence[str], **options: Any) -> None:
     """
     Make an index, unless an earlier try has made it.
 
@@ -41,9 +43,10 @@ def create_index(op: Operations, name: str, table: str, columns: Sequence[str]) 
     :param name: the index's.
     :param table: the table's name.
     :param columns: of the table.
+    :param options: of the index.
     """
     if not _may_be_done(op) or name not in {one["name"] for one in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, list(columns))
+        op.create_index(name, table, list(columns), **options)
 
 
 def add_column(op: Operations, table: str, column: sa.Column[Any]) -> None:
@@ -56,6 +59,22 @@ def add_column(op: Operations, table: str, column: sa.Column[Any]) -> None:
     """
     if not _may_be_done(op) or column.name not in _columns(op, table):
         op.add_column(table, column)
+
+
+def create_view(op: Operations, name: str) -> None:
+    """
+    Make one of the views, or give one that is there the form that this release has.
+
+    :param op: alembic's, for the database.
+    :param name: the view's.
+    """
+    # Dropped first: PostgreSQL replaces a view only by one that has the same columns, and SQLite none.
+    op.execute(f"DROP VIEW IF EXISTS {name}")
+    op.execute(sa.text(f"CREATE VIEW {name} AS {_escaped(definitions(dialect_of(op.get_bind()))[name])}"))
+
+
+def _escaped(sql: str) -> str:
+    return re.sub(r"(?<!:):(?=[A-Za-z])", r"\\:", sql)
 
 
 def size_of(op: Operations, table: str) -> int:

@@ -26,7 +26,7 @@ Row = dict[str, Any]
 AsJson = Callable[[bytes], Any]
 
 #: The columns of a row in the database that are compared with a new one.
-COMPARED = ("kind", "fun", "user", "tgt", "tgt_type", "minions", "minion_count", "stamp", "syndics")
+COMPARED = ("kind", "fun", "user", "tgt", "tgt_type", "minions", "minion_count", "stamp", "syndics", "load")
 #: Kinds of jobs that no master has published.
 _BEGUN_BY_MINION = ("call", "schedule")
 #: Columns that keep what was said first.
@@ -80,6 +80,12 @@ def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
     if "" in telling and "" in told:
         if earlier:
             changed.update((name, new[name]) for name in _TOLD_FIRST)
+        # What was published says more than the event of it: metadata, for one.
+        was_published = _is_published(known)
+        if was_published != _is_published(new):
+            changed["load"] = new["load"]
+            if was_published:
+                del changed["load"]
         changed.update(_targets(known, new))
     elif "" in telling:
         changed.update((name, new[name]) for name in (*_TOLD_FIRST, "tgt"))
@@ -92,6 +98,12 @@ def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
         if all_told.keys() != {""}:
             changed["syndics"] = as_json(msgspec.json.encode(all_told))
     return changed
+
+
+def _is_published(row: Mapping[str, Any]) -> bool:
+    """Say whether a row has the load that Salt has handed to its job cache."""
+    load = _decoded(row.get("load"))
+    return isinstance(load, dict) and load.get("cmd") == "publish"
 
 
 def _must_be_one_job(known: Mapping[str, Any], new: Row, both_by_master: bool) -> None:

@@ -18,6 +18,7 @@ from salt_eventsd.config.structs import (
     BatchLimits,
     EventRule,
     General,
+    JobCacheConfig,
     MetricsConfig,
     RedactConfig,
     Size,
@@ -39,12 +40,15 @@ _STRUCTS = {
     "spool.": SpoolConfig,
     "redact.": RedactConfig,
     "metrics.": MetricsConfig,
+    "job_cache.": JobCacheConfig,
     "workers.<name>.": WorkerConfig,
     "workers.<name>.batch.": BatchLimits,
     "events.<name>.": EventRule,
 }
 #: Fields whose own keys are documented instead: they hold structs, or the keys of a worker's module.
-_SECTIONS = {"spool", "redact", "metrics", "workers.<name>.batch", "workers.<name>.options", "workers.<name>.defaults"}
+_SECTIONS = {"spool", "redact", "metrics", "job_cache", "workers.<name>.batch"} | {
+    f"workers.<name>.{name}" for name in ("options", "defaults")
+}
 _ENTRY = re.compile(r"^``([^`]+)``\n    Default: ``([^`]*)``", re.MULTILINE)
 
 
@@ -110,7 +114,7 @@ class TestTheEnginesDocstring:
 
         # When
         shown = {key for key, value in block.items() if key not in ("workers", "events", "defaults")}
-        for section in ("spool", "redact", "metrics"):
+        for section in ("spool", "redact", "metrics", "job_cache"):
             shown.remove(section)
             shown |= {f"{section}.{key}" for key in block[section]}
         for worker in block["workers"].values():

@@ -15,6 +15,9 @@ part            module              what it knows
 ``reflection``  ``reflection``      what a table of the user's own looks like
 ``statements``  ``statements``      a user's statement: quotes, checks, many rows at once
 ``faults``      ``faults``          what an error means for a batch
+``views``       ``views``           what views need besides standard SQL
+``questions``   ``questions``       what questions to the history need besides standard SQL
+``upkeep``      ``upkeep``          what a purge needs
 =============== =================== ==============================================================
 
 ``bulk`` inserts many rows at little cost; ``insert`` chooses how.
@@ -29,9 +32,12 @@ from salt_eventsd.database.dialects.base.ddl import Ddl
 from salt_eventsd.database.dialects.base.encode import Encoder
 from salt_eventsd.database.dialects.base.faults import Faults
 from salt_eventsd.database.dialects.base.insert import Inserts
+from salt_eventsd.database.dialects.base.questions import Questions
 from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.dialects.base.statements import Statements
+from salt_eventsd.database.dialects.base.upkeep import Upkeep
+from salt_eventsd.database.dialects.base.views import Views
 
 
 class Dialect(Encoder):
@@ -51,3 +57,6 @@ class Dialect(Encoder):
     reflection: ClassVar[Reflection] = Reflection()
     statements: ClassVar[Statements] = Statements()
     faults: ClassVar[Faults] = Faults()
+    views: ClassVar[Views] = Views()
+    questions: ClassVar[Questions] = Questions()
+    upkeep: ClassVar[Upkeep] = Upkeep()

@@ -69,6 +69,27 @@ class Session:
         :param timeout: how long a statement may take, in seconds.
         """
 
+    def to_read(self, url: URL) -> URL:
+        """
+        Return the URL to read a database by.
+
+        :param url: of the database, complete.
+        """
+        return url
+
+    def prepare_to_read(self, engine: Engine, timeout: float) -> None:
+        """
+        Do what :meth:`prepare` does, for an engine that changes nothing.
+
+        :param engine: of the database.
+        :param timeout: how long a statement may take, in seconds.
+        """
+        self.prepare(engine, timeout)
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
     def be_patient(self, connection: Connection) -> None:
         """
         Let statements take as long as they need, until the connection is closed.

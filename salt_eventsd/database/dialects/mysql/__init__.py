@@ -14,9 +14,12 @@ from salt_eventsd.database.dialects.base.column_types import Types
 from salt_eventsd.database.dialects.mysql.ddl import MySQLDdl
 from salt_eventsd.database.dialects.mysql.faults import MySQLFaults
 from salt_eventsd.database.dialects.mysql.insert import MySQLInserts
+from salt_eventsd.database.dialects.mysql.questions import MySQLQuestions
 from salt_eventsd.database.dialects.mysql.reflection import MySQLReflection
 from salt_eventsd.database.dialects.mysql.session import MySQLSession, packet_bytes
 from salt_eventsd.database.dialects.mysql.statements import MySQLStatements
+from salt_eventsd.database.dialects.mysql.upkeep import MySQLUpkeep
+from salt_eventsd.database.dialects.mysql.views import MySQLViews
 
 
 class MySQL(Dialect):
@@ -43,6 +46,9 @@ class MySQL(Dialect):
     reflection: ClassVar = MySQLReflection()
     statements: ClassVar = MySQLStatements()
     faults: ClassVar = MySQLFaults()
+    views: ClassVar = MySQLViews()
+    questions: ClassVar = MySQLQuestions()
+    upkeep: ClassVar = MySQLUpkeep()
 
     def largest_value(self, connection: Connection) -> int | None:
         """A statement has to fit a packet, escaped (twice as long at the worst)."""

@@ -88,6 +88,11 @@ class MySQLSession(Session):
                 if isinstance(named.get("password"), str):
                     named["password"] = named["password"].encode()
 
+    def prepare_to_read(self, engine: Engine, timeout: float) -> None:
+        """See :class:`Session`. A transaction that has begun cannot be changed any more."""
+        self.prepare(engine, timeout)
+        begin_with(engine, lambda cursor: cursor.execute("SET SESSION TRANSACTION READ ONLY"))
+
     def be_patient(self, connection: Connection) -> None:
         """See :class:`Session`."""
         _set(connection.connection.cursor(), ["SESSION max_statement_time = 0"])

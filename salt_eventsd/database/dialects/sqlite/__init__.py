@@ -15,7 +15,10 @@ from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.statements import Statements
 from salt_eventsd.database.dialects.sqlite.faults import SQLiteFaults
 from salt_eventsd.database.dialects.sqlite.insert import SQLiteInserts
+from salt_eventsd.database.dialects.sqlite.questions import SQLiteQuestions
 from salt_eventsd.database.dialects.sqlite.session import SQLiteSession
+from salt_eventsd.database.dialects.sqlite.upkeep import SQLiteUpkeep
+from salt_eventsd.database.dialects.sqlite.views import SQLiteViews
 from salt_eventsd.language.parameters import BRACKETS
 
 
@@ -44,6 +47,9 @@ class SQLite(Dialect):
     reflection: ClassVar = SQLiteReflection()
     statements: ClassVar = SQLiteStatements()
     faults: ClassVar = SQLiteFaults()
+    views: ClassVar = SQLiteViews()
+    questions: ClassVar = SQLiteQuestions()
+    upkeep: ClassVar = SQLiteUpkeep()
 
     def largest_value(self, connection: Connection) -> int | None:
         """SQLite's own limit is a billion bytes for a whole row."""

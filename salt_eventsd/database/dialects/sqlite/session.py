@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
@@ -67,6 +67,8 @@ class SQLiteSession(Session):
             # The driver's own idea of when a transaction begins breaks savepoints and DDL.
             connection.isolation_level = None
             cursor = connection.cursor()
+            # Only a file in which there is nothing yet takes this; a purge can give its pages back.
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
             # Readers of the history do not block the writer, nor does the writer block them.
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=NORMAL")
@@ -82,6 +84,30 @@ class SQLiteSession(Session):
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def to_read(self, url: URL) -> URL:
+        """See :class:`Session`. To open a file that is not there would make it."""
+        if url.query.get("uri"):
+            return url
+        return url.set(database=f"file:{quote(_file_of(url))}", query={**url.query, "mode": "ro", "uri": "true"})
+
+    def prepare_to_read(self, engine: Engine, timeout: float) -> None:
+        """See :class:`Session`. A reader and the writer do not wait for each other."""
+        path = _file_of(engine.url)
+
+        @sa.event.listens_for(engine, "do_connect")
+        def _look(*_: Any) -> None:
+            # SQLite says no more than that it is unable to open it.
+            os.stat(path)
+
+        @sa.event.listens_for(engine, "connect", insert=True)
+        def _pragmas(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None
+            connection.execute("PRAGMA query_only=ON").close()
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN")
 
     def cut(self, connection: Any) -> None:
         """See :class:`Session`."""

@@ -1,0 +1,70 @@
+"""
+Times as people give them to a command: ``90m``, ``7d``, ``2026-11-26 14:00``, ``last friday 14:00``.
+
+All of them are UTC, as the times in the tables are, unless they say another offset.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+_AGO = re.compile(r"([0-9]{1,6})\s*([smhdwy])")
+_DAY = re.compile(r"[0-9]{8}")
+_FRACTION = re.compile(r"\.([0-9]+)")
+_EXPECTED = 'expected a time such as 90m, 7d, 2026-11-26, "2026-11-26 14:00" (UTC) or "last friday 14:00"'
+
+
+def moment_of(value: Any, now: datetime | None = None) -> datetime:
+    """
+    Return the time that a command was given, in UTC.
+
+    :param value: ``90m`` or ``7d`` (so long ago; units are s, m, h, d, w, y), an ISO time, or words such as ``last
+        friday 14:00``, ``yesterday``, ``3 days ago``. YAML may have made a date of it.
+    :param now: what lengths of time and words are relative to.
+    :raises ValueError: it is none; the message says what would be one.
+    """
+    now = now or datetime.now(timezone.utc)
+    if isinstance(value, datetime):
+        return _in_utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
+    text = str(value).strip()
+    try:
+        if found := _AGO.fullmatch(text):
+            return now - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+        if _DAY.fullmatch(text):
+            return datetime.strptime(text, "%Y%m%d").replace(tzinfo=timezone.utc)
+        if (told := _iso(text)) is not None:
+            return told
+        if isinstance(value, (bool, int, float)) or not text or text.isdigit():
+            raise ValueError
+        return _by_words(text, now)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{_EXPECTED}, got {text!r}") from None
+
+
+def _iso(text: str) -> datetime | None:
+    # Python 3.10 knows neither Z nor fractions of other lengths than 3 and 6.
+    plain = re.sub(r"[zZ]\Z", "+00:00", text)
+    plain = _FRACTION.sub(lambda found: f".{found[1][:6]:0<6}", plain)
+    try:
+        return _in_utc(datetime.fromisoformat(plain))
+    except ValueError:
+        return None
+
+
+def _by_words(text: str, now: datetime) -> datetime:
+    try:
+        # Salt brings it along.
+        import timelib
+    except ImportError:
+        raise ValueError from None
+    seconds = timelib.strtotime(text.encode(), int(now.timestamp()))
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _in_utc(when: datetime) -> datetime:
+    return when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)

@@ -1,0 +1,88 @@
+"""
+What questions to the history need besides standard SQL: globs, and lists in columns of JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import sqlalchemy as sa
+
+
+class Questions:
+    """Pieces of questions; this is how PostgreSQL has them."""
+
+    def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
+        """
+        Return the condition that a text fits a glob, upper and lower case told apart.
+
+        :param column: of texts.
+        :param glob: with ``*``, ``?`` and ``[...]``; without any of them, the text itself.
+        """
+        if not is_glob(glob):
+            return column == glob
+        if "[" not in glob:
+            return column.like(_like(glob), escape="!")
+        return column.regexp_match(_expression(glob))
+
+    def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
+        """
+        Return the condition that a list in a column of JSON has a text that fits a glob.
+
+        :param column: of JSON.
+        :param glob: as in :meth:`fits`.
+        """
+        rows = sa.func.jsonb_array_elements_text(
+            sa.case((sa.func.jsonb_typeof(column) == "array", column), else_=sa.text("'[]'::jsonb"))
+        ).table_valued("value", name="told")
+        return sa.exists(sa.select(1).select_from(rows).where(self.fits(rows.c.value, glob)))
+
+    def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """
+        Return the question which values a column has: from one to the next by the index, instead of by all rows.
+
+        :param column: an index begins with it.
+        """
+        found = sa.select(sa.func.min(column).label("value")).cte("found", recursive=True)
+        following = sa.select(sa.func.min(column)).where(column > found.c.value).correlate(found).scalar_subquery()
+        found = found.union_all(sa.select(following).where(found.c.value.is_not(None)))
+        return sa.select(found.c.value).where(found.c.value.is_not(None))
+
+    def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
+        """
+        Return a member of a mapping in a column of JSON, as text; NULL where there is none.
+
+        :param column: of JSON.
+        :param key: of the member.
+        """
+        return sa.func.jsonb_extract_path_text(column, key)
+
+
+def is_glob(text: str) -> bool:
+    """
+    Say whether a text is more than a name.
+
+    :param text: that somebody asked for.
+    """
+    return any(mark in text for mark in "*?[")
+
+
+def _like(glob: str) -> str:
+    plain = re.sub(r"([!%_])", r"!\1", glob)
+    return plain.replace("*", "%").replace("?", "_")
+
+
+def _expression(glob: str) -> str:
+    """Return a glob as a regular expression that the databases read alike."""
+    parts: list[str] = []
+    rest = glob
+    while rest:
+        if found := re.match(r"\[([!^]?)(\][^\]]*|[^\]]+)\]", rest):
+            inside = re.sub(r"([\\\[\]^])", r"\\\1", found[2])
+            parts.append(f"[{'^' if found[1] else ''}{inside}]")
+            rest = rest[found.end() :]
+            continue
+        one, rest = rest[0], rest[1:]
+        parts.append({"*": ".*", "?": "."}.get(one) or re.sub(r"([^0-9A-Za-z_\s])", r"\\\1", one))
+    return f"^{''.join(parts)}$"

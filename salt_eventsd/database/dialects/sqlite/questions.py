@@ -1,0 +1,34 @@
+"""Questions in SQLite: it has globs of its own, and JSON is text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import sqlalchemy as sa
+
+from salt_eventsd.database.dialects.base.questions import Questions, is_glob
+
+
+class SQLiteQuestions(Questions):
+    """Pieces of questions."""
+
+    def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`. Its ``LIKE`` takes upper and lower case for the same."""
+        if not is_glob(glob):
+            return column == glob
+        # A bracket that is not closed is one, and elsewhere an exclamation mark negates.
+        own = re.sub(r"\[(?![!^]?(?:\][^\]]*|[^\]]+)\])", "[[]", glob)
+        return column.op("GLOB", is_comparison=True)(re.sub(r"\[!", "[^", own))
+
+    def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        array = sa.case(
+            (sa.and_(sa.func.json_valid(column), sa.func.json_type(column) == "array"), column), else_=sa.text("'[]'")
+        )
+        rows = sa.func.json_each(array).table_valued("value", name="told")
+        return sa.exists(sa.select(sa.literal_column("1")).select_from(rows).where(self.fits(rows.c.value, glob)))
+
+    def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
+        """See :class:`Questions`."""
+        return sa.case((sa.func.json_valid(column), sa.func.json_extract(column, f"$.{key}")))

@@ -1,0 +1,19 @@
+"""
+Asks the history: the questions that ``salt-run eventsd.jobs`` and its sisters answer, the same on every database.
+
+A question is a function: it takes a :class:`~.read.Reader`, which is connected, and conditions, and returns rows as
+mappings whose keys are the names of columns, the newest first. Values are what JSON has words for: a time is text. The
+room reads the tables and never changes them. How an answer is shown is up to ``operate``.
+
+============= =========================================================================================================
+``read``      the door: connects to read, and makes plain values of what the database returns
+``which``     conditions that several questions share: globs, times, limits
+``answers``   who was asked and who answered, and how it went, for a page of jobs
+``jobs``      jobs, one job, who ran what
+``returns``   returns, and those that failed
+``missing``   minions that did not answer
+``states``    what was changed, and what took long
+``jobcache``  what Salt asks of its job cache
+``minions``   what is known of a minion, and how minions are
+============= =========================================================================================================
+"""

@@ -1,0 +1,104 @@
+"""
+Minions: what is known of one, and how they are after their last run of states.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from salt_eventsd.database.questions import returns as of_returns
+from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.which import all_of, of_name
+from salt_eventsd.database.schema import STATE_RUNS, minions, returns, states
+from salt_eventsd.database.views import STALE_DAYS
+
+#: After this a run of states says nothing of how a minion is.
+STALE = timedelta(days=STALE_DAYS)
+_AT_ONCE = 500
+
+
+def one(reader: Reader, minion_id: str, limit: int) -> Row | None:
+    """
+    Return what is known of a minion: when it was seen, its last returns, and its last run of states. None if it is
+    unknown.
+
+    :param reader: of the history.
+    :param minion_id: the minion's.
+    :param limit: no more returns than so many.
+    """
+    known = reader.rows(sa.select(minions).where(minions.c.minion_id == minion_id))
+    last = of_returns.find(reader, of_returns.Which(minion=minion_id), limit)
+    if not known and not last:
+        return None
+    seen = known[0] if known else {**dict.fromkeys(minions.c.keys()), "minion_id": minion_id}
+    told = conformity(reader, minion_id) if known else []
+    kept = ("id", "jid", "fun", "fun_args", "retcode", "success", "test", "duration_ms", "stamp", "schedule")
+    return {
+        **seen,
+        "outcome": told[0]["outcome"] if told else None,
+        "last_state_run": {key: value for key, value in told[0].items() if key != "minion_id"} if told else None,
+        "last_runs": [{key: row[key] for key in kept} for row in last],
+    }
+
+
+def conformity(
+    reader: Reader, minion: str | None = None, at: datetime | None = None, stale: timedelta = STALE
+) -> list[Row]:
+    """
+    Return how minions are, by the last run of states of each: healthy, changed, failed, stale or never. Test runs do
+    not count.
+
+    :param reader: of the history.
+    :param minion: only such minions.
+    :param at: as it was then; minions that were first seen later are left out.
+    :param stale: what is older says nothing.
+    """
+    conditions = of_name(reader, minions.c.minion_id, minion)
+    # One question for a minion, by the index over such runs; all it finds is read in a second step.
+    runs = [returns.c.minion_id == minions.c.minion_id, returns.c.fun.in_(STATE_RUNS)]
+    runs.append(sa.or_(returns.c.test.is_(None), returns.c.test == sa.false()))
+    if at is not None:
+        conditions.append(minions.c.first_seen <= at)
+        runs.append(returns.c.stamp <= at)
+    order = (returns.c.stamp.desc(), returns.c.id.desc())
+    last = sa.select(returns.c.id).where(*runs).order_by(*order).limit(1).correlate(minions).scalar_subquery()
+    asked = sa.select(minions.c.minion_id, last.label("last_id")).where(all_of(conditions))
+    known = reader.rows(asked.order_by(minions.c.minion_id))
+    found = _runs(reader, [row["last_id"] for row in known if row["last_id"] is not None])
+    limit = (at or datetime.now().astimezone()) - stale
+    return [_judged(row["minion_id"], found.get(row["last_id"]), limit) for row in known]
+
+
+def _runs(reader: Reader, ids: list[int]) -> dict[int, Row]:
+    """Runs by their id, each with how many states it had, and how many changed something or failed."""
+    names = ("id", "jid", "fun", "stamp", "success")
+    of_run = sa.and_(states.c.jid == returns.c.jid, states.c.minion_id == returns.c.minion_id)
+    counts = (
+        sa.func.count(states.c.run_num).label("states"),
+        sa.func.coalesce(sa.func.sum(sa.case((states.c.changed == sa.true(), 1), else_=0)), 0).label("changed"),
+        sa.func.coalesce(sa.func.sum(sa.case((states.c.result == sa.false(), 1), else_=0)), 0).label("failed"),
+    )
+    columns = [returns.c[name] for name in names]
+    asked = sa.select(*columns, *counts).select_from(returns.outerjoin(states, of_run)).group_by(*columns)
+    found: dict[int, Row] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        rows = reader.rows(asked.where(returns.c.id.in_(ids[start : start + _AT_ONCE])))
+        found.update((row["id"], row) for row in rows)
+    return found
+
+
+def _judged(minion_id: str, run: Row | None, limit: datetime) -> Row:
+    counts = ("states", "changed", "failed")
+    if run is None:
+        nothing = dict.fromkeys(("stamp", "jid", "fun"))
+        return {"minion_id": minion_id, "outcome": "never", **dict.fromkeys(counts, 0), **nothing}
+    if datetime.fromisoformat(run["stamp"]) < limit:
+        outcome = "stale"
+    elif run["failed"] or run["success"] is False:
+        outcome = "failed"
+    else:
+        outcome = "changed" if run["changed"] else "healthy"
+    about = {name: run[name] for name in ("stamp", "jid", "fun")}
+    return {"minion_id": minion_id, "outcome": outcome, **{name: int(run[name]) for name in counts}, **about}

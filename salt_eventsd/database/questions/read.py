@@ -1,0 +1,121 @@
+"""
+Connect to a history to read it, and make plain values of what it returns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from salt_eventsd.database import migrate, schema
+from salt_eventsd.database.dialects import Dialect, dialect_of
+from salt_eventsd.exceptions import EventsdError, WorkerError
+
+Row = dict[str, Any]
+#: Columns of JSON, which not every database decodes.
+_JSON = frozenset(
+    column.name for table in schema.metadata.tables.values() for column in table.c if isinstance(column.type, sa.JSON)
+)
+
+
+class Unanswered(EventsdError):
+    """The history cannot be asked."""
+
+
+class Unmade(Unanswered):
+    """Nobody has made the history yet: the engine does when it writes for the first time."""
+
+
+class Reader:
+    """
+    A connection to the history, for one question.
+
+    :param connection: to the database.
+    :ivar dialect: what differs in it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.dialect: Dialect = dialect_of(connection)
+        self._connection = connection
+        own = schema.jobs.c.minions.type.dialect_impl(connection.dialect)
+        self._decodes = isinstance(own, sa.JSON)
+
+    def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """
+        Return what a question finds.
+
+        :param statement: the question.
+        :param parameters: its values, for a question that is text.
+        """
+        found = self._connection.execute(statement, dict(parameters or {})).mappings().all()
+        return [{str(key): self._plain(str(key), value) for key, value in row.items()} for row in found]
+
+    def tuples(self, statement: sa.Executable) -> list[tuple[Any, ...]]:
+        """
+        Return what a question finds as the database returns it, which costs much less where there are many rows.
+
+        :param statement: the question.
+        """
+        return [tuple(row) for row in self._connection.execute(statement)]
+
+    def values(self, statement: sa.Executable) -> list[Any]:
+        """
+        Return the first column of what a question finds.
+
+        :param statement: the question.
+        """
+        return list(self._connection.execute(statement).scalars())
+
+    def _plain(self, key: str, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return plain_time(value)
+        if isinstance(value, str) and key in _JSON and not self._decodes:
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+        return value
+
+
+def plain_time(when: datetime) -> str:
+    """
+    Return a time of the database's as text, in UTC with microseconds.
+
+    :param when: SQLite's and MariaDB's have no zone.
+    """
+    told = when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)
+    return told.isoformat("T", "microseconds")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Reader]:
+    """
+    Connect to a history, all of whose answers are of one moment.
+
+    :param engine: from :func:`salt_eventsd.database.engines.make_reader`.
+    :raises Unanswered: it is away, or is none, or what went wrong with the question.
+    """
+    dialect = dialect_of(engine)
+    try:
+        with engine.connect() as connection, connection.begin():
+            found = migrate.version(connection)
+            if found is None:
+                raise Unmade("it has no tables of ours yet; the engine makes them when it first writes")
+            if found < migrate.HEAD:
+                raise Unanswered(
+                    f"its tables are of version {found}, and this salt-eventsd asks those of {migrate.HEAD}; a running"
+                    " engine of this release upgrades them"
+                )
+            yield Reader(connection)
+    except FileNotFoundError as exc:
+        raise Unmade(f"there is no file {exc.filename} yet; the engine makes it when it first writes") from exc
+    except Exception as exc:
+        if isinstance(exc, EventsdError) and not isinstance(exc, WorkerError):
+            raise
+        raise Unanswered(str(dialect.faults.classify(exc))) from exc

@@ -1,0 +1,85 @@
+"""
+States: what was changed on minions, and what took long.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.returns import of_state
+from salt_eventsd.database.questions.which import all_of, of_name, since
+from salt_eventsd.database.schema import jobs, returns, states
+
+_CHANGED = ("stamp", "minion_id", "fun", "sls", "state_id", "state", "name", "result", "changes", "comment")
+_SLOW = ("duration_ms", "minion_id", "jid", "fun", "sls", "state_id", "state", "name", "result", "stamp")
+_SLOW_RETURNS = ("duration_ms", "minion_id", "jid", "fun", "success", "stamp")
+
+
+def changes(
+    reader: Reader,
+    limit: int,
+    *,
+    minion: str | None = None,
+    state: str | None = None,
+    name: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> list[Row]:
+    """
+    Return the states that changed something, each with who ran them. Test runs change nothing.
+
+    :param reader: of the history.
+    :param limit: no more than so many.
+    :param minion: only on such minions.
+    :param state: only states whose module, function, id or name fits this glob.
+    :param name: only states whose name or id fits this glob, such as ``/etc/ntp.conf``.
+    :param start: not before this.
+    :param end: before this.
+    """
+    conditions = [
+        # The condition of the index, as it stands there.
+        states.c.changed == sa.true(),
+        sa.or_(states.c.test.is_(None), states.c.test == sa.false()),
+        *of_name(reader, states.c.minion_id, minion),
+        *since(states.c.stamp, start, end),
+    ]
+    if state is not None:
+        conditions.append(of_state(reader, state))
+    if name is not None:
+        fits = reader.dialect.questions.fits
+        conditions.append(sa.or_(fits(states.c.name, name), fits(states.c.state_id, name)))
+    # The page first, and only then who ran it.
+    order = (states.c.stamp.desc(), states.c.jid.desc(), states.c.minion_id, states.c.run_num)
+    names = (*_CHANGED, "duration_ms", "jid", "run_num")
+    asked = sa.select(*(states.c[one] for one in names)).where(all_of(conditions))
+    page = asked.order_by(*order).limit(limit)
+    found = reader.rows(page)
+    who = _who(reader, {row["jid"] for row in found})
+    return [{**row, **who.get(row["jid"], {"user": None, "kind": None})} for row in found]
+
+
+def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]:
+    """
+    Return the states and the returns that took longest, the slowest first; ``what`` says which of both a row is.
+
+    :param reader: of the history.
+    :param limit: no more than so many.
+    :param start: not before this.
+    """
+    found: list[Row] = []
+    for table, names, what in ((states, _SLOW, "state"), (returns, _SLOW_RETURNS, "job")):
+        took = table.c.duration_ms
+        conditions = [took.is_not(None), *since(table.c.stamp, start)]
+        asked = sa.select(*(table.c[name] for name in names)).where(all_of(conditions))
+        found += [{"what": what, **row} for row in reader.rows(asked.order_by(took.desc()).limit(limit))]
+    return sorted(found, key=lambda row: -row["duration_ms"])[:limit]
+
+
+def _who(reader: Reader, jids: set[str]) -> dict[str, Row]:
+    if not jids:
+        return {}
+    asked = sa.select(jobs.c.jid, jobs.c.user, jobs.c.kind).where(jobs.c.jid.in_(sorted(jids)))
+    return {row["jid"]: {"user": row["user"], "kind": row["kind"]} for row in reader.rows(asked)}

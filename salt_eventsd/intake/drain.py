@@ -1,0 +1,163 @@
+"""
+Drain: the thread that takes in what Salt has put on the doorstep.
+
+A job's load goes the way of the event ``salt/job/<jid>/new``: both become one row, and the load brings what the event
+lacks, such as metadata. A return goes the way of its event, unless that has come over the bus: so returns are kept
+also if they never were on the bus, or no engine was there to hear them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+
+from salt_eventsd.common.reminder import Reminder
+from salt_eventsd.event.codec import decode
+from salt_eventsd.event.frame import pack_frame
+from salt_eventsd.event.handed import tag_of_load, told_by
+from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.intake.thread import Intake
+from salt_eventsd.redact.error_text import one_line
+from salt_eventsd.spool.doorstep import Doorstep, Load, Returned
+
+log = logging.getLogger(__name__)
+
+#: How often the thread looks.
+_SECONDS = 0.5
+#: So long the bus has to bring a return before it is taken from the doorstep.
+_BUS_SECONDS = 2.0
+#: So much is taken in at once.
+_LOADS, _RETURNS = 200, 500
+#: What is offered has to be in the spool within this time, or it is offered again later.
+_KEPT_SECONDS = 10.0
+#: What was taken in stays so long, for whoever asks for it before the database has it.
+KEEP_SECONDS = 900.0
+#: How often what is old is deleted.
+_SWEEP_SECONDS = 5.0
+
+
+class Drain(threading.Thread):
+    """
+    Takes in what is on the doorstep until :meth:`stop`.
+
+    :param doorstep: where Salt puts it.
+    :param intake: where it goes.
+    :param oldest: returns when the oldest event was read that is not written yet, in seconds since 1970 UTC; 0 if all
+        are.
+    :ivar taken: how many returns have been taken in that the bus has not brought.
+    """
+
+    def __init__(self, doorstep: Doorstep, intake: Intake, oldest: Callable[[], float]) -> None:
+        super().__init__(name="eventsd-drain", daemon=True)
+        self.taken = 0
+        self._doorstep = doorstep
+        self._intake = intake
+        self._oldest = oldest
+        self._swept_at = 0.0
+        #: When returns were taken in, and the number of the last one.
+        self._marks: deque[tuple[float, int]] = deque()
+        self._began = time.time()
+        self._told = Reminder()
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Run until stopped."""
+        while not self._stopping.wait(_SECONDS):
+            try:
+                while self.turn() and not self._stopping.is_set():
+                    pass
+                self._sweep()
+            except Exception as exc:
+                if self._told.due():
+                    log.error("eventsd: the doorstep of the job cache cannot be read: %s", one_line(exc))
+
+    def stop(self) -> None:
+        """End the thread; what it has not taken in stays where it is."""
+        self._stopping.set()
+
+    def turn(self) -> bool:
+        """
+        Take in a portion, and return whether there may be more.
+
+        :raises SpoolError: the doorstep cannot be read or written.
+        """
+        if not self._doorstep.path.exists() or self._intake.spool_error:
+            return False
+        self._intake.heard.is_used = True
+        loads = self._doorstep.changed(_LOADS)
+        returns = self._doorstep.waiting(_RETURNS, time.time() - _BUS_SECONDS)
+        if not loads and not returns:
+            return False
+        ticket = 0
+        for load in loads:
+            for frame in frames_of_load(load):
+                ticket = self._intake.offer(frame)
+        for one in returns:
+            if not self._intake.heard.has(one.jid, one.minion, one.stamp):
+                self.taken += 1
+                for frame in frames_of_return(one):
+                    ticket = self._intake.offer(frame)
+        if not self._kept(ticket):
+            return False
+        self._doorstep.taken(loads, returns[-1].id if returns else 0)
+        if returns:
+            self._marks.append((time.time(), returns[-1].id))
+        return len(loads) == _LOADS or len(returns) == _RETURNS
+
+    def _kept(self, ticket: int) -> bool:
+        """Wait until what was offered is in the spool, and say whether it is."""
+        until = time.monotonic() + _KEPT_SECONDS
+        while self._intake.kept_offers < ticket:
+            if time.monotonic() > until or self._stopping.wait(0.02):
+                return False
+        return True
+
+    def _sweep(self) -> None:
+        if time.monotonic() < self._swept_at + _SWEEP_SECONDS or not self._doorstep.path.exists():
+            return
+        if not self._swept_at and (last := self._doorstep.last_taken()):
+            # An engine before this one has taken them in.
+            self._marks.appendleft((self._began, last))
+        self._swept_at = time.monotonic()
+        try:
+            oldest = self._oldest()
+        except SpoolError:
+            return
+        # What the database does not have yet can be asked for nowhere else.
+        before = min(oldest or time.time(), time.time() - KEEP_SECONDS)
+        last = 0
+        while self._marks and self._marks[0][0] < before:
+            last = max(last, self._marks.popleft()[1])
+        self._doorstep.sweep(before, last)
+
+
+def frames_of_load(load: Load) -> Iterator[bytes]:
+    """
+    Yield the frames of a job's start, one for whoever named minions.
+
+    :param load: the job; its load is that of a publication.
+    """
+    data = decode(load.load or b"\x80")
+    if not isinstance(data, dict):
+        return
+    stamp = datetime.fromtimestamp(load.stamp, timezone.utc).isoformat()
+    tag = tag_of_load(load.jid)
+    for syndic, minions in load.minions_by_syndic.items():
+        named = {**data, "jid": load.jid, "_stamp": stamp, "minions": minions}
+        yield pack_frame(f"syndic/{syndic}/{tag}" if syndic else tag, named)
+    if "" not in load.minions_by_syndic:
+        yield pack_frame(tag, {**data, "jid": load.jid, "_stamp": stamp})
+
+
+def frames_of_return(one: Returned) -> Iterator[bytes]:
+    """
+    Yield the frames of a return, after that of its job's start where nobody else tells of it.
+
+    :param one: the return.
+    """
+    for tag, data in told_by(decode(one.payload)):
+        yield pack_frame(tag, data)

@@ -1,0 +1,66 @@
+"""
+Heard: which returns have come over the bus lately, and which jobs are not to be kept.
+
+A master whose job cache is ours hands each return over twice: on the bus, and on the doorstep. What was heard on the
+bus need not be taken from the doorstep, too. Nothing depends on it: of two copies the database keeps one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from salt_eventsd.event.parse import Event
+
+#: So many returns are remembered at least, and twice as many at most.
+_RETURNS = 20_000
+#: So many jobs that are not to be kept are remembered.
+_JOBS = 1000
+
+
+class Heard:
+    """
+    Remembers what has come over the bus, once :attr:`is_used` is set.
+
+    :param is_nocache: says whether Salt was told not to keep a job's returns.
+    :ivar is_used: whether there is a doorstep.
+    """
+
+    def __init__(self, is_nocache: Callable[[str], bool]) -> None:
+        self.is_used = False
+        self._is_nocache = is_nocache
+        self._latest: set[int] = set()
+        self._before: set[int] = set()
+        self._unkept: dict[str, None] = {}
+
+    def refuses(self, event: Event) -> bool:
+        """
+        Remember an event of the bus, and say whether it is not to be kept.
+
+        :param event: the event.
+        """
+        if event.phase == "new":
+            if event.kind == "job" and self._is_nocache(event.jid):
+                self._unkept[event.jid] = None
+                if len(self._unkept) > _JOBS:
+                    del self._unkept[next(iter(self._unkept))]
+            return False
+        if event.phase != "ret":
+            return False
+        if event.jid in self._unkept:
+            return True
+        if len(self._latest) >= 2 * _RETURNS:
+            self._before, self._latest = self._latest, set()
+        self._latest.add(hash((event.jid, event.minion_id)))
+        self._latest.add(hash((event.jid, event.minion_id, event.stamp)))
+        return False
+
+    def has(self, jid: str, minion_id: str, stamp: float | None) -> bool:
+        """
+        Say whether a return has come over the bus lately.
+
+        :param jid: its job id.
+        :param minion_id: who returned it.
+        :param stamp: when it was fired, in seconds since 1970 UTC; None if that is not known.
+        """
+        key = hash((jid, minion_id)) if stamp is None else hash((jid, minion_id, stamp))
+        return key in self._latest or key in self._before

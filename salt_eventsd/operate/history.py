@@ -1,0 +1,242 @@
+"""
+The questions to the history as ``salt-run`` puts them: which database, what the arguments mean, and what is said of an
+answer that is empty. What is asked stands in :mod:`salt_eventsd.database.questions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from salt_eventsd.common.moments import moment_of
+from salt_eventsd.config.durations import duration_of
+from salt_eventsd.config.load import load
+from salt_eventsd.config.structs import Config
+from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_reader, read_options
+from salt_eventsd.database.questions import jobs, minions, missing, returns, states
+from salt_eventsd.database.questions.answers import OUTCOMES
+from salt_eventsd.database.questions.read import Reader, Row, Unanswered, reading
+from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.workers.write import Context
+
+#: An answer has no more rows than this.
+MOST = 100_000
+#: The kinds of jobs.
+KINDS = ("job", "runner", "wheel", "call", "schedule")
+#: What begins a glob.
+_MARKS = "*?["
+
+Answer = list[Row] | dict[str, Any]
+Question = Callable[[Reader, "Asked"], Answer]
+
+
+class WrongArgument(EventsdError):
+    """An argument of a question is wrong."""
+
+
+class Asked:
+    """
+    The arguments of a question, as ``salt-run`` hands them over: YAML may have made numbers and dates of them.
+
+    :param arguments: by their names.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self._arguments = arguments
+
+    def text(self, name: str) -> str | None:
+        """Return a name or a glob; YAML may have made a number of it."""
+        return self._word(name, "a name or a glob such as web*")
+
+    def jid(self, name: str = "jid") -> str | None:
+        """Return a job id, which looks like a number to YAML."""
+        return self._word(name, "a job id such as 20261126140000123456")
+
+    def _word(self, name: str, expected: str) -> str | None:
+        value = self._arguments.get(name)
+        if value is None:
+            return None
+        text = value.strip() if isinstance(value, str) else str(value)
+        is_word = isinstance(value, (str, int)) and not isinstance(value, bool) and text
+        # No database takes a NUL, and no encoding a lone surrogate.
+        if not is_word or "\0" in text or text != text.encode("utf-8", "replace").decode():
+            raise WrongArgument(f"{name}: expected {expected}, got {value!r}")
+        return text
+
+    def time(self, name: str) -> datetime | None:
+        """Return a time, in UTC."""
+        value = self._arguments.get(name)
+        if value is None:
+            return None
+        try:
+            return moment_of(value)
+        except ValueError as exc:
+            raise WrongArgument(f"{name}: {exc}") from None
+
+    def number(self, name: str) -> int | None:
+        """Return a whole number above 0."""
+        value = self._arguments.get(name)
+        if value is None:
+            return None
+        try:
+            found = int(value) if not isinstance(value, (bool, float)) else 0
+        except (TypeError, ValueError):
+            found = 0
+        if found < 1:
+            raise WrongArgument(f"{name}: expected a number from 1 on, got {value!r}")
+        return found
+
+    @property
+    def limit(self) -> int:
+        """How many rows an answer has at most."""
+        return min(self.number("limit") or 1, MOST)
+
+    def length(self, name: str) -> timedelta:
+        """Return a length of time."""
+        try:
+            return duration_of(self._arguments.get(name)) or timedelta(days=36_500)
+        except ValueError as exc:
+            raise WrongArgument(f"{name}: {exc}") from None
+
+    def one_of(self, name: str, known: tuple[str, ...]) -> str | None:
+        """Return a word out of several."""
+        value = self.text(name)
+        if value is not None and value not in known:
+            raise WrongArgument(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        return value
+
+
+def _jobs(reader: Reader, asked: Asked) -> Answer:
+    outcome = asked.one_of("outcome", OUTCOMES)
+    return jobs.find(reader, _which_jobs(asked), asked.limit, asked.jid("before"), outcome)
+
+
+def _job(reader: Reader, asked: Asked) -> Answer:
+    jid = asked.jid() or ""
+    found = jobs.one(reader, jid)
+    return {jid: found} if found else {}
+
+
+def _returns(reader: Reader, asked: Asked) -> Answer:
+    return returns.find(reader, _which_returns(asked), asked.limit, asked.number("before"))
+
+
+def _failures(reader: Reader, asked: Asked) -> Answer:
+    more = asked.text("state"), asked.text("sls")
+    return returns.failures(reader, _which_returns(asked), asked.limit, asked.number("before"), *more)
+
+
+def _missing(reader: Reader, asked: Asked) -> Answer:
+    return missing.find(reader, asked.jid(), asked.time("since"), asked.limit)
+
+
+def _minion(reader: Reader, asked: Asked) -> Answer:
+    minion_id = asked.text("minion") or ""
+    if any(mark in minion_id for mark in _MARKS):
+        raise WrongArgument(f"minion: expected the id of one minion, got {minion_id!r}")
+    found = minions.one(reader, minion_id, asked.limit)
+    return {minion_id: found} if found else {}
+
+
+def _changes(reader: Reader, asked: Asked) -> Answer:
+    names = {name: asked.text(name) for name in ("minion", "state", "name")}
+    return states.changes(reader, asked.limit, **names, start=asked.time("since"), end=asked.time("until"))
+
+
+def _conformity(reader: Reader, asked: Asked) -> Answer:
+    return minions.conformity(reader, asked.text("minion"), asked.time("at"), asked.length("stale"))
+
+
+def _slow(reader: Reader, asked: Asked) -> Answer:
+    return states.slow(reader, asked.limit, asked.time("since"))
+
+
+def _audit(reader: Reader, asked: Asked) -> Answer:
+    return jobs.audit(reader, _which_jobs(asked), asked.limit, asked.jid("before"))
+
+
+#: The questions, by the names of their verbs.
+QUESTIONS: Mapping[str, Question] = {
+    "jobs": _jobs,
+    "job": _job,
+    "returns": _returns,
+    "failures": _failures,
+    "missing": _missing,
+    "minion": _minion,
+    "changes": _changes,
+    "conformity": _conformity,
+    "slow": _slow,
+    "audit": _audit,
+}
+
+
+def ask(opts: Mapping[str, Any], question: str, worker: str | None, arguments: Mapping[str, Any]) -> Answer:
+    """
+    Put a question to the history.
+
+    :param opts: Salt's options.
+    :param question: its name in :data:`QUESTIONS`.
+    :param worker: whose database; by default ``job_cache.worker`` of the configuration, or else the first sql worker.
+    :param arguments: of the question, by name; what is None is not said.
+    :raises EventsdError: an argument is wrong, or the database is away; one line.
+    :returns: the rows, or a mapping by jid or minion. Where nothing was found, ``note`` may say why.
+    """
+    asked = Asked(arguments)
+    config = load(opts)
+    name = worker or config.general.job_cache.worker or _first(config)
+    engine = _engine(config, name)
+    try:
+        with reading(engine) as reader:
+            found = QUESTIONS[question](reader, asked)
+            if not found and (note := _note(reader, asked)):
+                found = {question: found, "note": note} if isinstance(found, list) else {"note": note}
+            return found
+    except Unanswered as exc:
+        raise Unanswered(f"eventsd: the database of worker {name} does not answer: {_line(exc)}") from exc
+    finally:
+        engine.dispose()
+
+
+def _which_jobs(asked: Asked) -> jobs.Which:
+    names = {name: asked.text(name) for name in ("fun", "user", "minion", "target")}
+    kind = asked.one_of("kind", KINDS)
+    return jobs.Which(**names, since=asked.time("since"), until=asked.time("until"), kind=kind)
+
+
+def _which_returns(asked: Asked) -> returns.Which:
+    names = {name: asked.text(name) for name in ("minion", "fun")}
+    return returns.Which(asked.jid(), **names, since=asked.time("since"), until=asked.time("until"))
+
+
+def _note(reader: Reader, asked: Asked) -> str:
+    """Say it if the history does not know what a question was about."""
+    if (jid := asked.jid()) is not None and not jobs.is_known(reader, jid):
+        return f"unknown jid {jid}: neither such a job nor a return of it is in the history"
+    minion = asked.text("minion")
+    if minion is not None and not any(mark in minion for mark in _MARKS) and not minions.one(reader, minion, 1):
+        return f"unknown minion {minion}: the history has nothing of it"
+    return ""
+
+
+def _first(config: Config) -> str:
+    named = [name for name, worker in config.workers.items() if worker.module == "sql"]
+    if not named:
+        raise WrongArgument("eventsd: workers: there is no sql worker, and only a SQL database can be asked")
+    return named[0]
+
+
+def _engine(config: Config, name: str) -> Any:
+    worker = config.workers.get(name)
+    if worker is None or worker.module != "sql":
+        there = ", ".join(one for one, found in config.workers.items() if found.module == "sql") or "none"
+        raise WrongArgument(f"worker: {name!r} is no sql worker; there is {there}")
+    context = Context(name, worker.options, "", defaults=worker.defaults)
+    try:
+        return make_reader(read_options(context.known(*OPTION_NAMES)))
+    except OptionError as exc:
+        raise context.problem(exc.key, str(exc)) from None
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,158 @@
+"""
+Answers of the history as a person reads them: a table as wide as the terminal, and a page about one job or minion.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+#: What of each answer fits a line; ``--out=json`` has all of it.
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "jobs": ("stamp", "jid", "outcome", "user", "fun", "tgt", "answered", "failed", "missing", "kind"),
+    "returns": ("stamp", "jid", "minion_id", "fun", "success", "retcode", "return"),
+    "failures": ("stamp", "jid", "minion_id", "fun", "retcode", "why"),
+    "missing": ("minion_id", "jid", "fun", "user", "stamp"),
+    "changes": ("stamp", "minion_id", "user", "state", "name", "changes"),
+    "conformity": ("minion_id", "outcome", "states", "changed", "failed", "stamp", "jid"),
+    "slow": ("duration_ms", "what", "minion_id", "fun", "name", "stamp", "jid"),
+    "audit": ("stamp", "user", "kind", "fun", "arg", "tgt", "jid"),
+}
+_ANSWERS = ("minion_id", "outcome", "retcode", "duration_ms", "stamp")
+_STATES = ("minion_id", "sls", "state", "name", "comment")
+_RUNS = ("stamp", "jid", "fun", "success", "retcode", "schedule")
+_HEADS = {"duration_ms": "TOOK", "minion_id": "MINION", "tgt": "TARGET", "stamp": "TIME (UTC)", "arg": "ARGUMENTS"}
+#: A column that is not the last one of its table is no wider than this.
+_WIDEST = 40
+#: What there are too many of is cut off, so that the rest of a page stays in sight.
+_MOST_LINES = 200
+
+
+def page(question: str, found: Any, width: int) -> str:
+    """
+    Return an answer as text.
+
+    :param question: its name.
+    :param found: the answer.
+    :param width: of the terminal, in columns.
+    """
+    if isinstance(found, Mapping) and "note" in found:
+        return str(found["note"])
+    if not found:
+        return "nothing found"
+    if question == "job":
+        return "\n\n".join(_job(job, width) for job in found.values())
+    if question == "minion":
+        return "\n\n".join(_minion(minion, width) for minion in found.values())
+    if question == "failures":
+        found = [{**row, "why": _why(row)} for row in found]
+    return "\n".join(table(found, _COLUMNS[question], width))
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> list[str]:
+    """
+    Return rows as the lines of a table; columns with nothing in them are left out.
+
+    :param rows: the rows.
+    :param columns: which columns of theirs, in order; the last one gets what is left of the width.
+    :param width: of the table.
+    """
+    used = [name for name in columns if any(row.get(name) not in (None, "", []) for row in rows)] or list(columns)
+    cells = [[_cell(name, row.get(name)) for name in used] for row in rows]
+    sizes = [max(len(_HEADS.get(name, name)), *(len(line[at]) for line in cells)) for at, name in enumerate(used)]
+    sizes = [min(size, _WIDEST) for size in sizes[:-1]] + sizes[-1:]
+    return [_line(line, sizes, width) for line in ([_HEADS.get(name, name.upper()) for name in used], *cells)]
+
+
+def _line(cells: Iterable[str], sizes: Sequence[int], width: int) -> str:
+    parts = [_clipped(cell, size).ljust(size) for cell, size in zip(cells, sizes, strict=True)]
+    return _clipped("  ".join(parts).rstrip(), width)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "stamp" and isinstance(value, str):
+        return value[:19].replace("T", " ")
+    if name == "duration_ms" and isinstance(value, (int, float)):
+        return f"{value / 1000:,.3f} s"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    # What comes from a minion must not move the cursor.
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(1, width - 3)] + "..."
+
+
+def _why(row: Mapping[str, Any]) -> Any:
+    """The states that failed, or else what was returned."""
+    if row["states"]:
+        return "; ".join(f"{one['state']} {one['name']}: {one['comment']}" for one in row["states"])
+    return row["return"]
+
+
+def _job(job: Mapping[str, Any], width: int) -> str:
+    facts = [
+        ("job", job["jid"]),
+        ("what", " ".join(filter(None, (job["fun"], _arguments(job["arg"]), "(test run)" if job["test"] else "")))),
+        ("kind", " ".join(filter(None, (job["kind"] or "unknown: only returns are known", job["schedule"])))),
+        ("target", " ".join(filter(None, (job["tgt"], f"({job['tgt_type']})" if job["tgt_type"] else "")))),
+        ("user", job["user"]),
+        ("begun", f"{_cell('stamp', job['stamp'])} UTC"),
+        ("took", None if job["seconds"] is None else f"{job['seconds']:,.1f} s until the last answer"),
+        (
+            "outcome",
+            f"{job['outcome']}: {job['succeeded']} succeeded, {job['failed']} failed, {job['missing']} missing",
+        ),
+        ("missing", ", ".join(job["missing_minions"])),
+        ("started", ", ".join(job["started"])),
+        ("started by", job["started_by"]),
+    ]
+    lines = _facts(facts, width)
+    lines += _section("states that failed", job["failed_states"], _STATES, width)
+    lines += _section("answers", [row for row in job["answers"] if row["answered"]], _ANSWERS, width)
+    return "\n".join(lines)
+
+
+def _minion(minion: Mapping[str, Any], width: int) -> str:
+    run = minion["last_state_run"] or {}
+    counts = f"{run.get('states')} states, {run.get('changed')} changed, {run.get('failed')} failed"
+    when = f"{_cell('stamp', run.get('stamp'))} UTC, {run.get('fun')} {run.get('jid')}, {counts}"
+    facts = [
+        ("minion", minion["minion_id"]),
+        ("outcome", minion["outcome"]),
+        ("last state run", when if run.get("jid") else "never"),
+        ("last seen", _cell("stamp", (minion["last_seen"] or "-"))),
+        ("first seen", _cell("stamp", (minion["first_seen"] or "-"))),
+        ("master", minion["master_id"]),
+    ]
+    return "\n".join(_facts(facts, width) + _section("last returns", minion["last_runs"], _RUNS, width))
+
+
+def _arguments(arguments: Any) -> str:
+    if not isinstance(arguments, list):
+        return ""
+    parts = []
+    for one in arguments:
+        if isinstance(one, Mapping):
+            parts += [f"{key}={_cell('', value)}" for key, value in one.items() if key != "__kwarg__"]
+        else:
+            parts.append(_cell("", one))
+    return " ".join(parts)
+
+
+def _facts(facts: Sequence[tuple[str, Any]], width: int) -> list[str]:
+    told = [(name, _cell("", value)) for name, value in facts if value not in (None, "")]
+    room = max(len(name) for name, _ in told) + 2
+    return [_clipped(f"{name:<{room}}{value}", width) for name, value in told]
+
+
+def _section(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> list[str]:
+    if not rows:
+        return []
+    more = [f"... and {len(rows) - _MOST_LINES} more; --out=json has all"] if len(rows) > _MOST_LINES else []
+    return ["", f"{title}:", *table(rows[:_MOST_LINES], columns, width), *more]

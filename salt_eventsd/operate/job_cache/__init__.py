@@ -1,0 +1,10 @@
+"""
+Salt's job cache, as ``_returners/eventsd.py`` offers it: each function takes Salt's options and what Salt hands over.
+
+============ ==========================================================================================================
+``places``   where a process of Salt's finds the doorstep, and what is redacted; once for each configuration
+``keep``     what Salt tells: never raises, never waits for a database
+``answer``   what Salt asks: from the doorstep what is fresh, from the database the rest
+``direct``   what a minion without an engine of its own keeps: it writes to the database itself
+============ ==========================================================================================================
+"""

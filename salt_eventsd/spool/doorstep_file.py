@@ -1,0 +1,209 @@
+"""
+The doorstep's file: opened once by each process, for all its threads, and made anew when it is gone or broken.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from salt_eventsd.exceptions import SpoolError
+
+log = logging.getLogger(__name__)
+
+#: The file's name in the folder of the spool.
+FILE = "doorstep.db"
+#: How long a write waits for another process, in milliseconds; none holds the file longer than a few.
+_BUSY_MS = 250
+#: In ``loads``, ``changed`` is 0 once the engine has taken the load in, ``taken`` is when it did.
+_TABLES = (
+    """CREATE TABLE IF NOT EXISTS loads (
+        jid TEXT PRIMARY KEY,
+        load BLOB,
+        is_return INTEGER NOT NULL DEFAULT 0,
+        minions BLOB NOT NULL DEFAULT x'80',
+        nocache INTEGER NOT NULL DEFAULT 0,
+        endtime TEXT,
+        stamp REAL NOT NULL,
+        changed INTEGER NOT NULL DEFAULT 0,
+        taken REAL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS loads_changed ON loads (changed) WHERE changed > 0",
+    "CREATE INDEX IF NOT EXISTS loads_by_stamp ON loads (stamp)",
+    """CREATE TABLE IF NOT EXISTS inbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        jid TEXT NOT NULL,
+        minion TEXT NOT NULL,
+        stamp REAL,
+        received REAL NOT NULL,
+        payload BLOB NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS inbox_by_jid ON inbox (jid)",
+    "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+)
+_BROKEN = ("malformed", "not a database", "no such table", "no such column", "disk I/O error")
+
+_T = TypeVar("_T")
+
+
+class DoorstepFile:
+    """
+    The file, for one process and those it forks.
+
+    :param folder: that of the spool.
+    :param max_bytes: how large the file may become; nothing more is taken then until the engine has made room.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = 2**30) -> None:
+        self.path = folder / FILE
+        self.max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._identity = (0, 0)
+        self._db: sqlite3.Connection | None = None
+        #: Connections of the process this one was forked from. To close them here would break their locks.
+        self._inherited: list[sqlite3.Connection] = []
+        os.register_at_fork(after_in_child=self._forked)
+
+    def close(self) -> None:
+        """Close this process's connection; the next call opens another."""
+        with self._lock:
+            self._shut()
+
+    def room(self, size: int) -> None:
+        """
+        See to it that there is room.
+
+        :param size: in bytes.
+        :raises SpoolError: there is none.
+        """
+        with suppress(OSError):
+            if os.stat(self.path).st_size + size > self.max_bytes:
+                raise SpoolError(
+                    f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
+                )
+
+    def look(self, what: Callable[[sqlite3.Connection], Any], otherwise: Any) -> Any:
+        """
+        Return what is read from the file; one that nobody has made yet is not made for that.
+
+        :param what: reads, with one statement or more.
+        :param otherwise: what is returned if there is no file.
+        :raises SpoolError: it cannot be read.
+        """
+        if not os.path.exists(self.path):
+            return otherwise
+        return self.run(what, is_single=True)
+
+    def run(self, what: Callable[[sqlite3.Connection], _T], is_single: bool = False) -> _T:
+        """
+        Return what is done in one transaction.
+
+        :param what: does it.
+        :param is_single: it is a single statement, or only reads, and needs no transaction around it.
+        :raises SpoolError: nothing was done, and why.
+        """
+        with self._lock:
+            try:
+                db = self._at_hand()
+                if is_single:
+                    return what(db)
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    result = what(db)
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    raise
+                return result
+            except (sqlite3.Error, OSError) as exc:
+                self._shut()
+                if any(text in str(exc) for text in _BROKEN):
+                    self._set_aside(exc)
+                raise SpoolError(f"eventsd: {self.path}: {exc}") from exc
+
+    def _at_hand(self) -> sqlite3.Connection:
+        """Return this process's connection to the file of our name."""
+        if self._db is not None and self._pid == os.getpid():
+            with suppress(OSError):
+                status = os.stat(self.path)
+                if (status.st_dev, status.st_ino) == self._identity:
+                    return self._db
+            self._shut()
+        self._db = self._connect()
+        self._pid = os.getpid()
+        status = os.stat(self.path)
+        self._identity = (status.st_dev, status.st_ino)
+        return self._db
+
+    def _connect(self) -> sqlite3.Connection:
+        _make_folder(self.path.parent)
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            _give_to_owner(self.path)
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
+        try:
+            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            is_whole = names.issuperset(("loads", "inbox", "meta"))
+            if not is_whole:
+                # Before there is a table, or it would take effect only when the file is written anew.
+                db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+                db.execute("PRAGMA journal_mode=WAL")
+            # As in the spool: what was committed outlives the process; only a power failure may undo the last moments.
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA secure_delete=OFF")
+            if not is_whole:
+                db.execute("BEGIN IMMEDIATE")
+                for statement in _TABLES:
+                    db.execute(statement)
+                db.execute("COMMIT")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _shut(self) -> None:
+        if self._db is not None and self._pid == os.getpid():
+            with suppress(sqlite3.Error):
+                self._db.close()
+        self._db = None
+
+    def _set_aside(self, why: Exception) -> None:
+        log.error("eventsd: %s is broken (%s); it is set aside, and a new one is begun", self.path, why)
+        with suppress(OSError):
+            os.replace(self.path, self.path.with_name(f"{FILE}.broken"))
+            for ending in ("-wal", "-shm"):
+                self.path.with_name(FILE + ending).unlink(missing_ok=True)
+
+    def _forked(self) -> None:
+        # Another thread may have held the lock when the process was forked.
+        self._lock = threading.Lock()
+        if self._db is not None:
+            self._inherited.append(self._db)
+            self._db = None
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the spool as the engine does, whoever comes first."""
+    if folder.is_dir():
+        return
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        with suppress(FileExistsError):
+            one.mkdir(mode=0o700)
+            _give_to_owner(one)
+
+
+def _give_to_owner(path: Path) -> None:
+    """What root makes belongs to the user the folder above belongs to: the master may run as another user than root."""
+    if os.geteuid() == 0:
+        above = os.stat(path.parent)
+        with suppress(OSError):
+            os.chown(path, above.st_uid, above.st_gid)

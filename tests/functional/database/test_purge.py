@@ -1,0 +1,209 @@
+"""What is older than ``keep`` says goes, and nothing else, on each database."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.aged import Answer, jid_of, job_events, purge, purging, stamp
+from tests.support.events import fired
+from tests.support.stores import Database, batch_of
+
+KEEP = {"returns": "90d", "failed": "1y", "states": "90d", "events": "14d", "jobs": "90d", "stats": "7d"}
+#: The rows of a job that went well, and these with those of one that failed.
+WELL = {("jobs", ""): 1, ("returns", "succeeded"): 1, ("states", "succeeded"): 2}
+BOTH = {**WELL, ("jobs", ""): 2, ("returns", "failed"): 1}
+
+
+@pytest.fixture
+def database(tables: Database) -> Database:
+    """A database with our tables, nothing in them."""
+    return tables
+
+
+def _jids(database: Database, table: str) -> list[str]:
+    return sorted(set(database.column(table, "jid")))
+
+
+class TestJobs:
+    """A job goes as a whole, when each of its rows is old enough."""
+
+    def test_an_old_one_goes_with_returns_and_states(self, database: Database) -> None:
+        # Given
+        old, young = jid_of(100), jid_of(10)
+        database.worker().write(
+            batch_of(
+                [
+                    *job_events(old, 100, Answer("web1", 100, states=3), Answer("web2", 99)),
+                    *job_events(young, 10, Answer("web1", 10, states=3)),
+                ]
+            )
+        )
+
+        # When
+        counts = purge(database, KEEP)
+
+        # Then
+        assert counts == {("jobs", ""): 1, ("returns", "succeeded"): 2, ("states", "succeeded"): 3}
+        assert [_jids(database, name) for name in ("jobs", "returns", "states")] == [[young]] * 3
+
+    def test_one_with_a_failed_return_stays_whole_until_that_is_old_enough(self, database: Database) -> None:
+        # Given
+        jid, older = jid_of(100), jid_of(400)
+        answers = [Answer("web1", 100, states=2), Answer("web2", 100, failed=True, states=2)]
+        oldest = [Answer("web1", 400, failed=True, states=2)]
+        database.worker().write(batch_of([*job_events(jid, 100, *answers), *job_events(older, 400, *oldest)]))
+
+        # When
+        counts = purge(database, KEEP)
+
+        # Then
+        expected = {("jobs", ""): 1, ("returns", "failed"): 1, ("states", "succeeded"): 1, ("states", "failed"): 1}
+        assert counts == expected
+        assert _jids(database, "jobs") == [jid]
+        assert [len(database.rows(name)) for name in ("jobs", "returns", "states")] == [1, 2, 4]
+
+    def test_one_whose_last_return_came_late_stays_whole(self, database: Database) -> None:
+        # Given
+        jid = jid_of(100)
+        database.worker().write(batch_of(job_events(jid, 100, Answer("web1", 100), Answer("web2", 80))))
+
+        # Then
+        assert purge(database, KEEP) == {}
+        assert len(database.rows("returns")) == 2
+
+    def test_one_that_nobody_answered_goes(self, database: Database) -> None:
+        # Given
+        old, young = jid_of(100), jid_of(10)
+        database.worker().write(batch_of([*job_events(old, 100), *job_events(young, 10)]))
+
+        # Then
+        assert purge(database, KEEP) == {("jobs", ""): 1}
+        assert _jids(database, "jobs") == [young]
+
+    def test_returns_whose_job_is_not_known_are_judged_together(self, database: Database) -> None:
+        # Given
+        old, kept = jid_of(100), jid_of(100)
+        answers = [Answer("web1", 100, states=2), Answer("web2", 95)]
+        mixed = [Answer("web1", 100), Answer("web2", 95, failed=True)]
+        events = [*job_events(old, 100, *answers, is_told=False), *job_events(kept, 100, *mixed, is_told=False)]
+        database.worker().write(batch_of(events))
+
+        # Then
+        assert purge(database, KEEP) == {("returns", "succeeded"): 2, ("states", "succeeded"): 2}
+        assert _jids(database, "returns") == [kept]
+        assert len(database.rows("returns")) == 2
+
+    def test_states_that_are_left_over_go(self, database: Database) -> None:
+        # Given
+        old, young = jid_of(100), jid_of(10)
+        events = [
+            *job_events(old, 100, Answer("web1", 100, failed=True, states=3)),
+            *job_events(young, 10, Answer("web1", 10, states=3)),
+        ]
+        database.worker().write(batch_of(events))
+        database.execute("DELETE FROM eventsd_returns", "DELETE FROM eventsd_jobs")
+
+        # Then
+        assert purge(database, KEEP) == {("states", "succeeded"): 2, ("states", "failed"): 1}
+        assert _jids(database, "states") == [young]
+
+    def test_a_large_one_goes_in_parts(self, database: Database) -> None:
+        # Given
+        jid = jid_of(100)
+        answers = [Answer(f"web{number}", 100, states=20) for number in range(100)]
+        database.worker().write(batch_of(job_events(jid, 100, *answers)))
+
+        # Then
+        expected = {("jobs", ""): 1, ("returns", "succeeded"): 100, ("states", "succeeded"): 2000}
+        assert purge(database, KEEP) == expected
+        assert [database.rows(name) for name in ("jobs", "returns", "states")] == [[], [], []]
+
+    def test_many_go_page_by_page_and_those_between_stay(self, database: Database) -> None:
+        # Given
+        jids = [(jid_of(200 - number / 10), 200 - number / 10, number % 3 == 0) for number in range(1500)]
+        events = [
+            event for jid, days, fails in jids for event in job_events(jid, days, Answer("web1", days, failed=fails))
+        ]
+        database.worker().write(batch_of(events))
+
+        # When
+        purge(database, KEEP)
+
+        # Then
+        kept = sorted(jid for jid, days, fails in jids if fails or days < 90)
+        assert _jids(database, "jobs") == kept
+        assert _jids(database, "returns") == kept
+
+
+class TestTheKeys:
+    """What ``keep`` says, and leaves out."""
+
+    @pytest.fixture
+    def database(self, tables: Database) -> Database:
+        """Two old jobs, of which one failed, with states, an event and a number."""
+        events = [
+            *job_events(jid_of(100), 100, Answer("web1", 100, states=2)),
+            *job_events(jid_of(100), 100, Answer("web1", 100, failed=True)),
+            fired("company/alarm/1", {"x": 1, "_stamp": stamp(100)}),
+            fired("company/alarm/2", {"x": 1, "_stamp": stamp(1)}),
+        ]
+        tables.worker().write(batch_of(events))
+        days = {"a": 100, "b": 1}
+        tables.execute(
+            *(
+                "INSERT INTO eventsd_stats (master_id, stamp, name, value) VALUES "
+                f"('{master}', '{stamp(day).replace('T', ' ')}', 'n{day}', 1)"
+                for master in ("master-1", "master-2")
+                for day in days.values()
+            )
+        )
+        return tables
+
+    @pytest.mark.parametrize(
+        ("keep", "expected"),
+        [
+            ({}, {}),
+            (dict.fromkeys(KEEP, "forever"), {}),
+            ({"returns": "90d"}, BOTH),
+            ({"returns": "90d", "failed": "forever"}, WELL),
+            ({"failed": "90d"}, {}),
+            ({"returns": "90d", "jobs": "1y"}, {}),
+            ({"returns": "1y", "states": "90d"}, {("states", "succeeded"): 2}),
+            ({"states": "90d"}, {("states", "succeeded"): 2}),
+            ({"returns": "90d", "states": "30d"}, BOTH),
+            ({"returns": "90d", "states": "1y"}, {("jobs", ""): 1, ("returns", "failed"): 1}),
+            ({"events": "14d"}, {("events", ""): 1}),
+            ({"stats": "7d"}, {("stats", ""): 2}),
+        ],
+    )
+    def test_what_goes(self, database: Database, keep: dict[str, str], expected: dict[tuple[str, str], int]) -> None:
+        assert purge(database, keep) == expected
+
+    def test_minions_stay(self, database: Database) -> None:
+        purge(database, KEEP)
+
+        assert database.column("minions", "minion_id") == ["web1"]
+
+
+def test_returns_without_a_job_id_go_one_by_one(database: Database) -> None:
+    # Given
+    answers = [Answer("web1", 100, states=2), Answer("web2", 100, failed=True), Answer("web3", 10)]
+    database.worker().write(batch_of(job_events("req", 100, *answers, is_told=False)))
+
+    # Then
+    assert purge(database, KEEP) == {("returns", "succeeded"): 1, ("states", "succeeded"): 2}
+    assert sorted(database.column("returns", "minion_id")) == ["web2", "web3"]
+
+
+def test_a_count_changes_nothing(database: Database) -> None:
+    # Given
+    database.worker().write(batch_of(job_events(jid_of(100), 100, Answer("web1", 100, states=2))))
+
+    # When
+    with purging(database, KEEP) as one:
+        counts = one.count()
+
+    # Then
+    assert counts == {("jobs", ""): 1, ("returns", "succeeded"): 1, ("states", "succeeded"): 2}
+    assert [len(database.rows(name)) for name in ("jobs", "returns", "states")] == [1, 1, 2]
+    assert database.rows("locks") == []

@@ -1,0 +1,247 @@
+"""The questions to the history as ``salt-run`` puts them: which database, what is wrong, and how it is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from _runners import eventsd as runner
+from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.operate import history, history_page
+from tests.support.history import Story
+from tests.support.servers import Server
+from tests.support.stores import Database, batch_of
+
+Ask = Callable[..., Any]
+
+
+def _ask(url: str, question: str = "jobs", worker: str | None = None, **arguments: Any) -> Any:
+    opts = {"eventsd": {"workers": {"history": {"url": url}}}, "cachedir": "/nowhere"}
+    return history.ask(opts, question, worker, {"limit": 50, "stale": "7d", **arguments})
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Of a database with a few jobs in it."""
+    database = Database(f"sqlite:///{tmp_path / 'history.db'}")
+    story = Story()
+    story.by_chance(20)
+    database.worker().write(batch_of(story.events))
+    database.close()
+    return database.url
+
+
+@pytest.fixture
+def run(url: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Calls a verb of the runner."""
+    opts = {"eventsd": {"workers": {"history": {"url": url}}}, "cachedir": "/nowhere"}
+    monkeypatch.setattr(runner, "__opts__", opts, raising=False)
+    monkeypatch.setattr(runner, "__context__", {}, raising=False)
+
+    def call(verb: str, *arguments: Any, at_terminal: bool = False, **named: Any) -> Any:
+        opts["fun"] = f"eventsd.{verb}" if at_terminal else ""  # type: ignore[assignment]
+        return getattr(runner, verb)(*arguments, **named)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("question", "arguments", "told"),
+    [
+        ("jobs", {"since": "nonsense"}, "since: expected a time such as 90m"),
+        ("jobs", {"limit": 0}, "limit: expected a number from 1 on, got 0"),
+        ("jobs", {"limit": "many"}, "limit: expected a number from 1 on, got 'many'"),
+        ("jobs", {"outcome": "bad"}, "outcome: expected one of succeeded, failed, missing, nobody, got 'bad'"),
+        ("jobs", {"kind": "bad"}, "kind: expected one of job, runner, wheel, call, schedule, got 'bad'"),
+        ("jobs", {"fun": ""}, "fun: expected a name or a glob such as web*, got ''"),
+        ("jobs", {"minion": ["a"]}, "minion: expected a name or a glob such as web*"),
+        ("job", {"jid": True}, "jid: expected a job id such as 20261126140000123456, got True"),
+        ("job", {"jid": " "}, "jid: expected a job id"),
+        ("minion", {"minion": "web*"}, "minion: expected the id of one minion"),
+        ("returns", {"before": "x"}, "before: expected a number from 1 on"),
+        ("conformity", {"stale": "long"}, "stale: expected a time like 12h"),
+        ("jobs", {"worker": "other"}, "worker: 'other' is no sql worker; there is history"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_one_line(url: str, question: str, arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(EventsdError) as caught:
+        _ask(url, question, **arguments)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "arguments", "told"),
+    [
+        ("job", {"jid": 123}, "unknown jid 123"),
+        ("returns", {"jid": "123"}, "unknown jid 123"),
+        ("missing", {"jid": "123"}, "unknown jid 123"),
+        ("minion", {"minion": "nobody"}, "unknown minion nobody"),
+        ("changes", {"minion": "nobody"}, "unknown minion nobody"),
+    ],
+    ids=str,
+)
+def test_what_is_unknown_is_said(url: str, question: str, arguments: dict[str, Any], told: str) -> None:
+    assert _ask(url, question, **arguments)["note"].startswith(told)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["' OR 1=1 --", "%", "_", "\\", "[", "[]", "x" * 100_000, "é", "![a]", ":a"],
+    ids=lambda name: ascii(name[:12]),
+)
+def test_hostile_names_find_nothing(database: Database, hostile: str) -> None:
+    # Given
+    story = Story()
+    story.ping(["db1"])
+    database.worker().write(batch_of(story.events))
+    database.close()
+
+    # When
+    found = _ask(database.url, "returns", minion=hostile, fun=hostile)
+
+    # Then
+    assert found == [] or found["returns"] == []
+    assert len(_ask(database.url, "returns", minion="db1", fun="test.ping")) == 1
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"], ids=ascii)
+def test_what_no_database_takes_is_a_wrong_argument(url: str, name: str) -> None:
+    with pytest.raises(EventsdError, match="minion: expected a name or a glob"):
+        _ask(url, "returns", minion=name)
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(EventsdError, match="there is no file"):
+        _ask(f"sqlite:///{tmp_path / 'none.db'}")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_database_without_our_tables(database: Database) -> None:
+    database.execute("CREATE TABLE other (a INTEGER)")
+    with pytest.raises(EventsdError, match="it has no tables of ours yet"):
+        _ask(database.url)
+
+
+def test_tables_of_an_older_version(database: Database) -> None:
+    database.make_tables()
+    database.close()
+    database.execute("UPDATE eventsd_schema_version SET version_num = '0003'")
+    with pytest.raises(EventsdError, match="its tables are of version 0003"):
+        _ask(database.url)
+
+
+def test_a_server_that_is_down(served: Database, server: Server) -> None:
+    server.stop()
+    with pytest.raises(EventsdError, match="the database of worker history does not answer") as caught:
+        _ask(served.url)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_frozen_server_is_told_of_within_seconds(served: Database, server: Server) -> None:
+    # Given
+    served.make_tables()
+    served.close()
+    pid = server.pid
+    os.kill(pid, signal.SIGSTOP)
+
+    # When
+    start = time.monotonic()
+    try:
+        with pytest.raises(EventsdError, match="does not answer"):
+            _ask(served.url)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    # Then
+    assert time.monotonic() - start < 15
+
+
+def test_a_question_changes_nothing(fresh: Database) -> None:
+    # Given
+    fresh.make_tables()
+    fresh.close()
+    opts = {"eventsd": {"workers": {"history": {"url": fresh.url}}}, "cachedir": "/nowhere"}
+
+    # When
+    engine = history._engine(history.load(opts), "history")
+    with pytest.raises(Exception, match=r"(?i)read.?only"), engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql("DELETE FROM eventsd_jobs")
+    engine.dispose()
+
+
+class TestTheRunner:
+    """What the verbs return."""
+
+    @pytest.mark.parametrize(
+        "verb", ["jobs", "returns", "failures", "missing", "changes", "conformity", "slow", "audit"]
+    )
+    def test_rows_for_machines_and_a_table_for_people(self, run: Ask, verb: str) -> None:
+        # When
+        rows = run(verb)
+        page = run(verb, at_terminal=True)
+
+        # Then
+        assert rows
+        assert all(isinstance(row, dict) for row in rows)
+        assert page["retcode"] == 0
+        lines = page["return"].splitlines()
+        assert len(lines) == len(rows) + 1
+
+    def test_one_job_and_one_minion(self, run: Ask) -> None:
+        # Given
+        jid = run("jobs", kind="job", limit=1)[0]["jid"]
+
+        # Then
+        assert list(run("job", int(jid))) == [jid]
+        assert run("job", jid, at_terminal=True)["return"].startswith("job ")
+        assert list(run("minion", "db1")) == ["db1"]
+        assert "last returns:" in run("minion", "db1", at_terminal=True)["return"]
+
+    def test_what_is_wrong_is_a_line_and_a_return_code(self, run: Ask) -> None:
+        answer = run("jobs", since="nonsense")
+        assert answer["retcode"] == 2
+        assert answer["problem"].startswith("since: expected a time")
+        assert runner.__context__["retcode"] == 2
+
+    def test_nothing_found(self, run: Ask) -> None:
+        assert run("jobs", fun="nothing") == []
+        assert run("jobs", fun="nothing", at_terminal=True)["return"] == "nothing found"
+        assert run("job", 1, at_terminal=True)["return"].startswith("unknown jid 1")
+
+
+def test_which_database_is_asked(url: str, tmp_path: Path) -> None:
+    # Given
+    other = Database(f"sqlite:///{tmp_path / 'other.db'}")
+    other.make_tables()
+    other.close()
+    workers = {"files": {"module": "file", "path": str(tmp_path / "x")}, "a": {"url": other.url}, "b": {"url": url}}
+    opts: dict[str, Any] = {
+        "eventsd": {"workers": workers, "events": {"all": {"tag": "x", "worker": "a"}}},
+        "cachedir": str(tmp_path),
+    }
+
+    # Then
+    ask = {"limit": 1}
+    assert history.ask(opts, "jobs", None, ask) == []
+    assert len(history.ask(opts, "jobs", "b", ask)) == 1
+    opts["eventsd"]["job_cache"] = {"worker": "b"}
+    assert len(history.ask(opts, "jobs", None, ask)) == 1
+    opts["eventsd"]["job_cache"] = {"worker": "files"}
+    with pytest.raises(EventsdError, match=r"job_cache\.worker: 'files' is no sql worker; expected one of a, b"):
+        history.ask(opts, "jobs", None, ask)
+
+
+def test_a_table_keeps_within_its_width_and_control_characters_out() -> None:
+    rows = [{"minion_id": "web1\x1b[31m", "outcome": "missing", "fun": "x" * 300}]
+    lines = history_page.table(rows, ("minion_id", "outcome", "fun"), 60)
+    assert max(map(len, lines)) == 60
+    assert "\x1b" not in "".join(lines)

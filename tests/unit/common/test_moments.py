@@ -1,0 +1,46 @@
+"""Times as people give them to a command."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from typing import Any
+
+import pytest
+
+from salt_eventsd.common.moments import moment_of
+
+# A Friday.
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("90m", "2026-01-02 01:34:05"),
+        ("7d", "2025-12-26 03:04:05"),
+        ("30s", "2026-01-02 03:03:35"),
+        ("1y", "2025-01-02 03:04:05"),
+        ("2026-11-26", "2026-11-26 00:00:00"),
+        (20261126, "2026-11-26 00:00:00"),
+        (date(2026, 11, 26), "2026-11-26 00:00:00"),
+        (datetime(2026, 11, 26, 14), "2026-11-26 14:00:00"),
+        ("2026-11-26 14:00", "2026-11-26 14:00:00"),
+        ("2026-11-26T14:00:05Z", "2026-11-26 14:00:05"),
+        ("2026-11-26T14:00:05.5Z", "2026-11-26 14:00:05.500000"),
+        ("2026-11-26T14:00:05.123456789+02:00", "2026-11-26 12:00:05.123456"),
+        ("last friday 14:00", "2025-12-26 14:00:00"),
+        ("yesterday", "2026-01-01 00:00:00"),
+        ("3 days ago", "2025-12-30 03:04:05"),
+    ],
+    ids=str,
+)
+def test_a_time(given: Any, meant: str) -> None:
+    assert moment_of(given, NOW) == datetime.fromisoformat(f"{meant}+00:00")
+
+
+@pytest.mark.parametrize(
+    "given", ["nonsense", "", "2026", 90, True, "7 parsecs", "2026-13-45", "999999y", ["7d"]], ids=str
+)
+def test_what_is_no_time_says_what_would_be(given: Any) -> None:
+    with pytest.raises(ValueError, match="expected a time such as 90m, 7d"):
+        moment_of(given, NOW)
