@@ -39,6 +39,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     :param timeout: how long a statement may take, in seconds; what takes longer is cut off and tried again.
     :param too_large: what becomes of a value the database has no room for: "truncate" keeps its beginning and marks it,
         "bury" makes a dead letter of the event.
+    :param states: which results of states get a row of their own in ``eventsd_states``.
     :param keep: how long rows stay; None is for ever.
     """
 
@@ -52,6 +53,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     connect_seconds: float = 5.0
     timeout: float = 60.0
     too_large: Literal["truncate", "bury"] = "truncate"
+    states: Literal["all", "changed_or_failed", "none"] = "all"
     keep: Keep | None = None
 
     def __post_init__(self) -> None:

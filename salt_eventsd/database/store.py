@@ -56,6 +56,7 @@ class Store:
     :param node_id: the master's (or minion's) id, kept with each row.
     :param truncate: keep the beginning of a value that is too large, rather than bury its event.
     :param rules: the worker's rules by whole name, of which some have tables or statements of the user's own.
+    :param states: which results of states get a row: "all", "changed_or_failed" or "none".
     :param nightly: deletes each night what is too old; None if everything is kept.
     :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
     """
@@ -69,6 +70,7 @@ class Store:
         truncate: bool = True,
         rules: Mapping[str, EventRule] | None = None,
         nightly: Nightly | None = None,
+        states: str = "all",
     ) -> None:
         self._engine = engine
         self._truncate = truncate
@@ -81,6 +83,7 @@ class Store:
         self._has_been_up = False
         self._deferred = False
         self._nightly = nightly
+        self._states = states
 
     def write(self, batch: Batch) -> None:
         """
@@ -228,7 +231,7 @@ class Store:
             wide_codes = self._dialect.ddl.is_wide(connection, schema.returns.name, "retcode")
             keepers = {name: keeper(self._dialect, connection, table) for name, table in _TABLES.items()}
             connection.rollback()
-            builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes)
+            builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes, self._states)
             values = Values(self._dialect, largest, self._truncate)
             known = connection.info[_KNOWN] = _Known(Tables(self._dialect, builder, keepers), values)
         return known

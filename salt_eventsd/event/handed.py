@@ -97,7 +97,8 @@ def kind_of_runner(load: Mapping[str, Any]) -> str:
     :param load: of a return.
     """
     inner = load.get("return")
-    if "_stamp" in load or not isinstance(inner, dict) or inner.get("jid") != load.get("jid"):
+    jid = load.get("jid")
+    if not jid or "_stamp" in load or not isinstance(inner, dict) or inner.get("jid") != jid:
         return ""
     kind = text_of(inner.get("fun")).partition(".")[0]
     return {"runner": "run", "wheel": "wheel"}.get(kind, "")

@@ -19,7 +19,7 @@ from salt_eventsd.config.durations import duration_of
 from salt_eventsd.database import engines
 from salt_eventsd.workers.write import Context
 
-_SQL_NAMES = tuple(name for name in engines.OPTION_NAMES if name not in ("too_large", "keep"))
+_SQL_NAMES = tuple(name for name in engines.OPTION_NAMES if name not in ("too_large", "states", "keep"))
 #: How long rows stay by default.
 _KEEP = "30d"
 _CARBON_NAMES = (*option_names(StatsOptions), OLD_TIMEOUT)

@@ -53,6 +53,7 @@ class RowBuilder:
     :param largest: how many bytes a value may have, None for any.
     :param truncate: keep the beginning of a larger value, rather than refuse its event.
     :param wide_codes: the column of return codes has 64 bits, and not 32 as in the tables of an old release.
+    :param states: which results of states get a row: "all", "changed_or_failed" or "none".
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class RowBuilder:
         largest: int | None = None,
         truncate: bool = True,
         wide_codes: bool = True,
+        states: str = "all",
     ) -> None:
         self._node_id = node_id
         self._cells = cells = Cells(dialect, largest, truncate)
         self._text, self._time, self._value = cells.text, cells.time, cells.value
         self._key, self._clip = cells.key, cells.clip
         self._wide_codes = wide_codes
+        self._states = states
         self._latest_job: tuple[Any, tuple[str, str, Any]] = (None, ("", "", None))
         self._latest_outcome: tuple[Any, outcome.Outcome] = (None, outcome.Outcome(None, None, None))
 
@@ -120,12 +123,19 @@ class RowBuilder:
             "load": self._value(event.body),
             "digest": of_return(event, retcode),
         }
-        rows = [("returns", row), *states]
+        # The duration above is that of all states.
+        rows = [("returns", row), *(one for one in states if self._is_kept(one[1]))]
         if event.minion_id:
             rows.append(("minions", self._seen(minion_id, seen, jid, fun)))
             if (ret.schedule or ret.tgt_type) and (kind := kind_of_begun(event, ret.schedule, ret.tgt, ret.tgt_type)):
                 rows.append(("jobs", begun_job(self._cells, kind, row, ret.user)))
         return rows
+
+    def _is_kept(self, state: Row) -> bool:
+        """Say whether a state's result gets a row. A dry run shows what would have changed, and that is no success."""
+        if self._states == "changed_or_failed":
+            return bool(state["changed"]) or state["result"] is not True
+        return self._states == "all"
 
     def _of_job(self, event: Event, arguments: bytes) -> tuple[str, str, Any]:
         """Return what the returns of a job have in common, which come one by one: jid, function and arguments."""

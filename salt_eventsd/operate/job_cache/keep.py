@@ -71,6 +71,9 @@ def load(opts: Mapping[str, Any], jid: str, told: Mapping[str, Any], minions: It
         if str(jid) in _NO_JOBS or not isinstance(told, Mapping):
             return
         places = places_of(opts)
+        if not places.is_drained:
+            # A minion without an engine keeps no loads: its returns tell what it knows.
+            return
         of_return = is_return(told)
         if of_return and (known := places.doorstep.load(str(jid))) is not None and known.load is not None:
             # Salt hands over each return as a load, too.
@@ -94,7 +97,7 @@ def minions(opts: Mapping[str, Any], jid: str, names: Iterable[str], syndic_id: 
     :param syndic_id: the syndic that names them.
     """
     try:
-        if str(jid) not in _NO_JOBS and names:
+        if str(jid) not in _NO_JOBS and names and places_of(opts).is_drained:
             places_of(opts).doorstep.add_minions(str(jid), _named(names) or [], text_of(syndic_id))
     except Exception as exc:
         _tell("the minions of a job were not kept", exc)
@@ -138,7 +141,8 @@ def ended(opts: Mapping[str, Any], jid: str, endtime: str) -> None:
     :param endtime: as Salt writes it.
     """
     try:
-        places_of(opts).doorstep.put_end(str(jid), str(endtime))
+        if places_of(opts).is_drained:
+            places_of(opts).doorstep.put_end(str(jid), str(endtime))
     except Exception as exc:
         _tell("the end of a job was not noted", exc)
 

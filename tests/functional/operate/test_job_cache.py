@@ -366,6 +366,26 @@ def test_the_end_of_a_job(cache: JobCache, database: Database) -> None:
     assert time.strptime(cache.get_endtime(jid), "%Y, %b %d %H:%M:%S.%f")
 
 
+def test_a_minion_without_an_engine_writes_the_same_row_itself(tmp_path: Path, database: Database) -> None:
+    # Given
+    opts = master_opts(tmp_path, workers={"history": {"module": "sql", "url": database.url}})
+    cache = JobCache({**opts, "__role": "minion", "id": "web1"})
+    told = return_data({"token": SECRETS[2]}, id="web1")
+    database.worker().write(batch_of([read(pack_frame(f"salt/job/{told['jid']}/ret/web1", told), into="returns")]))
+    database.execute("DELETE FROM eventsd_returns")
+    del told["_stamp"]
+
+    # When
+    cache.save_load(told["jid"], told)
+    for _ in range(2):
+        cache.returner(told)
+
+    # Then
+    assert [row["minion_id"] for row in database.rows("returns")] == ["web1"]
+    assert SECRETS[2] not in str(database.rows("returns"))
+    assert not places_of(cache.opts).doorstep.path.exists()
+
+
 def _write_many(cache: JobCache, count: int, done: Any = None) -> None:
     for _ in range(count):
         jid = cache.publish(["web1"])

@@ -1,0 +1,85 @@
+"""What Salt hands to its job cache, as the bus has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from salt_eventsd.event.handed import as_fired, kind_of_runner, told_by, without_login
+from tests.support.events import JID, return_data, state_result
+from tests.support.job_cache import KEY, PASSWORD, TOKEN, publication
+
+TAG = "file_|-a_|-a_|-managed"
+
+
+def _written_in(load: dict[str, Any]) -> dict[str, Any]:
+    """Do what the master does to a return of states that have failed, after it has fired the event."""
+    states = {}
+    for tag, result in load["return"].items():
+        states[tag] = {**result, "retcode": load["retcode"]}
+        if result["result"] is False:
+            states[tag].update(jid=load["jid"], id=load["id"], success=False, fun=load["fun"], _stamp="x")
+            states[tag]["return"] = "Error: file.managed"
+    return {**load, "return": states}
+
+
+def test_what_a_client_logs_in_with_is_removed_and_nothing_else() -> None:
+    # Given
+    load = publication(JID)
+
+    # When
+    kept = without_login(load)
+
+    # Then
+    assert (load["key"], load["kwargs"]["token"], load["kwargs"]["password"]) == (KEY, TOKEN, PASSWORD)
+    assert set(load) - set(kept) == {"key"}
+    assert kept["kwargs"] == {"delimiter": ":", "show_timeout": True, "metadata": {"ticket": 7}}
+
+
+def test_none_in_place_of_arguments_is_left_out() -> None:
+    assert without_login({"arg": None, "kwargs": None, "fun": "x"}) == {"fun": "x"}
+
+
+@pytest.mark.parametrize("fun", ["state.sls", "state.highstate"])
+def test_what_the_master_has_written_into_states_is_removed(fun: str) -> None:
+    # Given
+    load = return_data({TAG: state_result(result=False)}, fun=fun, retcode=2)
+
+    # Then
+    assert as_fired(_written_in(load)) == load
+
+
+def test_of_several_functions_each_one_s_states_are_plain() -> None:
+    # Given
+    plain = {"state.sls": {TAG: state_result()}, "test.ping": True}
+    changed = {"state.sls": {TAG: {**state_result(), "retcode": 2}}, "test.ping": True}
+
+    # When
+    found = as_fired(return_data(changed, fun=["state.sls", "test.ping"], retcode={"state.sls": 2}))  # type: ignore[arg-type]
+
+    # Then
+    assert found["return"] == plain
+
+
+@pytest.mark.parametrize("value", [True, None, [], {"retcode": 1, "stdout": "x"}, "text"])
+def test_other_returns_stay_as_they_are(value: Any) -> None:
+    assert as_fired(return_data(value, retcode=1)) == return_data(value, retcode=1)
+
+
+def test_a_runners_return_tells_of_its_start_and_its_end() -> None:
+    # Given
+    inner = {"jid": JID, "fun": "runner.test.arg", "user": "ann", "fun_args": [1], "_stamp": "x", "return": 5}
+    load = {"id": "m", "tgt": "m", "jid": JID, "return": inner, "fun": "runner.test.arg"}
+
+    # Then
+    assert kind_of_runner(load) == "run"
+    (start, begun), (end, told) = told_by(load)
+    assert (start, end) == (f"salt/run/{JID}/new", f"salt/run/{JID}/ret")
+    assert told == inner
+    assert "return" not in begun
+
+
+@pytest.mark.parametrize("load", [None, [], {}, {"jid": ""}, {"return": {"fun": "runner.x"}}])
+def test_what_tells_of_no_job_is_no_event(load: Any) -> None:
+    assert list(told_by(load)) == []

@@ -1,0 +1,53 @@
+"""Which returns the bus has brought, and which jobs are not to be kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake import heard
+from salt_eventsd.intake.heard import Heard
+
+
+def _event(jid: str, minion_id: str = "web1", phase: str = "ret", stamp: float = 1.5) -> Event:
+    return Event("", 0.0, stamp, jid, minion_id, "test.ping", "job", phase, b"{}")
+
+
+def test_a_return_of_the_bus_is_known_with_and_without_its_time() -> None:
+    # Given
+    known = Heard(lambda _: False)
+
+    # When
+    assert not known.refuses(_event("1"))
+
+    # Then
+    assert known.has("1", "web1", 1.5)
+    assert known.has("1", "web1", None)
+    assert not known.has("1", "web1", 2.0)
+    assert not known.has("1", "web2", None)
+
+
+def test_only_so_many_returns_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    monkeypatch.setattr(heard, "_RETURNS", 10)
+    known = Heard(lambda _: False)
+
+    # When
+    for number in range(25):
+        known.refuses(_event(str(number)))
+
+    # Then
+    found = [number for number in range(25) if known.has(str(number), "web1", 1.5)]
+    assert found[-10:] == list(range(15, 25))
+    assert 10 <= len(found) <= 20
+
+
+def test_returns_of_a_job_that_is_not_to_be_kept_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    monkeypatch.setattr(heard, "_JOBS", 2)
+    known = Heard(lambda jid: jid.startswith("no"))
+
+    # Then
+    for jid in ("no1", "yes", "no2", "no3"):
+        assert not known.refuses(_event(jid, phase="new"))
+    assert [known.refuses(_event(jid)) for jid in ("no1", "no2", "no3", "yes")] == [False, True, True, False]
