@@ -27,7 +27,8 @@ test: $(VENV)/.installed-test ## run the unit, functional and integration tests 
 	for layer in $(LAYERS); do \
 	  number=$$((number + 1)); \
 	  echo; echo "==> $$number/$(words $(LAYERS)) $$layer tests"; \
-	  $(BIN)/python -m pytest -m 'not slow' $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
+	  beside=""; if [ $$layer = unit ]; then beside="-n auto"; fi; \
+	  $(BIN)/python -m pytest -m 'not slow' $$beside $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi
 

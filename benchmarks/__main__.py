@@ -1,5 +1,5 @@
 """
-``python -m benchmarks``: run what is asked for and print the figures, as text and, with ``--json FILE``, for machines.
+``python -m benchmarks``: run the chosen benchmarks and print the figures as text. ``--json FILE`` also writes JSON.
 
 Progress goes to stderr, tables to stdout.
 """
@@ -31,18 +31,18 @@ from benchmarks.table import plain, render
 from benchmarks.targets import targets
 from salt_eventsd.event.parse import Event
 
-#: What ``--only`` may name besides the databases.
+#: The sections that ``--only`` may name, besides the databases.
 SECTIONS = ("stages", "burst", "latency", "highstate", "event_return")
 _QUICK_EVENTS = 5000
 
 
 class Bench:
     """
-    Runs, and keeps the figures of each section.
+    Makes the runs, and keeps the figures of each section.
 
-    :param sizes: how much is fired.
-    :param databases: to write into.
-    :param folder: for files.
+    :param sizes: how many events to fire.
+    :param databases: the databases to write into.
+    :param folder: a folder for files.
     """
 
     def __init__(self, sizes: argparse.Namespace, databases: Databases, folder: Path) -> None:
@@ -86,7 +86,7 @@ class Bench:
         self._one("highstate", f"engine, {kind}", lambda: engine.highstate(self._fresh(kind)(), self._sizes.highstates))
 
     def event_return(self) -> None:
-        """Fire the burst into what Salt ships."""
+        """Fire the burst into Salt's own ``event_return``."""
         for queue in event_return.QUEUES:
             name = f"event_return, queue {queue or 'default'}"
             self._one("burst", name, partial(self._event_return, queue))
@@ -106,7 +106,7 @@ class Bench:
 
     @contextmanager
     def _run(self, what: str) -> Iterator[None]:
-        """Say how long it took; one that fails is named and does not stop the others."""
+        """Say how long a run took. A run that fails is named, and the others go on."""
         say(f"{what} ...")
         began = time.monotonic()
         try:
@@ -154,7 +154,7 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Tell the user something that is no result."""
+    """Print a message that is not a result."""
     print(text, file=sys.stderr, flush=True)
 
 

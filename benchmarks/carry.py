@@ -1,5 +1,5 @@
 """
-One run: fire, wait until all is stored or nothing more comes, count what is there, and say what it took.
+One run: fire, wait until all events are stored or no more come, count the rows, and measure the cost.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from benchmarks.table import percentile
 from benchmarks.watch import Watch
 
 _LOOK_SECONDS = 0.25
-#: When no row has come for so long, what is not there is lost. The same for all that is measured: less patience with
-#: one of them would make its late events look lost.
+#: If no row has come for so long, missing events are lost. The time is the same for all subjects: with a shorter one,
+#: late events of a subject would look lost.
 _QUIET_SECONDS = 12.0
-#: Nothing is waited for longer. What is still coming then is neither stored nor lost, and the figures say so.
+#: The longest wait. Events that still come after it are neither stored nor lost, and the figures say so.
 _LONGEST_SECONDS = 150.0
 
 #: How a run may end.
@@ -34,14 +34,14 @@ Figures = dict[str, Any]
 @dataclass(frozen=True)
 class Subject:
     """
-    What is under test, and where its rows are.
+    A program under test, and where its rows are.
 
-    :param process: what it runs in.
-    :param database: to look at its rows.
-    :param table: that the rows go to.
-    :param columns: of the table that tell an event's number.
-    :param number: makes the number of them.
-    :param where: tells rows of the bench's events from others.
+    :param process: the process that it runs in.
+    :param database: the database with its rows.
+    :param table: the table that its rows go to.
+    :param columns: the columns from which an event's number can be made.
+    :param number: makes the number from these columns.
+    :param where: a condition for the rows of the benchmark's events.
     """
 
     process: Process
@@ -83,12 +83,12 @@ def carry(
     poll_seconds: float = 0.004,
 ) -> Figures:
     """
-    Make one run and return its figures. CPU is shared out among the events that were stored.
+    Make one run and return its figures. CPU time is divided by the number of stored events.
 
-    :param subject: what is under test; it stores events already.
+    :param subject: the program under test, which stores events already.
     :param fire: fires the events, which are numbered from 0.
-    :param events: how many.
-    :param poll_seconds: how often commits are looked for.
+    :param events: how many events.
+    :param poll_seconds: how often to look for commits.
     """
     after = subject.newest()
     watch = Watch(subject.database, subject.table, poll_seconds)
@@ -128,7 +128,7 @@ def carry(
 
 
 def _beside(process: Process) -> float:
-    """What the processes it has started have in memory for themselves: the engine's reader and its nursery."""
+    """Return the private memory of a process's children: the engine's reader and nursery."""
     beside = 0.0
     for child in process.children():
         beside += child.private_mb() + _beside(child)
@@ -136,7 +136,7 @@ def _beside(process: Process) -> float:
 
 
 def _outcome(complete: bool, fired_at: float, row_at: float) -> str:
-    """Return how a run has ended, "" if it has not."""
+    """Return how a run has ended; "" if it has not."""
     now = time.monotonic()
     if complete:
         return ALL_STORED

@@ -1,8 +1,8 @@
 """
-A fresh database for each run: a file for SQLite, one of a throwaway server's for the others.
+A fresh database for each run: a file for SQLite, otherwise a database on a throwaway server.
 
-The servers keep what they commit, as their own defaults have it: one that waits for no disk would flatter everyone. One
-that is not installed is named loudly and left out; where CI=true that is an error.
+The servers wait for the disk at each commit, as they do by default: without that, all figures would look too good. A
+missing server is named and left out; with CI=true, it is an error.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _SERVERS: dict[str, Callable[[], Server]] = {
 
 class Databases:
     """
-    The databases there are. Their servers end with the stack.
+    The available databases. Their servers end with the stack.
 
-    :param folder: for files.
+    :param folder: a folder for files.
     :param stack: ends the servers.
-    :param kinds: which are wanted.
-    :param say: tells the user.
-    :raises RigError: where CI=true, a server is not installed.
+    :param kinds: the kinds of databases to use.
+    :param say: prints a message.
+    :raises RigError: a server is not installed, and CI=true.
     """
 
     def __init__(self, folder: Path, stack: ExitStack, kinds: Sequence[str], say: Callable[[str], None]) -> None:
@@ -80,7 +80,7 @@ class Databases:
 
 
 def reader(url: str) -> sa.Engine:
-    """Return an engine that only looks at a database; it makes no file for SQLite."""
+    """Return an SQLAlchemy engine that only reads; it makes no file for SQLite."""
     if url.startswith("sqlite:///"):
         url = f"sqlite:///file:{url.removeprefix('sqlite:///')}?mode=ro&uri=true"
     return sa.create_engine(url, isolation_level="AUTOCOMMIT")

@@ -2,7 +2,7 @@
 The runs with the engine in a master, each in a master of its own:
 
 - *burst*: small returns as fast as the bus takes them, with the engine's default rules;
-- *latency*: small returns at a steady rate that keeps nothing busy, so that the figure is the engine's own waiting;
+- *latency*: small returns at a steady rate that keeps nothing busy, so that the figure is the engine's own delay;
 - *prio*: a few events of a rule with ``prio: 1`` beside that same steady rate;
 - *highstate*: returns of state runs, 100 KB each, as fast as the bus takes them. Each is some 200 rows.
 """
@@ -24,7 +24,7 @@ from benchmarks.databases import reader
 from benchmarks.fire import Fired, Gun
 from benchmarks.rig import Master, master
 
-#: Fired first: they make the tables and open what is opened once.
+#: How many events are fired first, so that the engine makes its tables and opens its connections.
 WARM_UP = 50
 STEADY_RATE = 500
 PRIO_RATE = 20
@@ -91,7 +91,7 @@ def prio(url: str, seconds: float) -> Figures:
             return fired
 
         figures = carry(subject, both, events, poll_seconds=0.001)
-    # The process works for the events beside it, too.
+    # The process works for the other events, too.
     return {key: value for key, value in figures.items() if key != "CPU us/event"}
 
 
@@ -132,7 +132,7 @@ def _engine(url: str, **options: Any) -> Iterator[tuple[Master, sa.Engine]]:
 
 
 def _warm(running: Master, gun: Gun, database: sa.Engine, frames: list[bytes]) -> Subject:
-    """Fire the last of the frames, and return the engine once it has stored them."""
+    """Fire the last frames, wait until the engine has stored them, and return the engine as a subject."""
     subject = returns_of(running.engine(), database)
     gun.burst(frames[-WARM_UP:])
 

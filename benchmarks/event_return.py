@@ -1,8 +1,8 @@
 """
-The same burst into what Salt ships for the purpose: ``event_return`` with the pgjsonb returner, on the same PostgreSQL.
+The same burst into Salt's own solution: ``event_return`` with the pgjsonb returner, on the same PostgreSQL.
 
-The tables are those of the returner's own documentation. With a queue it writes when the queue is full or the master is
-stopped in order, so up to one queue of events (999) counts as lost here that may still be written later.
+The tables are those of the returner's documentation. With a queue, it writes when the queue is full or the master shuts
+down in order. So up to one queue of events (999) counts as lost here, though it may still be written later.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def _options(url: sa.URL, queue: int) -> dict[str, object]:
 
 
 def _warm(running: Master, gun: Gun, subject: Subject, queue: int) -> None:
-    """Fire other events, slowly, until some are stored: only then is it known to listen."""
+    """Fire other events slowly until some are stored, which shows that the returner listens."""
     some = [fire.frame("bench/warm-up", {})] * (_WARM_UP_RATE if queue else 20)
     running.wait_for(lambda: gun.steady(some, _WARM_UP_RATE) and subject.newest(), "stored event")
-    # What is on its way shall not count for the burst.
+    # Events on their way must not count for the burst.
     time.sleep(1.0)
 
 

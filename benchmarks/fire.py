@@ -1,8 +1,8 @@
 """
-Numbered events, built before they are fired, and put straight onto the bus: into the socket all of Salt's own
-processes fire into.
+Builds numbered events before they are fired, and puts them onto the bus: into the socket that all of Salt's own
+processes use.
 
-An event's number is in its jid and minion id (or, for an alarm, in its payload), so a row tells which event it was.
+An event's number is in its jid and minion id (for an alarm, in its payload), so a row identifies its event.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import salt.utils.msgpack
 MINIONS = 500
 _JID_HEAD = "20260102030405"
 _MINION_HEAD = "minion-"
-#: So many bytes are handed over at once. All events in them count as fired when the handing over begins.
+#: How many bytes are sent at once. All events in them count as fired when the sending begins.
 _CHUNK_BYTES = 16_384
 
-#: What the functions of the bench return; each job runs the next one.
+#: The functions of the benchmark and their returns; each job runs the next one.
 _FUNCTIONS: Sequence[tuple[str, list[Any], Any]] = (
     ("test.ping", [], True),
     ("cmd.run", ["uptime"], " 10:42:07 up 41 days,  3:12,  2 users,  load average: 0.18, 0.22, 0.19"),
@@ -38,9 +38,9 @@ _FUNCTIONS: Sequence[tuple[str, list[Any], Any]] = (
 @dataclass
 class Fired:
     """
-    What was fired.
+    The times at which events were fired.
 
-    :param at: when each event was handed to the bus, by its number in the order of firing; ``time.monotonic``.
+    :param at: when each event was sent to the bus, in the order of firing; ``time.monotonic``.
     :param seconds: from the first event to the last.
     """
 
@@ -67,12 +67,12 @@ def highstates(count: int, size: int) -> list[bytes]:
 
 
 def alarms(count: int) -> list[bytes]:
-    """Build small events of one's own."""
+    """Build small events with a tag of the user's own."""
     return [frame("company/alarm/disk", {"number": number, "host": "web1", "full": 97}) for number in range(count)]
 
 
 def identity(number: int) -> tuple[str, str]:
-    """Return the jid and minion id of the return that has a number."""
+    """Return the jid and minion id of the return with a given number."""
     return f"{_JID_HEAD}{number // MINIONS:06d}", f"{_MINION_HEAD}{number % MINIONS:04d}.example.com"
 
 
@@ -96,7 +96,7 @@ def frame(tag: str, data: dict[str, Any]) -> bytes:
 
 def unframed(frame: bytes) -> bytes:
     """Return an event as readers of the bus get it."""
-    # Salt 3006 frames by MessagePack alone, later ones put a length before it.
+    # Salt 3006 frames events with MessagePack alone; later versions put a length before it.
     packed = frame[4:] if frame[:1] == b"\0" else frame
     body: bytes = salt.utils.msgpack.loads(packed, raw=False)["body"]
     return body
@@ -104,7 +104,7 @@ def unframed(frame: bytes) -> bytes:
 
 class Gun:
     """
-    A connection to the side of a bus that takes events.
+    A connection to the socket of a bus that takes events.
 
     :param pull_socket: ``<sock_dir>/master_event_pull.ipc``.
     """
@@ -114,7 +114,7 @@ class Gun:
         self._socket.connect(str(pull_socket))
 
     def burst(self, frames: Sequence[bytes]) -> Fired:
-        """Fire as fast as the bus takes it: a full socket is what slows it down."""
+        """Fire as fast as the bus takes events: only a full socket slows this down."""
         fired = Fired()
         chunks = list(_chunks(frames))
         began = time.monotonic()
@@ -141,7 +141,7 @@ class Gun:
         return fired
 
     def close(self) -> None:
-        """Disconnect; what was fired is the bus's."""
+        """Disconnect. The bus still delivers the events that were fired."""
         self._socket.close()
 
 

@@ -1,8 +1,8 @@
 """
 Rules with tables and statements of the user's own, to be timed beside the built-in tables.
 
-The table has about what a user would keep of a return. A statement whose values are all in one place is the usual
-one; one that names a value again where a key is there already cannot be folded into one statement for many rows.
+The table has the columns that a user would typically keep of a return. In a usual statement, all values stand in one
+place. A statement that uses a value again for a key that exists already cannot be combined into one for many rows.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _TYPES = {
 
 def rules(kind: str) -> dict[str, EventRule]:
     """
-    Return the rules to time, each with what it is.
+    Return the rules to time, each with a description.
 
-    :param kind: of the database.
+    :param kind: the kind of the database.
     """
     insert = f"INSERT INTO {TABLE} ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
     conflict = "ON DUPLICATE KEY UPDATE" if kind == "mariadb" else f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
@@ -54,7 +54,7 @@ def of_rule(events: Sequence[Event]) -> list[Event]:
     """
     Return events as the rule sends them.
 
-    :param events: returns.
+    :param events: the returns of minions.
     """
     return [for_route(event, RULE, OWN) for event in events]
 
@@ -63,7 +63,7 @@ def make_table(engine: sa.Engine) -> None:
     """
     Make the table.
 
-    :param engine: of an empty database.
+    :param engine: SQLAlchemy's engine of an empty database.
     """
     columns = f"jid VARCHAR(64), minion_id VARCHAR(255), fun VARCHAR(255), retcode {_TYPES[engine.dialect.name]}"
     with engine.connect() as connection, connection.begin():

@@ -1,11 +1,12 @@
 """
 ``python -m benchmarks.ping``: how long ``salt '*' test.ping`` takes, with the engine and without.
 
-Two masters, one with the engine and one without, each with a minion of its own, are asked in turns, so that whatever
-else the machine does befalls both alike: first while nothing else happens, then while events come in, then while the
-engine's database is down besides. What counts is the median of the pairs' ratios. ``PING_PAIRS`` (60) says how many.
+The benchmark asks two masters in turns, one with the engine and one without, each with its own minion, so that other
+work of the machine affects both alike. It does so first while nothing else happens, then while events come in, and then
+while the engine's database is also down. The result is the median of the pairs' ratios. ``PING_PAIRS`` (60) is the
+number of pairs.
 
-It is asked through Salt's own client, for what the ``salt`` command adds is one second of Python starting.
+It uses Salt's own client, because the ``salt`` command only adds one second in which Python starts.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from tests.support.servers import Server
 
 _RATE = 300
 _WARM_UP = 5
-#: No slower than this with the engine, as a part.
+#: The largest ratio of the times with and without the engine.
 _MOST = 1.05
 
 
 def main() -> int:
-    """Return the exit code: 0 if the engine makes no ping slower by more than 5 %, else 1."""
+    """Return the exit code: 0 if the engine makes pings slower by 5 % at most, else 1."""
     pairs = int(os.environ.get("PING_PAIRS", "60"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ping-", ignore_cleanup_errors=True)))
@@ -77,7 +78,7 @@ def _rows(masters: Sequence[Master], server: Server, pairs: int) -> Iterator[Fig
 
 
 def _compared(condition: str, clients: Sequence[Client], pairs: int) -> Figures:
-    """Ask in turns, each first in every other pair."""
+    """Ask both masters in turns; each is the first one in every other pair."""
     took: list[list[float]] = [[], []]
     for number in range(pairs):
         for which in (number % 2, 1 - number % 2):
@@ -97,7 +98,7 @@ def _compared(condition: str, clients: Sequence[Client], pairs: int) -> Figures:
 
 class Client:
     """
-    Salt's client of one master, in a process of its own: what it keeps for all of a process is for one master only.
+    Salt's client of one master, in a process of its own, because the client has state per process for one master only.
 
     :param running: the master.
     """
@@ -109,7 +110,7 @@ class Client:
         self._process.start()
 
     def ping(self) -> float:
-        """Return how many seconds an answer took; a minion that has just started may leave one out."""
+        """Return how many seconds an answer took. A minion that has just started may miss one ping."""
         for _ in range(20):
             self._pipe.send(None)
             if (took := self._pipe.recv()) is not None:
@@ -123,7 +124,7 @@ class Client:
 
 
 def _serve(config: str, pipe: Connection) -> None:
-    """Ping each time something comes, and send how long it took, None if there was no answer."""
+    """Ping at each request, and send back how long it took; None if there was no answer."""
     while True:
         pipe.recv()
         took = None

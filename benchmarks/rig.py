@@ -1,7 +1,7 @@
 """
-A salt-master for one run: a process of its own with everything it has in one temporary folder, and free ports.
+A salt-master for one run: a process of its own with free ports, and all its files in one temporary folder.
 
-Nothing of it is left after the ``with`` block, however that is left.
+Nothing of it is left after the ``with`` block, however that ends.
 """
 
 from __future__ import annotations
@@ -32,41 +32,41 @@ _LOG_TAIL_BYTES = 3000
 
 
 class RigError(Exception):
-    """A run could not be made."""
+    """A run failed."""
 
 
 class Process:
     """
-    A process under test, as the system sees it.
+    A process under test, measured by the system.
 
-    :param pid: its id.
+    :param pid: its process id.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
 
     def cpu_seconds(self) -> float:
-        """Return what all its threads, and the processes it has started, have run, in user and system mode."""
+        """Return the CPU time of its threads and child processes, in user and system mode."""
         after_name = self._read("stat").rpartition(")")[2].split()
         own = (int(after_name[11]) + int(after_name[12])) / _CLOCK_TICKS
         return own + sum(child.cpu_seconds() for child in self.children())
 
     def children(self) -> list[Process]:
-        """Return the processes it has started."""
+        """Return its child processes."""
         return [Process(int(pid)) for pid in self._read(f"task/{self.pid}/children").split()]
 
     def private_mb(self) -> float:
-        """Return the memory that is its own and of no other process, in MiB."""
+        """Return the memory that it shares with no other process, in MiB."""
         sizes = [line.split() for line in self._read("smaps_rollup").splitlines() if line.startswith("Private_")]
         return sum(int(size[1]) for size in sizes) / 1024
 
     def peak_mb(self) -> float:
-        """Return the most memory it has ever had resident, in MiB."""
+        """Return the peak of its resident memory, in MiB."""
         line = next(one for one in self._read("status").splitlines() if one.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
 
     def resident_mb(self) -> float:
-        """Return the memory it has resident now, in MiB."""
+        """Return its resident memory, in MiB."""
         return int(self._read("statm").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def open_files(self) -> int:
@@ -87,8 +87,8 @@ class Master:
     """
     A running salt-master.
 
-    :param folder: has everything of it.
-    :param process: the master.
+    :param folder: the folder with all its files.
+    :param process: the process of the master.
     """
 
     def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
@@ -98,12 +98,12 @@ class Master:
 
     def wait_for(self, look: Callable[[], Value], what: str, seconds: float = _START_SECONDS) -> Value:
         """
-        Look until there is something true, and return it.
+        Call a function until its result is true, and return that.
 
-        :param look: returns what it sees.
-        :param what: is waited for.
-        :param seconds: how long at most.
-        :raises RigError: it did not come, or the master has ended.
+        :param look: the function.
+        :param what: what is waited for, for the error.
+        :param seconds: how long to wait at most.
+        :raises RigError: the time is up, or the master has ended.
         """
         deadline = time.monotonic() + seconds
         while not (seen := look()):
@@ -130,7 +130,7 @@ class Master:
 
     def child(self, name: str) -> Process:
         """
-        Return a process of the master by the name Salt gave it.
+        Return a process of the master by the name that Salt gave it.
 
         :param name: part of its title.
         """
@@ -147,7 +147,7 @@ class Master:
         return Process(self.wait_for(found, f"process called {name}"))
 
     def log_tail(self) -> str:
-        """Return the end of what the master has said."""
+        """Return the end of the master's output."""
         return "\n".join(
             path.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_BYTES:]
             for path in (self.folder / "out", self.folder / "log" / "master")
@@ -160,7 +160,7 @@ def started(script: str, folder: Path) -> subprocess.Popen[bytes]:
     Start one of Salt's daemons in a session of its own.
 
     :param script: its name in ``salt.scripts``.
-    :param folder: where its configuration is; what it prints goes into ``out`` there.
+    :param folder: the folder of its configuration; its output goes into ``out`` there.
     """
     with open(folder / "out", "wb") as out:
         return subprocess.Popen(
@@ -179,9 +179,9 @@ def master(options: Mapping[str, Any]) -> Iterator[Master]:
     """
     Run a salt-master.
 
-    :param options: of its configuration, besides folders and ports.
+    :param options: its configuration, besides folders and ports.
     """
-    # A short path: a Unix socket's may have 107 bytes.
+    # A short path, because the path of a Unix socket may have 107 bytes only.
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
     process = None
     try:
@@ -191,7 +191,7 @@ def master(options: Mapping[str, Any]) -> Iterator[Master]:
         running.wait_for(running.pull_socket.exists, "event bus")
         yield running
     finally:
-        # A signal may come while the master is given time to end; the folder goes all the same.
+        # A signal may come while the master still has time to end. The folder is removed in any case.
         try:
             if process is not None:
                 ended(process)
@@ -244,7 +244,7 @@ def ended(process: subprocess.Popen[bytes]) -> None:
     """
     End a daemon and all its processes.
 
-    :param process: leads a session of its own.
+    :param process: the daemon, the leader of its own session.
     """
     try:
         process.terminate()

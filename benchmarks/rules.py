@@ -1,4 +1,4 @@
-"""What a hundred rules cost more than one: finding out where an event goes, alone."""
+"""Measures how much more a hundred rules cost than one, by matching events alone."""
 
 from __future__ import annotations
 

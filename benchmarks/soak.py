@@ -1,11 +1,12 @@
 """
 ``python -m benchmarks.soak``: returns at bus speed for minutes, through a real master's bus into a real database.
 
-Two questions: is every event there once, and do the engine and the master's EventPublisher end as they began, in memory
-and in open files? ``SOAK_SECONDS`` (600) says for how long, ``SOAK_DATABASE`` (postgresql) into what.
+It answers two questions: is every event there once, and do the engine and the master's EventPublisher end with as much
+memory and as many open files as they began with? ``SOAK_SECONDS`` (600) is the time, ``SOAK_DATABASE`` (postgresql) the
+database.
 
-It fires as fast as the bus takes, and pauses only while more than so many events wait for the database: where that is
-slower than the bus, a backlog would fill the disk instead of telling anything about memory.
+It fires as fast as the bus takes events, and pauses only while more than so many events wait for the database. If the
+database is slower than the bus, a backlog would otherwise fill the disk and say nothing about memory.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ from benchmarks.fire import Gun
 from benchmarks.rig import Master, Process, RigError, master
 from benchmarks.table import render
 
-#: Events handed to the bus at once.
+#: How many events are sent to the bus at once.
 _VOLLEY = 5000
-#: No more events than this wait for the database.
+#: How many events may wait for the database.
 _MOST_WAITING = 50_000
-#: How often memory and files are looked at.
+#: How often memory and files are measured.
 _SAMPLE_SECONDS = 2.0
-#: How long what is in the spool at the end may take.
+#: How long writing the rest of the spool at the end may take.
 _DRAIN_SECONDS = 120.0
-#: The beginning is when buffers fill: what is compared is the second fifth with the last.
+#: Buffers fill at the beginning, so the second fifth is compared with the last.
 _PARTS = 5
-#: What counts as flat: so much more at the end, in MiB and as a part, and so many more files.
+#: The growth that still counts as flat: in MiB, as a fraction, and in open files.
 _MORE_MB, _MORE_PART, _MORE_FILES = 8.0, 0.1, 2
 
 
@@ -48,7 +49,7 @@ class Samples:
     """
     Memory and open files of a process over time.
 
-    :param name: of the process, for the table.
+    :param name: the name of the process, for the table.
     :param process: the process.
     """
 
@@ -59,12 +60,12 @@ class Samples:
         self._files: list[int] = []
 
     def take(self) -> None:
-        """Look once."""
+        """Take one sample."""
         self._mb.append(self._process.resident_mb())
         self._files.append(self._process.open_files())
 
     def figures(self) -> Figures:
-        """Return what it came to, and whether it was flat."""
+        """Return the figures, and whether they were flat."""
         early_mb, late_mb = early_and_late(self._mb)
         early_files, late_files = early_and_late(self._files)
         return {
@@ -89,7 +90,7 @@ def early_and_late(values: Sequence[float]) -> tuple[float, float]:
 
 
 def is_flat(early_mb: float, late_mb: float, early_files: float, late_files: float) -> bool:
-    """Say whether a process has not grown by more than what comes and goes."""
+    """Say whether a process has not grown more than it normally varies."""
     return late_mb - early_mb <= _MORE_MB + _MORE_PART * early_mb and late_files - early_files <= _MORE_FILES
 
 
@@ -125,7 +126,7 @@ def _soak(running: Master, database: sa.Engine, seconds: float) -> tuple[dict[st
     engine = running.engine()
     samples = [Samples("engine", engine), Samples("EventPublisher", running.child("EventPublisher"))]
     gun = Gun(running.pull_socket)
-    # Each volley has jids of its own, so that each event is told from all others.
+    # Each volley has its own jids, so that each event differs from all others.
     volley = fire.returns(_VOLLEY)
     fired = volleys = 0
     paused = 0.0

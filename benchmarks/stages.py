@@ -1,8 +1,8 @@
 """
-Each step of the data path alone, in this process and without Salt's daemons, so that a regression shows where it sits.
+Measures each step of the data path alone, in this process and without Salt's daemons, to show where a regression is.
 
-Only *listening* has a master: a sink that does nothing on a real bus. What it costs is Salt's and Python's, and
-the least an engine can take.
+Only *listening* has a master: it reads a real bus into a sink that does nothing. That cost is Salt's and Python's, and
+the least that an engine can have.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
 
-#: What a commit of 0.1 s takes along at the speed of the bus.
+#: How many events a commit of 0.1 s has at the speed of the bus.
 CHUNK_EVENTS = 900
 WORKER = "history"
 _WAIT_SECONDS = 90.0
-#: A bus on a busy machine may pass nothing on for seconds; only after so long is an event missed and not late.
+#: A bus on a busy machine may pass nothing on for seconds. After so long, an event counts as missed and not as late.
 _QUIET_SECONDS = 12.0
 
 
 @dataclass
 class Stopwatch:
-    """Collects a row of figures for each thing that is timed."""
+    """Collects a row of figures for each step that is timed."""
 
     rows: list[Figures] = field(default_factory=list)
 
@@ -51,8 +51,8 @@ class Stopwatch:
         """
         Time the ``with`` block.
 
-        :param stage: what it does.
-        :param events: how many go through it.
+        :param stage: the name of the step.
+        :param events: how many events go through it.
         """
         cpu, began = time.process_time(), time.perf_counter()
         yield
@@ -73,7 +73,7 @@ def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Eve
     """
     watch = Stopwatch()
     raw = [fire.unframed(one) for one in fire.returns(events)]
-    # What is made once in a process is made by these.
+    # These events make what a process makes only once.
     for one in raw[:100]:
         _pipeline().take(one, time.time())
 

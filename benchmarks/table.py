@@ -23,10 +23,10 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 def render(title: str, rows: Sequence[Row]) -> str:
     """
-    Return a table: a column for each key, in the order they first come in; numbers to the right, text to the left.
+    Return a table with a column for each key, in the order of their first use; numbers to the right, text to the left.
 
-    :param title: stands above it.
-    :param rows: what is in it; a row that lacks a key has a dash there.
+    :param title: the title above it.
+    :param rows: the rows; a dash stands for a missing key.
     """
     keys = list(dict.fromkeys(key for row in rows for key in row))
     cells = [[_shown(row.get(key)) for key in keys] for row in rows]
@@ -43,7 +43,7 @@ def render(title: str, rows: Sequence[Row]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return figures as JSON takes them: it has no word for NaN."""
+    """Return figures for JSON, which has no NaN."""
     if isinstance(value, float):
         return None if math.isnan(value) else round(value, 3)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What the figures should be, beside what they are. Pure."""
+"""The targets of the figures, and the figures beside them. Pure."""
 
 from __future__ import annotations
 

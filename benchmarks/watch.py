@@ -1,10 +1,10 @@
 """
-When was a row committed? A reader outside the engine asks the database, again and again, for the highest id it can see.
+Measures when a row was committed: a reader outside the engine asks the database repeatedly for the highest visible id.
 
-A row can be seen from its commit on, and ids are given in the order of commits because one transaction at a time writes
-a table. So a row was committed between the last look that did not see its id and the first that did. The later of the
-two counts: a figure is never too small, and too large by at most the time between two looks, which is measured as well
-(``poll``). Nothing is added to the database under test, and the method is the same for all of them.
+A row is visible from its commit on, and ids follow the order of commits, because only one transaction at a time
+writes a table. So a row was committed between the last look that did not see its id and the first that did. The later
+of the two counts: a figure is never too small, and too large by at most the time between two looks, which is measured
+as well (``poll``). The method adds nothing to the database under test, and is the same for all databases.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Watch(threading.Thread):
     """
     Looks until :meth:`stop`.
 
-    :param database: to look at.
+    :param database: the database.
     :param table: the table.
-    :param every_seconds: how often.
+    :param every_seconds: the time between two looks.
     """
 
     def __init__(self, database: sa.Engine, table: str, every_seconds: float) -> None:
@@ -36,7 +36,7 @@ class Watch(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Look until stopped, and once more then."""
+        """Look until stopped, and then once more."""
         before = time.monotonic()
         last = False
         with self._database.connect() as connection:
@@ -55,7 +55,7 @@ class Watch(threading.Thread):
 
 
 class Sightings:
-    """Which ids were first seen when. Pure."""
+    """Records when each id was first seen. Pure."""
 
     def __init__(self) -> None:
         self._ids: list[int] = []
@@ -65,8 +65,8 @@ class Sightings:
         """
         Note a look.
 
-        :param when: it saw what it saw.
-        :param newest: the highest id it saw.
+        :param when: the time of the look.
+        :param newest: the highest id that it saw.
         """
         if not self._ids or newest > self._ids[-1]:
             self._ids.append(newest)
@@ -81,6 +81,6 @@ class Sightings:
         """
         Return when each row was first seen.
 
-        :param ids: of rows that have been seen.
+        :param ids: the ids of rows that have been seen.
         """
         return [self._times[bisect_left(self._ids, one)] for one in ids]

@@ -1,14 +1,13 @@
 """
-The databases' part of the data path alone, and beside it the yardstick: the driver's plain batch insert.
+Measures the writing to databases alone, and compares it with a yardstick: the driver's plain batch insert.
 
-The yardstick inserts the same returns, ready-made, into the same table by what the driver has for many rows, a
-transaction each 1000: ``executemany`` of sqlite3 and PyMySQL, ``execute_values`` of psycopg2 (whose ``executemany``
-sends each row by itself). It has no rows to build, no minions, receipts or conflicts to look after. *of plain
-insert* is a rate against the yardstick's; for the draining of a spooled backlog it is what the design calls the drain
-ratio.
+The yardstick inserts the same returns, ready-made, into the same table with the driver's own function for many rows, in
+transactions of 1000: ``executemany`` of sqlite3 and PyMySQL, ``execute_values`` of psycopg2 (whose ``executemany``
+sends each row by itself). It builds no rows, and handles no minions, receipts or conflicts. *of plain insert* is a rate
+divided by the yardstick's; for draining a spooled backlog, the design calls it the drain ratio.
 
-The same events are written by rules with tables and statements of the user's own. *of built-in* is their rate against
-that of the built-in tables.
+Rules with tables and statements of the user's own write the same events. *of built-in* is their rate divided by that of
+the built-in tables.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ def writing(kind: str, fresh: Callable[[], str], folder: Path, events: Sequence[
     """
     Time the writing of events into one database.
 
-    :param kind: which.
-    :param fresh: returns the URL of an empty one.
-    :param folder: for a spool.
-    :param events: what is written; the first few are written before, untimed.
+    :param kind: the kind of the database.
+    :param fresh: returns the URL of an empty database.
+    :param folder: a folder for a spool.
+    :param events: the events to write; the first few are also written before, without timing.
     """
     watch = Stopwatch()
     warm_up, timed = events[:100], events[100:]
@@ -105,7 +104,7 @@ def _drain(
 
 
 def _plain_insert(stage: str, url: str, warm_up: Sequence[Event], timed: Sequence[Event], watch: Stopwatch) -> None:
-    # A store makes the tables, so that they are the same to the last index.
+    # A store makes the tables, so that they have the same indexes.
     store = _make_store(url)
     store.write(_batch([], 1))
     engine = store._engine
@@ -131,7 +130,7 @@ def _plain_insert(stage: str, url: str, warm_up: Sequence[Event], timed: Sequenc
 
 
 def _batch_insert(engine: sa.Engine, connection: Any, columns: Sequence[str]) -> Callable[[Sequence[Any]], None]:
-    """Return what inserts rows in a transaction of their own, by the driver's own means."""
+    """Return a function that inserts rows in one transaction, with the driver's own means."""
     names = ", ".join(engine.dialect.identifier_preparer.quote(column) for column in columns)
     head = f"INSERT INTO {schema.returns.name} ({names}) VALUES"
     cursor = connection.cursor()
@@ -147,7 +146,7 @@ def _batch_insert(engine: sa.Engine, connection: Any, columns: Sequence[str]) ->
     sql = f"{head} ({', '.join([mark] * len(columns))})"
 
     def insert_many(rows: Sequence[Any]) -> None:
-        # The engine's SQLite connections leave transactions to whoever uses them.
+        # The engine's SQLite connections leave transactions to their users.
         if mark == "?":
             cursor.execute("BEGIN IMMEDIATE")
         cursor.executemany(sql, rows)

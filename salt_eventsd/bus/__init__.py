@@ -1,11 +1,12 @@
 """
-Bus: from Salt's event bus to the inbox. Frames are read and handed over here, and nobody looks into them.
+Bus: reads frames from Salt's event bus and puts them into the inbox. This room does not parse frames.
 
-A process of its own reads the bus, so that no rule, disk or database can hold it up.
+A separate process reads the bus, so that no rule, disk or database can hold it up.
 
 - ``nursery`` forks that process, before the engine has a thread, a database or a socket
-- ``reader`` is what the process does, ``listen`` how it reads frames off the bus and connects again
-- ``pieces`` is how frames travel to the engine, ``page`` the memory both sides share
+- ``reader`` is that process; ``listen`` reads frames from the bus and reconnects to it
+- ``pieces`` carries frames to the engine, many at a time; ``page`` is the memory that both processes share
 - ``link`` is the engine's end: it puts frames into the ``inbox`` and replaces a reader that has died
-- ``gaps`` tells times in which events may have been missed, ``unanswered`` the answers that have not come
+- ``gaps`` records the times in which events may have been missed, and estimates how many; ``unanswered`` counts the
+  answers still to come
 """

@@ -1,8 +1,8 @@
 """
-Gaps: times in which events may have been missed, when they began, and about how many events that may be.
+Gaps: the times in which events may have been missed, and an estimate of how many events were missed.
 
-A gap begins with the last frame that was read, not with its being noticed: whoever stood still for a minute notices
-nothing meanwhile. Lengths are taken from the monotonic clock, so that a clock that is set makes none.
+A gap begins with the last frame that was read, not when it is noticed: a process that stood still for a minute notices
+nothing in that minute. The monotonic clock measures lengths, so setting the system clock makes no gap.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import msgspec
 
 from salt_eventsd.event.frame import TAG_END
 
-#: How often a pulse is felt, in seconds.
+#: How often :meth:`Pulse.feel` is called, in seconds.
 TICK_SECONDS = 0.25
-#: A pulse that is so late means that the process stood still.
+#: If that call is so late, the process stood still.
 _STOOD_SECONDS = 1.0
-#: For so long after that, a connection that is found lost was lost meanwhile.
+#: A connection that is found lost within this time after a standstill was lost during the standstill.
 _STOOD_KNOWN_SECONDS = 5.0
-#: A frame that is read so long after it was fired tells that the reader is behind; a longer time is no such thing.
+#: A frame that is read so long after it was fired shows that the reader is behind; a longer delay shows nothing.
 _BEHIND_SECONDS = (1.0, 3600.0)
-#: The rate of events before a gap is that of the first or the second of these, whichever is higher (a stream may have
-#: just begun), or that of the third if there was none in that time.
+#: The rate of events before a gap is measured over these times. The higher one of the first two counts (a stream may
+#: have just begun). If both are 0, the third counts.
 _RATE_SECONDS = (4.0, 10.0, 60.0)
-#: A larger frame is not kept for its stamp.
+#: A larger frame is not kept to read its stamp.
 STAMPED_BYTES = 65_536
 
 
@@ -35,13 +35,13 @@ class Gap(msgspec.Struct, array_like=True):
     A time in which events may have been missed.
 
     :param since: when the last frame before it was read, in seconds since 1970 UTC.
-    :param until: when there was a connection again; None while there is not.
-    :param why: the reason, as far as it can be told.
-    :param rate: events a second before it.
-    :param blind_at: since when events may have been missed, by the monotonic clock; 0 if another boot's.
+    :param until: when the connection was back; None until then.
+    :param why: the reason, as far as it is known.
+    :param rate: events per second before the gap.
+    :param blind_at: since when events may have been missed, by the monotonic clock; 0 if that time is of another boot.
     :param missing: about how many events may be missing; None while the gap lasts.
-    :param blind_since: the same as ``blind_at``, in seconds since 1970 UTC, where that is not known.
-    :param open: answers that were to come when it began, where whoever tells it does not know them by itself.
+    :param blind_since: the same in seconds since 1970 UTC, used where ``blind_at`` is 0.
+    :param open: how many answers were still to come when the gap began, set where the last report gives that number.
     """
 
     since: float
@@ -55,18 +55,18 @@ class Gap(msgspec.Struct, array_like=True):
 
     def close(self, when: float) -> None:
         """
-        Note that there is a connection again.
+        Note that the connection is back.
 
-        :param when: since when, in seconds since 1970 UTC.
+        :param when: when it came back, in seconds since 1970 UTC.
         """
         self.missing = self.guess(when)
         self.until = when
 
     def guess(self, until: float | None = None) -> int:
         """
-        Return about how many events are missing.
+        Return an estimate of how many events are missing.
 
-        :param until: up to when, in seconds since 1970 UTC; None is now.
+        :param until: the end of the time to count, in seconds since 1970 UTC; None means now.
         """
         if self.missing is not None:
             return self.missing
@@ -79,23 +79,23 @@ class Gap(msgspec.Struct, array_like=True):
 
 
 class Pulse:
-    """How lively a reader and its bus are; one thread's."""
+    """Measures whether a reader runs and how many events it reads. Only the reading thread uses it."""
 
     def __init__(self) -> None:
         now = time.monotonic()
-        #: Frames read so far, and the last one of them.
+        #: The number of frames read so far, and the last frame.
         self.frames = 0
         self.newest: bytes = b""
         self.last_at = now
         self.last = 0.0
         self._felt_at = now
         self._counted = 0
-        #: When it stood still last, from when to when, and the rate before.
+        #: The last standstill: its beginning, its end, and the rate before it.
         self._stood: tuple[float, float, float] | None = None
         self._counts: deque[tuple[float, int]] = deque([(now, 0)])
 
     def feel(self) -> None:
-        """Note that the thread lives; to be called every :data:`TICK_SECONDS`."""
+        """Note that the thread is running. Call this every :data:`TICK_SECONDS`."""
         now = time.monotonic()
         self._see_whether_it_stood(now)
         self._felt_at = now
@@ -136,9 +136,9 @@ class Pulse:
 
     def rate(self, until: float | None = None) -> float:
         """
-        Return how many events a second came.
+        Return how many events came per second.
 
-        :param until: by the monotonic clock; None is now.
+        :param until: the end of the measured time, by the monotonic clock; None means now.
         """
         until = time.monotonic() if until is None else until + TICK_SECONDS
         counts = [one for one in self._counts if one[0] <= until] or [self._counts[0]]
@@ -152,7 +152,7 @@ class Pulse:
 
 
 def _stamp(raw: bytes) -> float:
-    """When an event was fired, as Salt has stamped it, in seconds since 1970 UTC; 0 if it does not tell."""
+    """Return when an event was fired, from Salt's stamp in it, in seconds since 1970 UTC; 0 if it has no stamp."""
     try:
         stamp = msgspec.msgpack.decode(raw.partition(TAG_END)[2], type=dict[str, msgspec.Raw])["_stamp"]
         found = datetime.fromisoformat(msgspec.msgpack.decode(stamp, type=str))

@@ -1,7 +1,8 @@
 """
-The hand-over from the thread that gets the reader's frames to the one that keeps events: bounded, and never waited for.
+The queue between the thread that receives the reader's frames and the thread that keeps events. It is bounded, and the
+thread that puts frames in never waits.
 
-Nobody who puts something in takes a lock that is held over I/O: a deque's append and a flag.
+Putting a frame in takes no lock that is held during I/O: it appends to a deque and sets a flag.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-#: What Python takes for a frame besides its bytes, roughly: small ones are mostly this.
+#: Python's memory for a frame besides its bytes, roughly: most of what a small frame takes.
 FRAME_BYTES = 130
-#: What may wait here, in bytes. It fills only while the spool's disk hangs; what does not fit is counted.
+#: How many bytes may wait here. The inbox fills only while the spool's disk hangs; frames that do not fit are counted.
 MOST_BYTES = 256 * 2**20
 
 
 class Inbox:
     """
-    Frames read and not yet kept.
+    Holds the frames that were read and are not yet kept.
 
-    Each counter has one writer: ``_taken`` the keeper's thread, all others the one that puts frames in.
+    Each counter has one writer: the intake writes ``_taken``, the thread that puts frames in writes all others.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -36,7 +37,7 @@ class Inbox:
 
     def extend(self, frames: Sequence[tuple[bytes, float]]) -> None:
         """
-        Take frames, each with when it was read. None is dropped: who has them looks at :attr:`waiting_bytes` first.
+        Take frames, each with the time it was read. This drops no frame: the caller checks :attr:`waiting_bytes` first.
 
         :param frames: the frames.
         """
@@ -65,9 +66,9 @@ class Inbox:
 
     def take(self, timeout_seconds: float) -> list[tuple[bytes, float]]:
         """
-        Return all frames there are, each with when it was read; waits for the first.
+        Wait for a frame, then return all frames that are here, each with the time it was read.
 
-        :param timeout_seconds: return nothing after so long.
+        :param timeout_seconds: the longest wait; after it, return an empty list.
         """
         self._wake.wait(timeout_seconds)
         self._wake.clear()
@@ -83,10 +84,10 @@ class Inbox:
 
     @property
     def waiting(self) -> int:
-        """Frames put and not yet taken."""
+        """The number of frames put and not yet taken."""
         return len(self._frames)
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of memory that frames put and not yet taken have."""
+        """The memory of the frames put and not yet taken, in bytes."""
         return self._put_bytes - self._dropped_bytes - self._taken

@@ -1,7 +1,7 @@
 """
-The engine's end of what its reader reads: frames go into the inbox, and a reader that has died is replaced.
+The engine's end of the line to its reader. It puts the reader's frames into the inbox and replaces a reader that died.
 
-What does not fit into the inbox stays with the reader, which has the room for it.
+Frames that do not fit into the inbox stay with the reader, which has room for them.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from salt_eventsd.bus.reader import ReaderState
 
 log = logging.getLogger(__name__)
 
-#: What may wait in the engine itself, in bytes.
+#: How many bytes may wait in the engine itself.
 _INBOX_BYTES = 16 * 2**20
 _READ_BYTES = 262_144
 #: How long the thread waits for frames at a time.
 _LOOK_SECONDS = 0.5
-#: How often it looks whether the inbox has room again.
+#: How long the thread waits before it checks again whether the inbox has room.
 _ROOM_SECONDS = 0.01
-#: How long to wait for a new reader, by how many have died soon after their start.
+#: How long to wait before starting a new reader, by how many have died soon after their start.
 _AGAIN_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
-#: A reader that has lived so long did not die soon.
+#: A reader that has run so long did not die soon after its start.
 _LONG_LIFE_SECONDS = 10.0
-#: At the end, frames that were read are taken for so long.
+#: After :meth:`Link.stop`, the thread takes frames that were already read for so long.
 _LAST_SECONDS = 1.2
 #: How many gaps are remembered for the status.
 _GAPS_KEPT = 20
@@ -40,14 +40,14 @@ _DIED = "the reader of the event bus died and was started again"
 
 class Link:
     """
-    Reads from readers until :meth:`stop`.
+    Receives frames from readers until :meth:`stop`.
 
-    :param nursery: makes them.
-    :param inbox: where frames go.
+    :param nursery: starts the readers.
+    :param inbox: receives the frames.
     """
 
     def __init__(self, nursery: Nursery, inbox: Inbox) -> None:
-        #: Changes as long as the thread does something.
+        #: Grows as long as the thread is doing something.
         self.turns = 0
         self._nursery = nursery
         self._inbox = inbox
@@ -55,43 +55,43 @@ class Link:
         self._pid = 0
         self._taken = 0
         self._stop_at = 0.0
-        #: Of readers that have died.
+        #: The sums of the readers that have died.
         self._before = ReaderState()
         self._unread = 0
         self._deaths = 0
-        #: Replaced as a whole, for other threads look through them.
+        #: Replaced as a whole, because other threads read it.
         self._own_gaps: tuple[Gap, ...] = ()
         self._last = ReaderState()
 
     @property
     def state(self) -> ReaderState:
-        """How the reader is, by its own words."""
+        """The reader's state, as it last wrote it."""
         try:
             found = msgspec.msgpack.decode(self._nursery.page.read(), type=ReaderState)
         except msgspec.DecodeError:
             return self._last
-        # A new one has said nothing yet, and what is there is the last words of one that died.
+        # A new reader has written nothing yet: the page still holds the last state of the one that died.
         self._last = found if found.pid == self._pid else ReaderState(self._pid)
         return self._last
 
     @property
     def received(self) -> int:
-        """Frames read."""
+        """The number of frames read."""
         return self._before.received + self.state.received
 
     @property
     def lost(self) -> int:
-        """Frames that were read and did not come here: the reader had no room, or died with them."""
+        """The number of frames that a reader read and never sent here: it had no room for them, or died with them."""
         return self._before.dropped + self.state.dropped + self._unread
 
     @property
     def reconnects(self) -> int:
-        """How often the bus was connected again."""
+        """How often the connection to the bus was made again."""
         return self._before.reconnects + self.state.reconnects + self._deaths
 
     @property
     def gaps(self) -> list[Gap]:
-        """Times in which events may have been missed, the newest last."""
+        """The gaps, the newest last."""
         state = self.state
         own = self._own_gaps
         if own and own[-1].until is None and state.since and self._pid:
@@ -100,17 +100,17 @@ class Link:
 
     def away(self, gap: Gap) -> None:
         """
-        Note a time in which there was no reader; it lasts until there is one.
+        Add a gap in which there was no reader. It lasts until there is one.
 
-        :param gap: since when.
+        :param gap: the gap, with its beginning.
         """
         self._own_gaps = (*self._own_gaps, gap)[-_GAPS_KEPT:]
 
     def run(self) -> None:
         """
-        Take frames until stopped, and then all that was read.
+        Take frames until stopped, and then the frames that were already read.
 
-        :raises EventsdError: there is no reader and there will be none.
+        :raises EventsdError: there is no reader, and none can be started.
         """
         early = 0
         while not self._stop_at:
@@ -131,7 +131,7 @@ class Link:
         self._stop_at = self._stop_at or time.monotonic()
         if self._socket:
             try:
-                # The reader sees that nothing more is wanted, hands over what it has, and ends.
+                # The reader sees that the engine wants no more frames, sends what it has, and ends.
                 self._socket.shutdown(socket.SHUT_WR)
             except OSError:
                 return
@@ -144,7 +144,7 @@ class Link:
         inbox = self._inbox
         while not self._is_over():
             self.turns += 1
-            # At the end, all of it has to go somewhere.
+            # After a stop, the inbox takes all frames, whatever its size.
             if inbox.waiting_bytes > _INBOX_BYTES and not self._stop_at:
                 time.sleep(_ROOM_SECONDS)
                 continue

@@ -1,10 +1,10 @@
 """
-Listen: read frames off Salt's event bus, reconnect, count the gaps. In an engine that is all a process of its own does
-(:mod:`salt_eventsd.bus.reader`).
+Listen: read frames from Salt's event bus, reconnect, and record the gaps. In an engine, a process of its own does this
+and nothing else (:mod:`salt_eventsd.bus.reader`).
 
-The bus never repeats an event and cuts off whoever reads slowly, so a frame is handed over as it came, tag and payload
-unread. Salt has two readers: an asyncio one since 3007, a Tornado one of its own in 3006; both are reached through
-:func:`salt.utils.event.get_event`.
+The bus never repeats an event, and it disconnects a slow reader. So this module passes each frame on as it came and
+parses neither tag nor payload. Salt has two subscribers: an asyncio one since 3007, and one on its own Tornado in 3006.
+:func:`salt.utils.event.get_event` returns either.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
 
-#: Waking up for each event costs ten times what reading it does, so after reading for so long ...
+#: Waking up for each event costs ten times as much as reading it. So after reading for so long ...
 _READ_SECONDS = 0.001
 #: ... the thread naps, while the publisher's socket buffers ...
 _NAP_SECONDS = 0.008
-#: ... unless so much came in the meantime, in bytes, that napping would let it fall behind.
+#: ... unless so many bytes came in the meantime that a nap would let the reader fall behind.
 _BUSY_BYTES = 32_768
-#: What is read at a time, at most. Salt asks for 4096 bytes, and each asking costs it a task, as much as twenty frames.
+#: The most bytes per read. Salt asks for 4096 bytes, and each read costs it a task, as much as twenty frames.
 _PIECE_BYTES = 65_536
-#: How long to wait before connecting again where Salt does not do so itself.
+#: How long to wait before connecting again, where Salt does not reconnect by itself.
 _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
-#: A connection that has lasted so long is one.
+#: A connection counts as made after it has lasted so long.
 _SETTLED_SECONDS = 0.05
 _CLOSED = "the publisher closed the connection: it was restarted, or this reader was too slow for it"
 #: How many gaps are remembered for the status.
@@ -44,11 +44,11 @@ _GAPS_KEPT = 20
 
 class Bus:
     """
-    A reader of one event bus.
+    Reads one event bus.
 
     :param opts: Salt's options, which say where the bus is.
     :param sink: called with each frame; it must not block.
-    :param tick: called every :data:`~salt_eventsd.bus.gaps.TICK_SECONDS` in between.
+    :param tick: called every :data:`~salt_eventsd.bus.gaps.TICK_SECONDS`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Bus:
         self._sink = sink
         self._tick = tick or _nothing
         self.pulse = Pulse()
-        #: Calls a function later, in the thread that reads; only while :meth:`run` does.
+        #: Calls a function later, in the reading thread; works only while :meth:`run` runs.
         self.later: Callable[[float, Callable[[], object]], object] = _never
         self._watched: dict[int, Callable[[], object]] = {}
         self._node = "master" if opts.get("__role") == "master" else "minion"
@@ -86,9 +86,9 @@ class Bus:
 
     def watch(self, descriptor: int, readable: Callable[[], object]) -> None:
         """
-        Have a function called when there is something to read elsewhere; to be called before :meth:`run`.
+        Have a function called when another file descriptor becomes readable. Call this before :meth:`run`.
 
-        :param descriptor: of what is watched.
+        :param descriptor: the file descriptor to watch.
         :param readable: the function.
         """
         self._watched[descriptor] = readable
@@ -143,7 +143,8 @@ class Bus:
             except (asyncio.CancelledError, Exception) as exc:
                 if self._is_over():
                     return
-                # A frame larger than Salt's reader takes, for one: only a new connection is sure to be in step again.
+                # For example, a frame was larger than Salt's reader takes. After that, only a new connection is sure
+                # to begin at the start of a frame.
                 failures = 0 if self.connected else failures
                 self._lost(one_line(exc))
                 log.debug("eventsd: reading the event bus", exc_info=True)
@@ -151,20 +152,21 @@ class Bus:
                 waiting = loop.create_task(asyncio.sleep(pause))
                 self._wake = partial(loop.call_soon_threadsafe, waiting.cancel)
                 if not self._is_over():
-                    # Other than awaiting it, this is not cancelled along with it.
+                    # Unlike ``await waiting``, this does not raise when the timer is cancelled.
                     await asyncio.wait([waiting])
                 failures += 1
 
     async def _session(self) -> None:
-        """Read from one subscriber, which reconnects by itself, until it fails or is cancelled."""
+        """Read from one subscriber until it fails or is cancelled. The subscriber reconnects by itself."""
         from tornado.ioloop import IOLoop
 
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         settled: list[asyncio.TimerHandle] = []
 
-        # Salt 3007 calls these and 3008 awaits what they return; a finished future suits both. Both say "connected" of
-        # a socket that could not be connected, too, and notice only when they read from it: wait before believing it.
+        # Salt 3007 calls these callbacks, 3008 awaits what they return; a finished future suits both. Both versions
+        # report "connected" also for a socket that could not be connected, and notice that only when they read from it:
+        # wait before believing it.
         def opened(_ok: bool) -> asyncio.Future[None]:
             ready.set()
             _in_large_pieces(getattr(bus.subscriber, "_stream", None))
@@ -179,7 +181,7 @@ class Bus:
 
         bus = salt.utils.event.get_event(self._node, opts=dict(self._opts), listen=True, io_loop=IOLoop.current())
         try:
-            # The connection is made when the loop runs next, so these are in time for it.
+            # The loop makes the connection in its next run, so these callbacks are set in time.
             bus.subscriber.connect_callback = opened
             bus.subscriber.disconnect_callback = lost
             await ready.wait()
@@ -206,7 +208,7 @@ class Bus:
                 since, size = clock(), 0
 
     def _run_tornado(self) -> None:
-        """Salt 3006: its subscriber calls back with each frame, and ends for good when the connection is lost."""
+        """Read with Salt 3006, whose subscriber calls back with each frame and ends when the connection is lost."""
         from salt.ext.tornado.gen import coroutine, sleep
         from salt.ext.tornado.ioloop import IOLoop
 
@@ -248,11 +250,11 @@ class Bus:
 
 
 def _nothing() -> None:
-    """There is no loop to wake."""
+    """Do nothing: there is no loop to wake."""
 
 
 def _never(_seconds: float, _function: Callable[[], object]) -> None:
-    """There is no loop that could call."""
+    """Do nothing: there is no loop that could call."""
 
 
 def _ignoring(function: Callable[[], object]) -> Callable[[int, int], None]:
@@ -263,7 +265,7 @@ def _ignoring(function: Callable[[], object]) -> Callable[[int, int], None]:
 
 
 def _in_large_pieces(stream: Any) -> None:
-    """Have a subscriber's stream hand out all that has come, however little of it is asked for."""
+    """Make a subscriber's stream return all bytes that have come, even if the caller asks for fewer."""
     if stream is None:
         return
     read_bytes = stream.read_bytes
@@ -281,9 +283,9 @@ def _finished(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
 
 
 def _has_own_tornado() -> bool:
-    """Whether this is a Salt that ships its own Tornado, which is to say 3006."""
+    """Say whether this Salt ships its own Tornado, as 3006 does."""
     try:
-        import salt.ext.tornado  # noqa: F401 - only whether it is there
+        import salt.ext.tornado  # noqa: F401 - only to see whether it exists
     except ImportError:
         return False
     return True

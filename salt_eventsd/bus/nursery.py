@@ -1,9 +1,9 @@
 """
-Where readers come from: a process that was forked before the engine had a thread, a database or a socket.
+The nursery: a process that starts readers. It was forked before the engine had a thread, a database or a socket.
 
-A fork of an engine that runs would copy locks that its threads hold, and could hang on any of them; a program started
-anew would have all of Salt in its memory a second time. This one shares nearly all it has with the engine, sleeps, and
-forks a reader when it is asked.
+A fork of a running engine would copy locks that the engine's threads hold, and could hang on any of them. A program
+started from scratch would have all of Salt in memory a second time. The nursery shares nearly all its memory with the
+engine, sleeps, and forks a reader when it is asked to.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from salt_eventsd.exceptions import EventsdError
 _PR_SET_PDEATHSIG = 1
 #: How long a fork may take.
 _ANSWER_SECONDS = 10.0
-#: What is asked for, and answered with a process id.
+#: The request for a reader; the answer is its process id.
 _ANOTHER = b"?"
-#: Signals that are the engine's matter: they come to all of its group. It ends, and its processes with it.
+#: Signals that only the engine handles. They reach its whole process group; when the engine ends, so do its processes.
 _IGNORED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM")
-#: What Salt loads when it reads a bus, in one version or another. Loaded before the fork it is in memory once.
+#: Modules that Salt loads when it reads a bus, in one version or another. Loaded before the fork, they are in memory
+#: only once.
 _LOADED_LATER = (
     *("salt.transport.tcp", "salt.transport.ipc", "salt.channel.server", "salt.channel.client"),
     *("tornado.platform.asyncio", "tornado.tcpserver", "salt.ext.tornado.platform.asyncio"),
@@ -39,7 +40,7 @@ _LOADED_LATER = (
 
 class Nursery:
     """
-    Forks readers; to be made before there is any thread.
+    Forks readers. Make it before there is any thread.
 
     :param opts: Salt's options, for the readers.
     """
@@ -50,7 +51,7 @@ class Nursery:
         for name in _LOADED_LATER:
             with suppress(ImportError):
                 importlib.import_module(name)
-        # What is never looked through again is never copied.
+        # The garbage collector then leaves these objects alone, so their memory pages stay shared.
         gc.collect()
         gc.freeze()
         self._line, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -63,7 +64,7 @@ class Nursery:
 
     def reader(self) -> tuple[int, socket.socket]:
         """
-        Return a new reader's process id, and where its frames come from.
+        Start a reader; return its process id and the socket its frames come from.
 
         :raises EventsdError: the nursery is gone.
         """
@@ -80,7 +81,7 @@ class Nursery:
         raise EventsdError(f"eventsd: no reader of the event bus can be started: {problem}")
 
     def close(self) -> None:
-        """End it, and with it the readers."""
+        """End the nursery, and with it the readers."""
         self._line.close()
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
@@ -89,7 +90,7 @@ class Nursery:
 def _tend(line: socket.socket, engine: int, prctl: Callable[[int], None], opts: Mapping[str, Any], page: Page) -> None:
     _settle("salt-eventsd: nursery", engine, prctl)
     _keep_only(line.fileno())
-    # Readers that have ended are nobody's to wait for.
+    # The system then removes ended readers by itself; nobody waits for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     nursery = os.getpid()
     while True:
@@ -111,7 +112,7 @@ def _read(descriptor: int, nursery: int, prctl: Callable[[int], None], opts: Map
 
 
 def _in_child(work: Callable[[], None]) -> None:
-    """Nothing that was the parent's is tidied up here: no handler at exit runs, no frame below is returned to."""
+    """Run ``work``, then end the process. Nothing of the parent's is tidied up: no exit handler, no caller runs on."""
     code = 1
     try:
         work()
@@ -125,7 +126,7 @@ def _settle(title: str, parent: int, prctl: Callable[[int], None]) -> None:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     prctl(signal.SIGKILL)
     if os.getppid() != parent:
-        # It ended before it could be said that we end with it.
+        # The parent ended before the line above asked the system to end this process with it.
         os._exit(0)
     with suppress(ImportError):
         import setproctitle
@@ -135,8 +136,8 @@ def _settle(title: str, parent: int, prctl: Callable[[int], None]) -> None:
 
 def _keep_only(descriptor: int) -> None:
     """
-    Close what is not ours, but for the three everybody has. In its place there is nothing to read, so that no number is
-    used again which somebody's object that was copied along still holds, and may close.
+    Close every file descriptor that is not ours, except the standard three. Each becomes a descriptor of /dev/null, so
+    that its number is not used again: an object copied from the parent may still hold the number, and close it.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
@@ -148,7 +149,7 @@ def _keep_only(descriptor: int) -> None:
 
 
 def _prctl() -> Callable[[int], None]:
-    """Return what has a process killed when its parent ends, where the system has such a thing."""
+    """Return a function that has the system signal this process when its parent ends; it does nothing elsewhere."""
     try:
         function = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):

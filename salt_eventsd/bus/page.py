@@ -1,7 +1,9 @@
 """
-A page of memory that the engine shares with its reader, for what must be known however busy either of them is.
+A page of memory that the engine shares with its reader, for values that it must be able to read at any time,
+however busy either process is.
 
-The one writes and the other reads, without a lock or a wait: a checksum tells what was read in the middle of a change.
+One process writes and the other reads, without a lock and without waiting. A checksum shows whether the page changed
+while it was read.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import zlib
 
 _HEAD = struct.Struct("<II")
 _PAGE_BYTES = 65_536
-#: How often somebody reads again who has come in the middle of a change.
+#: How often :meth:`Page.read` tries again if the page changed while it was read.
 _TRIES = 50
 
 MOST_BYTES = _PAGE_BYTES - _HEAD.size
@@ -26,16 +28,16 @@ class Page:
 
     def write(self, content: bytes) -> None:
         """
-        Put something else in its place.
+        Replace the content.
 
-        :param content: of :data:`MOST_BYTES` at most.
+        :param content: the new content, :data:`MOST_BYTES` at most.
         """
         end = _HEAD.size + len(content)
         self._memory[_HEAD.size : end] = content
         self._memory[: _HEAD.size] = _HEAD.pack(len(content), zlib.crc32(content))
 
     def read(self) -> bytes:
-        """Return what was written last, b"" if nothing was, or it changes all the time."""
+        """Return what was written last; b"" if nothing was, or if the page changed at each try."""
         for _ in range(_TRIES):
             size, check = _HEAD.unpack(self._memory[: _HEAD.size])
             content = self._memory[_HEAD.size : _HEAD.size + size]

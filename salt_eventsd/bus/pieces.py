@@ -1,6 +1,6 @@
 """
-How frames go from the reader's process to the engine: one after the other, each with its length and the time it was
-read, in pieces large enough that a piece's own cost does not matter.
+The format in which frames go from the reader's process to the engine: one after the other, each with its length and the
+time it was read. They are sent in pieces so large that the cost of a single send does not matter.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import struct
 import time
 from collections import deque
 
-#: The length of what follows, and when it was read.
+#: The length of the frame that follows, and the time it was read.
 _HEAD = struct.Struct("<Id")
 _HEAD_BYTES = _HEAD.size
-#: Set in the length of what is a line for the log, whose level then stands in the place of the time.
+#: This bit in the length marks a line for the log. The line's level then stands in place of the time.
 _LINE = 0x80000000
-#: A piece is handed over as soon as it is so large, and sooner if the reader has nothing else to do.
+#: A piece is sent as soon as it is so large, and sooner if the reader has nothing else to do.
 PIECE_BYTES = 65_536
-#: What may wait for the engine, in bytes. It fills while the engine stands still, or its disk does; what does not fit
-#: is counted.
+#: How many bytes may wait for the engine. They grow while the engine or its disk stands still; frames that do not fit
+#: are counted.
 MOST_BYTES = 256 * 2**20
-#: The same for lines for the log.
+#: How many lines for the log may wait.
 _MOST_LINES = 1000
 
 Frame = tuple[bytes, float]
@@ -29,15 +29,15 @@ Line = tuple[int, str]
 
 class Hopper:
     """
-    Frames on their way to the engine; the reader's.
+    Holds frames on their way to the engine, in the reader's process.
 
-    :param most_bytes: how much may wait.
+    :param most_bytes: how many bytes may wait.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.received = 0
         self.dropped = 0
-        #: Bytes that wait; those of the piece that is being sent count as a whole.
+        #: How many bytes wait. A piece that is being sent counts as a whole until all of it is sent.
         self.waiting_bytes = 0
         self._most_bytes = most_bytes
         self._lines = 0
@@ -47,7 +47,7 @@ class Hopper:
 
     def put(self, raw: bytes) -> bool:
         """
-        Take a frame, and say whether there is a whole piece to be handed over.
+        Take a frame, and say whether a whole piece is ready to be sent.
 
         :param raw: the frame.
         """
@@ -70,7 +70,7 @@ class Hopper:
         """
         Take a line for the engine's log.
 
-        :param level: the line's.
+        :param level: the level, as :mod:`logging` has it.
         :param text: the line.
         """
         if self._lines < _MOST_LINES:
@@ -81,9 +81,9 @@ class Hopper:
 
     def send(self, to: socket.socket) -> bool:
         """
-        Hand over what there is, and say whether all of it is; where the socket does not block, as much as it takes.
+        Send what waits, and say whether all of it is sent. A socket that does not block gets only as much as it takes.
 
-        :param to: the engine's.
+        :param to: the socket to the engine.
         :raises OSError: the engine is gone.
         """
         if self._piece:
@@ -105,7 +105,7 @@ class Hopper:
 
 
 class Unpacker:
-    """Makes frames of the bytes the engine gets, however they were cut on their way."""
+    """Puts frames together from the bytes that the engine receives, wherever the bytes were cut."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -113,7 +113,7 @@ class Unpacker:
 
     def feed(self, data: memoryview) -> tuple[list[Frame], list[Line]]:
         """
-        Return what is whole by now: frames, and lines for the log.
+        Return the frames and the log lines that are complete by now.
 
         :param data: the next bytes.
         """

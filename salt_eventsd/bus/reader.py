@@ -1,8 +1,8 @@
 """
-The process that reads the bus, and does nothing else: no rule, no disk, no database can hold it up.
+The process that reads the bus and does nothing else, so that no rule, disk or database can hold it up.
 
-A thread would not do. Whoever holds Python's global lock (an expression that looks through a megabyte, a library
-written in C) holds up every thread of a process, and the publisher cuts off whoever does not read.
+A thread would not do. Code that holds Python's global lock (an expression that searches a megabyte, a library written
+in C) holds up every thread of its process, and the publisher disconnects a client that does not read.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from salt_eventsd.redact.error_text import location
 
 log = logging.getLogger(__name__)
 
-#: How often the engine is looked for again that takes nothing more.
+#: How long to wait before sending again to an engine whose socket is full.
 _AGAIN_SECONDS = 0.005
-#: What has been read is handed over within so long, once the engine wants no more.
+#: Once the engine wants no more, the reader has so long to send what it has read.
 _LAST_SECONDS = 5.0
-#: What is told of a gap's reason and of a line for the log, in characters.
+#: The longest reason of a gap and the longest line for the log, in characters.
 _LONGEST = 2000
 
 
 class ReaderState(msgspec.Struct, array_like=True, frozen=True):
     """
-    What the engine knows of its reader, at any time.
+    The state of a reader, which it writes for the engine.
 
-    :param pid: the process.
-    :param beat: when it last told, by the monotonic clock.
-    :param received: frames read.
-    :param dropped: frames that it had no room for.
-    :param waiting_bytes: what waits for the engine.
-    :param connected: whether it reads the bus.
+    :param pid: the process id.
+    :param beat: when the reader wrote this, by the monotonic clock.
+    :param received: how many frames it has read.
+    :param dropped: how many frames it had no room for.
+    :param waiting_bytes: how many bytes wait for the engine.
+    :param connected: whether it is connected to the bus.
     :param since: when it connected, in seconds since 1970 UTC; 0 if it never did.
     :param reconnects: how often it has connected again.
-    :param last: when the last frame was read, in seconds since 1970 UTC; 0 if none was.
-    :param rate: events a second.
-    :param gaps: of the connection.
+    :param last: when it read the last frame, in seconds since 1970 UTC; 0 if it read none.
+    :param rate: events per second.
+    :param gaps: the gaps of its connection.
     """
 
     pid: int = 0
@@ -68,8 +68,8 @@ class Reader:
     Reads the bus until the engine ends, or wants no more.
 
     :param opts: Salt's options.
-    :param engine: frames go there; what comes from there is nothing but its end.
-    :param page: where the reader tells how it is.
+    :param engine: the socket to the engine. Frames go there; the engine sends nothing and closes it at the end.
+    :param page: the reader writes its state there.
     """
 
     def __init__(self, opts: Mapping[str, Any], engine: socket.socket, page: Page) -> None:
@@ -82,10 +82,10 @@ class Reader:
         self._pid = os.getpid()
 
     def run(self) -> None:
-        """Read, and hand over all of it."""
+        """Read until the end, then send what is left."""
         self._engine.setblocking(False)
         handler = _Lines(self._hopper)
-        # Salt's own would write to files and queues that are the engine's.
+        # Salt's own handlers would write to files and queues that belong to the engine.
         logging.root.handlers[:] = [handler]
         self._tell()
         try:
@@ -102,7 +102,7 @@ class Reader:
         if self._hopper.put(raw):
             self._send()
         elif not self._is_due:
-            # What the loop does next, once there is nothing more to read at the moment.
+            # The loop does this as soon as there is nothing more to read.
             self._is_due = True
             self._bus.later(0.0, self._send_due)
 
@@ -147,7 +147,7 @@ class Reader:
 
 
 class _Lines(logging.Handler):
-    """Hands what is logged to the engine, which has Salt's handlers."""
+    """Sends log lines to the engine, which has Salt's log handlers."""
 
     def __init__(self, hopper: Hopper) -> None:
         super().__init__()

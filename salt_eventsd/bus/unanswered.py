@@ -1,6 +1,6 @@
 """
-Answers that are still to come: how many minions of which job have not returned. What a gap may have cost is at least
-what of them never comes.
+Counts the answers that are still to come: for each job, how many minions have not returned. Answers that never come
+after a gap are the least that the gap has cost.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Any
 
 from salt_eventsd.event.parse import Event
 
-#: Of so many jobs, the latest, it is known who has not answered ...
+#: So many jobs are remembered, the latest ones ...
 _MOST_JOBS = 2000
-#: ... if their ids are no longer than this, as Salt's are; a minion can make up others.
+#: ... if their jid is no longer than this, as Salt's are. A minion can make up longer ones.
 _LONGEST_JID = 64
-#: A job that was begun so long before a gap has mostly been answered, or will not be.
+#: If a job began so long before a gap, its answers have mostly come, or will never come.
 ANSWERED_SECONDS = 300.0
 
 
 class Unanswered:
-    """Jobs with answers to come; one thread notes, others may ask."""
+    """Remembers jobs with answers still to come. One thread notes, other threads may ask."""
 
     def __init__(self) -> None:
-        #: By job id: when it was begun, and how many have not answered.
+        #: By jid: when the job began, and how many minions have not answered.
         self._jobs: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def note(self, event: Event, data: Any) -> None:
@@ -43,7 +43,7 @@ class Unanswered:
             minions = data.get("minions") if isinstance(data, dict) else None
             if not isinstance(minions, list) or not minions:
                 return
-            # A batch publishes one job for one group of minions after the other.
+            # ``salt --batch`` publishes one job again for each group of minions.
             began, left = self._jobs.get(event.jid, (event.received, 0))
             self._jobs[event.jid] = (began, left + len(minions))
             if len(self._jobs) > _MOST_JOBS:
@@ -51,9 +51,9 @@ class Unanswered:
 
     def since(self, when: float, until: float) -> int:
         """
-        Return how many answers have not come to jobs that were begun in some time.
+        Return how many answers are still to come of the jobs that began in a given time.
 
-        :param when: the beginning of it, in seconds since 1970 UTC.
-        :param until: its end.
+        :param when: the beginning of that time, in seconds since 1970 UTC.
+        :param until: its end, likewise.
         """
         return sum(left for began, left in list(self._jobs.values()) if when <= began <= until)

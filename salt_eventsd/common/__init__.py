@@ -1,18 +1,18 @@
 """
-Common: small tools that every room may use. None knows what an event, a rule or a worker is.
+Common: small tools that every room may use. None of them knows what an event, a rule or a worker is.
 
-What a minion chooses must cost little:
+Tools that limit what a minion's data can cost:
 
-- ``budget`` limits the time one event may take, ``patterns`` the time of a user's regular expression
-  (``pattern_cost`` counts what it can take), ``remembered`` the memory of remembered answers
-- ``grouping`` cuts a stream into groups of bearable size
+- ``budget`` limits the time that one event may take, ``patterns`` the time of a user's regular expression
+  (``pattern_cost`` counts how much it can take), ``remembered`` the memory of remembered answers
+- ``grouping`` cuts a stream into groups of bounded size
 
-How things are told:
+Tools for messages:
 
-- ``english`` puts numbers into sentences, ``reminder`` says once a minute what happens again and again
-- ``logins`` remembers the options that have workers' passwords, which errors must not tell
+- ``english`` puts numbers into sentences, ``reminder`` limits a repeated message to one a minute
+- ``logins`` remembers the options with workers' passwords, which errors must not show
 
 - ``moments`` reads times as people give them to a command
 
-And ``salt_modules`` tells Salt's loader where this package's modules are.
+``salt_modules`` tells Salt's loader where this package's modules are.
 """

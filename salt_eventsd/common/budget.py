@@ -1,7 +1,8 @@
 """
-How long one event may take: loops over what is in it say now and then that they go on, and are ended when they may not.
+Limits how long one event may take. Loops over an event's content call :func:`step`, which ends them when the
+time is up.
 
-A thread's own processor time is measured, so that a busy machine, or another thread, takes nothing of it.
+It measures the thread's own processor time, so a busy machine or another thread does not use up the limit.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-#: The clock is looked at every so many steps, of some microseconds each.
+#: The clock is read every so many steps. A step takes some microseconds.
 _STEPS = 32
 
 
 class OutOfTime(Exception):
-    """What was limited has taken as long as it may."""
+    """The limited block has used up its time."""
 
 
 class _Budget:
@@ -40,10 +41,10 @@ _current: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
     """
-    End the block when it has taken so long.
+    Limit the time of a ``with`` block.
 
-    :param seconds: of processor time.
-    :raises OutOfTime: it has.
+    :param seconds: the limit, in seconds of processor time.
+    :raises OutOfTime: the block took longer.
     """
     before = _current.set(_Budget(seconds))
     try:
@@ -54,9 +55,9 @@ def limited(seconds: float) -> Iterator[None]:
 
 def step() -> None:
     """
-    Say that a loop goes on, within a block that is limited or not.
+    Count one step of a loop. Outside of a limited block this does nothing.
 
-    :raises OutOfTime: it may not.
+    :raises OutOfTime: the time of the limited block is up.
     """
     if (budget := _current.get()) is not None:
         budget.step()
@@ -64,9 +65,9 @@ def step() -> None:
 
 def passed() -> None:
     """
-    Say that something that may have taken long is done: the clock is looked at at once.
+    Read the clock at once, after something that may have taken long.
 
-    :raises OutOfTime: it has.
+    :raises OutOfTime: the time of the limited block is up.
     """
     if (budget := _current.get()) is not None:
         budget.look()

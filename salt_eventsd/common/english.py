@@ -7,11 +7,11 @@ _OF_MANY = {"is": "are", "was": "were", "waits": "wait"}
 
 def counted(number: int, noun: str = "event", verb: str = "") -> str:
     """
-    Return a number with a noun, and perhaps a verb, that fit it.
+    Return a number with a noun, and perhaps a verb, in the singular or plural.
 
     :param number: how many.
-    :param noun: of one; of many it has an s.
-    :param verb: of one.
+    :param noun: in the singular; the plural adds an s.
+    :param verb: in the singular.
     """
     if number == 1:
         return f"1 {noun} {verb}".rstrip()

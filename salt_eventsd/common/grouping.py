@@ -1,5 +1,5 @@
 """
-Cut a stream of items into groups of bearable size.
+Cut a stream of items into groups of bounded size.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ def grouped(
     items: Iterable[Item], size_of: Callable[[Item], int], most_size: int, most_items: int = sys.maxsize
 ) -> Iterator[list[Item]]:
     """
-    Yield items in groups, in their order; an item that is beyond the limit by itself is a group of its own.
+    Yield items in groups, in their order. An item that exceeds the limit by itself is a group of its own.
 
-    :param items: what is to be cut.
+    :param items: the stream.
     :param size_of: returns an item's size.
-    :param most_size: of a group.
-    :param most_items: in a group.
+    :param most_size: the largest size of a group.
+    :param most_items: the most items in a group.
     """
     group: list[Item] = []
     size = 0

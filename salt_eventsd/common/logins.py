@@ -1,7 +1,8 @@
 """
 The options with which workers log in: :mod:`salt_eventsd.redact.own_secrets` hides their passwords in errors.
 
-Most commands read the configuration and tell no error. So what finds passwords is loaded with the first error.
+Most commands read the configuration and report no error. So the module that finds passwords is loaded with the first
+error.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-#: So many workers are remembered that no error has asked for yet; the oldest go first.
+#: How many workers' options are remembered until an error asks for them; the oldest are forgotten first.
 _MOST = 1000
 _noted: deque[Mapping[str, Any]] = deque(maxlen=_MOST)
 
@@ -21,13 +22,13 @@ def note(options: Mapping[str, Any]) -> None:
 
     :param options: as they stand in the config.
     """
-    # A configuration is read again and again.
+    # Each command and each reload reads the configuration again.
     if options not in _noted:
         _noted.append(options)
 
 
 def noted() -> list[Mapping[str, Any]]:
-    """Return what was noted since it was asked for last."""
+    """Return the options noted since the last call."""
     found = []
     while _noted:
         found.append(_noted.popleft())

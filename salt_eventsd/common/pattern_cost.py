@@ -1,9 +1,10 @@
 """
-How much work a regular expression can cause at most in :mod:`re`, counted from its parsed form. Pure.
+Counts how much work a regular expression can cause in :mod:`re` at most, from its parsed form. Pure.
 
 :mod:`re` goes back and tries again wherever an expression could match in another way. Each part has a *cost*, the steps
-of one pass through it, and *ways*, how often what follows it may be tried because of it. In a row the ways multiply,
-and what comes later costs its steps for each of them. The counts are upper bounds: an expression found cheap is cheap.
+of one pass through it, and *ways*: how often the parts after it may be tried because of it. In a sequence, the ways
+multiply, and a later part costs its steps once for each of them. The counts are upper bounds, so an expression that is
+found cheap is cheap.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-#: The parser behind :mod:`re`: the one way to learn what an expression is made of.
+#: The parser behind :mod:`re`: the only way to learn what an expression consists of.
 _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
-#: How many steps a character may cost, some nanoseconds each: 1 MB of text stays below half a second.
+#: How many steps a character may cost. A step takes some nanoseconds, so 1 MB of text stays below half a second.
 _STEPS_A_CHAR = 64
-#: What a text costs besides, so that short ones get by.
+#: Added to the length of each text, so that short texts pass.
 _SHORT_CHARS = 32
 #: No event is longer, in characters.
 _LONGEST = 2**32
@@ -34,11 +35,11 @@ class _Work(NamedTuple):
 
 def longest_cheap(expression: str, flags: int, anywhere: bool) -> int | None:
     """
-    Return up to which length :mod:`re` matches any text at a cost in proportion to it; None if that is any length.
+    Return up to which length :mod:`re` matches any text in time proportional to the length; None if for any length.
 
-    :param expression: known to compile.
-    :param flags: of the compiled expression.
-    :param anywhere: whether it is searched at each place of a text, and not only matched at its start.
+    :param expression: the expression, known to compile.
+    :param flags: the flags of the compiled expression.
+    :param anywhere: whether it is searched for at each place of a text, and not only matched at its start.
     """
     try:
         with warnings.catch_warnings():
@@ -67,7 +68,7 @@ def longest_cheap(expression: str, flags: int, anywhere: bool) -> int | None:
 
 
 def _row(parts: Sequence[Any], length: int, exact: bool) -> _Work:
-    """Count parts that stand one behind the other."""
+    """Count the work of a sequence of parts."""
     cost, ways = 0.0, 1.0
     for index, part in enumerate(parts):
         follower = parts[index + 1] if index + 1 < len(parts) else None
@@ -110,19 +111,20 @@ def _repeat(argument: Any, follower: Any, length: int, exact: bool) -> _Work:
     if len(body) == 1 and str(body[0][0]) in ("LITERAL", "NOT_LITERAL", "ANY", "IN"):
         ways = max(1, times - least + 1)
         if exact and _stops_before(body[0], follower):
-            # Given back, no character is what must follow: there is one way only, found after as many steps.
+            # After a step back, the next character is one of the repeated ones and never the follower: there is only
+            # one way, and finding it takes as many steps.
             return _Work(times + ways + 1, 1)
         return _Work(times + 1, ways)
     work = _row(body, length, exact)
     if work.ways <= 1:
         return _Work((times + 1) * (work.cost + 1), times + 1)
-    # Each round multiplies: more than a few, and it is more than anybody can count.
+    # Each round multiplies the ways: after a few rounds the number is huge.
     rounds = work.ways ** min(times, 1000)
     return _Work((work.cost + 1) * rounds * (times + 1), rounds * (times + 1))
 
 
 def _stops_before(one: Any, follower: Any) -> bool:
-    """Whether what follows a repeated character is a character that is none of the repeated."""
+    """Say whether a repeated character is followed by a literal one that the repeat cannot match."""
     while follower is not None and str(follower[0]) == "SUBPATTERN" and len(follower[1][3]):
         follower = follower[1][3][0]
     if follower is None or str(follower[0]) != "LITERAL":
@@ -131,7 +133,7 @@ def _stops_before(one: Any, follower: Any) -> bool:
 
 
 def _takes(one: Any, char: int) -> bool:
-    """Whether a part that stands for one character stands for this one; True where that is not clear."""
+    """Say whether a part that matches one character can match this one; True where that is not clear."""
     operator, argument = str(one[0]), one[1]
     if operator == "LITERAL":
         return bool(argument == char)

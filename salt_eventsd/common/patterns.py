@@ -1,8 +1,9 @@
 """
-Regular expressions that users write and that see what minions send: none may take longer than its text is worth.
+Regular expressions that users write and that are applied to what minions send. None may take longer than is reasonable
+for the length of its text.
 
 The standard library's :mod:`re` tries every way in which an expression could match, and holds the GIL meanwhile. So
-``pattern_cost`` counts those ways first. Where they are proven few for the length of a text, ``re``
+``pattern_cost`` counts those ways first. Where it proves that there are few of them for the length of a text, ``re``
 does the work. Everything else goes to the ``regex`` module, which has a time limit.
 """
 
@@ -16,28 +17,28 @@ from typing import Any, cast
 from salt_eventsd.common.pattern_cost import longest_cheap
 from salt_eventsd.exceptions import EventsdError
 
-#: How long one call may take where its cost is not known beforehand.
+#: How long one call may take where its cost is not known beforehand, in seconds.
 TIME_LIMIT_SECONDS = 0.1
-#: Texts above this many characters are searched without the GIL; for shorter ones, giving it away costs more.
+#: Texts with more characters than this are searched without the GIL. For shorter texts, releasing it costs more.
 _WITHOUT_GIL_CHARS = 4096
-#: What ``regex`` understands and ``re`` takes as it stands: ``a{e<=1}`` (errors allowed) and ``[[:alpha:]]`` (a class).
+#: Signs that ``regex`` understands and ``re`` takes literally: ``a{e<=1}`` (errors allowed), ``[[:alpha:]]`` (a class).
 _READ_OTHERWISE = re.compile(r"(\\N\{[^}]*\}|\\[\s\S]|\{\d+(?:,\d*)?\}|\{,\d+\})|\{|\[:")
 
 
 class PatternTimeout(EventsdError):
-    """A pattern ran out of time on a text, so nobody knows whether it matches."""
+    """A pattern ran out of time on a text. Whether it matches is unknown."""
 
 
 class Pattern:
     """
-    A compiled expression with the three methods of :class:`re.Pattern` that are needed here.
+    A compiled expression, with the three methods of :class:`re.Pattern` that this package needs.
 
     :param regex: the same expression, compiled by :mod:`re`.
-    :ivar match: as :meth:`re.Pattern.match`; may raise :class:`PatternTimeout`, as the others may.
+    :ivar match: as :meth:`re.Pattern.match`; like the other two, it may raise :class:`PatternTimeout`.
     :ivar search: as :meth:`re.Pattern.search`.
     :ivar sub: as :meth:`re.Pattern.sub`.
-    :ivar cheap_chars: up to which length :attr:`search` and :attr:`sub` are cheap and never raise; None: any.
-    :ivar linear: whether :attr:`match` takes a time in proportion to any text, so that it never raises.
+    :ivar cheap_chars: up to which length of text :attr:`search` and :attr:`sub` are cheap and never raise; None: any.
+    :ivar linear: whether the time of :attr:`match` is proportional to the length of any text, so that it never raises.
     """
 
     __slots__ = ("_timed", "cheap_chars", "linear", "match", "regex", "search", "sub")
@@ -53,14 +54,14 @@ class Pattern:
         anywhere = longest_cheap(regex.pattern, regex.flags, anywhere=True)
         self.linear = at_start is None
         self.cheap_chars = anywhere
-        # The methods of re themselves where they will do: what is matched for each event costs no call more.
+        # Where they are cheap, the methods of re itself: they run for each event, and this saves a call.
         self.match = regex.match if at_start is None else self._limited("match", at_start)
         self.search = regex.search if anywhere is None else self._limited("search", anywhere)
         self.sub = regex.sub if anywhere is None else self._limited_sub(anywhere)
 
     @property
     def pattern(self) -> str:
-        """The expression, as it was written."""
+        """The expression, as the user wrote it."""
         return self.regex.pattern
 
     @property
@@ -99,9 +100,9 @@ class Pattern:
         return run
 
     def _regex(self) -> Any:
-        """The expression compiled by ``regex``, once it is needed."""
+        """Return the expression compiled by ``regex``; it is compiled when it is first needed."""
         if self._timed is None:
-            # Most configurations need it never.
+            # Most configurations never need this module.
             import regex
 
             spelled = _READ_OTHERWISE.sub(lambda hit: hit[1] or ("\\{" if hit[0] == "{" else "[\\:"), self.pattern)
@@ -111,16 +112,16 @@ class Pattern:
 
 def compile_pattern(expression: str) -> Pattern:
     """
-    Compile a regular expression.
+    Compile a regular expression into a :class:`Pattern`.
 
-    :param expression: what somebody has written, as :mod:`re` understands it.
-    :raises ValueError: what is wrong with it, and where.
+    :param expression: as the user wrote it, in the syntax of :mod:`re`.
+    :raises ValueError: it does not compile; the text says what is wrong, and where.
     """
     return Pattern(compiled(expression))
 
 
 def _flags(module: Any, flags: int) -> int:
-    """The flags that an expression of text can have, which both modules know under the same letter."""
+    """Return the flags for another module: both modules have the same letters for the flags of text expressions."""
     same = "IMSXA"
     return sum(int(getattr(module, letter)) for letter in same if flags & int(getattr(re, letter)))
 
@@ -132,13 +133,13 @@ def _timed_out(pattern: str, timeout: float) -> PatternTimeout:
 
 def compiled(expression: str) -> re.Pattern[str]:
     """
-    Compile a regular expression.
+    Compile a regular expression with :mod:`re`.
 
-    :param expression: what somebody has written.
-    :raises ValueError: what is wrong with it, and where.
+    :param expression: as the user wrote it.
+    :raises ValueError: it does not compile; the text says what is wrong, and where.
     """
     try:
-        # What a later Python may come to read as a set is none here; whoever starts an engine need not know.
+        # Python warns of signs that a later version may read as a set. This one does not, so no operator is warned.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             return re.compile(expression)

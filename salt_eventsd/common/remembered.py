@@ -1,5 +1,5 @@
 """
-Answers that are remembered, bounded in bytes: what they are remembered under is of a minion's choosing.
+A cache of answers, bounded in bytes, because a minion chooses the keys.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from typing import Generic, TypeVar
 
 Answer = TypeVar("Answer")
 
-#: What an entry takes besides the text in its key, roughly, in bytes.
+#: Memory of an entry besides the text in its key, roughly, in bytes.
 _ENTRY_BYTES = 400
-#: What a character takes at most.
+#: The most memory that a character takes.
 _CHAR_BYTES = 4
 
 
 class Remembered(Generic[Answer]):
     """
-    Answers by key. When there is no more room, all are forgotten: what is asked often is soon known again.
+    Remembers answers by key. When there is no room left, it forgets all of them: frequent ones are soon back.
 
-    :param most_bytes: what they may take in memory, about.
+    :param most_bytes: how much memory the answers may take, about.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._answers: dict[Hashable, Answer] = {}
-        #: As a dict's own: asking costs no call more.
+        #: The dict's own method: this saves a call.
         self.get = self._answers.get
 
     def __len__(self) -> int:
@@ -36,8 +36,8 @@ class Remembered(Generic[Answer]):
         """
         Remember an answer.
 
-        :param key: asked for.
-        :param answer: to give.
+        :param key: the key.
+        :param answer: the answer.
         :param chars: how many characters of text the key has.
         """
         size = _ENTRY_BYTES + _CHAR_BYTES * chars

@@ -1,5 +1,5 @@
 """
-Tell what happens again and again once a minute, with how often it did.
+Limit a repeated message to one a minute, with a count of how often it happened.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ _SECONDS = 60.0
 
 class Reminder:
     """
-    Counts what has happened, and says when it is to be told.
+    Counts how often something happened, and says when to report it.
 
-    :param seconds: how long it is quiet after it was told.
+    :param seconds: the shortest time between two reports.
     """
 
     def __init__(self, seconds: float = _SECONDS) -> None:
@@ -22,7 +22,7 @@ class Reminder:
         self._next = 0.0
 
     def due(self) -> int:
-        """Count once more; return how often it has happened since it was told last, or 0 if it is not to be told."""
+        """Count once more; return how often it happened since the last report, or 0 if it is too early for another."""
         self._untold += 1
         now = time.monotonic()
         if now < self._next:

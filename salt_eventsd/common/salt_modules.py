@@ -9,10 +9,10 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-#: The kind of our workers, as Salt's loader and file server know it: the folder is ``_eventsd_workers``.
+#: The kind of our worker modules, as Salt's loader and file server know it. Their folder is ``_eventsd_workers``.
 WORKERS_TAG = "eventsd_workers"
 
-#: Salt's name for a kind of module -> the package of ours that holds them.
+#: Salt's name for a kind of module -> our package that holds modules of that kind.
 _KINDS = {
     "engines": "salt_eventsd.engines",
     "returners": "salt_eventsd.returners",
@@ -22,9 +22,9 @@ _KINDS = {
 
 def module_dirs() -> dict[str, list[str]]:
     """
-    Return the folders Salt's loader shall search, by the kind of module they hold.
+    Return the folders for Salt's loader to search, by the kind of module they hold.
 
-    The format (a dict of lists of paths) is that of Salt's ``salt.loader`` entry points.
+    The format (a dict of lists of paths) is the one that Salt expects of ``salt.loader`` entry points.
     """
     # In an editable install that is older than a kind of module, the others are found all the same.
     return {kind: [package_dir(package)] for kind, package in _KINDS.items() if importlib.util.find_spec(package)}
@@ -34,6 +34,6 @@ def package_dir(package: str) -> str:
     """
     Return the folder of an installed package.
 
-    :param package: the dotted name; in an editable install its folder is the checkout's ``_engines/`` and the like.
+    :param package: its dotted name. In an editable install, the folder is in the checkout, such as ``_engines/``.
     """
     return str(Path(importlib.import_module(package).__path__[0]).resolve())

@@ -1,4 +1,4 @@
-"""Lengths of time as a configuration has them: ``90m``, ``12h``, ``7d``, ``1y``, ``forever``."""
+"""Reads lengths of time as they stand in a configuration: ``90m``, ``12h``, ``7d``, ``1y``, ``forever``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def duration_of(text: object) -> timedelta | None:
     Return a length of time, None for ``forever``.
 
     :param text: a number and a unit: s, m (minutes), h, d, w or y.
-    :raises ValueError: it is none, and what would be one.
+    :raises ValueError: the text is not a length of time; the error says what would be one.
     """
     if text == "forever":
         return None

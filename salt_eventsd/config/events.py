@@ -1,5 +1,5 @@
 """
-Read the ``events`` block: rules that stand on their own, and the workers they name.
+Read the ``events`` block, and check that the workers which its rules name exist.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from salt_eventsd.config.explain import convert, meant
 from salt_eventsd.config.plain import without_empty
 from salt_eventsd.config.structs import EventRule, default_events, stats_rule
 
-#: The worker of a config that names none.
+#: The name of the worker in a config that has no ``workers``.
 DEFAULT_WORKER = "history"
 
 
@@ -24,9 +24,9 @@ def read_events(
     Return the rules.
 
     :param raw: the block, plain data.
-    :param workers: all workers by name.
-    :param counting: those of them that keep the engine's own counters, which they get without being named by a rule.
-    :param problems: what is wrong is added to them.
+    :param workers: the names of all workers.
+    :param counting: the workers that keep the engine's own counters. They get the counters even if no rule names them.
+    :param problems: this function adds what is wrong to the list.
     """
     events = _read(raw, workers, [name for name in workers if name not in counting], problems)
     named = {name for rule in events.values() for name in rule.all_workers}
@@ -62,7 +62,7 @@ def _read(raw: Mapping[Any, Any], workers: list[str], choice: list[str], problem
 
 
 def _filled(entry: Any) -> Any:
-    """A rule without its keys that are left empty; its sub-events likewise."""
+    """Return a rule without its empty keys; its sub-events likewise."""
     rule = without_empty(entry)
     if isinstance(rule, Mapping) and isinstance(subs := rule.get("subs"), Mapping):
         return {**rule, "subs": {key: _filled(sub) for key, sub in subs.items()}}
@@ -80,7 +80,7 @@ def _known_workers(rule: EventRule, where: str, workers: list[str], problems: li
 
 
 def _aimless(rule: EventRule, where: str, inherits: bool, workers: list[str], problems: list[str]) -> None:
-    """A rule needs a worker of its own or its parent's, unless it is there for its sub-events."""
+    """Report rules without a worker. A rule needs its own or its parent's, unless it exists only for its sub-events."""
     if not (rule.workers or inherits or rule.subs):
         problems.append(f"eventsd: {where}.worker: missing; expected one or several of {_listed(workers)}")
     for key, sub in rule.subs.items():

@@ -1,5 +1,5 @@
 """
-Turn plain data into the structs of ``structs``, and what is wrong into a line that names the key.
+Turn plain data into the structs of ``structs``, and turn each error into a line that names the key.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _AT = re.compile(r" - at `\$(.*)`\Z")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _OWN_KEY = re.compile(r"([a-z_]+(?:\[\d+\]|\.[^:]+)?): (.*)\Z", re.DOTALL)
-#: msgspec's words for what YAML calls otherwise.
+#: msgspec's words, and YAML's words for the same.
 _WORDS = (("object", "mapping"), ("array", "list"), ("str", "text"), ("int", "number"), ("float", "number"))
 
 
 @dataclass(frozen=True)
 class Wrong:
     """
-    What msgspec found wrong, in words of YAML.
+    An error that msgspec found, in words of YAML.
 
-    :param path: where, as msgspec writes it after the ``$``: a key of a mapping that is no struct reads ``[...]``.
-    :param key: the key there that it is about, "" if it is about the value there.
+    :param path: where, as msgspec writes it after the ``$``: a key of a mapping that is not a struct reads ``[...]``.
+    :param key: the wrong key at that path; "" if the value at that path is wrong.
     :param what: what is wrong.
-    :param unknown: there should be no such key.
+    :param unknown: whether the key is unknown.
     """
 
     path: str
@@ -43,9 +43,9 @@ class Wrong:
 
 def explain(error: msgspec.ValidationError) -> Wrong:
     """
-    Take an error of msgspec's apart.
+    Split an error of msgspec into its parts.
 
-    :param error: raised by a conversion, or by a struct as ``ValueError("port: expected ...")`` about a key of its own.
+    :param error: of a conversion, or raised by a struct as ``ValueError("port: expected ...")`` about its key.
     """
     message, path = str(error), ""
     if at := _AT.search(message):
@@ -63,13 +63,13 @@ def convert(
     value: Any, kind: type[Struct], where: str, problems: list[str], others: tuple[str, ...] = ()
 ) -> Struct | None:
     """
-    Convert plain data into a struct; a problem is added to ``problems`` with the key it is at.
+    Convert plain data into a struct. Return None and add to ``problems`` if that fails.
 
     :param value: plain data.
     :param kind: the struct.
-    :param where: the key it stands at.
-    :param problems: what is wrong is added to them.
-    :param others: further keys to name where one is unknown.
+    :param where: the key of the value.
+    :param problems: this function adds what is wrong to the list, with its key.
+    :param others: further known keys, to be named in the error about an unknown key.
     """
     try:
         return msgspec.convert(value, kind, dec_hook=_hook)
@@ -105,7 +105,7 @@ def _readable(path: str, value: Any) -> str:
     """
     Turn msgspec's path, in which a mapping's own keys all read ``[...]``, into the keys of the config.
 
-    The first key whose value does not fit is the one that is meant, so each candidate is tried in turn.
+    msgspec means the first key whose value does not fit, so this tries each key in turn.
     """
     parts = re.findall(r"\.([A-Za-z_]\w*)|\[(\d+)\]|(\[\.\.\.\])", path)
     keys: list[str] = []
@@ -126,7 +126,7 @@ def _readable(path: str, value: Any) -> str:
 
 
 def _fits(value: Any) -> bool:
-    """The only mapping whose keys are the user's and whose values can be wrong is one of rules."""
+    """Say whether a value is a valid rule. Only in mappings of rules are the keys the user's and the values checked."""
     try:
         msgspec.convert(value, EventRule, dec_hook=_hook)
     except msgspec.ValidationError:
@@ -139,7 +139,7 @@ def _fields_at(kind: type[msgspec.Struct], path: str) -> list[str]:
     for part in path.split(".") if path else []:
         field = next((one for one in msgspec.structs.fields(current) if one.name == part), None)
         if field is None:
-            continue  # a rule's own name: the struct behind it is the same
+            continue  # a rule's name, which the user chose: the struct behind it is the same
         inner = [one for one in (field.type, *getattr(field.type, "__args__", ())) if _is_struct(one)]
         current = inner[0] if inner else current
     return [one.encode_name for one in msgspec.structs.fields(current)]
@@ -151,10 +151,10 @@ def _is_struct(kind: Any) -> bool:
 
 def meant(word: Any, known: Iterable[str]) -> str:
     """
-    Return a hint at the word that was probably meant, "" if none is near.
+    Return a hint that names the word the user probably meant; "" if no known word is similar.
 
-    :param word: what was written.
-    :param known: what might have been meant.
+    :param word: the word the user wrote.
+    :param known: the known words.
     """
     close = difflib.get_close_matches(str(word), list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else ""

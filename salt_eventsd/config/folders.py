@@ -1,6 +1,6 @@
 """
-See whether a folder or file can be written, or be made, without writing: by this process, or by another user. And make
-those that are the engine's alone.
+Say whether a folder or file can be written or made, by this process or by another user, without writing anything. And
+make the engine's private folders.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 def why_unwritable(folder: Path, user: str = "") -> str:
     """
-    Return why nothing can be put into a folder, "" if it can.
+    Return why no file can be put into a folder; "" if one can.
 
-    :param folder: which may have to be made.
-    :param user: who would write; "" for whom this process runs as.
+    :param folder: the folder, which need not exist yet.
+    :param user: who would write; "" means the user of this process.
     """
     try:
         there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
@@ -33,10 +33,10 @@ def why_unwritable(folder: Path, user: str = "") -> str:
 
 def why_file_unwritable(path: Path, user: str = "") -> str:
     """
-    Return why a file cannot be written, "" if it can, or can be made.
+    Return why a file cannot be written or made; "" if it can.
 
-    :param path: the file's.
-    :param user: who would write; "" for whom this process runs as.
+    :param path: the path of the file.
+    :param user: who would write; "" means the user of this process.
     """
     try:
         mode = path.stat().st_mode
@@ -51,11 +51,11 @@ def why_file_unwritable(path: Path, user: str = "") -> str:
 
 def may(path: Path, how: int, user: str = "") -> bool:
     """
-    Say whether a user may do something with what is there, as far as its mode tells.
+    Say whether a user may access an existing file or folder, as far as its mode shows.
 
-    :param path: which is there.
-    :param how: ``os.R_OK``, ``os.W_OK`` and ``os.X_OK``.
-    :param user: who; "" for whom this process runs as.
+    :param path: the path, which must exist.
+    :param how: ``os.R_OK``, ``os.W_OK`` and ``os.X_OK``, combined with ``|``.
+    :param user: who; "" means the user of this process.
     """
     if not user or user == running_as():
         return os.access(path, how)
@@ -72,7 +72,7 @@ def may(path: Path, how: int, user: str = "") -> bool:
 
 
 def running_as() -> str:
-    """Return the name of the user this process runs as."""
+    """Return the name of the user of this process."""
     uid = os.geteuid()
     try:
         return pwd.getpwuid(uid).pw_name
@@ -91,10 +91,10 @@ def _by(path: Path, user: str) -> str:
 
 def make_private(folder: Path) -> None:
     """
-    Make a folder, and those above it that are not there, for our own user alone, whatever the umask is.
+    Make a folder and its missing parents with mode 0700, whatever the umask is.
 
-    :param folder: one that is there already may be used by others, too, and stays as it is.
-    :raises OSError: it cannot be made.
+    :param folder: the folder. An existing folder keeps its mode, because others may use it, too.
+    :raises OSError: the folder cannot be made.
     """
     missing = []
     for one in (folder, *folder.parents):

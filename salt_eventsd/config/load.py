@@ -1,5 +1,5 @@
 """
-Read the configuration out of Salt's options, and say all that is wrong with it at once.
+Read the configuration from Salt's options, and report all its errors at once.
 
 Each problem is one line that names the key: ``eventsd: events.returns.tag: missing ), unterminated subpattern at 9 in
 'salt/job/(\\\\d+'``.
@@ -22,17 +22,15 @@ from salt_eventsd.config.explain import convert
 from salt_eventsd.config.pillar import pillar_block
 from salt_eventsd.config.plain import plain, said, without_empty
 from salt_eventsd.config.sources import read_sources
-from salt_eventsd.config.structs import Config, General, WorkerConfig
+from salt_eventsd.config.structs import OF_ANY_WORKER, Config, General, WorkerConfig
 from salt_eventsd.exceptions import ConfigError, Unavailable
 
-#: Where the worker ``history`` writes unless it, or ``defaults``, says anything of a database.
+#: Where the worker ``history`` writes if neither it nor ``defaults`` names a database.
 _DEFAULT_URL = f"sqlite:///{CACHEDIR}/eventsd/history.db"
-#: What says where a database is, and what only has a meaning beside that.
+#: Keys that say where a database is, and keys that have a meaning only beside those.
 _DATABASE = ("url", "driver", "host", "database")
 _LOGIN = ("port", "user", "password")
-#: The keys of a worker that do not belong to its module.
-_OF_ANY_WORKER = ("module", "batch", "concurrency")
-#: What Salt finds out when it starts, and no file holds.
+#: Options that Salt finds out when it starts, and that no file holds.
 _FOUND_OUT = ("grains", "proxy", "master_ip", "master_uri")
 
 
@@ -40,23 +38,24 @@ def load(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Con
     """
     Return the configuration of a master or minion.
 
-    :param opts: Salt's options; ``eventsd:`` in them is read, and what stands under ``engines:`` is merged over it.
-    :param given: what Salt handed to the engine from ``engines:``; looked up in ``opts`` where it is None, which is
-        how a runner sees the same configuration as the engine.
-    :raises ConfigError: with every problem found.
+    :param opts: Salt's options. This reads ``eventsd:`` in them, and merges the options under ``engines:`` over it.
+    :param given: the options that Salt passed to the engine from ``engines:``. With None, this looks them up in
+        ``opts``, so that a runner sees the same configuration as the engine.
+    :raises ConfigError: the configuration is wrong; the error has every problem found.
     """
     try:
         return _load(opts, given)
     except ConfigError:
         raise
     except Exception as exc:
-        # What no check has foreseen is wrong all the same, and must end neither an engine nor a runner.
+        # An error that no check has foreseen is an error in the configuration, too. It must not end the engine or a
+        # runner.
         raise ConfigError([f"eventsd: the configuration cannot be read: {said(exc)}"]) from exc
 
 
 def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     raw = merged(opts, given)
-    # The formula's own settings: they come along where pillar is merged in.
+    # The formula's own settings, which come along where pillar is merged in.
     raw.pop("lookup", None)
     problems: list[str] = []
     for section in ("workers", "events", "defaults"):
@@ -65,7 +64,7 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
             raw[section] = {}
     defaults = dict(raw.pop("defaults", None) or {})
     if problems:
-        # Whatever the rules name could not be found.
+        # The names in the rules could not be checked without these sections.
         raise ConfigError(problems)
     raw_workers = raw.pop("workers", None) or {DEFAULT_WORKER: {}}
     workers = _workers(raw_workers, defaults, problems)
@@ -74,10 +73,10 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
     names = [str(name) for name in raw_workers]
     counting = [name for name in names if name in workers and workers[name].module == "stats"]
     events = read_events(raw.pop("events", None) or {}, names, counting, problems)
-    # A block that is left empty, or all of whose lines are commented out, is one that is not there.
+    # An empty block, or one with all its lines commented out, counts as missing.
     raw = {key: without_empty(value) for key, value in without_empty(raw).items()}
     for key, value in raw.items():
-        # One by one, so that all that is wrong is told at once.
+        # One by one, so that all errors are reported at once.
         convert({key: value}, General, "", problems, others=("workers", "events", "defaults"))
     general = None if problems else convert(raw, General, "", problems)
     if general is not None:
@@ -90,7 +89,7 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
             general,
             spool=msgspec.structs.replace(general.spool, dir=placed(general.spool.dir, cachedir)),
             state_file=placed(general.state_file, cachedir),
-            # Below a master that is no master of masters there are no syndics.
+            # Only a master of masters has syndics below it.
             syndics=opts.get("order_masters") if general.syndics is None else general.syndics,
         ),
         workers={
@@ -118,29 +117,29 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return Salt's options as they are on disk now.
 
-    :param opts: the options Salt was started with.
-    :raises ConfigError: the file cannot be read.
+    :param opts: the options that Salt started with.
+    :raises ConfigError: a file cannot be read, or is not YAML.
     """
     path = str(opts.get("conf_file") or "")
     is_master = opts.get("__role", "master") == "master"
     try:
         if path:
-            # Salt takes a file that is missing, or that only root may read, for an empty one.
+            # Salt treats a file that is missing, or that it may not read, as an empty one.
             with open(path, "rb"):
                 pass
-        # Salt would only say in the log which file is broken, or not look at all at one that another one includes.
+        # Salt would name a broken file only in the log, and would not check included files at all.
         if broken := [one for one in read_sources(opts)[0] if one.problem]:
             raise ConfigError([f"eventsd: {one.path}: {one.problem}" for one in broken])
         found: dict[str, Any]
         if is_master:
             found = salt.config.master_config(path, exit_on_config_errors=True)
         else:
-            # The id is given, or Salt would ask name servers for one.
+            # Without an id, Salt would ask name servers for one.
             found = salt.config.minion_config(path, ignore_config_errors=False, minion_id=opts.get("id"))
     except ConfigError:
         raise
     except SystemExit as exc:
-        # Salt has said in the log what it is, and ends a program that has such a configuration.
+        # Salt ends a program that has such a configuration. It has said in the log what is wrong.
         raise ConfigError([f"eventsd: {path}: it, or a file it includes, is not YAML; the log says where"]) from exc
     except Exception as exc:
         raise ConfigError([f"eventsd: {path} cannot be read: {said(exc)}"]) from exc
@@ -150,11 +149,11 @@ def fresh_opts(opts: Mapping[str, Any]) -> dict[str, Any]:
 
 def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """
-    Return ``eventsd:`` with the engine's own options merged over it, and both over pillar's where that is asked for, as
+    Return ``eventsd:`` with the engine's own options merged over it, and both over pillar's if ``pillar`` is set, as
     plain data and unchecked.
 
     :param opts: Salt's options.
-    :param given: the engine's own options, looked up under ``engines:`` where None.
+    :param given: the engine's own options; None means those under ``engines:``.
     """
     result = _without_pillar(opts, given)
     if which := result.get("pillar"):
@@ -168,7 +167,7 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
 
 def pillar_key(opts: Mapping[str, Any]) -> Any:
     """
-    Return what a configuration says of pillar: nothing of it is looked up.
+    Return the configuration's key ``pillar``, without looking up any pillar.
 
     :param opts: Salt's options.
     """
@@ -191,7 +190,7 @@ def _block(opts: Mapping[str, Any]) -> dict[str, Any]:
 
 def state_file(opts: Mapping[str, Any]) -> str:
     """
-    Return where the engine keeps its state file, even if the config is wrong: the usual place, if it does not say.
+    Return the path of the engine's state file, even if the config is wrong: the default path if the config has none.
 
     :param opts: Salt's options.
     """
@@ -206,7 +205,7 @@ def state_file(opts: Mapping[str, Any]) -> str:
             value = read().get("state_file")
             break
         except Exception:
-            # Whoever asks has to be told of it at the usual place; what is wrong is told elsewhere.
+            # The next reader may still find the path. The check of the configuration reports the error.
             continue
     path = value if isinstance(value, str) and is_path(value) else General().state_file
     return str(placed(path, str(opts.get("cachedir") or "/var/cache/salt/master")))
@@ -214,10 +213,10 @@ def state_file(opts: Mapping[str, Any]) -> str:
 
 def engines_of(engines: Any) -> list[Mapping[str, Any]]:
     """
-    Return the options of each of our engines under ``engines:``, {} for one without any.
+    Return the options of each of our engines under ``engines:``; {} for an engine without options.
 
     :param engines: the block, a list or a mapping.
-    :raises ConfigError: what stands there are no options.
+    :raises ConfigError: the options of one are not a mapping.
     """
     entries: list[tuple[Any, Any]] = []
     if isinstance(engines, Mapping):
@@ -241,7 +240,7 @@ def _under_engines(engines: Any) -> Mapping[str, Any]:
 
 
 def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[str]) -> dict[str, WorkerConfig]:
-    common = without_empty({key: defaults.pop(key) for key in _OF_ANY_WORKER if key in defaults})
+    common = without_empty({key: defaults.pop(key) for key in OF_ANY_WORKER if key in defaults})
     workers = {}
     for name, entry in raw.items():
         where = f"workers.{name}"
@@ -250,14 +249,14 @@ def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[st
         if not isinstance(entry, Mapping):
             problems.append(f"eventsd: {where}: expected a mapping, got {type(entry).__name__}")
             continue
-        known = {**common, **without_empty({key: entry[key] for key in _OF_ANY_WORKER if key in entry})}
+        known = {**common, **without_empty({key: entry[key] for key in OF_ANY_WORKER if key in entry})}
         if isinstance(known.get("batch"), Mapping):
             shared = common.get("batch")
             known["batch"] = without_empty({**(shared if isinstance(shared, Mapping) else {}), **known["batch"]})
-        own = {key: value for key, value in entry.items() if key not in _OF_ANY_WORKER}
+        own = {key: value for key, value in entry.items() if key not in OF_ANY_WORKER}
         if str(name) == DEFAULT_WORKER and known.get("module", "sql") == "sql" and _is_only_tuned(own, defaults):
             own["url"] = _DEFAULT_URL
-        # A worker that says where its database is takes no part of that from the defaults.
+        # A worker that names its database takes no URL from the defaults.
         inherited = {key: value for key, value in defaults.items() if not (key == "url" and _names_database(own))}
         struct = convert({**known, "options": own, "defaults": inherited}, WorkerConfig, where, problems)
         if struct is not None:
@@ -266,7 +265,7 @@ def _workers(raw: Mapping[Any, Any], defaults: dict[str, Any], problems: list[st
 
 
 def _is_only_tuned(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
-    """Whether the built-in worker is given limits or the like, and nothing is said of where it writes."""
+    """Say whether the built-in worker has only options such as limits, and nothing names its database."""
     return not (any(own.get(key) is not None for key in (*_DATABASE, *_LOGIN)) or _names_database(defaults))
 
 

@@ -1,8 +1,8 @@
 """
-Configuration in pillar: ``pillar: true`` or a minion id merges that minion's compiled pillar ``eventsd:`` under the
-master's configuration.
+Configuration in pillar. With ``pillar: true`` or a minion id, that minion's compiled pillar ``eventsd:`` is merged
+under the master's configuration.
 
-On a master, true means the minion that runs on it. On a minion, true is its own pillar.
+On a master, true means the minion that runs on it. On a minion, true means the minion itself.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from salt_eventsd.exceptions import ConfigError, Unavailable
 
 def pillar_block(opts: Mapping[str, Any], which: Any) -> Mapping[str, Any]:
     """
-    Return ``eventsd:`` of a minion's pillar, {} if there is none.
+    Return ``eventsd:`` of a minion's pillar; {} if there is none.
 
     :param opts: Salt's options.
     :param which: true or a minion id.
-    :raises ConfigError: the pillar cannot be compiled, or its block is no mapping.
+    :raises ConfigError: the pillar cannot be compiled, or its block is not a mapping.
     """
     if which is not True and not isinstance(which, str):
-        return {}  # of the wrong type, which the check of all keys will say
+        return {}  # the wrong type: the check of all keys reports it
     if opts.get("__role") == "minion":
         pillar = opts.get("pillar") or _own(opts)
     else:
@@ -41,11 +41,11 @@ def pillar_block(opts: Mapping[str, Any], which: Any) -> Mapping[str, Any]:
 
 def look_at_pillar(opts: Mapping[str, Any], which: Any) -> tuple[str, list[str], list[str]]:
     """
-    Return, of the pillar that is merged under the configuration: what was looked at, what is wrong, what needs an eye.
+    Check the pillar that is merged under the configuration. Return what was looked at, the errors, and the warnings.
 
     :param opts: Salt's options.
     :param which: true or a minion id.
-    :raises ConfigError: it cannot be compiled.
+    :raises ConfigError: the pillar cannot be compiled.
     """
     block = pillar_block(opts, which)
     has = f"eventsd, with {', '.join(map(str, block)) or 'nothing in it'}" if block else "no eventsd"
@@ -74,13 +74,13 @@ def _is_known(opts: Mapping[str, Any], minion_id: str) -> bool:
 
 def _own(opts: Mapping[str, Any]) -> Mapping[str, Any]:
     """
-    A minion's own pillar, from its master or its own disk. Salt starts the engines of a minion before it has asked for
-    the pillar, and what it has then is old at a reload.
+    Compile a minion's own pillar, by its master or from its own disk. Salt starts the engines of a minion before it has
+    asked for the pillar, and the pillar it got later is old at a reload.
     """
     masters = opts.get("master")
     is_local = opts.get("file_client") == "local"
     if not is_local and not os.path.isfile(os.path.join(str(opts.get("pki_dir")), "minion_master.pub")):
-        # The minion is making its keys, perhaps, and a second one that does so at the same time would spoil them.
+        # The minion may be making its keys now, and a second process that makes them at the same time would break them.
         raise Unavailable(["eventsd: pillar: this minion's master has not accepted it yet"])
     error: Exception | None = None
     for master in masters if isinstance(masters, list) and not is_local else [masters]:
@@ -100,7 +100,7 @@ def _own(opts: Mapping[str, Any]) -> Mapping[str, Any]:
         except Unavailable:
             raise
         except (Exception, SystemExit) as exc:
-            # Salt ends the process where a master is not to be found.
+            # Salt raises SystemExit where it cannot find a master.
             error = exc if isinstance(exc, Exception) else OSError(f"no master at {master}")
     raise Unavailable([f"eventsd: pillar: this minion's own cannot be had: {said(error or OSError('no master'))}"])
 
@@ -108,7 +108,7 @@ def _own(opts: Mapping[str, Any]) -> Mapping[str, Any]:
 def _compiled(opts: Mapping[str, Any], minion_id: str) -> Mapping[str, Any]:
     try:
         _, grains, _ = salt.utils.minions.get_minion_data(minion_id, dict(opts))
-        # A minion that has never reported has no grains; its id is enough for most of pillar.
+        # The master has no grains of a minion that has never reported. Its id is enough for most pillars.
         compiler = salt.pillar.Pillar(
             dict(opts), grains or {"id": minion_id, "fqdn": minion_id}, minion_id, opts.get("saltenv") or "base"
         )

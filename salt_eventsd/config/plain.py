@@ -1,5 +1,5 @@
 """
-Plain copies of what YAML and pillar hold, bounded: an alias of YAML may hold itself, or stand for a billion values.
+Bounded plain copies of data from YAML and pillar: a YAML alias may contain itself, or stand for a billion values.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from salt_eventsd.exceptions import ConfigError
 
-#: Far deeper than any key of ours, and far less than what Python's stack bears.
+#: Far deeper than any of our keys, and far less deep than Python's stack allows.
 _DEEPEST = 50
 #: A thousand rules with columns of their own have some 50,000.
 _MOST_VALUES = 100_000
@@ -17,18 +17,18 @@ _MOST_VALUES = 100_000
 
 def plain(value: Any, where: str = "") -> Any:
     """
-    Return a copy in plain mappings and lists; Salt hands out several kinds, and msgspec and dictupdate want these.
+    Return a copy made of plain dicts and lists. Salt uses several kinds of mappings; msgspec and dictupdate need these.
 
-    :param value: what a file or pillar holds.
-    :param where: its key, for what is said about it.
-    :raises ConfigError: it is too deep, too large, or holds itself.
+    :param value: data from a file or from pillar.
+    :param where: its key, for error messages.
+    :raises ConfigError: the data is too deep or too large, or contains itself.
     """
     return _Copy(where).of(value)
 
 
 def without_empty(value: Any) -> Any:
     """
-    Return a mapping without its keys that have no value, which YAML reads as null; anything else as it is.
+    Return a mapping without its empty keys, which YAML reads as null; return anything else as it is.
 
     :param value: plain data.
     """
@@ -41,9 +41,9 @@ def said(error: BaseException) -> str:
     """
     Return an error's text in one line, without passwords.
 
-    :param error: what went wrong.
+    :param error: the error.
     """
-    # What finds passwords takes long to load, and most commands tell no error.
+    # The module that finds passwords takes long to load, and most commands report no error.
     from salt_eventsd.redact.error_text import one_line
 
     return one_line(error)
@@ -53,7 +53,7 @@ def without_secrets(text: str) -> str:
     """
     Return a text without passwords.
 
-    :param text: what somebody else says of an error.
+    :param text: an error's text from another program.
     """
     from salt_eventsd.redact.error_text import masked
 
@@ -62,9 +62,9 @@ def without_secrets(text: str) -> str:
 
 def yaml_fault(error: Exception, text: str) -> str:
     """
-    Return what is wrong with a text that is not YAML, and where, but nothing of the text, which may hold passwords.
+    Return what is wrong in a text that is not YAML, and where. The text itself may hold passwords and is not quoted.
 
-    :param error: of the parser's.
+    :param error: the parser's error.
     :param text: the text.
     """
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
@@ -93,7 +93,7 @@ class _Copy:
             self._path.clear()
             raise self._wrong(f"more than {_MOST_VALUES} values; does a YAML alias (*name) multiply them?")
         if len(self._path) >= _DEEPEST:
-            # Whoever holds itself is deep without end.
+            # Data that contains itself has no end: the first levels are enough.
             del self._path[3:]
             raise self._wrong(f"more than {_DEEPEST} levels deep; does a YAML alias (*name) hold itself?")
         made = {}

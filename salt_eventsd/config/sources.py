@@ -1,8 +1,8 @@
 """
-The files Salt reads its configuration from, as ``eventsd.check`` looks at them.
+Looks at the files that Salt reads its configuration from, for ``eventsd.check``.
 
-Salt itself takes a file it cannot parse for an empty one, and a key it does not know for somebody else's. What is said
-here is which files there are, and what in them was probably meant for the engine and does not reach it.
+Salt treats a file that it cannot parse as an empty one, and accepts any key that it does not know. This module says
+which files there are, and what in them was probably meant for the engine but does not reach it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import salt.utils.yaml
 from salt_eventsd.config.plain import said, yaml_fault
 from salt_eventsd.config.structs import General
 
-#: The keys of Salt's configuration that are ours.
+#: The keys of Salt's configuration that concern the engine.
 OURS = ("eventsd", "engines")
 #: What may stand under ``eventsd:``.
 _BELOW = frozenset((*General.__struct_fields__, "workers", "events", "defaults"))
-#: Names of files that somebody meant for configuration, though Salt reads only those that end in .conf.
+#: Suffixes of files that were probably meant as configuration, though Salt reads only files that end in .conf.
 _MEANT = ("", ".yaml", ".yml", ".sls")
 _LONGEST = 2**22
 _DEEPEST = 20
@@ -38,9 +38,9 @@ class Source:
     """
     A file of Salt's configuration.
 
-    :param data: what it holds, {} where it cannot be read.
-    :param problem: why it cannot be, else "".
-    :param group: which of Salt's steps reads it; a later step's key replaces an earlier one's as a whole.
+    :param data: its content; {} if it cannot be read.
+    :param problem: why it cannot be read; "" if it can.
+    :param group: which of Salt's steps reads it. A key of a later step replaces the same key of an earlier one.
     """
 
     path: str
@@ -51,7 +51,7 @@ class Source:
 
     @property
     def told(self) -> str:
-        """What there is to say of it in a few words."""
+        """The state of the file in a few words."""
         if not self.is_there:
             return "not there; Salt's defaults hold"
         if self.problem:
@@ -60,12 +60,12 @@ class Source:
 
     @property
     def fault(self) -> str:
-        """What is wrong with it, in a sentence; "" if nothing is."""
+        """What is wrong with the file, in a sentence; "" if nothing is."""
         return f"eventsd: {self.path}: {self.problem}; Salt goes on without this file" if self.problem else ""
 
     @property
     def concerns_us(self) -> bool:
-        """Whether it has anything to do with the engine, as far as can be told of a file that is broken."""
+        """Whether the file concerns the engine, as far as that can be seen in a broken file."""
         try:
             return any(word in Path(self.path).read_bytes()[:_LONGEST] for word in (b"eventsd", b"engines"))
         except OSError:
@@ -76,7 +76,7 @@ def read_file(path: str, group: int = 0) -> Source:
     """
     Read a file as Salt does.
 
-    :param path: of the file.
+    :param path: the path of the file.
     :param group: see :class:`Source`.
     """
     try:
@@ -103,9 +103,10 @@ def read_file(path: str, group: int = 0) -> Source:
 
 def read_sources(opts: Mapping[str, Any]) -> tuple[list[Source], list[str]]:
     """
-    Return the files of Salt's configuration in the order Salt reads them, and what is odd about that.
+    Return the files of Salt's configuration in the order in which Salt reads them, and notes about files it does not
+    read.
 
-    :param opts: Salt's options, of which ``conf_file`` counts.
+    :param opts: Salt's options; this uses ``conf_file``.
     """
     path = str(opts.get("conf_file") or "")
     if not path:
@@ -125,7 +126,7 @@ def read_sources(opts: Mapping[str, Any]) -> tuple[list[Source], list[str]]:
 
 def not_yaml(opts: Mapping[str, Any]) -> list[str]:
     """
-    Return what is wrong with files that concern the engine and are not YAML: Salt takes them for empty ones.
+    Return the errors of files that concern the engine and are not YAML. Salt treats such files as empty.
 
     :param opts: Salt's options.
     """
@@ -134,7 +135,7 @@ def not_yaml(opts: Mapping[str, Any]) -> list[str]:
 
 def effective(sources: list[Source]) -> dict[str, Any]:
     """
-    Return our keys as Salt puts them together.
+    Return the keys that concern the engine, merged as Salt merges them.
 
     :param sources: from :func:`read_sources`.
     """
@@ -151,7 +152,7 @@ def effective(sources: list[Source]) -> dict[str, Any]:
 
 def replaced(sources: list[Source]) -> list[str]:
     """
-    Return what Salt throws away because it stands in two places, a line each.
+    Return a line for each key that Salt ignores because a later file replaces it.
 
     :param sources: from :func:`read_sources`.
     """
@@ -170,7 +171,7 @@ def replaced(sources: list[Source]) -> list[str]:
 
 def misplaced(sources: list[Source]) -> tuple[list[str], list[str]]:
     """
-    Return what was probably meant for the engine and does not reach it: what is certainly so, and what may be.
+    Return what was probably meant for the engine but does not reach it: certain cases, then possible ones.
 
     :param sources: from :func:`read_sources`.
     """
@@ -194,9 +195,9 @@ def misplaced(sources: list[Source]) -> tuple[list[str], list[str]]:
 
 def _nested(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[str]:
     """
-    Where ``eventsd`` stands under something else, and not under ``engines``, which is a place for it.
+    Yield the paths at which ``eventsd`` stands under another key than ``engines``, which is a place for it.
 
-    :param seen: what has been looked at: an alias of YAML may stand for the same a billion times.
+    :param seen: the ids of values already visited: YAML aliases may repeat the same value a billion times.
     """
     if len(path) > _DEEPEST or id(value) in seen or path[:1] == ("engines",):
         return

@@ -1,8 +1,8 @@
 """
-What ``eventsd:`` may hold: the whole configuration as frozen structs, with every default.
+The whole configuration under ``eventsd:`` as frozen structs, with every key and every default.
 
-``docs/configuration.rst`` explains each key; :mod:`salt_eventsd.config.load` reads the structs from Salt's options and
-says what is wrong with them, all of it at once.
+``docs/configuration.rst`` explains each key. :mod:`salt_eventsd.config.load` reads the structs from Salt's options and
+reports all errors at once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from salt_eventsd.config.checks import require, require_expression, require_path
 from salt_eventsd.language import destination
 from salt_eventsd.language.conditions import compile_conditions
 
-#: Tables of the sql worker a rule may name with ``into``.
+#: The tables of the sql worker that a rule may name with ``into``.
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
-#: What may become of events that are not what their tag says.
+#: What the engine can do with forged events.
 FORGED = ("divert", "drop", "take")
 _DAY = 86_400
-#: Functions are ignored by default that Salt itself calls by the dozen for each job that takes long.
+#: Functions that are ignored by default: Salt itself calls them many times for each job that takes long.
 IGNORED_BY_DEFAULT = ("saltutil.find_job",)
 
 
@@ -55,7 +55,7 @@ class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class BatchLimits(_Struct, frozen=True, kw_only=True):
-    """A batch is written when it holds so many events, or bytes, or its oldest event has waited so long."""
+    """A batch is written when it has so many events or bytes, or when its oldest event has waited so many seconds."""
 
     events: int = 1000
     bytes: Size = Size(8 * 2**20)
@@ -72,7 +72,7 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
     One entry of ``workers``.
 
     :param options: the keys that belong to the worker's module.
-    :param defaults: ``defaults`` of all workers, of which it takes what it knows.
+    :param defaults: the ``defaults`` of all workers; the worker takes the keys that its module knows.
     """
 
     module: str = "sql"
@@ -85,16 +85,22 @@ class WorkerConfig(_Struct, frozen=True, kw_only=True):
         require_threads("concurrency", self.concurrency)
 
     def __repr__(self) -> str:
-        """Without the options, which have passwords in them."""
-        return f"WorkerConfig(module={self.module!r}, batch={self.batch!r}, concurrency={self.concurrency!r})"
+        """Return a text without the options, which may hold passwords."""
+        told = ", ".join(f"{key}={getattr(self, key)!r}" for key in OF_ANY_WORKER)
+        return f"WorkerConfig({told})"
+
+
+#: The keys of a worker that do not belong to its module.
+OF_ANY_WORKER = tuple(key for key in WorkerConfig.__struct_fields__ if key not in ("options", "defaults"))
 
 
 class EventRule(_Struct, frozen=True, kw_only=True):
     """
-    One entry of ``events``, or of its ``subs``: what it takes (the first half), and what becomes of it.
+    One entry of ``events``, or of its ``subs``. The first half says which events it takes, the rest where they go.
 
-    :param into: a built-in table; instead of it, ``table`` with ``columns``, or ``statement`` with ``fields``.
-    :param missing: what an own table or statement gets where the event has not got a field: null, or it is refused.
+    :param into: a built-in table. Instead of it: ``table`` with ``columns``, or ``statement`` with ``fields``.
+    :param missing: what happens if an event lacks a field of a user's own table or statement: ``null`` writes NULL,
+        ``refuse`` makes the event a dead letter.
     """
 
     tag: str | None = None
@@ -133,35 +139,35 @@ class EventRule(_Struct, frozen=True, kw_only=True):
 
     @property
     def is_own(self) -> bool:
-        """Whether it goes to a table or a statement of the user's own."""
+        """Whether the events go to a table or a statement of the user's own."""
         return self.table is not None or self.statement is not None
 
     @property
     def minions(self) -> tuple[str, ...]:
-        """The globs of minion ids, none if the rule takes any minion's events."""
+        """The globs of minion ids; empty if the rule takes any minion's events."""
         if self.minion is None:
             return ()
         return (self.minion,) if isinstance(self.minion, str) else self.minion
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """The workers by name, none if the rule does not say."""
+        """The names of the workers; empty if the rule names none."""
         if self.worker is None:
             return ()
         return (self.worker,) if isinstance(self.worker, str) else tuple(self.worker)
 
     @property
     def all_workers(self) -> set[str]:
-        """The workers by name, those of its sub-events among them."""
+        """The names of the workers, including those of its sub-events."""
         return set(self.workers).union(*(sub.all_workers for sub in self.subs.values()))
 
     def with_inherited(self, workers: tuple[str, ...], prio: bool | int | None) -> EventRule:
-        """Return the rule with what its own parent settles, for its sub-events to inherit."""
+        """Return the rule with the workers and prio it got from its parent, for its sub-events to inherit."""
         return msgspec.structs.replace(self, worker=list(workers), prio=prio)
 
 
 class SpoolConfig(_Struct, frozen=True, kw_only=True):
-    """The spool: where, how much, and what gives way when it is full."""
+    """The spool: its folder, its size, and what is dropped when it is full."""
 
     dir: str = "<cachedir>/eventsd/spool"
     max_bytes: Size = Size(2**30)
@@ -182,9 +188,9 @@ class SpoolConfig(_Struct, frozen=True, kw_only=True):
 
 class RedactConfig(_Struct, frozen=True, kw_only=True):
     """
-    What is masked before the spool, besides what always is.
+    What is masked before the spool, besides the defaults.
 
-    :param keys: names whose values are secret; with ``!``, one that is to count no more.
+    :param keys: names whose values are secret. A ``!`` before a name takes it out of the defaults.
     """
 
     keys: tuple[str, ...] = ()
@@ -193,7 +199,7 @@ class RedactConfig(_Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.keys:
-            # It takes long to load, and most configurations have no keys of their own.
+            # The module takes long to load, and most configurations have no such keys.
             from salt_eventsd.redact.families import why_not
 
             for index, key in enumerate(self.keys):
@@ -205,12 +211,12 @@ class RedactConfig(_Struct, frozen=True, kw_only=True):
 
     @property
     def by_function(self) -> dict[str, str]:
-        """Glob on the function -> what is dropped of its events; of one that is only listed, both."""
+        """Glob on the function -> what is dropped of its events; ``both`` for a function in a plain list."""
         return self.functions if isinstance(self.functions, dict) else dict.fromkeys(self.functions, "both")
 
 
 class MetricsConfig(_Struct, frozen=True, kw_only=True):
-    """Where Prometheus reads the engine's numbers."""
+    """The address at which Prometheus reads the engine's metrics."""
 
     host: str = "127.0.0.1"
     port: int = 9175
@@ -230,7 +236,7 @@ class JobCacheConfig(_Struct, frozen=True, kw_only=True):
 
 
 class General(_Struct, frozen=True, kw_only=True):
-    """The keys that stand directly under ``eventsd:``, ``workers`` and ``events`` apart."""
+    """The keys directly under ``eventsd:``, except ``workers`` and ``events``."""
 
     spool: SpoolConfig = SpoolConfig()
     redact: RedactConfig = RedactConfig()
@@ -259,7 +265,7 @@ class General(_Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole configuration, found right."""
+    """The whole configuration, checked."""
 
     general: General
     workers: dict[str, WorkerConfig]
@@ -268,7 +274,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 def default_events(worker: str) -> dict[str, EventRule]:
     """
-    Return the rules of a config that has none: jobs and returns of minions, runners and wheels.
+    Return the default rules, for a config without any: jobs and returns of minions, runners and wheels.
 
     :param worker: the worker that gets them.
     """
@@ -291,7 +297,7 @@ def stats_rule(workers: list[str]) -> dict[str, EventRule]:
 
 
 def _told(key: str, compiled: Callable[[Any], object], value: Any) -> None:
-    """Name the key an error is about."""
+    """Call ``compiled`` on a value; put the key before the error's text."""
     try:
         compiled(value)
     except ValueError as exc:

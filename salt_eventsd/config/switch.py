@@ -1,4 +1,4 @@
-"""Whether Salt starts the engine: what ``engines:`` has to look like for that."""
+"""Says whether Salt starts the engine: checks the form of ``engines:``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _RIGHT = "engines: expected a list with eventsd in it: engines: [eventsd]"
 
 def switch(engines: Any) -> tuple[str, list[str]]:
     """
-    Return why Salt does not start the engine, "" if it does, and what else is wrong there.
+    Return why Salt does not start the engine ("" if it does), and what else is wrong under ``engines:``.
 
-    :param engines: as it stands in Salt's configuration.
+    :param engines: the block, as in Salt's configuration.
     """
     if isinstance(engines, str):
         return f"{_RIGHT}, got the text {engines!r}, of which Salt takes each letter for an engine", []
@@ -25,7 +25,7 @@ def switch(engines: Any) -> tuple[str, list[str]]:
     try:
         ours = engines_of(engines)
     except ConfigError:
-        # Whoever loads the configuration is told of it.
+        # Loading the configuration reports this error.
         return "", []
     wrong = _overlooked(engines)
     if not ours:
@@ -36,7 +36,7 @@ def switch(engines: Any) -> tuple[str, list[str]]:
 
 
 def _overlooked(engines: Any) -> list[str]:
-    """Salt looks at the first key of each entry of a list alone."""
+    """Return a line for each engine that Salt overlooks: of an entry of a list, it reads only the first key."""
     if not isinstance(engines, (list, tuple)):
         return []
     return [

@@ -5,7 +5,8 @@ no database; what waits stays in the spool.
 
 Run, in one thread that starts batches:
 
-- ``run`` is that thread; ``shares`` says which lane may have a thread, so that one that hangs delays no other
+- ``run`` is that thread, and asks the lanes in turn; ``shares`` says which lane may have a thread, so that one that
+  hangs delays no other
 
 A lane, which is the way of events to one worker (or to one rule with a table of its own):
 

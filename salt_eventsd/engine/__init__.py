@@ -6,7 +6,7 @@ file in here looks into one.
 Its life, in the order in which it happens:
 
 - ``process`` is what Salt calls: wait until there is a right configuration, run, end
-- ``signals`` says what each signal does
+- ``signals`` says what each signal does; the processes of ``bus/nursery`` ignore them
 - ``plan`` makes rules and workers of a configuration; nothing is opened
 - ``service`` puts the parts together along the path of an event, and makes a plan real: ``Service.apply``
 - ``reload`` makes a plan of what is on disk now, and has it applied

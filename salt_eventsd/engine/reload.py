@@ -8,6 +8,7 @@ and whoever asked for the reload is told why.
 from __future__ import annotations
 
 import logging
+from operator import attrgetter
 from typing import Any
 
 from salt_eventsd.config.load import fresh_opts, load
@@ -21,6 +22,9 @@ from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.load import close
 
 log = logging.getLogger(__name__)
+
+#: Keys that are fixed while the engine runs. The formula restarts the master for them (``eventsd/files/facts.py``).
+FIXED = ("spool.dir", "state_file", "metrics")
 
 
 def compare(service: Service) -> Answer:
@@ -74,12 +78,8 @@ def reload(service: Service) -> dict[str, Any]:
 
 def _unchangeable(old: Config, new: Config) -> list[str]:
     """Return the keys that differ and are fixed as long as the engine runs, a sentence each."""
-    fixed = {
-        "spool.dir": (old.general.spool.dir, new.general.spool.dir),
-        "state_file": (old.general.state_file, new.general.state_file),
-        "metrics": (old.general.metrics, new.general.metrics),
-    }
-    return [f"{key}: changes when the master is restarted" for key, (was, now) in fixed.items() if was != now]
+    differs = [key for key in FIXED if attrgetter(key)(old.general) != attrgetter(key)(new.general)]
+    return [f"{key}: changes when the master is restarted" for key in differs]
 
 
 def differences(old: Config, new: Config) -> list[str]:

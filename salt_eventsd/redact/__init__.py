@@ -1,20 +1,20 @@
 """
-Redact: secrets in a payload become ``***`` before the spool, the first place that touches a disk.
+Redact: replaces the secrets in a payload with ``***``, before the spool writes the event to disk.
 
 =================== ======================================================================
-:mod:`redactor`     what the configuration makes of it, and the door for all others
-:mod:`families`     what its keys add to the default, and take out
+:mod:`redactor`     the door for other rooms; compiles the ``redact`` block of the configuration
+:mod:`families`     what ``redact.keys`` adds to the default, and takes out of it
 :mod:`structure`    mappings and lists: keys, pairs, options
-:mod:`text`         texts: the passes through one
-:mod:`by_name`      what a name beside it says is secret
-:mod:`by_word`      the same where nothing but a blank, or words, are between them
+:mod:`text`         one text: the passes through it
+:mod:`by_name`      values in a text with a secret's name beside them
+:mod:`by_word`      the same where only blanks or words stand between name and value
 :mod:`by_look`      private keys, URLs, SQL, and the shapes of :mod:`shapes`
-:mod:`commands`     options of command lines
-:mod:`names`        which names say so
+:mod:`commands`     passwords in options of command lines
+:mod:`names`        which names are names of secrets
 :mod:`values`       where a value ends
-:mod:`finder`       many things looked for at once
-:mod:`error_text`   errors as one line, as a place, as a traceback, without secrets
-:mod:`own_secrets`  the passwords of workers, which an error might tell
+:mod:`finder`       searches for many expressions at once
+:mod:`error_text`   an error as one line, as a location, as a traceback, without secrets
+:mod:`own_secrets`  the passwords of workers, which an error's text might contain
 =================== ======================================================================
 """
 

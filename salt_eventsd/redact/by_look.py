@@ -1,5 +1,5 @@
 """
-Secrets in text that stand out by themselves: private keys, passwords in URLs and in SQL, tokens and hashes.
+Finds secrets in text by their form alone: private keys, passwords in URLs and in SQL, tokens and hashes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEY_END = re.compile(
 _PUTTY_END = re.compile(rb"Private-MAC:[ \t]{0,8}[0-9a-fA-F]{1,128}")
 _URL = re.compile(rb":\\{0,4}/\\{0,4}/")
 _URL_END = re.compile(rb"[^\s\"'<>`]*")
-#: What tells an address with a path or a query from a user with a password.
+#: These distinguish an address with a path or a query from a user with a password.
 _PORT = re.compile(rb"[0-9]{1,5}(?:[/?#,]|\Z)")
 _QUERY = re.compile(rb"[?#&][A-Za-z0-9_.\[\]%-]{1,64}=")
 _HOST_SIGNS = re.compile(rb"[A-Za-z0-9._~%-]{20,}")
@@ -32,14 +32,14 @@ _STATEMENT = re.compile(
     rb"|set\s{1,8}password\s{1,8}for\s{1,8}[^\s=]{1,200}\s{0,8}=\s{0,8}(?=['\"\\])"
     rb"|password\s{0,8}\(\s{0,8}(?=['\"\\]))"
 )
-#: Where one may begin.
+#: Where a statement may begin.
 _STATEMENT_HINT = compile_finder(rb"(?i)\b(?:identified\s|set\s{1,8}password\s|password\s{0,8}\()")
 _BARE_WORD = re.compile(rb"[^\s;,)\"']+")
 
 
 def private_keys(raw: bytes) -> Iterator[Value]:
     """
-    Yield private keys in PEM, of OpenSSH, PGP and PuTTY, each up to its end or, where there is none, to the text's.
+    Yield private keys of PEM, OpenSSH, PGP and PuTTY. A key without an end goes on to the end of the text.
 
     :param raw: a text.
     """
@@ -53,7 +53,7 @@ def private_keys(raw: bytes) -> Iterator[Value]:
 
 def in_urls(raw: bytes) -> Iterator[Value]:
     """
-    Yield passwords in ``scheme://user:password@host``, whatever signs are in them.
+    Yield passwords in ``scheme://user:password@host``, whatever characters they have.
 
     :param raw: a text.
     """
@@ -68,13 +68,13 @@ def in_urls(raw: bytes) -> Iterator[Value]:
             if last_at < 0:
                 pos = end
                 continue
-        # A URL in another's path or query is one of its own.
+        # A URL in the path or query of another one is looked at by itself ...
         nested = _URL.search(raw, start, end)
         piece_end = nested.start() if nested else end
         colon = raw.find(b":", start, piece_end)
         is_open = colon >= 0 and raw.find(b"/", start, colon) < 0 and not _PORT.match(raw, colon + 1, piece_end)
         if is_open and raw.find(b"@", colon, piece_end) < 0:
-            # Unless it is the password in which it stands.
+            # ... unless it is part of the password of the outer one.
             piece_end = end
         found = _userinfo(raw, start, piece_end, colon if is_open else -1)
         if found is not None:
@@ -83,17 +83,17 @@ def in_urls(raw: bytes) -> Iterator[Value]:
 
 
 def _userinfo(raw: bytes, start: int, end: int, colon: int) -> Value | None:
-    # Some write a password as it is, with @ and / in it: the last @ before a query is the one in front of the host.
+    # Some people do not escape @ and / in a password, so the last @ before a query is the one before the host ...
     query = _QUERY.search(raw, start, end)
     last = raw.rfind(b"@", start, query.start() if query else end)
     if last < 0 and query is not None and 0 <= colon < query.start():
-        # Unless it is the password that looks like a query.
+        # ... unless the password looks like a query.
         last = raw.rfind(b"@", start, end)
     if last < 0:
         return None
     if 0 <= colon < last:
         return Value(colon + 1, last)
-    # A token in place of a user.
+    # A token may stand in place of user and password.
     return Value(start, last) if _HOST_SIGNS.fullmatch(raw, start, last) else None
 
 
@@ -124,7 +124,7 @@ class Shapes:
     """
     Finds tokens and hashes by their shape.
 
-    :param shapes: the shapes that count.
+    :param shapes: the shapes to find.
     """
 
     def __init__(self, shapes: list[Shape]) -> None:
@@ -134,9 +134,9 @@ class Shapes:
             if one.gate
         ]
         together = [one for one in shapes if not one.gate]
-        #: What finds one of them wherever it stands, and what then says how much of it is no secret.
+        #: Finds any of these shapes; ``_with_groups`` then says which part of a hit is not secret.
         self._all = b"|".join(b"(?:%s)" % one.expression for one in together)
-        #: The same in a payload, where the length of a text may look like a letter of it.
+        #: The same for an undecoded payload, in which the byte before a text (its length) may look like a letter.
         self.first = re.sub(rb"\\b|\(\?m:[\^$]\)", b"", self._all)
         self.gates = [one.gate for one in shapes if one.gate]
         self._finder = compile_finder(self._all) if together else None
@@ -145,10 +145,10 @@ class Shapes:
 
     def find(self, raw: bytes, most: int) -> list[Value] | None:
         """
-        Return all of them, from the first to the last; None if there are too many.
+        Return all hits, from the first to the last; None if there are too many.
 
         :param raw: a text.
-        :param most: how many are not too many.
+        :param most: the most hits to return.
         """
         found: list[Value] = []
         pos = 0

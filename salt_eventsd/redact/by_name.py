@@ -1,9 +1,9 @@
 """
-Values in text that a name beside them says are secret, in whatever language: ``password: x``, ``-DbPassword "x"``,
+Finds values in text with a secret's name beside them, in any language: ``password: x``, ``-DbPassword "x"``,
 ``<password>x</password>``, ``define('DB_PASSWORD', 'x')``, ``{"name": "DB_PASSWORD", "value": "x"}``.
 
-A finder leads from name to name; what stands around each is looked at within narrow bounds. What is masked is never
-looked at again, so the time is in proportion to the text.
+A finder goes from name to name; only a bounded piece of text around each name is examined. A masked value is not
+examined again, so the time is proportional to the length of the text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from salt_eventsd.redact.values import BACK, SAMPLE, Opener, Reader, Value
 _LONGEST_PART = 64
 _BEGINNING = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]+(?: [A-Za-z]+)?")
 _REST = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]{0,64}")
-#: Words that go on with a name in a label: ``Secret Access Key:``, ``Unseal Key 1:``, ``Password hash =``.
+#: Further words of a name in a label: ``Secret Access Key:``, ``Unseal Key 1:``, ``Password hash =``.
 _FURTHER_WORDS = re.compile(
     rb"(?i)(?:[ \t](?:keys?|hash|values?|ids?|token|secret|code|phrase|word|text|string|again|confirmation|new|old|data"
     rb"|access|[0-9]{1,3}|type|name|file|path|url|count|policy|length|expires|expiry|expiration|changed|status|last"
@@ -45,7 +45,7 @@ _VALUE_FIELD = re.compile(
     rb"(?i)[\"'\\]{0,16}[ \t]{0,8}[,;]?(?:\\r|\\n|\s){0,80}(?:[A-Za-z:_-]{1,20}=\"[^\"<>]{0,40}\"\s{1,8}){0,2}"
     rb"[\"'\\]{0,16}(?:values?|parametervalue|contents?|val|data|text|string)[\"'\\]{0,16}[ \t]{0,8}(?P<sign>=>|[:=])"
 )
-#: As on Windows: /password:x.
+#: An option as on Windows: /password:x.
 _OPTION = re.compile(rb"(?<![A-Za-z0-9_.-])/[A-Za-z0-9_.-]{1,64}:[^\s]")
 _INSERT_HINT = compile_finder(rb"(?i)\b(?:insert|replace)\s")
 _INSERT = re.compile(
@@ -53,26 +53,25 @@ _INSERT = re.compile(
     rb"\((?P<columns>[^()]{1,2000})\)\s{0,8}values(?=\s{0,8}\()"
 )
 _NEXT_ROW = re.compile(rb"\s{0,8},?\s{0,8}\(")
-#: Letters and digits, or a sign of its own: no word of a sentence, no number, no version.
-#: What the program of that name says: passwd: password updated successfully.
+#: A message of the program passwd: ``passwd: password updated successfully``.
 _MESSAGE = re.compile(rb" [A-Za-z]{2,20}(?: [a-z]{2,20}){2,10}[.!]?[ \t\r]{0,8}(?:\n|\Z)")
 _ERLANG = re.compile(rb"[ \t]{0,8}(?:<<)?(?=\")")
-#: How a parser names what it did not expect: unexpected token: '<'.
+#: The message of a parser that met something unexpected: ``unexpected token: '<'``.
 _PARSER = re.compile(rb"(?i)(?:expected|illegal|unrecognized|unrecognised) \Z")
-#: The number of a process, as in a log: passwd[12]: password changed.
+#: A process id, as in a log: ``passwd[12]: password changed``.
 _PROCESS = re.compile(rb"\[[0-9]{3,10}\]: ")
 #: A line of /etc/passwd or /etc/group.
 _ACCOUNT = re.compile(rb"[x*!]:[0-9]{1,10}:")
-#: What tables say of settings.
+#: Words that tables have for settings.
 _SWITCHES = frozenset((b"on", b"off", b"yes", b"no", b"true", b"false", b"null"))
-#: Behind the name of a package, as dpkg lists it: libsecret-1-0:amd64.
+#: The architecture after the name of a package, as dpkg lists it: ``libsecret-1-0:amd64``.
 _ARCHITECTURE = re.compile(rb"(?:amd64|i386|arm64|armhf|armel|ppc64el|s390x|riscv64|all|any)(?![A-Za-z0-9_.-])")
-#: What is wrong with what somebody gave: password: must contain a digit.
+#: A demand on a password, as in a message: ``password: must contain a digit``.
 _DEMAND = re.compile(
     rb"(?i) (?:(?:must|should|may|can) ?(?:not )?(?:be|contain|have|match|include)|(?:can't|cannot) (?:be|contain)"
     rb"|is (?:required|too|not|invalid|missing))\b"
 )
-#: What a test or a check of a file system says of its passes: --- PASS: TestToken, Pass 2: Checking directories.
+#: Output of a test or a file system check: ``--- PASS: TestToken``, ``Pass 2: Checking directories``.
 _PASSES = re.compile(rb"(?i)pass(?: [0-9])?")
 _CHECKING = re.compile(rb" [A-Z][a-z]{2,12}ing [a-z]")
 #: A manifest of Kubernetes whose ``data`` is secret.
@@ -81,16 +80,16 @@ _DATA = (b"data", b"stringData")
 
 
 class TooMany(Exception):
-    """There are more places that could be secret than anybody would look at."""
+    """A text has more places that could be secret than are examined."""
 
 
 class NamedValues:
     """
     Finds values by their names.
 
-    :param names: judges them.
-    :param families: the families of names that count.
-    :param own: further names, as a user gave them.
+    :param names: decides which names are names of secrets.
+    :param families: the families of names to find.
+    :param own: further names, as in the config.
     """
 
     def __init__(self, names: Names, families: Iterable[str], own: Iterable[str]) -> None:
@@ -104,8 +103,8 @@ class NamedValues:
         Yield the values, from the first to the last.
 
         :param raw: the text.
-        :param most: how many places are looked at.
-        :raises TooMany: there are too many places to look at.
+        :param most: how many places are examined at most.
+        :raises TooMany: the text has more places than that.
         """
         if self._finder is None or self._finder.search(raw) is None:
             return
@@ -138,7 +137,7 @@ class NamedValues:
 
     def in_inserts(self, raw: bytes) -> Iterator[Value]:
         """
-        Yield the values of SQL that inserts into columns of which one is named like a secret.
+        Yield the rows of values in SQL inserts, if one of the columns has a secret's name.
 
         :param raw: the text.
         """
@@ -171,7 +170,7 @@ class NamedValues:
             if sign == b":" and _is_told(raw, start, end, behind.end()):
                 return None
             if sign == b"->" and raw[behind.end() : behind.end() + 2].lstrip().startswith((b"/", b".")):
-                # A link, as ls shows it.
+                # A symbolic link, as ls shows it.
                 return None
             kept = b":" if sign.endswith(b":") or sign in (b"->", b"%3A", b"%3a") else b"="
             return reader.assigned(behind.end(), kept, start, _opener(raw, start, close), kind)
@@ -206,7 +205,7 @@ class NamedValues:
         if sign == b"&gt;" and not close:
             return _until(raw, after, b"&lt;") if raw[max(0, start - 4) : start] == b"&lt;" else None
         if sign == b"," and not close and raw[start - 1 : start] == b"{":
-            # A tuple of Erlang: {default_pass, <<"x">>}.
+            # An Erlang tuple: {default_pass, <<"x">>}.
             opened = _ERLANG.match(raw, after)
             quoted = reader.quoted(opened.end()) if opened else None
             return quoted[0] if quoted else None
@@ -229,7 +228,7 @@ def _is_element(raw: bytes, start: int) -> bool:
 
 
 def _is_told(raw: bytes, start: int, end: int, after: int) -> bool:
-    """Whether what stands behind a name and a colon says something about it."""
+    """Say whether the text after a name and a colon is a message about it, and not its value."""
     if _ARCHITECTURE.match(raw, after) or _DEMAND.match(raw, after) or _ACCOUNT.match(raw, after):
         return True
     if _PROCESS.match(raw, end) or (raw[start:end] == b"passwd" and raw[end : end + 1] == b"["):
@@ -240,7 +239,7 @@ def _is_told(raw: bytes, start: int, end: int, after: int) -> bool:
 
 
 def _opener(raw: bytes, start: int, close: bytes) -> Opener | None:
-    """The quote in front of a name, unless it is closed behind it."""
+    """Return the quote before a name, unless it is closed after the name."""
     quote = raw[start - 1 : start] if start else b""
     if quote not in (b'"', b"'", b"`"):
         return None
@@ -257,7 +256,7 @@ def _element(raw: bytes, name: bytes, start: int) -> Value | None:
 
 
 def _until(raw: bytes, start: int, sign: bytes) -> Value | None:
-    # All of it is masked and not looked at again, however far that is.
+    # All text up to the sign is masked and not examined again, so this search may go far.
     end = raw.find(sign, start)
     if end < 0:
         end = len(raw)
@@ -265,7 +264,7 @@ def _until(raw: bytes, start: int, sign: bytes) -> Value | None:
 
 
 def _pair(reader: Reader, start: int, close: bytes, after: int) -> Value | None:
-    """``("name", value`` of a call, or ``["name", value]`` of two."""
+    """Return the value of ``("name", value`` in a call, or of a pair ``["name", value]``."""
     raw = reader.raw
     before = raw[max(0, start - 80) : start].rstrip(b"\\\"'`bru").rstrip(b" \t\r\n")
     if before[-1:] not in (b"(", b"["):

@@ -1,6 +1,6 @@
 """
-Values behind a name and nothing but a blank, or behind words that lead to one: ``--password x``, ``rootpw x``, ``login
-bob password x``, ``password was changed to 'x'``, and not ``password changed``.
+Finds values that follow a name after only a blank, or after words that lead to a value: ``--password x``, ``rootpw x``,
+``login bob password x``, ``password was changed to 'x'``, and not ``password changed``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from salt_eventsd.redact.names import Kind
 from salt_eventsd.redact.values import BACK, Reader, Value
 
-#: What names are made of.
+#: The characters of names.
 NAME_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-" + bytes(range(128, 256))
 _PATH_SIGNS = NAME_SIGNS + b"/"
 _SAID = re.compile(
@@ -43,7 +43,7 @@ _BARE = frozenset(
         b" kennwort cred"
     ).split()
 )
-#: Words behind a name that go on with a sentence.
+#: A name followed by one of these words is part of a sentence.
 _PROSE = frozenset(
     (
         b"is was are were has have had will would can could may must should be been not and or for of to in on"
@@ -59,24 +59,24 @@ _PROSE = frozenset(
         b" available"
     ).split()
 )
-#: What no word of a sentence has in it.
+#: Characters that no word of a sentence has.
 _ODD = re.compile(rb"[0-9]|[^A-Za-z.,:;!?()\x80-\xff'/-]|[a-z][A-Z]|[!][A-Za-z]")
-#: A line of ``kubectl get secrets``, behind the secret's name: Opaque 2 3d.
+#: The rest of a line of ``kubectl get secrets`` after the secret's name: ``Opaque 2 3d``.
 _TYPE_AND_AGE = re.compile(
     rb"(?:[ \t]{1,64}(?:Opaque|[a-z0-9.-]{1,64}/[^\s]{1,64}))?"
     rb"[ \t]{1,64}[0-9]{1,4}[ \t]{1,64}[0-9]{1,6}[smhdy](?=[0-9\s]|\Z)"
 )
-#: The architecture of a package, and what a web server knows of a request.
+#: The architecture of a package, or a web server's variable of a request.
 _OF_LIST = re.compile(
     rb"(?:amd64|i386|arm64|armhf|armel|ppc64el|s390x|riscv64|noarch|x86_64|aarch64)(?![A-Za-z0-9_.-])"
     rb"|\$(?:http|cookie|proxy|upstream|arg)_[a-z_]{1,64}\b"
 )
-#: A package with its version: libsecret-0.20.5-3.el9.x86_64.
+#: A package with its version: ``libsecret-0.20.5-3.el9.x86_64``.
 _VERSION = re.compile(rb"-[0-9]{1,6}(?:\.[0-9]{1,6})+")
-#: /db/password x, as the key of a store.
+#: The name is the key of a store: ``put /db/password x``.
 _PUT = re.compile(rb"\b(?:put|set|write|mk|update|create)[ \t]{1,8}[^\s]{0,200}\Z")
 _PUT_KEY = re.compile(rb"(?i)\b(?:put|set|write|mk|create)[ \t]{1,8}[^\s]{1,200}[/:]\Z")
-#: What debconf and an installer are told: mysql-server mysql-server/root_password password x.
+#: An answer for debconf and the installer: ``mysql-server mysql-server/root_password password x``.
 _DEBCONF = re.compile(rb"[ \t]{0,8}[a-z0-9.+-]{1,64}[ \t]{1,8}[a-z0-9.+-]{1,64}/[A-Za-z0-9_./-]{1,100}[ \t]{1,8}")
 _MIXED = re.compile(rb"(?=[^\s]*[A-Za-z])(?=[^\s]*[0-9!@#$%^&*])(?!v?[0-9]+\.|x86)[^\s]{6,}")
 _PATH = re.compile(rb"[~.]{0,2}/")
@@ -85,12 +85,12 @@ _WORD_OF_VALUE = re.compile(rb"[^\s\"'<>]+")
 
 def next_word(reader: Reader, start: int, end: int, kind: Kind) -> Value | None:
     """
-    Return a value behind nothing but a blank, or behind words that lead to it; None if there is none.
+    Return the value that follows a name after only a blank, or after words that lead to it; None if there is none.
 
-    :param reader: of the text.
+    :param reader: the reader of the text.
     :param start: where the name begins.
-    :param end: where it ends.
-    :param kind: what the name says.
+    :param end: where the name ends.
+    :param kind: what the name says about its value.
     """
     raw = reader.raw
     if raw[start : start + 1] == b"-":
@@ -123,7 +123,7 @@ def next_word(reader: Reader, start: int, end: int, kind: Kind) -> Value | None:
 
 
 def _directive(reader: Reader, start: int, end: int) -> Value | None:
-    """``rootpw x``, ``login bob password x``, ``ENV DB_PASSWORD x``, and not ``password changed``."""
+    """Return ``x`` of ``rootpw x``, ``login bob password x``, ``ENV DB_PASSWORD x``; not of ``password changed``."""
     raw = reader.raw
     found = _NEXT_WORD.match(raw, end, reader.line_end(end))
     if found is None:
@@ -135,7 +135,7 @@ def _directive(reader: Reader, start: int, end: int) -> Value | None:
     before = raw[max(0, start - BACK) : start]
     line = before[before.rfind(b"\n") + 1 :]
     begins = not line.strip(b" \t\"'+-")
-    # What nginx hands requests on to is a name or a URL.
+    # nginx passes requests on to a name or a URL.
     if _VERSION.search(name) or (name == b"proxy_pass" and raw[found.end() : found.end() + 1] == b";"):
         return None
     odd = _ODD.search(word) is not None
@@ -155,7 +155,7 @@ def _directive(reader: Reader, start: int, end: int) -> Value | None:
 
 
 def _without_closers(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
-    """A word without the signs that close what was opened before it."""
+    """Return the span of a word without the quotes and brackets that close something opened before it."""
     word = raw[max(span[0], span[1] - BACK) : span[1]]
     kept = word.rstrip(b"\\\"'`;,")
     if kept[-1:] == b")" and b"(" not in kept:
@@ -165,7 +165,7 @@ def _without_closers(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
 
 def is_path(raw: bytes, start: int) -> bool:
     """
-    Say whether a name is the end of a path from the root: ``/var/lib/token: OK``.
+    Say whether a name is the last part of an absolute path: ``/var/lib/token: OK``.
 
     :param raw: the text.
     :param start: where the name begins.

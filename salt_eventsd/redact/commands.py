@@ -1,7 +1,8 @@
 """
-Passwords on command lines that no name tells: ``mysql -pSECRET``, ``curl -u bob:SECRET``, ``sshpass -p SECRET``.
+Finds passwords on command lines without a name beside them: ``mysql -pSECRET``, ``curl -u bob:SECRET``, ``sshpass -p
+SECRET``.
 
-Which option of which tool holds one is kept in a table. What other tools do with ``-p`` is left alone.
+A table says which option of which tool holds a password. A ``-p`` of any other tool is left alone.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ class Tool(NamedTuple):
     """
     How a tool takes passwords.
 
-    :param names: an expression for its names.
-    :param glued: options whose value is glued on: ``-pSECRET``.
-    :param apart: options whose value is the next word, or glued on.
-    :param users: of these, those that take ``user:SECRET`` or ``user%SECRET``.
-    :param needs: a word that must stand in the command, as ``docker run -p`` is a port.
-    :param last: the last word is one, if there are so many behind the needed word.
+    :param names: an expression for the names of the tool.
+    :param glued: options with their value attached: ``-pSECRET``.
+    :param apart: options whose value is the next word, or attached.
+    :param users: options of the same form that take ``user:SECRET`` or ``user%SECRET``.
+    :param needs: a word that the command must contain: ``docker login -p`` takes a password, ``docker run -p`` a port.
+    :param last: the number of the word that is the password, counted from the needed word or from the tool.
     """
 
     names: bytes
@@ -90,31 +91,31 @@ def _first(tool: Tool) -> bytes:
     if tool.needs:
         return rb"(?:%s)(?:\.exe)?[^A-Za-z0-9_.-][^\n]*%s" % (tool.names, re.escape(tool.needs))
     options = b"|".join(map(re.escape, (*tool.glued, *tool.apart, *tool.users)))
-    # In a payload, between words there are blanks, or a byte or two that say how long the next one is.
+    # In a payload, blanks stand between words, or a byte or two with the length of the next word.
     apart = rb"(?:[^A-Za-z0-9_.]|[\xd9\xda].{1,2})"
     return rb"(?:%s)(?:\.exe)?(?:[^A-Za-z0-9_.-][^\n]*)?%s(?:%s)" % (tool.names, apart, options)
 
 
-#: Finds what could be one of them with a password, also in a payload that is not decoded.
+#: Finds what could be such a command with a password, also in an undecoded payload.
 FIRST = b"|".join(b"(?:%s)" % _first(tool) for tool in _TABLE)
 _TOOL = compile_finder(rb"\b(?:%s)(?:\.exe)?\b[\"' \t]" % b"|".join(sorted({tool.names for tool in _TABLE})))
-#: The same in words of a list that are joined with blanks.
+#: The same for the words of a list, joined with blanks.
 IN_WORDS = compile_finder(FIRST)
 _NAME = re.compile(rb"[A-Za-z0-9_.-]+?(?=\.exe\b|[\"' \t]|\Z)")
 _KNOWN = tuple((re.compile(tool.names), tool) for tool in _TABLE)
 _ANY = re.compile(b"|".join(b"(?:%s)" % tool.names for tool in _TABLE))
-#: Signs of a word outside of quotes; what is none of them is a quote, a blank, or ends the command.
+#: Characters of a word outside of quotes. Any other character is a quote or a blank, or ends the command.
 _PLAIN = re.compile(rb"(?:[^\s\"'\\;|&]|\\(?!n))+")
 _BLANKS = re.compile(rb"[ \t\r\f\v]+")
-#: A quote that no backslash takes its meaning from.
+#: A quote that is not escaped by a backslash.
 _CLOSES = re.compile(rb"(?<!\\)(?:\\\\)*\"")
 _SIGN = re.compile(rb"[:%,]")
 
 
 class _Words:
     """
-    Cuts commands of a text into words. Where the next quote stands is remembered: one that nobody closes would
-    otherwise have the rest of the text searched again and again.
+    Cuts the commands in a text into words. It remembers where the next quote is: otherwise each quote that is never
+    closed would make it search the rest of the text again.
 
     :param raw: the text.
     """
@@ -125,9 +126,9 @@ class _Words:
 
     def words(self, pos: int) -> tuple[list[tuple[int, int]], int]:
         """
-        Return where the words of a command begin and end, and where the command ends.
+        Return where each word of a command begins and ends, and where the command ends.
 
-        :param pos: where it begins, behind its name.
+        :param pos: where its words begin, after the name of the tool.
         """
         raw = self._raw
         found: list[tuple[int, int]] = []
@@ -180,7 +181,7 @@ def in_commands(raw: bytes) -> Iterator[Value]:
 
 def in_words(words: Sequence[object]) -> dict[int, str]:
     """
-    Return which words of a command given as a list are secret, each with what to put there.
+    Return which words of a command, given as a list, hold a secret: their positions, each with the masked word.
 
     :param words: the tool and its arguments.
     """
@@ -247,7 +248,7 @@ def _behind_option(
 
 
 def _inner(raw: bytes, start: int, end: int) -> Value:
-    """A word without quotes around it."""
+    """Return a word without the quotes around it."""
     text = raw[start:end]
     left = len(text) - len(text.lstrip(b"\\\"'"))
     right = len(text.rstrip(b"\\\"'"))

@@ -1,5 +1,5 @@
 """
-What ``redact.keys`` says: names that count besides the default, and with ``!`` what of the default counts no more.
+Reads ``redact.keys``: names to add to the default, and with ``!``, families or shapes to take out of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NOT = "!"
 
 def chosen(keys: Sequence[str]) -> tuple[list[str], list[str], set[str]]:
     """
-    Return which families of names count, which names besides, and which shapes do not.
+    Return the families of names to mask, further names to mask, and what was taken out of the default.
 
     :param keys: as in the config.
     """
@@ -25,7 +25,7 @@ def chosen(keys: Sequence[str]) -> tuple[list[str], list[str], set[str]]:
 
 def why_not(key: str) -> str:
     """
-    Return why an entry of ``redact.keys`` is none; "" if it is one.
+    Return why an entry of ``redact.keys`` is invalid; "" if it is valid.
 
     :param key: as in the config.
     """

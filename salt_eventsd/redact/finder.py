@@ -1,9 +1,9 @@
 """
-Look for many things at once in bytes, in one pass whose time is in proportion to them.
+Searches bytes for many expressions at once, in one pass whose time is proportional to the number of bytes.
 
-RE2 does it at some nanoseconds a byte, however many things there are, and in linear time whatever the expression. The
-standard library's :mod:`re` takes a hundred times as long for so many, and a time that grows with the square of a text
-that is made for it.
+RE2 takes some nanoseconds per byte, however many expressions there are, and linear time for any of them. The standard
+library's :mod:`re` takes a hundred times as long for so many, and on a text made to slow it down, its time grows with
+the square of the length.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import re2
 
 def compile_finder(expression: bytes) -> Any:
     """
-    Compile what is to be found.
+    Compile an expression for :mod:`re2`.
 
-    :param expression: in RE2's syntax, which is that of :mod:`re` without looking around and back; for bytes.
-    :returns: an object with ``search(raw, pos)``, as of :mod:`re`.
+    :param expression: for bytes, in RE2's syntax: that of :mod:`re` without lookaround and backreferences.
+    :returns: an object with a method ``search(raw, pos)`` like that of :mod:`re`.
     """
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1

@@ -1,8 +1,8 @@
 """
-Which names say that what they name is secret: ``PGPASSWORD``, ``clientSecret``, ``db.root-pw``, ``api_keys``.
+Decides which names are names of secrets: ``PGPASSWORD``, ``clientSecret``, ``db.root-pw``, ``api_keys``.
 
-A name is cut into words and put together again in small letters (``client_secret``). The last stem of a family in it
-decides, together with what follows: ``token_value`` is secret, ``token_type``, ``tokenizer`` and ``secretary`` are not.
+A name is cut into words, and the words are joined again in lower case (``client_secret``). The last stem of a family in
+it decides, with the words after it: ``token_value`` is secret, ``token_type``, ``tokenizer`` and ``secretary`` are not.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-#: What is looked at of a name, in bytes; longer ones are judged by their end.
+#: How many bytes of a name are examined: of a longer one, its end.
 LONGEST_NAME = 96
-#: How many names are remembered with their verdict; together some 2 MB.
+#: How many names are remembered with the decision; together some 2 MB.
 _MOST_REMEMBERED = 8192
 
-#: Family -> its stems, as they stand in a name in small letters with ``_`` between its words. The families are what
-#: ``redact.keys`` takes out with ``!``.
+#: Family -> its stems, as expressions for a name in lower case with ``_`` between its words. ``redact.keys`` can take
+#: out a family with ``!``.
 FAMILIES: Mapping[str, str] = {
     "password": r"pass_?words?|pass_?codes?|pass_?keys?|pass_?wort|kenn_?wort"
     r"|mot_?de_?passe|contrase(?:n|\xc3\xb1)a|wacht_?woord",
@@ -41,7 +41,7 @@ FAMILIES: Mapping[str, str] = {
     "psk": r"psks?(?![a-z])|pre_?shared_?keys?",
     "snmp_community": r"snmp_?(?:server_?)?community|r[ow]_?community6?|community_?string|trap_?community",
 }
-#: The same, as bytes that are looked for anywhere; each finds at least what its family's stems find.
+#: The same as expressions for raw text; each finds at least all that its family's stems find.
 HINTS: Mapping[str, str] = {
     "password": r"pass[-_. ]?(?:word|code|key|wort)|kenn[-_. ]?wort"
     r"|mot[-_. ]?de[-_. ]?passe|contrase(?:n|\xc3\xb1|\xc3\x91)a|wacht[-_. ]?woord",
@@ -67,7 +67,7 @@ HINTS: Mapping[str, str] = {
     "snmp_community": r"community",
 }
 
-#: Last words that turn the name of a secret into the name of something about it.
+#: After the name of a secret, these last words name something about the secret: ``token_type``.
 _HARMLESS = frozenset(
     (
         b"changed change changes count counts type types kind length len min max minimum maximum policy"
@@ -88,7 +88,7 @@ _HARMLESS = frozenset(
         b" operator page encryption hashing hasher hashers authenticator total"
     ).split()
 )
-#: First words of a name that is a question or a count: ``has_password``.
+#: First words of names that are questions or counts: ``has_password``.
 _QUESTIONS = (
     b"image_pull_",
     b"has_",
@@ -103,7 +103,7 @@ _QUESTIONS = (
     b"count_",
     b"use_",
     b"try_",
-    # Of sudoers, and what a web server hands requests on to.
+    # Of sudoers, and of web servers that pass requests on.
     b"nopass",
     b"fastcgi_pass",
     b"uwsgi_pass",
@@ -113,26 +113,26 @@ _QUESTIONS = (
     b"proxy_pass_header",
     b"proxy_pass_request",
 )
-#: What may be glued to ``secret`` and ``token`` and leave it a secret.
+#: Words that may be attached to ``secret``, ``token`` and the like; the name is still a secret's.
 _GLUED = frozenset(
     (
         b"key keys keybase value values id ids hash hashes text string data plain raw new old base b64 base64"
         b" access accesskey code secret token password pass num"
     ).split()
 )
-#: How the names of packages begin whose value is a version.
+#: Beginnings of package names, whose value is a version.
 _PACKAGES = (b"lib", b"python", b"golang", b"ruby", b"perl", b"php", b"node", b"gir", b"rust", b"gnome", b"docker")
 _WORD = re.compile(rb"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\x80-\xff]+|[A-Z\x80-\xff]+|[0-9]+")
-#: What stands in keys that are no names: commands, and the parts of a state's key.
+#: Found in keys that are not names: commands, and the parts of a state's key.
 _NO_NAME = re.compile(rb"=|_\|-|\n")
 _LETTERS = re.compile(rb"[a-z\x80-\xff]*")
 _NUMBER = re.compile(rb"[-+]?[0-9][0-9.,]*%?")
 _PATH = re.compile(rb"(?:[~.]{0,2}/|[A-Za-z]:[\\/])")
 _LINK = re.compile(rb"(?i)(?:https?|unix|tcp|fcgi|ajp)[:_]")
-#: A number, the version of a package that is named so, or where accounts come from (nsswitch.conf).
+#: A number, the version of a package with such a name, or a source of accounts (nsswitch.conf).
 _ABOUT_PACKAGES = re.compile(
     rb"[-+]?[0-9]{1,5}%?|[-+]?[0-9]{1,3}(?:[.,][0-9]{1,3}){1,4}%?|[0-9]{1,9}/[0-9]{1,9}|(?:[0-9]{1,2}:)?[0-9]{1,4}(?:\.[0-9]{1,8})+[A-Za-z0-9.+~:_-]*"
-    # An account whose password is elsewhere, or that has none.
+    # The password field of an account whose password is elsewhere, or that has none.
     rb"|x|\*|!\*?|!!"
     rb"|files|compat|systemd|sss|db|nis|ldap|winbind"
 )
@@ -140,7 +140,7 @@ _CODED = re.compile(rb"[A-Za-z0-9+/=_.:~-]{8,}")
 
 
 class Kind(Enum):
-    """What a name says of its value."""
+    """What a name says about its value."""
 
     #: Always secret.
     SECRET = "secret"
@@ -148,18 +148,18 @@ class Kind(Enum):
     MANY = "many"
     #: Secret unless it is a path, an address or a version: ``PWD=/root``, ``proxy_pass http://backend``.
     PLACE = "place"
-    #: Secret if it looks like something coded: ``auth: dXNlcjpw``, and not ``auth: required``.
+    #: Secret if it looks encoded: ``auth: dXNlcjpw``, and not ``auth: required``.
     CODED = "coded"
-    #: A header of HTTP, whose value goes to the end of its line.
+    #: An HTTP header, whose value ends at the end of its line.
     HEADER = "header"
 
 
 def hides(kind: Kind, value: bytes) -> bool:
     """
-    Say whether a value is secret by what its name is.
+    Say whether a value is secret, given the kind of its name.
 
-    :param kind: of the name.
-    :param value: without quotes.
+    :param kind: what the name says about the value.
+    :param value: the value, without quotes.
     """
     if kind is Kind.MANY:
         return _NUMBER.fullmatch(value) is None
@@ -172,10 +172,10 @@ def hides(kind: Kind, value: bytes) -> bool:
 
 class Names:
     """
-    Judges names.
+    Decides which names are names of secrets, and remembers the decisions.
 
-    :param families: the families that count.
-    :param own: further names, as a user gave them.
+    :param families: the families of names that are secret.
+    :param own: further names, as in the config.
     """
 
     def __init__(self, families: Iterable[str], own: Iterable[str]) -> None:
@@ -183,7 +183,7 @@ class Names:
         alternatives = [f"(?P<{name}>{FAMILIES[name]})" for name in chosen]
         spelled = sorted({_joined(words) for one in own for words in _spellings(one)}, key=len, reverse=True)
         if spelled:
-            # A name of the user's own stands between other words, and is never part of one.
+            # A name from the config counts as a whole word among others, and never as a part of a word.
             mine = "|".join("_?".join(map(re.escape, one.decode("latin-1").split("_"))) for one in spelled)
             alternatives.insert(0, rf"(?<![^_])(?P<own>(?:{mine})s?)(?![^_0-9])")
         self._stems = re.compile("|".join(alternatives).encode("latin-1")) if alternatives else None
@@ -191,9 +191,9 @@ class Names:
 
     def kind(self, name: bytes) -> Kind | None:
         """
-        Return what a name says of its value; None if nothing.
+        Return what a name says about its value; None if it says nothing.
 
-        :param name: in any spelling, with whatever signs around it.
+        :param name: the name, in any spelling, with any signs around it.
         """
         try:
             return self._known[name]
@@ -208,7 +208,7 @@ class Names:
 
     def known(self, name: bytes) -> Kind | bool | None:
         """
-        Return what :meth:`kind` is known to return; False if it is not known yet.
+        Return the remembered result of :meth:`kind`; False if there is none.
 
         :param name: a name.
         """
@@ -230,7 +230,7 @@ class Names:
         if behind and not _may_be_glued(family, behind):
             return None
         parts = [part for part in rest.split(b"_") if part and not part.isdigit()]
-        # What an initiator of iSCSI expects the target to say is password_in.
+        # An exception: iSCSI calls the password that a target has to send ``password_in``.
         if parts and parts[-1] in _HARMLESS and not (family == "password" and parts == [b"in"] and last.start()):
             return None
         if joined.startswith(_QUESTIONS) and family != "own":
@@ -272,10 +272,10 @@ def _joined(words: list[bytes]) -> bytes:
 
 def hint(families: Iterable[str], own: Iterable[str]) -> bytes:
     """
-    Return an expression that finds every name that could be secret.
+    Return an expression that finds every name that could be a secret's.
 
-    :param families: the families that count.
-    :param own: further names, as a user gave them.
+    :param families: the families of names that are secret.
+    :param own: further names, as in the config.
     """
     chosen = set(families)
     parts = [HINTS[name].encode() for name in FAMILIES if name in chosen]
@@ -285,7 +285,7 @@ def hint(families: Iterable[str], own: Iterable[str]) -> bytes:
 
 
 def _spellings(own: str) -> list[list[bytes]]:
-    """Bytes know the case of ASCII only: other letters are looked for in the cases in which a name is written."""
+    """Return a name's words in several cases: expressions for bytes ignore the case of ASCII letters only."""
     every = dict.fromkeys((own, own.lower(), own.upper(), own.title()))
     return [words for one in every if (words := _words(one.encode("utf-8", "surrogatepass")))]
 

@@ -1,6 +1,6 @@
 """
-The passwords with which the configuration's own workers log in: they are in no text that is told, however a library
-spells them.
+Hides the passwords with which the configured workers log in: no text that the engine shows contains them, however a
+library spells them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from salt_eventsd.redact.families import chosen
 from salt_eventsd.redact.names import Names
 from salt_eventsd.redact.text import MASK
 
-#: A shorter one would be found in every other word.
+#: A shorter password would be found in ordinary words.
 _SHORTEST = 4
-#: How many spellings are remembered; those of old configurations go first.
+#: How many spellings are remembered; those of old configurations are forgotten first.
 _MOST = 4096
 _NAMES = Names(*chosen(())[:2])
 _URL = re.compile(r"://([^\s:/@]*):")
 _ESCAPED = re.compile("%[0-9A-F]{2}")
-#: Spelling -> nothing, in the order in which they were learned. One for the process, as the log is.
+#: The spellings, in the order in which they were learned. One dict for the process, because the log is one, too.
 _known: dict[str, None] = {}
 _learning = threading.Lock()
 
@@ -52,9 +52,9 @@ def hidden(text: str) -> str:
     """
     Return a text without the passwords of the configuration.
 
-    :param text: anything that is told.
+    :param text: any text that is to be shown.
     """
-    # Whoever comes meanwhile has to wait, or would tell what is being learned.
+    # Another thread waits here, because it might show a password that this one is still learning.
     with _learning:
         for options in logins.noted():
             learn(options)
@@ -66,9 +66,9 @@ def hidden(text: str) -> str:
 
 def unclear(url: str) -> str:
     """
-    Return the sign that makes it unclear where the password of a URL ends; "" if nothing does.
+    Return the character that makes it unclear where the password of a URL ends; "" if there is none.
 
-    :param url: of a worker.
+    :param url: a worker's URL.
     """
     raw = url.encode("utf-8", "surrogatepass")
     for one in in_urls(raw):
@@ -80,10 +80,10 @@ def unclear(url: str) -> str:
 
 def passwords_in(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """
-    Yield each password in a worker's options with its user, "" if none stands beside it.
+    Yield each password in a worker's options with its user; the user is "" if none stands beside it.
 
     :param value: the options, or a part of them.
-    :param key: the key that the part has.
+    :param key: the key of the part.
     """
     if isinstance(value, Mapping):
         for name, one in value.items():

@@ -1,5 +1,5 @@
 """
-What ``redact`` in the configuration comes to: which events need a look, and what is masked or dropped of them.
+Compiles the ``redact`` block of the configuration, decides which events need a closer look, and masks their secrets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from salt_eventsd.redact.families import chosen
 from salt_eventsd.redact.structure import Tally, Walk
 from salt_eventsd.redact.text import MASK, TextMasker
 
-#: Fields of a payload that hold what a function was called with, or what it returned.
+#: Fields of a payload that hold the arguments of a function, or its return.
 _ARGUMENTS = ("arg", "fun_args", "kwargs", "kwarg")
 _RETURNED = ("return", "full_ret")
 
@@ -26,12 +26,12 @@ _RETURNED = ("return", "full_ret")
 @dataclass(frozen=True)
 class Redactor:
     """
-    What to redact, compiled once from the config. The input is never changed; what comes back may share with it.
+    What to redact, compiled once from the config. It never changes its input; a result may share parts with the input.
 
     :param masker: masks text, and knows which names are secret.
-    :param values: patterns whose matches are secret wherever they stand.
-    :param functions: globs -> what to drop of those functions' events: "return", "arguments" or "both".
-    :param tally: counts what patterns had no time for.
+    :param values: patterns whose matches are secret anywhere.
+    :param functions: globs -> what to drop of the events of these functions: "return", "arguments" or "both".
+    :param tally: counts texts for which a pattern had no time.
     """
 
     masker: TextMasker
@@ -41,9 +41,9 @@ class Redactor:
 
     def concerns(self, payload: bytes, fun: str) -> bool:
         """
-        Say whether :meth:`apply` could change anything: a quick look at the undecoded payload.
+        Say whether :meth:`apply` could change anything, by a quick look at the undecoded payload.
 
-        :param payload: as it came off the bus.
+        :param payload: the payload, as it came from the bus.
         :param fun: the function, as :func:`salt_eventsd.event.parse.function_of` finds it.
         """
         if self.values or self.masker.concerns(payload):
@@ -52,17 +52,17 @@ class Redactor:
 
     def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
         """
-        Return the places of those frames that need the closer look of :meth:`clean`, in many at once.
+        Look at many frames at once; return the positions of those that need the closer look of :meth:`clean`.
 
-        :param raws: frames as they came off the bus, tags and all, none of them large.
+        :param raws: whole frames as they came from the bus, none of them large.
         """
         return frozenset(range(len(raws))) if self.values else self.masker.suspects(raws)
 
     def dropped(self, fun: str) -> str:
-        """Return what is dropped of this function's events: "", "return", "arguments" or "both"."""
+        """Return what to drop of this function's events: "", "return", "arguments" or "both"."""
         if not fun or not self.functions:
             return ""
-        # One payload may be of several functions; what one of them has to hide is hidden.
+        # One payload may be of several functions; it loses what any of them must lose.
         found = {
             next((what for glob, what in self.functions if fnmatch.fnmatchcase(one, glob)), "")
             for one in fun.split(",")
@@ -71,19 +71,19 @@ class Redactor:
 
     def clean(self, frame: Frame, data: Any, fun: str, is_cleared: bool = False) -> tuple[Frame, Any, str]:
         """
-        Return tag, payload and function with their secrets masked, at little cost where there are none.
+        Return frame, payload and function with their secrets masked. This is cheap where there are none.
 
-        :param frame: with its tag read.
-        :param data: its payload, decoded.
+        :param frame: the frame, with its tag read.
+        :param data: its decoded payload.
         :param fun: its function.
-        :param is_cleared: it is none of the :meth:`suspects`.
+        :param is_cleared: whether :meth:`suspects` has looked at the frame and not returned it.
         """
         if is_cleared and not (self.functions and self.dropped(fun)):
             return frame, data, fun
         if self.concerns(frame.payload, fun):
             data = self.apply(data, fun)
             fun = function_of(data)
-        # The tags of returns come by the thousand, and hold a jid and a minion's id, which Salt has checked.
+        # Most tags are those of returns. They hold a jid and a minion id, which Salt has checked: no need to look.
         tag = frame.tag
         is_usual = tag.startswith("salt/job/") and tag[9:29].isdigit() and tag[29:34] == "/ret/" and "=" not in tag
         return frame if is_usual else self.tag(frame), data, fun
@@ -92,7 +92,7 @@ class Redactor:
         """
         Return a frame with the secrets in its tag masked.
 
-        :param frame: with its tag read.
+        :param frame: the frame, with its tag read.
         """
         if not self.values and not self.masker.concerns(frame.tag.encode("utf-8", "surrogatepass")):
             return frame
@@ -107,7 +107,7 @@ class Redactor:
         :param fun: its function.
         """
         if isinstance(data, dict) and len(data) == 1 and isinstance(data.get("undecodable"), str):
-            # No telling where a secret ends in what could not be decoded.
+            # In a payload that could not be decoded, it is unknown where a secret ends.
             text = data["undecodable"]
             hit = self.masker.concerns(text.encode("utf-8", "surrogatepass"))
             return {"undecodable": MASK if hit else self._walk().masked(text)}
@@ -116,7 +116,7 @@ class Redactor:
             fields = (_RETURNED if what != "arguments" else ()) + (_ARGUMENTS if what != "return" else ())
             data = _without(data, fields)
             if isinstance(data.get("data"), dict):
-                # Where an older Salt puts all of it.
+                # An older Salt puts all these fields there.
                 data["data"] = _without(data["data"], fields)
         try:
             return self._walk().masked(data)
@@ -131,8 +131,8 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
     """
     Compile the ``redact`` block.
 
-    :param keys: names whose values are secret besides the default, and with ``!`` what is taken out of the default.
-    :param values: regular expressions, already known to compile.
+    :param keys: names to add to the default, and with ``!``, families or shapes to take out of it.
+    :param values: regular expressions, known to compile.
     :param functions: glob on the function -> "return", "arguments" or "both".
     """
     return Redactor(

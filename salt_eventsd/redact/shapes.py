@@ -1,8 +1,8 @@
 """
-Secrets that are known by their look, whatever stands beside them: the kept list of tokens and hashes.
+The list of tokens and hashes that are recognized by their form, whatever stands beside them.
 
-Each has a name, by which ``redact.keys`` can take it out (``!jwt``), and who documents its shape. Prefixes and lengths
-are facts of their issuers. An expression here is in the syntax that :mod:`re` and RE2 share, for bytes.
+Each shape has a name, with which ``redact.keys`` can take it out (``!jwt``), and a source that documents it. Prefixes
+and lengths are those of the issuers. Expressions are for bytes, in the syntax that :mod:`re` and RE2 share.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 class Shape(NamedTuple):
     """
-    What a kind of secret looks like.
+    The form of one kind of secret.
 
-    :param name: short, in small letters.
-    :param expression: matches all of it, or with a group, what in front of it stays (``(kept)secret``).
-        A second group stays behind it.
-    :param source: who issues it or documents its form.
-    :param gate: looked for by itself, and only where this matches, for what begins with something common: a search for
-        all shapes at once would have to keep too much in mind, or look at a text again and again.
+    :param name: a short name in lower case.
+    :param expression: matches the secret. A first group is text before it that is kept (``(kept)secret``), a second
+        group is text after it that is kept.
+    :param source: who issues the secret or documents its form.
+    :param gate: an expression for shapes that begin with common text. Such a shape is searched for separately, and only
+        in texts that the gate matches: a search for all shapes at once would need too much memory, or read a text
+        several times.
     """
 
     name: str

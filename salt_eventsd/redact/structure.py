@@ -1,5 +1,5 @@
 """
-Secrets in decoded payloads: what mappings and lists say by their keys, pairs and options, and the texts in them.
+Masks secrets in decoded payloads: those that keys, pairs and options of mappings and lists name, and those in texts.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ log = logging.getLogger(__name__)
 
 #: How Salt separates the parts of a state result's key.
 _STATE_SEPARATOR = "_|-"
-#: Pairs in which one field names what the other holds, as in a container's environment.
+#: Fields that name the value of another field of the same mapping, as in a container's environment.
 _NAME_FIELDS = frozenset(
     ["name", "key", "field", "variable", "var", "property", "attribute", "option", "setting", "parameter", "param", "k"]
 ).union(["Name", "Key", "Field", "Variable", "ParameterKey", "OptionName"])
-#: These may as well be anything else, such as a minion's id beside an event's data.
+#: Fields that may do so, or may be something else, such as a minion id beside an event's data.
 _MAYBE_NAME_FIELDS = frozenset(["id", "label", "type", "kind", "title"])
 _VALUE_FIELDS = frozenset(
     ["value", "values", "content", "contents", "val", "v", "Value", "Values", "Content", "Val", "ParameterValue"]
 )
 _MAYBE_VALUE_FIELDS = frozenset(["data", "text", "string", "default", "current", "new", "old", "Data"])
 _NOTHING: frozenset[str] = frozenset()
-#: What a manifest of Kubernetes keeps in a secret.
+#: Fields of a Kubernetes manifest that hold a secret's data.
 _MANIFEST_FIELDS = frozenset(("data", "stringData"))
-#: Longer texts are not taken apart as JSON, in characters.
+#: Texts with more characters are not decoded as JSON.
 _LONGEST_JSON = 2**22
-#: How long patterns that are not known to be cheap may look at one event, and how long at a text if one has been slow.
+#: How long expensive patterns may search one event, and how long a pattern that was slow before may search one text.
 _SECONDS_AN_EVENT = 0.4
 _SECONDS_ONCE_SLOW = 0.02
-#: Keys of Salt's own, which are no secrets whatever a pattern says, and without which an event is none.
+#: Salt's own keys. They are not masked even if a pattern matches them: without them, a payload is useless.
 _FIELDS = frozenset(
     ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
@@ -52,10 +52,10 @@ _HOLDS_TEXT = frozenset((str, bytes, bytearray, dict, list, tuple))
 @dataclass
 class Tally:
     """
-    What became of patterns that ran out of time.
+    Counts what happened when patterns ran out of time.
 
-    :param told: those of which the log says so.
-    :param texts: how many texts were masked because nobody could look at them.
+    :param told: the patterns of which the log says so.
+    :param texts: how many texts were masked because a pattern had no time to search them.
     """
 
     told: set[str] = field(default_factory=set)
@@ -64,12 +64,12 @@ class Tally:
 
 class Walk:
     """
-    One walk through one payload. All of its texts and keys are looked at together first, which costs a fraction of a
-    look at each.
+    One walk through one payload. It first searches all texts and keys together, which costs a fraction of searching
+    each.
 
     :param masker: masks text.
-    :param values: patterns whose matches are secret wherever they stand.
-    :param tally: what became of patterns that ran out of time.
+    :param values: patterns whose matches are secret anywhere.
+    :param tally: counts what happened when patterns ran out of time.
     """
 
     def __init__(self, masker: TextMasker, values: Sequence[Pattern], tally: Tally) -> None:
@@ -82,7 +82,7 @@ class Walk:
         self._odd: set[str] = set()
         self._has_tools = False
         self._most = 0
-        #: Texts that came before in this event, with what became of them.
+        #: Texts seen before in this event, with their masked form.
         self._known: dict[str, str] = {}
         self._known_keys: dict[str, str] = {}
 
@@ -90,8 +90,8 @@ class Walk:
         """
         Return a value with its secrets masked.
 
-        :param value: anything that a payload is decoded to.
-        :raises RecursionError: it is nested too deeply.
+        :param value: a decoded payload, or a part of one.
+        :raises RecursionError: the value is nested too deeply.
         """
         texts: list[str] = []
         _collect(value, texts)
@@ -136,7 +136,7 @@ class Walk:
 
     def _by_pattern(self, pattern: Pattern, text: str) -> str:
         if pattern.cheap_chars is None or len(text) <= pattern.cheap_chars:
-            # A pattern may match where there is nothing.
+            # A pattern may match the empty string, which _mask_of leaves empty.
             return pattern.sub(_mask_of, text)
         if self._left_seconds > 0:
             slow = pattern.pattern in self._slow
@@ -155,7 +155,7 @@ class Walk:
         return MASK
 
     def _as_json(self, text: str) -> str | None:
-        """A text that is JSON, masked by what it says; None if it is none, or nothing in it is masked."""
+        """Return a JSON text with its secrets masked; None if it is not JSON, or the passes for text must search it."""
         bare = text.strip()
         if bare[:1] + bare[-1:] not in ("{}", "[]") or len(text) > _LONGEST_JSON:
             return None
@@ -195,7 +195,7 @@ class Walk:
         numbers: dict[str, int] = {}
         for key, one in value.items():
             if is_plain and type(key) is str and key not in odd and key not in found:
-                # Most of what there is.
+                # The usual case.
                 if type(one) is str:
                     found[key] = self._text(one) if one in odd else one
                 else:
@@ -216,7 +216,7 @@ class Walk:
         return found
 
     def _held_beside(self, value: dict[Any, Any]) -> frozenset[str]:
-        """The fields of a mapping that hold a secret if one of its fields is the name of one."""
+        """Return the fields of a mapping that hold a secret because another field has a secret's name as its value."""
         if self._names_one(value, _NAME_FIELDS):
             return _VALUE_FIELDS | _MAYBE_VALUE_FIELDS
         return _VALUE_FIELDS if self._names_one(value, _MAYBE_NAME_FIELDS) else _NOTHING
@@ -244,7 +244,7 @@ class Walk:
                 found.append(self._value(one))
             hide = False
             if isinstance(one, (str, bytes)) and (number == 0 or one[:1] in ("-", b"-")):
-                # An option's value is the next word; and a pair is a key and its value.
+                # The value of an option is the next word. A list of two is a name and its value.
                 is_option = one[:1] in ("-", b"-") and number + 1 < len(value) and not _is_option(value[number + 1])
                 if is_option or len(value) == 2:
                     kind = self._kind(one)
@@ -256,7 +256,7 @@ class Walk:
         return any(type(one) is str and one in odd for one in value)
 
     def _key(self, key: Any) -> Any:
-        """A state's key holds its name, which may be a command."""
+        """Return a key with its secrets masked: the key of a state holds the state's name, which may be a command."""
         if not isinstance(key, (str, bytes)):
             return key
         text = key if isinstance(key, str) else _as_text(key)
@@ -278,7 +278,7 @@ class Walk:
 
 
 def _collect(value: Any, texts: list[str]) -> None:
-    """Append all texts and keys in a value."""
+    """Append all texts and keys of a value to a list."""
     if isinstance(value, str):
         texts.append(value)
     elif isinstance(value, dict):
@@ -315,7 +315,7 @@ def _as_text(value: bytes | bytearray) -> str:
 
 
 def _numbered(key: Any, found: dict[Any, Any], numbers: dict[str, int]) -> Any:
-    """Two keys that differ in their secrets only: the second gets a number, and none is tried twice."""
+    """Return a key with a number, for a second key that differs from another only in its secrets."""
     text = str(key)
     number = numbers.get(text, 1)
     shown: Any = key
@@ -331,7 +331,7 @@ def _is_option(value: Any) -> bool:
 
 
 def _is_versions(value: Any) -> bool:
-    """Whether it says what became of a package: {"old": "1.2", "new": "1.3"}, or a list of versions."""
+    """Say whether a value reports a change of a package: {"old": "1.2", "new": "1.3"}, or a list of versions."""
     if isinstance(value, dict):
         inner = list(value.values()) if value.keys() <= _VERSIONS else [1]
     else:
@@ -352,5 +352,5 @@ def _is_hidden(kind: Kind, value: Any) -> bool:
         return hides(kind, b"%d" % value if isinstance(value, int) and abs(value) < 2**64 else b"1")
     if kind is Kind.PLACE and _is_versions(value):
         return False
-    # A user and a password, as libraries take them; more under that name are settings.
+    # Two values are user and password, as libraries take them. More values under such a name are settings.
     return kind is not Kind.CODED or (isinstance(value, (list, tuple)) and len(value) == 2)

@@ -1,8 +1,8 @@
 """
-Secrets in a piece of text, which may be a command, a diff, a log, a file in any format, or such in quotes in another.
+Masks secrets in one text: a command, a diff, a log, a file in any format, or one of these quoted in another.
 
-Several passes, each from the beginning to the end, and each at a cost in proportion to the text. A first look says
-whether any of them is needed: for most texts, none is.
+Several passes each read the text once from beginning to end, in time proportional to its length. A quick first search
+decides whether the passes are needed: for most texts, they are not.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from salt_eventsd.redact.values import Value
 
 MASK = "***"
 _MASK = MASK.encode()
-#: A text that has more places than this that could be secret, and more than one in so many bytes, is masked as a whole.
+#: A text that could be secret in more places than these, and in more than one per so many bytes, is masked as a whole.
 _MANY_PLACES = 2_000
 _BYTES_A_PLACE = 256
-#: After so many hits in many payloads at once, each of the others is looked at by itself.
+#: After so many hits in a search of many payloads at once, each of the other payloads is examined by itself.
 _MOST_HITS = 16
 _STATEMENTS = compile_finder(rb"(?i)identified|password")
 
 
 def most_places(size: int) -> int:
     """
-    Return how many places that could be secret are looked at in a text; one with more is masked as a whole.
+    Return how many places that could be secret are examined in a text. A text with more is masked as a whole.
 
-    :param size: its length in bytes.
+    :param size: the length of the text in bytes.
     """
     return _MANY_PLACES + size // _BYTES_A_PLACE
 
 
 class Odd(NamedTuple):
     """
-    Which of many texts need a closer look.
+    Says which of many texts need a closer look.
 
-    :param texts: in these there may be a secret.
-    :param has_tools: whether some of them, one behind the other, could be a command that holds one.
-    :param most: how many are looked at; the others are masked as a whole.
+    :param texts: the texts that may hold a secret.
+    :param has_tools: whether consecutive texts could be the words of a command that holds a secret.
+    :param most: how many texts are examined; the others are masked as a whole.
     """
 
     texts: set[str]
@@ -58,9 +58,9 @@ class TextMasker:
     """
     Masks secrets in text.
 
-    :param families: the families of names that count.
-    :param own: further names, as a user gave them.
-    :param without: names of shapes that are left alone.
+    :param families: the families of names that are secret.
+    :param own: further names, as in the config.
+    :param without: the names of shapes that are not masked.
     """
 
     def __init__(self, families: Iterable[str], own: Iterable[str], without: Iterable[str] = ()) -> None:
@@ -75,32 +75,32 @@ class TextMasker:
 
     def concerns(self, raw: bytes) -> bool:
         """
-        Say whether there may be a secret in some bytes: false for most, at a nanosecond a byte.
+        Say whether bytes may hold a secret. For most the answer is no; the search takes a nanosecond per byte.
 
-        :param raw: text in UTF-8, or what holds it, such as a payload that is not decoded.
+        :param raw: text in UTF-8, or bytes that contain such text, such as an undecoded payload.
         """
         return self._first.search(raw) is not None
 
     def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
         """
-        Return the places of those in which there may be a secret: one look at all of them.
+        Search many pieces at once; return the positions of those that may hold a secret.
 
-        :param raws: each as :meth:`concerns` takes it.
+        :param raws: pieces, each as :meth:`concerns` takes it.
         """
         found: set[int] = set()
         for hits, (first, last) in enumerate(self._places(b"\n".join(raws), raws)):
             found.update(range(first, last + 1))
             if hits >= _MOST_HITS:
-                # Each look goes on from where the last one ended, and may look as far as the end.
+                # Each further search may read all the rest, so stop and return the rest as suspects.
                 found.update(range(last + 1, len(raws)))
                 break
         return frozenset(found)
 
     def odd(self, texts: Sequence[str]) -> Odd:
         """
-        Return in which of many texts there may be a secret: one look at all of them, at a fraction of a look at each.
+        Search many texts at once, at a fraction of the cost of searching each; return which may hold a secret.
 
-        :param texts: any.
+        :param texts: any texts.
         """
         texts = list(dict.fromkeys(texts))
         pieces = [text.encode("utf-8", "surrogatepass") for text in texts]
@@ -116,7 +116,7 @@ class TextMasker:
         return Odd(found, has_tools, most)
 
     def _places(self, together: bytes, pieces: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-        """Yield the first and the last piece of each hit, which may go over the end of one and hide what is behind."""
+        """Yield the first and last piece of each hit. A hit may cross the end of a piece and hide another hit."""
         hit = self._first.search(together)
         if hit is None:
             return
@@ -132,9 +132,9 @@ class TextMasker:
 
     def looked_through(self, text: str) -> str:
         """
-        Return a text with its secrets masked.
+        Return a text with its secrets masked, after a quick look whether it may have any.
 
-        :param text: any.
+        :param text: any text.
         """
         return self.masked(text) if self.concerns(text.encode("utf-8", "surrogatepass")) else text
 
@@ -142,7 +142,7 @@ class TextMasker:
         """
         Return a text with its secrets masked; the same object if there are none.
 
-        :param text: one that :meth:`concerns` finds worth a look.
+        :param text: a text for which :meth:`concerns` is true.
         """
         raw = text.encode("utf-8", "surrogatepass")
         found = self._mask(raw)
@@ -151,7 +151,7 @@ class TextMasker:
         try:
             return found.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
-            # Something was cut within a sign.
+            # The mask has cut a character of several bytes.
             return found.decode("utf-8", "backslashreplace")
 
     def _mask(self, raw: bytes) -> bytes:

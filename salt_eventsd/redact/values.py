@@ -1,8 +1,8 @@
 """
-Where a value ends, by how it begins: in quotes of any depth, in brackets, in lines below, or as plain words.
+Finds where a value ends, from its beginning: in quotes of any depth, in brackets, in the lines below, or plain words.
 
-Everything here reads forward. What is looked for again and again (the end of a line, the next quote of a kind) is
-remembered until the reading has gone past it, so that no byte is looked at more than a few times.
+All functions read forward. The reader remembers positions that it needs often (the end of a line, the next quote of a
+kind) until it has read past them, so that it reads no byte more than a few times.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from salt_eventsd.redact.names import Kind, hides
 
-#: How far back something in front of a name is looked for, in bytes.
+#: How many bytes before a name are searched.
 BACK = 256
-#: A string of more lines than that is one that nobody closed, in bytes.
+#: A quoted string with more bytes than this counts as never closed.
 _LONGEST_QUOTED = 2**16
 _DEEPEST_INDENT = 80
 _BLANKS = re.compile(rb"[ \t]*")
@@ -25,35 +25,37 @@ _YAML_TAG = re.compile(rb"(?:[!&][A-Za-z0-9_./:!-]{0,64}[ \t]{1,8}){1,3}")
 _BLOCK = re.compile(rb"[|>][0-9+-]{0,2}[ \t]{0,64}(?:#[^\n]{0,200})?\r?\n")
 _HEREDOC = re.compile(rb"<<[-~]?[ \t]*[\"']?([A-Za-z_][A-Za-z0-9_]{0,31})[\"']?[ \t]*\r?\n")
 _GOES_ON = re.compile(rb"[ \t]{1,80}[^\s]")
-#: A comment has a blank in it: password: # for the database. Without one it is a value: DB_PASSWORD=#1abc
+#: A comment has a blank after its #: ``password: # for the database``. Without it, this is a value: ``PASSWORD=#1abc``.
 _NEXT_LINE = re.compile(rb"[ \t]{0,64}(?:#(?:[ \t#][^\n]{0,200})?)?\r?\n")
 _BRACKETS = re.compile(rb"[\[\]{}()\"'\n]")
 _CLOSES = {b"{": b"}", b"[": b"]", b"(": b")"}
 _REFERENCE = re.compile(rb"\{\{[^{}\n]{0,200}\}\}|\$\{[A-Za-z_][A-Za-z0-9_.]{0,64}\}|\$\{\{[^{}\n]{0,200}\}\}")
-#: What may stand where a value would, and says that there is none, or that it was masked before.
+#: Words in place of a value that say there is none, or that it was masked before.
 _NO_VALUES = frozenset(
     b"true false yes no none null nil ~ undefined *** ****** ******** <redacted> [redacted] xxxxxx ok n/a".split()
 )
-#: How what follows was made: {SSHA}..., {cipher}...
+#: Brackets in place of a value that say there is none: ``[]``, ``<none>``, ``(unset)``.
 _NOTHING = re.compile(
     rb"(?i)[\[{(][ \t]{0,8}[\]})]|[\[(<](?:hidden|none|null|empty|unset|not set|masked|redacted|unchanged|n/a)[\])>]"
 )
-#: What is said of a secret, and is all that is said.
+#: A word about the secret in place of its value.
 _STATUS = re.compile(
     rb"(?i)(?:expired|invalid|missing|unset|not set|required|revoked|rejected|unknown|unchanged)"
     rb"(?=[ \t]{0,8}(?:[,;.)\r\n]|\Z))"
 )
+#: Says how the text after it was encoded: ``{SSHA}...``, ``{cipher}...``
 _PREFIX = re.compile(rb"\{[A-Za-z0-9_-]{1,20}\}[^\s,;}\])]")
 _GLUES = (b"\\", b"'", b'"')
 _SCHEME = re.compile(
     rb"(?i)(?:basic|bearer|digest|negotiate|ntlm|token|apikey|api-key|aws4-hmac-sha256|hawk|oauth|kerberos|splunk|ssws|key"
     rb"|jwt|mac|vapid|genie_?key|pveapitoken|sharedkey|sharedaccesssignature|signature|hoba|mutual|privatetoken)[ \t]+"
 )
-# However many blanks there are, only the last few of them need to match: each of them may be where a match begins.
-#: What ends plain words behind ``=``: the next pair, or the next option.
+# These match only the last few of many blanks: a match that began at each blank and read all of them would take too
+# long.
+#: The end of plain words after ``=``: the next pair, or the next option.
 _NEXT_PAIR = re.compile(rb"[,;&|]?[ \t]{1,8}[A-Za-z_][A-Za-z0-9_.-]{0,40}[ \t]?=|[;&][A-Za-z_][A-Za-z0-9_. -]{0,40}=")
 _NEXT_OPTION = re.compile(_NEXT_PAIR.pattern + rb"|[ \t]--?[A-Za-z]")
-#: What ends plain words behind ``:`` in the middle of a line.
+#: The end of plain words after ``:`` in the middle of a line.
 _NEXT_FIELD = re.compile(
     rb",[ \t]{0,8}[\"']?[A-Za-z_][A-Za-z0-9_.-]{0,40}[\"']?[ \t]?[:=]|[,;|]?[ \t]{1,8}[A-Za-z_][A-Za-z0-9_.-]{0,40}[:=]"
     rb"|[;|][ \t]|[}\])](?:[ \t,;.]|\\?[\"']|\Z)|[ \t]\([^\s)]|&[A-Za-z_][A-Za-z0-9_.-]{0,40}="
@@ -61,7 +63,7 @@ _NEXT_FIELD = re.compile(
 _DECLARED = re.compile(rb"[ \t]*(?:export|set|let|var|const|local|declare -x|ENV|ARG|env)[ \t]+")
 _WORD = re.compile(rb"[^\s]+")
 _BLANK = re.compile(rb"\s")
-#: What is looked at to tell whether a value is one, in bytes.
+#: How many bytes of a value are examined to decide whether it is secret.
 SAMPLE = 256
 _FIRST = re.compile(rb"[^\s,;\"'<>)\]}]{1,256}")
 _GLUED_PAIR = re.compile(rb"[,;&][A-Za-z_][A-Za-z0-9_.-]{0,40}=|[,;|&]{1,8}\Z|</")
@@ -71,7 +73,7 @@ _COMMA = re.compile(rb",[ \t]|,[A-Za-z_][A-Za-z0-9_.-]{0,40}=|[)\]}](?:[ \t.,;:]
 
 
 class Opener(NamedTuple):
-    """A quote in front of a name, and how many backslashes stand before it."""
+    """A quote before a name, and how many backslashes stand before the quote."""
 
     quote: bytes
     depth: int
@@ -79,11 +81,11 @@ class Opener(NamedTuple):
 
 class Value(NamedTuple):
     """
-    A value in a text.
+    A secret value in a text.
 
-    :param start: where what is secret begins.
+    :param start: where it begins.
     :param end: where it ends.
-    :param in_quotes: whether what is put in its place needs quotes, so that JSON stays JSON.
+    :param in_quotes: whether the mask needs quotes, so that JSON stays valid JSON.
     """
 
     start: int
@@ -93,7 +95,7 @@ class Value(NamedTuple):
 
 class Reader:
     """
-    Finds where values end in one text, read from its beginning to its end.
+    Finds where values end in one text, while it is read from its beginning to its end.
 
     :param raw: the text.
     """
@@ -106,14 +108,14 @@ class Reader:
         self._diff: bool | None = None
 
     def line_end(self, pos: int) -> int:
-        """Return where the line ends in which ``pos`` is."""
+        """Return the end of the line that contains ``pos``."""
         if self._line_end < pos:
             found = self.raw.find(b"\n", pos)
             self._line_end = len(self.raw) if found < 0 else found
         return self._line_end
 
     def word_end(self, pos: int) -> int:
-        """Return where the signs end, from ``pos`` on, among which is no blank."""
+        """Return the position of the first blank from ``pos`` on, or the end of the text."""
         if self._word_end < pos:
             found = _BLANK.search(self.raw, pos)
             self._word_end = found.start() if found else len(self.raw)
@@ -121,10 +123,11 @@ class Reader:
 
     def closing(self, pos: int, quote: bytes, depth: int) -> int:
         """
-        Return where a string ends that began before ``pos``; the text's length if nowhere.
+        Return where a string that began before ``pos`` ends; the length of the text if it does not end.
 
-        :param quote: the sign it began with.
-        :param depth: how many backslashes stood before it: a string in a string has one, one in that three.
+        :param pos: a position within the string.
+        :param quote: the quote with which the string began.
+        :param depth: how many backslashes stood before it. A string in a string has one, a string in that three.
         """
         key = (quote, depth)
         found = self._quotes.get(key, -1)
@@ -149,7 +152,7 @@ class Reader:
 
     def below(self, pos: int, name_start: int) -> Value | None:
         """
-        Return the lines under a name: those that are indented deeper, or a list beside it.
+        Return the lines under a name that are its value: lines with deeper indentation, or a list at the same one.
 
         :param pos: where the first of these lines begins.
         :param name_start: where the name begins.
@@ -178,16 +181,16 @@ class Reader:
         return Value(start, end) if end > start else None
 
     def _is_diff(self) -> bool:
-        """Whether each line begins with a mark of what a state has changed in a file."""
+        """Say whether the text is a diff, in which each line begins with a mark."""
         if self._diff is None:
             self._diff = self.raw.startswith(b"@@ -") or b"\n@@ -" in self.raw
         return self._diff
 
     def quoted(self, pos: int) -> tuple[Value, int] | None:
         """
-        Return a string that begins at ``pos`` and where what follows it begins.
+        Return the string that begins at ``pos``, and the position after its closing quote; None if there is no string.
 
-        :param pos: where its quote stands, or the backslashes before that.
+        :param pos: the position of its quote, or of the backslashes before the quote.
         """
         opened = _QUOTE.match(self.raw, pos)
         if opened is None:
@@ -200,19 +203,19 @@ class Reader:
                 return Value(start + 2, end), end + 3
         end = self.closing(start, quote, depth)
         while depth == 0 and raw[end : end + 2] == quote * 2 and end + 2 < len(raw) and end > start:
-            # Doubled, as SQL and YAML write a quote in quotes.
+            # SQL and YAML double a quote within quotes.
             end = self.closing(end + 2, quote, 0)
         if end >= len(raw) or (end - start > _LONGEST_QUOTED):
-            # Nobody closes it.
+            # The quote is never closed.
             end = self.line_end(start)
             return Value(start, end), end
         return Value(start, end), min(len(raw), end + depth + 1)
 
     def bracketed(self, pos: int) -> int:
         """
-        Return where brackets that open at ``pos`` are closed; the text's length if nowhere.
+        Return where the bracket that opens at ``pos`` is closed; the length of the text if it is not.
 
-        :param pos: where the bracket stands.
+        :param pos: the position of the bracket.
         """
         raw, at = self.raw, pos
         open_ones: list[bytes] = []
@@ -240,13 +243,13 @@ class Reader:
 
     def assigned(self, pos: int, sign: bytes, name_start: int, opener: Opener | None, kind: Kind) -> Value | None:
         """
-        Return the value behind ``name =`` or ``name:``; None if there is none.
+        Return the value after ``name =`` or ``name:``; None if there is none.
 
-        :param pos: where what follows the sign begins.
+        :param pos: the position after the sign.
         :param sign: ``=`` or ``:``.
         :param name_start: where the name begins.
-        :param opener: a quote directly in front of the name that is not closed behind it.
-        :param kind: what the name says of it.
+        :param opener: a quote directly before the name that is not closed after it.
+        :param kind: what the name says about the value.
         """
         raw = self.raw
         blanks = _BLANKS.match(raw, pos)
@@ -270,7 +273,7 @@ class Reader:
                 return None
             glued = raw[after : after + 1]
             if sign == b"=" and opener is None and after > value.end and (glued.isalnum() or glued in _GLUES):
-                # As shells allow: 'a'"b"c.
+                # Shells join adjacent strings: 'a'"b"c.
                 rest = _WORD.match(raw, after)
                 return Value(at, self._trimmed(at, rest.end() if rest else after, opener))
             return value
@@ -281,7 +284,7 @@ class Reader:
                 return None
             return Value(at, self.bracketed(at), raw[pos - 2 : pos - 1] == b'"')
         if (reference := _REFERENCE.match(raw, at)) and not raw[reference.end() : reference.end() + 1].strip():
-            # What a template or a shell puts there is no secret yet.
+            # A reference that a template or a shell will replace is not a secret.
             return None
         first = _FIRST.match(raw, at)
         if first is not None and (first[0].lower() in _NO_VALUES or not hides(kind, first[0].rstrip(b".:"))):
@@ -298,7 +301,7 @@ class Reader:
         line = before[before.rfind(b"\n") + 1 :]
         if opener is None:
             for quote in (b'"', b"'", b"`"):
-                # An odd number of quotes: the name stands in a string.
+                # An odd number of quotes means that the name stands in a string.
                 if line.count(quote) % 2 and not (quote == b"'" and re.search(rb"[a-z]'[a-z]", line)):
                     limit = min(limit, self.closing(at, quote, 0))
         starts = (len(line) < BACK and not line.strip(b" \t-+>#*\"'\\$")) or _DECLARED.fullmatch(line) is not None
@@ -311,7 +314,7 @@ class Reader:
             if raw[limit - 1 : limit] == b"\\":
                 return self._trimmed(at, self.line_end(limit + 1), opener)
             if _GOES_ON.match(raw, limit + 1) and (below := self.below(limit + 1, name_start)) is not None:
-                # In YAML and INI, a deeper line goes on with the value.
+                # In YAML and INI, a line with deeper indentation continues the value.
                 return below.end
         if sign == b":":
             if starts or header:
@@ -338,7 +341,7 @@ class Reader:
         return self._trimmed(at, found.start() if found and found.start() > at else word_end, opener)
 
     def _trimmed(self, start: int, end: int, opener: Opener | None) -> int:
-        """Without blanks, and signs that close what was opened before the value."""
+        """Return the end of a value without blanks, and without brackets that close what was opened before it."""
         text = self.raw[max(start, end - BACK) : end]
         kept = text.rstrip(b" \t\r,;")
         if opener is not None:

@@ -1,5 +1,5 @@
 """
-Workers as the engine makes them, for the tests of one backend each.
+Makes workers as the engine does, for the tests of single backends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support import events
 from tests.support.docs import ROOT
 from tests.support.stores import NODE, Buried
 
-# Salt's loader asks for these; nothing is synced into this master.
+# Salt's loader needs these; no modules are synced into this master.
 _OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": NODE, "extension_modules": ""}
 _BLOCKED = """
 import sys
@@ -39,7 +39,7 @@ def worker(module: str, options: dict[str, Any], **context: Any) -> Worker:
 
     :param module: its module.
     :param options: its options.
-    :param context: what else a ``Context`` may hold.
+    :param context: further fields of its ``Context``.
     """
     return make(load_modules(_OPTS), module, Context("sink", options, NODE, **context))
 
@@ -54,7 +54,7 @@ def problem(module: str, options: dict[str, Any], **context: Any) -> str:
 
 
 def problem_without(library: str, module: str, options: dict[str, Any]) -> str:
-    """Return what is said of a worker in a Python that lacks a library; another worker is made in it, too."""
+    """Return the error about a worker in a Python that lacks a library, in which another worker is made, too."""
     code = _BLOCKED.format(library=library, module=module, options=options)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
@@ -64,6 +64,6 @@ def problem_without(library: str, module: str, options: dict[str, Any]) -> str:
 
 
 def hostile_batch(buried: Buried | None = None) -> Batch:
-    """Return a batch of one chunk with a return for each of :data:`HOSTILE`, its jid being the position."""
+    """Return a batch of one chunk with a return for each of :data:`HOSTILE`; the position is the jid."""
     some = [events.returned(value, jid=str(number)) for number, value in enumerate(HOSTILE)]
     return Batch("spool-1", ((1, len(some)),), some, bury=buried or Buried())

@@ -1,4 +1,4 @@
-"""Find the programs of a database server, and start them as somebody the server agrees to run as."""
+"""Find the programs of a database server, and start them as a user that the server accepts."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _FOLDERS = (
 
 class ServerMissing(Exception):
     """
-    A server's programs are not installed.
+    The programs of a server are not installed.
 
-    :param server: its name.
-    :param programs: what was looked for.
-    :param packages: what to install.
+    :param server: the name of the server.
+    :param programs: the programs that were not found.
+    :param packages: the packages to install.
     """
 
     def __init__(self, server: str, programs: str, packages: str) -> None:
@@ -45,18 +45,18 @@ class ServerMissing(Exception):
 
 def find(*names: str) -> str | None:
     """
-    Return the path of the first of some programs that is installed, of the newest version where there are several;
-    None if only those of the package index are wanted.
+    Return the path of the first program that is installed, of its newest version if there are several; None if the
+    tests are to use programs of the package index only.
 
-    :param names: of the program, the preferred one first.
-    :raises ValueError: the variable that says what is wanted says something else.
+    :param names: the names of the program, the preferred one first.
+    :raises ValueError: ``EVENTSD_TEST_SERVERS`` has an unknown value.
     """
     wanted = os.environ.get("EVENTSD_TEST_SERVERS", "")
     if wanted not in ("", "index"):
         raise ValueError(f"EVENTSD_TEST_SERVERS: expected index, or nothing, got {wanted}")
     if wanted:
         return None
-    # What a wheel has put beside this Python's programs is not installed on the machine.
+    # A program that a wheel has put beside this Python's programs does not count as installed on the machine.
     own = Path(sysconfig.get_path("scripts"))
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     path = os.pathsep.join(folder for folder in folders if Path(folder) != own)
@@ -75,7 +75,7 @@ def _version(path: str) -> list[int]:
 
 
 def unprivileged() -> dict[str, Any]:
-    """Return the arguments of ``Popen`` that keep a server from running as root, which PostgreSQL refuses to."""
+    """Return arguments of ``Popen`` that keep a server from running as root: PostgreSQL refuses to."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -84,9 +84,9 @@ def unprivileged() -> dict[str, Any]:
 
 def hand_over(*paths: Path) -> None:
     """
-    Give files to the user a server runs as.
+    Give files to the user that a server runs as.
 
-    :param paths: of the files and folders.
+    :param paths: the paths of the files and folders.
     """
     if user := unprivileged():
         for path in paths:
@@ -98,9 +98,9 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     Run a program of a server to its end.
 
     :param command: the program and its arguments.
-    :param folder: where it runs.
-    :param environment: of the program.
-    :raises RuntimeError: it failed; with what it said.
+    :param folder: its working directory.
+    :param environment: its environment.
+    :raises RuntimeError: it failed; the error has its output.
     """
     done = subprocess.run(
         command,

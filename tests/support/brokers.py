@@ -1,6 +1,6 @@
 """
-Throwaway servers that speak no SQL, started like those in :mod:`tests.support.servers`; where none is installed, they
-are those of wheels.
+Throwaway servers without SQL, started like those in :mod:`tests.support.servers`. Where none is installed, the tests
+use those of wheels.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ READER = "reader"
 
 
 class Broker(Server):
-    """A server that says in its own way whether it is up."""
+    """A server with its own way to say whether it is up."""
 
     def probe(self) -> None:
         """
-        Ask the server something.
+        Send the server a request.
 
         :raises Exception: it does not answer.
         """
         raise NotImplementedError
 
     def _make(self) -> None:
-        """Nothing is needed before it starts."""
+        """Do nothing: the server needs no preparation."""
 
     def _wait(self) -> None:
         patience = time.monotonic() + _START_SECONDS
@@ -57,13 +57,13 @@ class Broker(Server):
 
 
 class Redis(Broker):
-    """A Redis server; what it holds outlives a stop."""
+    """A Redis server, which keeps its data over a stop."""
 
     name = "Redis"
     drivername = "redis"
 
     def client(self, db: int = 0) -> redis.Redis:
-        """Return a client of the administrator's."""
+        """Return a client of the administrator."""
         return redis.Redis("127.0.0.1", self.port, db, username=USER, password=PASSWORD, decode_responses=True)
 
     def probe(self) -> None:
@@ -82,7 +82,7 @@ class Redis(Broker):
     def _make(self) -> None:
         configuration = self.folder / "redis.conf"
         lines = [f'dir "{self.folder}"', "bind 127.0.0.1", f"port {self.port}", "appendonly yes", "appendfsync no"]
-        # Without a default user, what transactions have written to the log is not read back at the next start.
+        # Without a default user, the next start does not read what transactions have written to the append-only file.
         lines += [f"user {name} on >{PASSWORD} ~* &* +@all" for name in ("default", USER)]
         configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
         hand_over(configuration)
@@ -93,9 +93,9 @@ class Redis(Broker):
 
 class Nats(Broker):
     """
-    A NATS server with JetStream; what its streams hold outlives a stop.
+    A NATS server with JetStream, whose streams keep their messages over a stop.
 
-    :param tls: speak TLS, with :attr:`certificate`.
+    :param tls: whether it uses TLS, with :attr:`certificate`.
     """
 
     name = "NATS"
@@ -108,9 +108,9 @@ class Nats(Broker):
 
     def ask(self, work: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
         """
-        Do something as the administrator.
+        Call a function as the administrator.
 
-        :param work: with JetStream.
+        :param work: the function; it gets the JetStream context.
         """
 
         async def run() -> Answer:
@@ -174,4 +174,4 @@ class Nats(Broker):
 
 
 async def _silent(error: Exception) -> None:
-    """The client would log it, and raises it as well."""
+    """Do not log an error: the client raises it as well."""

@@ -1,8 +1,8 @@
 """
-Graphite's carbon-cache, from the installed program or the package index, on a loopback port; and what it has stored,
-read back.
+Runs Graphite's carbon-cache, from the installed program or the package index, on a loopback port, and reads back what
+it has stored.
 
-The settings keep a point for each second, and write points to disk as soon as they come.
+Its settings keep a point for each second, and write points to disk as soon as they come.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ retentions = 1s:1h
 
 
 class CarbonCache(Server):
-    """A carbon-cache; metrics below ``minutes.`` are kept by the minute, others by the second."""
+    """A carbon-cache; it keeps metrics below ``minutes.`` by the minute, others by the second."""
 
     name = "Graphite's carbon"
-    # A virtual environment may be where nobody else may look.
+    # A virtual environment may be in a folder that other users may not read.
     runs_as_owner = True
     pickle_port = 0
     _built: Path | None = None
 
     def points(self, metric: str, since: int, seconds: float = 5) -> dict[int, float]:
         """
-        Return what has been stored of a metric, waiting a while for it; {} if nothing comes.
+        Return the stored points of a metric, after waiting for them; {} if none come.
 
         :param metric: its path.
-        :param since: nothing before it, in seconds since 1970 UTC.
+        :param since: leave out earlier points; in seconds since 1970 UTC.
         :param seconds: how long to wait.
         """
         path = self.folder.joinpath("whisper", *metric.split(".")).with_suffix(".wsp")
@@ -76,7 +76,7 @@ class CarbonCache(Server):
         return {}
 
     def metrics(self) -> set[str]:
-        """Return the paths of all that has been stored."""
+        """Return the paths of all stored metrics."""
         root = self.folder / "whisper"
         return {".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.wsp")}
 
@@ -97,7 +97,7 @@ class CarbonCache(Server):
         return str(self._built / "bin" / "carbon-cache.py"), ""
 
     def _environment(self) -> dict[str, str]:
-        # Where a protobuf is installed, too, its faster half refuses the code that carbon has for it.
+        # If protobuf is installed, its C extension refuses the code that carbon has generated for it.
         environment = {**super()._environment(), "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
         return {**environment, "PYTHONPATH": str(self._built)} if self._built else environment
 

@@ -1,9 +1,9 @@
 """
-Graphite's carbon on Python 3.12 and newer, where the package index has it and pip cannot install it.
+Installs Graphite's carbon on Python 3.12 and newer, where pip cannot install it from the package index.
 
-Carbon 1.1.10, the last one, is there as source alone, whose ``setup.py`` and first import want two things that Python
-3.12 has left out. It is installed into a folder of the checkout that brings both back, once for each Python; what it
-needs besides is in the extra ``test``.
+Carbon 1.1.10, the last release, is on the index as source only. Its ``setup.py`` and its first import need two modules
+that Python 3.12 lacks. This module installs carbon into a folder of the checkout that adds both, once for each Python;
+carbon's other dependencies are in the extra ``test``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support.docs import ROOT
 
 _VERSION = "1.1.10"
-# Python imports a module of this name before anything else.
+# Python imports a module of this name first of all.
 _SITECUSTOMIZE = """\
 import configparser
 import sys
@@ -31,9 +31,9 @@ sys.modules["imp"] = types.ModuleType("imp")
 
 def build_carbon() -> Path:
     """
-    Return the folder with carbon in it, which has to be in ``PYTHONPATH``; it is made if it is not there.
+    Return the folder with carbon, to be put into ``PYTHONPATH``. Make it if it does not exist.
 
-    :raises RuntimeError: it cannot be; with what pip said.
+    :raises RuntimeError: carbon cannot be installed; the error has pip's output.
     """
     folder = ROOT / ".build" / f"carbon-{_VERSION}-python{sys.version_info.major}.{sys.version_info.minor}"
     if folder.exists():
@@ -44,7 +44,7 @@ def build_carbon() -> Path:
         (made / "sitecustomize.py").write_text(_SITECUSTOMIZE, encoding="utf-8")
         _install(made)
         made.chmod(0o755)
-        # Another run may have made it meanwhile.
+        # Another run of the tests may have made it meanwhile.
         if not folder.exists():
             made.rename(folder)
     finally:
@@ -53,10 +53,10 @@ def build_carbon() -> Path:
 
 
 def _install(folder: Path) -> None:
-    # In an environment of its own, as pip would build it, setup.py would not see ours.
+    # In an isolated build environment, pip's default, setup.py would not see our modules.
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-build-isolation"]
     command += ["--no-deps", "--target", str(folder), f"carbon=={_VERSION}"]
-    # Its own place would be /opt/graphite.
+    # By default, carbon goes into /opt/graphite.
     environment = {**os.environ, "PYTHONPATH": str(folder), "GRAPHITE_NO_PREFIX": "1"}
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""Certificates for 127.0.0.1 that nobody else has signed."""
+"""Self-signed certificates for 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Certificate:
     """
     A certificate and its key.
 
-    :param file: the certificate; it is also what a client has to trust.
+    :param file: the certificate, which a client also has to trust.
     :param key: its key.
     """
 
@@ -30,7 +30,7 @@ def make_certificate(folder: Path) -> Certificate:
     """
     Make a certificate that is valid for an hour.
 
-    :param folder: where it is written to.
+    :param folder: the folder for its files.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

@@ -1,4 +1,4 @@
-"""A nursery without processes, for engines whose bus is the test."""
+"""A nursery without processes, for engines that get their frames from a test instead of a bus."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from salt_eventsd.bus.page import Page
 
 
 class Childless:
-    """A nursery whose reader is the test."""
+    """A nursery without a reader: the test takes the reader's place."""
 
     def __init__(self) -> None:
         self.page = Page()

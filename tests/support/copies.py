@@ -1,4 +1,4 @@
-"""A spool with its lane, without the rest of an engine, that can be copied, put back and drained into a database."""
+"""A spool with its lane, without the rest of an engine. Tests copy it, put it back and drain it into a database."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _NUMBERS = itertools.count(1)
 
 
 def counting_table(database: Database) -> dict[str, EventRule]:
-    """Make a table in which nothing but receipts keeps a row from coming twice, and return its rule; it refuses -1."""
+    """Make a table in which only receipts prevent a row from coming twice; it refuses -1. Return its rule."""
     database.execute("CREATE TABLE counted (n INTEGER CHECK (n <> -1))")
     return to_table("counted", columns={"n": "data.n"})
 
 
 def counted(database: Database) -> list[int]:
-    """Return what is in that table."""
+    """Return the values in that table."""
     return [n for (n,) in database.query("SELECT n FROM counted ORDER BY n")]
 
 
 def due() -> float:
-    """Return a time at which all that waits has waited long enough to be written."""
+    """Return a time at which all chunks have waited long enough to be written."""
     return time.time() + 3600
 
 
 class Node:
     """
-    What an engine has of a spool.
+    A spool, a lane and a worker, as an engine has them.
 
-    :param folder: the spool's.
-    :param worker: writes what is in it.
+    :param folder: the spool's folder.
+    :param worker: the worker that writes the spool's events.
     """
 
     def __init__(self, folder: Path, worker: Worker) -> None:
@@ -53,13 +53,13 @@ class Node:
         self.open()
 
     def open(self) -> None:
-        """Open the spool, as an engine that starts."""
+        """Open the spool, as an engine does when it starts."""
         self.spool = Spool(self.folder)
         self.lane = lane_of(self.spool, self.worker, LANE, events=100)
         self.lane.backlog.restore(self.spool.begin().get(LANE, Totals()), self.spool.newest_id())
 
     def put(self, *sizes: int, back: float = 0.0) -> list[int]:
-        """Put a chunk of each size, read now or some seconds back, and return what tells their events apart."""
+        """Put a chunk of each size, read now or some seconds ago; return the numbers of their events."""
         new: list[int] = []
         for size in sizes:
             some = [next(_NUMBERS) for _ in range(size)]
@@ -70,7 +70,7 @@ class Node:
         return new
 
     def write(self, batches: int = 1000) -> None:
-        """Write some batches, all there are unless told otherwise."""
+        """Write some batches, by default all."""
         for _ in range(batches):
             chunks, _wait = self.lane.claim(due())
             if not chunks:
@@ -79,7 +79,7 @@ class Node:
             self.lane.flights.ended(chunks[0])
 
     def drain(self, seconds: float = 20.0) -> None:
-        """Write all there is, whatever tries that takes."""
+        """Write all events, with as many tries as that takes."""
         end = time.monotonic() + seconds
         while self.lane.backlog.events:
             assert time.monotonic() < end, f"not written: {self.lane.state} {self.lane.last_error}"
@@ -87,7 +87,7 @@ class Node:
             time.sleep(0.01)
 
     def copy(self, to: Path) -> Path:
-        """Copy the folder as it is at this moment, the spool open or not."""
+        """Copy the folder as it is now, whether the spool is open or not."""
         shutil.copytree(self.folder, to)
         for one in to.glob("*-shm"):
             one.unlink()
@@ -98,7 +98,7 @@ class Node:
         self.spool.close()
 
     def put_back(self, copy: Path) -> None:
-        """Close the spool, put an older copy in its place, and open that."""
+        """Close the spool, replace it by an older copy, and open that."""
         self.close()
         shutil.rmtree(self.folder)
         shutil.copytree(copy, self.folder)

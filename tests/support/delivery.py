@@ -1,5 +1,5 @@
 """
-From events to workers without an engine: matched, redacted and handed over as an engine does it, at once.
+Delivers events to workers at once, without an engine: matches, redacts and writes them as an engine does.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Fired = tuple[str, dict[str, Any]]
 
 def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> dict[str, Buried]:
     """
-    Have the workers of a configuration write what its rules take, a batch each.
+    Have each worker of a configuration write one batch of the events that its rules take.
 
-    :param config: what stands in the master's configuration.
+    :param config: the master's configuration.
     :param fired: the events.
-    :param folder: for whatever is kept.
+    :param folder: a folder for files.
     :returns: what each worker buried.
     """
     plan = plan_of(config, folder)
@@ -48,10 +48,10 @@ def deliver(config: Mapping[str, Any], fired: Iterable[Fired], folder: Path) -> 
 
 def plan_of(config: Mapping[str, Any], folder: Path) -> Plan:
     """
-    Return what a configuration comes to; there must be nothing wrong with it.
+    Return the plan of a configuration, which must be right.
 
-    :param config: what stands in the master's configuration.
-    :param folder: for whatever is kept.
+    :param config: the master's configuration.
+    :param folder: a folder for files.
     """
     opts = {
         **salt.config.DEFAULT_MASTER_OPTS,
@@ -67,10 +67,10 @@ def plan_of(config: Mapping[str, Any], folder: Path) -> Plan:
 
 def check(config: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """
-    Return what the workers of a configuration say of their backends.
+    Return what the workers of a configuration say about their backends.
 
-    :param config: what stands in the master's configuration.
-    :param folder: for whatever is kept.
+    :param config: the master's configuration.
+    :param folder: a folder for files.
     """
     said = {}
     for name, planned in plan_of(config, folder).workers.items():
@@ -84,7 +84,7 @@ def login(url: str) -> dict[str, Any]:
     """
     Return the parts of a database's URL as a worker's options.
 
-    :param url: SQLAlchemy's.
+    :param url: the URL, for SQLAlchemy.
     """
     parts = sa.make_url(url)
     return {
@@ -98,10 +98,10 @@ def login(url: str) -> dict[str, Any]:
 
 def rows(url: str, query: str) -> list[dict[str, Any]]:
     """
-    Return what a query finds.
+    Return the rows of a query.
 
-    :param url: of the database.
-    :param query: SQL, handed to the driver as it is.
+    :param url: the URL of the database.
+    :param query: SQL, passed to the driver as it is.
     """
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Small disks, and how to fill them."""
+"""Mounts and fills small disks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 @contextmanager
 def mounted(folder: Path, size: int) -> Iterator[Path]:
     """
-    Mount a small disk; where that is not allowed, the test is skipped, and says so.
+    Mount a small disk. Skip the test where that is not allowed.
 
-    :param folder: is made.
-    :param size: in bytes.
+    :param folder: the mount point, which this makes.
+    :param size: the size in bytes.
     """
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
@@ -33,10 +33,10 @@ def mounted(folder: Path, size: int) -> Iterator[Path]:
 
 def fill(path: Path, leave: int = 0) -> None:
     """
-    Write a file that takes what its disk has left.
+    Write a file that fills its disk.
 
-    :param path: of the file.
-    :param leave: so many bytes are left free.
+    :param path: the path of the file.
+    :param leave: how many bytes to leave free.
     """
     with path.open("wb", buffering=0) as file:
         size = 2**20

@@ -1,5 +1,5 @@
 """
-Find examples in the documentation, so that tests can run them as they stand there.
+Finds examples in the documentation, so that tests can run them unchanged.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _BLOCK = re.compile(r"^\.\. code-block:: (\w+)\n\n((?:(?: +[^\n]*)?\n)+)", re.MU
 
 def blocks(document: Path, language: str) -> Iterator[tuple[str, str]]:
     """
-    Yield the code blocks of one language, each with the name by which a failing test tells it: ``README.rst:76``.
+    Yield the code blocks of one language, each with a name for failing tests: ``README.rst:76``.
 
     :param document: a file in reStructuredText.
-    :param language: as it stands behind ``code-block::``.
+    :param language: the language, as after ``code-block::``.
     """
     for line, block in blocks_in(document.read_text(encoding="utf-8"), language):
         yield f"{document.name}:{line}", block
@@ -29,10 +29,10 @@ def blocks(document: Path, language: str) -> Iterator[tuple[str, str]]:
 
 def blocks_in(text: str, language: str) -> Iterator[tuple[int, str]]:
     """
-    Yield the code blocks of one language in a text, each with its line.
+    Yield the code blocks of one language in a text, each with its line number.
 
-    :param text: in reStructuredText.
-    :param language: as it stands behind ``code-block::``.
+    :param text: the text, in reStructuredText.
+    :param language: the language, as after ``code-block::``.
     """
     for found in _BLOCK.finditer(text):
         if found[1] == language:

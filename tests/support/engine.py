@@ -1,10 +1,10 @@
 """
-An engine that is a process of its own, which a test can kill: ``python -m tests.support.engine <file>``.
+An engine in a process of its own, which a test can kill: ``python -m tests.support.engine <file>``.
 
-Salt's process manager takes up to ten seconds to start a dead engine again; a test starts this one when it likes. The
-file is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own. On SIGUSR1 it
-writes where its threads are to its standard error; on SIGUSR2 its main thread holds Python's global lock for
-:data:`HELD_SECONDS`. ``EVENTSD_LOG`` is how much it logs (INFO).
+Salt's process manager takes up to ten seconds to restart a dead engine; a test can start this one at any time. The file
+is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own. On SIGUSR1, it writes
+the stacks of its threads to its standard error. On SIGUSR2, its main thread holds Python's global lock for
+:data:`HELD_SECONDS`. ``EVENTSD_LOG`` is its log level (INFO).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ import salt.config
 
 from salt_eventsd.engine import process
 
-#: For how long the lock is held; ``EVENTSD_HELD_SECONDS`` says otherwise.
+#: How long the lock is held; ``EVENTSD_HELD_SECONDS`` overrides it.
 HELD_SECONDS = int(os.environ.get("EVENTSD_HELD_SECONDS", "20"))
 
 
 def _hold(_number: int, _frame: Any) -> None:
-    # Other than those of a CDLL, functions of a PyDLL are called with the lock held.
+    # Unlike functions of a CDLL, those of a PyDLL run with the lock held.
     ctypes.PyDLL(None).usleep(HELD_SECONDS * 1_000_000)
 
 
@@ -37,7 +37,7 @@ def main(path: str) -> None:
     """
     Run the engine until SIGTERM.
 
-    :param path: of the file.
+    :param path: the path of the file.
     """
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGUSR2, _hold)
@@ -50,7 +50,7 @@ def main(path: str) -> None:
     )
     opts = salt.config.master_config(given["master"])
     opts["eventsd"] = given["eventsd"]
-    # The file is that of a master without an engine.
+    # The configuration file is that of a master without an engine.
     opts["conf_file"] = ""
     process.run(opts, {})
 

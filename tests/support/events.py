@@ -1,7 +1,7 @@
 """
-Builders of frames, payloads and events, in the shapes a real bus carries.
+Builds frames, payloads and events, in the forms that a real bus carries.
 
-``*_data`` return payloads, :func:`frame` packs one as Salt does, :func:`read` takes a frame apart as the engine does.
+``*_data`` return payloads, :func:`frame` packs one as Salt does, :func:`read` parses a frame as the engine does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from salt_eventsd.event.parse import Event
 
 JID = "20260102030405678901"
 MINION = "web1.example.com"
-#: When events are fired and read, unless a test says otherwise.
+#: The default times at which events are fired and read.
 STAMP = "2026-01-02T03:04:05.678901"
 STAMP_SECONDS = 1767323045.678901
 RECEIVED = STAMP_SECONDS + 0.25
@@ -58,7 +58,7 @@ def return_data(
 
 
 def state_result(name: str = "/etc/motd", number: int = 0, **more: Any) -> dict[str, Any]:
-    """Return one state's result, as it stands under its tag in what a state run returns."""
+    """Return one state's result, as it stands under its tag in the return of a state run."""
     return {
         "name": name,
         "changes": {},
@@ -80,24 +80,24 @@ def frame(tag: str, data: Any) -> bytes:
 
 
 def raw_frame(tag: str | bytes, payload: bytes) -> bytes:
-    """Return a frame whose payload is packed already, or is nothing Salt would pack."""
+    """Return a frame with a packed payload, or with bytes that Salt would not make."""
     return (tag.encode() if isinstance(tag, str) else tag) + b"\n\n" + payload
 
 
 def read(raw: bytes, received: float = RECEIVED, rule: str = "", into: str = "") -> Event:
-    """Return the event of a frame, by the steps the engine takes."""
+    """Return the event of a frame, parsed by the same steps as in the engine."""
     head = read_tag(raw, received)
     data = decode(head.payload)
     return events.build(head, data, events.function_of(data), rule, into)
 
 
 def fired(tag: str, data: Any, into: str = "") -> Event:
-    """Return the event that Salt's firing ``data`` with ``tag`` becomes."""
+    """Return the event that the engine makes when Salt fires ``data`` with ``tag``."""
     return read(frame(tag, data), into=into)
 
 
 def job(jid: str = JID, fun: str = "test.ping", **more: Any) -> Event:
-    """Return a job's start."""
+    """Return the start of a job."""
     return fired(f"salt/job/{jid}/new", job_data(jid, fun, **more))
 
 
@@ -107,5 +107,5 @@ def returned(value: Any = True, jid: str = JID, minion_id: str = MINION, fun: st
 
 
 def numbered(count: int, start: int = 0) -> list[Event]:
-    """Return so many returns that can be told apart by their jid."""
+    """Return so many returns, each with its own jid."""
     return [returned(number, jid=str(number)) for number in range(start, start + count)]

@@ -1,5 +1,6 @@
 """
-A Salt of its own for the formula: a master and a minion in an environment without the package, under a service manager.
+A separate Salt for the tests of the formula: a master and a minion under a service manager, in an environment without
+the package.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pytestshellutils.utils import ports
 from tests.support.docs import ROOT
 from tests.support.salt import wait_until
 
-#: Starts and stops daemons as a distribution's script does; Salt finds it like any other service.
+#: Starts and stops daemons like a distribution's init script; Salt finds it like any other service.
 _INIT_SCRIPT = """\
 #!/bin/sh
 ### BEGIN INIT INFO
@@ -44,7 +45,7 @@ esac
 
 
 def shared_python() -> str:
-    """Return a Python like this one that every user may run, "" if there is none."""
+    """Return a Python like this one that every user may run; "" if there is none."""
     own = os.path.realpath(sys.executable)
     for path in (own, f"/usr/bin/python3.{sys.version_info[1]}"):
         if os.path.exists(path) and all(one.stat().st_mode & 0o001 for one in (Path(path), *Path(path).parents)):
@@ -54,9 +55,9 @@ def shared_python() -> str:
 
 def environment(folder: Path) -> Path:
     """
-    Return the folder of a copy of this Python environment, without salt-eventsd, that every user may run if any can.
+    Copy this Python environment without salt-eventsd; return the folder. Every user may run the copy, if possible.
 
-    :param folder: where it shall be; on the same disk its files are shared.
+    :param folder: the folder for the copy. On the same disk, the copy shares its files with the original.
     """
     source = Path(sys.prefix)
     try:
@@ -80,7 +81,7 @@ def environment(folder: Path) -> Path:
         text = script.read_bytes()
         if text.startswith(b"#!" + str(source).encode()):
             mode = script.stat().st_mode
-            # The file may be one with the original: it is replaced, not changed.
+            # The file may be a hard link to the original, so it is replaced and not changed.
             script.unlink()
             script.write_bytes(text.replace(str(source).encode(), str(folder).encode(), 1))
             script.chmod(mode)
@@ -91,9 +92,9 @@ def environment(folder: Path) -> Path:
 
 def wheel(folder: Path, version: str) -> Path:
     """
-    Build the package with a version of its own, and return the wheel.
+    Build the package with a given version, and return the wheel.
 
-    :param folder: where to build.
+    :param folder: the folder to build in.
     :param version: the version.
     """
     copy = folder / "source"
@@ -110,10 +111,10 @@ def wheel(folder: Path, version: str) -> Path:
 
 class Site:
     """
-    A machine with a master and a minion, and no salt-eventsd.
+    A machine with a master and a minion, without salt-eventsd.
 
-    :param folder: where all of it is; with a short name, for sockets.
-    :param user: whom the master runs as.
+    :param folder: contains everything; its name is short because of the sockets.
+    :param user: the user that the master runs as.
     :param service: the name of the master's service.
     """
 
@@ -125,7 +126,7 @@ class Site:
         self.pidfile = folder / "master.pid"
         self._script = Path("/etc/init.d", service)
         self._minion: subprocess.Popen[bytes] | None = None
-        # Salt gives a user of its own the last folder of each path only; a package makes those before it.
+        # Salt gives its user only the last folder of each path; a package makes the folders above it.
         of_master = ("etc/salt/pki/master", "var/cache/salt/master", "var/log/salt", "var/run")
         for name in ("etc/master.d", "roots", "pillar", *(f"root/{one}" for one in of_master)):
             (folder / name).mkdir(parents=True)
@@ -153,7 +154,7 @@ class Site:
             "random_reauth_delay": 1,
             "sock_dir": str(folder / "t"),
             "return_retry_timer": 1,
-            # Salt prefers a systemd that is installed, though it may not be what runs.
+            # Salt prefers an installed systemd, even if it does not run.
             "disable_modules": ["systemd_service"],
             "return_retry_timer_max": 3,
         }
@@ -178,8 +179,8 @@ class Site:
         """
         Write the minion's pillar.
 
-        :param eventsd: the block; None to have no such pillar.
-        :param lookup: the formula's settings, beside those that this machine needs.
+        :param eventsd: the block; None for no such pillar.
+        :param lookup: settings of the formula, added to those that this machine needs.
         """
         block = eventsd
         if isinstance(eventsd, dict):
@@ -199,7 +200,7 @@ class Site:
         wait_until(lambda: self.salt("test.ping") is True, "answer of the minion", 120)
 
     def stop(self) -> None:
-        """End what was started, and leave nothing behind."""
+        """End all processes that were started, and delete all files."""
         if self._minion:
             with suppress(ProcessLookupError):
                 os.killpg(self._minion.pid, signal.SIGTERM)
@@ -223,7 +224,7 @@ class Site:
 
     def salt(self, *args: str) -> Any:
         """
-        Have the minion run a function and return what it answers, None if it does not.
+        Have the minion run a function; return its answer, None if it does not answer.
 
         :param args: the function and its arguments.
         """
@@ -237,8 +238,8 @@ class Site:
         """
         Apply states, as an administrator does from the master.
 
-        :param sls: which.
-        :param kwargs: of ``state.apply``.
+        :param sls: the states.
+        :param kwargs: arguments of ``state.apply``.
         """
         args = [f"{key}={value}" for key, value in kwargs.items()]
         done = self.cli("salt", "m", "state.apply", sls, *args, "--out=json", "--static", "--timeout=60")
@@ -248,7 +249,7 @@ class Site:
             raise AssertionError(f"state.apply {sls} answered:\n{done.stdout}\n{done.stderr}") from None
 
     def status(self) -> dict[str, Any]:
-        """Return what ``salt-run eventsd.status`` says, {} where there is no such runner."""
+        """Return what ``salt-run eventsd.status`` says; {} if there is no such runner."""
         done = self.cli("salt-run", "eventsd.status", "--out=json")
         try:
             found = json.loads(done.stdout)
@@ -260,7 +261,7 @@ class Site:
         """
         Wait until an engine runs and reads the bus, and return its status.
 
-        :param after: the pid of an engine that is not meant.
+        :param after: the pid of an earlier engine, which does not count.
         """
 
         def look() -> dict[str, Any]:
@@ -273,10 +274,10 @@ class Site:
 
 class States:
     """
-    What a run of states came to.
+    The result of a state run.
 
-    :param returned: by state id, as Salt returns it.
-    :param text: all that was printed.
+    :param returned: the results by state id, as Salt returns them.
+    :param text: everything that was printed.
     """
 
     def __init__(self, returned: Any, text: str) -> None:
@@ -290,25 +291,25 @@ class States:
 
     @property
     def well(self) -> bool:
-        """Whether all of them went well (or would, in a test)."""
+        """Whether all states succeeded (or would, in a test)."""
         return all(one["result"] is not False for one in self._states.values())
 
     @property
     def changed(self) -> set[str]:
-        """The ids of those that changed something, or would."""
+        """The ids of the states that changed something, or would."""
         return {key for key, one in self._states.items() if one["changes"]}
 
     def comments(self) -> str:
-        """Return what they say."""
+        """Return the comments of the states."""
         return "\n".join(str(one["comment"]) for one in self._states.values())
 
     def failed(self) -> str:
-        """Return what those that failed say, names included."""
+        """Return the names and comments of the states that failed."""
         return "\n".join(f"{one['name']}: {one['comment']}" for one in self._states.values() if one["result"] is False)
 
 
 def short_folder() -> Path:
-    """Return a new folder whose name leaves room for a socket's."""
+    """Return a new folder with a name so short that paths of sockets fit."""
     folder = Path(f"/tmp/ef-{os.getpid()}-{time.monotonic_ns() % 10**6}")
     folder.mkdir()
     return folder

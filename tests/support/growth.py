@@ -1,7 +1,7 @@
 """
-How the cost of a step grows with what it is given: twice the bytes may not cost more than 2.5 times the time.
+Measures how the cost of a step grows with its input: twice the bytes may not cost more than 2.5 times the time.
 
-CPU time of the thread is measured, so a busy machine disturbs little; the best of several tries counts.
+It measures the thread's CPU time, so a busy machine disturbs little. The best of several tries counts.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-#: How much more twice the input may cost.
+#: How many times as much a step may cost for twice the input.
 MOST = 2.5
-#: Below this, clocks and caches are measured, and not the step, in seconds.
+#: A shorter time, in seconds, measures clocks and caches and not the step.
 _MEASURABLE_SECONDS = 0.004
 _TRIES = 5
-#: How many doublings are looked at where one is not clear.
+#: How many doublings to measure if one doubling gives no clear result.
 _FURTHER = 5
 
 
@@ -25,12 +25,12 @@ def cpu_seconds(step: Callable[[T], object], given: T, tries: int = 1) -> float:
     """
     Return the CPU time that a step takes in this thread, the best of several tries.
 
-    :param step: what is measured; it must leave its input as it is.
+    :param step: the step to measure; it must not change its input.
     :param given: its input.
-    :param tries: how often it is done.
+    :param tries: how often to run it.
     """
     best = float("inf")
-    # Garbage is collected whenever it has piled up, all of the process's at once.
+    # A garbage collection may run at any time, and collects the garbage of the whole process.
     gc.disable()
     try:
         for _ in range(tries):
@@ -48,13 +48,13 @@ def assert_linear(
     """
     Fail if a step costs more than :data:`MOST` times as much for twice the input.
 
-    Inputs double from the smallest until the step takes long enough to be measured; then it is compared with the next.
-    A step that is too fast to be measured with the largest is fast enough.
+    The input doubles from the smallest until the step takes long enough to be measured; this time is compared with that
+    of the next input. A step that is too fast to be measured with the largest input is fast enough.
 
-    :param step: what is measured; it must leave its input as it is.
+    :param step: the step to measure; it must not change its input.
     :param make: returns an input of about so many bytes.
-    :param smallest: where to begin, in bytes.
-    :param largest: where to end, in bytes.
+    :param smallest: the smallest input, in bytes.
+    :param largest: the largest input, in bytes.
     """
     size = smallest
     while size < largest and cpu_seconds(step, make(size)) < _MEASURABLE_SECONDS:
@@ -69,7 +69,7 @@ def assert_linear(
         ratio = min(ratio, large / small)
         if ratio <= MOST:
             return
-    # What no longer fits into a cache costs more once; a step that grows faster does so each time.
+    # An input that exceeds a cache costs more once; a step that is not linear costs more at each doubling.
     if cpu_seconds(step, make(size * 2**_FURTHER)) <= MOST**_FURTHER * cpu_seconds(step, once, 2):
         return
     raise AssertionError(f"{size} bytes cost {small:.4f} s, twice as many {large:.4f} s: {ratio:.1f} times as much")

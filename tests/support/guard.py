@@ -1,8 +1,8 @@
 """
-Ends a server when the process that started it is gone, however that went: ``python guard.py <pid> <folder>``.
+Ends a server when the process that started it has ended in any way: ``python guard.py <pid> <folder>``.
 
-The guard reads its standard input, whose other end the owner holds; the kernel closes that end even after a SIGKILL.
-It is a program of its own because nothing inside the owner survives that, and needs no name of ours to import.
+The guard reads its standard input. The owner of the server holds the other end, which the kernel closes even after a
+SIGKILL. The guard is a separate program because nothing inside the owner survives that. It imports no module of ours.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _GRACE_SECONDS = 5.0
 
 def tree(pid: int) -> list[psutil.Process]:
     """
-    Return a process and all its descendants, the process first; [] if it is gone.
+    Return a process and all its descendants, the process first; [] if it has ended.
 
-    :param pid: of the process.
+    :param pid: the id of the process.
     """
     try:
         root = psutil.Process(pid)
@@ -33,10 +33,10 @@ def tree(pid: int) -> list[psutil.Process]:
 
 def send(processes: list[psutil.Process], number: int) -> None:
     """
-    Send a signal to those processes that are still there.
+    Send a signal to the processes that still run.
 
     :param processes: from :func:`tree`.
-    :param number: the signal's.
+    :param number: the number of the signal.
     """
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -45,11 +45,11 @@ def send(processes: list[psutil.Process], number: int) -> None:
 
 def end(processes: list[psutil.Process], number: int, seconds: float) -> None:
     """
-    End a server: ask its first process, and kill what is left after a while.
+    End a server: ask its first process to end, and later kill all that still run.
 
     :param processes: from :func:`tree`.
     :param number: the signal that asks.
-    :param seconds: the while.
+    :param seconds: how long to wait before killing.
     """
     send(processes, signal.SIGCONT)
     send(processes[:1], number)
@@ -62,10 +62,10 @@ def main(pid: int, folder: str) -> None:
     """
     Wait for the owner to end, then end the server and remove its folder.
 
-    :param pid: the server's.
-    :param folder: the server's.
+    :param pid: the process id of the server.
+    :param folder: the folder of the server.
     """
-    # Asked for now, so that the pid cannot have become another process's by the time it is needed.
+    # Looked up now: later, the pid may belong to another process.
     first = tree(pid)[:1]
     sys.stdin.buffer.read()
     if first and first[0].is_running():

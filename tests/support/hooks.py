@@ -1,4 +1,4 @@
-"""A web server that takes what it is sent, and answers as a test wants it to."""
+"""A web server that records its requests, and answers as a test wants it to."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.support.certificates import Certificate
 @dataclass(frozen=True)
 class Request:
     """
-    What came.
+    A request.
 
-    :param connection: the client's port; the same for requests over one connection.
+    :param connection: the client's port, which is the same for all requests over one connection.
     """
 
     method: str
@@ -47,7 +47,7 @@ class Request:
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What is answered."""
+    """An answer."""
 
     status: int = 200
     headers: dict[str, str] = {}
@@ -59,17 +59,17 @@ OK = Reply(text=b"thank you")
 
 class Hook:
     """
-    A server on a free port of 127.0.0.1 while it is a context. It can be stopped and started again.
+    A server on a free port of 127.0.0.1, within a ``with`` block. It can be stopped and started again.
 
-    :param answer: called with each request; what it raises breaks the connection off.
-    :param certificate: HTTPS, with this one.
+    :param answer: called with each request; if it raises, the server breaks off the connection.
+    :param certificate: use HTTPS, with this certificate.
     """
 
     def __init__(
         self, answer: Callable[[Request], Reply] = lambda request: OK, certificate: Certificate | None = None
     ) -> None:
         self.answer = answer
-        #: All that has come, in order, refused or not.
+        #: All requests in their order, refused or not.
         self.requests: list[Request] = []
         self.port = 0
         self._certificate = certificate
@@ -77,7 +77,7 @@ class Hook:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"{'https' if self._certificate else 'http'}://127.0.0.1:{self.port}"
 
     @property
@@ -96,7 +96,7 @@ class Hook:
         self.stop()
 
     def start(self) -> None:
-        """Listen, on the port it had before."""
+        """Listen, on the same port as before."""
         hook = self
 
         class Handler(_Handler):
@@ -112,7 +112,7 @@ class Hook:
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse connections; those that are open stay so until they are used."""
+        """Refuse connections. Open connections stay open until they are used."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -121,7 +121,7 @@ class Hook:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Otherwise each answer waits for the client's kernel to acknowledge the half of it.
+    # Otherwise, each answer waits until the client's kernel has acknowledged its first half.
     disable_nagle_algorithm = True
     owner: Hook
 
@@ -152,4 +152,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.text)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

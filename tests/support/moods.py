@@ -1,7 +1,7 @@
 """
-What befalls a database that still answers: it may not be written, a table is locked or gone, no connection is free.
+Faults of a database that still answers: nobody may write, a table is locked or missing, no connection is free.
 
-Each is a context manager over a target that mends it at its end.
+Each fault is a context manager over a target, which repairs it at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CLERK = "clerk"
 
 def clerk(target: Target) -> str:
     """
-    Return the URL of a user who may only do what the engine must: limits do not apply to administrators.
+    Return the URL of a user who may do only what the engine must do. (Limits do not apply to administrators.)
 
     :param target: the database.
     """
@@ -36,7 +36,7 @@ def clerk(target: Target) -> str:
         )
     else:
         server.execute(f"CREATE USER IF NOT EXISTS '{_CLERK}'@'%' IDENTIFIED BY '{_CLERK}'")
-        # Table by table, so that one of them can be taken away.
+        # Table by table, so that a test can revoke the rights to one.
         for table in [*schema.metadata.tables, schema.VERSION_TABLE]:
             server.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.{table} TO '{_CLERK}'@'%'")
     url = sa.make_url(target.url).set(username=_CLERK, password=_CLERK)
@@ -45,7 +45,7 @@ def clerk(target: Target) -> str:
 
 @contextmanager
 def table_locked(target: Target) -> Iterator[None]:
-    """Somebody else holds a lock on the returns."""
+    """Another client holds a lock on the table of the returns."""
     server, _ = _where(target)
     engine = sa.create_engine(target.url, poolclass=sa.NullPool)
     with engine.connect() as connection:
@@ -66,7 +66,7 @@ def table_missing(target: Target) -> Iterator[None]:
 
 @contextmanager
 def read_only(target: Target) -> Iterator[None]:
-    """Nothing may be written, as on a standby."""
+    """Nobody may write, as on a standby."""
     server, name = _where(target)
     if isinstance(server, PostgreSQL):
         server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -82,7 +82,7 @@ def read_only(target: Target) -> Iterator[None]:
 
 @contextmanager
 def no_permission(target: Target) -> Iterator[None]:
-    """The clerk may no longer write the returns."""
+    """The user of :func:`clerk` may not write the returns."""
     server, name = _where(target)
     if isinstance(server, PostgreSQL):
         target.execute(f"REVOKE INSERT ON eventsd_returns FROM {_CLERK}")
@@ -96,7 +96,7 @@ def no_permission(target: Target) -> Iterator[None]:
 
 @contextmanager
 def out_of_connections(target: Target) -> Iterator[None]:
-    """The clerk gets no connection any more, and has lost those he had."""
+    """The user of :func:`clerk` gets no new connection, and has lost the old ones."""
     server, name = _where(target)
     if isinstance(server, PostgreSQL):
         server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0", f"ALTER ROLE {_CLERK} CONNECTION LIMIT 0")
@@ -104,7 +104,7 @@ def out_of_connections(target: Target) -> Iterator[None]:
         yield
         server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1", f"ALTER ROLE {_CLERK} CONNECTION LIMIT -1")
     else:
-        # A limit of 0 would mean none: one connection is allowed, and taken as soon as the engine has lost its own.
+        # A limit of 0 would mean no limit. So one is allowed, and taken as soon as the engine has lost its connections.
         server.execute(f"ALTER USER '{_CLERK}'@'%' WITH MAX_USER_CONNECTIONS 1")
         engine = sa.create_engine(clerk(target), poolclass=sa.NullPool)
         taken = None

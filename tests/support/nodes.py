@@ -1,5 +1,5 @@
 """
-Real salt-masters and salt-minions with the engine in them, everything they have under one temporary folder.
+Real salt-masters and salt-minions with the engine in them. All their files are in one temporary folder.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import psutil
 
 from tests.support.salt import History, RawBus, wait_until
 
-#: Salt restarts a dead engine after up to 10 s; a loaded machine takes a while more.
+#: Salt restarts a dead engine within 10 s; a busy machine takes longer.
 RESTART_SECONDS = 40.0
-#: The least a daemon has to say; salt-factories' own choice, debug, costs more than the engine does.
+#: The lowest log level. The default of salt-factories, debug, costs more than the engine.
 _QUIET = {"log": {"level": "error"}}
 _COMMON = {"log_level_logfile": "warning", "pytest-master": _QUIET, "pytest-minion": _QUIET}
 
@@ -34,11 +34,11 @@ class Node:
 
     @property
     def log(self) -> str:
-        """What the daemon has logged."""
+        """The text that the daemon has logged."""
         return Path(self.daemon.config["log_file"]).read_text(encoding="utf-8", errors="replace")
 
     def report(self) -> dict[str, Any]:
-        """Return the engine's last report, {} while there is none."""
+        """Return the engine's last report; {} while there is none."""
         try:
             found: dict[str, Any] = json.loads((self.cachedir / "eventsd" / "status.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -47,14 +47,14 @@ class Node:
 
     @property
     def engine(self) -> psutil.Process:
-        """The engine's process, as it was last reported."""
+        """The engine's process, from its last report."""
         return psutil.Process(self.report()["pid"])
 
     def wait_until_listening(self, other_than: int = 0, timeout_seconds: float = RESTART_SECONDS) -> None:
         """
         Wait until the engine reads the bus.
 
-        :param other_than: a pid it had before.
+        :param other_than: the pid of an earlier engine, which does not count.
         :param timeout_seconds: fail after so long.
         """
 
@@ -74,7 +74,7 @@ class Master(Node):
     """A running salt-master with the engine in it."""
 
     def bus(self) -> RawBus:
-        """Connect to the side of the bus that takes events."""
+        """Connect to the socket of the bus that takes events."""
         return RawBus(Path(self.daemon.config["sock_dir"]) / "master_event_pull.ipc")
 
     def run(self, *args: str, **kwargs: Any) -> Any:
@@ -88,7 +88,7 @@ class Master(Node):
 
     def terminal(self, *args: str) -> subprocess.CompletedProcess[str]:
         """
-        Call ``salt-run`` as a person does, who does not ask for JSON.
+        Call ``salt-run`` as a person does, without asking for JSON.
 
         :param args: its arguments.
         """
@@ -113,9 +113,9 @@ class Master(Node):
 
 def master_config(**options: Any) -> dict[str, Any]:
     """
-    Return a master's configuration with the engine on and nothing else.
+    Return a master's configuration that only switches the engine on.
 
-    :param options: further options of the master, ``eventsd`` among them.
+    :param options: further options of the master, such as ``eventsd``.
     """
     return {"engines": ["eventsd"], "interface": "127.0.0.1", "worker_threads": 3, **_COMMON, **options}
 
@@ -131,7 +131,7 @@ def minion_config(**options: Any) -> dict[str, Any]:
 
 def sqlite_history(**options: Any) -> dict[str, Any]:
     """
-    Return the ``workers`` of an engine that keeps its history where it does without any options.
+    Return the ``workers`` of an engine with its history at the default place.
 
     :param options: further options of the worker.
     """

@@ -1,8 +1,8 @@
 """
-A throwaway server that speaks OpenSearch's protocol, and a door before it that checks who asks, or says no.
+A throwaway server that speaks OpenSearch's protocol, and a door (a proxy) before it that checks users and can refuse.
 
-The server is osmem-server, a re-implementation for tests that a wheel brings: it makes mappings, refuses documents that
-do not fit them, and knows ids and versions, as OpenSearch does. Users, and being busy, are the door's.
+The server is osmem-server from a wheel, a re-implementation for tests. It makes mappings, refuses documents that do not
+fit them, and knows ids and versions, as OpenSearch does. The door adds users, and answers like a busy server.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from tests.support.brokers import Broker
 from tests.support.certificates import Certificate
 from tests.support.server import PASSWORD, USER
 
-#: What an ``api_key`` that the door knows is made of.
+#: The parts of an ``api_key`` that the door accepts.
 API_KEY = f"{USER}:{PASSWORD}"
 
 
 class OpenSearch(Broker):
-    """A server; what it holds is gone when it stops."""
+    """A server that loses its data when it stops."""
 
     name = "OpenSearch"
     drivername = "http"
-    # A virtual environment may be where nobody else may look.
+    # A virtual environment may be in a folder that other users may not read.
     runs_as_owner = True
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """
-        Ask the server.
+        Send the server a request.
 
-        :param method: of HTTP.
-        :param path: of the URL.
-        :param body: sent as JSON.
+        :param method: the HTTP method.
+        :param path: the path of the URL.
+        :param body: the body, which is sent as JSON.
         """
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
@@ -64,7 +64,7 @@ class OpenSearch(Broker):
         return [hit["_source"]["jid"] for hit in self.documents(index)]
 
     def probe(self) -> None:
-        """Ask who it is."""
+        """Ask for the server's name and version."""
         self.ask("GET", "/")
 
     def _find(self) -> tuple[str, str]:
@@ -81,21 +81,21 @@ class OpenSearch(Broker):
 
 class Door:
     """
-    Listens on :attr:`port` while it is a context, and hands on to a server what comes from who may.
+    Listens on :attr:`port` within a ``with`` block, and passes the requests of known users on to a server.
 
-    :param server_port: the server's, on 127.0.0.1.
-    :param certificate: with which it speaks TLS; it does not without one.
+    :param server_port: the server's port on 127.0.0.1.
+    :param certificate: the certificate for TLS; None for no TLS.
     """
 
     def __init__(self, server_port: int, certificate: Certificate | None = None) -> None:
         self.server_port = server_port
-        #: Status and body of the answers to the next requests, which are not handed on.
+        #: Status and body of the answers to the next requests, which are not passed on.
         self.answers: list[tuple[int, str]] = []
-        #: Status and type of error of items of the next request: those documents are not handed on.
+        #: Status and error type for items of the next request. Those documents are not passed on.
         self.items: dict[int, tuple[int, str]] = {}
-        #: The largest body that is taken, in bytes.
+        #: The largest body that the door accepts, in bytes.
         self.largest = 100 * 2**20
-        #: Method, path and number of documents of each request handed on.
+        #: Method, path and number of documents of each request passed on.
         self.requests: list[tuple[str, str, int]] = []
         handler = type("Handler", (_Handler,), {"door": self})
         self._listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -109,7 +109,7 @@ class Door:
 
     @property
     def url(self) -> str:
-        """Of the door."""
+        """The URL of the door."""
         return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -128,15 +128,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Hand on, or say no."""
+        """Pass the request on, or refuse it."""
         self._handle()
 
     def do_POST(self) -> None:
-        """Hand on, or say no."""
+        """Pass the request on, or refuse it."""
         self._handle()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

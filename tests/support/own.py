@@ -1,4 +1,4 @@
-"""Rules with tables and statements of the user's own, and events for them."""
+"""Makes rules with tables and statements of the user's own, and events for them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.parse import Event, for_route
 from tests.support.events import fired, returned
 
-#: The rule's name, unless a test says otherwise.
+#: The default name of the rule.
 RULE = "returns.subs.raid"
 
 
 def to_table(table: str = "raid_state", name: str = RULE, **more: Any) -> dict[str, EventRule]:
-    """Return one rule with a table, under its whole name."""
+    """Return one rule with a table, by its full name."""
     return {name: msgspec.convert({"table": table, **more}, EventRule)}
 
 
 def by_statement(statement: str, name: str = RULE, **more: Any) -> dict[str, EventRule]:
-    """Return one rule with a statement, under its whole name."""
+    """Return one rule with a statement, by its full name."""
     return {name: msgspec.convert({"statement": statement, **more}, EventRule)}
 
 
@@ -31,7 +31,7 @@ def own(event: Event, rule: str = RULE) -> Event:
 
 
 def raid(server: str, state: Any = "ok", rule: str = RULE, **more: Any) -> Event:
-    """Return a return for the rule."""
+    """Return a minion's return for the rule."""
     return own(returned(state, jid="1", minion_id=server, fun="wputil.check_raid", **more), rule)
 
 

@@ -1,4 +1,4 @@
-"""The parts of an engine that is well, of which a report is made: all of it but its threads."""
+"""The parts of a healthy engine, without its threads: a report is made from them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.workers import Recorder
 
 
 def tell(link: Link, **changes: Any) -> None:
-    """Have the reader say of itself what the test wants."""
+    """Change the reader's state as the test wants it."""
     page = link._nursery.page
     state = msgspec.structs.replace(link.state, **{"beat": time.monotonic(), **changes})
     page.write(msgspec.msgpack.encode(state))
@@ -65,16 +65,16 @@ def parts_of(spool: Spool) -> Parts:
     )
 
 
-#: Takes a report (the engine's own by default) and what is to be otherwise in it; returns the status.
+#: Takes a report (by default the engine's) and changes to it; returns the status.
 Told = Callable[..., dict[str, Any]]
 
 
 def told_of(parts: Parts, folder: Path) -> Told:
     """
-    Return what writes an engine's report, changed as a test wants it, and reads it as the runner does.
+    Return a function that writes an engine's report, changed as a test wants it, and reads it as the runner does.
 
-    :param parts: of the engine.
-    :param folder: where its state file is.
+    :param parts: the parts of the engine.
+    :param folder: the folder of its state file.
     """
 
     def told(

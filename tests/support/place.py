@@ -1,5 +1,5 @@
 """
-Where a worker writes, as the contract of all workers sees it: events go in, and their numbers come out.
+The place a worker writes to, as the tests of the contract see it: events go in, and their numbers come out.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from tests.support.server import Server
 #: Returns the running server of a kind.
 Servers = Callable[[type[Server]], Any]
 
-#: The minion whose events a place refuses once it is told to.
+#: The minion whose events a place refuses after :meth:`Place.refuse`.
 BAD = "bad.example.com"
 
 
 class Place:
     """
-    A place for one test, with nothing in it.
+    An empty place for one test.
 
-    :cvar module: the worker's.
-    :cvar once: an event that is sent twice is there once.
-    :cvar can_read: what has arrived can be looked at.
-    :cvar can_stop: it can be away.
-    :cvar can_refuse: it can refuse an event because of what is in it.
-    :cvar large: how large an event it can be expected to take, in characters.
-    :cvar takes_all_kinds: events of any kind are there, and not only those that :meth:`event` makes.
-    :cvar keeps_empty: an event without a payload is there as well.
-    :cvar away: what the worker raises while it is away.
-    :cvar secret: what stands in the options and must not be told, "" if nothing does.
-    :cvar can_stall: it is at the other end of a wire, and a worker has a time limit.
-    :cvar can_move: a connection to it is kept, and it can be replaced under its address.
-    :cvar largest: more bytes than this it does not take in an event, once it is told so; 0 if it can be told no limit.
-    :cvar own: options that are not taken from the defaults of all workers.
-    :param servers: where its server comes from.
-    :param folder: for files.
+    :cvar module: the module of the worker.
+    :cvar once: whether an event that is sent twice arrives once.
+    :cvar can_read: whether the test can read what has arrived.
+    :cvar can_stop: whether the place can be away.
+    :cvar can_refuse: whether the place can refuse an event because of its content.
+    :cvar large: how large an event the place is expected to take, in characters.
+    :cvar takes_all_kinds: whether the place keeps events of any kind, and not only those that :meth:`event` makes.
+    :cvar keeps_empty: whether the place keeps an event without a payload.
+    :cvar away: the error that the worker raises while the place is away.
+    :cvar secret: the secret in the options, which must not be shown; "" if there is none.
+    :cvar can_stall: whether the place is reached over a network by a worker with a time limit.
+    :cvar can_move: whether the worker keeps a connection, and another server can take over the address.
+    :cvar largest: the most bytes of an event after :meth:`limit`; 0 if the place cannot have a limit.
+    :cvar own: options that the worker does not take from the defaults of all workers.
+    :param servers: returns its server.
+    :param folder: a folder for files.
     """
 
     module = ""
@@ -69,23 +69,23 @@ class Place:
         raise NotImplementedError
 
     def arrived(self) -> list[int]:
-        """Return the numbers of the events that are here, in the order in which they came if there is one."""
+        """Return the numbers of the events that have arrived, in their order if the place keeps one."""
         raise NotImplementedError
 
     def event(self, number: int, value: Any = True, minion_id: str = MINION) -> Event:
         """
-        Return an event that can be told apart.
+        Return an event with a number.
 
         :param number: its number.
-        :param value: what a function returned.
-        :param minion_id: the minion it is of.
+        :param value: the return of the function.
+        :param minion_id: the minion that returned it.
         """
         rack = {} if minion_id == BAD else {"rack": "a"}
         data = return_data(value, str(number), minion_id, **rack)
         return read(pack(f"salt/job/{number}/ret/{minion_id}", data), into="events")
 
     def empty(self, number: int) -> Event:
-        """Return an event that has a tag, and a payload of no bytes."""
+        """Return an event with a tag and an empty payload."""
         return read(raw_frame(f"salt/job/{number}/ret/{MINION}", b""), into="events")
 
     def kinds(self, first: int) -> list[Event]:
@@ -97,39 +97,39 @@ class Place:
         return [msgspec.structs.replace(one, into="events") for one in kinds(first)]
 
     def stop(self) -> None:
-        """Be away."""
+        """Make the place unreachable."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Be back, with what was here."""
+        """Make the place reachable again, with its data."""
         raise NotImplementedError
 
     def refuse(self) -> None:
-        """Refuse the events of :data:`BAD`; to be called before a worker is made."""
+        """Make the place refuse the events of :data:`BAD`. Call this before making a worker."""
         raise NotImplementedError
 
     def mend(self) -> None:
-        """Refuse nothing any more; a worker that is made after it writes here what was refused."""
+        """Make the place refuse nothing. A worker made after this call writes the events that were refused."""
         raise NotImplementedError
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port of the place."""
         raise NotImplementedError
 
     def name_like(self, other: Place) -> None:
-        """Have the names, on its own server, that another place of its kind has."""
+        """Use the same names, on its own server, as another place of its kind."""
 
     def demote(self) -> None:
-        """Be there and write nothing any more, for ever; its server is of no use to another test."""
+        """Make the place answer and refuse to write, for good. No other test can use its server."""
         raise NotImplementedError
 
     def limit(self) -> None:
-        """Take no event above :attr:`largest`, until the test ends."""
+        """Make the place refuse events above :attr:`largest`, until the test ends."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Clear away; the workers are closed."""
+        """Remove the place. The workers are closed by then."""
 
 
 class Served(Place):
@@ -153,5 +153,5 @@ class Served(Place):
 
 
 def number_of(tag: str) -> int:
-    """Return the number of an event by its tag."""
+    """Return the number of an event from its tag."""
     return int(tag.split("/")[2])

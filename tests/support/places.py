@@ -1,5 +1,5 @@
 """
-All places of workers, by name, and what a test of the contract does with one.
+All places of workers, by name, and what the tests of the contract do with them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PLACES: dict[str, type[Place]] = {
 
 
 def each(chosen: Callable[[type[Place]], object] = lambda kind: True) -> pytest.MarkDecorator:
-    """Run a test in each place of which something holds."""
+    """Run a test with each place that fulfils a condition."""
     found = [pytest.param(kind, id=name) for name, kind in PLACES.items() if chosen(kind)]
     return pytest.mark.parametrize("place", found, indirect=True)
 
@@ -48,19 +48,19 @@ class Site:
         self._workers: list[Any] = []
 
     def worker(self, options: dict[str, Any] | None = None, **context: Any) -> Any:
-        """Make a worker, of the place's own options if none are given."""
+        """Make a worker, by default with the place's own options."""
         given = self.place.options() if options is None else options
         self._workers.append(backends.worker(self.place.module, given, **context))
         return self._workers[-1]
 
     def batch(self, numbers: Iterable[int], first: int = 1, **more: Any) -> Batch:
-        """Return a batch of events with these numbers, in two chunks if it can be."""
+        """Return a batch of events with these numbers, in two chunks if possible."""
         some = [self.place.event(number) for number in numbers]
         half = len(some) // 2
         return batch_of(*(part for part in (some[:half], some[half:]) if part), first=first, **more)
 
     def subject(self) -> Subject:
-        """Return the place's module as the suite of the contract sees it."""
+        """Return the place's module as a subject for the suite of the contract."""
         place = self.place
         return Subject(
             place.module,
@@ -75,7 +75,7 @@ class Site:
         )
 
     def has(self, numbers: Iterable[int], once: bool = True) -> None:
-        """Fail unless these events arrive, and no others; each once and in order, or in any number."""
+        """Fail unless these events arrive, and no others: once and in order, or (not ``once``) any number of times."""
         if not self.place.can_read:
             return
         expected = list(numbers)
@@ -88,7 +88,7 @@ class Site:
         assert found == expected
 
     def close(self) -> None:
-        """Close the workers and clear away."""
+        """Close the workers and remove the place."""
         for worker in self._workers:
             worker.close()
         self.place.close()

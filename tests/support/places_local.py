@@ -23,7 +23,7 @@ from tests.support.servers import MariaDB, PostgreSQL
 from tests.support.stores import Database
 
 _NUMBERS = itertools.count(1)
-#: Notes the number of each event; hears of being away, and of what to refuse, by files.
+#: Notes the number of each event. Files tell it when to be away, and what to refuse.
 _CLASS = """
 import os
 
@@ -57,7 +57,7 @@ class Nothing(Place):
 
 
 class Files(Place):
-    """The worker file; a folder that is a file is not there."""
+    """The worker file; it is away while its folder is a file."""
 
     module = "file"
     away = Held
@@ -118,7 +118,7 @@ class OldClass(Place):
 
 
 class SQLite(Place):
-    """The worker sql; a file in a folder that is not there is away."""
+    """The worker sql; it is away while the folder of its file is missing."""
 
     module = "sql"
     once = True
@@ -181,7 +181,7 @@ class OnMariaDB(OnPostgreSQL):
 
 
 class Numbers(OnPostgreSQL):
-    """The worker stats, into a table; what is hostile becomes names."""
+    """The worker stats, into a table; hostile texts become names of counters."""
 
     module = "stats"
     takes_all_kinds = False
@@ -208,7 +208,7 @@ class Numbers(OnPostgreSQL):
 
 
 class Metrics(Served):
-    """The worker graphite: a number for each second of late."""
+    """The worker graphite: a number for each of the last seconds."""
 
     module = "graphite"
     kind = CarbonCache

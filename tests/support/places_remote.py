@@ -1,5 +1,5 @@
 """
-Places on servers that speak no SQL.
+Places on servers without SQL.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _accept(request: Request) -> Reply:
 
 
 def _break_off(request: Request) -> Reply:
-    """What comes over a connection that outlives the server's port."""
+    """Answer a request over a connection that is still open after the server has closed its port."""
     raise ConnectionError
 
 
@@ -90,7 +90,7 @@ class Keys(Served):
     kind = Redis
     secret = PASSWORD
     can_stall = can_move = True
-    #: The server has no lower limit.
+    #: The server allows no lower limit.
     largest = 2**20
     _key = "salt:events"
 
@@ -134,7 +134,7 @@ class Stream(Served):
     once = True
     secret = PASSWORD
     can_stall = can_move = True
-    #: As the server is told in any case.
+    #: The server always has this limit.
     largest = 256 * 1024
     _subject = "salt.events"
 
@@ -174,7 +174,7 @@ class Stream(Served):
 
 
 class Documents(Served):
-    """The worker elasticsearch; the server forgets what it holds when it stops, and the door before it does not."""
+    """The worker elasticsearch. The door makes it unreachable: a stopped server would lose its data."""
 
     module = "elasticsearch"
     kind = OpenSearch

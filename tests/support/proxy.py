@@ -1,6 +1,6 @@
 """
-Proxies before a server: one that loses the answer to a commit, as a network does at the worst moment, and an address
-that can be moved or fall silent.
+Proxies before a server. One loses the answer to a commit, as a network may at the worst moment. The other is an address
+that can be moved to another server, or fall silent.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-#: As PostgreSQL's protocol has it (kind, length, text), and as MySQL's does (length, number, kind, text).
+#: A commit in PostgreSQL's protocol (kind, length, text) and in MySQL's (length, number, kind, text).
 _COMMITS = (b"Q\x00\x00\x00\x0bCOMMIT\x00", b"\x07\x00\x00\x00\x03COMMIT")
 
 
 class Relay:
     """
-    Listens on :attr:`port` while it is a context, and serves each connection in a thread.
+    Listens on :attr:`port` within a ``with`` block, and serves each connection in a thread.
 
-    :param server_port: the server's that it leads to, on 127.0.0.1.
+    :param server_port: the port of the server behind it, on 127.0.0.1.
     """
 
     def __init__(self, server_port: int) -> None:
-        #: Where new connections lead to; those that are there stay where they are.
+        #: The port that new connections lead to. Existing connections are not moved.
         self.server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._closed = threading.Event()
@@ -56,16 +56,16 @@ class Relay:
 
 
 class CommitCutter(Relay):
-    """Hands on to a server, and loses the answer to a commit."""
+    """Passes everything on to a server, and loses the answer to a commit."""
 
     def __init__(self, server_port: int) -> None:
         super().__init__(server_port)
         self._cut = threading.Event()
-        #: Answers lost so far.
+        #: How many answers were lost so far.
         self.cuts = 0
 
     def cut_next(self) -> None:
-        """Hand the next commit to the server, wait until it has answered, and cut the connection instead of telling."""
+        """Pass the next commit on, wait for the server's answer, and cut the connection instead of passing it back."""
         self._cut.set()
 
     def _serve(self, client: socket.socket) -> None:
@@ -84,7 +84,7 @@ class CommitCutter(Relay):
 
 
 class Switch(Relay):
-    """An address that leads to a server: it can be moved to another one, or be silent."""
+    """An address that leads to a server. It can be moved to another server, or be silent."""
 
     def __init__(self, server_port: int) -> None:
         super().__init__(server_port)
@@ -95,7 +95,7 @@ class Switch(Relay):
         """
         Lead new connections to another server.
 
-        :param cut: end those that are open.
+        :param cut: whether to end the open connections.
         """
         self.server_port = server_port
         if cut:
@@ -104,7 +104,7 @@ class Switch(Relay):
                     link.shutdown(socket.SHUT_RDWR)
 
     def be_silent(self, silent: bool = True) -> None:
-        """Go on acknowledging what comes, and hand on nothing."""
+        """Keep the connections open, and pass nothing on."""
         (self._silent.set if silent else self._silent.clear)()
 
     def _taken(self, client: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Reports of engines that are well, changed as a test wants them."""
+"""Reports of healthy engines, changed as a test wants them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from salt_eventsd.engine.report import (
 
 def worker_of(**fields: Any) -> WorkerReport:
     """
-    Return the report of a worker that is well and has nothing to do.
+    Return the report of a healthy worker that has nothing to do.
 
-    :param fields: what of it is otherwise.
+    :param fields: the fields to change.
     """
     lane = {"state": "ok", "last_error": "", "batch_seconds": 1.0, "last_write": 0.0, "last_drop": 0.0}
     return WorkerReport(**_parted({**lane, **fields}, LANE, WORKER))
@@ -31,9 +31,9 @@ def worker_of(**fields: Any) -> WorkerReport:
 
 def lane_of(**fields: Any) -> LaneReport:
     """
-    Return the report of a lane that is well and has nothing to do.
+    Return the report of a healthy lane that has nothing to do.
 
-    :param fields: what of it is otherwise.
+    :param fields: the fields to change.
     """
     lane = {"state": "ok", "last_error": "", "batch_seconds": 1.0, "last_write": 0.0, "last_drop": 0.0}
     return LaneReport(**_parted({**lane, **fields}, LANE))
@@ -43,7 +43,7 @@ def bus_of(**fields: Any) -> BusReport:
     """
     Return the report of a bus that is connected.
 
-    :param fields: what of it is otherwise.
+    :param fields: the fields to change.
     """
     bus = {"connected": True, "since": 0.0, "last": 0.0, "rate": 0.0, "reader": ReaderReport(0, 0, 0), "gaps": []}
     return BusReport(**_parted({**bus, **fields}, BUS))
@@ -53,7 +53,7 @@ def spool_of(**fields: Any) -> SpoolReport:
     """
     Return the report of an empty spool.
 
-    :param fields: what of it is otherwise.
+    :param fields: the fields to change.
     """
     spool = {"dir": "", "full": False, "error": "", "orphaned": {}, "orphaned_letters": {}, "set_aside": []}
     return SpoolReport(**_parted({**spool, **fields}, SPOOL))
@@ -63,7 +63,7 @@ def report_of(**fields: Any) -> Report:
     """
     Return the report of an engine with a worker ``history``.
 
-    :param fields: what of it is otherwise.
+    :param fields: the fields to change.
     """
     moment = time.time()
     well = {
@@ -88,7 +88,7 @@ def report_of(**fields: Any) -> Report:
 
 
 def _parted(fields: dict[str, Any], *sections: Section[Any]) -> dict[str, Any]:
-    """Put registered numbers where they belong; those that are not given are 0."""
+    """Sort registered numbers into their sections; a missing number is 0."""
     names = [name for section in sections for name in section.names]
     rest = {key: value for key, value in fields.items() if key not in names}
     return {**rest, "counts": {name: fields.get(name, 0) for name in names}}

@@ -1,4 +1,4 @@
-"""The engine in a master, as the rig of the fault tests knows the one that is a process of its own."""
+"""The engine in a master, with the interface of the separate engine in the rig of the fault tests."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ class Resident:
         self._master = master
         self.folder = Path(master.cachedir) / "eventsd"
         self.spool = self.folder / "spool"
-        #: Stretches of time in which no engine can have kept what was fired.
+        #: Times in which no engine can have kept the events that were fired.
         self.away: list[tuple[float, float]] = []
 
     @property
     def pid(self) -> int:
-        """The process that last reported."""
+        """The process id in the last report."""
         pid: int = self.report()["pid"]
         return pid
 
     def report(self) -> dict[str, Any]:
-        """Return what it last reported."""
+        """Return its last report."""
         return self._master.report()
 
     def worker(self, name: str = "history") -> dict[str, Any]:
         """
-        Return what it reports of a worker.
+        Return its report of a worker.
 
-        :param name: the worker's.
+        :param name: the name of the worker.
         """
         found: dict[str, Any] = self.report().get("workers", {}).get(name, {})
         return found
 
     def story(self) -> str:
-        """Return what it reports and what its master has logged, for a failure's text."""
+        """Return its report and its master's log, for the text of a failure."""
         return f"{json.dumps(self.report())}\n{self._master.log[-8000:]}"

@@ -1,9 +1,9 @@
 """
 The rig of the fault tests: an engine that can be killed, on the bus of a real master, and numbered events for it.
 
-After each fault two oracles speak. *Conservation*: every event fired is in the database once, or a dead letter, or one
-that no engine can have kept (:meth:`Rig.conserved`). *Liveness*: what is fired after the fault is written within so
-many seconds (:meth:`Rig.lives`).
+Each test checks two properties after a fault. *Conservation*: every event fired is in the database once, or is a dead
+letter, or is one that no engine can have kept (:meth:`Rig.conserved`). *Liveness*: an event fired after the fault is
+written within so many seconds (:meth:`Rig.lives`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.support.salt import History, RawBus, wait_until
 
 #: How long events wait for others before they are committed to the spool.
 COMMIT_SECONDS = 0.1
-#: What an event needs from its sender through the bus to the engine; where that is seen to take longer, it is added.
+#: How long an event takes from its sender through the bus to the engine, in seconds. A longer time seen is added.
 UNDER_WAY_SECONDS = 0.3
 _ROOT = Path(__file__).parents[2]
 _jids = itertools.count(900_001)
@@ -38,11 +38,11 @@ _jids = itertools.count(900_001)
 
 class Stream:
     """
-    Numbered returns of one job, fired by a thread while :meth:`firing`, each with when it was fired.
+    Numbered returns of one job, each with the time it was fired. A thread fires them within :meth:`firing`.
 
-    :param connect: connects to the bus; called again where the bus has gone away.
-    :param per_second: how many.
-    :param fields: put over each payload's usual fields.
+    :param connect: connects to the bus; called again if the bus has gone away.
+    :param per_second: how many events per second.
+    :param fields: fields that replace those of each payload.
     """
 
     def __init__(self, connect: Callable[[], RawBus], per_second: int, **fields: Any) -> None:
@@ -66,11 +66,11 @@ class Stream:
 
     def burst(self, count: int, **fields: Any) -> list[str]:
         """
-        Fire so many at once.
+        Fire so many events at once.
 
         :param count: how many.
-        :param fields: put over the payloads' usual fields.
-        :returns: what tells them apart: their minion ids.
+        :param fields: fields that replace those of each payload.
+        :returns: their minion ids, which differ.
         """
         names = [f"m{number}" for number in range(len(self.moments), len(self.moments) + count)]
         with self._connect() as bus:
@@ -82,7 +82,7 @@ class Stream:
     def _run(self) -> None:
         each = max(1, self._per_second // 100)
         while not self._stop.is_set():
-            # The bus goes away with its master; what was not fired is not counted.
+            # The bus goes away with its master; events that were not fired do not count.
             with suppress(OSError), self._connect() as bus:
                 while not self._stop.wait(each / self._per_second):
                     for _ in range(each):
@@ -94,11 +94,11 @@ class Stream:
 
 class Engine:
     """
-    An engine on a master's bus; it is started and killed at will.
+    An engine on a master's bus, which a test can start and kill at any time.
 
-    :param folder: where its spool, status and log are.
-    :param master: path of the master's configuration.
-    :param eventsd: the engine's.
+    :param folder: the folder of its spool, status and log.
+    :param master: the path of the master's configuration.
+    :param eventsd: the engine's configuration.
     """
 
     def __init__(self, folder: Path, master: str, eventsd: dict[str, Any]) -> None:
@@ -115,30 +115,30 @@ class Engine:
         }
         self._config.write_text(json.dumps({"master": master, "eventsd": config}), encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
-        #: Stretches of time in which no engine can have kept what was fired.
+        #: Times in which no engine can have kept the events that were fired.
         self.away: list[tuple[float, float]] = []
-        #: When it was killed.
+        #: The times at which it was killed.
         self.kills: list[float] = []
         self._gone_at = 0.0
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The process id."""
         assert self._process, "the engine was not started"
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:
-        """What it has logged, in all its lives."""
+        """The log of all its processes so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def report(self) -> dict[str, Any]:
-        """Return what this process last reported, {} while it has not."""
+        """Return the last report of this process; {} while there is none."""
         try:
             found: dict[str, Any] = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -147,15 +147,15 @@ class Engine:
 
     def worker(self, name: str = "history") -> dict[str, Any]:
         """
-        Return what it reports of a worker.
+        Return its report of a worker.
 
-        :param name: the worker's.
+        :param name: the name of the worker.
         """
         found: dict[str, Any] = self.report().get("workers", {}).get(name, {})
         return found
 
     def story(self) -> str:
-        """Return what it reports, what it has logged and where its threads are, for a failure's text."""
+        """Return its report, its log and the stacks of its threads, for the text of a failure."""
         if self.running:
             os.kill(self.pid, signal.SIGUSR1)
             time.sleep(0.5)
@@ -165,7 +165,7 @@ class Engine:
         """
         Start the process.
 
-        :param listening: wait until it reads the bus.
+        :param listening: whether to wait until it reads the bus.
         """
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -198,7 +198,7 @@ class Engine:
             self._gone_at = 0.0
 
     def kill(self) -> None:
-        """End it as a power cut of the process would."""
+        """Kill it without a chance to clean up."""
         assert self._process
         self._gone_at = time.time()
         self.kills.append(self._gone_at)
@@ -207,7 +207,7 @@ class Engine:
 
     def terminate(self, timeout_seconds: float = 30.0) -> float:
         """
-        End it as Salt does, and return how many seconds that took.
+        End it as Salt does; return how many seconds that took.
 
         :param timeout_seconds: fail after so long.
         """
@@ -219,7 +219,7 @@ class Engine:
         return time.monotonic() - started
 
     def close(self) -> None:
-        """End it if it runs."""
+        """End the engine if it runs."""
         if self._process and self.running:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(self.pid).resume()
@@ -229,9 +229,9 @@ class Engine:
 
 class Rig:
     """
-    An engine, its bus, and one database that is looked at.
+    An engine, its bus, and the database that the tests check.
 
-    :param engine: an :class:`Engine`, or what is like one; its worker ``history`` writes into the database.
+    :param engine: an :class:`Engine` or a similar object. Its worker ``history`` writes into the database.
     :param connect: connects to the bus.
     :param history: the database.
     """
@@ -245,16 +245,16 @@ class Rig:
         """
         Return a stream of events.
 
-        :param per_second: how many.
-        :param fields: put over each payload's usual fields.
+        :param per_second: how many events per second.
+        :param fields: fields that replace those of each payload.
         """
         return Stream(self.connect, per_second, **fields)
 
     def lives(self, timeout_seconds: float) -> float:
         """
-        Fire an event, fail if it is not written in time, and return how long it took.
+        Fire an event and wait until it is written; return how long that took.
 
-        :param timeout_seconds: the time.
+        :param timeout_seconds: fail after so long.
         """
         probe = self.stream()
         started = time.monotonic()
@@ -267,11 +267,11 @@ class Rig:
 
     def conserved(self, stream: Stream, counted: int = 0) -> int:
         """
-        Fail if an event of a stream is doubled, or missing without a reason; call it after :meth:`lives`.
+        Fail if an event of a stream is doubled, or is missing without a reason. Call this after :meth:`lives`.
 
         :param stream: the stream.
-        :param counted: so many more may be missing, for the engine has counted them as lost.
-        :returns: how many are missing with a reason.
+        :param counted: how many more may be missing, because the engine has counted them as lost.
+        :returns: how many are missing for a known reason.
         """
         kept = Counter(
             row["minion_id"] for row in self.history.rows("SELECT minion_id FROM put WHERE jid = :jid", jid=stream.jid)
@@ -292,7 +292,7 @@ class Rig:
 
     def oldest_lost(self, stream: Stream) -> float:
         """
-        Return how long before a kill the oldest event was fired that died with the engine, in seconds.
+        Return how long before a kill the oldest event lost with the engine was fired, in seconds.
 
         :param stream: the stream.
         """
@@ -310,7 +310,7 @@ class Rig:
         return {row["minion_id"]: _seconds(row["received"]) for row in rows}
 
     def _away(self, stream: Stream) -> list[tuple[float, float]]:
-        """Return when no engine can have kept what was fired, given how long events were just before seen to take."""
+        """Return the times in which no engine can have kept events, given how long events took just before."""
         kept = [
             (moment, received - moment)
             for name, received in self._received(stream).items()
@@ -332,6 +332,6 @@ class Rig:
 
 
 def _seconds(moment: Any) -> float:
-    """SQLite has times as text, and MariaDB without their zone; all are in UTC."""
+    """Return a time from a database in seconds. SQLite has text, MariaDB has times without a zone; all are in UTC."""
     found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return float((found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp())

@@ -1,5 +1,5 @@
 """
-What tests on a real bus need: fire frames as fast as the bus takes them, and wait for what a database then holds.
+Tools for tests on a real bus: fire frames as fast as the bus takes them, and wait for their rows in a database.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _LOOK_SECONDS = 0.1
 
 def wait_until(look: Callable[[], Value], what: str, timeout_seconds: float = 20.0) -> Value:
     """
-    Look again and again until there is something true, and return it.
+    Call a function until its result is true, and return that.
 
-    :param look: returns what it sees.
-    :param what: is waited for, for the failure's text.
+    :param look: the function.
+    :param what: what the test waits for, for the text of a failure.
     :param timeout_seconds: fail after so long.
     """
     deadline = time.monotonic() + timeout_seconds
@@ -40,9 +40,9 @@ def wait_until(look: Callable[[], Value], what: str, timeout_seconds: float = 20
 
 class RawBus:
     """
-    The side of an event bus that takes events, as Salt's own processes use it: one connection, no reply.
+    The socket of an event bus that takes events, used as Salt's own processes use it: one connection, no reply.
 
-    ``SaltEvent.fire_event`` would do a round trip through an event loop for each event.
+    ``SaltEvent.fire_event`` would make a round trip through an event loop for each event.
 
     :param pull_socket: ``<sock_dir>/master_event_pull.ipc``.
     """
@@ -53,7 +53,7 @@ class RawBus:
 
     def fire(self, tag: str, data: dict[str, Any]) -> None:
         """
-        Fire an event as Salt does, with a ``_stamp`` where it has none.
+        Fire an event as Salt does; add a ``_stamp`` if it has none.
 
         :param tag: the tag.
         :param data: the payload.
@@ -73,16 +73,16 @@ class RawBus:
         """
         Fire a job's returns.
 
-        :param jid: the job's id.
-        :param minion_ids: who returns, one return each.
-        :param fields: put over the payload's usual fields.
+        :param jid: the jid of the job.
+        :param minion_ids: the minions that return, one return each.
+        :param fields: fields that replace those of the payload.
         """
         for minion_id in minion_ids:
             data = {"jid": jid, "id": minion_id, "fun": "test.ping", "fun_args": [], "return": True, "retcode": 0}
             self.fire(f"salt/job/{jid}/ret/{minion_id}", {**data, "success": True, **fields})
 
     def close(self) -> None:
-        """Disconnect; what was fired is the bus's."""
+        """Disconnect. The bus still delivers the events that were fired."""
         self._socket.close()
 
     def __enter__(self) -> RawBus:
@@ -96,9 +96,9 @@ class RawBus:
 
 class History:
     """
-    A database with the engine's tables, seen from outside, while it may not even be there yet.
+    A database with the engine's tables, seen from outside. It need not exist yet.
 
-    :param url: SQLAlchemy's.
+    :param url: the URL, for SQLAlchemy.
     """
 
     def __init__(self, url: str) -> None:
@@ -107,7 +107,7 @@ class History:
     @classmethod
     def of_file(cls, path: Path) -> History:
         """
-        Return the history in a SQLite file, which looking at it does not make.
+        Return the history in an SQLite file. Reading it does not create the file.
 
         :param path: the file.
         """
@@ -118,18 +118,18 @@ class History:
         Return the rows of a query.
 
         :param sql: the query.
-        :param values: bound to its ``:name`` marks.
+        :param values: the values of its ``:name`` parameters.
         """
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(sa.text(sql), values).mappings()]
 
     def count(self, table: str, where: str = "1 = 1", **values: Any) -> int:
         """
-        Return how many rows a table has, 0 while there is no table and no database.
+        Return how many rows a table has; 0 while the table or the database does not exist.
 
         :param table: its name.
         :param where: a condition.
-        :param values: bound to the condition's ``:name`` marks.
+        :param values: the values of the condition's ``:name`` parameters.
         """
         try:
             found = self.rows(f"SELECT count(*) AS found FROM {table} WHERE {where}", **values)
@@ -147,7 +147,7 @@ class History:
         :param table: its name.
         :param where: a condition.
         :param timeout_seconds: fail after so long.
-        :param values: bound to the condition's ``:name`` marks.
+        :param values: the values of the condition's ``:name`` parameters.
         """
         deadline = time.monotonic() + timeout_seconds
         while (found := self.count(table, where, **values)) != count:

@@ -1,4 +1,4 @@
-"""``salt-run`` of the Salt that runs the tests, for those that talk to it while it runs."""
+"""``salt-run`` of the Salt that runs the tests, for tests that interact with it while it runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-The corpus of secrets: forms in which one stands in an event, and texts that look like such and have none.
+The corpus of secrets: forms in which a secret stands in an event, and similar texts without a secret.
 
-``CANARY`` stands for the secret. What is made up here in the shape of a token is no token of anybody's.
+``CANARY`` stands for the secret. All tokens here are made up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 CANARY = "hunter2"
 S = CANARY
 
-#: Texts, by what they are an example of. ``@@`` stands for the secret.
+#: Texts with a secret, by the name of their form. ``@@`` stands for the secret.
 TEXTS: dict[str, str] = {
     # Pairs of a name and a value, in files and commands
     "ini": "[db]\nuser = bob\npassword = @@\nhost = db",
@@ -644,7 +644,7 @@ TEXTS: dict[str, str] = {
     "more, pw=@@": "pw=@@",
     "more, pw: @@": "pw: @@",
 }
-#: Names that say that their value is secret.
+#: Names of secrets.
 NAMES: tuple[str, ...] = (
     "password",
     "PASSWORD",
@@ -775,7 +775,7 @@ NAMES: tuple[str, ...] = (
     "encryption-password",
     "passcode",
 )
-#: Names that do not.
+#: Names of other values.
 OTHER_NAMES: tuple[str, ...] = (
     "tokenizer",
     "tokenization",
@@ -840,7 +840,7 @@ OTHER_NAMES: tuple[str, ...] = (
 _B64 = base64.b64encode(b"bob:" + S.encode()).decode()
 _LONG = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1eF3hI5kL7nO9q"
 
-#: Tokens and hashes that are known by their shape, by what they are an example of.
+#: Tokens and hashes with a recognizable shape, by the name of the shape.
 SHAPED: dict[str, str] = {
     "aws key id": "AKIA" + "IOSFODNN7EXAMPLE",
     "aws temporary": "ASIA" + "IOSFODNN7EXAMPLE",
@@ -888,7 +888,7 @@ SHAPED: dict[str, str] = {
     "bearer": "Bearer " + _LONG,
 }
 
-#: Payloads, by what they are an example of.
+#: Payloads with a secret, by the name of their form.
 PAYLOADS: dict[str, Any] = {
     "a key": {"password": S},
     "nested": {"a": [{"b": {"token": S}}]},
@@ -966,7 +966,7 @@ PAYLOADS: dict[str, Any] = {
     "a mixed list": {"arg": [1, None, {"password": [S]}, [["token", S]]]},
 }
 
-#: Texts that stay as they are.
+#: Texts without a secret, which stay unchanged.
 PLAIN: tuple[str, ...] = (
     "ii  libsecret-1-0:amd64  0.20.5-3  amd64  Secret store",
     "Setting up libsecret-1-0:amd64 (0.20.5-3) ...",
@@ -1290,7 +1290,7 @@ PLAIN: tuple[str, ...] = (
     "1 token",
 )
 
-#: Payloads that do.
+#: Payloads without a secret, which stay unchanged.
 PLAIN_PAYLOADS: tuple[Any, ...] = (
     {"changes": {"libsecret-1-0:amd64": {"old": "", "new": "0.20.5-3"}, "passwd": {"old": "1:4.8", "new": "1:4.13+x"}}},
     {"passwd": ["0.80-12.el9"]},

@@ -1,7 +1,7 @@
 """
-A throwaway server, most often of a database: started, stopped, killed, frozen, and gone when its owner is.
+A throwaway server, mostly of a database. A test can start, stop, kill and freeze it. It ends when its owner ends.
 
-What differs between the servers is in :mod:`tests.support.servers`.
+:mod:`tests.support.servers` has the differences between the servers.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ USER = "salt"
 PASSWORD = "throwaway-s3cret"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
-#: Below the ports that systems give to outgoing connections, one of which could take a stopped server's.
+#: Below the ports for outgoing connections: one of those could take the port of a stopped server.
 _PORTS = range(15_000, 32_000)
 
 
 class Server:
     """
-    A server; it is made and started as a context manager, and by nothing else.
+    A server. Only its context manager makes and starts it.
 
-    :cvar settings: the server's own settings, by name; more of them may be given.
-    :cvar runs_as_owner: do not run it as nobody where root starts it: a wheel may be where nobody else may look.
-    :param settings: further ones, with underscores for dashes.
+    :cvar settings: the server's default settings, by name.
+    :cvar runs_as_owner: run as the user who starts it, also as root: ``nobody`` may not be able to read wheels.
+    :param settings: further settings, with underscores for dashes.
     :raises ServerMissing: its programs are not installed.
     """
 
@@ -60,7 +60,7 @@ class Server:
         self._guard: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.folder = Path()
-        #: Where the server's folder is made, None for wherever temporary folders are.
+        #: The folder in which to make the server's folder; None for the usual folder for temporary files.
         self.place: Path | None = None
 
     def __enter__(self) -> Self:
@@ -88,16 +88,16 @@ class Server:
 
     @property
     def running(self) -> bool:
-        """Whether the server has been started and not been stopped, killed, or died."""
+        """Whether the server was started, and has not been stopped or killed, or died."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> Path:
-        """What the server has to say."""
+        """The server's log file."""
         return self.folder / "server.log"
 
     def start(self) -> None:
-        """Start the server, and wait until it takes connections."""
+        """Start the server, and wait until it accepts connections."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -106,7 +106,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # An interrupt from the keyboard is for the owner, which ends the server in its own time.
+                # An interrupt from the keyboard is for the owner only, which then ends the server.
                 start_new_session=True,
                 **({} if self.runs_as_owner else unprivileged()),
             )
@@ -118,11 +118,11 @@ class Server:
         self._wait()
 
     def stop(self) -> None:
-        """Shut the server down; clients lose their connections."""
+        """Shut the server down. Clients lose their connections."""
         self._end(self.stop_signal)
 
     def kill(self) -> None:
-        """Kill every process of the server, as a crash of the machine would."""
+        """Kill all processes of the server, as a crash of the machine would."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
@@ -131,20 +131,20 @@ class Server:
         self.start()
 
     def pause(self) -> None:
-        """Freeze the server: connections stay open and nothing answers."""
+        """Freeze the server: connections stay open, and it answers nothing."""
         guard.send(guard.tree(self.pid), signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Go on after :meth:`pause`."""
+        """End a :meth:`pause`."""
         guard.send(guard.tree(self.pid), signal.SIGCONT)
 
     def url(self, database: str = "", user: str = USER, password: str = PASSWORD) -> str:
         """
         Return the URL of a database.
 
-        :param database: its name; the server's own where there is none.
-        :param user: who connects.
-        :param password: the user's.
+        :param database: its name; by default the server's own database.
+        :param user: the user who connects.
+        :param password: the user's password.
         """
         name = database or self.system_database
         return f"{self.drivername}://{user}:{password}@127.0.0.1:{self.port}/{name}"
@@ -159,7 +159,7 @@ class Server:
         """
         Run statements as the administrator, each by itself.
 
-        :param database: in which.
+        :param database: the database to run them in.
         """
         engine = sa.create_engine(self.url(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         # Without this a percent sign would start a parameter.
@@ -168,12 +168,12 @@ class Server:
                 connection.exec_driver_sql(statement)
 
     def close(self) -> None:
-        """End the server and remove what it kept."""
+        """End the server and remove its data."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, number: int) -> None:
-        # The guard first: it must not take the server's folder with it.
+        # End the guard first: it must not remove the server's folder.
         if self._guard:
             self._guard.kill()
             self._guard.communicate()
@@ -204,7 +204,7 @@ class Server:
         self.execute("SELECT 1")
 
     def _environment(self) -> dict[str, str]:
-        # A user's own PGDATA, LANG or MYSQL_HOME are none of the throwaway server's business.
+        # A developer's own PGDATA, LANG or MYSQL_HOME must not reach the throwaway server.
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(self.folder)}
 
     def _find(self) -> tuple[str, str]:

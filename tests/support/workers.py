@@ -1,5 +1,5 @@
 """
-Workers that need no backend: one that remembers what it was given, and tells when it shall hang or fail.
+Workers without a backend: they remember their events, and hang or fail when a test tells them to.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Recorder:
     """
     Keeps what it writes in memory.
 
-    :param errors: raised by the first writes, in this order; the writes after them succeed.
-    :param bad: jids of events it refuses; nothing of such a batch is written.
-    :param refuse: makes the error of such a refusal.
+    :param errors: the errors that the first writes raise, in this order; later writes succeed.
+    :param bad: the jids of events that it refuses; it writes nothing of such a batch.
+    :param refuse: makes the error of a refusal.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Recorder:
 
 
 class Hanging(Recorder):
-    """Writes once :attr:`go` is set, not before."""
+    """Waits until :attr:`go` is set, and then writes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,5 +67,5 @@ class Hanging(Recorder):
 
 
 def jids_of(events: Iterable[Event]) -> list[str]:
-    """Return the events' jids, by which :func:`tests.support.events.numbered` tells them apart."""
+    """Return the jids of events, which differ if :func:`tests.support.events.numbered` made them."""
     return [event.jid for event in events]

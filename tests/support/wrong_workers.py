@@ -1,8 +1,8 @@
-"""A worker of a user's own, and how it may be written wrongly, for the tests of the suite that examines workers."""
+"""A user's worker, and wrong versions of it, for the tests of the suite that examines workers."""
 
 from __future__ import annotations
 
-#: A worker of the kind that users have written since there was but one module ``salt_eventsd.workers``.
+#: A worker as users wrote it when ``salt_eventsd.workers`` was a single module.
 OLD = """
     import json
     import os
@@ -51,7 +51,7 @@ OLD = """
         def close(self) -> None:
             pass
 """
-#: Changes to it that break the contract: a piece of it, what stands there instead, the promise, and what is told.
+#: Changes to it that break the contract: a piece of it, its replacement, the broken promise, and the message.
 WRONG = {
     "swallows": (
         "except OSError as exc:\n                raise Transient(str(exc)) from exc",
@@ -196,7 +196,7 @@ WRONG = {
         "it stands in the error of a wrong password",
     ),
 }
-#: What one of them calls.
+#: A function that one of the wrong workers calls.
 ALL_OF = """
     def all_of(events):
         try:

@@ -10,13 +10,12 @@ from typing import Any
 
 import salt.utils.yaml
 
+from salt_eventsd.config.structs import OF_ANY_WORKER
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.conformance import CHECKS, Subject
 from salt_eventsd.workers.conformance.report import run
 
-#: Keys of a worker that are not its module's.
-_COMMON = ("module", "batch", "concurrency")
 _EXAMPLE = "a mapping of the worker's options, such as {path: /tmp/events.jsonl}"
 
 
@@ -82,7 +81,7 @@ def _options(path: str | None) -> dict[str, Any]:
         raise ConfigError([f"{path}: no YAML: {one_line(exc)}"]) from exc
     if not isinstance(found, Mapping):
         raise ConfigError([f"{path}: expected {_EXAMPLE}, got {type(found).__name__}"])
-    return {str(key): value for key, value in found.items() if key not in _COMMON}
+    return {str(key): value for key, value in found.items() if key not in OF_ANY_WORKER}
 
 
 def _arrived(path: str | None, options: Mapping[str, Any]) -> Callable[[], Iterable[str]] | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from salt_eventsd.engine import reload
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.keep import Spool
 from tests.functional.engine.conftest import Engine
 from tests.support.lanes import chunk, eventually
+
+#: A database is made in this time, on a machine that is busy.
+SECONDS = 60.0
 
 
 def test_each_part_goes_by_the_plan_in_force(engine: Engine) -> None:
@@ -21,12 +27,12 @@ def test_each_part_goes_by_the_plan_in_force(engine: Engine) -> None:
     )
 
     # Then
-    eventually(lambda: engine.service.dispatcher.threads == 7)
+    eventually(lambda: engine.service.dispatcher.threads == 7, SECONDS)
     report = engine.report()
     assert (report["timer"], report["spool"]["max_bytes"]) == (3.0, 2**20)
     assert engine.service.spool.file.max_bytes == 2**20
     engine.put(3)
-    eventually(lambda: [lane.written for lane in engine.service.lanes.values()] == [3, 3])
+    eventually(lambda: [lane.written for lane in engine.service.lanes.values()] == [3, 3], SECONDS)
 
 
 def test_a_lane_without_a_place_in_the_plan_retires_and_comes_back(engine: Engine) -> None:
@@ -49,7 +55,7 @@ def test_a_lane_without_a_place_in_the_plan_retires_and_comes_back(engine: Engin
     assert engine.service.lanes["other"] is lane
     assert not lane.retired
     engine.put()
-    eventually(lambda: lane.written == 1)
+    eventually(lambda: lane.written == 1, SECONDS)
 
 
 def test_a_plan_that_cannot_become_real_changes_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +90,7 @@ def test_what_an_earlier_engine_left_is_written_at_the_start(tmp_path: Path, cap
 
         # Then
         lanes = second.service.lanes
-        eventually(lambda: lanes["history"].written == 2)
+        eventually(lambda: lanes["history"].written == 2, SECONDS)
         assert (lanes["gone"].retired, lanes["gone"].backlog.events) == (True, 2)
         assert "events wait in the spool for gone, which is not configured" in caplog.text
         assert second.report()["spool"]["orphaned"] == {"gone": 2}
@@ -104,8 +110,36 @@ def test_a_worker_that_cannot_be_made_keeps_its_events_at_the_start(tmp_path: Pa
 
         # Then
         lane = made.service.lanes["history"]
-        eventually(lambda: lane.backlog.events == 2)
+        eventually(lambda: lane.backlog.events == 2, SECONDS)
         assert (lane.retired, lane.state) == (False, "held")
         assert "nowhere" in lane.last_error
     finally:
         made.service.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "fixed"),
+    [
+        pytest.param({"max_workers": 3}, [], id="none"),
+        pytest.param({"metrics": {"port": 9999}, "state_file": "/x/status.json"}, ["state_file", "metrics"], id="two"),
+        pytest.param({"spool": {"dir": "/x/spool"}}, ["spool.dir"], id="within a section"),
+    ],
+)
+def test_a_reload_says_what_takes_a_restart(
+    engine: Engine, tmp_path: Path, changed: dict[str, Any], fixed: list[str]
+) -> None:
+    # Given
+    path = tmp_path / "master"
+    opts = engine.opts(**changed)
+    path.write_text(json.dumps({key: value for key, value in opts.items() if key != "__role"}), encoding="utf-8")
+    engine.service.opts = {**engine.service.opts, "conf_file": str(path)}
+
+    # When
+    told = reload.compare(engine.service)
+    done = reload.reload(engine.service)
+
+    # Then
+    assert told["restart"] is bool(fixed)
+    assert [note for note in done["notes"] if "restarted" in note and "engines" not in note] == [
+        f"{key}: changes when the master is restarted" for key in fixed
+    ]

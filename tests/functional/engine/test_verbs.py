@@ -13,7 +13,7 @@ from salt_eventsd.engine.control.server import answering
 from salt_eventsd.engine.idle import Waiting
 from tests.functional.engine.conftest import Engine
 
-KNOWN = "reload, compare, seen, drop_orphaned"
+KNOWN = ", ".join(verbs.VERBS)
 
 
 def wrong(problem: str) -> dict[str, Any]:

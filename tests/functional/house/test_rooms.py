@@ -1,5 +1,6 @@
 """The rooms of the package: what may import what is checked, and the check sees each kind of wrong import."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -108,3 +109,15 @@ def test_no_folder_is_a_heap() -> None:
     # Then
     assert len(top) <= MOST_ENTRIES, sorted(top)
     assert heaps == {}
+
+
+def test_each_room_says_what_it_does() -> None:
+    # When
+    silent = [
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("__init__.py")
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+    # Then
+    assert silent == []

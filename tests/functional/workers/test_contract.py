@@ -2,7 +2,7 @@
 What docs/writing_a_worker.rst and docs/backends.rst promise of workers, of each module in turn: the suite that users
 can run as well, and what it leaves out of how workers are made.
 
-What they do with events is in test_worker_contract_writes.py; what only one of them can do, in that backend's tests.
+What they do with events is in test_contract_writes.py; what only one of them can do, in that backend's tests.
 """
 
 from __future__ import annotations

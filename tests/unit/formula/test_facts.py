@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from salt_eventsd import backends
+from salt_eventsd.engine import reload
 from tests.support.docs import ROOT
 
 _DEFAULTS = yaml.safe_load((ROOT / "eventsd" / "defaults.yaml").read_text(encoding="utf-8"))
@@ -77,6 +79,12 @@ def test_extras_are_those_of_the_workers() -> None:
     # When the extras are looked for, then they are those of backends with a library of their own
     assert facts.backends_of({"workers": workers}) == {"redis", "http"}
     assert facts.backends_of({"workers": [1]}) == set()
+
+
+def test_what_the_formula_knows_of_the_package_is_so() -> None:
+    # Given a script that runs where the package may not be installed, when the package is asked, then both agree
+    assert set(facts.BACKENDS) == backends.EXTRAS
+    assert {".".join(path) for path in facts._FIXED} == {f"eventsd.{key}" for key in reload.FIXED}
 
 
 @pytest.mark.parametrize(
