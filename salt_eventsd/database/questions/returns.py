@@ -79,7 +79,7 @@ def failures(
     """
     conditions = [*which.conditions(reader), returns.c.success == sa.false()]
     if state is not None or sls is not None:
-        # Written so that no index over results is taken for the one over jids: that would be all failed states each time.
+        # Written so that the index over jids is taken: the one over results would lead to all failed states each time.
         is_false = sa.case((states.c.result == sa.false(), 1), else_=0) == 1
         failed = [states.c.jid == returns.c.jid, is_false, *of_name(reader, states.c.sls, sls)]
         if state is not None:
