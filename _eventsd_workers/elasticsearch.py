@@ -28,15 +28,16 @@ A document's id is made of the event: an event that is sent twice is there once,
 """
 
 from salt_eventsd import backends
+from salt_eventsd.workers import Context, Worker
 
 __virtualname__ = "elasticsearch"
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
-def worker(context):
+def worker(context: Context) -> Worker:
     """
     Make the worker.
 

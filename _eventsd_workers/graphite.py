@@ -29,15 +29,16 @@ path, does not count for that metric.
 """
 
 from salt_eventsd import backends
+from salt_eventsd.workers import Context, Worker
 
 __virtualname__ = "graphite"
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
-def worker(context):
+def worker(context: Context) -> Worker:
     """
     Make the worker.
 

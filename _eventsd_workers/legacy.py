@@ -33,15 +33,16 @@ own client a time limit.
 """
 
 from salt_eventsd import backends
+from salt_eventsd.workers import Context, Worker
 
 __virtualname__ = "legacy"
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
-def worker(context):
+def worker(context: Context) -> Worker:
     """
     Make the worker.
 

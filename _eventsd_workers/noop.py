@@ -8,8 +8,10 @@ A worker that does nothing with its events: the template for one of your own, an
         nothing: {module: noop}
 """
 
+from salt_eventsd.workers import Batch, Context, Worker
 
-def worker(context):
+
+def worker(context: Context) -> Worker:
     """
     Make the worker.
 
@@ -22,7 +24,7 @@ def worker(context):
 class Noop:
     """Takes every batch."""
 
-    def write(self, batch):
+    def write(self, batch: Batch) -> None:
         """
         Write a batch; return once it is safe.
 
@@ -30,6 +32,6 @@ class Noop:
             ``minion_id``, ``fun``, ``stamp`` and ``data``.
         """
 
-    def check(self):
+    def check(self) -> str:
         """Return a line that says the backend can be reached, or raise."""
         return "takes everything"

@@ -37,15 +37,16 @@ same value again; a list or a stream may hold the event twice.
 """
 
 from salt_eventsd import backends
+from salt_eventsd.workers import Context, Worker
 
 __virtualname__ = "redis"
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
-def worker(context):
+def worker(context: Context) -> Worker:
     """
     Make the worker.
 

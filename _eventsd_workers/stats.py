@@ -37,15 +37,16 @@ Or they become metrics in Graphite. In the name of a worker, each sign that is n
 """
 
 from salt_eventsd import backends
+from salt_eventsd.workers import Context, Worker
 
 __virtualname__ = "stats"
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
-def worker(context):
+def worker(context: Context) -> Worker:
     """
     Make the worker.
 
