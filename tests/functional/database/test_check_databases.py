@@ -113,6 +113,7 @@ def test_a_user_with_the_rights_it_needs_and_no_more_is_well(served: Database) -
     assert worker.check() == "reachable, tables not made yet"
     settled(worker, [returned()])
     assert worker.check() == f"reachable, tables of version {migrate.HEAD}"
+    assert served.rows("returns")
     user.close()
 
 

@@ -68,3 +68,11 @@ class Ddl:
         :param error: from SQLAlchemy.
         """
         return False
+
+    def is_forbidden_view(self, error: BaseException) -> bool:
+        """
+        Return whether a view was not made because that takes a right which making tables does not take.
+
+        :param error: from SQLAlchemy.
+        """
+        return False

@@ -15,6 +15,8 @@ from salt_eventsd.exceptions import Transient
 
 #: A statement makes no sense: the column is there twice, the table is not there, or is there, there is no such column.
 _IMPOSSIBLE = frozenset((1060, 1146, 1050, 1072, 1091))
+#: A statement on a table or view takes a right that the user lacks.
+_FORBIDDEN = frozenset((1142,))
 _TYPE = sa.text(
     "SELECT data_type FROM information_schema.columns"
     " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
@@ -58,3 +60,7 @@ class MySQLDdl(Ddl):
     def is_impossible(self, error: BaseException) -> bool:
         """See :class:`Ddl`. The server looks at permissions first."""
         return number_of(original_of(error)) in _IMPOSSIBLE
+
+    def is_forbidden_view(self, error: BaseException) -> bool:
+        """See :class:`Ddl`. Views take ``CREATE VIEW``, and ``DROP`` where there is one already."""
+        return number_of(original_of(error)) in _FORBIDDEN
