@@ -83,11 +83,33 @@ class DoorstepFile:
         :param size: in bytes.
         :raises SpoolError: there is none.
         """
-        with suppress(OSError):
-            if os.stat(self.path).st_size + size > self.max_bytes:
-                raise SpoolError(
-                    f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
-                )
+        if self.used() + size > self.max_bytes:
+            raise SpoolError(
+                f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
+            )
+
+    def used(self) -> int:
+        """
+        Return how much of the file is in use, in bytes; for a file that is not large, how large it is.
+
+        :raises SpoolError: it cannot be read.
+        """
+        try:
+            size = os.stat(self.path).st_size
+        except OSError:
+            return 0
+        if size < self.max_bytes // 4:
+            return size
+
+        def ask(db: sqlite3.Connection) -> int:
+            # What was swept leaves free pages behind, which are used again.
+            pages, free, bytes_each = (
+                int(db.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return (pages - free) * bytes_each
+
+        return self.run(ask, is_single=True)
 
     def look(self, what: Callable[[sqlite3.Connection], Any], otherwise: Any) -> Any:
         """
@@ -97,8 +119,13 @@ class DoorstepFile:
         :param otherwise: what is returned if there is no file.
         :raises SpoolError: it cannot be read.
         """
-        if not os.path.exists(self.path):
+        try:
+            os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
             return otherwise
+        except OSError as exc:
+            # Whoever may not look into the folder does not know that there is no file.
+            raise SpoolError(f"eventsd: {self.path}: {exc.strerror}") from exc
         return self.run(what, is_single=True)
 
     def run(self, what: Callable[[sqlite3.Connection], _T], is_single: bool = False) -> _T:

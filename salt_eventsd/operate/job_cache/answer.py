@@ -41,10 +41,21 @@ def load(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
 
     :param opts: Salt's options.
     :param jid: the job id.
-    :raises CommandExecutionError: the job is not on the doorstep, and the database does not answer.
+    :raises CommandExecutionError: the job is not on the doorstep, and the database does not answer; or the database
+        does not know it, and the doorstep cannot be read or has no room for it.
     """
     jid = str(jid)
-    here: Load | None = _doorstep(opts, lambda doorstep: doorstep.load(jid), None)
+    blind = ""
+    here: Load | None = None
+    try:
+        doorstep = places_of(opts).doorstep
+        here = doorstep.load(jid)
+        if here is None or here.load is None:
+            # One that is nearly full may have refused the job.
+            doorstep.room(doorstep.max_bytes // 100)
+    except SpoolError as exc:
+        # Under publisher_acl, ``salt`` runs as a user who may not read the master's files.
+        blind = str(exc)
     fresh = _as_load(here) if here else {}
     if here and fresh and not here.is_return:
         return fresh
@@ -56,6 +67,9 @@ def load(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
         raise
     if fresh and (not found or "cmd" not in found):
         return fresh
+    if blind and not found:
+        # The database may not have it yet.
+        raise CommandExecutionError(f"{blind}; so nobody can say that there is no job {jid}")
     return found
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
+from salt_eventsd.operate.job_cache.places import places_of
 from tests.support.events import return_data
 from tests.support.job_cache import JobCache, master_opts
 
@@ -42,3 +45,50 @@ def test_no_return_ends_the_list_of_jobs(cache: JobCache, jid: str, more: dict[s
     assert set(cache.get_jids()) == {good, jid}
     assert {one["JID"] for one in cache.get_jids_filter(5)} == {good, jid}
     assert cache.get_load(jid)["id"] == "web1"
+
+
+def _as_nobody(ask: Any, *args: Any) -> str:
+    """Return what another user is answered, or the error."""
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.setuid(65534)
+        try:
+            answer = repr(ask(*args))
+        except Exception as exc:
+            answer = f"{type(exc).__name__}: {exc}"
+        os.write(writing, answer.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return os.read(reading, 2**16).decode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_whoever_may_not_read_the_doorstep_is_not_told_that_there_is_no_job(cache: JobCache, tmp_path: Path) -> None:
+    # Given
+    jid = cache.publish(["web1"])
+    folder = places_of(cache.opts).doorstep.path.parent
+    folder.chmod(0o700)
+    tmp_path.chmod(0o777)
+    for one in tmp_path.parents:
+        one.chmod(one.stat().st_mode | 0o111)
+
+    # When
+    answer = _as_nobody(cache.get_load, jid)
+
+    # Then
+    assert answer.startswith("CommandExecutionError: ")
+    assert "Permission denied" in answer
+
+
+def test_a_full_doorstep_does_not_say_that_there_is_no_job(cache: JobCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    cache.publish(["web1"])
+    assert cache.get_load(JID) == {}
+
+    # When
+    monkeypatch.setattr(places_of(cache.opts).doorstep, "max_bytes", 10_000)
+    jid = cache.publish(["web1"])
+
+    # Then
+    with pytest.raises(CommandExecutionError, match=f"is full.*no job {jid}"):
+        cache.get_load(jid)
