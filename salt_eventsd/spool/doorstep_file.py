@@ -47,7 +47,8 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS inbox_by_jid ON inbox (jid)",
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 )
-_BROKEN = ("malformed", "not a database", "no such table", "no such column", "disk I/O error")
+#: A disk that fails, or a quota, is no reason to begin anew: what is in the file may be read again later.
+_BROKEN = ("malformed", "not a database", "no such table", "no such column")
 
 _T = TypeVar("_T")
 
@@ -63,6 +64,8 @@ class DoorstepFile:
     def __init__(self, folder: Path, max_bytes: int = 2**30) -> None:
         self.path = folder / FILE
         self.max_bytes = max_bytes
+        #: What returns leave free for loads, in bytes: without its load, ``salt`` does not wait for a job's returns.
+        self.kept_free = max_bytes // 10
         self._lock = threading.Lock()
         self._pid = 0
         self._identity = (0, 0)
@@ -94,10 +97,10 @@ class DoorstepFile:
 
         :raises SpoolError: it cannot be read.
         """
-        try:
-            size = os.stat(self.path).st_size
-        except OSError:
-            return 0
+        size = 0
+        for path in (self.path, self.path.with_name(f"{FILE}-wal")):
+            with suppress(OSError):
+                size += os.stat(path).st_size
         if size < self.max_bytes // 4:
             return size
 
@@ -166,8 +169,6 @@ class DoorstepFile:
             self._shut()
         self._db = self._connect()
         self._pid = os.getpid()
-        status = os.stat(self.path)
-        self._identity = (status.st_dev, status.st_ino)
         return self._db
 
     def _connect(self) -> sqlite3.Connection:
@@ -175,6 +176,8 @@ class DoorstepFile:
         if not self.path.exists():
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             _give_to_owner(self.path)
+        status = os.stat(self.path)
+        self._identity = (status.st_dev, status.st_ino)
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
         try:
             names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
@@ -203,8 +206,12 @@ class DoorstepFile:
         self._db = None
 
     def _set_aside(self, why: Exception) -> None:
-        log.error("eventsd: %s is broken (%s); it is set aside, and a new one is begun", self.path, why)
         with suppress(OSError):
+            status = os.stat(self.path)
+            if (status.st_dev, status.st_ino) != self._identity:
+                # Another process has begun a new one already.
+                return
+            log.error("eventsd: %s is broken (%s); it is set aside, and a new one is begun", self.path, why)
             os.replace(self.path, self.path.with_name(f"{FILE}.broken"))
             for ending in ("-wal", "-shm"):
                 self.path.with_name(FILE + ending).unlink(missing_ok=True)
