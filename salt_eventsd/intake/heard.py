@@ -7,7 +7,7 @@ bus need not be taken from the doorstep, too. Nothing depends on it: of two copi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from salt_eventsd.event.parse import Event
 
@@ -19,7 +19,7 @@ _JOBS = 1000
 
 class Heard:
     """
-    Remembers what has come over the bus, once :attr:`is_used` is set.
+    Remembers what has come over the bus, once :meth:`begin` was called.
 
     :param is_nocache: says whether Salt was told not to keep a job's returns.
     :ivar is_used: whether there is a doorstep.
@@ -31,6 +31,15 @@ class Heard:
         self._latest: set[int] = set()
         self._before: set[int] = set()
         self._unkept: dict[str, None] = {}
+
+    def begin(self, unkept: Iterable[str]) -> None:
+        """
+        Remember from now on.
+
+        :param unkept: jobs that are not to be kept, of which an engine before this one has heard.
+        """
+        self._unkept = dict.fromkeys(unkept)
+        self.is_used = True
 
     def refuses(self, event: Event) -> bool:
         """

@@ -116,7 +116,8 @@ class Intake(threading.Thread):
                         self._commit()
             while self._offered:
                 number, frame = self._offered.popleft()
-                self._take(frame, time.time(), is_own=True)
+                if frame:
+                    self._take(frame, time.time(), is_own=True)
                 self._taken_offers = number
             if self._due():
                 self._commit()
@@ -155,7 +156,7 @@ class Intake(threading.Thread):
         """
         Take an event that did not come over the bus, and return its number; see :attr:`kept_offers`.
 
-        :param raw: its frame, from :func:`salt_eventsd.event.frame.pack_frame`.
+        :param raw: its frame, from :func:`salt_eventsd.event.frame.pack_frame`; b"" for no event, just for a number.
         """
         with self._offering:
             self._offers += 1

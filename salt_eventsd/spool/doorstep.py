@@ -23,6 +23,8 @@ _LOAD = "jid, load, is_return, minions, nocache, endtime, stamp, changed"
 _CURSOR = "SELECT value FROM meta WHERE key = 'taken'"
 #: A job whose returns are not to be kept may take so long, in seconds.
 _NOCACHE_SECONDS = 86400.0
+#: Of what is taken in, so much is in memory at once, in bytes; one is at least.
+_MOST_BYTES = 8 * 2**20
 _minions_of = msgspec.msgpack.Decoder(dict[str, list[str]]).decode
 
 
@@ -228,11 +230,11 @@ class Doorstep(DoorstepFile):
         """
         Return jobs that the engine has not taken in as they are now.
 
-        :param limit: how many at most.
+        :param limit: how many at most; fewer if they are large.
         :raises SpoolError: the file cannot be read.
         """
         found = self.look(
-            lambda db: db.execute(f"SELECT {_LOAD} FROM loads WHERE changed > 0 LIMIT ?", (limit,)).fetchall(), []
+            lambda db: _some(db.execute(f"SELECT {_LOAD} FROM loads WHERE changed > 0 LIMIT ?", (limit,))), []
         )
         return [Load(*row) for row in found]
 
@@ -240,17 +242,19 @@ class Doorstep(DoorstepFile):
         """
         Return returns that the engine has not taken in, in the order in which they came.
 
-        :param limit: how many at most.
+        :param limit: how many at most; fewer if they are large.
         :param before: only those that were put here before this, in seconds since 1970 UTC.
         :raises SpoolError: the file cannot be read.
         """
 
         def find(db: sqlite3.Connection) -> list[Any]:
             taken = (db.execute(_CURSOR).fetchone() or (0,))[0]
-            return db.execute(
-                "SELECT id, jid, minion, stamp, received, payload FROM inbox WHERE id > ? ORDER BY id LIMIT ?",
-                (taken, limit),
-            ).fetchall()
+            return _some(
+                db.execute(
+                    "SELECT id, jid, minion, stamp, received, payload FROM inbox WHERE id > ? ORDER BY id LIMIT ?",
+                    (taken, limit),
+                )
+            )
 
         now = time.time()
         found = []
@@ -348,6 +352,18 @@ class Doorstep(DoorstepFile):
         if gone:
             self.look(lambda db: db.execute("PRAGMA incremental_vacuum(500)").fetchall(), [])
         return gone
+
+
+def _some(rows: sqlite3.Cursor) -> list[Any]:
+    """Return rows until they are as large as one may have in memory."""
+    found, size = [], 0
+    for row in rows:
+        found.append(row)
+        size += sum(len(value) for value in row if isinstance(value, bytes))
+        if size > _MOST_BYTES:
+            break
+    rows.close()
+    return found
 
 
 def _load_of(db: sqlite3.Connection, jid: str) -> Load | None:

@@ -125,3 +125,12 @@ def test_a_disk_that_fails_for_a_moment_takes_nothing_with_it(tmp_path: Path) ->
 
     # Then
     assert len(doorstep.waiting(10, time.time() + 1)) == 1
+
+
+def test_large_returns_are_taken_in_one_by_one(tmp_path: Path) -> None:
+    # Given
+    doorstep = Doorstep(tmp_path)
+    _put(doorstep, 5, 5 * 2**20)
+
+    # Then
+    assert len(doorstep.waiting(10, time.time() + 1)) == 2
