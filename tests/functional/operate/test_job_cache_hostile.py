@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,21 @@ def test_a_full_doorstep_does_not_say_that_there_is_no_job(cache: JobCache, monk
     # Then
     with pytest.raises(CommandExecutionError, match=f"is full.*no job {jid}"):
         cache.get_load(jid)
+
+
+def test_a_package_that_cannot_be_imported_ends_no_publication(
+    cache: JobCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    monkeypatch.setitem(sys.modules, "salt_eventsd.operate.job_cache", None)
+
+    # When
+    jid = cache.publish(["web1"])
+    cache.save_minions(jid, ["web2"], syndic_id=None)
+    cache.store(return_data(1, jid=JID, id="web1"))
+    cache.update_endtime(jid, "2026, Jan 01 00:00:00.000000")
+
+    # Then
+    assert len(jid) == 20
+    assert cache.prep_jid(passed_jid=JID) == JID
+    assert "cannot be imported" in caplog.text
