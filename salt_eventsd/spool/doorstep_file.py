@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +20,11 @@ log = logging.getLogger(__name__)
 
 #: The file's name in the folder of the spool.
 FILE = "doorstep.db"
-#: How long a write waits for another process, in milliseconds; none holds the file longer than a few.
-_BUSY_MS = 250
+#: How long a write waits for others, in seconds: none holds the file longer than some milliseconds, but of many that
+#: write at once SQLite lets those wait longest who have waited long, so it is tried anew after short whiles.
+_BUSY_SECONDS, _TRY_SECONDS = 1.0, 0.02
+#: The same after that was in vain: whoever holds the file then has stopped.
+_STOPPED_SECONDS = 0.05
 #: In ``loads``, ``changed`` is 0 once the engine has taken the load in, ``taken`` is when it did.
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS loads (
@@ -67,6 +71,7 @@ class DoorstepFile:
         #: What returns leave free for loads, in bytes: without its load, ``salt`` does not wait for a job's returns.
         self.kept_free = max_bytes // 10
         self._lock = threading.Lock()
+        self._patience = _BUSY_SECONDS
         self._pid = 0
         self._identity = (0, 0)
         self._db: sqlite3.Connection | None = None
@@ -140,24 +145,36 @@ class DoorstepFile:
         :raises SpoolError: nothing was done, and why.
         """
         with self._lock:
-            try:
-                db = self._at_hand()
-                if is_single:
-                    return what(db)
-                db.execute("BEGIN IMMEDIATE")
+            until = time.monotonic() + self._patience
+            while True:
                 try:
-                    result = what(db)
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                    raise
+                    result = self._once(what, is_single)
+                except (sqlite3.Error, OSError) as exc:
+                    is_busy = "locked" in str(exc)
+                    if is_busy and time.monotonic() < until:
+                        continue
+                    self._patience = _STOPPED_SECONDS if is_busy else _BUSY_SECONDS
+                    self._shut()
+                    if any(text in str(exc) for text in _BROKEN):
+                        self._set_aside(exc)
+                    raise SpoolError(f"eventsd: {self.path}: {exc}") from exc
+                if not is_single:
+                    self._patience = _BUSY_SECONDS
                 return result
-            except (sqlite3.Error, OSError) as exc:
-                self._shut()
-                if any(text in str(exc) for text in _BROKEN):
-                    self._set_aside(exc)
-                raise SpoolError(f"eventsd: {self.path}: {exc}") from exc
+
+    def _once(self, what: Callable[[sqlite3.Connection], _T], is_single: bool) -> _T:
+        db = self._at_hand()
+        if is_single:
+            return what(db)
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            result = what(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return result
 
     def _at_hand(self) -> sqlite3.Connection:
         """Return this process's connection to the file of our name."""
@@ -178,7 +195,7 @@ class DoorstepFile:
             _give_to_owner(self.path)
         status = os.stat(self.path)
         self._identity = (status.st_dev, status.st_ino)
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_TRY_SECONDS)
         try:
             names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
             is_whole = names.issuperset(("loads", "inbox", "meta"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,3 +137,50 @@ def test_large_returns_are_taken_in_one_by_one(tmp_path: Path) -> None:
 
     # Then
     assert len(doorstep.waiting(10, time.time() + 1)) == 2
+
+
+def _write(folder: Path, count: int, failed: Any) -> None:
+    doorstep = Doorstep(folder)
+    for number in range(count):
+        try:
+            doorstep.put_load(f"{os.getpid()}-{number}", b"x" * 700, MINIONS)
+            doorstep.put_return(f"{os.getpid()}-{number}", "web1", None, b"x" * 2000)
+        except SpoolError:
+            with failed.get_lock():
+                failed.value += 1
+
+
+def test_many_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    # Given
+    context = multiprocessing.get_context("fork")
+    failed = context.Value("i", 0)
+    processes = [context.Process(target=_write, args=(tmp_path, 200, failed)) for _ in range(8)]
+
+    # When
+    for one in processes:
+        one.start()
+    for one in processes:
+        one.join(120)
+
+    # Then
+    assert failed.value == 0
+    assert len(Doorstep(tmp_path).loads()) == 1600
+
+
+def test_whoever_has_stopped_with_the_file_in_hand_stops_nobody_else_for_long(tmp_path: Path) -> None:
+    # Given
+    doorstep = Doorstep(tmp_path)
+    doorstep.put_load("1", b"x", MINIONS)
+    holder = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    # When
+    began = time.monotonic()
+    for _ in range(5):
+        with pytest.raises(SpoolError, match="locked"):
+            doorstep.put_load("2", b"x", MINIONS)
+
+    # Then
+    assert time.monotonic() - began < 2.5
+    holder.close()
+    doorstep.put_load("2", b"x", MINIONS)
