@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 #: How often the thread looks.
 _SECONDS = 0.5
-#: So long the bus has to bring a return before it is taken from the doorstep.
+#: So long the bus has to bring what is on the doorstep before it is taken from there.
 _BUS_SECONDS = 2.0
 #: So much is taken in at once.
 _LOADS, _RETURNS = 200, 500
@@ -98,12 +98,13 @@ class Drain(threading.Thread):
             self._intake.heard.begin(self._doorstep.nocache(_NOCACHE))
         if self._ticket and not self._settle():
             return False
-        loads = self._doorstep.changed(_LOADS)
-        returns = self._doorstep.waiting(_RETURNS, time.time() - _BUS_SECONDS)
+        now = time.time()
+        loads = [one for one in self._doorstep.changed(_LOADS) if not now - _BUS_SECONDS <= one.stamp <= now]
+        returns = self._doorstep.waiting(_RETURNS, now - _BUS_SECONDS)
         if not loads and not returns:
             return False
         for load in loads:
-            self._offer(frames_of_load(load))
+            self._offer(frames_of_load(load), self._intake.heard.has_start(load.jid))
         for one in returns:
             if not self._intake.heard.has(one.jid, one.minion, one.stamp):
                 self.taken += 1
@@ -113,10 +114,10 @@ class Drain(threading.Thread):
         self._offered = loads, returns[-1].id if returns else 0
         return self._settle()
 
-    def _offer(self, frames: Iterator[bytes]) -> None:
+    def _offer(self, frames: Iterator[bytes], tells_again: bool = False) -> None:
         try:
             for frame in frames:
-                self._intake.offer(frame)
+                self._intake.offer(frame, tells_again)
         except Exception as exc:
             # One that cannot be read must not keep the others waiting.
             log.error("eventsd: something on the doorstep of the job cache cannot be read: %s", location(exc))

@@ -52,16 +52,23 @@ class Heard:
                 self._unkept[event.jid] = None
                 if len(self._unkept) > _JOBS:
                     del self._unkept[next(iter(self._unkept))]
+            self._note(("new", event.jid, "", ""))
             return False
         if event.phase != "ret":
             return False
         if event.jid in self._unkept:
             return True
-        if len(self._latest) >= 2 * _RETURNS:
-            self._before, self._latest = self._latest, set()
-        self._latest.add(hash((event.jid, event.minion_id)))
-        self._latest.add(hash((event.jid, event.minion_id, event.stamp)))
+        self._note((event.jid, event.minion_id), (event.jid, event.minion_id, event.stamp))
         return False
+
+    def has_start(self, jid: str) -> bool:
+        """
+        Say whether a job's start has come over the bus lately.
+
+        :param jid: its job id.
+        """
+        key = hash(("new", jid, "", ""))
+        return key in self._latest or key in self._before
 
     def has(self, jid: str, minion_id: str, stamp: float | None) -> bool:
         """
@@ -73,3 +80,8 @@ class Heard:
         """
         key = hash((jid, minion_id)) if stamp is None else hash((jid, minion_id, stamp))
         return key in self._latest or key in self._before
+
+    def _note(self, *keys: tuple[object, ...]) -> None:
+        if len(self._latest) >= 2 * _RETURNS:
+            self._before, self._latest = self._latest, set()
+        self._latest.update(map(hash, keys))

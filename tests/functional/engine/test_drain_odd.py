@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from salt_eventsd.intake import drain
+from tests.functional.engine.conftest import Engine
 from tests.functional.engine.test_drain import _engine, _rows, _soon, cache, history  # noqa: F401
 from tests.support.events import frame, job_data, return_data
 from tests.support.job_cache import JobCache, stamp_of
@@ -81,3 +82,27 @@ def test_an_engine_that_begins_knows_what_is_not_to_be_kept(
     eventually(lambda: _rows(history, "jobs") == 2)
     engine.service.close()
     assert _rows(history, "returns") <= 0
+
+
+def test_the_start_of_a_job_is_told_once_to_whoever_makes_no_row_of_it(
+    tmp_path: Path,
+    cache: JobCache,  # noqa: F811
+    history: Database,  # noqa: F811
+) -> None:
+    # Given
+    both = {"tag": "salt/job/[^/]+/new", "worker": "history"}
+    engine = Engine(tmp_path, events={"jobs": {**both, "into": "jobs"}, "kept": {**both, "into": "events"}})
+    engine.service.start()
+    cache.publish(["web1"])
+    eventually(lambda: engine.service.intake.heard.is_used)
+
+    # When
+    jid = cache.publish(["web1"])
+    engine.service.inbox.put(frame(f"salt/job/{jid}/new", job_data(jid, "test.arg", user="ann", _stamp=stamp_of())))
+
+    # Then
+    eventually(lambda: _rows(history, "jobs") == 2)
+    eventually(lambda: [row["load"]["cmd"] for row in history.rows("jobs") if "cmd" in row["load"]] == ["publish"] * 2)
+    engine.service.close()
+    assert [row["tag"] for row in history.rows("events")].count(f"salt/job/{jid}/new") == 1
+    assert _rows(history, "events") == 2
