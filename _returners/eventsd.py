@@ -26,6 +26,7 @@ docs/job_cache.rst says more.
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,22 @@ if TYPE_CHECKING:
     # Salt's loader puts it into the module.
     __opts__: dict[str, Any] = {}
 
+log = logging.getLogger(__name__)
+
 __virtualname__ = "eventsd"
 
 #: Packages that the functions import.
 _NEEDED = ("salt_eventsd", "msgspec", "orjson", "re2", "regex", "sqlalchemy")
+
+
+def _tell(what: str, *args: Any) -> Any:
+    """Have something kept. A package that is being upgraded, or is broken, must not end a publication."""
+    try:
+        from salt_eventsd.operate.job_cache import keep
+    except Exception:
+        log.exception("eventsd: job cache: salt-eventsd cannot be imported; nothing is kept")
+        return None
+    return getattr(keep, what)(__opts__, *args)
 
 
 def __virtual__() -> str | tuple[bool, str]:
@@ -52,9 +65,12 @@ def prep_jid(nocache: bool = False, passed_jid: str | None = None) -> str:
     :param nocache: what is returned for this job is not kept.
     :param passed_jid: the job id to use.
     """
-    from salt_eventsd.operate.job_cache import keep
+    jid = _tell("prepare", nocache, passed_jid) or passed_jid
+    if jid is None:
+        import salt.utils.jid
 
-    return keep.prepare(__opts__, nocache, passed_jid)
+        jid = salt.utils.jid.gen_jid(__opts__)
+    return str(jid)
 
 
 def save_load(jid: str, load: dict[str, Any], minions: Iterable[str] | None = None) -> None:
@@ -65,9 +81,7 @@ def save_load(jid: str, load: dict[str, Any], minions: Iterable[str] | None = No
     :param load: what was published.
     :param minions: the minions it was sent to.
     """
-    from salt_eventsd.operate.job_cache import keep
-
-    keep.load(__opts__, jid, load, minions)
+    _tell("load", jid, load, minions)
 
 
 def save_minions(jid: str, minions: Iterable[str], syndic_id: str | None = None) -> None:
@@ -78,9 +92,7 @@ def save_minions(jid: str, minions: Iterable[str], syndic_id: str | None = None)
     :param minions: the minions.
     :param syndic_id: the syndic that names them.
     """
-    from salt_eventsd.operate.job_cache import keep
-
-    keep.minions(__opts__, jid, minions, syndic_id)
+    _tell("minions", jid, minions, syndic_id)
 
 
 def returner(load: dict[str, Any]) -> None:
@@ -89,9 +101,7 @@ def returner(load: dict[str, Any]) -> None:
 
     :param load: what a minion has returned.
     """
-    from salt_eventsd.operate.job_cache import keep
-
-    keep.returned(__opts__, load)
+    _tell("returned", load)
 
 
 def event_return(events: list[dict[str, Any]]) -> None:
@@ -109,9 +119,7 @@ def update_endtime(jid: str, time: str) -> None:
     :param jid: the job id.
     :param time: as Salt writes it.
     """
-    from salt_eventsd.operate.job_cache import keep
-
-    keep.ended(__opts__, jid, time)
+    _tell("ended", jid, time)
 
 
 def get_load(jid: str) -> dict[str, Any]:

@@ -710,15 +710,19 @@ def _ask(question: str, worker: str | None, **arguments: Any) -> Any:
     from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate import history, history_page
 
+    is_person = _is_asked_for(question) and not __opts__.get("output")
     try:
-        found = history.ask(__opts__, question, worker, arguments)
+        found = history.ask(__opts__, question, worker, {**arguments, "own_jid": globals().get("__jid__")})
     except EventsdError as exc:
-        return _answer({"problem": "; ".join(str(exc).splitlines()), "retcode": 2})
+        problem = "; ".join(str(exc).splitlines())
+        told = _answer({"problem": problem, "retcode": 2})
+        return {"return": problem, "outputter": "highstate", "retcode": 2} if is_person else told
     __context__["retcode"] = 0
-    if not _is_asked_for(question) or __opts__.get("output"):
+    if not is_person:
         return found
-    # See eventsd.status.
-    return {"return": history_page.page(question, found, _width()), "outputter": "highstate", "retcode": 0}
+    # See eventsd.status. What goes into a file or to grep is not cut off so early.
+    page = history_page.page(question, found, _width(otherwise=400))
+    return {"return": page, "outputter": "highstate", "retcode": 0}
 
 
 def _look(path: str) -> list[str]:
@@ -784,11 +788,11 @@ def _shown(rest: str | None) -> str | None:
     return rest
 
 
-def _width() -> int:
-    """Return how wide the terminal is."""
+def _width(otherwise: int = 100) -> int:
+    """Return how wide the terminal is, or what is said where there is none."""
     import shutil
 
-    return shutil.get_terminal_size((100, 24)).columns
+    return shutil.get_terminal_size((otherwise, 24)).columns
 
 
 def _has_colors() -> bool:

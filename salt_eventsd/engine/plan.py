@@ -104,7 +104,9 @@ def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, ru
     :param runners: Salt's runners, for workers that want them.
     """
     modules = load_modules(opts, functions, runners)
-    policy = Policy(pipeline_of(config), {name: worker.batch for name, worker in config.workers.items()})
+    batches = {name: worker.batch for name, worker in config.workers.items()}
+    merging = frozenset(name for name, worker in config.workers.items() if worker.module == "sql")
+    policy = Policy(pipeline_of(config), batches, merging)
     workers = {name: _planned(name, config, modules, opts) for name in config.workers}
     return Plan(config, policy, workers)
 

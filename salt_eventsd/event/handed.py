@@ -94,11 +94,16 @@ def kind_of_runner(load: Mapping[str, Any]) -> str:
     """
     Return ``run`` or ``wheel`` if a return is that of a runner or wheel, which hold all they say under ``return``.
 
+    What a minion or a host of salt-ssh returns may look the same inside. Yet no return but a runner's is addressed to
+    who sends it, without being a request to the master.
+
     :param load: of a return.
     """
     inner = load.get("return")
     jid = load.get("jid")
-    if not jid or "_stamp" in load or not isinstance(inner, dict) or inner.get("jid") != jid:
+    if "cmd" in load or "_stamp" in load or "tgt" not in load or load["tgt"] != load.get("id"):
+        return ""
+    if not jid or not isinstance(inner, dict) or inner.get("jid") != jid:
         return ""
     kind = text_of(inner.get("fun")).partition(".")[0]
     return {"runner": "run", "wheel": "wheel"}.get(kind, "")

@@ -21,23 +21,27 @@ from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.event.handed import tag_of_load, told_by
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.thread import Intake
-from salt_eventsd.redact.error_text import one_line
+from salt_eventsd.redact.error_text import location, one_line
 from salt_eventsd.spool.doorstep import Doorstep, Load, Returned
 
 log = logging.getLogger(__name__)
 
 #: How often the thread looks.
 _SECONDS = 0.5
-#: So long the bus has to bring a return before it is taken from the doorstep.
+#: So long the bus has to bring what is on the doorstep before it is taken from there.
 _BUS_SECONDS = 2.0
 #: So much is taken in at once.
 _LOADS, _RETURNS = 200, 500
-#: What is offered has to be in the spool within this time, or it is offered again later.
+#: So many jobs whose returns are not to be kept are known from before.
+_NOCACHE = 1000
+#: So long the thread waits for what it has offered to be in the spool, before it looks after other things.
 _KEPT_SECONDS = 10.0
 #: What was taken in stays so long, for whoever asks for it before the database has it.
 KEEP_SECONDS = 900.0
-#: How often what is old is deleted.
-_SWEEP_SECONDS = 5.0
+#: The same while more than half of what the doorstep may hold is in use.
+FILLING_SECONDS = 60.0
+#: How often what is old is deleted, how many rows at a time, and how long others have the file in between.
+_SWEEP_SECONDS, _SWEPT, _PAUSE_SECONDS = 5.0, 1000, 0.05
 
 
 class Drain(threading.Thread):
@@ -57,6 +61,9 @@ class Drain(threading.Thread):
         self._doorstep = doorstep
         self._intake = intake
         self._oldest = oldest
+        #: What was offered last, and its number until it is known to be in the spool.
+        self._offered: tuple[list[Load], int] = ([], 0)
+        self._ticket = 0
         self._swept_at = 0.0
         #: When returns were taken in, and the number of the last one.
         self._marks: deque[tuple[float, int]] = deque()
@@ -87,26 +94,44 @@ class Drain(threading.Thread):
         """
         if not self._doorstep.path.exists() or self._intake.spool_error:
             return False
-        self._intake.heard.is_used = True
-        loads = self._doorstep.changed(_LOADS)
-        returns = self._doorstep.waiting(_RETURNS, time.time() - _BUS_SECONDS)
+        if not self._intake.heard.is_used:
+            self._intake.heard.begin(self._doorstep.nocache(_NOCACHE))
+        if self._ticket and not self._settle():
+            return False
+        now = time.time()
+        loads = [one for one in self._doorstep.changed(_LOADS) if not now - _BUS_SECONDS <= one.stamp <= now]
+        returns = self._doorstep.waiting(_RETURNS, now - _BUS_SECONDS)
         if not loads and not returns:
             return False
-        ticket = 0
         for load in loads:
-            for frame in frames_of_load(load):
-                ticket = self._intake.offer(frame)
+            self._offer(frames_of_load(load), self._intake.heard.has_start(load.jid))
         for one in returns:
             if not self._intake.heard.has(one.jid, one.minion, one.stamp):
                 self.taken += 1
-                for frame in frames_of_return(one):
-                    ticket = self._intake.offer(frame)
-        if not self._kept(ticket):
+                self._offer(frames_of_return(one))
+        # What the bus has brought has to be on disk, too, before the doorstep lets go of it.
+        self._ticket = self._intake.offer(b"")
+        self._offered = loads, returns[-1].id if returns else 0
+        return self._settle()
+
+    def _offer(self, frames: Iterator[bytes], tells_again: bool = False) -> None:
+        try:
+            for frame in frames:
+                self._intake.offer(frame, tells_again)
+        except Exception as exc:
+            # One that cannot be read must not keep the others waiting.
+            log.error("eventsd: something on the doorstep of the job cache cannot be read: %s", location(exc))
+
+    def _settle(self) -> bool:
+        """Let the doorstep know what was taken in, if it is in the spool by now; nothing is offered until it is."""
+        if not self._kept(self._ticket):
             return False
-        self._doorstep.taken(loads, returns[-1].id if returns else 0)
-        if returns:
-            self._marks.append((time.time(), returns[-1].id))
-        return len(loads) == _LOADS or len(returns) == _RETURNS
+        loads, last = self._offered
+        self._doorstep.taken(loads, last)
+        if last:
+            self._marks.append((time.time(), last))
+        self._ticket = 0
+        return True
 
     def _kept(self, ticket: int) -> bool:
         """Wait until what was offered is in the spool, and say whether it is."""
@@ -127,12 +152,15 @@ class Drain(threading.Thread):
             oldest = self._oldest()
         except SpoolError:
             return
+        is_filling = self._doorstep.used() > self._doorstep.max_bytes // 2
         # What the database does not have yet can be asked for nowhere else.
-        before = min(oldest or time.time(), time.time() - KEEP_SECONDS)
+        keep = min(KEEP_SECONDS, FILLING_SECONDS) if is_filling else KEEP_SECONDS
+        before = min(oldest or time.time(), time.time() - keep)
         last = 0
         while self._marks and self._marks[0][0] < before:
             last = max(last, self._marks.popleft()[1])
-        self._doorstep.sweep(before, last)
+        while self._doorstep.sweep(before, last, _SWEPT) >= _SWEPT and not self._stopping.wait(_PAUSE_SECONDS):
+            pass
 
 
 def frames_of_load(load: Load) -> Iterator[bytes]:

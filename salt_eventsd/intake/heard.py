@@ -7,7 +7,7 @@ bus need not be taken from the doorstep, too. Nothing depends on it: of two copi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from salt_eventsd.event.parse import Event
 
@@ -19,7 +19,7 @@ _JOBS = 1000
 
 class Heard:
     """
-    Remembers what has come over the bus, once :attr:`is_used` is set.
+    Remembers what has come over the bus, once :meth:`begin` was called.
 
     :param is_nocache: says whether Salt was told not to keep a job's returns.
     :ivar is_used: whether there is a doorstep.
@@ -32,6 +32,15 @@ class Heard:
         self._before: set[int] = set()
         self._unkept: dict[str, None] = {}
 
+    def begin(self, unkept: Iterable[str]) -> None:
+        """
+        Remember from now on.
+
+        :param unkept: jobs that are not to be kept, of which an engine before this one has heard.
+        """
+        self._unkept = dict.fromkeys(unkept)
+        self.is_used = True
+
     def refuses(self, event: Event) -> bool:
         """
         Remember an event of the bus, and say whether it is not to be kept.
@@ -43,16 +52,23 @@ class Heard:
                 self._unkept[event.jid] = None
                 if len(self._unkept) > _JOBS:
                     del self._unkept[next(iter(self._unkept))]
+            self._note(("new", event.jid, "", ""))
             return False
         if event.phase != "ret":
             return False
         if event.jid in self._unkept:
             return True
-        if len(self._latest) >= 2 * _RETURNS:
-            self._before, self._latest = self._latest, set()
-        self._latest.add(hash((event.jid, event.minion_id)))
-        self._latest.add(hash((event.jid, event.minion_id, event.stamp)))
+        self._note((event.jid, event.minion_id), (event.jid, event.minion_id, event.stamp))
         return False
+
+    def has_start(self, jid: str) -> bool:
+        """
+        Say whether a job's start has come over the bus lately.
+
+        :param jid: its job id.
+        """
+        key = hash(("new", jid, "", ""))
+        return key in self._latest or key in self._before
 
     def has(self, jid: str, minion_id: str, stamp: float | None) -> bool:
         """
@@ -64,3 +80,8 @@ class Heard:
         """
         key = hash((jid, minion_id)) if stamp is None else hash((jid, minion_id, stamp))
         return key in self._latest or key in self._before
+
+    def _note(self, *keys: tuple[object, ...]) -> None:
+        if len(self._latest) >= 2 * _RETURNS:
+            self._before, self._latest = self._latest, set()
+        self._latest.update(map(hash, keys))

@@ -45,10 +45,12 @@ class Policy:
 
     :param pipeline: what becomes of a frame.
     :param batches: worker -> the limits of its batches.
+    :param merging: the workers that make one row of all that tells of a job.
     """
 
     pipeline: Pipeline
     batches: Mapping[str, BatchLimits]
+    merging: frozenset[str] = frozenset()
 
 
 class Intake(threading.Thread):
@@ -91,7 +93,7 @@ class Intake(threading.Thread):
         self._policy = policy
         self._commit_seconds = commit_seconds
         self._inbox = inbox
-        self._offered: deque[tuple[int, bytes]] = deque()
+        self._offered: deque[tuple[int, bytes, bool]] = deque()
         self._offering = threading.Lock()
         self._offers = self._taken_offers = 0
         #: The number of the last offered event with which all before it are on disk, or are wanted by no rule.
@@ -115,8 +117,9 @@ class Intake(threading.Thread):
                     if self._stage.bytes >= MOST_BYTES:
                         self._commit()
             while self._offered:
-                number, frame = self._offered.popleft()
-                self._take(frame, time.time(), is_own=True)
+                number, frame, tells_again = self._offered.popleft()
+                if frame:
+                    self._take(frame, time.time(), is_own=True, tells_again=tells_again)
                 self._taken_offers = number
             if self._due():
                 self._commit()
@@ -151,16 +154,17 @@ class Intake(threading.Thread):
         """Events that are in memory because the spool cannot be written."""
         return self._committer.waiting_events if self._committer.error else 0
 
-    def offer(self, raw: bytes) -> int:
+    def offer(self, raw: bytes, tells_again: bool = False) -> int:
         """
         Take an event that did not come over the bus, and return its number; see :attr:`kept_offers`.
 
-        :param raw: its frame, from :func:`salt_eventsd.event.frame.pack_frame`.
+        :param raw: its frame, from :func:`salt_eventsd.event.frame.pack_frame`; b"" for no event, just for a number.
+        :param tells_again: the bus has told of the same; only whoever makes one row of both gets it.
         """
         with self._offering:
             self._offers += 1
             number = self._offers
-            self._offered.append((number, raw))
+            self._offered.append((number, raw, tells_again))
         self._inbox.wake()
         return number
 
@@ -200,7 +204,14 @@ class Intake(threading.Thread):
     def _redactor(self) -> Redactor:
         return self._policy().pipeline.redactor
 
-    def _take(self, raw: bytes, received: float, cleared_by: Redactor | None = None, is_own: bool = False) -> None:
+    def _take(
+        self,
+        raw: bytes,
+        received: float,
+        cleared_by: Redactor | None = None,
+        is_own: bool = False,
+        tells_again: bool = False,
+    ) -> None:
         policy = self._policy()
         pipeline = policy.pipeline.trusting if is_own else policy.pipeline
         try:
@@ -217,6 +228,8 @@ class Intake(threading.Thread):
                 self.unanswered.note(event, found.data)
             self.matched += 1
             for to, one in found.destinations:
+                if tells_again and not (one.into == "jobs" and to.worker in policy.merging):
+                    continue
                 self._stage.add(to, one, policy.batches[to.worker])
         except Exception as exc:
             self._leave_out(exc, 1)

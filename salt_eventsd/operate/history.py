@@ -178,7 +178,8 @@ def ask(opts: Mapping[str, Any], question: str, worker: str | None, arguments: M
     :param opts: Salt's options.
     :param question: its name in :data:`QUESTIONS`.
     :param worker: whose database; by default ``job_cache.worker`` of the configuration, or else the first sql worker.
-    :param arguments: of the question, by name; what is None is not said.
+    :param arguments: of the question, by name; what is None is not said. ``own_jid`` is the jid of the runner
+        that asks: its own job has not been answered yet, and is not listed.
     :raises EventsdError: an argument is wrong, or the database is away; one line.
     :returns: the rows, or a mapping by jid or minion. Where nothing was found, ``note`` may say why.
     """
@@ -201,7 +202,9 @@ def ask(opts: Mapping[str, Any], question: str, worker: str | None, arguments: M
 def _which_jobs(asked: Asked) -> jobs.Which:
     names = {name: asked.text(name) for name in ("fun", "user", "minion", "target")}
     kind = asked.one_of("kind", KINDS)
-    return jobs.Which(**names, since=asked.time("since"), until=asked.time("until"), kind=kind)
+    return jobs.Which(
+        **names, since=asked.time("since"), until=asked.time("until"), kind=kind, but=asked.jid("own_jid")
+    )
 
 
 def _which_returns(asked: Asked) -> returns.Which:

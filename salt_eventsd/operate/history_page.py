@@ -25,6 +25,26 @@ _RUNS = ("stamp", "jid", "fun", "success", "retcode", "schedule")
 _HEADS = {"duration_ms": "TOOK", "minion_id": "MINION", "tgt": "TARGET", "stamp": "TIME (UTC)", "arg": "ARGUMENTS"}
 #: A column that is not the last one of its table is no wider than this.
 _WIDEST = 40
+#: Columns that lose their ends where a table is too wide; a jid, a time or an outcome is of no use in part.
+_MAY_SHRINK = frozenset(
+    (
+        "user",
+        "fun",
+        "tgt",
+        "minion_id",
+        "return",
+        "why",
+        "changes",
+        "state",
+        "name",
+        "sls",
+        "comment",
+        "arg",
+        "schedule",
+    )
+)
+#: To how much they shrink, and to how much the last column.
+_NARROW, _LAST = 12, 24
 #: What there are too many of is cut off, so that the rest of a page stays in sight.
 _MOST_LINES = 200
 
@@ -59,15 +79,43 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int)
     :param width: of the table.
     """
     used = [name for name in columns if any(row.get(name) not in (None, "", []) for row in rows)] or list(columns)
+    lines = _table(rows, used, width)
+    if lines is None and {"stamp", "jid"} <= set(used):
+        # A jid says when its job was, so its time is the first thing that a narrow terminal can do without.
+        used.remove("stamp")
+        lines = _table(rows, used, width)
+    while lines is None and used[-1] not in _MAY_SHRINK and len(used) > 1:
+        used.pop()
+        lines = _table(rows, used, width)
+    return [_clipped(line, width) for line in lines or _table(rows, used, None) or ()]
+
+
+def _table(rows: Sequence[Mapping[str, Any]], used: Sequence[str], width: int | None) -> list[str] | None:
+    """Return the lines of a table, or None if they do not fit into the width; None as width: as narrow as can be."""
     cells = [[_cell(name, row.get(name)) for name in used] for row in rows]
     sizes = [max(len(_HEADS.get(name, name)), *(len(line[at]) for line in cells)) for at, name in enumerate(used)]
     sizes = [min(size, _WIDEST) for size in sizes[:-1]] + sizes[-1:]
-    return [_line(line, sizes, width) for line in ([_HEADS.get(name, name.upper()) for name in used], *cells)]
+    least = [min(size, _least(used, at)) for at, size in enumerate(sizes)]
+    room = (sum(least) if width is None else width) - 2 * (len(sizes) - 1) * (width is not None)
+    if sum(least) > room:
+        return None
+    while (excess := sum(sizes) - room) > 0:
+        # The widest one first, down to the next one's width.
+        at = max((at for at, size in enumerate(sizes) if size > least[at]), key=sizes.__getitem__)
+        next_one = max((size for size in sizes if size < sizes[at]), default=0)
+        sizes[at] = max(least[at], next_one, sizes[at] - excess)
+    return [_line(line, sizes) for line in ([_HEADS.get(name, name.upper()) for name in used], *cells)]
 
 
-def _line(cells: Iterable[str], sizes: Sequence[int], width: int) -> str:
+def _least(used: Sequence[str], at: int) -> int:
+    if used[at] not in _MAY_SHRINK:
+        return _WIDEST
+    return _LAST if at == len(used) - 1 else _NARROW
+
+
+def _line(cells: Iterable[str], sizes: Sequence[int]) -> str:
     parts = [_clipped(cell, size).ljust(size) for cell, size in zip(cells, sizes, strict=True)]
-    return _clipped("  ".join(parts).rstrip(), width)
+    return "  ".join(parts).rstrip()
 
 
 def _cell(name: str, value: Any) -> str:

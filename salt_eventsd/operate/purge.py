@@ -64,8 +64,8 @@ def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_
     """
     try:
         is_dry = _yes_or_no("dry_run", dry_run)
-        if not isinstance(minion, str) or not minion or minion == FORGOTTEN:
-            raise EventsdError(f"minion: expected the id of a minion, got {minion!r}")
+        if not isinstance(minion, str) or not minion or minion == FORGOTTEN or any(mark in minion for mark in "*?["):
+            raise EventsdError(f"minion: expected the id of a minion, whole, got {minion!r}")
         contexts = _sql_workers(opts, worker)
     except EventsdError as exc:
         return {"problem": str(exc), "retcode": 2}

@@ -21,6 +21,10 @@ __all__ = ["FILE", "Doorstep", "Load", "Returned"]
 
 _LOAD = "jid, load, is_return, minions, nocache, endtime, stamp, changed"
 _CURSOR = "SELECT value FROM meta WHERE key = 'taken'"
+#: A job whose returns are not to be kept may take so long, in seconds.
+_NOCACHE_SECONDS = 86400.0
+#: Of what is taken in, so much is in memory at once, in bytes; one is at least.
+_MOST_BYTES = 8 * 2**20
 _minions_of = msgspec.msgpack.Decoder(dict[str, list[str]]).decode
 
 
@@ -89,15 +93,17 @@ class Doorstep(DoorstepFile):
         known = self.load(jid)
         if known is not None and (known.nocache or not nocache):
             return False
-        self.run(
-            lambda db: db.execute(
-                "INSERT INTO loads (jid, nocache, stamp) VALUES (?1, ?2, ?3)"
-                " ON CONFLICT (jid) DO UPDATE SET nocache = max(nocache, ?2)",
-                (jid, int(nocache), time.time()),
-            ),
-            is_single=True,
-        )
-        return known is None
+
+        def note(db: sqlite3.Connection) -> bool:
+            values = (jid, int(nocache), time.time())
+            # Another process may have noted it just now.
+            if db.execute("INSERT OR IGNORE INTO loads (jid, nocache, stamp) VALUES (?, ?, ?)", values).rowcount > 0:
+                return True
+            db.execute("UPDATE loads SET nocache = max(nocache, ?2) WHERE jid = ?1", values[:2])
+            return False
+
+        self.room(len(jid))
+        return self.run(note)
 
     def put_load(self, jid: str, load: bytes, minions: Iterable[str] | None = None, is_return: bool = False) -> None:
         """
@@ -129,7 +135,7 @@ class Doorstep(DoorstepFile):
                 (kept, of_return, packed, int(not of_return), jid),
             )
 
-        self.room(len(load))
+        self.room(len(load) + (self.kept_free if is_return else 0))
         self.run(put)
 
     def add_minions(self, jid: str, minions: Iterable[str], syndic: str = "") -> None:
@@ -151,6 +157,7 @@ class Doorstep(DoorstepFile):
                 changed = int(known.load is not None and not known.is_return)
                 db.execute("UPDATE loads SET minions = ?, changed = changed + ? WHERE jid = ?", (packed, changed, jid))
 
+        self.room(len(jid))
         self.run(add)
 
     def put_end(self, jid: str, endtime: str) -> None:
@@ -173,7 +180,7 @@ class Doorstep(DoorstepFile):
         :param payload: MessagePack.
         :raises SpoolError: the file cannot be written, or is full.
         """
-        self.room(len(payload))
+        self.room(len(payload) + self.kept_free)
         self.run(
             lambda db: db.execute(
                 "INSERT INTO inbox (jid, minion, stamp, received, payload)"
@@ -223,11 +230,11 @@ class Doorstep(DoorstepFile):
         """
         Return jobs that the engine has not taken in as they are now.
 
-        :param limit: how many at most.
+        :param limit: how many at most; fewer if they are large.
         :raises SpoolError: the file cannot be read.
         """
         found = self.look(
-            lambda db: db.execute(f"SELECT {_LOAD} FROM loads WHERE changed > 0 LIMIT ?", (limit,)).fetchall(), []
+            lambda db: _some(db.execute(f"SELECT {_LOAD} FROM loads WHERE changed > 0 LIMIT ?", (limit,))), []
         )
         return [Load(*row) for row in found]
 
@@ -235,17 +242,19 @@ class Doorstep(DoorstepFile):
         """
         Return returns that the engine has not taken in, in the order in which they came.
 
-        :param limit: how many at most.
+        :param limit: how many at most; fewer if they are large.
         :param before: only those that were put here before this, in seconds since 1970 UTC.
         :raises SpoolError: the file cannot be read.
         """
 
         def find(db: sqlite3.Connection) -> list[Any]:
             taken = (db.execute(_CURSOR).fetchone() or (0,))[0]
-            return db.execute(
-                "SELECT id, jid, minion, stamp, received, payload FROM inbox WHERE id > ? ORDER BY id LIMIT ?",
-                (taken, limit),
-            ).fetchall()
+            return _some(
+                db.execute(
+                    "SELECT id, jid, minion, stamp, received, payload FROM inbox WHERE id > ? ORDER BY id LIMIT ?",
+                    (taken, limit),
+                )
+            )
 
         now = time.time()
         found = []
@@ -256,6 +265,21 @@ class Doorstep(DoorstepFile):
                 break
             found.append(one)
         return found
+
+    def nocache(self, limit: int) -> list[str]:
+        """
+        Return the ids of the latest jobs whose returns are not to be kept, the oldest of them first.
+
+        :param limit: how many at most.
+        :raises SpoolError: the file cannot be read.
+        """
+        found = self.look(
+            lambda db: db.execute(
+                "SELECT jid FROM loads WHERE nocache ORDER BY stamp DESC LIMIT ?", (limit,)
+            ).fetchall(),
+            [],
+        )
+        return [jid for (jid,) in reversed(found)]
 
     def is_nocache(self, jid: str) -> bool:
         """
@@ -283,8 +307,11 @@ class Doorstep(DoorstepFile):
                 "UPDATE loads SET changed = 0, taken = ? WHERE jid = ? AND changed = ?",
                 [(now, one.jid, one.changed) for one in loads],
             )
-            if last_return:
-                db.execute("INSERT OR REPLACE INTO meta VALUES ('taken', ?)", (last_return,))
+            # Of a file that was begun anew in between, nothing has been taken in.
+            db.execute(
+                "INSERT OR REPLACE INTO meta SELECT 'taken', ?1 WHERE EXISTS (SELECT 1 FROM inbox WHERE id = ?1)",
+                (last_return,),
+            )
 
         self.run(note)
 
@@ -302,20 +329,22 @@ class Doorstep(DoorstepFile):
         Delete what the engine has taken in, and return how much of it there was.
 
         :param before: jobs taken in before this, in seconds since 1970 UTC.
-        :param last_return: returns up to this number.
+        :param last_return: returns up to this number; never any that has not been taken in.
         :param limit: how many rows at most, of returns and of jobs.
         :raises SpoolError: the file cannot be written.
         """
 
         def delete(db: sqlite3.Connection) -> int:
+            taken = (db.execute(_CURSOR).fetchone() or (0,))[0]
             returns = db.execute(
                 "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE id <= ? ORDER BY id LIMIT ?)",
-                (last_return, limit),
+                (min(last_return, taken), limit),
             ).rowcount
             loads = db.execute(
                 "DELETE FROM loads WHERE jid IN (SELECT jid FROM loads"
-                " WHERE stamp < ?1 AND changed = 0 AND (taken IS NULL OR taken < ?1) LIMIT ?2)",
-                (before, limit),
+                " WHERE stamp < ?1 AND changed = 0 AND (taken IS NULL OR taken < ?1) AND (NOT nocache OR stamp < ?3)"
+                " LIMIT ?2)",
+                (before, limit, before - _NOCACHE_SECONDS),
             ).rowcount
             return max(0, returns) + max(0, loads)
 
@@ -323,6 +352,18 @@ class Doorstep(DoorstepFile):
         if gone:
             self.look(lambda db: db.execute("PRAGMA incremental_vacuum(500)").fetchall(), [])
         return gone
+
+
+def _some(rows: sqlite3.Cursor) -> list[Any]:
+    """Return rows until they are as large as one may have in memory."""
+    found, size = [], 0
+    for row in rows:
+        found.append(row)
+        size += sum(len(value) for value in row if isinstance(value, bytes))
+        if size > _MOST_BYTES:
+            break
+    rows.close()
+    return found
 
 
 def _load_of(db: sqlite3.Connection, jid: str) -> Load | None:

@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +20,11 @@ log = logging.getLogger(__name__)
 
 #: The file's name in the folder of the spool.
 FILE = "doorstep.db"
-#: How long a write waits for another process, in milliseconds; none holds the file longer than a few.
-_BUSY_MS = 250
+#: How long a write waits for others, in seconds: none holds the file longer than some milliseconds, but of many that
+#: write at once SQLite lets those wait longest who have waited long, so it is tried anew after short whiles.
+_BUSY_SECONDS, _TRY_SECONDS = 1.0, 0.02
+#: The same after that was in vain: whoever holds the file then has stopped.
+_STOPPED_SECONDS = 0.05
 #: In ``loads``, ``changed`` is 0 once the engine has taken the load in, ``taken`` is when it did.
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS loads (
@@ -47,7 +51,8 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS inbox_by_jid ON inbox (jid)",
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 )
-_BROKEN = ("malformed", "not a database", "no such table", "no such column", "disk I/O error")
+#: A disk that fails, or a quota, is no reason to begin anew: what is in the file may be read again later.
+_BROKEN = ("malformed", "not a database", "no such table", "no such column")
 
 _T = TypeVar("_T")
 
@@ -63,7 +68,10 @@ class DoorstepFile:
     def __init__(self, folder: Path, max_bytes: int = 2**30) -> None:
         self.path = folder / FILE
         self.max_bytes = max_bytes
+        #: What returns leave free for loads, in bytes: without its load, ``salt`` does not wait for a job's returns.
+        self.kept_free = max_bytes // 10
         self._lock = threading.Lock()
+        self._patience = _BUSY_SECONDS
         self._pid = 0
         self._identity = (0, 0)
         self._db: sqlite3.Connection | None = None
@@ -83,11 +91,33 @@ class DoorstepFile:
         :param size: in bytes.
         :raises SpoolError: there is none.
         """
-        with suppress(OSError):
-            if os.stat(self.path).st_size + size > self.max_bytes:
-                raise SpoolError(
-                    f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
-                )
+        if self.used() + size > self.max_bytes:
+            raise SpoolError(
+                f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
+            )
+
+    def used(self) -> int:
+        """
+        Return how much of the file is in use, in bytes; for a file that is not large, how large it is.
+
+        :raises SpoolError: it cannot be read.
+        """
+        size = 0
+        for path in (self.path, self.path.with_name(f"{FILE}-wal")):
+            with suppress(OSError):
+                size += os.stat(path).st_size
+        if size < self.max_bytes // 4:
+            return size
+
+        def ask(db: sqlite3.Connection) -> int:
+            # What was swept leaves free pages behind, which are used again.
+            pages, free, bytes_each = (
+                int(db.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return (pages - free) * bytes_each
+
+        return self.run(ask, is_single=True)
 
     def look(self, what: Callable[[sqlite3.Connection], Any], otherwise: Any) -> Any:
         """
@@ -97,8 +127,13 @@ class DoorstepFile:
         :param otherwise: what is returned if there is no file.
         :raises SpoolError: it cannot be read.
         """
-        if not os.path.exists(self.path):
+        try:
+            os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
             return otherwise
+        except OSError as exc:
+            # Whoever may not look into the folder does not know that there is no file.
+            raise SpoolError(f"eventsd: {self.path}: {exc.strerror}") from exc
         return self.run(what, is_single=True)
 
     def run(self, what: Callable[[sqlite3.Connection], _T], is_single: bool = False) -> _T:
@@ -110,24 +145,36 @@ class DoorstepFile:
         :raises SpoolError: nothing was done, and why.
         """
         with self._lock:
-            try:
-                db = self._at_hand()
-                if is_single:
-                    return what(db)
-                db.execute("BEGIN IMMEDIATE")
+            until = time.monotonic() + self._patience
+            while True:
                 try:
-                    result = what(db)
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                    raise
+                    result = self._once(what, is_single)
+                except (sqlite3.Error, OSError) as exc:
+                    is_busy = "locked" in str(exc)
+                    if is_busy and time.monotonic() < until:
+                        continue
+                    self._patience = _STOPPED_SECONDS if is_busy else _BUSY_SECONDS
+                    self._shut()
+                    if any(text in str(exc) for text in _BROKEN):
+                        self._set_aside(exc)
+                    raise SpoolError(f"eventsd: {self.path}: {exc}") from exc
+                if not is_single:
+                    self._patience = _BUSY_SECONDS
                 return result
-            except (sqlite3.Error, OSError) as exc:
-                self._shut()
-                if any(text in str(exc) for text in _BROKEN):
-                    self._set_aside(exc)
-                raise SpoolError(f"eventsd: {self.path}: {exc}") from exc
+
+    def _once(self, what: Callable[[sqlite3.Connection], _T], is_single: bool) -> _T:
+        db = self._at_hand()
+        if is_single:
+            return what(db)
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            result = what(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return result
 
     def _at_hand(self) -> sqlite3.Connection:
         """Return this process's connection to the file of our name."""
@@ -139,8 +186,6 @@ class DoorstepFile:
             self._shut()
         self._db = self._connect()
         self._pid = os.getpid()
-        status = os.stat(self.path)
-        self._identity = (status.st_dev, status.st_ino)
         return self._db
 
     def _connect(self) -> sqlite3.Connection:
@@ -148,7 +193,9 @@ class DoorstepFile:
         if not self.path.exists():
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             _give_to_owner(self.path)
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
+        status = os.stat(self.path)
+        self._identity = (status.st_dev, status.st_ino)
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_TRY_SECONDS)
         try:
             names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
             is_whole = names.issuperset(("loads", "inbox", "meta"))
@@ -176,8 +223,12 @@ class DoorstepFile:
         self._db = None
 
     def _set_aside(self, why: Exception) -> None:
-        log.error("eventsd: %s is broken (%s); it is set aside, and a new one is begun", self.path, why)
         with suppress(OSError):
+            status = os.stat(self.path)
+            if (status.st_dev, status.st_ino) != self._identity:
+                # Another process has begun a new one already.
+                return
+            log.error("eventsd: %s is broken (%s); it is set aside, and a new one is begun", self.path, why)
             os.replace(self.path, self.path.with_name(f"{FILE}.broken"))
             for ending in ("-wal", "-shm"):
                 self.path.with_name(FILE + ending).unlink(missing_ok=True)

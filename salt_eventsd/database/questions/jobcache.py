@@ -119,6 +119,20 @@ def minion_ids(reader: Reader) -> list[str]:
     return [str(one) for one in reader.values(sa.select(minions.c.minion_id).order_by(minions.c.minion_id))]
 
 
+def readable(load: Row) -> Row:
+    """
+    Return a load that Salt can list: one that it cannot read would end the whole list. A minion may return anything.
+
+    :param load: a job's.
+    """
+    odd = {name for name in ("user",) if load.get(name, "") is None}
+    if "arg" in load and not isinstance(load["arg"], list):
+        odd.add("arg")
+    if "kwargs" in load and not isinstance(load["kwargs"], dict):
+        odd.add("kwargs")
+    return {name: value for name, value in load.items() if name not in odd} if odd else load
+
+
 def answer_of(whole: Mapping[str, Any]) -> Row:
     """
     Return what Salt says of a return in a job's answers.
@@ -165,11 +179,7 @@ def _load(row: Row, told: Any) -> Row:
         load = {**told, **load, "arg": row["arg"] if isinstance(row["arg"], list) else told.get("arg") or []}
         load["tgt"] = _target(row, told)
         load["tgt_type"] = row["tgt_type"] or told.get("tgt_type") or "glob"
-    for name in ("user", "kwargs"):
-        if load.get(name, "") is None:
-            # Salt cannot list jobs of which one has None there.
-            del load[name]
-    return load
+    return readable(load)
 
 
 def _target(row: Row, told: Mapping[str, Any]) -> Any:

@@ -38,6 +38,7 @@ class Which:
     :param since: not before this.
     :param until: before this.
     :param kind: ``job``, ``runner``, ``wheel``, ``call``, ``schedule``.
+    :param but: not the job of this jid.
     """
 
     fun: str | None = None
@@ -47,6 +48,7 @@ class Which:
     since: datetime | None = None
     until: datetime | None = None
     kind: str | None = None
+    but: str | None = None
 
     def conditions(self, reader: Reader) -> list[Condition]:
         """Return the conditions of a question."""
@@ -57,6 +59,8 @@ class Which:
             *of_name(reader, jobs.c.tgt, self.target),
             *of_name(reader, jobs.c.kind, self.kind),
         ]
+        if self.but is not None:
+            found.append(jobs.c.jid != self.but)
         if self.minion is not None:
             answered = sa.exists().where(
                 returns.c.jid == jobs.c.jid, *of_name(reader, returns.c.minion_id, self.minion)

@@ -41,10 +41,21 @@ def load(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
 
     :param opts: Salt's options.
     :param jid: the job id.
-    :raises CommandExecutionError: the job is not on the doorstep, and the database does not answer.
+    :raises CommandExecutionError: the job is not on the doorstep, and the database does not answer; or the database
+        does not know it, and the doorstep cannot be read or has no room for it.
     """
     jid = str(jid)
-    here: Load | None = _doorstep(opts, lambda doorstep: doorstep.load(jid), None)
+    blind = ""
+    here: Load | None = None
+    try:
+        doorstep = places_of(opts).doorstep
+        here = doorstep.load(jid)
+        if here is None or here.load is None:
+            # One that is nearly full may have refused the job.
+            doorstep.room(doorstep.max_bytes // 100)
+    except SpoolError as exc:
+        # Under publisher_acl, ``salt`` runs as a user who may not read the master's files.
+        blind = str(exc)
     fresh = _as_load(here) if here else {}
     if here and fresh and not here.is_return:
         return fresh
@@ -56,6 +67,9 @@ def load(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
         raise
     if fresh and (not found or "cmd" not in found):
         return fresh
+    if blind and not found:
+        # The database may not have it yet.
+        raise CommandExecutionError(f"{blind}; so nobody can say that there is no job {jid}")
     return found
 
 
@@ -90,7 +104,7 @@ def jobs(opts: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = dict(_ask(opts, lambda reader: list(jobcache.loads(reader)), []))
     found = {**found, **_fresh_loads(opts, found)}
-    told = {jid: salt.utils.jid.format_jid_instance(jid, load) for jid, load in found.items()}
+    told = {jid: _shown(salt.utils.jid.format_jid_instance, jid, load) for jid, load in found.items()}
     if opts.get("job_cache_store_endtime"):
         for one in _doorstep(opts, lambda doorstep: doorstep.loads(), []):
             if one.endtime and one.jid in told:
@@ -114,7 +128,7 @@ def newest_jobs(opts: Mapping[str, Any], count: Any, without_find_job: bool = Tr
     found: dict[str, Any] = dict(_ask(opts, lambda reader: jobcache.newest_loads(reader, number, without_find_job), []))
     found = {**found, **_fresh_loads(opts, found, without_find_job)}
     newest = sorted(found)[-number:] if number else []
-    return [salt.utils.jid.format_jid_instance_ext(jid, found[jid]) for jid in newest]
+    return [_shown(salt.utils.jid.format_jid_instance_ext, jid, found[jid]) for jid in newest]
 
 
 def latest(opts: Mapping[str, Any], fun: str) -> dict[str, Any]:
@@ -208,10 +222,19 @@ def _doorstep(opts: Mapping[str, Any], what: Callable[[Doorstep], Any], otherwis
         return otherwise
 
 
+def _shown(form: Callable[[str, dict[str, Any]], dict[str, Any]], jid: str, load: dict[str, Any]) -> dict[str, Any]:
+    """Return what a list shows of a job. A minion may return any job id, also one of which Salt can make no time."""
+    try:
+        return form(jid, load)
+    except (LookupError, ValueError):
+        return {**form("", load), **({"JID": jid} if form is salt.utils.jid.format_jid_instance_ext else {})}
+
+
 def _as_load(here: Load) -> dict[str, Any]:
     found = decode(here.load) if here.load is not None else None
     if not isinstance(found, dict):
         return {}
+    found = jobcache.readable(found)
     return {**found, "Minions": here.minions} if here.minions else found
 
 

@@ -93,8 +93,8 @@ def test_one_that_is_not_known_is_said(tables: Database, opts: dict[str, Any]) -
     assert len(tables.rows("returns")) == 5
 
 
-@pytest.mark.parametrize("minion", ["", 7, None])
+@pytest.mark.parametrize("minion", ["", 7, None, "web*"])
 def test_what_is_no_id_is_refused(opts: dict[str, Any], minion: Any) -> None:
     told = forget(opts, minion)
 
-    assert told == {"problem": f"minion: expected the id of a minion, got {minion!r}", "retcode": 2}
+    assert told == {"problem": f"minion: expected the id of a minion, whole, got {minion!r}", "retcode": 2}

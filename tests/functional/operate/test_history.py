@@ -245,3 +245,37 @@ def test_a_table_keeps_within_its_width_and_control_characters_out() -> None:
     lines = history_page.table(rows, ("minion_id", "outcome", "fun"), 60)
     assert max(map(len, lines)) == 60
     assert "\x1b" not in "".join(lines)
+
+
+def test_a_narrow_table_shows_whole_jids_and_why_something_failed() -> None:
+    # Given
+    jid = "20260102030405678901"
+    row = {"stamp": "2026-01-02T03:04:05", "jid": jid, "minion_id": "web1.example.com", "retcode": 2}
+    failure = {**row, "fun": "runner.state.orchestrate", "states": [], "return": "No such file, and more " * 9}
+    slow = {**row, "duration_ms": 1.0, "what": "state", "fun": "state.apply", "name": "/etc/ntp.conf" * 9}
+
+    # Then
+    heads, line = history_page.page("failures", [failure], 80).splitlines()
+    assert heads.split() == ["JID", "MINION", "FUN", "RETCODE", "WHY"], "the jid says the time"
+    assert jid in line
+    assert "No such file, and" in line
+    heads, line = history_page.page("slow", [slow], 100).splitlines()
+    assert line.endswith(jid)
+    assert max(len(heads), len(line)) <= 100
+    wide = history_page.page("failures", [failure], 400)
+    assert "2026-01-02 03:04:05" in wide
+    assert failure["return"].strip() in wide
+
+
+def test_a_person_reads_what_is_wrong_in_one_line(run: Ask) -> None:
+    told = run("jobs", at_terminal=True, limit=0)
+    assert told == {"return": "limit: expected a number from 1 on, got 0", "outputter": "highstate", "retcode": 2}
+    assert run("jobs", limit=0) == {"problem": "limit: expected a number from 1 on, got 0", "retcode": 2}
+
+
+@pytest.mark.parametrize("question", ["jobs", "audit"])
+def test_the_question_is_not_among_its_own_answers(run: Ask, monkeypatch: pytest.MonkeyPatch, question: str) -> None:
+    found = [row["jid"] for row in run(question)]
+    monkeypatch.setattr(runner, "__jid__", found[0], raising=False)
+    assert next(row["jid"] for row in run(question)) == found[1]
+    assert run("job", found[0])

@@ -83,3 +83,21 @@ def test_a_runners_return_tells_of_its_start_and_its_end() -> None:
 @pytest.mark.parametrize("load", [None, [], {}, {"jid": ""}, {"return": {"fun": "runner.x"}}])
 def test_what_tells_of_no_job_is_no_event(load: Any) -> None:
     assert list(told_by(load)) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"cmd": "_return", "tgt": "web1"},
+        {"_stamp": "2026-01-02T03:04:05.678901", "tgt": "web1"},
+        {},
+        {"tgt": "web*"},
+    ],
+)
+def test_no_minion_speaks_for_a_runner(more: dict[str, Any]) -> None:
+    # Given
+    inner = {"jid": JID, "fun": "runner.test.arg", "id": "victim", "return": 5}
+    load = {"id": "web1", "jid": JID, "fun": "test.arg", "return": inner, **more}
+
+    # Then
+    assert list(told_by(load)) == [(f"salt/job/{JID}/ret/web1", load)]

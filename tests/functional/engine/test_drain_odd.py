@@ -1,0 +1,108 @@
+"""The engine takes in what is on the doorstep though it was killed, cannot read some of it, or is slow."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from salt_eventsd.intake import drain
+from tests.functional.engine.conftest import Engine
+from tests.functional.engine.test_drain import _engine, _rows, _soon, cache, history  # noqa: F401
+from tests.support.events import frame, job_data, return_data
+from tests.support.job_cache import JobCache, stamp_of
+from tests.support.lanes import eventually
+from tests.support.stores import Database
+
+
+def test_the_doorstep_keeps_what_the_bus_has_brought_until_it_is_in_the_spool(
+    tmp_path: Path,
+    cache: JobCache,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given
+    engine = _engine(tmp_path)
+    jid = cache.publish(["web1"])
+    eventually(lambda: engine.service.intake.heard.is_used)
+    eventually(lambda: not engine.service.doorstep.changed(10))
+    monkeypatch.setattr(engine.service.intake, "_commit_seconds", lambda: 30.0)
+    monkeypatch.setattr(drain, "_KEPT_SECONDS", 0.2)
+
+    # When
+    told = return_data(1, jid=jid, id="web1", _stamp=stamp_of())
+    engine.service.inbox.put(frame(f"salt/job/{jid}/ret/web1", told))
+    cache.store(told)
+    time.sleep(2)
+
+    # Then
+    assert engine.service.doorstep.last_taken() == 0
+    assert engine.service.intake._offers <= 3
+    engine.service.close()
+
+
+def test_what_cannot_be_read_keeps_nothing_waiting(
+    tmp_path: Path,
+    cache: JobCache,  # noqa: F811
+    history: Database,  # noqa: F811
+) -> None:
+    # Given
+    bad = cache.publish(["web1"])
+    with sqlite3.connect(tmp_path / "eventsd" / "spool" / "doorstep.db") as db:
+        db.execute("UPDATE loads SET minions = x'c1' WHERE jid = ?", (bad,))
+    db.close()
+    jid = cache.publish(["web1"])
+    cache.store(return_data(1, jid=jid, id="web1"))
+
+    # When
+    engine = _engine(tmp_path)
+
+    # Then
+    eventually(lambda: (_rows(history, "jobs"), _rows(history, "returns")) == (1, 1))
+    engine.service.close()
+
+
+def test_an_engine_that_begins_knows_what_is_not_to_be_kept(
+    tmp_path: Path,
+    cache: JobCache,  # noqa: F811
+    history: Database,  # noqa: F811
+) -> None:
+    # Given
+    jid = cache.publish(["web1"], nocache=True)
+    engine = _engine(tmp_path)
+    eventually(lambda: engine.service.intake.heard.is_used)
+
+    # When
+    told = return_data(1, jid=jid, id="web1", _stamp=stamp_of())
+    engine.service.inbox.put(frame(f"salt/job/{jid}/ret/web1", told))
+    engine.service.inbox.put(frame("salt/job/20260102030405678901/new", job_data("20260102030405678901", "test.ping")))
+
+    # Then
+    eventually(lambda: _rows(history, "jobs") == 2)
+    engine.service.close()
+    assert _rows(history, "returns") <= 0
+
+
+def test_the_start_of_a_job_is_told_once_to_whoever_makes_no_row_of_it(
+    tmp_path: Path,
+    cache: JobCache,  # noqa: F811
+    history: Database,  # noqa: F811
+) -> None:
+    # Given
+    both = {"tag": "salt/job/[^/]+/new", "worker": "history"}
+    engine = Engine(tmp_path, events={"jobs": {**both, "into": "jobs"}, "kept": {**both, "into": "events"}})
+    engine.service.start()
+    cache.publish(["web1"])
+    eventually(lambda: engine.service.intake.heard.is_used)
+
+    # When
+    jid = cache.publish(["web1"])
+    engine.service.inbox.put(frame(f"salt/job/{jid}/new", job_data(jid, "test.arg", user="ann", _stamp=stamp_of())))
+
+    # Then
+    eventually(lambda: _rows(history, "jobs") == 2)
+    eventually(lambda: [row["load"]["cmd"] for row in history.rows("jobs") if "cmd" in row["load"]] == ["publish"] * 2)
+    engine.service.close()
+    assert [row["tag"] for row in history.rows("events")].count(f"salt/job/{jid}/new") == 1
+    assert _rows(history, "events") == 2
