@@ -45,6 +45,8 @@ def prepare(opts: Mapping[str, Any], nocache: bool, passed_jid: str | None) -> s
     try:
         if passed_jid is not None:
             jid = str(passed_jid)
+            if len(jid) > LONGEST_NAME:
+                return jid
             # The mark of an unknown job is all there is to keep here: its load and its returns come by themselves.
             if opts.get("__role") != "minion":
                 places_of(opts).doorstep.reserve(jid, bool(nocache))
@@ -68,7 +70,7 @@ def load(opts: Mapping[str, Any], jid: str, told: Mapping[str, Any], minions: It
     :param minions: the minions the job is sent to.
     """
     try:
-        if str(jid) in _NO_JOBS or not isinstance(told, Mapping):
+        if not _is_job(jid) or not isinstance(told, Mapping):
             return
         places = places_of(opts)
         if not places.is_drained:
@@ -97,7 +99,7 @@ def minions(opts: Mapping[str, Any], jid: str, names: Iterable[str], syndic_id: 
     :param syndic_id: the syndic that names them.
     """
     try:
-        if str(jid) not in _NO_JOBS and names and places_of(opts).is_drained:
+        if _is_job(jid) and names and places_of(opts).is_drained:
             places_of(opts).doorstep.add_minions(str(jid), _named(names) or [], text_of(syndic_id))
     except Exception as exc:
         _tell("the minions of a job were not kept", exc)
@@ -141,10 +143,15 @@ def ended(opts: Mapping[str, Any], jid: str, endtime: str) -> None:
     :param endtime: as Salt writes it.
     """
     try:
-        if places_of(opts).is_drained:
+        if _is_job(jid) and places_of(opts).is_drained:
             places_of(opts).doorstep.put_end(str(jid), str(endtime))
     except Exception as exc:
         _tell("the end of a job was not noted", exc)
+
+
+def _is_job(jid: Any) -> bool:
+    """Say whether an id is that of a job. A minion may return anything as one."""
+    return str(jid) not in _NO_JOBS and len(str(jid)) <= LONGEST_NAME
 
 
 def _redacted(places: Places, tag: str, told: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,19 @@ def test_a_package_that_cannot_be_imported_ends_no_publication(
     assert len(jid) == 20
     assert cache.prep_jid(passed_jid=JID) == JID
     assert "cannot be imported" in caplog.text
+
+
+def test_a_job_id_without_end_fills_nothing(cache: JobCache) -> None:
+    # Given
+    long = JID + "_" + "x" * 1_000_000
+
+    # When
+    for _ in range(3):
+        cache.store(return_data(1, jid=long, id="web1"))
+        cache.save_minions(long, ["web1"], syndic_id=None)
+
+    # Then
+    assert cache.prep_jid(passed_jid=long) == long
+    doorstep = places_of(cache.opts).doorstep
+    assert (doorstep.load(long), doorstep.loads()) == (None, [])
+    assert len(doorstep.waiting(5, time.time() + 1)[0].jid) < 10_000
