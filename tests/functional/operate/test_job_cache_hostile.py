@@ -128,3 +128,16 @@ def test_a_job_id_without_end_fills_nothing(cache: JobCache) -> None:
     doorstep = places_of(cache.opts).doorstep
     assert (doorstep.load(long), doorstep.loads()) == (None, [])
     assert len(doorstep.waiting(5, time.time() + 1)[0].jid) < 10_000
+
+
+def test_a_disk_that_cannot_be_written_does_not_say_that_there_is_no_job(tmp_path: Path) -> None:
+    # Given
+    workers = {"history": {"module": "sql", "url": f"sqlite:///{tmp_path / 'history.db'}"}}
+    cache = JobCache(master_opts(tmp_path, workers=workers, spool={"dir": "/proc/nowhere"}))
+
+    # When
+    jid = cache.publish(["web1"])
+
+    # Then
+    with pytest.raises(CommandExecutionError, match=f"the disk is full.*no job {jid}"):
+        cache.get_load(jid)
