@@ -12,6 +12,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from salt_eventsd.operate.job_cache.places import places_of
+from salt_eventsd.redact import Redactor
 from tests.support.events import return_data
 from tests.support.job_cache import JobCache, master_opts
 
@@ -141,3 +142,27 @@ def test_a_disk_that_cannot_be_written_does_not_say_that_there_is_no_job(tmp_pat
     # Then
     with pytest.raises(CommandExecutionError, match=f"the disk is full.*no job {jid}"):
         cache.get_load(jid)
+
+
+def test_a_return_is_redacted_once_and_kept_twice(cache: JobCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    told: list[str] = []
+    apply = Redactor.apply
+
+    def counted(redactor: Redactor, data: Any, fun: str) -> Any:
+        told.append(fun)
+        return apply(redactor, data, fun)
+
+    monkeypatch.setattr(Redactor, "apply", counted)
+
+    # When
+    cache.store(return_data({"password": "canary"}, jid=JID, id="web1"))
+    cache.store(return_data({"password": "another"}, jid=JID, id="web2"))
+
+    # Then
+    assert told == ["test.ping"] * 2
+    assert cache.get_load(JID)["return"] == {"password": "***"}
+    assert {name: one["return"] for name, one in cache.get_jid(JID).items()} == {
+        "web1": {"password": "***"},
+        "web2": {"password": "***"},
+    }
