@@ -38,8 +38,12 @@ _NOCACHE = 1000
 _KEPT_SECONDS = 10.0
 #: What was taken in stays so long, for whoever asks for it before the database has it.
 KEEP_SECONDS = 900.0
-#: The same while more than half of what the doorstep may hold is in use.
+#: The same while the doorstep is filling.
 FILLING_SECONDS = 60.0
+#: It is if more than this part of what it may hold is in use; from the second on, it does not wait for the database.
+_FILLING, _NEARLY_FULL = 0.5, 0.75
+#: Of so much time no more than one mark is kept, in seconds.
+_MARK_SECONDS = 10.0
 #: How often what is old is deleted, how many rows at a time, and how long others have the file in between.
 _SWEEP_SECONDS, _SWEPT, _PAUSE_SECONDS = 5.0, 1000, 0.05
 
@@ -95,6 +99,9 @@ class Drain(threading.Thread):
         if not self._doorstep.path.exists() or self._intake.spool_error:
             return False
         if not self._intake.heard.is_used:
+            if last := self._doorstep.last_taken():
+                # An engine before this one has taken them in.
+                self._marks.append((self._began, last))
             self._intake.heard.begin(self._doorstep.nocache(_NOCACHE))
         if self._ticket and not self._settle():
             return False
@@ -129,9 +136,15 @@ class Drain(threading.Thread):
         loads, last = self._offered
         self._doorstep.taken(loads, last)
         if last:
-            self._marks.append((time.time(), last))
+            self._mark(time.time(), last)
         self._ticket = 0
         return True
+
+    def _mark(self, now: float, last: int) -> None:
+        # While a database is away for days, there are many.
+        if len(self._marks) > 1 and int(self._marks[-1][0] / _MARK_SECONDS) == int(now / _MARK_SECONDS):
+            self._marks.pop()
+        self._marks.append((now, last))
 
     def _kept(self, ticket: int) -> bool:
         """Wait until what was offered is in the spool, and say whether it is."""
@@ -144,18 +157,18 @@ class Drain(threading.Thread):
     def _sweep(self) -> None:
         if time.monotonic() < self._swept_at + _SWEEP_SECONDS or not self._doorstep.path.exists():
             return
-        if not self._swept_at and (last := self._doorstep.last_taken()):
-            # An engine before this one has taken them in.
-            self._marks.appendleft((self._began, last))
         self._swept_at = time.monotonic()
         try:
             oldest = self._oldest()
         except SpoolError:
             return
-        is_filling = self._doorstep.used() > self._doorstep.max_bytes // 2
-        # What the database does not have yet can be asked for nowhere else.
-        keep = min(KEEP_SECONDS, FILLING_SECONDS) if is_filling else KEEP_SECONDS
-        before = min(oldest or time.time(), time.time() - keep)
+        part = self._doorstep.used() / self._doorstep.max_bytes
+        keep = min(KEEP_SECONDS, FILLING_SECONDS) if part > _FILLING else KEEP_SECONDS
+        before = time.time() - keep
+        if oldest and part < _NEARLY_FULL:
+            # What the database does not have yet can be asked for nowhere else. Yet the spool has it, and a full
+            # doorstep would refuse jobs.
+            before = min(oldest, before)
         last = 0
         while self._marks and self._marks[0][0] < before:
             last = max(last, self._marks.popleft()[1])

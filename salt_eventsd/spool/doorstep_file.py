@@ -25,6 +25,8 @@ FILE = "doorstep.db"
 _BUSY_SECONDS, _TRY_SECONDS = 1.0, 0.02
 #: The same after that was in vain: whoever holds the file then has stopped.
 _STOPPED_SECONDS = 0.05
+#: A disk with less room is full, in bytes.
+_LEAST_FREE = 2**20
 #: In ``loads``, ``changed`` is 0 once the engine has taken the load in, ``taken`` is when it did.
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS loads (
@@ -95,6 +97,19 @@ class DoorstepFile:
             raise SpoolError(
                 f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
             )
+
+    def disk(self) -> None:
+        """
+        See to it that the disk can be written.
+
+        :raises SpoolError: it is full, or can only be read.
+        """
+        with suppress(OSError):
+            folder = next(one for one in self.path.parents if one.exists())
+            found = os.statvfs(folder)
+            if found.f_flag & os.ST_RDONLY or found.f_bavail * found.f_frsize < _LEAST_FREE:
+                why = "can only be read" if found.f_flag & os.ST_RDONLY else "is full"
+                raise SpoolError(f"eventsd: {self.path}: the disk {why}")
 
     def used(self) -> int:
         """

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _TRIES = 100
 #: Jids that name no job.
 _NO_JOBS = ("", "nocache")
+#: Under which a return is redacted that is kept as a load.
+_TAG_OF_RETURN = "salt/job/ret"
 _told = Reminder()
 
 
@@ -45,6 +47,8 @@ def prepare(opts: Mapping[str, Any], nocache: bool, passed_jid: str | None) -> s
     try:
         if passed_jid is not None:
             jid = str(passed_jid)
+            if len(jid) > LONGEST_NAME:
+                return jid
             # The mark of an unknown job is all there is to keep here: its load and its returns come by themselves.
             if opts.get("__role") != "minion":
                 places_of(opts).doorstep.reserve(jid, bool(nocache))
@@ -68,7 +72,7 @@ def load(opts: Mapping[str, Any], jid: str, told: Mapping[str, Any], minions: It
     :param minions: the minions the job is sent to.
     """
     try:
-        if str(jid) in _NO_JOBS or not isinstance(told, Mapping):
+        if not _is_job(jid) or not isinstance(told, Mapping):
             return
         places = places_of(opts)
         if not places.is_drained:
@@ -79,7 +83,7 @@ def load(opts: Mapping[str, Any], jid: str, told: Mapping[str, Any], minions: It
             # Salt hands over each return as a load, too.
             return
         kept = as_fired(told) if of_return else told
-        packed = _redacted(places, "salt/job/" + ("ret" if of_return else "new"), without_login(kept))
+        packed = _redacted(places, _TAG_OF_RETURN if of_return else "salt/job/new", without_login(kept))
         if of_return and not minions and text_of(told.get("tgt")) == text_of(told.get("id")):
             minions = None if "cmd" not in told else [text_of(told.get("id"))]
         places.doorstep.put_load(str(jid), packed, _named(minions), of_return)
@@ -97,7 +101,7 @@ def minions(opts: Mapping[str, Any], jid: str, names: Iterable[str], syndic_id: 
     :param syndic_id: the syndic that names them.
     """
     try:
-        if str(jid) not in _NO_JOBS and names and places_of(opts).is_drained:
+        if _is_job(jid) and names and places_of(opts).is_drained:
             places_of(opts).doorstep.add_minions(str(jid), _named(names) or [], text_of(syndic_id))
     except Exception as exc:
         _tell("the minions of a job were not kept", exc)
@@ -141,10 +145,15 @@ def ended(opts: Mapping[str, Any], jid: str, endtime: str) -> None:
     :param endtime: as Salt writes it.
     """
     try:
-        if places_of(opts).is_drained:
+        if _is_job(jid) and places_of(opts).is_drained:
             places_of(opts).doorstep.put_end(str(jid), str(endtime))
     except Exception as exc:
         _tell("the end of a job was not noted", exc)
+
+
+def _is_job(jid: Any) -> bool:
+    """Say whether an id is that of a job. A minion may return anything as one."""
+    return str(jid) not in _NO_JOBS and len(str(jid)) <= LONGEST_NAME
 
 
 def _redacted(places: Places, tag: str, told: Mapping[str, Any]) -> bytes:
@@ -153,14 +162,20 @@ def _redacted(places: Places, tag: str, told: Mapping[str, Any]) -> bytes:
     redactor = places.redactor
     if not redactor.concerns(payload, function_of(told if isinstance(told, dict) else dict(told))):
         return payload
+    latest, places.latest = places.latest, (b"", b"")
+    if latest[0] == payload:
+        return latest[1]
     frame = Frame(tag, tag, payload, time.time())
     try:
         with in_time(frame):
             data, fun = unpack(frame)
-            return pack(redactor.apply(data, fun))
+            redacted = pack(redactor.apply(data, fun))
     except TooMuch as exc:
         _, data = withheld(frame, str(exc))
-        return pack(redactor.apply(data, ""))
+        redacted = pack(redactor.apply(data, ""))
+    if tag == _TAG_OF_RETURN:
+        places.latest = (payload, redacted)
+    return redacted
 
 
 def _named(names: Iterable[Any] | None) -> list[str] | None:

@@ -43,6 +43,8 @@ class Places:
         folder = spool.get("dir") if isinstance(spool.get("dir"), str) else default.dir
         cachedir = str(opts.get("cachedir") or "/var/cache/salt/master")
         self._redact = _part(block, "redact")
+        #: The return that was redacted last, before and after; Salt hands over each one twice.
+        self.latest: tuple[bytes, bytes] = (b"", b"")
         self.doorstep = Doorstep(Path(placed(folder, cachedir)), _size(spool.get("max_bytes"), int(default.max_bytes)))
         self.is_drained = opts.get("__role") != "minion" or bool(_engines(opts))
 

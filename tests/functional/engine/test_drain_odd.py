@@ -106,3 +106,40 @@ def test_the_start_of_a_job_is_told_once_to_whoever_makes_no_row_of_it(
     engine.service.close()
     assert [row["tag"] for row in history.rows("events")].count(f"salt/job/{jid}/new") == 1
     assert _rows(history, "events") == 2
+
+
+def test_a_doorstep_that_is_nearly_full_does_not_wait_for_a_database_that_is_away(
+    tmp_path: Path,
+    cache: JobCache,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given
+    monkeypatch.setattr(drain, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(drain, "_SWEEP_SECONDS", 0.1)
+    engine = _engine(tmp_path)
+    monkeypatch.setattr(engine.service.drain, "_oldest", lambda: 1.0)
+    jid = cache.publish(["web1"])
+    eventually(lambda: not engine.service.doorstep.changed(10))
+    time.sleep(1)
+    kept = engine.service.doorstep.load(jid)
+
+    # When
+    monkeypatch.setattr(engine.service.doorstep, "max_bytes", 40_000)
+
+    # Then
+    assert kept is not None
+    eventually(lambda: engine.service.doorstep.load(jid) is None)
+    engine.service.close()
+
+
+def test_another_worker_that_is_away_does_not_keep_the_doorstep_full(tmp_path: Path) -> None:
+    # Given
+    engine = Engine(tmp_path, events={"all": {"tag": "salt/job/.*", "worker": "history"}})
+    engine.service.start()
+    lanes = engine.service.lanes
+    engine.service._lane("other").backlog.oldest = lambda: 5.0  # type: ignore[method-assign]
+
+    # Then
+    assert "other" in lanes
+    assert engine.service._oldest() == 0.0
+    engine.service.close()

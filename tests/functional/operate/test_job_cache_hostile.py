@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from salt_eventsd.operate.job_cache.places import places_of
+from salt_eventsd.redact import Redactor
 from tests.support.events import return_data
 from tests.support.job_cache import JobCache, master_opts
 
@@ -111,3 +113,56 @@ def test_a_package_that_cannot_be_imported_ends_no_publication(
     assert len(jid) == 20
     assert cache.prep_jid(passed_jid=JID) == JID
     assert "cannot be imported" in caplog.text
+
+
+def test_a_job_id_without_end_fills_nothing(cache: JobCache) -> None:
+    # Given
+    long = JID + "_" + "x" * 1_000_000
+
+    # When
+    for _ in range(3):
+        cache.store(return_data(1, jid=long, id="web1"))
+        cache.save_minions(long, ["web1"], syndic_id=None)
+
+    # Then
+    assert cache.prep_jid(passed_jid=long) == long
+    doorstep = places_of(cache.opts).doorstep
+    assert (doorstep.load(long), doorstep.loads()) == (None, [])
+    assert len(doorstep.waiting(5, time.time() + 1)[0].jid) < 10_000
+
+
+def test_a_disk_that_cannot_be_written_does_not_say_that_there_is_no_job(tmp_path: Path) -> None:
+    # Given
+    workers = {"history": {"module": "sql", "url": f"sqlite:///{tmp_path / 'history.db'}"}}
+    cache = JobCache(master_opts(tmp_path, workers=workers, spool={"dir": "/proc/nowhere"}))
+
+    # When
+    jid = cache.publish(["web1"])
+
+    # Then
+    with pytest.raises(CommandExecutionError, match=f"the disk is full.*no job {jid}"):
+        cache.get_load(jid)
+
+
+def test_a_return_is_redacted_once_and_kept_twice(cache: JobCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    told: list[str] = []
+    apply = Redactor.apply
+
+    def counted(redactor: Redactor, data: Any, fun: str) -> Any:
+        told.append(fun)
+        return apply(redactor, data, fun)
+
+    monkeypatch.setattr(Redactor, "apply", counted)
+
+    # When
+    cache.store(return_data({"password": "canary"}, jid=JID, id="web1"))
+    cache.store(return_data({"password": "another"}, jid=JID, id="web2"))
+
+    # Then
+    assert told == ["test.ping"] * 2
+    assert cache.get_load(JID)["return"] == {"password": "***"}
+    assert {name: one["return"] for name, one in cache.get_jid(JID).items()} == {
+        "web1": {"password": "***"},
+        "web2": {"password": "***"},
+    }
