@@ -27,7 +27,7 @@ test: $(VENV)/.installed-test ## run the unit, functional and integration tests 
 	for layer in $(LAYERS); do \
 	  number=$$((number + 1)); \
 	  echo; echo "==> $$number/$(words $(LAYERS)) $$layer tests"; \
-	  beside=""; if [ $$layer = unit ]; then beside="-n auto"; fi; \
+	  beside=""; if [ $$layer != integration ]; then beside="-n auto --dist loadfile"; fi; \
 	  $(BIN)/python -m pytest -m 'not slow' $$beside $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi

@@ -194,7 +194,7 @@ def _returned(story: Story) -> list[tuple[str, str, datetime, bool, str]]:
         ({"fun": "test.ping"}, lambda minion, fun: fits(fun, "test.ping")),
         ({"fun": "*.highstate", "minion": "DB*"}, lambda minion, fun: fits(fun, "*.highstate") and minion == "DB1"),
     ],
-    ids=str,
+    ids=["all", "minion", "minions", "fun", "fun and minion"],
 )
 @pytest.mark.parametrize("question", ["returns", "failures"])
 def test_returns_and_failures(told: Asked, question: str, arguments: dict[str, Any], is_meant: Any) -> None:
