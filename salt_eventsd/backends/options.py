@@ -79,7 +79,7 @@ def read_options(context: Context, kind: type[Struct]) -> Struct:
     try:
         return msgspec.convert(given, kind, dec_hook=_hook)
     except msgspec.ValidationError as exc:
-        wrong = explain(exc)
+        wrong = explain(exc, kind)
         path = wrong.path.replace("[...]", "").lstrip(".")
         key = ".".join(part for part in (path, wrong.key) if part)
         raise context.problem(OLD_TIMEOUT if is_old and key == "timeout" else key, wrong.what) from None

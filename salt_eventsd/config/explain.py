@@ -41,17 +41,19 @@ class Wrong:
     unknown: bool = False
 
 
-def explain(error: msgspec.ValidationError) -> Wrong:
+def explain(error: msgspec.ValidationError, kind: type[msgspec.Struct] | None = None) -> Wrong:
     """
     Split an error of msgspec into its parts.
 
     :param error: of a conversion, or raised by a struct as ``ValueError("port: expected ...")`` about its key.
+    :param kind: the struct that the value was to become; its keys are named in the error about an unknown key.
     """
     message, path = str(error), ""
     if at := _AT.search(message):
         message, path = message[: at.start()], at[1]
     if unknown := _UNKNOWN.fullmatch(message):
-        return Wrong(path, unknown[1], "unknown key", unknown=True)
+        known = _fields_at(kind, path.replace("[...]", "").lstrip(".")) if kind else []
+        return Wrong(path, unknown[1], _unknown(unknown[1], known), unknown=True)
     if missing := _MISSING.fullmatch(message):
         return Wrong(path, missing[1], "missing")
     if own := _OWN_KEY.fullmatch(message):
@@ -79,9 +81,14 @@ def convert(
         key, message = _joined(where, path, wrong.key), wrong.what
         if wrong.unknown:
             known = [*_fields_at(kind, path), *(others if not path else ())]
-            message = f"unknown key; known are {', '.join(sorted(known))}{meant(wrong.key, known)}"
+            message = _unknown(wrong.key, known)
         problems.append(f"eventsd: {key}: {message}" if key else f"eventsd: {message}")
         return None
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    return f"unknown key; known are {', '.join(known)}{meant(key, known)}" if known else "unknown key"
 
 
 def _joined(*parts: str) -> str:

@@ -81,7 +81,7 @@ def read_options(options: Mapping[str, Any]) -> SqlOptions:
     try:
         read = msgspec.convert(dict(options), SqlOptions)
     except msgspec.ValidationError as exc:
-        wrong = explain(exc)
+        wrong = explain(exc, SqlOptions)
         key = ".".join(part for part in (wrong.path.lstrip("."), wrong.key) if part)
         raise OptionError(key, wrong.what) from None
     if not read.url and not read.driver:

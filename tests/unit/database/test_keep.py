@@ -13,6 +13,7 @@ from salt_eventsd.database.retention.keep import Keep, limits
 from salt_eventsd.database.retention.nightly import Nightly
 
 URL = "sqlite:////srv/history.db"
+KNOWN = "known are events, failed, jobs, returns, states, stats"
 NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 
 
@@ -22,7 +23,8 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
         ({"returns": 90}, "keep.returns", "expected text | null, got number"),
         ({"returns": "90"}, "keep.returns", "expected a time like 12h, 30d or 1y, or forever, got '90'"),
         ({"failed": "0d"}, "keep.failed", "expected a time like 12h, 30d or 1y, or forever, got '0d'"),
-        ({"minions": "1d"}, "keep.minions", "unknown key"),
+        ({"minions": "1d"}, "keep.minions", f"unknown key; {KNOWN}"),
+        ({"faild": "1d"}, "keep.faild", f"unknown key; {KNOWN}; did you mean 'failed'?"),
         ("90d", "keep", "expected mapping | null, got text"),
     ],
 )
