@@ -58,7 +58,7 @@ def _iso(text: str) -> datetime | None:
 
 def _by_words(text: str, now: datetime) -> datetime:
     try:
-        # Salt brings it along.
+        # Salt brings it along from 3007 on.
         import timelib
     except ImportError:
         raise ValueError from None
