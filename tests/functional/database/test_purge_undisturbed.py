@@ -22,6 +22,9 @@ from tests.support.aged import Answer, jid_of, job_events, purge, purging
 from tests.support.events import numbered
 from tests.support.stores import Database, batch_of
 
+# They measure waits, and what a busy machine does to those.
+pytestmark = pytest.mark.slow
+
 KEEP = {"returns": "90d"}
 _ROOT = Path(__file__).parents[3]
 _PURGE = """
