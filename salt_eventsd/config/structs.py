@@ -271,6 +271,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     workers: dict[str, WorkerConfig]
     events: dict[str, EventRule]
 
+    @property
+    def sql_workers(self) -> tuple[str, ...]:
+        """The workers that write into a SQL database, by name."""
+        return tuple(name for name, worker in self.workers.items() if worker.module == "sql")
+
+    @property
+    def asked(self) -> str | None:
+        """The worker whose database the questions and Salt's job cache ask; None if there is no sql worker."""
+        return self.general.job_cache.worker or next(iter(self.sql_workers), None)
+
 
 def default_events(worker: str) -> dict[str, EventRule]:
     """

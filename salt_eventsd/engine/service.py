@@ -133,9 +133,8 @@ class Service:
 
     def _oldest(self) -> float:
         """When the oldest event was read that the job cache's worker has not written; others do not hold it up."""
-        sql = (name for name, worker in self.plan.config.workers.items() if worker.module == "sql")
-        asked = self.general.job_cache.worker or next(sql, "")
-        lanes = [lane for lane in list(self.lanes.values()) if not asked or lane.owner == asked]
+        asked = self.plan.config.asked
+        lanes = [lane for lane in list(self.lanes.values()) if asked is None or lane.owner == asked]
         return min((when for lane in lanes if (when := lane.backlog.oldest())), default=0.0)
 
     def _observe(self, state_file: Path) -> None:

@@ -12,20 +12,16 @@ from typing import Any
 from salt_eventsd.common.moments import moment_of
 from salt_eventsd.config.durations import duration_of
 from salt_eventsd.config.load import load
-from salt_eventsd.config.structs import Config
-from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_reader, read_options
+from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.questions import jobs, minions, missing, returns, states
 from salt_eventsd.database.questions.answers import OUTCOMES
-from salt_eventsd.database.questions.read import Reader, Row, Unanswered, reading
+from salt_eventsd.database.questions.read import Reader, Row, Unanswered, asked_worker, reader_of, reading
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.workers.write import Context
 
 #: An answer has no more rows than this.
 MOST = 100_000
 #: The kinds of jobs.
 KINDS = ("job", "runner", "wheel", "call", "schedule")
-#: What begins a glob.
-_MARKS = "*?["
 
 Answer = list[Row] | dict[str, Any]
 Question = Callable[[Reader, "Asked"], Answer]
@@ -133,7 +129,7 @@ def _missing(reader: Reader, asked: Asked) -> Answer:
 
 def _minion(reader: Reader, asked: Asked) -> Answer:
     minion_id = asked.text("minion") or ""
-    if any(mark in minion_id for mark in _MARKS):
+    if is_glob(minion_id):
         raise WrongArgument(f"minion: expected the id of one minion, got {minion_id!r}")
     found = minions.one(reader, minion_id, asked.limit)
     return {minion_id: found} if found else {}
@@ -185,8 +181,10 @@ def ask(opts: Mapping[str, Any], question: str, worker: str | None, arguments: M
     """
     asked = Asked(arguments)
     config = load(opts)
-    name = worker or config.general.job_cache.worker or _first(config)
-    engine = _engine(config, name)
+    name = worker or asked_worker(config)
+    if name not in config.sql_workers:
+        raise WrongArgument(f"worker: {name!r} is no sql worker; there is {', '.join(config.sql_workers) or 'none'}")
+    engine = reader_of(config, name)
     try:
         with reading(engine) as reader:
             found = QUESTIONS[question](reader, asked)
@@ -217,28 +215,9 @@ def _note(reader: Reader, asked: Asked) -> str:
     if (jid := asked.jid()) is not None and not jobs.is_known(reader, jid):
         return f"unknown jid {jid}: neither such a job nor a return of it is in the history"
     minion = asked.text("minion")
-    if minion is not None and not any(mark in minion for mark in _MARKS) and not minions.one(reader, minion, 1):
+    if minion is not None and not is_glob(minion) and not minions.one(reader, minion, 1):
         return f"unknown minion {minion}: the history has nothing of it"
     return ""
-
-
-def _first(config: Config) -> str:
-    named = [name for name, worker in config.workers.items() if worker.module == "sql"]
-    if not named:
-        raise WrongArgument("eventsd: workers: there is no sql worker, and only a SQL database can be asked")
-    return named[0]
-
-
-def _engine(config: Config, name: str) -> Any:
-    worker = config.workers.get(name)
-    if worker is None or worker.module != "sql":
-        there = ", ".join(one for one, found in config.workers.items() if found.module == "sql") or "none"
-        raise WrongArgument(f"worker: {name!r} is no sql worker; there is {there}")
-    context = Context(name, worker.options, "", defaults=worker.defaults)
-    try:
-        return make_reader(read_options(context.known(*OPTION_NAMES)))
-    except OptionError as exc:
-        raise context.problem(exc.key, str(exc)) from None
 
 
 def _line(error: BaseException) -> str:

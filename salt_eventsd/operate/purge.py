@@ -11,6 +11,7 @@ from typing import Any
 from salt_eventsd.backends import sql
 from salt_eventsd.config.explain import meant
 from salt_eventsd.config.load import load
+from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.retention.forget import FORGOTTEN, Forget
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.purge import Purge
@@ -64,7 +65,7 @@ def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_
     """
     try:
         is_dry = _yes_or_no("dry_run", dry_run)
-        if not isinstance(minion, str) or not minion or minion == FORGOTTEN or any(mark in minion for mark in "*?["):
+        if not isinstance(minion, str) or not minion or minion == FORGOTTEN or is_glob(minion):
             raise EventsdError(f"minion: expected the id of a minion, whole, got {minion!r}")
         contexts = _sql_workers(opts, worker)
     except EventsdError as exc:
@@ -107,7 +108,7 @@ def _yes_or_no(name: str, value: Any) -> bool:
 
 def _sql_workers(opts: Mapping[str, Any], worker: str | None) -> list[Context]:
     config = load(opts)
-    names = [name for name, settings in config.workers.items() if settings.module == "sql"]
+    names = config.sql_workers
     if worker is not None and worker not in names:
         hint = meant(worker, names)
         raise EventsdError(

@@ -19,7 +19,7 @@ _BEGUN_BY_MINION = ("call", "schedule")
 _OF_EVENTS = frozenset(("_stamp", "minions", "missing", "eventsd_trimmed"))
 #: What Salt says of each return, if the minion has said it.
 _SAID = ("retcode", "success", "out")
-_FIND_JOB = "saltutil.find_job"
+FIND_JOB = "saltutil.find_job"
 _COLUMNS = [jobs.c[name] for name in ("jid", "kind", "fun", "arg", "tgt", "tgt_type", "user", "master_id")]
 #: The whole of a job is read only for what no column has: metadata, and the names of several functions.
 _LOAD_TEXT = sa.cast(jobs.c.load, sa.Text)
@@ -67,7 +67,7 @@ def newest_loads(reader: Reader, count: int, without_find_job: bool = True) -> l
     """
     which = sa.select(*_COLUMNS, _SOME_LOADS).order_by(jobs.c.jid.desc()).limit(count)
     if without_find_job:
-        which = which.where(sa.or_(jobs.c.fun.is_(None), jobs.c.fun != _FIND_JOB))
+        which = which.where(sa.or_(jobs.c.fun.is_(None), jobs.c.fun != FIND_JOB))
     return [(row["jid"], _load(row, _decoded(row["whole"]))) for row in reversed(reader.rows(which))]
 
 

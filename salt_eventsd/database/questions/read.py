@@ -13,9 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.config.structs import Config
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import Dialect, dialect_of
-from salt_eventsd.exceptions import EventsdError, WorkerError
+from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_reader, read_options
+from salt_eventsd.exceptions import ConfigError, EventsdError, WorkerError
+from salt_eventsd.workers.write import Context
 
 Row = dict[str, Any]
 #: Columns of JSON, which not every database decodes.
@@ -119,3 +122,31 @@ def reading(engine: Engine) -> Iterator[Reader]:
         if isinstance(exc, EventsdError) and not isinstance(exc, WorkerError):
             raise
         raise Unanswered(str(dialect.faults.classify(exc))) from exc
+
+
+def asked_worker(config: Config) -> str:
+    """
+    Return the name of the worker whose database is asked: that of ``job_cache``, or else the first sql worker.
+
+    :param config: a right one.
+    :raises ConfigError: there is no sql worker.
+    """
+    if config.asked is None:
+        raise ConfigError(["eventsd: workers: there is no sql worker, and only a SQL database can be asked"])
+    return config.asked
+
+
+def reader_of(config: Config, name: str) -> Engine:
+    """
+    Return an engine that only reads what a worker has written.
+
+    :param config: a right one.
+    :param name: of a sql worker.
+    :raises ConfigError: an option is wrong, or a driver is missing.
+    """
+    worker = config.workers[name]
+    context = Context(name, worker.options, "", defaults=worker.defaults)
+    try:
+        return make_reader(read_options(context.known(*OPTION_NAMES)))
+    except OptionError as exc:
+        raise context.problem(exc.key, str(exc)) from None

@@ -17,20 +17,16 @@ import salt.utils.jid
 from salt.exceptions import CommandExecutionError
 
 from salt_eventsd.config.load import load as load_config
-from salt_eventsd.config.structs import Config
-from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_reader, read_options
 from salt_eventsd.database.questions import jobcache
-from salt_eventsd.database.questions.read import Reader, Unanswered, Unmade, reading
+from salt_eventsd.database.questions.read import Reader, Unanswered, Unmade, asked_worker, reader_of, reading
 from salt_eventsd.event.codec import decode
-from salt_eventsd.exceptions import ConfigError, EventsdError, SpoolError
+from salt_eventsd.exceptions import EventsdError, SpoolError
 from salt_eventsd.operate.job_cache.places import places_of
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.spool.doorstep import Doorstep, Load
-from salt_eventsd.workers.write import Context
 
 log = logging.getLogger(__name__)
 
-_FIND_JOB = "saltutil.find_job"
 #: As Salt writes times.
 _FORMAT = "%Y, %b %d %H:%M:%S.%f"
 
@@ -172,33 +168,12 @@ def end(opts: Mapping[str, Any], jid: str) -> str | bool:
     return datetime.fromisoformat(found).astimezone(timezone.utc).strftime(_FORMAT) if found else False
 
 
-def worker_of(config: Config) -> str:
-    """
-    Return the name of the worker whose database is asked.
-
-    :param config: a right one.
-    :raises ConfigError: there is none.
-    """
-    name = config.general.job_cache.worker
-    having = [name for name, worker in config.workers.items() if worker.module == "sql"]
-    if name is None and having:
-        return having[0]
-    if name is None or name not in having:
-        known = ", ".join(having) or "there is none"
-        raise ConfigError([f"eventsd: job_cache.worker: expected a sql worker ({known}), got {name!r}"])
-    return name
-
-
 def _ask(opts: Mapping[str, Any], question: Callable[[Reader], Any], nothing: Any) -> Any:
     """Ask the database; one whose tables nobody has made yet knows nothing."""
     try:
         config = load_config(opts)
-        name = worker_of(config)
-        settings = config.workers[name]
-        context = Context(name, settings.options, str(opts.get("id", "")), 1, defaults=settings.defaults)
-        engine = make_reader(read_options(context.known(*OPTION_NAMES)))
-    except OptionError as exc:
-        raise CommandExecutionError(f"eventsd: job cache: workers: {exc.key}: {exc}") from None
+        name = asked_worker(config)
+        engine = reader_of(config, name)
     except EventsdError as exc:
         raise CommandExecutionError(str(exc)) from None
     try:
@@ -246,7 +221,7 @@ def _fresh_loads(
     found = {}
     for one in _doorstep(opts, lambda doorstep: doorstep.loads(), []):
         load = _as_load(one)
-        if not (one.is_return and one.jid in known) and not (without_find_job and load.get("fun") == _FIND_JOB):
+        if not (one.is_return and one.jid in known) and not (without_find_job and load.get("fun") == jobcache.FIND_JOB):
             found[one.jid] = load
     return found
 

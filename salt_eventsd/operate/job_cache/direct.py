@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from salt_eventsd.config.load import load
+from salt_eventsd.database.questions.read import asked_worker
 from salt_eventsd.engine.plan import make_plan
 from salt_eventsd.event.frame import TAG_END
 from salt_eventsd.exceptions import ConfigError, SpoolError
-from salt_eventsd.operate.job_cache.answer import worker_of
 from salt_eventsd.workers.load import close
 from salt_eventsd.workers.write import Batch, Refusal
 
@@ -29,7 +29,7 @@ def write(opts: Mapping[str, Any], tag: str, payload: bytes) -> None:
     :raises EventsdError: it cannot be written, and why.
     """
     config = load(opts)
-    name = worker_of(config)
+    name = asked_worker(config)
     plan = make_plan(config, opts)
     planned = plan.workers[name]
     if planned.worker is None:

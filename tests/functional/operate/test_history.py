@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from _runners import eventsd as runner
+from salt_eventsd.database.questions.read import reader_of
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.operate import history, history_page
 from tests.support.history import Story
@@ -172,7 +173,7 @@ def test_a_question_changes_nothing(fresh: Database) -> None:
     opts = {"eventsd": {"workers": {"history": {"url": fresh.url}}}, "cachedir": "/nowhere"}
 
     # When
-    engine = history._engine(history.load(opts), "history")
+    engine = reader_of(history.load(opts), "history")
     with pytest.raises(Exception, match=r"(?i)read.?only"), engine.connect() as connection, connection.begin():
         connection.exec_driver_sql("DELETE FROM eventsd_jobs")
     engine.dispose()
