@@ -395,6 +395,12 @@ def _write_many(cache: JobCache, count: int, done: Any = None) -> None:
                 done.value += 1
 
 
+def _write_until_killed(cache: JobCache, done: Any) -> None:
+    while True:
+        _write_many(cache, 1)
+        done.value += 1
+
+
 def test_processes_and_threads_write_at_once(alone: JobCache) -> None:
     # Given
     context = multiprocessing.get_context("fork")
@@ -418,8 +424,9 @@ def test_processes_and_threads_write_at_once(alone: JobCache) -> None:
 def test_what_a_killed_process_has_kept_stays(alone: JobCache) -> None:
     # Given
     context = multiprocessing.get_context("fork")
-    done = context.Value("i", 0)
-    process = context.Process(target=_write_many, args=(alone, 100_000, done))
+    # A lock that the killed process holds would never be given back: it alone writes the number, so it needs none.
+    done = context.RawValue("i", 0)
+    process = context.Process(target=_write_until_killed, args=(alone, done))
     process.start()
     while done.value < 20:
         time.sleep(0.01)

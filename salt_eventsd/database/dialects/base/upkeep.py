@@ -36,13 +36,12 @@ class Upkeep:
         """
         return engine
 
-    def give_back(self, engine: Engine, wait: Callable[[float], bool]) -> int:
+    def give_back(self, engine: Engine, wait: Callable[[float], bool]) -> None:
         """
-        Give room that deleted rows have left back to the disk, in small steps; return how many bytes that was.
+        Give room that deleted rows have left back to the disk, in small steps.
 
         A server does so by itself, or keeps it for new rows.
 
         :param engine: of the database.
         :param wait: waits so many seconds between two steps, and says whether to go on.
         """
-        return 0

@@ -21,32 +21,37 @@ class SQLiteUpkeep(Upkeep):
 
     clock: ClassVar = "CAST(strftime('%s', 'now') AS INTEGER)"
 
-    def give_back(self, engine: Engine, wait: Callable[[float], bool]) -> int:
+    def give_back(self, engine: Engine, wait: Callable[[float], bool]) -> None:
         """
         See :class:`Upkeep`. A file that an older release has made keeps its pages for new rows: only ``VACUUM`` would
         change that, and it takes the whole file's size again and locks it for as long.
         """
-        raw = engine.raw_connection()
-        try:
-            cursor = raw.cursor()
+        pages = _FIRST_PAGES
+        while _is_wasteful(engine):
+            began = time.monotonic()
+            # Each step has a connection of its own: one that is kept through the waits would run out of its time.
+            _run(engine, f"PRAGMA incremental_vacuum({pages})")
+            took = max(time.monotonic() - began, 0.001)
+            pages = round(min(_MOST_PAGES, max(_FEWEST_PAGES, pages * min(2.0, _STEP_SECONDS / took))))
+            if not wait(took * 4):
+                break
+        # It waits for nobody; what is being read now goes back the next time.
+        _run(engine, "PRAGMA wal_checkpoint(PASSIVE)")
 
-            def told(pragma: str) -> int:
-                return int(cursor.execute(f"PRAGMA {pragma}").fetchone()[0])
 
-            if told("auto_vacuum") != _INCREMENTAL:
-                return 0
-            before, page, pages = told("page_count"), told("page_size"), _FIRST_PAGES
-            while told("freelist_count"):
-                began = time.monotonic()
-                # A page is given back with each row that is fetched.
-                cursor.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
-                took = max(time.monotonic() - began, 0.001)
-                pages = round(min(_MOST_PAGES, max(_FEWEST_PAGES, pages * min(2.0, _STEP_SECONDS / took))))
-                if not wait(took * 4):
-                    break
-            given = (before - told("page_count")) * page
-            # It waits for nobody; what is being read now goes back the next time.
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            return given
-        finally:
-            raw.close()
+def _run(engine: Engine, pragma: str) -> None:
+    """Run a pragma to its end, outside of a transaction."""
+    raw = engine.raw_connection()
+    try:
+        # incremental_vacuum gives a page back with each step, as a row without columns. A cursor stops at such a row; a
+        # script is stepped to its end.
+        raw.cursor().executescript(pragma)
+    finally:
+        raw.close()
+
+
+def _is_wasteful(engine: Engine) -> bool:
+    """Say whether a file has free pages, and may give them back."""
+    with engine.connect() as connection:
+        gives = connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() == _INCREMENTAL
+        return gives and bool(connection.exec_driver_sql("PRAGMA freelist_count").scalar())
