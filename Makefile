@@ -13,7 +13,7 @@ LAYERS     := unit functional integration
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test bench bench-history lint faults soak clean
+.PHONY: help demo test bench bench-history docs lint faults soak clean
 
 help: ## show this
 	@echo "make <target>, with Python 3.10 or newer and nothing else:"
@@ -53,6 +53,9 @@ lint: $(VENV)/.installed-lint ## check style, format and types, the formula's st
 	find eventsd -name '*.sls' -exec $(BIN)/salt-lint {} +
 	$(BIN)/towncrier build --draft --version next
 
+docs: $(VENV)/.installed-docs ## make HTML of docs/ in .build/docs
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs .build/docs && echo "==> .build/docs/index.html"
+
 clean: ## remove what make has made
 	rm -rf $(VENV) .build .tox build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -77,8 +80,9 @@ $(VENV)/.created:
 $(VENV)/.installed: EXTRAS :=
 $(VENV)/.installed-test: EXTRAS := [test]
 $(VENV)/.installed-lint: EXTRAS := [lint]
+$(VENV)/.installed-docs: EXTRAS := [docs]
 
-$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-lint: setup.cfg pyproject.toml | $(VENV)/.created
+$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-lint $(VENV)/.installed-docs: setup.cfg pyproject.toml | $(VENV)/.created
 	@echo "==> installing salt-eventsd$(EXTRAS) and what it needs into $(VENV); the first time that is some 80 packages" \
 	  "and takes a few minutes"
 	@$(BIN)/python -m pip --disable-pip-version-check install --editable '.$(EXTRAS)'
