@@ -32,7 +32,8 @@ def make(context: Context) -> Store:
             nightly = Nightly(make_engine(options), options.keep, f"{context.node_id} {context.name}")
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
-    return Store(engine, context.node_id, options.too_large == "truncate", context.rules, nightly, options.states)
+    truncates = options.too_large == "truncate"
+    return Store(engine, context.node_id, truncates, context.rules, nightly, options.states, options.load)
 
 
 class Kept(NamedTuple):

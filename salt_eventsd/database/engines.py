@@ -40,6 +40,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     :param too_large: what becomes of a value the database has no room for: "truncate" keeps its beginning and marks it,
         "bury" makes a dead letter of the event.
     :param states: which results of states get a row of their own in ``eventsd_states``.
+    :param load: keep the whole of each job and return beside its columns; else only what no column has.
     :param keep: how long rows stay; None is for ever.
     """
 
@@ -54,6 +55,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     timeout: float = 60.0
     too_large: Literal["truncate", "bury"] = "truncate"
     states: Literal["all", "changed_or_failed", "none"] = "all"
+    load: bool = True
     keep: Keep | None = None
 
     def __post_init__(self) -> None:

@@ -57,6 +57,7 @@ class Store:
     :param truncate: keep the beginning of a value that is too large, rather than bury its event.
     :param rules: the worker's rules by whole name, of which some have tables or statements of the user's own.
     :param states: which results of states get a row: "all", "changed_or_failed" or "none".
+    :param load: keep the whole of an event beside its columns; else only what no column has.
     :param nightly: deletes each night what is too old; None if everything is kept.
     :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
     """
@@ -71,6 +72,7 @@ class Store:
         rules: Mapping[str, EventRule] | None = None,
         nightly: Nightly | None = None,
         states: str = "all",
+        load: bool = True,
     ) -> None:
         self._engine = engine
         self._truncate = truncate
@@ -84,6 +86,7 @@ class Store:
         self._deferred = False
         self._nightly = nightly
         self._states = states
+        self._load = load
 
     def write(self, batch: Batch) -> None:
         """
@@ -231,7 +234,9 @@ class Store:
             wide_codes = self._dialect.ddl.is_wide(connection, schema.returns.name, "retcode")
             keepers = {name: keeper(self._dialect, connection, table) for name, table in _TABLES.items()}
             connection.rollback()
-            builder = RowBuilder(self._node_id, self._dialect, largest, self._truncate, wide_codes, self._states)
+            builder = RowBuilder(
+                self._node_id, self._dialect, largest, self._truncate, wide_codes, self._states, self._load
+            )
             values = Values(self._dialect, largest, self._truncate)
             known = connection.info[_KNOWN] = _Known(Tables(self._dialect, builder, keepers), values)
         return known

@@ -150,14 +150,16 @@ def whole_return(row: Mapping[str, Any]) -> Row:
     """
     load = row["load"] if isinstance(row["load"], dict) else {}
     fun = str(row["fun"] or "")
+    told = {"jid": row["jid"], "fun": fun, "fun_args": row["fun_args"]}
+    if "jid" not in load:
+        # A worker with ``load: false`` has kept only what no column has.
+        told.update((name, row[name]) for name in ("retcode", "success"))
+    told = {name: value for name, value in told.items() if value is not None}
     if fun.startswith(("runner.", "wheel.")) and "cmd" not in load and "id" not in load:
         # A runner's return stands as a whole in that of the master.
-        inner = {**load, "return": row["return"]}
+        inner = {**told, **load, "return": row["return"]}
         return {"id": row["minion_id"], "jid": row["jid"], "fun": fun, "return": inner}
-    if not load:
-        load = {"jid": row["jid"], "id": row["minion_id"], "fun": fun, "fun_args": row["fun_args"]}
-        load.update((name, row[name]) for name in ("retcode", "success") if row[name] is not None)
-    return {**load, "return": row["return"]}
+    return {"id": row["minion_id"], **told, **load, "return": row["return"]}
 
 
 _RETURNS = sa.select(

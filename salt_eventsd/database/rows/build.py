@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.rows import remainder
 from salt_eventsd.database.rows.cells import Cells, Row, milliseconds, narrow
 from salt_eventsd.database.rows.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.rows.jobs import begun_job, kind_of_begun, told_job
@@ -54,6 +55,7 @@ class RowBuilder:
     :param truncate: keep the beginning of a larger value, rather than refuse its event.
     :param wide_codes: the column of return codes has 64 bits, and not 32 as in the tables of an old release.
     :param states: which results of states get a row: "all", "changed_or_failed" or "none".
+    :param load: keep the whole of an event beside its columns; else only what no column has.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class RowBuilder:
         truncate: bool = True,
         wide_codes: bool = True,
         states: str = "all",
+        load: bool = True,
     ) -> None:
         self._node_id = node_id
         self._cells = cells = Cells(dialect, largest, truncate)
@@ -71,6 +74,7 @@ class RowBuilder:
         self._key, self._clip = cells.key, cells.clip
         self._wide_codes = wide_codes
         self._states = states
+        self._load = load
         self._latest_job: tuple[Any, tuple[str, str, Any]] = (None, ("", "", None))
         self._latest_outcome: tuple[Any, outcome.Outcome] = (None, outcome.Outcome(None, None, None))
 
@@ -83,7 +87,7 @@ class RowBuilder:
         if event.into == "returns":
             return self._returned(event)
         if event.into == "jobs" and event.jid not in NO_JID:
-            return [("jobs", told_job(self._cells, event, self._node_id))]
+            return [("jobs", told_job(self._cells, event, self._node_id, self._load))]
         if event.into == "states":
             return [row for row in self._returned(event) if row[0] == "states"]
         if event.into == "minions" and event.minion_id:
@@ -120,9 +124,10 @@ class RowBuilder:
             "stamp": seen,
             "received": self._time(event.received),
             "master_id": self._node_id,
-            "load": self._value(event.body),
+            "load": None,
             "digest": of_return(event, retcode),
         }
+        row["load"] = self._value(event.body if self._load else remainder.of_return(event, row, text))
         # The duration above is that of all states.
         rows = [("returns", row), *(one for one in states if self._is_kept(one[1]))]
         if event.minion_id:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.database.rows import remainder
 from salt_eventsd.database.rows.cells import Cells, Row, length_of
 from salt_eventsd.database.rows.digest import NO_JID
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
@@ -31,20 +32,22 @@ class _Job(msgspec.Struct, gc=False):
 _AS_JOB = msgspec.json.Decoder(_Job).decode
 
 
-def told_job(cells: Cells, event: Event, node_id: str) -> Row:
+def told_job(cells: Cells, event: Event, node_id: str, load: bool = True) -> Row:
     """
     Return the row of a job that a master has published.
 
     :param cells: makes cells.
     :param event: the job's start.
     :param node_id: the master's (or minion's) id.
+    :param load: keep the whole of the event; else only what no column has.
     """
     job = _AS_JOB(event.body) if event.body.startswith(b"{") else _Job()
-    return {
+    arg = bytes(job.arg) or bytes(job.fun_args)
+    row: Row = {
         "jid": cells.key(event.jid, JID_LENGTH),
         "kind": _KINDS.get(event.kind, "job"),
         "fun": cells.clip(event.fun, NAME_LENGTH),
-        "arg": cells.value(bytes(job.arg) or bytes(job.fun_args)),
+        "arg": cells.value(arg),
         "tgt": cells.string(job.tgt),
         "tgt_type": cells.short(job.tgt_type, 32),
         "user": cells.short(job.user, NAME_LENGTH),
@@ -52,9 +55,11 @@ def told_job(cells: Cells, event: Event, node_id: str) -> Row:
         "minion_count": length_of(bytes(job.minions)),
         "stamp": cells.time(event.stamp),
         "master_id": node_id,
-        "load": cells.value(event.json()),
+        "load": None,
         "syndics": _under_syndic(cells, event.syndic, bytes(job.minions)),
     }
+    row["load"] = cells.value(event.json() if load else remainder.of_job(event, row, arg, bytes(job.minions)))
+    return row
 
 
 def begun_job(cells: Cells, kind: str, row: Row, user: Any) -> Row:
