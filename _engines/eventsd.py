@@ -62,6 +62,7 @@ Everything there is to set, with its default or an example. Each module of worke
         keys: [community]                   # names whose values are secret
         values: ['corp-[0-9a-f]{32}']       # regular expressions
         functions: {vault.*: return}        # glob on the function -> return, arguments or both
+      ignore: [status.*, test.ping]         # functions that no rule takes
       forged: divert                        # or drop, take: events that a minion has fired with a tag of Salt's own
       syndics: [syndic*]                    # whose prefix on a tag is believed; true for any, false for none
       pillar: false                         # true or a minion id: that minion's pillar eventsd: is merged under this

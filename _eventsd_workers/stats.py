@@ -3,9 +3,10 @@ The engine's own counters, or the numbers of other events, into a table or into 
 
 :depends: what ``sql`` needs for a database; nothing for Graphite.
 
-Every ``state_timer`` seconds the engine counts what it has read, written, kept waiting and lost, and makes an event of
-these numbers with the tag ``eventsd/stats``. This worker gets the event without a rule, if no rule names the worker. A
-number's name is made of the keys that lead to it: ``workers.history.written``, ``spool.bytes``, ``process.rss_bytes``.
+Once in twelve ``state_timer``, which is every minute by default, the engine makes an event of what it has read,
+written, kept waiting and lost, with the tag ``eventsd/stats``. This worker gets the event without a rule, if no rule
+names the worker. A number's name is made of the keys that lead to it: ``workers.history.written``, ``spool.bytes``,
+``process.rss_bytes``.
 
 In a database they become rows (master_id, stamp, name, value) of the table ``eventsd_stats``, which is made if it is
 missing:
@@ -19,7 +20,7 @@ missing:
           url: postgresql://salt:secret@db.example.com:5432/salt    # or in parts, as for sql
           connect_seconds: 5            # how long a connection may take to be made
           timeout: 60                   # how long a statement may take, in seconds
-          keep: 30d                     # how long a row stays: 12h, 30d, 1y ..., or forever
+          keep: 7d                      # how long a row stays: 12h, 30d, 1y ..., or forever
 
 Or they become metrics in Graphite. In the name of a worker, each sign that is no letter or digit becomes ``_``:
 

@@ -100,7 +100,9 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
             )
             for name, worker in workers.items()
         },
-        events=events,
+        events={
+            name: msgspec.structs.replace(rule, ignore=(*rule.ignore, *general.ignore)) for name, rule in events.items()
+        },
     )
 
 

@@ -246,6 +246,7 @@ class General(_Struct, frozen=True, kw_only=True):
     metrics: MetricsConfig | None = None
     job_cache: JobCacheConfig = JobCacheConfig()
     pillar: bool | str = False
+    ignore: tuple[str, ...] = ()
     forged: str = "divert"
     syndics: bool | str | tuple[str, ...] | None = None
 

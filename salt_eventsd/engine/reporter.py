@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _NEWS_SECONDS = 1.0
 #: A report is written at least so often: if the last one is much older, the engine stands still.
 _LEAST_SECONDS = 2.0
+#: The counters are told once in so many intervals, every minute by default: each time they make 100 rows and more.
+_TOLD_ONCE_IN = 12
 
 
 class Reporter(threading.Thread):
@@ -35,7 +37,7 @@ class Reporter(threading.Thread):
     :param path: the file. It is replaced as a whole, so that a reader never sees half of one.
     :param seconds: returns how often a report is to be written at least; asked each time.
     :param make: returns the report.
-    :param told: is given a report as often as ``seconds`` says.
+    :param told: is given a report once in twelve times ``seconds``, the first time after one.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class Reporter(threading.Thread):
 
     def _tell(self, made: Report | IdleReport) -> None:
         if time.monotonic() >= self._tell_at and isinstance(made, Report) and not made.ended:
-            self._tell_at = time.monotonic() + self._seconds()
+            self._tell_at = time.monotonic() + _TOLD_ONCE_IN * self._seconds()
             self._told(made)
 
     def _is_due(self, made: Report | IdleReport) -> bool:

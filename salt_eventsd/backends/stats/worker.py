@@ -21,7 +21,7 @@ from salt_eventsd.workers.write import Context
 
 _SQL_NAMES = tuple(name for name in engines.OPTION_NAMES if name not in ("too_large", "states", "keep"))
 #: How long rows stay by default.
-_KEEP = "30d"
+_KEEP = "7d"
 _CARBON_NAMES = (*option_names(StatsOptions), OLD_TIMEOUT)
 
 

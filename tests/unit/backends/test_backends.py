@@ -123,7 +123,7 @@ class TestMaking:
         setup.read(ROOT / "setup.cfg")
 
         # Then
-        assert set(setup["options.extras_require"]) - {"test", "lint"} == backends.EXTRAS
+        assert set(setup["options.extras_require"]) - {"docs", "lint", "test"} == backends.EXTRAS
 
     def test_each_module_but_the_template_has_a_backend(self) -> None:
         modules = {path.stem for path in (ROOT / "_eventsd_workers").glob("*.py")} - {"__init__", "noop"}

@@ -35,6 +35,19 @@ def test_without_options_jobs_and_returns_go_into_sqlite_under_the_cachedir() ->
     }
 
 
+def test_what_is_ignored_at_the_top_is_ignored_by_each_rule() -> None:
+    # Given
+    events = {"pings": {"tag": "salt/", "ignore": ["mine.*"]}, "all": {"tag": "x"}}
+
+    # When
+    config = load(opts({"ignore": ["status.*"], "events": events}))
+    default = load(opts({"ignore": ["status.*"]}))
+
+    # Then
+    assert [rule.ignore for rule in config.events.values()] == [("mine.*", "status.*"), ("status.*",)]
+    assert {rule.ignore for rule in default.events.values()} == {("saltutil.find_job", "status.*")}
+
+
 def test_the_other_defaults() -> None:
     general = load(opts()).general
 

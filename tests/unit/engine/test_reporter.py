@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,23 @@ def test_the_reporter_writes_again_and_again_and_a_last_time(tmp_path: Path, par
     assert json.loads(path.read_bytes())["ended"] is True
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_counters_are_told_once_in_twelve_intervals(tmp_path: Path, parts: Parts) -> None:
+    # Given
+    told: list[float] = []
+    seconds = 0.02
+    reporter = Reporter(
+        tmp_path / "status.json", lambda: seconds, lambda: report(parts), lambda _: told.append(time.monotonic())
+    )
+
+    # When
+    reporter.start()
+    eventually(lambda: len(told) >= 3)
+    reporter.stop()
+
+    # Then
+    assert min(later - earlier for earlier, later in pairwise(told)) >= 12 * seconds
 
 
 def test_a_report_that_cannot_be_written_is_logged_once_and_stops_nothing(

@@ -101,6 +101,7 @@ def failures(*tests: dict[str, Any], tmp_path: Path) -> dict[str, list[str]]:
             {"event": {"tag": "company/x"}, "expect": ["other", {"worker": "history", "prio": True, "into": "events"}]},
             id="several workers, in any order",
         ),
+        pytest.param({"event": {"tag": "company/x"}, "expect_at_least": ["other"]}, id="others besides"),
     ],
 )
 def test_what_is_as_expected_passes(test: dict[str, Any], tmp_path: Path) -> None:
@@ -110,6 +111,9 @@ def test_what_is_as_expected_passes(test: dict[str, Any], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("test", "problem"),
     [
+        pytest.param(
+            {"event": PING, "expect_at_least": ["other"]}, "expected for worker other; it is for history", id="at least"
+        ),
         pytest.param({"event": PING, "expect": []}, "not expected: worker history, by rule returns", id="too much"),
         pytest.param(
             {"event": {"tag": "x"}, "expect": ["history"]}, "expected for worker history; it is for nobody", id="none"
@@ -158,7 +162,10 @@ def test_what_is_not_fails_and_says_why(test: dict[str, Any], problem: str, tmp_
     [
         pytest.param("", "Expected `array`, got `null`", id="empty"),
         pytest.param("[]", "there are no tests", id="none"),
-        pytest.param("- {event: {tag: x}}", "missing required field `expect`", id="no expectation"),
+        pytest.param("- {event: {tag: x}}", "expected one of expect and expect_at_least", id="no expectation"),
+        pytest.param(
+            "- {event: {tag: x}, expect: [], expect_at_least: []}", "expected one of expect and", id="both expectations"
+        ),
         pytest.param("- {event: {tag: x}, expect: [], exepct: []}", "unknown field `exepct`", id="typing error"),
         pytest.param("- {event: [", "could not find expected|while parsing|expected", id="no YAML"),
     ],
