@@ -14,5 +14,9 @@ Tools for messages:
 
 - ``moments`` reads times as people give them to a command
 
+Tools for numbers:
+
+- ``timings`` counts how long something takes, for a histogram
+
 ``salt_modules`` tells Salt's loader where this package's modules are.
 """

@@ -216,10 +216,15 @@ class RedactConfig(_Struct, frozen=True, kw_only=True):
 
 
 class MetricsConfig(_Struct, frozen=True, kw_only=True):
-    """The address at which Prometheus reads the engine's metrics."""
+    """
+    The address at which Prometheus reads the engine's metrics.
+
+    :param minion_label: count functions by minion, too.
+    """
 
     host: str = "127.0.0.1"
     port: int = 9175
+    minion_label: bool = False
 
     def __post_init__(self) -> None:
         require_port(self.port)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from salt_eventsd.common.timings import Timings
 from salt_eventsd.config.structs import WorkerConfig
 from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.dispatch.backoff import Backoff
@@ -65,6 +66,8 @@ class Lane:
         self.buried = 0
         #: Tries that failed.
         self.retries = 0
+        #: How long tries take.
+        self.write_seconds = Timings()
         #: Events that came under a name another chunk had in the database, and were given another.
         self.renamed = 0
         #: Events that were written already by an engine on a copy of this spool.
@@ -150,6 +153,7 @@ class Lane:
             # Swapped meanwhile. The new worker has free places, and may be at a batch of its own by now.
             self.backlog.give_back(ids, tried=False)
             return
+        began = time.monotonic()
         try:
             delivery = Delivery(self._spool, chunks, self.owner, replay=self.backlog.is_replay(ids))
             if delivery.events:
@@ -161,6 +165,7 @@ class Lane:
         else:
             self._succeeded(chunks, delivery)
         finally:
+            self.write_seconds.add(time.monotonic() - began)
             if self.flights.leave(worker):
                 close(worker)
 

@@ -19,6 +19,7 @@ What it tells:
 - ``report`` is the structs of a report, ``counters`` the list of all its numbers, ``readings`` what those are read from
 - ``collect`` makes a report, ``reporter`` is the thread that does so again and again, ``state_file`` its form on disk,
   ``stats`` its form as an event
+- ``metrics`` is its form for Prometheus, and the server that it is read from
 - ``watch`` tells which threads stand still, ``ledger`` what was lost and whether an operator has looked,
   ``predecessor`` what the engine before this one has left
 - ``problems`` tells from a report what is wrong

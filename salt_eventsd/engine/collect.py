@@ -59,6 +59,7 @@ def report(parts: Parts) -> Report:
         dispatch=DispatchReport(parts.dispatcher.problem),
         workers=worker_reports(parts, lanes, dead, oldest),
         spool=_spool(reading, dead),
+        metrics=parts.no_metrics(),
         losses={},
         seen=parts.ledger.seen_at,
     )

@@ -106,7 +106,7 @@ def make_plan(config: Config, opts: Mapping[str, Any], functions: Any = None, ru
     modules = load_modules(opts, functions, runners)
     batches = {name: worker.batch for name, worker in config.workers.items()}
     merging = frozenset(config.sql_workers)
-    policy = Policy(pipeline_of(config), batches, merging)
+    policy = Policy(pipeline_of(config), batches, merging, config.general.metrics)
     workers = {name: _planned(name, config, modules, opts) for name in config.workers}
     return Plan(config, policy, workers)
 

@@ -48,6 +48,7 @@ def problems(found: Report) -> list[Problem]:
         *_dispatch(found),
         *_spool(found.spool),
         *(problem for name, worker in found.workers.items() for problem in _worker(name, worker)),
+        *([Problem("metrics", found.metrics)] if found.metrics else []),
         *_losses(found),
     ]
 

@@ -43,6 +43,8 @@ class Parts:
     spool: Spool
     quota: Quota
     dispatcher: Dispatcher
+    #: Why metrics cannot be read; "" if they can, or are not wanted.
+    no_metrics: Callable[[], str] = lambda: ""
     #: What the spool answered last, for the times when its disk stalls.
     told: dict[str, Any] = field(default_factory=dict)
     growth: Growth = field(default_factory=Growth)

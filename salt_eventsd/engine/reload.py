@@ -24,7 +24,7 @@ from salt_eventsd.workers.load import close
 log = logging.getLogger(__name__)
 
 #: Keys that are fixed while the engine runs. The formula restarts the master for them (``eventsd/files/facts.py``).
-FIXED = ("spool.dir", "state_file", "metrics")
+FIXED = ("spool.dir", "state_file")
 
 
 def compare(service: Service) -> Answer:
@@ -69,6 +69,8 @@ def reload(service: Service) -> dict[str, Any]:
         for planned in plan.workers.values():
             close(planned.worker)
         raise (exc if isinstance(exc, ConfigError) else ConfigError([str(exc)])) from exc
+    if problem := service.metrics.settle():
+        notes.append(problem)
     if switch(opts.get("engines"))[0] and not switch(service.opts.get("engines"))[0]:
         notes.append("engines: eventsd is not there any more; the engine runs until the master is restarted")
     service.opts = opts

@@ -203,6 +203,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     :param ended: whether this is the last report of an engine that was stopped.
     :param problems: none: those of an engine that is idle stand here.
     :param threads: for how many seconds each thread has shown no sign; None for one that has ended.
+    :param metrics: why they cannot be read; "" if they can, or are not wanted.
     :param losses: what was lost and nobody has looked at, by what :func:`problems.lost_events` calls it.
     :param seen: when an operator looked last, 0 if nobody has.
     """
@@ -221,5 +222,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     dispatch: DispatchReport
     workers: dict[str, WorkerReport]
     spool: SpoolReport
+    metrics: str
     losses: dict[str, Loss]
     seen: float

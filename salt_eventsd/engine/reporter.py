@@ -55,6 +55,8 @@ class Reporter(threading.Thread):
         self._stopping = threading.Event()
         self._mutex = threading.Lock()
         self._failed = ""
+        #: The last report of an engine that works; None while there is none.
+        self.latest: Report | None = None
         self._news: Any = None
         self._due_at = 0.0
         self._tell_at = time.monotonic() + seconds()
@@ -86,6 +88,8 @@ class Reporter(threading.Thread):
         """Log each failure once and go on: events matter more than the status."""
         try:
             made = msgspec.structs.replace(self._make(), timer=self._seconds(), ended=self._stopping.is_set())
+            if isinstance(made, Report):
+                self.latest = made
             self._tell(made)
         except Exception as exc:
             self._complain(f"eventsd: the report could not be made, which is a bug: {location(exc)}", exc)

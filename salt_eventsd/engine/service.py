@@ -25,6 +25,7 @@ from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.ledger import Ledger
+from salt_eventsd.engine.metrics import metrics_of
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.predecessor import predecessor
 from salt_eventsd.engine.readings import Parts
@@ -164,8 +165,12 @@ class Service:
             spool=self.spool,
             quota=self.quota,
             dispatcher=self.dispatcher,
+            no_metrics=lambda: self.metrics.problem,
         )
         self.reporter = Reporter(state_file, lambda: self.general.state_timer, lambda: report(parts), self._reported)
+        counts = self.intake.counting.counts
+        self.metrics = metrics_of(lambda: self.general.metrics, self.opts, self.reporter, counts, self.lanes)
+        self.watch.add("metrics", sign_of(self.metrics, lambda: self.metrics.turns))
 
     @property
     def general(self) -> General:
@@ -222,6 +227,7 @@ class Service:
         self.dispatcher.start()
         self.reporter.start()
         self.drain.start()
+        self.metrics.start()
 
     def run(self) -> None:
         """Run until SIGTERM."""
@@ -251,6 +257,7 @@ class Service:
                 _KEEP_SECONDS,
                 counted(left, verb="is"),
             )
+        self.metrics.stop()
         self.reporter.stop()
         if finished:
             for lane in self.lanes.values():

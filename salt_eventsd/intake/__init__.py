@@ -13,6 +13,9 @@ room does not know.
 :mod:`pipeline`    what becomes of one frame; the tap and rule tests use it, too
 :mod:`origin`      events that are not what their tag says
 :mod:`withheld`    events that would take too long, kept without their payload
+:mod:`counting`    which events are counted for metrics
+:mod:`job_counts`  what metrics tell of jobs and their returns
+:mod:`labels`      names that minions choose, as labels of metrics
 :mod:`stage`       events in memory, on their way into chunks
 :mod:`commit`      chunks go into the spool, or wait while it cannot be written
 ================== =================================================================================

@@ -37,6 +37,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     :param destinations: where the event goes, and the event as it is kept there; empty if nobody gets it.
     :param event: the event as the first destination gets it; None if nobody does and it was not to be shown.
     :param data: the payload of the event, redacted and without its ``return``.
+    :param returned: the payload's ``return``, redacted.
     :param forged: why the event is not what its tag says, redacted; "" if it is.
     :param withheld: why the event is kept without its payload; "" if it is kept with it.
     """
@@ -44,6 +45,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     destinations: Sequence[tuple[Route, Event]] = ()
     event: Event | None = None
     data: Any = None
+    returned: Any = None
     forged: str = ""
     withheld: str = ""
 
@@ -107,6 +109,18 @@ class Pipeline:
         assert event is not None
         return event, found.destinations
 
+    def believes(self, frame: Frame) -> bool:
+        """
+        Say whether an event that no rule takes is what its tag says, as far as can be told.
+
+        :param frame: its frame.
+        """
+        try:
+            with in_time(frame):
+                return not self.origins.why_forged(frame, unpack(frame)[0])
+        except TooMuch:
+            return False
+
     def _limited(
         self,
         frame: Frame,
@@ -148,6 +162,8 @@ class Pipeline:
         if not routes:
             return Result(event=build(masked, data, fun), data=data)
         first = routes[0]
+        # Building the event takes it out of the payload.
+        returned = data.get("return") if isinstance(data, dict) else None
         event = build(masked, data, fun, first.rule, first.into)
         if why:
             full = self.redactor.tag(msgspec.structs.replace(frame, tag=frame.full_tag))
@@ -155,7 +171,7 @@ class Pipeline:
         destinations = [(first, event)]
         for one in routes[1:]:
             destinations.append((one, for_route(event, one.rule, one.into)))
-        return Result(destinations, event, data, why)
+        return Result(destinations, event, data, returned, why)
 
 
 def pipeline_of(config: Config) -> Pipeline:

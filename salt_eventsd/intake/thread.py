@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.unanswered import Unanswered
 from salt_eventsd.common.reminder import Reminder
-from salt_eventsd.config.structs import BatchLimits
+from salt_eventsd.config.structs import BatchLimits, MetricsConfig
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.intake.commit import Committer
+from salt_eventsd.intake.counting import Counting
 from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.origin import Addressed
@@ -46,11 +47,13 @@ class Policy:
     :param pipeline: what becomes of a frame.
     :param batches: worker -> the limits of its batches.
     :param merging: the workers that make one row of all that tells of a job.
+    :param metrics: how jobs are counted; None if they are not.
     """
 
     pipeline: Pipeline
     batches: Mapping[str, BatchLimits]
     merging: frozenset[str] = frozenset()
+    metrics: MetricsConfig | None = None
 
 
 class Intake(threading.Thread):
@@ -90,6 +93,7 @@ class Intake(threading.Thread):
         self.forged = 0
         self.withheld = 0
         self.unanswered = Unanswered()
+        self.counting = Counting()
         self._policy = policy
         self._commit_seconds = commit_seconds
         self._inbox = inbox
@@ -223,10 +227,14 @@ class Intake(threading.Thread):
             event = found.event
             if event is None or (self.heard.is_used and not is_own and self.heard.refuses(event)):
                 self.ignored += 1
+                if event is None and policy.metrics and not found.forged:
+                    self.counting.ignored(raw, received, pipeline)
                 return
             if event.kind == "job":
                 self.unanswered.note(event, found.data)
             self.matched += 1
+            if policy.metrics and not tells_again:
+                self.counting.kept(found, policy.metrics)
             for to, one in found.destinations:
                 if tells_again and not (one.into == "jobs" and to.worker in policy.merging):
                     continue

@@ -42,6 +42,7 @@ _ADVICE = {
     "growing": "it is slower than the events come: see to the database, or raise the worker's concurrency",
     "hanging": "see to the database; the worker gives up after its timeout and tries again",
     "buried": "salt-run eventsd.dead shows them and why; eventsd.requeue puts them back, eventsd.discard deletes them",
+    "metrics": "give metrics another host or port and salt-run eventsd.reload; it tries again by itself",
     "lost": "salt-run eventsd.status seen=True stops this being told",
 }
 _ADVICE_BY_STATE = {

@@ -81,6 +81,7 @@ def report_of(**fields: Any) -> Report:
         "dispatch": DispatchReport(""),
         "workers": {"history": worker_of()},
         "spool": spool_of(),
+        "metrics": "",
         "losses": {},
         "seen": 0.0,
     }

@@ -121,7 +121,9 @@ def test_a_worker_that_cannot_be_made_keeps_its_events_at_the_start(tmp_path: Pa
     ("changed", "fixed"),
     [
         pytest.param({"max_workers": 3}, [], id="none"),
-        pytest.param({"metrics": {"port": 9999}, "state_file": "/x/status.json"}, ["state_file", "metrics"], id="two"),
+        pytest.param(
+            {"spool": {"dir": "/x/spool"}, "state_file": "/x/status.json"}, ["spool.dir", "state_file"], id="two"
+        ),
         pytest.param({"spool": {"dir": "/x/spool"}}, ["spool.dir"], id="within a section"),
     ],
 )

@@ -1,0 +1,105 @@
+"""
+The engine's own metrics, made of its last report. Which numbers are metrics is said in
+:mod:`salt_eventsd.engine.counters`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from salt_eventsd.common.timings import BOUNDS, Taken, together
+from salt_eventsd.dispatch.lane import Lane
+from salt_eventsd.engine.counters import BUS, LANE, METRIC_PREFIX, SPOOL, WORKER, Counter, Counts, Kind, Section
+from salt_eventsd.engine.problems import problems
+from salt_eventsd.engine.report import Report
+from salt_eventsd.intake.labels import as_label
+
+_FAMILIES = {Kind.COUNTER: CounterMetricFamily, Kind.GAUGE: GaugeMetricFamily}
+_WORKER = ("worker",)
+
+
+class EngineMetrics(Collector):
+    """
+    Collects the engine's own metrics.
+
+    :param latest: returns the last report; None while there is none.
+    :param lanes: the lanes there are.
+    """
+
+    def __init__(self, latest: Callable[[], Report | None], lanes: Mapping[str, Lane]) -> None:
+        self._latest = latest
+        self._lanes = lanes
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: what there is to collect is asked for when it is collected."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        found = self._latest()
+        if found is None:
+            return
+        yield InfoMetricFamily(f"{METRIC_PREFIX}build", "The version of salt-eventsd.", {"version": found.version})
+        yield _one("reported_timestamp_seconds", "When these numbers were read, in seconds since 1970.", found.written)
+        yield from _problems(found)
+        yield from _whole(BUS, found.bus.counts)
+        yield from _whole(SPOOL, found.spool.counts)
+        by_worker = {as_label(name): worker.counts for name, worker in found.workers.items()}
+        yield from _of_workers(LANE, by_worker)
+        yield from _of_workers(WORKER, by_worker)
+        yield self._write_seconds()
+
+    def _write_seconds(self) -> Metric:
+        taken: dict[str, list[Taken]] = {}
+        for lane in self._lanes.values():
+            if not lane.retired:
+                taken.setdefault(as_label(lane.owner), []).append(lane.write_seconds.taken())
+        family = HistogramMetricFamily(
+            f"{METRIC_PREFIX}write_seconds", "How long tries to write a batch take, failed ones too.", labels=_WORKER
+        )
+        for worker, several in taken.items():
+            counts, seconds = together(several)
+            buckets = list(zip([*map(str, BOUNDS), "+Inf"], counts))
+            family.add_metric([worker], buckets, seconds)
+        return family
+
+
+def _one(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(METRIC_PREFIX + name, about, value)
+
+
+def _problems(found: Report) -> Iterator[Metric]:
+    kinds = Tally(problem.kind for problem in problems(found))
+    yield _one("degraded", "1 if something is wrong with the engine, else 0.", int(bool(kinds)))
+    family = GaugeMetricFamily(f"{METRIC_PREFIX}problems", "What is wrong, by kind.", labels=("kind",))
+    for kind, count in kinds.items():
+        family.add_metric([kind], count)
+    yield family
+
+
+def _metrics(section: Section[Any]) -> Iterator[Counter[Any]]:
+    return (counter for counter in section if counter.metric)
+
+
+def _whole(section: Section[Any], counts: Counts) -> Iterator[Metric]:
+    for counter in _metrics(section):
+        yield _FAMILIES[counter.kind](METRIC_PREFIX + counter.metric, counter.about, counts[counter.name])
+
+
+def _of_workers(section: Section[Any], by_worker: Mapping[str, Counts]) -> Iterator[Metric]:
+    for counter in _metrics(section):
+        family = _FAMILIES[counter.kind](METRIC_PREFIX + counter.metric, counter.about, labels=_WORKER)
+        for worker, counts in by_worker.items():
+            family.add_metric([worker], counts[counter.name])
+        yield family

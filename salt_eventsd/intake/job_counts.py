@@ -1,0 +1,169 @@
+"""
+Counts jobs and their returns for metrics, under the names and labels that users of salt-exporter know.
+
+The thread of the intake counts each event as it keeps it; whoever reads the metrics looks at the numbers at any time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from salt_eventsd.event import outcome
+from salt_eventsd.event.dry_run import runs_states
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake.labels import MOST_VALUES, Labels, Series
+
+#: The minion's name in what runners return: they run on the master.
+_MASTER = "master"
+#: How the state is called that ``state.highstate``, and ``state.apply`` without a name, run.
+_HIGHSTATE = "highstate"
+#: The argument that names what a function runs.
+_NAMED_BY = {"state.apply": "mods", "state.sls": "mods", "state.single": "fun"}
+#: How the tags of beacons begin.
+BEACON = "salt/beacon/"
+#: The tag of a minion's ``status`` beacon; the group is the minion's id.
+_STATUS = re.compile(BEACON + r"([^/]+)/status(?:/|\Z)")
+_STATE_MARK = outcome.STATE_SEPARATOR.encode()
+#: Results of states in a larger return are not looked through, in bytes: its code says how it went.
+_MOST_LOOKED_AT = 2 * 2**20
+_WORDS = {True: "true", False: "false", None: "unknown"}
+
+
+class JobCounts:
+    """
+    What there is to count of jobs. One thread notes events, other threads read.
+
+    :ivar new_jobs: jobs begun, by function and state.
+    :ivar expected: minions they were sent to, by function and state.
+    :ivar responses: returns of published jobs, by function, state, success and, if asked for, minion.
+    :ivar scheduled: returns of scheduled jobs, likewise.
+    :ivar by_minion: returns by minion and success.
+    :ivar status: whether a minion's last run of states went well (1 or 0), by minion, function and state.
+    :ivar seconds: how long the states of the last run took, by function, state and, if asked for, minion.
+    :ivar answered: when a minion returned last, in seconds since 1970 UTC.
+    :ivar beats: when a minion's ``status`` beacon came last, in seconds since 1970 UTC.
+    :ivar accepted: the minions whose keys the master has accepted; None if that is not known.
+    """
+
+    def __init__(self) -> None:
+        self.new_jobs = Series(MOST_VALUES)
+        self.expected = Series(MOST_VALUES)
+        self.responses = Series()
+        self.scheduled = Series()
+        self.by_minion = Series(len(_WORDS) * MOST_VALUES)
+        self.status = Series()
+        self.seconds = Series()
+        self.answered = Series()
+        self.beats = Series()
+        self.accepted: frozenset[str] | None = None
+        self._minions = Labels()
+        self._beating = Labels()
+        self._has_minion: bool | None = None
+
+    def note(self, event: Event, data: Any, returned: Any, has_minion: bool) -> None:
+        """
+        Count an event that some rule takes.
+
+        :param event: as it is kept.
+        :param data: its payload, redacted and without its ``return``.
+        :param returned: the payload's ``return``, redacted.
+        :param has_minion: whether functions are also counted by minion.
+        """
+        if has_minion is not self._has_minion:
+            # Series with another number of labels do not go together.
+            self._has_minion = has_minion
+            for series in (self.responses, self.scheduled, self.seconds):
+                series.clear()
+        if event.kind in ("job", "run") and isinstance(data, Mapping):
+            if event.phase == "ret":
+                self._returned(event, data, returned, has_minion)
+            elif event.phase == "new":
+                self._begun(event, data)
+
+    def beat(self, tag: str, received: float) -> None:
+        """
+        Note the sign of life that a ``status`` beacon is; do nothing for any other event.
+
+        :param tag: of an event that was not found to be forged.
+        :param received: when it was read, in seconds since 1970 UTC.
+        """
+        found = _STATUS.match(tag)
+        if found and (self.accepted is None or found[1] in self.accepted):
+            self.beats.set((self._beating.of(found[1]),), "", received)
+
+    def _begun(self, event: Event, data: Mapping[Any, Any]) -> None:
+        key = (event.fun, _state_of(event.fun, data))
+        minions = data.get("minions")
+        # A master of masters hears of a job twice: its own, for the syndic, and the syndic's, for the minions below.
+        if not event.syndic:
+            self.new_jobs.add(key, "")
+        self.expected.add(key, "", len(minions) if isinstance(minions, list) else 0)
+
+    def _returned(self, event: Event, data: Mapping[Any, Any], returned: Any, has_minion: bool) -> None:
+        fun = event.fun
+        minion = self._minions.of(event.minion_id or _MASTER)
+        state = _state_of(fun, data) if fun.startswith("state.") else ""
+        found = _outcome(event, data, returned)
+        success = _WORDS[found.success]
+        counted = self.scheduled if data.get("schedule") else self.responses
+        counted.add((fun, state, success, minion) if has_minion else (fun, state, success), minion)
+        self.by_minion.add((minion, success), "")
+        self.answered.set((minion,), "", event.received)
+        if state and not found.test and found.success is not None:
+            self.status.set((minion, fun, state), minion, float(found.success))
+            if (seconds := _seconds(returned, event)) is not None:
+                self.seconds.set((fun, state, minion) if has_minion else (fun, state), minion, seconds)
+
+
+_WELL = outcome.Outcome(0, True, None)
+
+
+def _outcome(event: Event, data: Mapping[Any, Any], returned: Any) -> outcome.Outcome:
+    fun, code, told = data.get("fun"), data.get("retcode"), data.get("success")
+    tells = isinstance(fun, (list, tuple)) or event.kind == "run" or _has_states(event)
+    tells = tells or (isinstance(returned, list) and runs_states(event.fun))
+    if not tells and code == 0 and told is True:
+        return _WELL
+    arguments = data.get("fun_args") if "fun_args" in data else data.get("arg")
+    value = returned if tells and len(event.returned) <= _MOST_LOOKED_AT else None
+    return outcome.read(outcome.parts_of(fun or event.fun, arguments, value), code, told, event.kind == "run")
+
+
+def _has_states(event: Event) -> bool:
+    return _STATE_MARK in event.returned
+
+
+def _state_of(fun: str, data: Mapping[Any, Any]) -> str:
+    """Return what a function of the module ``state`` runs, as salt-exporter names it; "" for any other function."""
+    if fun == "state.highstate":
+        return _HIGHSTATE
+    key = _NAMED_BY.get(fun)
+    if key is None:
+        return ""
+    arguments = data.get("arg") or data.get("fun_args")
+    named: Any = None
+    if isinstance(arguments, (list, tuple)):
+        for place, one in enumerate(arguments):
+            if isinstance(one, Mapping):
+                named = named or one.get(key)
+            elif isinstance(one, str) and one.startswith(f"{key}="):
+                named = one.partition("=")[2]
+            elif place == 0 and not (isinstance(one, str) and one.partition("=")[0].isidentifier() and "=" in one):
+                named = one
+    if isinstance(named, (list, tuple)):
+        named = ",".join(one for one in named if isinstance(one, str))
+    if isinstance(named, str) and named:
+        return named
+    return _HIGHSTATE if fun == "state.apply" else ""
+
+
+def _seconds(returned: Any, event: Event) -> float | None:
+    """Return how long the states took that ran, in seconds; None if that is not said."""
+    if not isinstance(returned, Mapping) or len(event.returned) > _MOST_LOOKED_AT:
+        return None
+    told: list[Any] = [result.get("duration") for _, result in outcome.states_of(returned)]
+    durations = [float(one) for one in told if type(one) in (int, float) and 0 <= one < math.inf]
+    return sum(durations) / 1000 if durations else None
