@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from pytestshellutils.utils import ports
 
 from salt_eventsd.engine import reload
+from salt_eventsd.event.frame import pack_frame
 from tests.functional.engine.conftest import Engine
 from tests.support.events import frame, job_data, return_data, state_result
 from tests.support.lanes import eventually
@@ -158,7 +159,7 @@ def test_names_that_a_minion_made_up_do_no_harm(engine: Engine, port: int) -> No
     # Given
     for number, fun in enumerate(('a"} 1\nevil 2', "x" * 10**6, "\\", "ä\ud800")):
         engine.service.inbox.put(
-            frame(f"salt/job/{number}/ret/m", return_data(jid=str(number), minion_id="m", fun=fun))
+            pack_frame(f"salt/job/{number}/ret/m", return_data(jid=str(number), minion_id="m", fun=fun))
         )
 
     # When
