@@ -85,5 +85,5 @@ $(VENV)/.installed-docs: EXTRAS := [docs]
 $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-lint $(VENV)/.installed-docs: setup.cfg pyproject.toml | $(VENV)/.created
 	@echo "==> installing salt-eventsd$(EXTRAS) and what it needs into $(VENV); the first time that is some 80 packages" \
 	  "and takes a few minutes"
-	@$(BIN)/python -m pip --disable-pip-version-check install --editable '.$(EXTRAS)'
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --editable '.$(EXTRAS)'
 	@touch $@

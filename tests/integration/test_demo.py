@@ -126,7 +126,9 @@ def test_it_ends_well_and_in_time(told: Demo) -> None:
             r"demo-minion +file\.managed +greeting +yes +yes +[\d.]+ +\S.*", id="state that changed something"
         ),
         pytest.param(r"demo-minion +file\.exists +licence +NO +no +[\d.]+ +Specified path.*", id="state that failed"),
-        pytest.param(r"demo-minion +\S+ \S+ +\S+ \S+ +test\.ping", id="minion"),
+        pytest.param(r".*demo-minion +state\.apply +2 +file\.exists.*", id="failure"),
+        pytest.param(r"nothing found", id="none is missing"),
+        pytest.param(r"\S+ \S+ +demo-minion +\S+ +file\.managed +.*", id="change"),
         pytest.param(r"FROM eventsd_states", id="query"),
         pytest.param(r"eventsd is well, running since .+", id="status"),
         pytest.param(r"Return code 0: all is well\.", id="status-code"),
@@ -134,6 +136,13 @@ def test_it_ends_well_and_in_time(told: Demo) -> None:
 )
 def test_it_shows_what_was_kept(told: Demo, line: str) -> None:
     assert re.search(rf"^ *{line}$", told.output, re.MULTILINE), told.output
+
+
+def test_it_is_short(told: Demo) -> None:
+    lines = told.output.splitlines()
+
+    assert len(lines) < 100
+    assert max(map(len, lines)) <= 110
 
 
 def test_it_has_no_colours_where_there_is_no_terminal(told: Demo) -> None:

@@ -22,6 +22,7 @@ import msgspec
 
 from salt_eventsd.operate.demo import DemoError
 from salt_eventsd.operate.demo.configuration import write_configuration
+from salt_eventsd.operate.demo.terminal import width
 
 #: What Salt adds to ``sock_dir`` at most; a Unix socket's path may have 107 bytes in all.
 _LONGEST_SOCKET_NAME = 48
@@ -162,7 +163,8 @@ class Sandbox:
         time.sleep(_POLL_SECONDS)
 
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        # HOME: a ~/.saltrc of the user's must not change anything. The new session is a process group of its own.
+        # HOME: a ~/.saltrc of the user's must not change anything. COLUMNS: what is printed is shown indented. The new
+        # session is a process group of its own.
         with open(self.folder / f"{name}.out", "wb") as out, open(self.folder / f"{name}.err", "wb") as err:
             process = subprocess.Popen(
                 [_executable(command[0]), "-c", str(self.folder / "etc"), *command[1:]],
@@ -170,7 +172,7 @@ class Sandbox:
                 stdout=out,
                 stderr=err,
                 cwd=self.folder,
-                env={**os.environ, "HOME": str(self.folder)},
+                env={**os.environ, "HOME": str(self.folder), "COLUMNS": str(width() - 2)},
                 start_new_session=True,
             )
         self._running[name] = process

@@ -54,10 +54,12 @@ _QUERIES = {
         SELECT minion_id, state, state_id, result, changed, duration_ms, comment
           FROM eventsd_states
          ORDER BY stamp, run_num""",
-    "Minions: when each was seen first and last": """
-        SELECT minion_id, first_seen, last_seen, last_fun
-          FROM eventsd_minions
-         ORDER BY minion_id""",
+}
+#: Questions to the history, each with its command.
+_QUESTIONS = {
+    "What failed, and why": ["salt-run", "--no-color", "eventsd.failures", "since=1h"],
+    "Who did not answer": ["salt-run", "--no-color", "eventsd.missing", "since=1h"],
+    "What was changed, where, and by whom": ["salt-run", "--no-color", "eventsd.changes", "since=1h"],
 }
 #: SQLite keeps truth as 1 and 0.
 _TRUTH = {"success", "result", "changed"}
@@ -95,6 +97,15 @@ def tell(sandbox: Sandbox, terminal: Terminal) -> None:
     terminal.line(f"It is in an SQLite file, {sandbox.history}; these queries read it.")
     for title, query in _QUERIES.items():
         _show(sandbox, terminal, title, textwrap.dedent(query).strip())
+
+    for title, command in _QUESTIONS.items():
+        shown = shlex.join(one for one in command if one != "--no-color")
+        terminal.heading(f"{title}: {shown}")
+        with terminal.step("asking") as tick:
+            code, said = sandbox.run(command, tick)
+        if code:
+            raise DemoError(f"`{shown}` ended with code {code}: {said}")
+        terminal.block(said)
 
     terminal.heading("The engine's status: salt-run eventsd.status")
     with terminal.step("asking") as tick:
@@ -158,4 +169,4 @@ def _cell(name: str, value: Any) -> str:
         return "yes" if value else "NO" if name != "changed" else "no"
     if isinstance(value, float):
         return f"{value:.1f}"
-    return _FRACTION.sub("", str(value)) if name in ("stamp", "first_seen", "last_seen") else str(value)
+    return _FRACTION.sub("", str(value)) if name == "stamp" else str(value)

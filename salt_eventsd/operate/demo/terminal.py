@@ -20,6 +20,11 @@ _NARROWEST = 20
 _SIGN_OF_LIFE_SECONDS = 5
 
 
+def width() -> int:
+    """Return how many columns a line may have."""
+    return shutil.get_terminal_size((110, 24)).columns
+
+
 class Terminal:
     """
     Where the demo writes.
@@ -31,7 +36,7 @@ class Terminal:
         self._out = out or sys.stdout
         self._live = self._out.isatty()
         self._colours = self._live and not os.environ.get("NO_COLOR")
-        self._width = max(60, shutil.get_terminal_size((110, 24)).columns)
+        self._width = max(60, width())
 
     def heading(self, text: str) -> None:
         """Begin a section."""

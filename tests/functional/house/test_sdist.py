@@ -21,8 +21,8 @@ def test_an_sdist_has_all_that_the_repository_has(tmp_path: Path) -> None:
     # Given
     if not (ROOT / ".git").exists():
         pytest.skip("this is no clone, so nothing says which files there should be")
-    told = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
-    kept = {name for name in told.stdout.splitlines() if (ROOT / name).is_file()}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
+    kept = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
     checkout, out = tmp_path / "checkout", tmp_path / "out"
     out.mkdir()
     for name in kept:
@@ -36,4 +36,9 @@ def test_an_sdist_has_all_that_the_repository_has(tmp_path: Path) -> None:
     [archive] = out.iterdir()
     with tarfile.open(archive) as opened:
         shipped = {name.partition("/")[2] for name in opened.getnames()}
+        told = opened.extractfile(f"{archive.name.removesuffix('.tar.gz')}/PKG-INFO")
+        described = told.read().decode() if told else ""
     assert kept - _NOT_SHIPPED - shipped == set()
+    # A package index shows the README alone, so a link to a file would lead nowhere.
+    assert "``docs/configuration.rst``" in described
+    assert "<docs/" not in described
