@@ -16,10 +16,18 @@ from typing import TypeVar
 import pytest
 
 from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
+from tests.support.ways import forced
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 _MISSING = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _way() -> Iterator[None]:
+    """How rows get into databases, if the environment forces it."""
+    with forced(os.environ.get("EVENTSD_WAY", "")):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ PLACES: dict[str, type[Place]] = {
     "redis": places_remote.Keys,
     "sql-sqlite": places_local.SQLite,
     "sql-postgresql": places_local.OnPostgreSQL,
+    "sql-postgresql-quickly": places_local.QuicklyOnPostgreSQL,
     "sql-mariadb": places_local.OnMariaDB,
     "stats-postgresql": places_local.Numbers,
     "stats-graphite": places_local.NumbersAsMetrics,

@@ -21,6 +21,7 @@ from tests.support.place import BAD, Place, Served, Servers, number_of
 from tests.support.server import PASSWORD, Server
 from tests.support.servers import MariaDB, PostgreSQL
 from tests.support.stores import Database
+from tests.support.ways import forced
 
 _NUMBERS = itertools.count(1)
 #: Notes the number of each event. Files tell it when to be away, and what to refuse.
@@ -178,6 +179,19 @@ class OnMariaDB(OnPostgreSQL):
     """The worker sql."""
 
     kind = MariaDB
+
+
+class QuicklyOnPostgreSQL(OnPostgreSQL):
+    """The worker sql, which writes all there is in the database's quickest way."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self._way = forced("quickly")
+        self._way.__enter__()
+
+    def close(self) -> None:
+        self._way.__exit__(None, None, None)
+        super().close()
 
 
 class Numbers(OnPostgreSQL):

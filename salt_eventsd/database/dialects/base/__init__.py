@@ -20,7 +20,8 @@ part            module              what it knows
 ``upkeep``      ``upkeep``          what a purge needs
 =============== =================== ==============================================================
 
-``bulk`` inserts many rows at little cost; ``insert`` chooses how.
+``bulk`` inserts many rows at little cost; ``quickly`` at still less, where nothing is there already; ``insert`` chooses
+how.
 """
 
 from __future__ import annotations

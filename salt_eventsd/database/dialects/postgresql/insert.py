@@ -1,5 +1,5 @@
 """
-How rows get into PostgreSQL: as records of a JSON document.
+How rows get into PostgreSQL: copied where none of them is there already, otherwise as records of a JSON document.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects.base.bulk import Inserter
 from salt_eventsd.database.dialects.base.insert import Conflict, Inserts
+from salt_eventsd.database.dialects.base.quickly import Quickly
 from salt_eventsd.database.dialects.postgresql.bulk import by_recordset
+from salt_eventsd.database.dialects.postgresql.copying import by_copy, can_copy
 from salt_eventsd.database.dialects.postgresql.sequences import catch_up
 
 _TAKES_SILENTLY = sa.text(
@@ -34,6 +36,11 @@ class PostgreSQLInserts(Inserts):
     def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """See :class:`Inserts`."""
         return by_recordset(table, columns, conflict)
+
+    def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str]) -> Inserter:
+        """See :class:`Inserts`."""
+        carefully = super().inserter(connection, table, columns, key)
+        return Quickly(by_copy(table, columns), carefully) if can_copy(connection, table) else carefully
 
     def takes_silently(self, connection: Connection, table: sa.Table) -> bool:
         """See :class:`Inserts`. Before there were partitions, triggers sent rows to tables that inherit."""

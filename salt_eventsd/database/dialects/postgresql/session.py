@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.dialects.base.session import Session, begin_with
+from salt_eventsd.database.dialects.postgresql import copying
 
 #: Times are UTC, also in columns that know no time zone. How strings are quoted is the driver's, which asks only once.
 _SESSION = {
@@ -80,6 +81,7 @@ class PostgreSQLSession(Session):
             cursor.connection.autocommit = False
 
         begin_with(engine, say)
+        copying.prepare(engine)
 
     def be_patient(self, connection: Connection) -> None:
         """See :class:`Session`."""

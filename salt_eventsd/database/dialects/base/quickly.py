@@ -1,0 +1,63 @@
+"""
+Insert in the quickest way the database has, where that is likely to succeed, and else carefully.
+
+The quickest ways know no conflict clause: one row that is there already, or that the table refuses, fails all of them.
+So what they do not take is inserted the careful way, which has the last word on every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database.dialects.base.bulk import Inserter, Row
+
+#: Fewer rows cost more in a try of their own than they save. 0 is never to try.
+FEWEST_ROWS = 20
+#: So many failures in a row may be chance. From then on, each doubles how often the quick way is left out ...
+CHANCES = 2
+#: ... up to so many times.
+_MOST_LEFT_OUT = 64
+
+#: Inserts all rows and returns how many the database counts, or leaves everything as it was and returns None.
+Quick = Callable[[Connection, Sequence[Row]], "int | None"]
+
+
+class Quickly:
+    """
+    Inserts rows quickly or carefully. Each connection has one of its own for each table, and learns anew.
+
+    Where copies are usual, as of a second master, the quick way fails each time. Then it is left out for a while, and
+    tried again.
+
+    :param quick: the quick way.
+    :param carefully: inserts rows whatever is there already.
+    """
+
+    def __init__(self, quick: Quick, carefully: Inserter) -> None:
+        self._quick = quick
+        self._carefully = carefully
+        self._failures = 0
+        self._left_out = 0
+
+    def __call__(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """
+        Insert rows, and return how many the database counts as inserted.
+
+        :param connection: in a transaction.
+        :param rows: all with the same columns.
+        """
+        if not 0 < FEWEST_ROWS <= len(rows):
+            return self._carefully(connection, rows)
+        if self._left_out:
+            self._left_out -= 1
+            return self._carefully(connection, rows)
+        taken = self._quick(connection, rows)
+        if taken is not None:
+            self._failures = 0
+            return taken
+        self._failures += 1
+        if self._failures >= CHANCES:
+            self._left_out = min(_MOST_LEFT_OUT, 2 ** min(self._failures, 16))
+        return self._carefully(connection, rows)
