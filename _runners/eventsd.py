@@ -393,6 +393,37 @@ def purge(worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
     return _answer(purge(__opts__, worker, dry_run))
 
 
+def archive(
+    before: str | None = None,
+    to: str | None = None,
+    restore: str | None = None,
+    worker: str | None = None,
+    purge: bool = False,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """
+    Write what is older than a time into a compressed file: whole jobs with returns and states, and events. Or restore
+    such a file into a history, where what is there already is not added again.
+
+    :param before: what is older goes into the file: ``90d`` (so long ago) or ``2026-01-01``.
+    :param to: the path of the file, which must not be there yet.
+    :param restore: the path of a file to restore, without ``before`` and ``to``.
+    :param worker: whose history; needed if there are several sql workers.
+    :param purge: once the file is whole and on the disk, delete from the history what is in it.
+    :param dry_run: count the rows, and do nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.archive before=1y to=/srv/archive/2025.jsonl.zst purge=True
+        salt-run eventsd.archive restore=/srv/archive/2025.jsonl.zst
+    """
+    from salt_eventsd.operate.archive import archive
+
+    return _answer(archive(__opts__, before, to, restore, worker, purge, dry_run))
+
+
 def forget(minion: str, worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
     """
     Forget a minion: delete its returns, states and events, and take its name out of jobs and of events of others. What

@@ -32,21 +32,21 @@ def purge(opts: Mapping[str, Any], worker: str | None = None, dry_run: Any = Fal
     :param dry_run: count what is too old, and delete nothing.
     """
     try:
-        is_dry = _yes_or_no("dry_run", dry_run)
+        is_dry = yes_or_no("dry_run", dry_run)
         contexts = _sql_workers(opts, worker)
     except EventsdError as exc:
         return {"problem": str(exc), "retcode": 2}
     told: dict[str, Any] = {"dry_run": is_dry, "purge": [], "retcode": 0}
     for context in contexts:
         try:
-            with _kept(context, reads_only=is_dry) as kept:
-                if not kept.keep.ends:
+            with kept(context, reads_only=is_dry) as history:
+                if not history.keep.ends:
                     told.setdefault("notes", []).append(f"workers.{context.name}.keep is not set: everything is kept")
                     continue
-                one = Purge(kept.engine, kept.keep, Pace(_SHARE))
+                one = Purge(history.engine, history.keep, Pace(_SHARE))
                 counts = one.count() if is_dry else one.run()
         except EventsdError as exc:
-            return {**told, "problem": _problem(context, exc), "retcode": 2}
+            return {**told, "problem": problem_of(context, exc), "retcode": 2}
         told["purge"] += [
             {"worker": context.name, "table": f"eventsd_{table}", "outcome": outcome or None, "rows": rows}
             for (table, outcome), rows in sorted(counts.items())
@@ -64,7 +64,7 @@ def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_
     :param dry_run: count what would be deleted or changed, and do nothing.
     """
     try:
-        is_dry = _yes_or_no("dry_run", dry_run)
+        is_dry = yes_or_no("dry_run", dry_run)
         if not isinstance(minion, str) or not minion or minion == FORGOTTEN or is_glob(minion):
             raise EventsdError(f"minion: expected the id of a minion, whole, got {minion!r}")
         contexts = _sql_workers(opts, worker)
@@ -73,11 +73,11 @@ def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_
     told: dict[str, Any] = {"dry_run": is_dry, "forget": [], "retcode": 0}
     for context in contexts:
         try:
-            with _kept(context, reads_only=is_dry) as kept:
-                one = Forget(kept.engine, minion, Pace(_SHARE))
+            with kept(context, reads_only=is_dry) as history:
+                one = Forget(history.engine, minion, Pace(_SHARE))
                 counts = one.count() if is_dry else one.run()
         except EventsdError as exc:
-            return {**told, "problem": _problem(context, exc), "retcode": 2}
+            return {**told, "problem": problem_of(context, exc), "retcode": 2}
         told["forget"] += [
             {"worker": context.name, "table": f"eventsd_{table}", "rows": rows, "done": done}
             for (table, done), rows in sorted(counts.items())
@@ -88,22 +88,57 @@ def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_
 
 
 @contextmanager
-def _kept(context: Context, *, reads_only: bool) -> Iterator[sql.Kept]:
-    kept = sql.kept(context, reads_only=reads_only)
+def kept(context: Context, *, reads_only: bool) -> Iterator[sql.Kept]:
+    """
+    Connect to the history that a worker keeps.
+
+    :param context: the worker's.
+    :param reads_only: what would change the database is refused.
+    :raises ConfigError: an option is wrong, or a driver is missing.
+    """
+    history = sql.kept(context, reads_only=reads_only)
     try:
-        yield kept
+        yield history
     finally:
-        kept.engine.dispose()
+        history.engine.dispose()
 
 
-def _problem(context: Context, error: EventsdError) -> str:
+def problem_of(context: Context, error: EventsdError) -> str:
+    """
+    Return one line on what went wrong with a worker's history.
+
+    :param context: the worker's.
+    :param error: what was raised.
+    """
     return str(error) if isinstance(error, ConfigError) else f"eventsd: workers.{context.name}: {one_line(error)}"
 
 
-def _yes_or_no(name: str, value: Any) -> bool:
+def yes_or_no(name: str, value: Any) -> bool:
+    """
+    Return an argument that is True or False.
+
+    :param name: the argument's.
+    :param value: as it was given.
+    :raises EventsdError: it is neither.
+    """
     if isinstance(value, bool):
         return value
     raise EventsdError(f"{name}: expected True or False, got {value!r}")
+
+
+def one_worker(opts: Mapping[str, Any], worker: str | None) -> Context:
+    """
+    Return the sql worker that a command is about.
+
+    :param opts: Salt's options.
+    :param worker: its name; None if there is only one.
+    :raises EventsdError: there is no such worker, or there are several.
+    """
+    found = _sql_workers(opts, worker)
+    if len(found) != 1:
+        names = ", ".join(context.name for context in found) or "(none)"
+        raise EventsdError(f"worker: missing; expected the name of one sql worker, one of {names}")
+    return found[0]
 
 
 def _sql_workers(opts: Mapping[str, Any], worker: str | None) -> list[Context]:

@@ -8,7 +8,8 @@ deleted in small steps, each a short transaction, with rests between them that g
 ``keep``       how long rows are kept, and since when they are too old
 ``aged_jobs``  which jobs are too old as a whole, and what deletes them
 ``aged_rows``  rows that belong to no job: events, numbers, and states that are kept for less time than returns
-``purge``      goes through the tables, and counts or deletes
+``walk``       goes through the tables in the order of time, and finds what is too old
+``purge``      counts it, or deletes it
 ``pace``       how much a step takes, and how long the rest after it is
 ``steps``      each a short transaction of its own, with a rest after it
 ``lock``       one purge at a time in a database, whichever master it is of

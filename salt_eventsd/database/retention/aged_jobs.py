@@ -113,12 +113,40 @@ def steps(connection: Connection, jobs: Iterable[AgedJob], most_rows: int, limit
     :param most_rows: of a transaction.
     :param limits: by which they were found.
     """
+    for piece in pieces(connection, jobs, most_rows):
+        found = _of_minions(piece.jids, piece.minions, limits)
+        yield found if piece.minions is not None else [*found, _of_jobs(piece.jids, limits)]
+
+
+class Piece(NamedTuple):
+    """
+    Several small jobs, or a part of a large one.
+
+    :param jids: the job ids.
+    :param minions: of which minions, None for all, and the job itself.
+    :param is_rest: all minions of it had a piece before.
+    """
+
+    jids: list[str]
+    minions: list[str] | None
+    is_rest: bool
+
+
+def pieces(connection: Connection, jobs: Iterable[AgedJob], most_rows: int) -> Iterator[Piece]:
+    """
+    Yield some jobs in pieces.
+
+    :param connection: to the database; where a job is large, it is asked for its minions.
+    :param jobs: from :func:`find`.
+    :param most_rows: of a piece; one minion may have more.
+    """
     for some in grouped(jobs, lambda job: job.rows, most_rows, _NAMED_AT_ONCE):
         jids = [job.jid for job in some]
-        if len(some) == 1 and some[0].rows > most_rows:
+        is_large = len(some) == 1 and some[0].rows > most_rows
+        if is_large:
             for minions in _minions(connection, jids[0], most_rows):
-                yield _of_minions(jids[0], minions, limits)
-        yield [*_of_minions(jids, None, limits), _of_jobs(jids, limits)]
+                yield Piece(jids, minions, is_rest=False)
+        yield Piece(jids, None, is_large)
 
 
 def _minions(connection: Connection, jid: str, most_rows: int) -> Iterator[list[str]]:
@@ -131,10 +159,10 @@ def _minions(connection: Connection, jid: str, most_rows: int) -> Iterator[list[
     yield from grouped(sorted(rows), lambda minion_id: rows[minion_id], most_rows, _NAMED_AT_ONCE)
 
 
-def _of_minions(jids: str | Sequence[str], minions: Sequence[str] | None, limits: Limits) -> list[sa.Delete]:
+def _of_minions(jids: Sequence[str], minions: Sequence[str] | None, limits: Limits) -> list[sa.Delete]:
     found = []
     for table, is_old in ((STATES, _before(STATES, limits.states)), (RETURNS, old_return(limits))):
-        statement = sa.delete(table).where(table.c.jid.in_([jids] if isinstance(jids, str) else jids), is_old)
+        statement = sa.delete(table).where(table.c.jid.in_(jids), is_old)
         found.append(statement if minions is None else statement.where(table.c.minion_id.in_(minions)))
     return found
 

@@ -1,19 +1,18 @@
-"""Go through the tables in the order of time, and count or delete what is too old."""
+"""Count or delete what is too old."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.retention import aged_jobs, aged_rows
-from salt_eventsd.database.retention.aged_jobs import RETURNS, AgedJob, Counts
-from salt_eventsd.database.retention.aged_rows import Page, Part
+from salt_eventsd.database.retention.aged_jobs import AgedJob, Counts
 from salt_eventsd.database.retention.keep import Keep, Limits, limits
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.steps import Steps
+from salt_eventsd.database.retention.walk import Walk
 
 
 class Purge:
@@ -51,46 +50,14 @@ class Purge:
 
     def _all(self) -> Counts:
         counts = Counts()
-        for some in chain(self._rows(), self._jobs_by_returns(), self._jobs_without_returns()):
-            counts.update(some)
+        walk = Walk(self._steps, self._limits, deletes=self._steps.changes)
+        for part, some in walk.rows():
+            counts.update(self._steps.ask(aged_rows.count, part, some))
+            if self._steps.changes:
+                self._steps.execute([aged_rows.deletion(part, some)])
+        for found in walk.jobs():
+            counts.update(self._jobs(found))
         return counts
-
-    def _rows(self) -> Iterator[Counts]:
-        for part in self._steps.ask(_parts, self._limits):
-            for some in self._pages(part):
-                yield self._steps.ask(aged_rows.count, part, some)
-                if self._steps.changes:
-                    self._steps.execute([aged_rows.deletion(part, some)])
-
-    def _jobs_by_returns(self) -> Iterator[Counts]:
-        if (before := self._limits.any_return) is None or self._limits.jobs is None:
-            return
-        part = Part("returns", RETURNS, sa.true(), before)
-        for some in self._pages(part):
-            found = self._steps.ask(aged_jobs.find, self._steps.ask(aged_rows.jids, part, some), self._limits)
-            if not self._steps.changes:
-                # A job is counted with its last return, as it is met once more with each that has another time.
-                first, last = aged_jobs.in_utc(some.first), aged_jobs.in_utc(some.last)
-                found = [job for job in found if job.last and first <= job.last <= last]
-            yield self._jobs(found)
-
-    def _jobs_without_returns(self) -> Iterator[Counts]:
-        seen: set[str] = set()
-        for part in aged_rows.parts_without_returns(self._limits):
-            for some in self._pages(part):
-                jids = self._steps.ask(aged_rows.jids, part, some, without_returns=True)
-                found = self._steps.ask(aged_jobs.find, jids, self._limits)
-                if not self._steps.changes:
-                    found = [job for job in found if job.jid not in seen]
-                    seen.update(job.jid for job in found)
-                yield self._jobs(found)
-
-    def _pages(self, part: Part) -> Iterator[Page]:
-        """Yield the rows of a part that are too old, some at a time."""
-        after = None
-        while some := self._steps.ask(aged_rows.page, part, after, self._steps.pace.rows):
-            after = some.last
-            yield some
 
     def _jobs(self, found: Sequence[AgedJob]) -> Counts:
         counts = Counts()
@@ -103,10 +70,6 @@ class Purge:
             for statements in self._steps.ask(_steps, found, self._steps.pace.rows, self._limits):
                 self._steps.execute(statements)
         return counts
-
-
-def _parts(connection: Connection, limits_: Limits) -> list[Part]:
-    return list(aged_rows.parts(connection, limits_))
 
 
 def _steps(connection: Connection, found: Sequence[AgedJob], rows: int, limits_: Limits) -> list[list[sa.Delete]]:

@@ -99,8 +99,6 @@ class Steps:
 
         :param statements: which.
         """
-        if self._lock:
-            self._try(self._lock.renew)
         self.ask(_execute, statements)
 
     def ask(
@@ -114,6 +112,8 @@ class Steps:
         """
         if self.pace.stopped:
             raise Stopped
+        if self._lock:
+            self._try(self._lock.renew)
 
         def once() -> Answer:
             with self._engine.connect() as connection, connection.begin():
