@@ -15,6 +15,7 @@ configuration file either: a worker's options come in through ``engines``.
 ``user_tables``     tables and statements of users' own
 ``blame``           whether an event is to blame for an error, or its table, or the server
 ``retention``       deletes what is old
+``archive``         puts what is old into a file, and back
 ``schema``          the built-in tables, of ``column_types``
 ``questions``         what people and Salt ask of the tables; ``views`` are for those who ask in SQL
 ``migrate``         makes and upgrades them, by the steps in ``migrations``
