@@ -94,7 +94,7 @@ class Tidying:
                 self._forget_at = time.monotonic() + _FORGET_SECONDS
         except Exception as exc:
             # What is written is written; the next time will do.
-            log.debug("eventsd: receipts were not put together: %s", one_line(exc))
+            log.debug("eventsd: receipts of neighbouring chunks were not merged: %s", one_line(exc))
 
 
 def join(engine: Engine, life: str, lane: str, fresh: timedelta) -> None:

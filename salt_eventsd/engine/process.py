@@ -115,7 +115,7 @@ def _idle(
     try:
         return idle(opts, given, error, stop, told)
     except Exception as exc:
-        log.error("eventsd: idle, and not even that works: %s", one_line(exc))
+        log.error("eventsd: the idle engine cannot report that it is idle: %s", one_line(exc))
         log.debug("eventsd: %s", traceback_text(exc))
         stop.wait(_AGAIN_SECONDS)
         return opts, given

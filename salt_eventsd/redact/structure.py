@@ -148,7 +148,7 @@ class Walk:
                 self._slow.add(pattern.pattern)
                 if pattern.pattern not in self._tally.told:
                     self._tally.told.add(pattern.pattern)
-                    log.warning("eventsd: redact.values: %s on an event; what it was to look at is masked", exc)
+                    log.warning("eventsd: redact.values: %s on an event; the value it was looking at is masked", exc)
             finally:
                 self._left_seconds -= time.monotonic() - began
         self._tally.texts += 1

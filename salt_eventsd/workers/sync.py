@@ -37,7 +37,7 @@ def sync_workers_quietly(opts: Mapping[str, Any]) -> None:
     try:
         sync_workers(opts)
     except Exception as exc:
-        log.warning("eventsd: own workers could not be copied from the file server: %s", one_line(exc))
+        log.warning("eventsd: workers of your own could not be copied from the file server: %s", one_line(exc))
 
 
 def _may_have_workers(opts: Mapping[str, Any]) -> bool:

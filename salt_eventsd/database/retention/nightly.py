@@ -83,7 +83,7 @@ class Nightly:
             with self._engine.connect() as connection:
                 return was_interrupted(connection)
         except Exception as exc:
-            log.debug("eventsd: whether a purge was interrupted is not known: %s", one_line(exc))
+            log.debug("eventsd: cannot tell whether a purge was interrupted: %s", one_line(exc))
             return False
 
     def _until_done(self) -> None:
@@ -100,8 +100,8 @@ class Nightly:
             log.info("eventsd: %s", exc)
             return False
         except Exception as exc:
-            log.warning("eventsd: what is older than keep says was not deleted, or not all of it: %s", one_line(exc))
+            log.warning("eventsd: rows older than keep allows were not deleted, or not all of them: %s", one_line(exc))
             return False
         told = ", ".join(f"{rows} {f'{outcome} ' if outcome else ''}{name}" for (name, outcome), rows in counts.items())
-        log.info("eventsd: deleted what is older than keep says: %s", told or "nothing was")
+        log.info("eventsd: deleted rows older than keep allows: %s", told or "nothing was")
         return True

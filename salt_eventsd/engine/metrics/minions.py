@@ -51,4 +51,4 @@ class Accepted:
         except Exception as exc:
             if not self._complained:
                 self._complained = True
-                log.warning("eventsd: metrics: it cannot be told whose keys are accepted: %s", one_line(exc))
+                log.warning("eventsd: metrics: the accepted keys cannot be listed: %s", one_line(exc))

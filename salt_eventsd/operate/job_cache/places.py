@@ -59,7 +59,7 @@ class Places:
         try:
             found = msgspec.convert(without_empty(dict(self._redact)), RedactConfig)
         except msgspec.ValidationError as exc:
-            log.error("eventsd: redact: %s; what is masked by default is masked", one_line(exc))
+            log.error("eventsd: redact: %s; only what is masked by default is masked", one_line(exc))
             found = RedactConfig()
         return compile_redactor(found.keys, found.values, found.by_function)
 
