@@ -127,7 +127,7 @@ def test_a_worker_that_has_written_purges_by_itself(
     tables.worker(keep={"returns": "90d"}).write(batch_of(events))
 
     # Then
-    expected = "eventsd: deleted what is older than keep says: 1 succeeded returns, 1 jobs"
+    expected = "eventsd: deleted rows older than keep allows: 1 succeeded returns, 1 jobs"
     patience = time.monotonic() + 30
     while expected not in caplog.messages and time.monotonic() < patience:
         time.sleep(0.05)
