@@ -64,6 +64,7 @@ Everything there is to set, with its default or an example. Each module of worke
         functions: {vault.*: return}        # glob on the function -> return, arguments or both
       ignore: [status.*, test.ping]         # functions that no rule takes
       forged: divert                        # or drop, take: events that a minion has fired with a tag of Salt's own
+      peers: skip                           # or take: events that other masters of a cluster have copied to this one
       syndics: [syndic*]                    # whose prefix on a tag is believed; true for any, false for none
       pillar: false                         # true or a minion id: that minion's pillar eventsd: is merged under this
       max_workers: 4                        # threads; at least one for each worker

@@ -91,6 +91,8 @@ def _load(opts: Mapping[str, Any], given: Mapping[str, Any] | None) -> Config:
             state_file=placed(general.state_file, cachedir),
             # Only a master of masters has syndics below it.
             syndics=opts.get("order_masters") if general.syndics is None else general.syndics,
+            # Without a cluster nobody copies events, and a minion that marks its own as copies must not hide them.
+            peers=general.peers if opts.get("cluster_id") else "take",
         ),
         workers={
             name: msgspec.structs.replace(

@@ -22,6 +22,8 @@ from salt_eventsd.language.conditions import compile_conditions
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
 DROPPABLE = ("return", "arguments", "both")
+#: What the engine can do with events that other masters of its cluster have copied to it.
+PEERS = ("skip", "take")
 #: What the engine can do with forged events.
 FORGED = ("divert", "drop", "take")
 _DAY = 86_400
@@ -253,10 +255,12 @@ class General(_Struct, frozen=True, kw_only=True):
     pillar: bool | str = False
     ignore: tuple[str, ...] = ()
     forged: str = "divert"
+    peers: str = "skip"
     syndics: bool | str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         require(self.forged in FORGED, f"forged: expected one of {', '.join(FORGED)}, got {self.forged!r}")
+        require(self.peers in PEERS, f"peers: expected one of {', '.join(PEERS)}, got {self.peers!r}")
         require_path("state_file", self.state_file)
         require_threads("max_workers", self.max_workers)
         require(self.state_timer > 0, f"state_timer: expected a number of seconds above 0, got {self.state_timer}")

@@ -135,6 +135,11 @@ BUS: Section[Reading] = Section(
         metric="events_lost_total",
     ),
     Counter("forged", "Job-like events that a minion fired by itself.", lambda it: it.parts.intake.forged),
+    Counter(
+        "copied",
+        "Events of other masters of the cluster, which are left to the engines there.",
+        lambda it: it.parts.intake.copied,
+    ),
     Counter("withheld", "Events that were not given to a worker as they are.", lambda it: it.parts.intake.withheld),
     Counter(
         "undecided",

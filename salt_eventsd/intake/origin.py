@@ -42,6 +42,8 @@ _OWN = re.compile(
 )
 #: The ``cmd`` of an event that a minion has fired.
 MINION_EVENT = "_minion_event"
+#: The key in the payload of an event that another master of the cluster has copied to this one.
+PEER = "__peer_id"
 #: Modules of workers that keep numbers and not events.
 _MEASURING = ("graphite", "stats")
 _JOB = "salt/job/"
@@ -91,11 +93,22 @@ class Origins:
     :param forged: ``divert`` puts them into the table of events, ``drop`` ignores them, ``take`` believes them.
     :param syndics: globs of the syndics whose prefix ``syndic/<name>/`` is believed; True for any, False for none.
     :param places: the workers that keep whole events; only these get what is diverted.
+    :param peers: ``skip`` leaves what other masters of a cluster have copied to this one to their engines, ``take``
+        treats it like any other event.
     """
 
     forged: str = "divert"
     syndics: bool | tuple[str, ...] = True
     places: frozenset[str] = frozenset()
+    peers: str = "take"
+
+    def leaves_to_peer(self, data: Any) -> bool:
+        """
+        Say whether an event is another master's, and left to the engine there.
+
+        :param data: its payload, decoded.
+        """
+        return self.peers == "skip" and isinstance(data, dict) and PEER in data
 
     def judge(
         self, frame: Frame, data: Any, routes: Sequence[Route], addressed: Addressed | None = None
@@ -164,7 +177,7 @@ def origins_of(config: Config) -> Origins:
     :param config: found right.
     """
     places = frozenset(name for name, worker in config.workers.items() if worker.module not in _MEASURING)
-    return Origins(config.general.forged, config.general.believed_syndics, places)
+    return Origins(config.general.forged, config.general.believed_syndics, places, config.general.peers)
 
 
 def as_forged(event: Event, data: Any, full_tag: str, why: str) -> Event:

@@ -28,6 +28,8 @@ from salt_eventsd.rules.rule import Route
 
 #: An event with a smaller payload has no time limit: the limit would cost more than the event does.
 _QUICK_BYTES = 16 * 2**10
+#: The keys of a payload that tell an event from others.
+_TELLING = ("jid", "id", "_stamp")
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +42,8 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     :param returned: the payload's ``return``, redacted.
     :param forged: why the event is not what its tag says, redacted; "" if it is.
     :param withheld: why the event is kept without its payload; "" if it is kept with it.
+    :param copied: the event without its payload, if another master of the cluster has copied it to this one and its
+        own engine keeps it.
     """
 
     destinations: Sequence[tuple[Route, Event]] = ()
@@ -48,6 +52,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     returned: Any = None
     forged: str = ""
     withheld: str = ""
+    copied: Event | None = None
 
 
 #: No rule takes the event.
@@ -152,6 +157,8 @@ class Pipeline:
         routes: Sequence[Route] = ()
         why = ""
         if candidates is not None:
+            if self.origins.leaves_to_peer(data):
+                return Result(copied=build(frame, {name: data[name] for name in _TELLING if name in data}, fun))
             routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
             routes, why = self.origins.judge(frame, data, routes, addressed)
             if why:

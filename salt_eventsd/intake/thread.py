@@ -20,6 +20,7 @@ from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.config.structs import BatchLimits, MetricsConfig
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.chunk import StoredChunk
+from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.commit import Committer
 from salt_eventsd.intake.counting import Counting
 from salt_eventsd.intake.glance import glance
@@ -73,6 +74,7 @@ class Intake(threading.Thread):
     :ivar left_out: events that could not be read, because of a bug or for want of time at the end.
     :ivar forged: events that are not what their tag says.
     :ivar withheld: events that were kept without their payload.
+    :ivar copied: events of other masters of the cluster, left to the engines there.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Intake(threading.Thread):
         self.ignored = 0
         self.forged = 0
         self.withheld = 0
+        self.copied = 0
         self.unanswered = Unanswered()
         self.counting = Counting()
         self._policy = policy
@@ -224,6 +227,8 @@ class Intake(threading.Thread):
                 self._tell_forged(found.forged, pipeline.origins.forged)
             if found.withheld:
                 self._tell_withheld(found.withheld, len(raw))
+            if found.copied is not None:
+                self._leave_to_peer(found.copied)
             event = found.event
             if event is None or (self.heard.is_used and not is_own and self.heard.refuses(event)):
                 self.ignored += 1
@@ -241,6 +246,15 @@ class Intake(threading.Thread):
                 self._stage.add(to, one, policy.batches[to.worker])
         except Exception as exc:
             self._leave_out(exc, 1)
+
+    def _leave_to_peer(self, event: Event) -> None:
+        self.copied += 1
+        if event.kind == "job":
+            # It may answer a job of this master.
+            self.unanswered.note(event, None)
+        if self.heard.is_used:
+            # This master hands it to its own job cache, too.
+            self.heard.refuses(event)
 
     def _tell_withheld(self, why: str, size: int) -> None:
         self.withheld += 1

@@ -39,7 +39,7 @@ KEYS = {
     },
     "bus": {
         *("connected", "since", "reconnects", "last", "rate", "events_per_second", "reader", "gaps", "unanswered"),
-        *("received", "matched", "ignored", "lost", "forged", "withheld", "undecided", "masked_unread"),
+        *("received", "matched", "ignored", "lost", "forged", "copied", "withheld", "undecided", "masked_unread"),
     },
     "bus.reader": {"pid", "waiting_bytes", "dropped"},
     "bus.gaps.0": {"from", "to", "why", "missing", "seen"},

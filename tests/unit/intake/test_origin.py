@@ -230,3 +230,19 @@ def test_a_function_of_many_kilobytes_is_withheld_with_its_event(staged: Callabl
 
     assert len(event.json()) < 2000
     assert event.data["return"]["eventsd_withheld"] == "its function has 900000 characters"
+
+
+def test_a_copy_of_another_masters_answers_a_job_and_is_not_kept(staged: Callable[..., list[Event]]) -> None:
+    # Given a master of a cluster whose minion answers to another master
+    raw = frame(f"salt/job/{JID}/ret/{MINION}", {**return_data(), "__peer_id": "m2"})
+    job = frame(f"salt/job/{JID}/new", job_data(minions=[MINION]))
+    origins = Origins(peers="skip", places=frozenset(["history"]))
+
+    # When
+    found = staged(job, raw, origins=origins)
+
+    # Then
+    intake: Intake = staged.intake  # type: ignore[attr-defined]
+    assert [event.phase for event in found] == ["new"]
+    assert (intake.copied, intake.ignored, intake.matched) == (1, 1, 1)
+    assert intake.unanswered.since(0.0, 10.0) == 0

@@ -154,3 +154,31 @@ def test_the_jobs_of_the_master_are_remembered_by_whoever_asks() -> None:
     pipeline.take(pack_frame(NEW, job_data(minions=["eu"])), 5.0, addressed)
     assert not pipeline.take(raw, 5.0, addressed).forged
     assert pipeline.take(raw, 5.0, Addressed()).forged
+
+
+@pytest.mark.parametrize(
+    ("cluster", "peers", "is_left"),
+    [
+        pytest.param("c1", None, True, id="a cluster"),
+        pytest.param("c1", "take", False, id="a cluster with one engine"),
+        pytest.param(None, None, False, id="no cluster, where a minion pretends"),
+    ],
+)
+def test_what_another_master_of_the_cluster_has_copied_is_left_to_its_engine(
+    cluster: str | None, peers: str | None, is_left: bool
+) -> None:
+    # Given
+    general = {"peers": peers} if peers else {}
+    pipeline = pipeline_of(load({**options(**general), "cluster_id": cluster}))
+    raw = pack_frame(RETURN, return_data({"password": SECRET}, fun="state.apply", __peer_id="m2"))
+
+    # When
+    found = pipeline.take(raw, 5.0)
+
+    # Then
+    assert bool(found.destinations) is not is_left
+    if is_left:
+        assert found.copied is not None
+        assert (found.copied.jid, found.copied.minion_id, found.copied.phase) == (JID, MINION, "ret")
+        assert SECRET.encode() not in found.copied.json()
+        assert pipeline.trusting.take(raw, 5.0).destinations
