@@ -445,6 +445,49 @@ def forget(minion: str, worker: str | None = None, dry_run: bool = False) -> dic
     return _answer(forget(__opts__, minion, worker, dry_run))
 
 
+def schema(
+    action: str = "show",
+    worker: str | None = None,
+    to: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """
+    Look after the tables of sql workers. docs/schema.rst has a move from SQLite to PostgreSQL, step by step.
+
+    ``show``
+        The version of the tables, what they take, and which indexes and views are missing.
+    ``version``
+        The version alone. The return code is 1 if the tables are of an older one, and 2 if they are of a newer one.
+    ``upgrade``
+        Make the tables, or bring them to this release's version. A running engine does so itself before it writes.
+        There is no way back.
+    ``copy``
+        Copy all tables of one worker into the database of another one, while engines may write into both. Only what is
+        not there is copied, so a copy that was stopped goes on, and one that is made again takes along what has come
+        since. In the end it looks whether everything is there.
+
+    :param action: what to do.
+    :param worker: only this worker's tables; for ``copy``, whose tables are copied.
+    :param to: for ``copy``, the worker into whose database they are copied; for ``upgrade``, the version that is
+        expected.
+    :param dry_run: for ``copy``, count the rows, and copy nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.schema show
+        salt-run eventsd.schema version worker=history
+        salt-run eventsd.schema upgrade
+        salt-run eventsd.schema copy worker=history to=postgres dry_run=True
+        salt-run eventsd.schema copy worker=history to=postgres
+    """
+    from salt_eventsd.operate.schema import schema
+
+    arguments = {"worker": worker, "to": to, "dry_run": dry_run}
+    return _answer(schema(__opts__, action, arguments, _teller("schema")))
+
+
 def jobs(
     fun: str | None = None,
     user: str | None = None,
@@ -806,6 +849,15 @@ def _on_spool(action: Callable[[Path], Any]) -> tuple[Any, dict[str, Any] | None
         return action(folder), None
     except EventsdError as exc:
         return None, {"problem": str(exc), "retcode": 2}
+
+
+def _teller(verb: str) -> Callable[[str], None]:
+    """Return what tells a person how far a verb is; nobody else is told."""
+    import sys
+
+    from salt_eventsd.operate.progress import teller
+
+    return teller(sys.stderr if _is_asked_for(verb) else None)
 
 
 def _is_asked_for(verb: str) -> bool:

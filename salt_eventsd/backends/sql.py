@@ -61,3 +61,16 @@ def kept(context: Context, *, reads_only: bool) -> Kept:
         return Kept(make_reader(options) if reads_only else make_engine(options), options.keep or Keep())
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
+
+
+def source(context: Context) -> Engine:
+    """
+    Return an engine that reads all of a worker's history and changes nothing; it may take as long as the worker may.
+
+    :param context: the worker's options and its name.
+    :raises ConfigError: an option is wrong, or a driver is missing.
+    """
+    try:
+        return make_engine(read_options(context.known(*OPTION_NAMES)), reads_only=True)
+    except OptionError as exc:
+        raise context.problem(exc.key, str(exc)) from None

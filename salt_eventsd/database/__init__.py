@@ -18,6 +18,7 @@ configuration file either: a worker's options come in through ``engines``.
 ``archive``         puts what is old into a file, and back
 ``schema``          the built-in tables, of ``column_types``
 ``questions``         what people and Salt ask of the tables; ``views`` are for those who ask in SQL
+``made``            what there is of them in a database; ``transfer`` takes rows out of them
 ``migrate``         makes and upgrades them, by the steps in ``migrations``
 ``probe``           what ``eventsd.check`` tries on a database
 ``dialects``        all that differs between databases; nothing else asks for a database's name

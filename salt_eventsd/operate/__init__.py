@@ -7,6 +7,8 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``tap`` shows events as they come, ``ruletest`` tests rules; both ask the rules as the engine does
 - ``purge`` deletes what is older than a worker's ``keep`` says, or counts it, and forgets minions
 - ``archive`` puts what is old into a file, and back
+- ``schema`` looks after the tables of sql workers: their version, upgrades, copies into other databases
+- ``databases`` connects to the databases of sql workers, for verbs that need one; ``progress`` tells how far they are
 - ``convert`` turns a configuration of salt-eventsd 0.9.3 into one of today
 - ``history`` puts questions to the history, ``history_page`` shows the answers to a person
 - ``job_cache`` is what Salt's job cache does, for ``_returners/eventsd.py``

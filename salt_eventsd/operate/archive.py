@@ -15,7 +15,7 @@ from salt_eventsd.database.archive.restore import Restore
 from salt_eventsd.database.archive.write import Archive
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.operate import purge as histories
+from salt_eventsd.operate import databases as histories
 from salt_eventsd.workers.write import Context
 
 #: How much of its time an archive that somebody waits for may be at it.

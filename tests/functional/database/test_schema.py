@@ -12,8 +12,6 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
 
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_for
@@ -21,6 +19,7 @@ from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.exceptions import Held, Transient, WorkerError
 from salt_eventsd.workers.write import Batch, Worker
 from tests.support.events import returned
+from tests.support.old_tables import make_old_tables
 from tests.support.servers import Server
 from tests.support.stores import Database, batch_of
 
@@ -159,18 +158,6 @@ def _write(worker: Worker, batch: Batch, busy_is_fine: bool) -> None:
         worker.write(batch)
 
 
-def _make_old_tables(database: Database, version: str) -> None:
-    """Make the tables as they were in an older version."""
-    scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
-    with database.engine.connect() as connection, connection.begin():
-        context = MigrationContext.configure(
-            connection,
-            opts={"version_table": schema.VERSION_TABLE, "fn": lambda found, _: scripts._upgrade_revs(version, found)},
-        )
-        with context.begin_transaction():
-            context.run_migrations(op=Operations(context))
-
-
 def _fill_old_tables(database: Database) -> None:
     stamp = "'2026-01-01 00:00:00'"
     database.execute(
@@ -185,7 +172,7 @@ def _fill_old_tables(database: Database) -> None:
 
 def test_a_history_of_version_1_is_upgraded_and_kept(database: Database) -> None:
     # Given
-    _make_old_tables(database, "0001")
+    make_old_tables(database, "0001")
     _fill_old_tables(database)
 
     # When
@@ -205,7 +192,7 @@ def test_a_large_history_is_not_written_anew_for_the_sake_of_codes(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
-    _make_old_tables(database, "0001")
+    make_old_tables(database, "0001")
     _fill_old_tables(database)
     monkeypatch.setattr("salt_eventsd.database.migrations.steps.size_of", lambda *_: 2**40)
 
@@ -234,7 +221,7 @@ def test_a_large_history_is_not_written_anew_for_the_sake_of_codes(
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_an_upgrade_that_was_cut_off_is_gone_on_with(database: Database, steps: int) -> None:
     # Given: the connection is lost when so many columns have been added or changed
-    _make_old_tables(database, "0001")
+    make_old_tables(database, "0001")
     _fill_old_tables(database)
     made = 0
 

@@ -142,6 +142,18 @@ class Inserts:
         """
         return table.name in sa.inspect(connection).get_view_names(schema=table.schema)
 
+    def pass_id(self, connection: Connection, table: sa.Table, last: int) -> None:
+        """
+        Have a table of ours number its next rows from behind an id, whose rows are about to be inserted.
+
+        Most databases do so by themselves when a row with that id is there.
+
+        :param connection: in a transaction.
+        :param table: with a column ``id``.
+        :param last: the largest id that others will have.
+        :raises Held: the user may not do that.
+        """
+
     def mend(self, connection: Connection, error: BaseException) -> str:
         """
         Mend what made an insert fail, if that can be done.

@@ -58,6 +58,14 @@ class Questions:
         """
         return sa.func.jsonb_extract_path_text(column, key)
 
+    def bytes_of(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """
+        Return how many bytes a text takes, or JSON as text.
+
+        :param column: of texts or JSON.
+        """
+        return sa.func.octet_length(sa.cast(column, sa.Text))
+
 
 def is_glob(text: str) -> bool:
     """

@@ -32,3 +32,7 @@ class MySQLQuestions(Questions):
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
         return sa.func.json_unquote(sa.func.json_extract(column, f"$.{key}"))
+
+    def bytes_of(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """See :class:`Questions`. What is cast may not be longer than a packet."""
+        return sa.func.octet_length(column)

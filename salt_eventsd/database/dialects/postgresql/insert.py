@@ -16,7 +16,7 @@ from salt_eventsd.database.dialects.base.insert import Conflict, Inserts
 from salt_eventsd.database.dialects.base.quickly import Quickly
 from salt_eventsd.database.dialects.postgresql.bulk import by_recordset
 from salt_eventsd.database.dialects.postgresql.copying import by_copy, can_copy
-from salt_eventsd.database.dialects.postgresql.sequences import catch_up
+from salt_eventsd.database.dialects.postgresql.sequences import catch_up, pass_id
 
 _TAKES_SILENTLY = sa.text(
     "SELECT relkind = 'v' OR (relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = oid))"
@@ -51,6 +51,10 @@ class PostgreSQLInserts(Inserts):
     def mend(self, connection: Connection, error: BaseException) -> str:
         """See :class:`Inserts`. A sequence that is behind its table, as after a dump was restored, is set."""
         return catch_up(connection, error)
+
+    def pass_id(self, connection: Connection, table: sa.Table, last: int) -> None:
+        """See :class:`Inserts`."""
+        pass_id(connection, table.name, last)
 
     def check_constraints(self, connection: Connection) -> None:
         """See :class:`Inserts`."""

@@ -39,6 +39,12 @@ _CAUGHT_UP = {
     )
     for table in ("eventsd_returns", "eventsd_events")
 }
+#: The sequence takes part in no transaction, so only one that is behind is set.
+_PASSED = sa.text(
+    "SELECT pg_catalog.setval(CAST(:sequence AS regclass), :last) FROM pg_catalog.pg_sequences"
+    " WHERE CAST(format('%I.%I', schemaname, sequencename) AS regclass) = CAST(:sequence AS regclass)"
+    " AND coalesce(last_value, 0) < :last"
+)
 
 
 def catch_up(connection: Connection, error: BaseException) -> str:
@@ -58,13 +64,30 @@ def catch_up(connection: Connection, error: BaseException) -> str:
     if table is None:
         return ""
     behind = f"{table}: the sequence that its id is drawn from is behind the rows of the table"
+    last = _set(connection, table, _CAUGHT_UP[table], behind)
+    return f"{behind}; it was set to {last}"
+
+
+def pass_id(connection: Connection, table: str, last: int) -> None:
+    """
+    Set the sequence of a table of ours behind an id, unless it is there already.
+
+    :param connection: in a transaction.
+    :param table: its name.
+    :param last: the id.
+    :raises Held: the user may not do that.
+    """
+    _set(connection, table, _PASSED, f"{table}: the sequence that its id is drawn from has to pass {last}", last=last)
+
+
+def _set(connection: Connection, table: str, statement: sa.TextClause, why: str, **values: int) -> int | None:
     source = connection.execute(_SEQUENCE, {"table": table}).scalar()
     sequence = _IN_DEFAULT.sub(r"\1", source) if source else None
     if not sequence:
-        raise Held(f"{behind}, and is not known; expected id to have a sequence or an identity of its own")
+        raise Held(f"{why}, and is not known; expected id to have a sequence or an identity of its own")
     try:
         with connection.begin_nested():
-            last = connection.execute(_CAUGHT_UP[table], {"sequence": sequence}).scalar()
+            found: int | None = connection.execute(statement, {"sequence": sequence, **values}).scalar()
     except sa.exc.DBAPIError as exc:
-        raise Held(f"{behind}, and cannot be set: {str(exc.orig).splitlines()[0]}") from exc
-    return f"{behind}; it was set to {last}"
+        raise Held(f"{why}, and cannot be set: {str(exc.orig).splitlines()[0]}") from exc
+    return found

@@ -32,3 +32,7 @@ class SQLiteQuestions(Questions):
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
         return sa.case((sa.func.json_valid(column), sa.func.json_extract(column, f"$.{key}")))
+
+    def bytes_of(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """See :class:`Questions`. Older releases of SQLite count no bytes of texts."""
+        return sa.func.length(sa.cast(column, sa.LargeBinary))
