@@ -66,6 +66,7 @@ Everything there is to set, with its default or an example. Each module of worke
       forged: divert                        # or drop, take: events that a minion has fired with a tag of Salt's own
       peers: skip                           # or take: events that other masters of a cluster have copied to this one
       syndics: [syndic*]                    # whose prefix on a tag is believed; true for any, false for none
+      repair: true                          # after a gap, bring what was missed from Salt's own job cache
       pillar: false                         # true or a minion id: that minion's pillar eventsd: is merged under this
       max_workers: 4                        # threads; at least one for each worker
       state_file: <cachedir>/eventsd/status.json

@@ -488,6 +488,68 @@ def schema(
     return _answer(schema(__opts__, action, arguments, _teller("schema")))
 
 
+def import_jobs(
+    source: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    worker: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """
+    Import jobs and their returns from a job cache of Salt's, by the rules and without secrets, as if they had come over
+    the bus. What the history has already is not written again, so an import may be run twice, or beside the engine; one
+    that was cut off goes on where it was. docs/import.rst says more.
+
+    :param source: ``local_cache`` or the name of any returner; else the master's job cache.
+    :param since: only jobs that began then or later: ``90m``, ``7d`` (so long ago), ``2026-11-26`` (UTC).
+    :param until: only jobs that began before.
+    :param worker: into this worker's database; else that of ``job_cache``, or the first sql worker's.
+    :param dry_run: count what would be imported, and write nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.import_jobs dry_run=True
+        salt-run eventsd.import_jobs since=7d
+        salt-run eventsd.import_jobs source=pgjsonb worker=history
+    """
+    from salt_eventsd.operate.imports.run import import_jobs
+
+    return _answer(import_jobs(__opts__, source, since, until, worker, dry_run, _teller("import_jobs")))
+
+
+def repair(
+    since: str | None = None,
+    until: str | None = None,
+    source: str | None = None,
+    worker: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """
+    Bring into the history what came while nothing read the event bus, as far as a job cache of Salt's has kept it, and
+    say for each gap what was found and what nobody can know. The engine does so by itself, if Salt keeps its jobs in
+    files of its own (``local_cache``).
+
+    :param since: repair the time from then on; else all gaps that the engine has noted.
+    :param until: the end of that time; else now.
+    :param source: ``local_cache`` or the name of any returner; else the master's job cache.
+    :param worker: into this worker's database; else that of ``job_cache``, or the first sql worker's.
+    :param dry_run: count what would be brought, and write nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.repair dry_run=True
+        salt-run eventsd.repair
+        salt-run eventsd.repair since="2026-11-26 14:00" until="2026-11-26 15:00"
+    """
+    from salt_eventsd.operate.imports.gaps import repair
+
+    return _answer(repair(__opts__, since, until, source, worker, dry_run, _teller("repair")))
+
+
 def jobs(
     fun: str | None = None,
     user: str | None = None,

@@ -254,6 +254,7 @@ class General(_Struct, frozen=True, kw_only=True):
     job_cache: JobCacheConfig = JobCacheConfig()
     pillar: bool | str = False
     ignore: tuple[str, ...] = ()
+    repair: bool = True
     forged: str = "divert"
     peers: str = "skip"
     syndics: bool | str | tuple[str, ...] | None = None

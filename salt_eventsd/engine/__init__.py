@@ -22,5 +22,6 @@ What it tells:
 - ``metrics`` is its form for Prometheus, and the server that it is read from
 - ``watch`` tells which threads stand still, ``ledger`` what was lost and whether an operator has looked,
   ``predecessor`` what the engine before this one has left
+- ``repair`` is the thread that asks Salt's own job cache for what came in a gap
 - ``problems`` tells from a report what is wrong
 """

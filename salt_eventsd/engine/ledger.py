@@ -46,6 +46,8 @@ class Ledger:
         self._known: set[float] = set()
         #: When those gaps of this engine began that an operator has looked at.
         self._seen: set[float] = set()
+        #: How many events of gaps of this engine Salt's job cache has had, by when they began.
+        self._repaired: dict[float, int] = {}
         self._harmless: set[str] = set()
         #: When an operator looked last, in seconds since 1970 UTC; 0 if nobody has.
         self.seen_at = 0.0
@@ -70,12 +72,30 @@ class Ledger:
             began = {gap.since for gap in own}
             self.noticed += len(began - self._known)
             self._known = began
-            told = [self._reported(gap, max(gap.guess(), _unanswered(gap, unanswered))) for gap in own]
+            self._repaired = {since: events for since, events in self._repaired.items() if since in began}
+            told = [self._reported(gap, unanswered) for gap in own]
             return [*self._old, *told][-_GAPS_KEPT:]
 
-    def _reported(self, gap: Gap, missing: int) -> ReportedGap:
-        seen = gap.since in self._seen or (gap.why in self._harmless and not missing)
-        return ReportedGap(gap.since, gap.until, gap.why, missing, seen)
+    def _reported(self, gap: Gap, unanswered: Unanswered | None) -> ReportedGap:
+        repaired = self._repaired.get(gap.since)
+        if repaired is None:
+            missing = max(gap.guess(), _unanswered(gap, unanswered))
+        else:
+            # The job cache has told all answers there were, so those that were still to come are accounted for.
+            missing = max(0, gap.guess() - max(repaired, gap.open))
+        seen = gap.since in self._seen or (not missing and (gap.why in self._harmless or repaired is not None))
+        return ReportedGap(gap.since, gap.until, gap.why, missing, seen, repaired)
+
+    def repaired(self, since: float, events: int) -> None:
+        """
+        Note that Salt's job cache has been asked for all that came in a gap.
+
+        :param since: when the gap began.
+        :param events: how many events were missing and are there now.
+        """
+        with self._mutex:
+            self._repaired[since] = events
+            self._old = deque((_repaired(old, since, events) for old in self._old), maxlen=_GAPS_KEPT)
 
     def losses(self, counts: Mapping[str, int]) -> dict[str, Loss]:
         """
@@ -102,6 +122,13 @@ class Ledger:
             self._old = deque((msgspec.structs.replace(old, seen=True) for old in self._old), maxlen=_GAPS_KEPT)
             self._seen.update(gap.since for gap in own if gap.until is not None)
             self._losses.clear()
+
+
+def _repaired(gap: ReportedGap, since: float, events: int) -> ReportedGap:
+    if gap.since != since:
+        return gap
+    missing = None if gap.missing is None else max(0, gap.missing - events)
+    return msgspec.structs.replace(gap, missing=missing, seen=gap.seen or not missing, repaired=events)
 
 
 def _unanswered(gap: Gap, unanswered: Unanswered | None) -> int:

@@ -67,19 +67,21 @@ def _bus(found: Report) -> Iterator[Problem]:
         yield Problem("disconnected", "the event bus is not connected")
     now = time.time()
     unseen = [
-        (gap.missing or 0, gap.until - gap.since)
+        (gap.missing or 0, gap.until - gap.since, gap.repaired or 0)
         for gap in found.bus.gaps
         if gap.until is not None and not gap.seen and now - gap.until < REMEMBERED_SECONDS
     ]
     if unseen:
-        missing = sum(events for events, _ in unseen)
+        missing = sum(events for events, _, _ in unseen)
+        repaired = sum(events for _, _, events in unseen)
+        had = f", {counted(repaired)} more came from Salt's job cache" if repaired else ""
         times = "a gap" if len(unseen) == 1 else f"{len(unseen)} gaps"
-        seconds = sum(max(0.0, length) for _, length in unseen)
+        seconds = sum(max(0.0, length) for _, length, _ in unseen)
         yield Problem(
             "gap",
             f"{times} in what was read of the event bus, {seconds:.0f} s in all: about {counted(missing)} may be"
-            " missing (salt-run eventsd.status seen=True when you have looked)",
-            details={"gaps": len(unseen), "seconds": seconds, "missing": missing},
+            f" missing{had} (salt-run eventsd.status seen=True when you have looked)",
+            details={"gaps": len(unseen), "seconds": seconds, "missing": missing, "repaired": repaired},
         )
 
 

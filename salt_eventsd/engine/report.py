@@ -58,6 +58,8 @@ class ReportedGap(msgspec.Struct, frozen=True):
     :param why: the reason, as far as it is known.
     :param missing: about how many events were missed; None if nobody can tell.
     :param seen: whether nobody needs to be told of it: an operator has looked, or nothing can be missing.
+    :param repaired: how many events of it Salt's job cache has had, which are no longer missing; None if it has not
+        been asked to the end.
     """
 
     since: float = msgspec.field(name="from")
@@ -65,6 +67,7 @@ class ReportedGap(msgspec.Struct, frozen=True):
     why: str
     missing: int | None = None
     seen: bool = True
+    repaired: int | None = None
 
 
 class Loss(msgspec.Struct, frozen=True):

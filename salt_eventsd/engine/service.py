@@ -29,6 +29,7 @@ from salt_eventsd.engine.metrics import metrics_of
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.predecessor import predecessor
 from salt_eventsd.engine.readings import Parts
+from salt_eventsd.engine.repair import Repair
 from salt_eventsd.engine.report import Report
 from salt_eventsd.engine.reporter import Reporter
 from salt_eventsd.engine.state_file import to_data
@@ -146,6 +147,14 @@ class Service:
             self.link.away(gap)
             if before.restarted_with_its_master():
                 self.ledger.harmless(gap.why)
+        self.repair = Repair(
+            self.opts,
+            lambda: self.plan,
+            lambda: self.ledger.gaps(self.link.gaps),
+            self.ledger,
+            self.intake,
+            self._oldest,
+        )
         self.watch = Watch(
             {
                 "reader": lambda: self.link.state.beat,
@@ -228,6 +237,7 @@ class Service:
         self.reporter.start()
         self.drain.start()
         self.metrics.start()
+        self.repair.start()
 
     def run(self) -> None:
         """Run until SIGTERM."""
@@ -248,6 +258,7 @@ class Service:
         """Keep what was read, give batches in flight a moment, leave the rest in the spool."""
         began = self._stopped_at or time.monotonic()
         self.drain.stop()
+        self.repair.stop()
         self.dispatcher.halt()
         kept = self.intake.stop(max(_MOMENT_SECONDS, began + _KEEP_SECONDS - time.monotonic()))
         finished = self.dispatcher.stop(max(_MOMENT_SECONDS, began + _FINISH_SECONDS - time.monotonic()))

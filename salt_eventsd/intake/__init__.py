@@ -8,6 +8,7 @@ room does not know.
 ================== =================================================================================
 :mod:`thread`      the thread: inbox, pipeline, stage, commit, in a loop
 :mod:`drain`       the thread that takes in what Salt has handed to its job cache
+:mod:`past`        what a job cache of Salt's has kept, and which of it the history lacks
 :mod:`heard`       which returns the bus has brought already, and which jobs are not to be kept
 :mod:`glance`      the first look for secrets, at many frames at once
 :mod:`pipeline`    what becomes of one frame; the tap and rule tests use it, too

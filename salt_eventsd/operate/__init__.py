@@ -9,6 +9,7 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``archive`` puts what is old into a file, and back
 - ``schema`` looks after the tables of sql workers: their version, upgrades, copies into other databases
 - ``databases`` connects to the databases of sql workers, for verbs that need one; ``progress`` tells how far they are
+- ``imports`` brings into the history what a job cache of Salt's has kept: all of it, or what came in gaps
 - ``convert`` turns a configuration of salt-eventsd 0.9.3 into one of today
 - ``history`` puts questions to the history, ``history_page`` shows the answers to a person
 - ``job_cache`` is what Salt's job cache does, for ``_returners/eventsd.py``

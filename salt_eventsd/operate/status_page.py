@@ -149,7 +149,9 @@ def _bus(bus: BusReport) -> str:
     last = f"last {duration(time.time() - bus.last)} ago" if bus.last else "none yet"
     gaps = [gap for gap in bus.gaps if gap.until]
     missing = sum(gap.missing or 0 for gap in gaps)
+    repaired = sum(gap.repaired or 0 for gap in gaps)
     told = f"{counted(len(gaps), 'gap')}, about {counted(missing)} missed" if gaps else "no gaps"
+    told += f", {repaired:,} repaired" if repaired else ""
     state = "" if bus.connected else "not connected; "
     return f"{state}{_rate(bus['events_per_second'])}, {last}; {bus['received']:,} read, {bus['lost']:,} lost; {told}"
 

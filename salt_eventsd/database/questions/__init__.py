@@ -14,6 +14,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``missing``   minions that did not answer
 ``states``    what was changed, and what took long
 ``jobcache``  what Salt asks of its job cache
+``known``     which jobs and returns of a job cache the history has
 ``minions``   what is known of a minion, and how minions are
 ============= =========================================================================================================
 """

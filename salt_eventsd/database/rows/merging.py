@@ -64,7 +64,7 @@ def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
     :param as_json: of the database.
     :raises AnotherJob: it is another job.
     """
-    known_begun, new_begun = (row["kind"] in _BEGUN_BY_MINION for row in (known, new))
+    known_begun, new_begun = is_begun(known["kind"]), is_begun(new["kind"])
     if new_begun and not (known_begun and all(known[name] == new[name] for name in _SAME)):
         # It is another job, of another minion; the return is kept in any case.
         return {}
@@ -98,6 +98,15 @@ def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
         if all_told.keys() != {""}:
             changed["syndics"] = as_json(msgspec.json.encode(all_told))
     return changed
+
+
+def is_begun(kind: Any) -> bool:
+    """
+    Say whether a kind of job is one that no master has published, so that its row is made of a return.
+
+    :param kind: of its row.
+    """
+    return kind in _BEGUN_BY_MINION
 
 
 def _is_published(row: Mapping[str, Any]) -> bool:

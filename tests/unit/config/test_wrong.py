@@ -82,6 +82,7 @@ def sub(**options: Any) -> dict[str, Any]:
         pytest.param({"state_timer": -1}, "state_timer: expected a number of seconds above 0, got -1.0", id="negative"),
         pytest.param({"state_file": 3}, "state_file: expected text, got number", id="a number for a path"),
         pytest.param({"pillar": 3}, "pillar: expected bool | text, got number", id="pillar"),
+        pytest.param({"repair": "perhaps"}, "repair: expected bool, got text", id="repair"),
         pytest.param({"spool": {"dir": 3}}, "spool.dir: expected text, got number", id="spool.dir"),
         pytest.param(
             {"spool": {"when_full": "panic"}},

@@ -240,8 +240,16 @@ def test_gaps_are_told_as_times(told: Told, parts: Parts) -> None:
             "why": "too slow",
             "missing": 4,
             "seen": False,
+            "repaired": None,
         },
-        {"from": "2026-01-02 03:04:10 UTC", "to": "now", "why": "restarted", "missing": 0, "seen": False},
+        {
+            "from": "2026-01-02 03:04:10 UTC",
+            "to": "now",
+            "why": "restarted",
+            "missing": 0,
+            "seen": False,
+            "repaired": None,
+        },
     ]
 
 

@@ -1,0 +1,111 @@
+"""
+Make frames of what a job cache has kept, which is less than the bus has carried.
+
+A return is kept without its function and arguments: these are the job's. What it returned goes from file to frame as it
+is, without being decoded, unless the master has written into it since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import msgspec
+
+from salt_eventsd.event.codec import decode, pack
+from salt_eventsd.event.frame import TAG_END, pack_frame
+from salt_eventsd.event.handed import as_fired, kind_of_runner, told_by, without_login
+from salt_eventsd.event.outcome import STATE_SEPARATOR
+from salt_eventsd.event.parse import text_of
+from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy
+from salt_eventsd.intake.drain import frames_of_load
+from salt_eventsd.intake.past.told import Told
+from salt_eventsd.spool.doorstep import Load
+
+#: Names of a return, with their values in MessagePack.
+Packed = Mapping[str, msgspec.Raw]
+_MARK_OF_STATES = STATE_SEPARATOR.encode()
+
+
+def is_of_return(load: Mapping[str, Any]) -> bool:
+    """
+    Say whether a job's load is that of a return, for want of another. A minion has written it, then, and it speaks for
+    no other.
+
+    :param load: as the job cache has it; what was returned may be left out.
+    """
+    return "return" in load or text_of(load.get("cmd")) not in ("", "publish")
+
+
+def starts(jid: str, load: Mapping[str, Any], minions: Mapping[str, list[str]], began: float) -> Iterator[Told]:
+    """
+    Yield a job's start, once for whoever has named minions.
+
+    :param jid: the job id.
+    :param load: of its publication.
+    :param minions: its minions, by the id of the syndic that named them, "" for the master itself.
+    :param began: when it began, in seconds since 1970 UTC.
+    """
+    packed = msgspec.msgpack.encode({key: sorted(set(names)) for key, names in minions.items()})
+    known = Load(jid, pack(without_login(load)), 0, packed, 0, None, began, 1)
+    count = len(known.minions) if minions else None
+    for frame in frames_of_load(known):
+        yield Told(jid, True, "", count, frame)
+
+
+def returns(jid: str, minion: str, load: Mapping[str, Any] | None, found: Packed, kept: float) -> list[Told]:
+    """
+    Return a return; of a runner's job its start, too, of which nothing else tells. Nothing, if nobody knows its
+    function.
+
+    :param jid: the job id.
+    :param minion: who returned it.
+    :param load: the job's, None if there is none.
+    :param found: what was kept of the return: ``return`` and, where they are known, ``retcode``, ``success``, ``out``.
+    :param kept: when, in seconds since 1970 UTC.
+    """
+    base = _base(minion, load or {})
+    if runner := _of_runner(base, found):
+        return [Told(jid, tag.endswith("/new"), "", None, pack_frame(tag, data)) for tag, data in told_by(runner)]
+    if not base.get("fun") and "fun" not in found:
+        return []
+    data = {
+        "_stamp": datetime.fromtimestamp(kept, timezone.utc).isoformat(),
+        **without_login(base),
+        **_as_fired(jid, base, found),
+        "cmd": "_return",
+        "id": minion,
+        "jid": jid,
+    }
+    tag = f"salt/job/{jid}/ret/{minion}"
+    frame = tag.encode("utf-8", "surrogatepass") + TAG_END + msgspec.msgpack.encode(data)
+    return [Told(jid, False, minion, None, frame)]
+
+
+def _base(minion: str, load: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the job's load says of a return."""
+    if not is_of_return(load):
+        return {"fun": load.get("fun"), "fun_args": load.get("arg") or []} if load.get("fun") else {}
+    if text_of(load.get("id")) != minion:
+        return {}
+    return {name: value for name, value in load.items() if name != "return"}
+
+
+def _of_runner(base: Mapping[str, Any], found: Packed) -> dict[str, Any]:
+    if "cmd" in base or "tgt" not in base or "fun" not in base:
+        return {}
+    load = {**base, **{name: decode(bytes(value)) for name, value in found.items()}}
+    return load if kind_of_runner(load) else {}
+
+
+def _as_fired(jid: str, base: Mapping[str, Any], found: Packed) -> dict[str, Any]:
+    """Return a return without what the master writes into results of states that have failed."""
+    returned = bytes(found.get("return", b""))
+    if _MARK_OF_STATES not in returned or (len(returned) > LIGHT_BYTES and is_heavy(returned)):
+        return dict(found)
+    plain = {name: decode(bytes(value)) for name, value in found.items()}
+    fired = as_fired({**base, **plain, "jid": jid})
+    if fired["return"] == plain["return"]:
+        return dict(found)
+    return {**found, "return": msgspec.Raw(pack(fired["return"]))}

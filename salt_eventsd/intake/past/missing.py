@@ -1,0 +1,139 @@
+"""
+Find out which of what a job cache tells the history lacks. The history is asked before anything is decoded or redacted,
+since it mostly has all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from salt_eventsd.database.questions.known import Known
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake.past.told import Item, Place, Told, Unread
+from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.rules.rule import Route
+
+#: A portion has no more pieces and bytes than this, but for one; and it comes after so many jobs, if nothing is in it.
+_MOST_PIECES, _MOST_BYTES, _MOST_PLACES = 500, 8 * 2**20, 2000
+#: The tables whose rows tell whether the history has something.
+_JUDGED = ("jobs", "returns")
+
+#: Asks the history: ids of jobs, and job id and minion id of returns.
+Ask = Callable[[Iterable[str], Iterable[tuple[str, str]]], Known]
+
+
+@dataclass
+class Portion:
+    """
+    Pieces that are looked at together.
+
+    :ivar told: the pieces.
+    :ivar unread: what could not be read.
+    :ivar place: where it ends; "" if it does so in the middle of the first job.
+    :ivar places: how many jobs end in it.
+    """
+
+    told: list[Told] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    place: str = ""
+    places: int = 0
+
+
+class Lacked(NamedTuple):
+    """
+    A piece that the history lacks.
+
+    :param destinations: where the rules send it, and the event as it is kept there.
+    :param completes: the history has the job, but not all of its minions.
+    """
+
+    told: Told
+    destinations: Sequence[tuple[Route, Event]]
+    completes: bool = False
+
+
+class Looked(NamedTuple):
+    """
+    What has become of a portion's pieces.
+
+    :param lacked: what the history lacks.
+    :param known: what it has.
+    :param unwanted: what no rule sends into its jobs and returns.
+    """
+
+    lacked: list[Lacked]
+    known: list[Told]
+    unwanted: list[Told]
+
+
+def portions(items: Iterable[Item]) -> Iterator[Portion]:
+    """
+    Put pieces together.
+
+    :param items: as a job cache tells them.
+    """
+    made, size, place = Portion(), 0, ""
+    for item in items:
+        if isinstance(item, Place):
+            place = made.place = item.key
+            made.places += 1
+        elif isinstance(item, Unread):
+            made.unread.append(item)
+        else:
+            made.told.append(item)
+            size += len(item.frame)
+        if len(made.told) >= _MOST_PIECES or size >= _MOST_BYTES or made.places >= _MOST_PLACES:
+            yield made
+            made, size = Portion(place=place), 0
+    yield made
+
+
+def look(portion: Portion, pipeline: Pipeline, worker: str, node_id: str, ask: Ask) -> Looked:
+    """
+    Return what the history lacks of a portion.
+
+    :param portion: the pieces.
+    :param pipeline: what becomes of a frame by the rules.
+    :param worker: whose database is the history.
+    :param node_id: of the master, under which the history has what runners return.
+    :param ask: asks the history.
+    """
+    found = Looked([], [], [])
+    if not portion.told:
+        return found
+    pairs = [(one.jid, one.minion or node_id) for one in portion.told if not one.is_start]
+    known = ask([one.jid for one in portion.told if one.is_start], pairs)
+    again: set[tuple[str, str]] = set()
+    for one in portion.told:
+        pair = (one.jid, one.minion or node_id)
+        completes = False
+        if one.is_start:
+            count = known.jobs.get(one.jid, -1)
+            completes = count != -1 and one.minions is not None and one.minions > (count or 0)
+            has = count != -1 and not completes
+        else:
+            has = pair in known.returns or pair in again
+            again.add(pair)
+        if has:
+            found.known.append(one)
+            continue
+        result = pipeline.trusting.take(one.frame, time.time())
+        if any(is_judged(worker, to, event) for to, event in result.destinations):
+            found.lacked.append(Lacked(one, result.destinations, completes))
+        else:
+            found.unwanted.append(one)
+    return found
+
+
+def is_judged(worker: str, to: Route, event: Event) -> bool:
+    """
+    Say whether an event becomes a row that tells that the history has it.
+
+    :param worker: whose database is the history.
+    :param to: where the event goes.
+    :param event: the event as it is kept there.
+    """
+    return to.worker == worker == to.lane and event.into in _JUDGED

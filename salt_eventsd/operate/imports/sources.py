@@ -1,0 +1,61 @@
+"""
+Which job cache is asked: Salt's own files, or a returner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.intake.past import local_cache, returner
+from salt_eventsd.intake.past.told import Items, Wanted
+
+#: Our own returner: what it would tell is in the history already.
+OURS = "eventsd"
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    A job cache.
+
+    :param name: the returner's.
+    :param place: where it is, for an operator.
+    :param tell: tells what it has, of a time and behind a place; see :mod:`salt_eventsd.intake.past`.
+    """
+
+    name: str
+    place: str
+    tell: Callable[[Wanted, str], Items]
+
+    @property
+    def knows_when(self) -> bool:
+        """Whether it says when it has kept a return, and not only when the job began."""
+        return self.name == local_cache.NAME
+
+
+def source_of(opts: Mapping[str, Any], name: Any) -> Source:
+    """
+    Return a job cache to ask.
+
+    :param opts: Salt's options.
+    :param name: the returner's; None for the one that the master uses, or Salt's own files where that is ours.
+    :raises EventsdError: it is no job cache, or our own.
+    """
+    chosen = name
+    if name is None:
+        used = opts.get("master_job_cache") or local_cache.NAME
+        chosen = local_cache.NAME if used == OURS else used
+    if not isinstance(chosen, str) or not chosen:
+        raise EventsdError(f"source: expected local_cache or the name of a returner, got {chosen!r}")
+    if chosen == OURS:
+        raise EventsdError(
+            "source: eventsd is this history itself; expected local_cache, or the returner that was the master's job"
+            " cache before"
+        )
+    if chosen == local_cache.NAME:
+        root = local_cache.folder_of(opts)
+        return Source(chosen, str(root), lambda wanted, after: local_cache.tell(root, wanted, after))
+    return Source(chosen, chosen, lambda wanted, after: returner.tell(opts, chosen, wanted, after))
