@@ -841,6 +841,32 @@ def audit(
     return _ask("audit", worker, user=user, fun=fun, since=since, until=until, kind=kind, limit=limit, before=before)
 
 
+def report(path: str, since: str = "7d", worker: str | None = None) -> dict[str, Any]:
+    """
+    Make an HTML page of the history: jobs over time, failures with their errors, the slowest states, how each minion
+    is, who did not answer, who ran what, and how the engine is. It is one file, which loads nothing, and which its
+    owner and group may read.
+
+    :param path: the file, from the root on. Its folder has to be there; a file that is there is replaced.
+    :param since: the page is about the time from then on; as in :py:func:`jobs`.
+    :param worker: as in :py:func:`jobs`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.report path=/var/www/salt/report.html
+        salt-run eventsd.report path=/root/november.html since=2026-11-01
+    """
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate.report.make import make
+
+    try:
+        return _answer(make(__opts__, path, since, worker))
+    except EventsdError as exc:
+        return _answer({"problem": "; ".join(str(exc).splitlines()), "retcode": 2})
+
+
 def _ask(question: str, worker: str | None, **arguments: Any) -> Any:
     """Put a question to the history; a person at a terminal gets a table, everybody else gets data."""
     from salt_eventsd.exceptions import EventsdError

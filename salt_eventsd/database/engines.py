@@ -123,17 +123,18 @@ def make_url_of(options: SqlOptions) -> URL:
     )
 
 
-def make_reader(options: SqlOptions) -> Engine:
+def make_reader(options: SqlOptions, seconds: float = ANSWER_SECONDS) -> Engine:
     """
     Return an engine for questions: it changes nothing, and whoever waits for its answer waits no longer than some
     seconds for a database that is away or frozen.
 
     :param options: from :func:`read_options`.
+    :param seconds: how long a statement may take.
     :raises OptionError: the URL is wrong or its driver is missing.
     """
     limits = {
         "connect_seconds": min(options.connect_seconds, CONNECT_SECONDS),
-        "timeout": min(options.timeout, ANSWER_SECONDS),
+        "timeout": min(options.timeout, seconds),
     }
     return make_engine(msgspec.structs.replace(options, **limits), reads_only=True)
 

@@ -5,17 +5,27 @@ answer that is empty. What is asked stands in :mod:`salt_eventsd.database.questi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from salt_eventsd.common.moments import moment_of
 from salt_eventsd.config.durations import duration_of
 from salt_eventsd.config.load import load
+from salt_eventsd.config.structs import Config
 from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.engines import ANSWER_SECONDS
 from salt_eventsd.database.questions import jobs, minions, missing, returns, states
 from salt_eventsd.database.questions.answers import OUTCOMES
-from salt_eventsd.database.questions.read import Reader, Row, Unanswered, asked_worker, reader_of, reading
+from salt_eventsd.database.questions.read import (
+    Reader,
+    Row,
+    Unanswered,
+    asked_worker,
+    reader_of,
+    reading,
+)
 from salt_eventsd.exceptions import EventsdError
 
 #: An answer has no more rows than this.
@@ -180,17 +190,30 @@ def ask(opts: Mapping[str, Any], question: str, worker: str | None, arguments: M
     :returns: the rows, or a mapping by jid or minion. Where nothing was found, ``note`` may say why.
     """
     asked = Asked(arguments)
-    config = load(opts)
+    with asking(load(opts), worker) as (_, reader):
+        found = QUESTIONS[question](reader, asked)
+        if not found and (note := _note(reader, asked)):
+            found = {question: found, "note": note} if isinstance(found, list) else {"note": note}
+        return found
+
+
+@contextmanager
+def asking(config: Config, worker: str | None, seconds: float = ANSWER_SECONDS) -> Iterator[tuple[str, Reader]]:
+    """
+    Connect to the history that is asked; yield the name of its worker, and a reader.
+
+    :param config: a right one.
+    :param worker: as in :func:`ask`.
+    :param seconds: how long an answer may take.
+    :raises EventsdError: there is no such worker, or the database is away; one line.
+    """
     name = worker or asked_worker(config)
     if name not in config.sql_workers:
         raise WrongArgument(f"worker: {name!r} is no sql worker; there is {', '.join(config.sql_workers) or 'none'}")
-    engine = reader_of(config, name)
+    engine = reader_of(config, name, seconds)
     try:
         with reading(engine) as reader:
-            found = QUESTIONS[question](reader, asked)
-            if not found and (note := _note(reader, asked)):
-                found = {question: found, "note": note} if isinstance(found, list) else {"note": note}
-            return found
+            yield name, reader
     except Unanswered as exc:
         raise Unanswered(f"eventsd: the database of worker {name} does not answer: {_line(exc)}") from exc
     finally:

@@ -16,5 +16,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``jobcache``  what Salt asks of its job cache
 ``known``     which jobs and returns of a job cache the history has
 ``minions``   what is known of a minion, and how minions are
+``totals``    how much there was in a time: per interval, function, user, state
+``troubles``  what went wrong in a time, by what it was, with one error each
 ============= =========================================================================================================
 """

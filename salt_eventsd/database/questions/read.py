@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from salt_eventsd.config.structs import Config
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import Dialect, dialect_of
-from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_reader, read_options
+from salt_eventsd.database.engines import ANSWER_SECONDS, OPTION_NAMES, OptionError, make_reader, read_options
 from salt_eventsd.exceptions import ConfigError, EventsdError, WorkerError
 from salt_eventsd.workers.write import Context
 
@@ -136,17 +136,18 @@ def asked_worker(config: Config) -> str:
     return config.asked
 
 
-def reader_of(config: Config, name: str) -> Engine:
+def reader_of(config: Config, name: str, seconds: float = ANSWER_SECONDS) -> Engine:
     """
     Return an engine that only reads what a worker has written.
 
     :param config: a right one.
     :param name: of a sql worker.
+    :param seconds: how long an answer may take.
     :raises ConfigError: an option is wrong, or a driver is missing.
     """
     worker = config.workers[name]
     context = Context(name, worker.options, "", defaults=worker.defaults)
     try:
-        return make_reader(read_options(context.known(*OPTION_NAMES)))
+        return make_reader(read_options(context.known(*OPTION_NAMES)), seconds)
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
