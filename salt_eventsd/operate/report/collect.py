@@ -23,7 +23,7 @@ from salt_eventsd.operate.report.facts import (
     Totals,
 )
 from salt_eventsd.operate.report.intervals import edges
-from salt_eventsd.operate.report.texts import said
+from salt_eventsd.operate.report.texts import changed, said
 
 #: The worst first, as a grid and a table show them.
 OUTCOMES = ("failed", "stale", "never", "changed", "healthy")
@@ -77,6 +77,7 @@ def collect(reader: Reader, about: About, status: Mapping[str, Any], room: Room)
     """
     start, end = about.start, about.made
     first = totals.first_moment(reader, start, end)
+    all_of_it = _totals(totals.of_time(reader, start, end))
     return Report(
         about.master,
         about.worker,
@@ -84,18 +85,18 @@ def collect(reader: Reader, about: About, status: Mapping[str, Any], room: Room)
         end,
         start,
         first,
-        _totals(totals.of_time(reader, start, end)),
+        all_of_it,
         _totals(totals.of_time(reader, start - (end - start), start)),
         _intervals(reader, first or start, end),
         _functions(reader, start, end, room.groups),
         _explained(troubles.failed_functions(reader, start, end, room.groups)),
         _listing(troubles.failed_states(reader, start, end, room.groups)),
-        _explained(troubles.newest_failures(reader, start, end, room.rows)),
+        _explained(troubles.newest_failures(reader, start, end, room.rows), all_of_it.failed),
         _listing(totals.of_slow_states(reader, start, end, room.groups)),
         _conformity(reader, room),
         _silence(reader, start, end, room.rows),
         _listing(totals.of_users(reader, start, end, room.rows)),
-        _listing(troubles.newest_changes(reader, start, end, room.rows)),
+        _changes(troubles.newest_changes(reader, start, end, room.rows), all_of_it.changed),
         engine_of(status, room.rows),
     )
 
@@ -157,10 +158,15 @@ def _listing(rows: Sequence[Row]) -> Listing:
     return Listing(tuple(rows), int(rows[0].get("of", len(rows))) if rows else 0)
 
 
-def _explained(rows: Sequence[Row]) -> Listing:
+def _changes(rows: Sequence[Row], of: int) -> Listing:
+    return Listing(tuple({**row, "changed": changed(row["changed"])} for row in rows), of)
+
+
+def _explained(rows: Sequence[Row], of: int | None = None) -> Listing:
     """With ``error``: what a state that failed says, or else what was returned."""
     told = [{**row, "error": row["comment"] or said(row.get("returned"))} for row in rows]
-    return _listing([{key: value for key, value in row.items() if key != "returned"} for row in told])
+    found = _listing([{key: value for key, value in row.items() if key != "returned"} for row in told])
+    return found if of is None else Listing(found.rows, of)
 
 
 def _conformity(reader: Reader, room: Room) -> Conformity:

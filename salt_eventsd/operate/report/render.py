@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from salt_eventsd import __version__
+from salt_eventsd.common.english import counted
 from salt_eventsd.operate.report.facts import Report, Totals
 from salt_eventsd.operate.report.tables import tables
 from salt_eventsd.operate.report.texts import shown
@@ -21,6 +22,8 @@ from salt_eventsd.operate.report.texts import shown
 _FOLDER = Path(__file__).parent
 #: A name that is shown when a mouse points at its square is no longer than this.
 _BRIEF = 80
+#: What is drawn of each interval.
+_CHARTS = ("jobs", "answers", "failed")
 
 
 def render(report: Report) -> str:
@@ -42,9 +45,8 @@ def render(report: Report) -> str:
             script_hash=f"sha256-{digest}",
             version=__version__,
             trend=_trend(report.totals, report.before),
-            peak={
-                name: max((getattr(one, name) for one in report.intervals), default=0) for name in ("jobs", "answers")
-            },
+            step=_length((report.intervals[0].end - report.intervals[0].start).total_seconds()),
+            peak={name: max((getattr(one, name) for one in report.intervals), default=0) for name in _CHARTS},
         )
     )
 
@@ -71,6 +73,14 @@ def _finalize(value: Any) -> Any:
 
 def _moment(when: datetime, form: str = "%Y-%m-%d %H:%M") -> str:
     return when.strftime(form)
+
+
+def _length(seconds: float) -> str:
+    """Return the length of an interval in words."""
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return counted(int(seconds // size), unit)
+    return counted(int(seconds), "second")
 
 
 def _trend(now: Totals, before: Totals) -> str:

@@ -34,7 +34,7 @@ class Column:
 
     :param name: of the value in a row.
     :param title: above it.
-    :param kind: ``text``, ``code``, ``number``, ``time``, ``took``, ``outcome``.
+    :param kind: ``text``, ``code``, ``jid``, ``number``, ``time``, ``took``, ``outcome``.
     :param bar: whether a bar shows how large a number is among the others.
     """
 
@@ -67,7 +67,7 @@ class Table:
     of: int
 
 
-_JID = Column("jid", "Job", "code")
+_JID = Column("jid", "Job", "jid")
 _MINION = Column("minion_id", "Minion", "code")
 _WHEN = Column("stamp", "Last (UTC)", "time")
 _FAILED = Column("failed", "Failed", "number", bar=True)

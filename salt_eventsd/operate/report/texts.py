@@ -58,6 +58,29 @@ def said(text: str | None) -> str:
     return value if isinstance(value, str) else text
 
 
+def changed(text: str | None) -> str:
+    """
+    Return the beginning of what a state changed as a person reads it: a difference, or names with what became of each.
+
+    :param text: JSON, or the beginning of some.
+    """
+    try:
+        value = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return said(text)
+    if not isinstance(value, dict):
+        return said(text)
+    if set(value) == {"diff"} and isinstance(value["diff"], str):
+        return value["diff"]
+    return "\n".join(f"{name}: {_change(one)}" for name, one in value.items())
+
+
+def _change(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"old", "new"}:
+        return f"{value['old'] or 'nothing'} → {value['new'] or 'nothing'}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _named(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
