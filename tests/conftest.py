@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.support.browser import Browser, chromium
 from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
 from tests.support.ways import forced
 
@@ -80,6 +81,19 @@ def _installed(kind: Callable[..., AnyServer], config: pytest.Config, **settings
         if os.environ.get("CI") == "true":
             pytest.fail(str(exc), pytrace=False)
         pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="session")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """A browser, the same for all tests; no package index has one, so tests are skipped where none is installed."""
+    path = chromium()
+    if path is None:
+        told = "no page was looked at: chromium is not installed"
+        request.config.stash.setdefault(_MISSING, {})["chromium"] = told
+        pytest.skip(told)
+    made = Browser(path)
+    yield made
+    made.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -20,7 +20,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _SECONDS = 60.0
 
 
-def installed() -> str | None:
+def chromium() -> str | None:
     """Return the path of a Chromium, None if there is none."""
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
