@@ -122,15 +122,16 @@ class Browser:
             raise BrowserError(str(found["exceptionDetails"]))
         return found["result"].get("value")
 
-    def screenshot(self, path: Path, height: int | None = None) -> None:
+    def screenshot(self, path: Path, top: int = 0, height: int = 16_000) -> None:
         """
         Take a picture of the page.
 
         :param path: of the PNG.
-        :param height: of how much of it, in pixels; all of it.
+        :param top: where it begins, in pixels.
+        :param height: of how much of it, in pixels.
         """
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(height or 16_000, size["height"]), "scale": 1}
+        clip = {"x": 0, "y": top, "width": size["width"], "height": min(height, size["height"] - top), "scale": 1}
         found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(found["data"]))
 

@@ -37,27 +37,27 @@ _WORK = (
     ("ci", "test.ping", 12),
     ("ci", "cmd.run", 4),
 )
-_DAYS = 7
 #: Minions that do not answer, and that fail in one state until somebody mends it.
 _AWAY, _BROKEN = ("edge07.example.com", "mail03.example.com"), ("web03.example.com", "db02.example.com")
 
 
-def week(end: datetime | None = None, seed: int = 3) -> list[Event]:
+def week(end: datetime | None = None, seed: int = 3, days: int = 7) -> list[Event]:
     """
-    Return the events of a week.
+    Return the events of a week, or of as many days as are said.
 
     :param end: when it ends; now.
     :param seed: of what is left to chance.
+    :param days: how many.
     """
-    return list(_Week(end or datetime.now(timezone.utc), random.Random(seed)))
+    return list(_Week(end or datetime.now(timezone.utc), random.Random(seed), days))
 
 
 class _Week:
-    def __init__(self, end: datetime, chance: random.Random) -> None:
-        self._end, self._chance, self._count = end, chance, 0
+    def __init__(self, end: datetime, chance: random.Random, days: int) -> None:
+        self._end, self._chance, self._days, self._count = end, chance, days, 0
 
     def __iter__(self) -> Iterator[Event]:
-        for hour in range(_DAYS * 24, 0, -1):
+        for hour in range(self._days * 24, 0, -1):
             begin = self._end - timedelta(hours=hour)
             if hour % 4 == 0:
                 yield from self._states(begin, hour)
