@@ -116,14 +116,67 @@ def reload() -> dict[str, Any]:
 
         salt-run eventsd.reload
     """
+    return _of_engine("reload")
+
+
+def flush(worker: str | None = None, seconds: float = 30) -> dict[str, Any]:
+    """
+    Have the engine write at once what waits, without waiting until a batch is full or for the time of the next try, and
+    wait until that is written. Paused workers stay paused.
+
+    The return code is 0 if all that waited has left the spool, and 1 if some still waits.
+
+    :param worker: only what waits for this worker.
+    :param seconds: how long to wait.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.flush
+        salt-run eventsd.flush history seconds=5
+    """
     from salt_eventsd.config.load import state_file
-    from salt_eventsd.engine.control import ask, socket_path
+    from salt_eventsd.engine.control import socket_path
     from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate.flush import flush
 
     try:
-        return _answer(ask(socket_path(state_file(__opts__)), "reload"))
+        return _answer(flush(socket_path(state_file(__opts__)), worker, seconds))
     except EventsdError as exc:
         return _answer({"problem": str(exc), "retcode": 2})
+
+
+def pause(worker: str | None = None) -> dict[str, Any]:
+    """
+    Have a worker wait, while somebody works on its database. The batches that are being written end; none begins until
+    :py:func:`resume`, also after a restart of the master. The worker's events wait in the spool, and other workers go
+    on. :py:func:`status` says that it is paused, and is degraded.
+
+    :param worker: its name.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.pause history
+    """
+    return _of_engine("pause", worker=worker)
+
+
+def resume(worker: str | None = None) -> dict[str, Any]:
+    """
+    Have a paused worker go on, with what has waited for it.
+
+    :param worker: its name.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.resume history
+    """
+    return _of_engine("resume", worker=worker)
 
 
 def tap(
@@ -973,6 +1026,17 @@ def _has_colors() -> bool:
     if __opts__.get("no_color") or __opts__.get("output_file"):
         return False
     return bool(__opts__.get("force_color")) or sys.stdout.isatty()
+
+
+def _of_engine(verb: str, **details: Any) -> dict[str, Any]:
+    from salt_eventsd.config.load import state_file
+    from salt_eventsd.engine.control import ask, socket_path
+    from salt_eventsd.exceptions import EventsdError
+
+    try:
+        return _answer(ask(socket_path(state_file(__opts__)), verb, **details))
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
 
 
 def _answer(found: dict[str, Any]) -> dict[str, Any]:

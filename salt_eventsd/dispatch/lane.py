@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from salt_eventsd.common.timings import Timings
 from salt_eventsd.config.structs import WorkerConfig
 from salt_eventsd.dispatch.backlog import Backlog
@@ -25,6 +27,9 @@ from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.load import close
 from salt_eventsd.workers.write import Worker
+
+#: For how long a batch waits for others that is to be written at once.
+_AT_ONCE_SECONDS = 1e-6
 
 
 class Lane:
@@ -74,6 +79,10 @@ class Lane:
         self.elsewhere = 0
         #: Whether it is no longer under ``workers``; what waits for it stays in the spool.
         self.retired = False
+        #: Since when an operator has it wait, in seconds since 1970 UTC; 0 if nobody has.
+        self.paused_at = 0.0
+        # Chunks up to this one need not wait until a batch is full; 0 if all do.
+        self._hurried = 0
         self._spool = spool
         self._log = LaneLog(name, self.owner)
 
@@ -121,7 +130,7 @@ class Lane:
         :param now: seconds since 1970 UTC.
         :returns: the chunks (none if nothing is due) and the seconds until something may be.
         """
-        if self.worker is None or not self.backlog.events:
+        if self.worker is None or self.paused_at or not self.backlog.events:
             return [], NOTHING_DUE_SECONDS
         if (pause := max(self.retry.wait_seconds, self.flights.grace_seconds)) > 0:
             return [], pause
@@ -131,8 +140,22 @@ class Lane:
                 return self._claimed(chunks), 0.0
         if self.flights.places_taken(prio=False) >= (1 if self.fails else self.config.concurrency):
             return [], NOTHING_DUE_SECONDS
-        chunks, wait = self.backlog.claim(self.config.batch, False, now)
+        limits = self.config.batch
+        if self._hurried:
+            limits = msgspec.structs.replace(limits, seconds=_AT_ONCE_SECONDS)
+        chunks, wait = self.backlog.claim(limits, False, now)
+        if not chunks or chunks[-1].id >= self._hurried:
+            self._hurried = 0
         return (self._claimed(chunks), 0.0) if chunks else ([], wait)
+
+    def hurry(self, newest: int) -> None:
+        """
+        Write what waits at once: without waiting until a batch is full, or for the time of the next try.
+
+        :param newest: the highest chunk id given so far; what comes later has time.
+        """
+        self._hurried = newest
+        self.retry.at_once()
 
     def _claimed(self, chunks: list[StoredChunk]) -> list[StoredChunk]:
         self.flights.claimed(chunks[0])

@@ -94,6 +94,10 @@ class Retry:
         if not passes_by:
             self._detours = 0
 
+    def at_once(self) -> None:
+        """Have the next try not wait."""
+        self._not_before = 0.0
+
     def begin_anew(self) -> None:
         """Try at once: another worker has taken over."""
         self.failures = 0

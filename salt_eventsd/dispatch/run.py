@@ -75,6 +75,10 @@ class Dispatcher(threading.Thread):
         self._renewing.set()
         self._wake.set()
 
+    def wake(self) -> None:
+        """Look at once whether a batch is due."""
+        self._wake.set()
+
     def kept(self, chunks: list[StoredChunk]) -> None:
         """
         Count what has just been kept, and wake the thread; called by the intake.

@@ -207,6 +207,13 @@ LANE: Section[LaneReading] = Section(
     Gauge("queued_bytes", "Bytes of the events that wait.", lambda it: it.lane.backlog.bytes),
     Gauge("oldest_age", "Seconds since the oldest of them was read.", lambda it: _age(it.oldest), over=max),
     Gauge("growing_seconds", "For how long the queue has only grown.", lambda it: it.growing_seconds, over=max),
+    Gauge(
+        "paused_seconds",
+        "For how long an operator has had it wait.",
+        lambda it: max(_age(it.lane.paused_at), 0.1) if it.lane.paused_at else 0.0,
+        "worker_paused_seconds",
+        over=max,
+    ),
     Gauge("in_flight", "Batches that are being written.", lambda it: it.lane.flights.count),
     Gauge("hanging_seconds", "For how long a batch has hung.", lambda it: it.hanging_seconds, over=max),
     Gauge("next_try_seconds", "Until the next try.", lambda it: round(it.lane.retry.wait_seconds, 1), over=max),

@@ -120,6 +120,9 @@ def _spool(spool: SpoolReport) -> Iterator[Problem]:
 def _worker(name: str, worker: WorkerReport) -> Iterator[Problem]:
     parts: dict[str, LaneReport] = {_part(name, rule): one for rule, one in worker.lanes.items()} or {name: worker}
     for part, one in parts.items():
+        if one["paused_seconds"]:
+            # Of all its parts.
+            continue
         if one.state != "ok":
             text = f"worker {part} is {one.state}: {one.last_error}"
             yield Problem(one.state, text, name, {"error": one.last_error})
@@ -129,6 +132,9 @@ def _worker(name: str, worker: WorkerReport) -> Iterator[Problem]:
                 f" events, the oldest {one['oldest_age']:.0f} s old"
             )
             yield Problem("growing", text, name, {"seconds": one["growing_seconds"], "events": one["queued_events"]})
+    if seconds := worker["paused_seconds"]:
+        text = f"worker {name} is paused by an operator; its events wait in the spool"
+        yield Problem("paused", text, name, {"seconds": seconds})
     if seconds := worker["hanging_seconds"]:
         text = f"worker {name} has been writing one batch for {seconds} s"
         yield Problem("hanging", text, name, {"seconds": seconds})

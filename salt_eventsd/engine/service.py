@@ -21,6 +21,7 @@ from salt_eventsd.config.structs import Config, General, WorkerConfig
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.dispatch.lanes import Lanes
+from salt_eventsd.dispatch.pauses import Pauses
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.collect import report
@@ -111,6 +112,7 @@ class Service:
         # run
         self.dispatcher = Dispatcher(self.spool, self.lanes, lambda: self.general.max_workers, self._adopt)
         # What Salt hands to its job cache waits on the doorstep.
+        self.pauses = Pauses(self.spool.folder)
         self.doorstep = Doorstep(self.spool.folder, int(self.general.spool.max_bytes))
         # keep: what the spool may hold
         self.quota = Quota(lambda: self.general.spool, self.spool, self.lanes)
@@ -201,12 +203,21 @@ class Service:
         self.spool.file.max_bytes = int(plan.config.general.spool.max_bytes)
         for name, planned in plan.lanes.items():
             worker = planned.worker.hold() if planned.worker else None
-            self._lane(name).swap(planned.settings, worker, newest, planned.name, planned.problem)
+            lane = self._lane(name)
+            lane.paused_at = self.pauses.since(planned.name)
+            lane.swap(planned.settings, worker, newest, planned.name, planned.problem)
         self.plan = plan
         for name, lane in self.lanes.items():
             if name not in plan.lanes:
                 lane.swap(lane.config, None, newest)
         self.dispatcher.renew()
+
+    def heed_pauses(self) -> None:
+        """Have lanes wait, or go on, as an operator wants it now."""
+        for lane in self.lanes.values():
+            lane.paused_at = self.pauses.since(lane.owner)
+        self.dispatcher.wake()
+        self.reporter.report()
 
     def _lane(self, name: str) -> Lane:
         """Return the lane of this name; one that is not there yet is made, retired, for :meth:`apply` to configure."""

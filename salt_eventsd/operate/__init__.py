@@ -5,6 +5,7 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``status`` reads an engine's report and says how the engine is; ``status_page`` shows it to a person
 - ``check`` checks a configuration before an engine has to use it, and lists the worker modules
 - ``tap`` shows events as they come, ``ruletest`` tests rules; both ask the rules as the engine does
+- ``flush`` has the engine write at once what waits
 - ``purge`` deletes what is older than a worker's ``keep`` says, or counts it, and forgets minions
 - ``archive`` puts what is old into a file, and back
 - ``schema`` looks after the tables of sql workers: their version, upgrades, copies into other databases

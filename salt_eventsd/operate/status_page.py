@@ -39,6 +39,7 @@ _ADVICE = {
     "set_aside": "keep the file if its events matter, or delete it",
     "retrying": "nothing is lost, its events wait in the spool; it tries again by itself",
     "held": "nothing is lost, its events wait in the spool; mend what it says, and it goes on by itself",
+    "paused": "salt-run eventsd.resume and its name, once its database is ready; the spool must not get full before",
     "growing": "it is slower than the events come: see to the database, or raise the worker's concurrency",
     "hanging": "see to the database; the worker gives up after its timeout and tries again",
     "buried": "salt-run eventsd.dead shows them and why; eventsd.requeue puts them back, eventsd.discard deletes them",
@@ -165,7 +166,7 @@ def _workers(found: Report) -> Iterator[tuple[str, str]]:
         if one.last_write:
             written += f", last {duration(time.time() - one.last_write)} ago"
         dead = f"; {one['dead_letters']:,} dead" if one["dead_letters"] else ""
-        yield name, f"{one.state}; {waiting}; {written}{dead}"
+        yield name, f"{'paused' if one['paused_seconds'] else one.state}; {waiting}; {written}{dead}"
 
 
 def _spool(spool: SpoolReport) -> str:

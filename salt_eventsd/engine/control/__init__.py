@@ -4,6 +4,7 @@ minion may fire events.
 
 - ``client`` is the runner's end, ``server`` the engine's
 - ``verbs`` is the table of what an engine can be asked for; to add a verb, open it
+- ``maintenance`` has workers wait, go on, and write at once
 - ``orphans`` removes events for workers that are not configured, with or without an engine
 """
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from salt_eventsd.engine import reload
-from salt_eventsd.engine.control import orphans
+from salt_eventsd.engine.control import maintenance, orphans
 from salt_eventsd.engine.control.client import Answer, Request
 from salt_eventsd.engine.control.server import Handler
 from salt_eventsd.exceptions import ConfigError
@@ -58,8 +58,12 @@ def _seen(service: Service, _request: Request) -> Answer:
 
 
 def _drop_orphaned(service: Service, request: Request) -> Answer:
+    return orphans.drop_from(service.lanes.values(), _worker(request))
+
+
+def _worker(request: Request) -> str | None:
     worker = request.get("worker")
-    return orphans.drop_from(service.lanes.values(), None if worker is None else str(worker))
+    return None if worker is None else str(worker)
 
 
 VERBS: dict[str, Verb] = {
@@ -74,6 +78,26 @@ VERBS: dict[str, Verb] = {
         idle=lambda waiting, _request: waiting.compare(),
     ),
     "seen": Verb("Note that an operator has looked at what was lost.", _seen),
+    "pause": Verb(
+        "Have a worker wait; its events wait in the spool, also over a restart of the engine.",
+        lambda service, request: maintenance.pause(service, _worker(request)),
+        takes={"worker": "its name"},
+    ),
+    "resume": Verb(
+        "Have a paused worker go on.",
+        lambda service, request: maintenance.resume(service, _worker(request)),
+        takes={"worker": "its name"},
+    ),
+    "flush": Verb(
+        "Write at once what waits.",
+        lambda service, request: maintenance.flush(service, _worker(request)),
+        takes={"worker": "only what waits for this worker; everybody's if not given"},
+    ),
+    "waiting": Verb(
+        "Say how many events wait, and how many have left the spool.",
+        lambda service, request: maintenance.waiting(service, _worker(request)),
+        takes={"worker": "only this worker's; everybody's if not given"},
+    ),
     "drop_orphaned": Verb(
         "Remove what waits in the spool for workers and rules that are not configured.",
         _drop_orphaned,

@@ -32,6 +32,7 @@ METRICS = {
     "spool_bytes": Kind.GAUGE,
     "spool_oldest_seconds": Kind.GAUGE,
     "queue_events": Kind.GAUGE,
+    "worker_paused_seconds": Kind.GAUGE,
     "written_total": Kind.COUNTER,
     "buried_total": Kind.COUNTER,
     "dropped_total": Kind.COUNTER,
