@@ -20,7 +20,7 @@ help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## run a salt-master and a minion of their own for a minute and show the history that was kept
-	@$(BIN)/python -m salt_eventsd.operate.demo
+	@$(BIN)/python -m salt_eventsd.operate.demo --page .build/demo.html
 
 test: $(VENV)/.installed-test ## run the unit, functional and integration tests but the slow ones; PYTEST_ARGS=... goes to pytest
 	@failed=""; number=0; \

@@ -102,7 +102,7 @@ def told(folder: Path) -> Iterator[Demo]:
     own = folder / "told"
     own.mkdir()
     made = Demo(own)
-    made.finish(made.start())
+    made.finish(made.start("--page", str(own / "pages" / "demo.html")))
     yield made
     for process in made.processes():
         process.kill()
@@ -136,6 +136,14 @@ def test_it_ends_well_and_in_time(told: Demo) -> None:
 )
 def test_it_shows_what_was_kept(told: Demo, line: str) -> None:
     assert re.search(rf"^ *{line}$", told.output, re.MULTILINE), told.output
+
+
+def test_it_leaves_a_page(told: Demo) -> None:
+    page = (told.folder / "pages" / "demo.html").read_text(encoding="utf-8")
+
+    assert "eventsd.report path=" in told.output
+    assert "demo-minion" in page
+    assert "licence.key does not exist" in page
 
 
 def test_it_is_short(told: Demo) -> None:

@@ -53,13 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--keep", metavar="DIR", type=Path, help="leave configuration, logs and history in DIR, new or empty"
     )
-    keep = parser.parse_args(arguments).keep
+    parser.add_argument("--page", metavar="FILE", type=Path, help="leave the history as a page in FILE")
+    given = parser.parse_args(arguments)
+    keep: Path | None = given.keep
+    page: Path | None = given.page or (keep / "report.html" if keep else None)
     signals = _Signals()
     terminal = Terminal()
     try:
         with Sandbox(keep, signals.check) as sandbox:
             try:
-                tell(sandbox, terminal)
+                tell(sandbox, terminal, page.absolute() if page else None)
             except DemoError as exc:
                 _explain(exc, sandbox)
                 return _FAILED

@@ -9,6 +9,7 @@ import sqlite3
 import textwrap
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import salt.version
@@ -66,12 +67,13 @@ _TRUTH = {"success", "result", "changed"}
 _FRACTION = re.compile(r"\.\d+\Z")
 
 
-def tell(sandbox: Sandbox, terminal: Terminal) -> None:
+def tell(sandbox: Sandbox, terminal: Terminal, page: Path | None = None) -> None:
     """
     Run the demo.
 
     :param sandbox: nothing runs in it yet.
     :param terminal: where to show it.
+    :param page: an absolute path, where the history is left as a page; None for no page.
     :raises DemoError: something went wrong.
     """
     began = time.monotonic()
@@ -106,6 +108,13 @@ def tell(sandbox: Sandbox, terminal: Terminal) -> None:
         if code:
             raise DemoError(f"`{shown}` ended with code {code}: {said}")
         terminal.block(said)
+    if page:
+        terminal.heading(f"All of it as a page: salt-run eventsd.report path={page}")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        with terminal.step("making it") as tick:
+            code, said = sandbox.run(["salt-run", "--no-color", "eventsd.report", f"path={page}", "since=1h"], tick)
+        if code:
+            raise DemoError(f"`salt-run eventsd.report` ended with code {code}: {said}")
 
     terminal.heading("The engine's status: salt-run eventsd.status")
     with terminal.step("asking") as tick:
