@@ -176,6 +176,18 @@ SPOOL: Section[Reading] = Section(
         lambda it: max((_age(it.oldest.get(lane.name, 0.0)) for lane in it.lanes if not lane.retired), default=0.0),
         metric="spool_oldest_seconds",
     ),
+    Counter(
+        "handed",
+        "Returns that only Salt's job cache has handed over, and not the event bus.",
+        lambda it: it.parts.drain.taken if it.parts.drain else 0,
+    ),
+    Gauge("handed_waiting", "Returns of Salt's job cache that are to be taken in.", lambda it: it.handed.waiting),
+    Gauge("handed_seconds", "Age of the oldest of them.", lambda it: _age(it.handed.oldest)),
+    Gauge(
+        "handed_refused",
+        "What Salt's job cache was told and had no room for, by all processes of the master since the file was made.",
+        lambda it: it.handed.refused,
+    ),
     Gauge("unkept_events", "Events in memory that the spool did not take.", lambda it: it.parts.intake.unkept_events),
     Counter(
         "orphaned_gone",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from salt_eventsd.bus.inbox import Inbox
@@ -18,7 +19,9 @@ from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.watch import Growth, Pace, Watch
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.intake.drain import Drain
 from salt_eventsd.intake.thread import Intake
+from salt_eventsd.spool.doorstep import Queue
 from salt_eventsd.spool.keep import Spool
 
 #: A batch hangs that takes so much longer than one usually does.
@@ -43,6 +46,8 @@ class Parts:
     spool: Spool
     quota: Quota
     dispatcher: Dispatcher
+    #: What takes in what Salt hands to its job cache.
+    drain: Drain | None = None
     #: Why metrics cannot be read; "" if they can, or are not wanted.
     no_metrics: Callable[[], str] = lambda: ""
     #: What the spool answered last, for the times when its disk stalls.
@@ -77,6 +82,13 @@ class Reading:
     lanes: list[Lane]
     oldest: Mapping[str, float]
     unanswered: int
+
+    @cached_property
+    def handed(self) -> Queue:
+        """What Salt has handed to its job cache, and has not been taken in yet."""
+        drain = self.parts.drain
+        found: Queue = self.parts.ask("doorstep", drain.doorstep.queue, Queue()) if drain else Queue()
+        return found
 
 
 @dataclass(frozen=True)

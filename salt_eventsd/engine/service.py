@@ -176,6 +176,7 @@ class Service:
             spool=self.spool,
             quota=self.quota,
             dispatcher=self.dispatcher,
+            drain=self.drain,
             no_metrics=lambda: self.metrics.problem,
         )
         self.reporter = Reporter(state_file, lambda: self.general.state_timer, lambda: report(parts), self._reported)

@@ -56,13 +56,14 @@ class Drain(threading.Thread):
     :param intake: where it goes.
     :param oldest: returns when the oldest event was read that is not written yet, in seconds since 1970 UTC; 0 if all
         are.
+    :ivar doorstep: the same.
     :ivar taken: how many returns have been taken in that the bus has not brought.
     """
 
     def __init__(self, doorstep: Doorstep, intake: Intake, oldest: Callable[[], float]) -> None:
         super().__init__(name="eventsd-drain", daemon=True)
         self.taken = 0
-        self._doorstep = doorstep
+        self.doorstep = doorstep
         self._intake = intake
         self._oldest = oldest
         #: What was offered last, and its number until it is known to be in the spool.
@@ -96,18 +97,18 @@ class Drain(threading.Thread):
 
         :raises SpoolError: the doorstep cannot be read or written.
         """
-        if not self._doorstep.path.exists() or self._intake.spool_error:
+        if not self.doorstep.path.exists() or self._intake.spool_error:
             return False
         if not self._intake.heard.is_used:
-            if last := self._doorstep.last_taken():
+            if last := self.doorstep.last_taken():
                 # An engine before this one has taken them in.
                 self._marks.append((self._began, last))
-            self._intake.heard.begin(self._doorstep.nocache(_NOCACHE))
+            self._intake.heard.begin(self.doorstep.nocache(_NOCACHE))
         if self._ticket and not self._settle():
             return False
         now = time.time()
-        loads = [one for one in self._doorstep.changed(_LOADS) if not now - _BUS_SECONDS <= one.stamp <= now]
-        returns = self._doorstep.waiting(_RETURNS, now - _BUS_SECONDS)
+        loads = [one for one in self.doorstep.changed(_LOADS) if not now - _BUS_SECONDS <= one.stamp <= now]
+        returns = self.doorstep.waiting(_RETURNS, now - _BUS_SECONDS)
         if not loads and not returns:
             return False
         for load in loads:
@@ -134,7 +135,7 @@ class Drain(threading.Thread):
         if not self._kept(self._ticket):
             return False
         loads, last = self._offered
-        self._doorstep.taken(loads, last)
+        self.doorstep.taken(loads, last)
         if last:
             self._mark(time.time(), last)
         self._ticket = 0
@@ -155,14 +156,14 @@ class Drain(threading.Thread):
         return True
 
     def _sweep(self) -> None:
-        if time.monotonic() < self._swept_at + _SWEEP_SECONDS or not self._doorstep.path.exists():
+        if time.monotonic() < self._swept_at + _SWEEP_SECONDS or not self.doorstep.path.exists():
             return
         self._swept_at = time.monotonic()
         try:
             oldest = self._oldest()
         except SpoolError:
             return
-        part = self._doorstep.used() / self._doorstep.max_bytes
+        part = self.doorstep.used() / self.doorstep.max_bytes
         keep = min(KEEP_SECONDS, FILLING_SECONDS) if part > _FILLING else KEEP_SECONDS
         before = time.time() - keep
         if oldest and part < _NEARLY_FULL:
@@ -172,7 +173,7 @@ class Drain(threading.Thread):
         last = 0
         while self._marks and self._marks[0][0] < before:
             last = max(last, self._marks.popleft()[1])
-        while self._doorstep.sweep(before, last, _SWEPT) >= _SWEPT and not self._stopping.wait(_PAUSE_SECONDS):
+        while self.doorstep.sweep(before, last, _SWEPT) >= _SWEPT and not self._stopping.wait(_PAUSE_SECONDS):
             pass
 
 

@@ -5,14 +5,16 @@ Delete what is older than ``keep`` says, or count it, on the databases of sql wo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.retention.forget import FORGOTTEN, Forget
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.purge import Purge
-from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.exceptions import EventsdError, SpoolError
 from salt_eventsd.operate.databases import kept, problem_of, sql_workers, yes_or_no
+from salt_eventsd.operate.job_cache.places import places_of
 
 #: How much of its time a purge that somebody waits for may be at it.
 _SHARE = 0.5
@@ -77,6 +79,10 @@ def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_
             {"worker": context.name, "table": f"eventsd_{table}", "rows": rows, "done": done}
             for (table, done), rows in sorted(counts.items())
         ]
+    if not is_dry:
+        # What Salt's job cache has handed over would be answered from there for a while.
+        with suppress(SpoolError):
+            places_of(opts).doorstep.forget(minion)
     if not told["forget"]:
         told["notes"] = [f"nothing is known of {minion}"]
     return told

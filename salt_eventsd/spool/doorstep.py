@@ -17,7 +17,7 @@ import msgspec
 
 from salt_eventsd.spool.doorstep_file import FILE, DoorstepFile
 
-__all__ = ["FILE", "Doorstep", "Load", "Returned"]
+__all__ = ["FILE", "Doorstep", "Load", "Queue", "Returned"]
 
 _LOAD = "jid, load, is_return, minions, nocache, endtime, stamp, changed"
 _CURSOR = "SELECT value FROM meta WHERE key = 'taken'"
@@ -77,6 +77,20 @@ class Returned(NamedTuple):
     stamp: float | None
     received: float
     payload: bytes
+
+
+class Queue(NamedTuple):
+    """
+    What the engine has not taken in yet.
+
+    :param waiting: how many returns.
+    :param oldest: when the oldest of them was put here, in seconds since 1970 UTC; 0 if there is none.
+    :param refused: how much has been refused so far for want of room, by all processes together.
+    """
+
+    waiting: int = 0
+    oldest: float = 0.0
+    refused: int = 0
 
 
 class Doorstep(DoorstepFile):
@@ -323,6 +337,45 @@ class Doorstep(DoorstepFile):
         """
         found = self.look(lambda db: db.execute(_CURSOR).fetchone(), None)
         return int(found[0]) if found else 0
+
+    def queue(self) -> Queue:
+        """
+        Return what waits for the engine.
+
+        :raises SpoolError: the file cannot be read.
+        """
+
+        def ask(db: sqlite3.Connection) -> Queue:
+            meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
+            taken = meta.get("taken", 0)
+            first = db.execute("SELECT received FROM inbox WHERE id > ? ORDER BY id LIMIT 1", (taken,)).fetchone()
+            # Ids have no holes: returns are deleted from the oldest on.
+            newest = db.execute("SELECT max(id) FROM inbox").fetchone()[0]
+            waiting = newest - max(taken, 0) if first else 0
+            return Queue(waiting, first[0] if first else 0.0, meta.get("refused", 0))
+
+        found: Queue = self.look(ask, Queue())
+        return found
+
+    def forget(self, minion: str) -> int:
+        """
+        Delete what is here of a minion and the engine has taken in, and return how much that was.
+
+        :param minion: its id.
+        :raises SpoolError: the file cannot be written.
+        """
+
+        def delete(db: sqlite3.Connection) -> int:
+            taken = (db.execute(_CURSOR).fetchone() or (0,))[0]
+            gone = db.execute("DELETE FROM inbox WHERE minion = ? AND id <= ?", (minion, taken)).rowcount
+            rows = db.execute(f"SELECT {_LOAD} FROM loads WHERE changed = 0 AND NOT nocache")
+            naming = [(one.jid,) for row in rows if minion in (one := Load(*row)).minions]
+            # What the engine has taken in of these jobs is answered from the database.
+            db.executemany("DELETE FROM loads WHERE jid = ? AND changed = 0", naming)
+            return gone + len(naming)
+
+        found: int = self.run(delete) if self.path.exists() else 0
+        return found
 
     def sweep(self, before: float, last_return: int, limit: int = 2000) -> int:
         """

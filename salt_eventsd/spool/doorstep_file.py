@@ -53,6 +53,8 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS inbox_by_jid ON inbox (jid)",
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 )
+#: All processes count together what they have refused for want of room.
+_REFUSED = "INSERT INTO meta VALUES ('refused', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1"
 #: A disk that fails, or a quota, is no reason to begin anew: what is in the file may be read again later.
 _BROKEN = ("malformed", "not a database", "no such table", "no such column")
 
@@ -86,14 +88,17 @@ class DoorstepFile:
         with self._lock:
             self._shut()
 
-    def room(self, size: int) -> None:
+    def room(self, size: int, is_wanted: bool = True) -> None:
         """
         See to it that there is room.
 
         :param size: in bytes.
+        :param is_wanted: something is refused if there is none, which is counted.
         :raises SpoolError: there is none.
         """
         if self.used() + size > self.max_bytes:
+            if is_wanted:
+                self._count_refused()
             raise SpoolError(
                 f"eventsd: {self.path} is full ({self.max_bytes} bytes, spool.max_bytes); does the engine run?"
             )
@@ -176,6 +181,10 @@ class DoorstepFile:
                 if not is_single:
                     self._patience = _BUSY_SECONDS
                 return result
+
+    def _count_refused(self) -> None:
+        with suppress(SpoolError):
+            self.run(lambda db: db.execute(_REFUSED), is_single=True)
 
     def _once(self, what: Callable[[sqlite3.Connection], _T], is_single: bool) -> _T:
         db = self._at_hand()

@@ -48,7 +48,7 @@ def load(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
         here = doorstep.load(jid)
         if here is None or here.load is None:
             # One that is nearly full, or whose disk is, may have refused the job.
-            doorstep.room(doorstep.max_bytes // 100)
+            doorstep.room(doorstep.max_bytes // 100, is_wanted=False)
             doorstep.disk()
     except SpoolError as exc:
         # Under publisher_acl, ``salt`` runs as a user who may not read the master's files.

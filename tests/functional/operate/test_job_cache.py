@@ -17,6 +17,7 @@ from salt.exceptions import CommandExecutionError
 from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.intake.drain import frames_of_load, frames_of_return
 from salt_eventsd.operate.job_cache.places import places_of
+from salt_eventsd.operate.purge import forget
 from tests.support.events import job_data, read, return_data, returned, state_result
 from tests.support.job_cache import SECRETS, JobCache, held_by, master_opts, publication, stamp_of
 from tests.support.stores import Database, batch_of
@@ -36,7 +37,7 @@ def alone(tmp_path: Path) -> JobCache:
     return JobCache(master_opts(tmp_path, workers={"history": {"module": "sql", **AWAY}}))
 
 
-def _written(cache: JobCache, database: Database) -> None:
+def _written(cache: JobCache, database: Database, is_swept: bool = True) -> None:
     """Have all that is on the doorstep written as the engine does it, and swept."""
     doorstep = places_of(cache.opts).doorstep
     loads, returns = doorstep.changed(100), doorstep.waiting(100, time.time() + 1)
@@ -47,7 +48,8 @@ def _written(cache: JobCache, database: Database) -> None:
         into = "jobs" if event.phase == "new" else "returns"
         database.worker().write(batch_of([read(frames[number], into=into)], first=time.monotonic_ns() + number))
     doorstep.taken(loads, returns[-1].id if returns else 0)
-    doorstep.sweep(time.time() + 1, doorstep.last_taken())
+    if is_swept:
+        doorstep.sweep(time.time() + 1, doorstep.last_taken())
 
 
 def test_a_load_is_answered_at_once_in_another_process_without_a_database(alone: JobCache) -> None:
@@ -488,3 +490,20 @@ def frozen(tmp_path: Path) -> Iterator[JobCache]:
         yield JobCache(
             master_opts(tmp_path, workers={"history": {"module": "sql", "url": f"postgresql://a:b@127.0.0.1:{port}/c"}})
         )
+
+
+def test_a_minion_that_is_forgotten_is_not_answered_from_the_doorstep(cache: JobCache, database: Database) -> None:
+    # Given a job of two minions that is written, and still on the doorstep
+    jid = cache.publish(["web1", "web2"])
+    for minion in ("web1", "web2"):
+        cache.returner({**return_data(id=minion), "jid": jid})
+    _written(cache, database, is_swept=False)
+    assert sorted(cache.get_jid(jid)) == ["web1", "web2"]
+
+    # When
+    told = forget(cache.opts, "web1")
+
+    # Then
+    assert told["retcode"] == 0
+    assert list(cache.get_jid(jid)) == ["web2"]
+    assert cache.get_load(jid)["Minions"] == ["web2"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from salt_eventsd.exceptions import SpoolError
-from salt_eventsd.spool.doorstep import FILE, Doorstep
+from salt_eventsd.spool.doorstep import FILE, Doorstep, Queue
 
 MINIONS = ["web1"]
 
@@ -184,3 +184,46 @@ def test_whoever_has_stopped_with_the_file_in_hand_stops_nobody_else_for_long(tm
     assert time.monotonic() - began < 2.5
     holder.close()
     doorstep.put_load("2", b"x", MINIONS)
+
+
+def test_what_waits_and_what_was_refused_is_counted_for_all_processes(tmp_path: Path) -> None:
+    # Given
+    doorstep = Doorstep(tmp_path, 1_000_000)
+    assert doorstep.queue() == Queue()
+    before = time.time()
+    _put(doorstep, 5)
+
+    # When
+    for _ in range(3):
+        with pytest.raises(SpoolError, match="is full"):
+            Doorstep(tmp_path, 1_000_000).put_return("1", "web1", None, b"x" * 2_000_000)
+    with pytest.raises(SpoolError, match="is full"):
+        doorstep.room(2_000_000, is_wanted=False)
+
+    # Then
+    found = doorstep.queue()
+    assert (found.waiting, found.refused) == (5, 3)
+    assert before <= found.oldest <= time.time()
+    doorstep.taken([], 4)
+    assert doorstep.queue().waiting == 1
+    doorstep.taken([], 5)
+    assert doorstep.queue() == Queue(refused=3)
+
+
+def test_only_what_was_taken_in_of_a_minion_is_forgotten(tmp_path: Path) -> None:
+    # Given
+    doorstep = Doorstep(tmp_path)
+    doorstep.put_load("j0", b"x", ["web1", "web2"])
+    doorstep.put_load("j1", b"x", ["web2"])
+    _put(doorstep, 2)
+    doorstep.put_return("j0", "web2", None, b"x")
+    doorstep.taken(doorstep.changed(10), doorstep.waiting(1, time.time() + 1)[-1].id)
+
+    # When
+    gone = doorstep.forget("web1")
+
+    # Then
+    assert gone == 2
+    assert [one.minion for one in doorstep.returns("j0")] == ["web2"]
+    assert [one.minion for one in doorstep.returns("j1")] == ["web1"]
+    assert [one.jid for one in doorstep.loads()] == ["j1"]

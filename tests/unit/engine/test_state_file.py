@@ -50,6 +50,7 @@ KEYS = {
     "losses.dropped history": {"events", "at"},
     "spool": {
         *("dir", "events", "bytes", "max_bytes", "file_bytes", "full", "error", "unkept_events", "orphaned"),
+        *("handed", "handed_waiting", "handed_seconds", "handed_refused"),
         *("orphaned_gone", "orphaned_dropped", "orphaned_letters", "letters_bytes", "letters_dropped", "set_aside"),
         "set_aside_deleted",
     },
