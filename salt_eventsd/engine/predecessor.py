@@ -6,6 +6,7 @@ no operator has looked at yet.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _CRASHED = "the engine before this one was killed, or crashed"
 _ENDED = "the engine was stopped, and started again"
+#: Where /proc/PID/stat says when a process began, counted behind its name (proc_pid_stat(5)).
+_START_FIELD = 19
 
 
 class PastBus(msgspec.Struct, frozen=True):
@@ -62,6 +65,9 @@ class Predecessor(msgspec.Struct, frozen=True):
         if not self.bus:
             return None
         blind_at = self.clock.monotonic if self.clock.age is not None else 0.0
+        if self.restarted_with_its_master():
+            # While no master ran there was no bus, and nothing that could be missed.
+            blind_at = max(blind_at, _began(os.getppid()))
         gap = Gap(self.bus.last or self.written, None, _ENDED if self.ended else _CRASHED, self.bus.rate, blind_at)
         gap.open = self.bus.unanswered
         if not blind_at:
@@ -72,6 +78,19 @@ class Predecessor(msgspec.Struct, frozen=True):
     def restarted_with_its_master(self) -> bool:
         """Whether it was stopped together with the process it was in, and the bus with both."""
         return self.ended and self.parent != os.getppid()
+
+
+def _began(pid: int) -> float:
+    """Return when a process began, by the monotonic clock; 0 if that cannot be known."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        ticks = int(stat.rpartition(")")[2].split()[_START_FIELD])
+        # The kernel counts from the start of the machine on, also while it sleeps.
+        slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+        began = ticks / os.sysconf("SC_CLK_TCK") - slept
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
+    return began if 0 < began <= time.monotonic() else 0.0
 
 
 def predecessor(path: Path, spool: Path) -> Predecessor | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from salt_eventsd.engine.collect import report
@@ -52,6 +54,26 @@ def test_the_gap_begins_with_the_last_frame_of_the_engine_before(
         assert gap.since == 1767323045.0
         assert gap.guess() == pytest.approx(400 * 68, rel=0.01)
     assert predecessor(tmp_path / "none.json", parts.spool.folder) is None
+
+
+@pytest.mark.parametrize("of_this_boot", [pytest.param(True, id="master"), pytest.param(False, id="machine")])
+def test_while_no_master_ran_nothing_was_missed(parts: Parts, tmp_path: Path, of_this_boot: bool) -> None:
+    # Given an engine that was stopped with its master a day ago, and a master that runs since a while
+    path = tmp_path / "status.json"
+    tell(parts.link, last=time.time() - 86_400, rate=400.0)
+    then = Clock(boot() if of_this_boot else "another", time.monotonic() - 86_400)
+    made = {**to_data(report(parts)), "ended": True, "parent": 1, "written": time.time() - 86_400, "clock": then}
+    path.write_bytes(msgspec.json.encode(made))
+
+    # When
+    found = predecessor(path, parts.spool.folder)
+    assert found
+    gap = found.gap()
+
+    # Then
+    assert gap
+    runs_for = time.time() - psutil.Process(os.getppid()).create_time()
+    assert gap.guess() == pytest.approx(400 * runs_for, rel=0.05, abs=400)
 
 
 def test_an_idle_engine_hands_on_what_it_has_found(parts: Parts, tmp_path: Path) -> None:
