@@ -20,6 +20,7 @@ What it tells:
 - ``collect`` makes a report, ``reporter`` is the thread that does so again and again, ``state_file`` its form on disk,
   ``stats`` its form as an event
 - ``metrics`` is its form for Prometheus, and the server that it is read from
+- ``own_events`` is what it says on Salt's bus, for reactors
 - ``watch`` tells which threads stand still, ``ledger`` what was lost and whether an operator has looked,
   ``predecessor`` what the engine before this one has left
 - ``repair`` is the thread that asks Salt's own job cache for what came in a gap

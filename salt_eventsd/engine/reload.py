@@ -74,6 +74,7 @@ def reload(service: Service) -> dict[str, Any]:
     if switch(opts.get("engines"))[0] and not switch(service.opts.get("engines"))[0]:
         notes.append("engines: eventsd is not there any more; the engine runs until the master is restarted")
     service.opts = opts
+    service.announcer.reloaded(list(config.workers), list(config.events))
     log.info("eventsd: reloaded; rules: %s; workers: %s", ", ".join(config.events), ", ".join(config.workers))
     return {"reloaded": True, "events": list(config.events), "workers": list(config.workers), "notes": notes}
 

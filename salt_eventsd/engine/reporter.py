@@ -38,6 +38,7 @@ class Reporter(threading.Thread):
     :param seconds: returns how often a report is to be written at least; asked each time.
     :param make: returns the report.
     :param told: is given a report once in twelve times ``seconds``, the first time after one.
+    :param looked: is given each report, about one a second.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Reporter(threading.Thread):
         seconds: Callable[[], float],
         make: Callable[[], Report | IdleReport],
         told: Callable[[Report], None] = lambda _report: None,
+        looked: Callable[[Report], None] = lambda _report: None,
     ) -> None:
         super().__init__(name="eventsd-status", daemon=True)
         self._path = path
         self._seconds = seconds
         self._told = told
+        self._looked = looked
         self._make = make
         self._stopping = threading.Event()
         self._mutex = threading.Lock()
@@ -97,6 +100,8 @@ class Reporter(threading.Thread):
         try:
             if self._is_due(made):
                 self._write(made)
+            if isinstance(made, Report) and not made.ended:
+                self._looked(made)
             self._failed = ""
         except OSError as exc:
             self._complain(f"eventsd: state_file: {self._path} cannot be written: {exc}", exc)

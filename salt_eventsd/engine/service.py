@@ -27,6 +27,7 @@ from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.metrics import metrics_of
+from salt_eventsd.engine.own_events.announcer import Announcer, to_bus
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.predecessor import predecessor
 from salt_eventsd.engine.readings import Parts
@@ -179,7 +180,10 @@ class Service:
             drain=self.drain,
             no_metrics=lambda: self.metrics.problem,
         )
-        self.reporter = Reporter(state_file, lambda: self.general.state_timer, lambda: report(parts), self._reported)
+        self.announcer = Announcer(to_bus(self.opts))
+        self.reporter = Reporter(
+            state_file, lambda: self.general.state_timer, lambda: report(parts), self._reported, self.announcer.look
+        )
         counts = self.intake.counting.counts
         self.metrics = metrics_of(lambda: self.general.metrics, self.opts, self.reporter, counts, self.lanes)
         self.watch.add("metrics", sign_of(self.metrics, lambda: self.metrics.turns))
@@ -249,6 +253,7 @@ class Service:
         self.reporter.start()
         self.drain.start()
         self.metrics.start()
+        self.announcer.start()
         self.repair.start()
 
     def run(self) -> None:
@@ -281,6 +286,7 @@ class Service:
                 counted(left, verb="is"),
             )
         self.metrics.stop()
+        self.announcer.stop()
         self.reporter.stop()
         if finished:
             for lane in self.lanes.values():

@@ -15,6 +15,8 @@ from salt_eventsd.event.codec import pack
 
 #: The tag of the event that holds the engine's own counters.
 STATS_TAG = "eventsd/stats"
+#: How the tags of events begin that the engine itself fires; it never keeps them.
+OWN_TAGS = "salt/eventsd/"
 #: What stands between the tag and the payload.
 TAG_END = b"\n\n"
 
