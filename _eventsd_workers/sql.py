@@ -28,6 +28,7 @@ if they are missing. The administrator makes the database and its user (``CREATE
           too_large: truncate           # or bury: what becomes of a value the server has no room for
           states: all                   # or changed_or_failed, none: which results of states get a row
           load: true                    # false: the whole of a job or return is not kept a second time
+          partitions: none              # or month, day: large tables in parts, which a purge drops (not on SQLite)
           keep: {returns: 90d, failed: 1y, events: 14d}   # what is older goes each night; else everything stays
           batch:                        # a batch is written at whichever comes first
             events: 1000

@@ -502,6 +502,7 @@ def schema(
     action: str = "show",
     worker: str | None = None,
     to: str | None = None,
+    by: str | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """
@@ -518,11 +519,15 @@ def schema(
         Copy all tables of one worker into the database of another one, while engines may write into both. Only what is
         not there is copied, so a copy that was stopped goes on, and one that is made again takes along what has come
         since. In the end it looks whether everything is there.
+    ``partition``
+        Turn the large tables into tables of partitions, each of a month or a day, which a purge drops as a whole.
+        PostgreSQL makes the table that is there the first partition; MariaDB and MySQL write it anew.
 
     :param action: what to do.
     :param worker: only this worker's tables; for ``copy``, whose tables are copied.
     :param to: for ``copy``, the worker into whose database they are copied; for ``upgrade``, the version that is
         expected.
+    :param by: for ``partition``, ``month`` or ``day``; otherwise what ``partitions`` of the worker says.
     :param dry_run: for ``copy``, count the rows, and copy nothing.
 
     CLI Example:
@@ -534,10 +539,11 @@ def schema(
         salt-run eventsd.schema upgrade
         salt-run eventsd.schema copy worker=history to=postgres dry_run=True
         salt-run eventsd.schema copy worker=history to=postgres
+        salt-run eventsd.schema partition worker=history by=month
     """
     from salt_eventsd.operate.schema import schema
 
-    arguments = {"worker": worker, "to": to, "dry_run": dry_run}
+    arguments = {"worker": worker, "to": to, "by": by, "dry_run": dry_run}
     return _answer(schema(__opts__, action, arguments, _teller("schema")))
 
 

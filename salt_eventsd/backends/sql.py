@@ -27,13 +27,23 @@ def make(context: Context) -> Store:
         own = sum(rule.is_own for rule in context.rules.values())
         engine = make_engine(options, context.concurrency + min(own, BESIDE))
         nightly = None
-        if options.keep and options.keep.ends:
+        keep = options.keep or Keep()
+        partitions = options.partitions or "none"
+        if keep.ends or partitions != "none":
             # What a purge does to its connections is nothing to those that write.
-            nightly = Nightly(make_engine(options), options.keep, f"{context.node_id} {context.name}")
+            nightly = Nightly(make_engine(options), keep, f"{context.node_id} {context.name}", partitions)
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
-    truncates = options.too_large == "truncate"
-    return Store(engine, context.node_id, truncates, context.rules, nightly, options.states, options.load)
+    return Store(
+        engine,
+        context.node_id,
+        options.too_large == "truncate",
+        context.rules,
+        nightly,
+        states=options.states,
+        load=options.load,
+        partitions=partitions,
+    )
 
 
 class Kept(NamedTuple):
@@ -42,10 +52,12 @@ class Kept(NamedTuple):
 
     :param engine: of its database.
     :param keep: how long rows stay.
+    :param partitions: the option of that name.
     """
 
     engine: Engine
     keep: Keep
+    partitions: str
 
 
 def kept(context: Context, *, reads_only: bool) -> Kept:
@@ -58,7 +70,8 @@ def kept(context: Context, *, reads_only: bool) -> Kept:
     """
     try:
         options = read_options(context.known(*OPTION_NAMES))
-        return Kept(make_reader(options) if reads_only else make_engine(options), options.keep or Keep())
+        engine = make_reader(options) if reads_only else make_engine(options)
+        return Kept(engine, options.keep or Keep(), options.partitions or "none")
     except OptionError as exc:
         raise context.problem(exc.key, str(exc)) from None
 

@@ -16,6 +16,7 @@ configuration file either: a worker's options come in through ``engines``.
 ``blame``           whether an event is to blame for an error, or its table, or the server
 ``retention``       deletes what is old
 ``archive``         puts what is old into a file, and back
+``partitions``      large tables in parts that go at once
 ``schema``          the built-in tables, of ``column_types``
 ``questions``         what people and Salt ask of the tables; ``views`` are for those who ask in SQL
 ``made``            what there is of them in a database; ``transfer`` takes rows out of them

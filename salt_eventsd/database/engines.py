@@ -41,6 +41,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         "bury" makes a dead letter of the event.
     :param states: which results of states get a row of their own in ``eventsd_states``.
     :param load: keep the whole of each job and return beside its columns; else only what no column has.
+    :param partitions: how long the time is of which a partition of the large tables has the rows; None is "none".
     :param keep: how long rows stay; None is for ever.
     """
 
@@ -56,6 +57,7 @@ class SqlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     too_large: Literal["truncate", "bury"] = "truncate"
     states: Literal["all", "changed_or_failed", "none"] = "all"
     load: bool = True
+    partitions: Literal["none", "month", "day"] | None = None
     keep: Keep | None = None
 
     def __post_init__(self) -> None:
@@ -177,6 +179,10 @@ def make_engine(options: SqlOptions, concurrency: int = 1, *, reads_only: bool =
         missing = exc.name or url.get_driver_name()
         package = _package_of(url, missing)
         raise OptionError(key, f"driver {missing!r} is not installed: salt-pip install {package}") from None
+    if options.partitions in ("month", "day") and not dialect.partitions.known:
+        raise OptionError(
+            "partitions", f"{url.get_backend_name()} has none; expected none, or a PostgreSQL or MariaDB database"
+        )
     if reads_only:
         dialect.session.prepare_to_read(engine, options.timeout)
     else:

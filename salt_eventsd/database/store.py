@@ -20,6 +20,7 @@ from salt_eventsd.database.blame.suspects import Suspects, Verdict
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.insertion import Insertion
 from salt_eventsd.database.keeping import keeper
+from salt_eventsd.database.partitions import make
 from salt_eventsd.database.probe import try_out
 from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.retention.nightly import Nightly
@@ -58,6 +59,7 @@ class Store:
     :param rules: the worker's rules by whole name, of which some have tables or statements of the user's own.
     :param states: which results of states get a row: "all", "changed_or_failed" or "none".
     :param load: keep the whole of an event beside its columns; else only what no column has.
+    :param partitions: ``month`` or ``day``: tables without rows get partitions; none: they stay as they are.
     :param nightly: deletes each night what is too old; None if everything is kept.
     :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
     """
@@ -71,8 +73,10 @@ class Store:
         truncate: bool = True,
         rules: Mapping[str, EventRule] | None = None,
         nightly: Nightly | None = None,
+        *,
         states: str = "all",
         load: bool = True,
+        partitions: str = "none",
     ) -> None:
         self._engine = engine
         self._truncate = truncate
@@ -87,6 +91,7 @@ class Store:
         self._nightly = nightly
         self._states = states
         self._load = load
+        self._partitions = partitions
 
     def write(self, batch: Batch) -> None:
         """
@@ -225,6 +230,7 @@ class Store:
         """
         if (known := connection.info.get(_KNOWN)) is None:
             migrate.ensure_on(connection, self._dialect)
+            make.ensure_or_say(connection, self._dialect, self._partitions)
             self._has_been_up = True
             self._user_tables.forget()
             # SQLAlchemy asks for the version only once, but the address may lead to another server, or an upgraded one.

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.partitions.make import MOST_OUTSIDE
 from salt_eventsd.database.retention.forget import FORGOTTEN, Forget
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.purge import Purge
@@ -48,6 +49,16 @@ def purge(opts: Mapping[str, Any], worker: str | None = None, dry_run: Any = Fal
             {"worker": context.name, "table": f"eventsd_{table}", "outcome": outcome or None, "rows": rows}
             for (table, outcome), rows in sorted(counts.items())
         ]
+        if one.partitions:
+            done = "would be dropped as a whole" if is_dry else "were dropped as a whole"
+            told.setdefault("notes", []).append(f"{context.name}: partitions that {done}: {', '.join(one.partitions)}")
+        told.setdefault("notes", []).extend(
+            f"{context.name}: {rows if rows <= MOST_OUTSIDE else f'more than {MOST_OUTSIDE}'} rows of {table} are in no"
+            " partition of a time"
+            for table, rows in one.outside.items()
+        )
+        if not told["notes"]:
+            del told["notes"]
     return told
 
 

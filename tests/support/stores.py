@@ -28,6 +28,9 @@ NODE = "master-1"
 # Salt's loader needs these; no modules are synced into this master.
 _OPTS = {**salt.config.DEFAULT_MASTER_OPTS, "id": NODE, "extension_modules": ""}
 
+#: Of which time a partition has the rows in databases that have partitions; nothing for tables without any.
+_PARTITIONS = os.environ.get("EVENTSD_PARTITIONS", "")
+
 Row = dict[str, Any]
 _NUMBERS = itertools.count(1)
 
@@ -104,6 +107,8 @@ class Database:
 
     def worker(self, rules: Mapping[str, EventRule] | None = None, **options: Any) -> Any:
         """Make a sql worker as the engine does, with rules and further options."""
+        if self.kind != "sqlite" and _PARTITIONS:
+            options.setdefault("partitions", _PARTITIONS)
         context = Context("history", {"url": self.url, **options}, NODE, 2, rules=rules or {})
         worker = make(_modules(), "sql", context)
         self._workers.append(worker)

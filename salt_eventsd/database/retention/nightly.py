@@ -12,6 +12,8 @@ from datetime import datetime
 
 from sqlalchemy.engine import Engine
 
+from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.partitions import make
 from salt_eventsd.database.retention.keep import Keep
 from salt_eventsd.database.retention.lock import Busy, was_interrupted
 from salt_eventsd.database.retention.pace import Pace
@@ -37,11 +39,13 @@ class Nightly:
     :param engine: of the database, with connections of its own.
     :param keep: how long rows stay.
     :param name: whose it is; engines with other names purge at other times.
+    :param partitions: of which time a partition has the rows, ``none`` if tables need not have any.
     """
 
-    def __init__(self, engine: Engine, keep: Keep, name: str) -> None:
+    def __init__(self, engine: Engine, keep: Keep, name: str, partitions: str = "none") -> None:
         self._engine = engine
         self._keep = keep
+        self._partitions = partitions
         self._seed = zlib.crc32(name.encode())
         self._stop = threading.Event()
         self._mutex = threading.Lock()
@@ -93,7 +97,10 @@ class Nightly:
     def _once(self) -> bool:
         """Purge; return False if it is to be tried again soon."""
         try:
-            counts = Purge(self._engine, self._keep, Pace(stop=self._stop)).run()
+            with self._engine.connect() as connection:
+                make.ensure_or_say(connection, dialect_of(connection), self._partitions)
+            one = Purge(self._engine, self._keep, Pace(stop=self._stop))
+            counts = one.run()
         except Stopped:
             return True
         except Busy as exc:
@@ -102,6 +109,10 @@ class Nightly:
         except Exception as exc:
             log.warning("eventsd: rows older than keep allows were not deleted, or not all of them: %s", one_line(exc))
             return False
+        if one.partitions:
+            log.info("eventsd: dropped the partitions %s", ", ".join(one.partitions))
+        for name, rows in one.outside.items():
+            log.warning("eventsd: %d rows of %s are in no partition of a time", rows, name)
         told = ", ".join(f"{rows} {f'{outcome} ' if outcome else ''}{name}" for (name, outcome), rows in counts.items())
         log.info("eventsd: deleted rows older than keep allows: %s", told or "nothing was")
         return True

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.database.partitions import make
+from salt_eventsd.database.partitions import old as partitions
 from salt_eventsd.database.retention import aged_jobs, aged_rows
 from salt_eventsd.database.retention.aged_jobs import AgedJob, Counts
 from salt_eventsd.database.retention.keep import Keep, Limits, limits
@@ -27,6 +29,10 @@ class Purge:
     def __init__(self, engine: Engine, keep: Keep, pace: Pace | None = None) -> None:
         self._steps = Steps(engine, pace)
         self._limits = limits(keep)
+        #: The partitions that were dropped, or would be.
+        self.partitions: list[str] = []
+        #: Rows that are in no partition of a time, by table.
+        self.outside: dict[str, int] = {}
 
     def count(self) -> Counts:
         """
@@ -50,6 +56,13 @@ class Purge:
 
     def _all(self) -> Counts:
         counts = Counts()
+        for one in self._steps.ask(partitions.find, self._limits):
+            if not self._steps.changes:
+                self.partitions += one.names
+            elif (rows := self._steps.ask(partitions.drop, one, self._limits)) is not None:
+                self.partitions += one.names
+                counts.update(rows)
+        self.outside = self._steps.ask(make.outside)
         walk = Walk(self._steps, self._limits, deletes=self._steps.changes)
         for part, some in walk.rows():
             counts.update(self._steps.ask(aged_rows.count, part, some))

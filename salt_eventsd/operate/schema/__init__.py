@@ -7,6 +7,8 @@ The tables of sql workers: ``salt-run eventsd.schema ACTION``, a file for each.
     Makes the tables, or brings them to this release's version.
 ``copy``
     Copies all of them into the database of another worker.
+``partition``
+    Turns the large ones into tables of partitions.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from salt_eventsd.config.explain import meant
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.operate.schema.copy import copy
 from salt_eventsd.operate.schema.look import show, version
+from salt_eventsd.operate.schema.partition import partition
 from salt_eventsd.operate.schema.upgrade import upgrade
 
 #: Is told of progress, a line each.
@@ -29,6 +32,7 @@ ACTIONS: dict[str, tuple[Callable[..., dict[str, Any]], tuple[str, ...]]] = {
     "version": (version, ("worker",)),
     "upgrade": (upgrade, ("worker", "to")),
     "copy": (copy, ("worker", "to", "dry_run")),
+    "partition": (partition, ("worker", "by")),
 }
 #: Actions that take long, and tell how far they are.
 _LONG = ("copy",)

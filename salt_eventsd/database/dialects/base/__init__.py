@@ -18,6 +18,7 @@ part            module              what it knows
 ``views``       ``views``           what views need besides standard SQL
 ``questions``   ``questions``       what questions to the history need besides standard SQL
 ``upkeep``      ``upkeep``          what a purge needs
+``partitions``  ``partitions``      tables in parts that go at once
 =============== =================== ==============================================================
 
 ``bulk`` inserts many rows at little cost; ``quickly`` at still less, where nothing is there already; ``insert`` chooses
@@ -33,6 +34,7 @@ from salt_eventsd.database.dialects.base.ddl import Ddl
 from salt_eventsd.database.dialects.base.encode import Encoder
 from salt_eventsd.database.dialects.base.faults import Faults
 from salt_eventsd.database.dialects.base.insert import Inserts
+from salt_eventsd.database.dialects.base.partitions import Partitions
 from salt_eventsd.database.dialects.base.questions import Questions
 from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.session import Session
@@ -61,3 +63,4 @@ class Dialect(Encoder):
     views: ClassVar[Views] = Views()
     questions: ClassVar[Questions] = Questions()
     upkeep: ClassVar[Upkeep] = Upkeep()
+    partitions: ClassVar[Partitions] = Partitions()

@@ -14,6 +14,7 @@ from salt_eventsd.database.dialects.base.column_types import Types
 from salt_eventsd.database.dialects.mysql.ddl import MySQLDdl
 from salt_eventsd.database.dialects.mysql.faults import MySQLFaults
 from salt_eventsd.database.dialects.mysql.insert import MySQLInserts
+from salt_eventsd.database.dialects.mysql.partitions import MySQLPartitions
 from salt_eventsd.database.dialects.mysql.questions import MySQLQuestions
 from salt_eventsd.database.dialects.mysql.reflection import MySQLReflection
 from salt_eventsd.database.dialects.mysql.session import MySQLSession, packet_bytes
@@ -49,6 +50,7 @@ class MySQL(Dialect):
     views: ClassVar = MySQLViews()
     questions: ClassVar = MySQLQuestions()
     upkeep: ClassVar = MySQLUpkeep()
+    partitions: ClassVar = MySQLPartitions()
 
     def largest_value(self, connection: Connection) -> int | None:
         """A statement has to fit a packet, escaped (twice as long at the worst)."""

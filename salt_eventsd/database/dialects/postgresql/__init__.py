@@ -14,6 +14,7 @@ from salt_eventsd.database.dialects.postgresql.ddl import PostgreSQLDdl
 from salt_eventsd.database.dialects.postgresql.encode import NUL_SYMBOL, PostgreSQLEncoder
 from salt_eventsd.database.dialects.postgresql.faults import PostgreSQLFaults
 from salt_eventsd.database.dialects.postgresql.insert import PostgreSQLInserts
+from salt_eventsd.database.dialects.postgresql.partitions import PostgreSQLPartitions
 from salt_eventsd.database.dialects.postgresql.reflection import PostgreSQLReflection
 from salt_eventsd.database.dialects.postgresql.session import PostgreSQLSession
 from salt_eventsd.database.dialects.postgresql.statements import PostgreSQLStatements
@@ -32,3 +33,4 @@ class PostgreSQL(PostgreSQLEncoder, Dialect):
     reflection: ClassVar = PostgreSQLReflection()
     statements: ClassVar = PostgreSQLStatements()
     faults: ClassVar = PostgreSQLFaults()
+    partitions: ClassVar = PostgreSQLPartitions()
