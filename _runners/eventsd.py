@@ -82,6 +82,43 @@ def status(seen: bool = False, detail: bool = False) -> dict[str, Any]:
     return {"return": _page(told, found), "outputter": "highstate", "retcode": told["retcode"]}
 
 
+def top(seconds: float = 1, count: int | None = None) -> dict[str, Any] | str | None:
+    """
+    Show the engine live, until ctrl-C: what is wrong, the rates, the workers with their queues, and the busiest rules.
+
+    Where there is no terminal, or with ``--out``, it is one look, as data.
+
+    :param seconds: how long to wait before each look.
+    :param count: end after so many looks.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.top
+        salt-run eventsd.top seconds=5 --out=json
+    """
+    import sys
+
+    import salt.utils.color
+
+    from salt_eventsd.config.load import state_file
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate import top
+    from salt_eventsd.operate.tap import until_interrupted
+
+    path = Path(state_file(__opts__))
+    try:
+        if not _is_asked_for("top") or __opts__.get("output") or not sys.stdout.isatty():
+            *_, last = top.looks(path, seconds, count or 1)
+            return _answer(top.as_data(last))
+        with until_interrupted():
+            top.live(path, seconds, count, salt.utils.color.get_colors(_has_colors()))
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
+    return _shown("")
+
+
 def check(config: str | None = None, replaces: str | None = None) -> dict[str, Any]:
     """
     Check the configuration: which files and which pillar it comes from, whether the engine is switched on and runs with

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -97,6 +97,8 @@ class Intake(threading.Thread):
         self.copied = 0
         self.unanswered = Unanswered()
         self.counting = Counting()
+        #: How many events each rule has taken.
+        self.taken: Counter[str] = Counter()
         self._policy = policy
         self._commit_seconds = commit_seconds
         self._inbox = inbox
@@ -243,6 +245,7 @@ class Intake(threading.Thread):
             for to, one in found.destinations:
                 if tells_again and not (one.into == "jobs" and to.worker in policy.merging):
                     continue
+                self.taken[one.rule] += 1
                 self._stage.add(to, one, policy.batches[to.worker])
         except Exception as exc:
             self._leave_out(exc, 1)

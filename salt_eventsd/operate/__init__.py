@@ -3,6 +3,7 @@ Operate: what operators and runners ask for. Each verb of ``salt-run eventsd.*``
 itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. Nothing in the engine imports from here.
 
 - ``status`` reads an engine's report and says how the engine is; ``status_page`` shows it to a person
+- ``top`` looks at it again and again; ``top_page`` shows that on a terminal
 - ``check`` checks a configuration before an engine has to use it, and lists the worker modules
 - ``tap`` shows events as they come, ``ruletest`` tests rules; both ask the rules as the engine does
 - ``flush`` has the engine write at once what waits

@@ -71,13 +71,13 @@ def page(told: Mapping[str, Any], found: Found, width: int, colors: Mapping[str,
     :param colors: from :func:`salt.utils.color.get_colors`.
     """
     width = max(_NARROWEST, min(width, _WIDEST))
-    color = str(colors[_COLORS.get(told["state"], "LIGHT_RED")])
-    lines = [f"{color}{line}{colors['ENDC']}" for line in _wrapped("", _headline(told, found), width)]
+    color = state_color(told, colors)
+    lines = [f"{color}{line}{colors['ENDC']}" for line in _wrapped("", headline(told, found), width)]
     for what, advice in _wrong(told, found):
         lines += _wrapped("! ", what, width)
         lines += _wrapped("  -> ", advice, width) if advice else []
     if isinstance(found, Report):
-        rows = [("bus", _bus(found.bus)), *_workers(found), ("spool", _spool(found.spool))]
+        rows = [("bus", bus_line(found.bus)), *_workers(found), ("spool", spool_line(found.spool))]
         room = max(len(name) for name, _ in rows) + 2
         for name, text in rows:
             lines += _wrapped(name.ljust(room), text, width)
@@ -112,7 +112,23 @@ def size(count: float) -> str:
     return f"{count:.0f} {_SIZES[at]}" if at == 0 or count >= 100 else f"{count:.1f} {_SIZES[at]}"
 
 
-def _headline(told: Mapping[str, Any], found: Found) -> str:
+def state_color(told: Mapping[str, Any], colors: Mapping[str, Any]) -> str:
+    """
+    Return the color that a status is shown in.
+
+    :param told: the status.
+    :param colors: from :func:`salt.utils.color.get_colors`.
+    """
+    return str(colors[_COLORS.get(told["state"], "LIGHT_RED")])
+
+
+def headline(told: Mapping[str, Any], found: Found) -> str:
+    """
+    Return a status in one line.
+
+    :param told: the status.
+    :param found: the report that it was made of.
+    """
     # Only the first word in capitals: in "idle, the config is wrong" the rest says why.
     word, comma, why = told["state"].partition(",")
     state = word if word == "well" else f"{word.upper()}{comma}{why}"
@@ -146,7 +162,12 @@ def _with_next_try(note: str, kind: str, found: Found) -> str:
     return f"{note} (next try in {duration(soonest)})" if soonest > 0 else note
 
 
-def _bus(bus: BusReport) -> str:
+def bus_line(bus: BusReport) -> str:
+    """
+    Return in a line how the bus is.
+
+    :param bus: its report.
+    """
     last = f"last {duration(time.time() - bus.last)} ago" if bus.last else "none yet"
     gaps = [gap for gap in bus.gaps if gap.until]
     missing = sum(gap.missing or 0 for gap in gaps)
@@ -154,7 +175,7 @@ def _bus(bus: BusReport) -> str:
     told = f"{counted(len(gaps), 'gap')}, about {counted(missing)} missed" if gaps else "no gaps"
     told += f", {repaired:,} repaired" if repaired else ""
     state = "" if bus.connected else "not connected; "
-    return f"{state}{_rate(bus['events_per_second'])}, {last}; {bus['received']:,} read, {bus['lost']:,} lost; {told}"
+    return f"{state}{rate(bus['events_per_second'])}, {last}; {bus['received']:,} read, {bus['lost']:,} lost; {told}"
 
 
 def _workers(found: Report) -> Iterator[tuple[str, str]]:
@@ -162,19 +183,29 @@ def _workers(found: Report) -> Iterator[tuple[str, str]]:
         waiting = f"{one['queued_events']:,} wait" if one["queued_events"] else "none wait"
         if one["queued_events"] and one["oldest_age"]:
             waiting += f", the oldest {duration(one['oldest_age'])} old"
-        written = f"{one['written']:,} written, {_rate(one['written_per_second'])}"
+        written = f"{one['written']:,} written, {rate(one['written_per_second'])}"
         if one.last_write:
             written += f", last {duration(time.time() - one.last_write)} ago"
         dead = f"; {one['dead_letters']:,} dead" if one["dead_letters"] else ""
         yield name, f"{'paused' if one['paused_seconds'] else one.state}; {waiting}; {written}{dead}"
 
 
-def _spool(spool: SpoolReport) -> str:
+def spool_line(spool: SpoolReport) -> str:
+    """
+    Return in a line how full the spool is.
+
+    :param spool: its report.
+    """
     used, most = max(spool["bytes"], 0), spool["max_bytes"]
     return f"{100 * used / max(most, 1):.1f} % of {size(most)} ({counted(spool.count('events'), verb='waits')})"
 
 
-def _rate(per_second: float) -> str:
+def rate(per_second: float) -> str:
+    """
+    Return a rate as people say it: ``0/s``, ``3.5/s``, ``1,200/s``.
+
+    :param per_second: events in a second.
+    """
     return f"{per_second:,.0f}/s" if per_second >= 10 or not per_second else f"{per_second:.1f}/s"
 
 

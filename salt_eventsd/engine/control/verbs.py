@@ -17,6 +17,7 @@ from salt_eventsd.engine.control import maintenance, orphans
 from salt_eventsd.engine.control.client import Answer, Request
 from salt_eventsd.engine.control.server import Handler
 from salt_eventsd.exceptions import ConfigError
+from salt_eventsd.rules.compile import named
 
 if TYPE_CHECKING:
     # The idle engine answers by this table.
@@ -61,6 +62,12 @@ def _drop_orphaned(service: Service, request: Request) -> Answer:
     return orphans.drop_from(service.lanes.values(), _worker(request))
 
 
+def _rules(service: Service, _request: Request) -> Answer:
+    taken = service.intake.taken.copy()
+    # Also of rules that have taken none yet, and none of rules that a reload has taken away.
+    return {"rules": {name: taken[name] for name, _ in named(service.plan.config.events)}, "retcode": 0}
+
+
 def _worker(request: Request) -> str | None:
     worker = request.get("worker")
     return None if worker is None else str(worker)
@@ -97,6 +104,10 @@ VERBS: dict[str, Verb] = {
         "Say how many events wait, and how many have left the spool.",
         lambda service, request: maintenance.waiting(service, _worker(request)),
         takes={"worker": "only this worker's; everybody's if not given"},
+    ),
+    "rules": Verb(
+        "Say how many events each rule has taken since the engine was started.",
+        _rules,
     ),
     "drop_orphaned": Verb(
         "Remove what waits in the spool for workers and rules that are not configured.",
