@@ -38,6 +38,8 @@ from salt_eventsd.workers.write import Batch
 
 _BATCH_EVENTS = 1000
 _LONGEST_SECONDS = 120.0
+#: As many as the engine has by default.
+_THREADS = 4
 
 
 def writing(kind: str, fresh: Callable[[], str], folder: Path, events: Sequence[Event]) -> list[Figures]:
@@ -90,7 +92,7 @@ def _drain(
     store.write(_batch(warm_up, 1))
     spool = Spool(folder / "backlog")
     lane = Lane(WORKER, WorkerConfig(), store, "", spool, Backoff())
-    dispatcher = Dispatcher(spool, {WORKER: lane}, lambda: 1)
+    dispatcher = Dispatcher(spool, {WORKER: lane}, lambda: _THREADS)
     dispatcher.kept(spool.put([chunk_of(part) for part in parts(timed, CHUNK_EVENTS)]))
     deadline = time.monotonic() + _LONGEST_SECONDS
     with watch.time(stage, len(timed)):

@@ -10,7 +10,7 @@ from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine
 from salt_eventsd.database.retention.keep import Keep
 from salt_eventsd.database.retention.nightly import Nightly
 from salt_eventsd.database.store import Store
-from salt_eventsd.workers.load import BESIDE
+from salt_eventsd.workers.load import BESIDE, OVERLAP
 from salt_eventsd.workers.write import Context
 
 
@@ -25,7 +25,7 @@ def make(context: Context) -> Store:
         options = read_options(context.known(*OPTION_NAMES))
         # Rules with a table or statement of their own are written beside the others, a few at a time.
         own = sum(rule.is_own for rule in context.rules.values())
-        engine = make_engine(options, context.concurrency + min(own, BESIDE))
+        engine = make_engine(options, context.concurrency + min(own, BESIDE) + OVERLAP)
         nightly = None
         keep = options.keep or Keep()
         partitions = options.partitions or "none"

@@ -29,7 +29,7 @@ from salt_eventsd.database.user_tables.tables import UserTables
 from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
-from salt_eventsd.workers.write import Batch, Refusal
+from salt_eventsd.workers.write import Batch, Behind, Refusal
 
 _TABLES = {
     "jobs": schema.jobs,
@@ -82,6 +82,8 @@ class Store:
         self._truncate = truncate
         self._node_id = node_id
         self._dialect = dialect_of(engine)
+        #: See :class:`Behind`. In the built-in tables the order of events does not matter.
+        self.behind: Behind = self._dialect.inserts.behind
         self._user_tables = UserTables(rules or {}, node_id, self._dialect)
         self._evidence = Evidence()
         self._suspects = Suspects(self._attempt)

@@ -66,6 +66,15 @@ class Backlog:
         """Whether some chunks wait while those behind them are written."""
         return bool(self._passed_by)
 
+    def exceeds(self, limits: BatchLimits, batches: int) -> bool:
+        """
+        Say whether more waits than some batches take.
+
+        :param limits: of a batch.
+        :param batches: how many.
+        """
+        return self.events > limits.events * batches or self.bytes > limits.bytes * batches
+
     def oldest(self) -> float:
         """
         Return when the oldest waiting event was read, in seconds since 1970 UTC; 0 if none waits.

@@ -10,8 +10,8 @@ from salt_eventsd.spool.keep import Spool
 
 #: How many chunks a batch has at most, however small they are.
 _MOST_CHUNKS = 1000
-#: How many chunks are looked up at a time.
-_PAGE = 200
+#: How many chunks are looked up first, and at most at a time. A batch mostly has few; each time more are looked up.
+_FIRST_PAGE, _LARGEST_PAGE = 8, 512
 #: How many chunks behind a batch may be its companion.
 _COMPANIONS = 1000
 #: How long to wait where nothing is due, in seconds; whatever comes meanwhile wakes the dispatcher.
@@ -82,9 +82,9 @@ def companion(
 
 def _waiting(spool: Spool, lane: str, prio: bool) -> Iterator[StoredChunk]:
     """Yield what waits, oldest first. A batch is mostly full long before the end of a long backlog."""
-    after = 0
-    while page := spool.waiting(lane, prio=prio, after=after, most=_PAGE):
+    after, most = 0, _FIRST_PAGE
+    while page := spool.waiting(lane, prio=prio, after=after, most=most):
         yield from page
-        if len(page) < _PAGE:
+        if len(page) < most:
             return
-        after = page[-1].id
+        after, most = page[-1].id, min(_LARGEST_PAGE, most * 8)

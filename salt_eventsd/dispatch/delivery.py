@@ -6,11 +6,16 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from itertools import accumulate
 
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.dispatch.settle import Suspicion
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.write import Batch, Refusal
+
+#: What is read from the spool at once, in bytes and in chunks.
+_READ_AT_ONCE_BYTES = 2**20
+_READ_AT_ONCE = 200
 
 
 class Delivery:
@@ -29,7 +34,11 @@ class Delivery:
         self._chunks = chunks
         self._worker = worker
         self._replay = replay
-        loaded = [(chunk, *spool.read(chunk.id)) for chunk in chunks]
+        loaded = [
+            (chunk, *contents)
+            for some in grouped(chunks, lambda chunk: chunk.bytes, _READ_AT_ONCE_BYTES, _READ_AT_ONCE)
+            for chunk, contents in zip(some, spool.read_all([chunk.id for chunk in some]), strict=True)
+        ]
         #: The events.
         self.events = [event for _, events, _ in loaded for event in events]
         #: The id of each chunk, and how many of the events are its own.

@@ -26,7 +26,7 @@ from salt_eventsd.exceptions import Doubted, Held, Reused, SpoolError
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.load import close
-from salt_eventsd.workers.write import Worker
+from salt_eventsd.workers.write import Behind, Worker
 
 #: For how long a batch waits for others that is to be written at once.
 _AT_ONCE_SECONDS = 1e-6
@@ -138,9 +138,11 @@ class Lane:
             chunks, _ = self.backlog.claim(self.config.batch, True, now)
             if chunks:
                 return self._claimed(chunks), 0.0
-        if self.flights.places_taken(prio=False) >= (1 if self.fails else self.config.concurrency):
+        behind = None if self.fails else self._behind()
+        most = 1 if self.fails else self.config.concurrency + (behind.overlap if behind else 0)
+        if self.flights.places_taken(prio=False) >= most:
             return [], NOTHING_DUE_SECONDS
-        limits = self.config.batch
+        limits = behind.limits(self.config.batch) if behind else self.config.batch
         if self._hurried:
             limits = msgspec.structs.replace(limits, seconds=_AT_ONCE_SECONDS)
         chunks, wait = self.backlog.claim(limits, False, now)
@@ -156,6 +158,18 @@ class Lane:
         """
         self._hurried = newest
         self.retry.at_once()
+
+    def _behind(self) -> Behind | None:
+        """
+        Return what the worker does differently while more waits than the next batch takes, None if no more waits.
+
+        The events of a rule with a table of its own are written in their order, one batch after the other.
+        """
+        behind: Behind | None = getattr(self.worker, "behind", None)
+        if behind is None or self.owner != self.name:
+            return None
+        batches = (self.flights.places_taken(prio=False) + 1) * behind.times
+        return behind if self.backlog.exceeds(self.config.batch, batches) else None
 
     def _claimed(self, chunks: list[StoredChunk]) -> list[StoredChunk]:
         self.flights.claimed(chunks[0])

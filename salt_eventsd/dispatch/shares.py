@@ -2,9 +2,9 @@
 Which lane may have a thread. Workers are independent of each other, and no lane of a worker is served at the cost of
 another one.
 
-A worker's lanes share its database, so they share its threads: its ``concurrency``, one more for prio batches, and
-``BESIDE`` more where rules have lanes of their own. A worker never has more, whatever the number of its rules, and it
-has as many connections.
+A worker's lanes share its database, so they share its threads: its ``concurrency``, one more for prio batches, one more
+where batches overlap while it is behind, and ``BESIDE`` more where rules have lanes of their own. A worker never has
+more, whatever the number of its rules, and it has as many connections.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Shares:
         """
         owner, held = lane.owner, self._held[lane.owner]
         siblings = self._lanes[owner] - 1
-        most = lane.config.concurrency + 1 + min(BESIDE, max(0, siblings))
+        behind = getattr(lane.worker, "behind", None)
+        overlap = behind.overlap if behind else 0
+        most = lane.config.concurrency + overlap + 1 + min(BESIDE, max(0, siblings))
         free = self.threads - sum(self._held.values())
         kept_for_others = sum(max(0, sure - self._held[other]) for other, sure in self._sure.items() if other != owner)
         if held >= most or free <= kept_for_others:

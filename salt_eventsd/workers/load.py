@@ -17,7 +17,7 @@ from salt_eventsd.common.salt_modules import WORKERS_TAG, package_dir
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.redact.error_text import masked, one_line
 from salt_eventsd.redact.own_secrets import unclear
-from salt_eventsd.workers.write import Batch, Context, Worker
+from salt_eventsd.workers.write import Batch, Behind, Context, Worker
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ _OWN_PACKAGE = "salt_eventsd.eventsd_workers"
 #: How many more batches a worker may have in flight if rules of it have lanes of their own: one or two of these rules
 #: may hang, and the others go on.
 BESIDE = 2
+#: How many more it may have in flight while it is behind, if it says so.
+OVERLAP = 1
 
 
 class Loaded:
@@ -41,6 +43,11 @@ class Loaded:
         self._modules = modules
         self._holders = 0
         self._counting = threading.Lock()
+
+    @property
+    def behind(self) -> Behind | None:
+        """See :class:`Behind`."""
+        return getattr(self.worker, "behind", None)
 
     def hold(self) -> Loaded:
         """Count one more lane that uses the worker, and return the worker."""

@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from salt_eventsd.config.structs import EventRule
+import msgspec
+
+from salt_eventsd.config.structs import BatchLimits, EventRule
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import ConfigError
@@ -99,6 +101,30 @@ class Batch:
     cuts: int = 0
     doubts: int = 0
     origins: Mapping[int, StoredChunk] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Behind:
+    """
+    What a worker does differently while more waits for it than a batch. A worker that has one as ``behind`` is asked.
+
+    :param overlap: how many batches more may be in flight, of those whose order does not matter. Each is smaller then,
+        so that all of them take no more memory than one.
+    :param times: how many times as many events a batch has; never more bytes.
+    """
+
+    overlap: int = 0
+    times: int = 1
+
+    def limits(self, usual: BatchLimits) -> BatchLimits:
+        """
+        Return the limits of a batch.
+
+        :param usual: as configured.
+        """
+        return msgspec.structs.replace(
+            usual, events=usual.events * self.times, bytes=max(1, usual.bytes // (1 + self.overlap))
+        )
 
 
 class Worker(Protocol):

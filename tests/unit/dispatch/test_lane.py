@@ -14,7 +14,7 @@ from salt_eventsd.event.chunk import Chunk, StoredChunk
 from salt_eventsd.exceptions import Held, Refused, Transient
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
-from salt_eventsd.workers.write import Batch
+from salt_eventsd.workers.write import Batch, Behind
 from tests.support.events import numbered
 from tests.support.lanes import LATER, SOON, chunk, eventually, keep, lane_of
 from tests.support.workers import Recorder
@@ -135,6 +135,86 @@ def test_no_more_batches_are_in_flight_than_concurrency_allows(spool: Spool) -> 
     lane.run(batches[0])
     lane.flights.ended(batches[0][0])
     assert claimed(lane) == [kept[2].id]
+
+
+class Overlaps(Recorder):
+    """May have a second batch in flight while it is behind."""
+
+    behind = Behind(overlap=1)
+
+
+class Gulps(Recorder):
+    """Takes larger batches while it is behind."""
+
+    behind = Behind(times=4)
+
+
+def test_a_worker_that_is_behind_has_a_second_batch_in_flight(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Overlaps(), events=2)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(5)))]
+
+    # When
+    batches = [claimed(lane) for _ in range(3)]
+
+    # Then: another full batch waits behind the first, and none behind the second
+    assert batches == [kept[:2], kept[2:4], []]
+
+
+def test_a_worker_that_is_not_behind_has_one_batch_in_flight(spool: Spool) -> None:
+    lane = lane_of(spool, Overlaps(), events=2)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(4)))]
+
+    assert [claimed(lane) for _ in range(2)] == [kept[:2], []]
+
+
+def test_the_batches_of_a_worker_that_is_behind_have_no_more_bytes_together(spool: Spool) -> None:
+    # Given
+    size = len(chunk(1).payload)
+    lane = lane_of(spool, Overlaps(), size=4 * size)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(20)))]
+
+    # When / Then
+    assert [claimed(lane) for _ in range(3)] == [kept[:2], kept[2:4], []]
+
+
+def test_events_whose_order_matters_are_written_one_batch_after_the_other(spool: Spool) -> None:
+    # Given: the lane of a rule with a table of its own
+    lane = lane_of(spool, Overlaps(), "history:raid", events=1, owner="history")
+    kept = [one.id for one in keep(lane, spool, *(chunk(1, "history:raid") for _ in range(5)))]
+
+    # When / Then
+    assert [claimed(lane) for _ in range(2)] == [kept[:1], []]
+
+
+def test_a_worker_that_fails_has_one_batch_in_flight(spool: Spool) -> None:
+    # Given
+    worker = Overlaps(errors=[Transient("away")])
+    lane = lane_of(spool, worker, events=1, backoff=SOON)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(5)))]
+    run(lane)
+    eventually(lambda: lane.retry.wait_seconds <= 0)
+
+    # When / Then
+    assert [claimed(lane) for _ in range(2)] == [kept[:1], []]
+
+
+def test_a_worker_that_is_behind_has_larger_batches_if_it_likes(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Gulps(), events=2)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(10)))]
+
+    # When / Then
+    assert [claimed(lane) for _ in range(2)] == [kept[:8], []]
+
+
+def test_what_fills_a_usual_batch_does_not_wait_for_a_larger_one(spool: Spool) -> None:
+    # Given: they have just come
+    lane = lane_of(spool, Gulps(), events=2)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1, oldest=NOW) for _ in range(5)))]
+
+    # When / Then
+    assert claimed(lane) == kept[:2]
 
 
 def test_what_is_written_is_forgotten_and_counted(spool: Spool) -> None:

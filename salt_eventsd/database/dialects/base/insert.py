@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, by_driver
+from salt_eventsd.workers.write import Behind
 
 #: Adds a conflict clause to an insert of the database's own kind.
 Conflict = Callable[[Any], Any]
@@ -36,9 +37,11 @@ class Inserts:
 
     :cvar counts_upserts: an upsert says how many rows it was given, and not how many it has changed.
     :cvar reads_old_rows: a plain select does not see what other sessions have committed since the transaction began.
+    :cvar behind: how a worker catches up. While a server has one batch, the rows of the next are made.
     :cvar sorts_upserts: two upserts that name the same rows in different orders can block each other.
     """
 
+    behind: ClassVar[Behind] = Behind(overlap=1)
     counts_upserts: ClassVar[bool] = True
     reads_old_rows: ClassVar[bool] = False
     sorts_upserts: ClassVar[bool] = False
