@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
@@ -116,29 +117,32 @@ def line(values: Sequence[Any]) -> str:
 
     :param values: of the row; JSON as ``msgspec.Raw``.
     """
-    texts = [_NULL if value is None else value if type(value) is str else _written(value) for value in values]
+    texts = [
+        _NULL
+        if value is None
+        else value
+        if (kind := type(value)) is str
+        else str(value, "utf-8")
+        if kind is msgspec.Raw
+        else _WRITERS[kind](value)
+        for value in values
+    ]
     text = _BETWEEN.join(texts)
-    if text.count(_BETWEEN) != len(texts) - 1 or text.count(_NULL) != sum(value is None for value in values):
-        escaped = [
-            one if value is None else _escaped(one).replace(_BETWEEN, "\\" + _BETWEEN).replace(_NULL, "\\" + _NULL)
-            for one, value in zip(texts, values, strict=True)
-        ]
-        return _BETWEEN.join(escaped) + "\n"
-    return _escaped(text) + "\n"
+    if text.count(_BETWEEN) == len(texts) - 1 and text.count(_NULL) == values.count(None):
+        return _escaped(text) + "\n"
+    escaped = [
+        one if value is None else _escaped(one).replace(_BETWEEN, "\\" + _BETWEEN).replace(_NULL, "\\" + _NULL)
+        for one, value in zip(texts, values, strict=True)
+    ]
+    return _BETWEEN.join(escaped) + "\n"
 
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _written(value: Any) -> str:
-    make: Callable[[Any], str] | None = _WRITERS.get(type(value))
-    return make(value) if make else str(value, "utf-8")
-
-
 _WRITERS: dict[type, Callable[[Any], str]] = {
     bool: lambda value: "t" if value else "f",
     int: str,
     float: repr,
-    str: str,
 }
