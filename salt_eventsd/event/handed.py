@@ -7,7 +7,7 @@ fired their event, and hands on the master's key and passwords with the load of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from salt_eventsd.event.outcome import STATE_SEPARATOR
@@ -53,6 +53,20 @@ def without_login(load: Mapping[str, Any]) -> dict[str, Any]:
             # Salt cannot list jobs of which one has None there.
             del kept[name]
     return kept
+
+
+def of_all_rounds(load: dict[str, Any], minions: Collection[str]) -> dict[str, Any]:
+    """
+    Return a job's load with the minions of all rounds of a batch as its target; any other load as it is.
+
+    :param load: that of the first round; it is not changed.
+    :param minions: to whom this master has sent the job, in all rounds.
+    """
+    target = load.get("tgt")
+    if not minions or load.get("tgt_type") != "list" or not isinstance(target, list):
+        return load
+    names = {text_of(one) for one in target}
+    return load if names.issuperset(minions) else {**load, "tgt": sorted(names.union(minions))}
 
 
 def as_fired(load: Mapping[str, Any]) -> dict[str, Any]:

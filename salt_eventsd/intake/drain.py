@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.event.codec import decode
 from salt_eventsd.event.frame import pack_frame
-from salt_eventsd.event.handed import tag_of_load, told_by
+from salt_eventsd.event.handed import of_all_rounds, tag_of_load, told_by
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact.error_text import location, one_line
@@ -186,6 +186,7 @@ def frames_of_load(load: Load) -> Iterator[bytes]:
     data = decode(load.load or b"\x80")
     if not isinstance(data, dict):
         return
+    data = of_all_rounds(data, load.minions_by_syndic.get("", ()))
     stamp = datetime.fromtimestamp(load.stamp, timezone.utc).isoformat()
     tag = tag_of_load(load.jid)
     for syndic, minions in load.minions_by_syndic.items():

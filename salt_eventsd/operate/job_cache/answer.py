@@ -20,6 +20,7 @@ from salt_eventsd.config.load import load as load_config
 from salt_eventsd.database.questions import jobcache
 from salt_eventsd.database.questions.read import Reader, Unanswered, Unmade, asked_worker, reader_of, reading
 from salt_eventsd.event.codec import decode
+from salt_eventsd.event.handed import of_all_rounds
 from salt_eventsd.exceptions import EventsdError, SpoolError
 from salt_eventsd.operate.job_cache.places import places_of
 from salt_eventsd.redact.error_text import one_line
@@ -211,6 +212,7 @@ def _as_load(here: Load) -> dict[str, Any]:
     if not isinstance(found, dict):
         return {}
     found = jobcache.readable(found)
+    found = of_all_rounds(found, here.minions_by_syndic.get("", ()))
     return {**found, "Minions": here.minions} if here.minions else found
 
 

@@ -204,14 +204,15 @@ def test_rounds_of_a_batch_and_syndics_add_minions(cache: JobCache, database: Da
     jid = cache.publish(["web1"], tgt=["web1"], tgt_type="list")
     cache.publish(["web2"], jid=jid, tgt=["web2"], tgt_type="list")
     cache.save_minions(jid, ["below1"], syndic_id="syndic1")
-    before = cache.get_load(jid)["Minions"]
+    before = cache.get_load(jid)
 
     # When
     _written(cache, database)
 
     # Then
-    assert before == ["below1", "web1", "web2"]
-    assert cache.get_load(jid)["Minions"] == before
+    assert (before["Minions"], before["tgt"]) == (["below1", "web1", "web2"], ["web1", "web2"])
+    after = cache.get_load(jid)
+    assert (after["Minions"], after["tgt"]) == (before["Minions"], before["tgt"])
     assert database.column("jobs", "jid") == [jid]
 
 
