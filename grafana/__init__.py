@@ -1,0 +1,1 @@
+"""Dashboards and alerts, and what they are made of."""
