@@ -1,23 +1,34 @@
 """
-Makes the pictures of the documentation anew: ``python -m tests.support.pictures``. It needs Chromium.
+Makes the pictures of the documentation anew: ``python -m tests.support.pictures``. It needs Chromium, and a
+PostgreSQL as the tests do.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 from salt_eventsd.engine import state_file
 from salt_eventsd.operate.report.make import make
 from salt_eventsd.spool.lock import lock
 from tests.support.browser import Browser, chromium
 from tests.support.fleet import week
+from tests.support.grafana import FOLDER as DASHBOARDS
+from tests.support.grafana import Look
+from tests.support.panels import draw
 from tests.support.reports import bus_of, report_of, spool_of, worker_of
+from tests.support.servers import PostgreSQL
 from tests.support.stores import Database, batch_of
 
+#: Of a picture.
+_MOST_BYTES = 150_000
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 
 
@@ -53,7 +64,36 @@ def main() -> int:
         make(opts, str(folder / "report.html"), "7d", None)
         held.close()
         _take(path, folder / "report.html")
+    _of_grafana(path)
     return 0
+
+
+def _of_grafana(program: str) -> None:
+    """The panels of the dashboards of PostgreSQL, each as large as it stands there."""
+    now = datetime.now(timezone.utc)
+    look = Look(now - timedelta(days=7), now, {"minion": "web03.example.com", "file": "/etc/%"}, "3h")
+    with PostgreSQL() as server, tempfile.TemporaryDirectory() as name:
+        url = server.new_database()
+        fill(url)
+        engine = sa.create_engine(url, poolclass=sa.NullPool).execution_options(no_parameters=True)
+        for path in sorted((DASHBOARDS / "postgresql").glob("*.json")):
+            with engine.connect() as connection:
+                page = draw(
+                    json.loads(path.read_text(encoding="utf-8")),
+                    lambda text: [
+                        dict(row) for row in connection.exec_driver_sql(look.sql(text, "postgresql")).mappings()
+                    ],
+                )
+            (Path(name) / "page.html").write_text(page, encoding="utf-8")
+            browser = Browser(program)
+            browser.show(1280)
+            browser.open(Path(name) / "page.html")
+            picture = FOLDER / f"grafana-{path.stem}.png"
+            for height in range(1400, 400, -100):
+                browser.screenshot(picture, 0, height)
+                if picture.stat().st_size <= _MOST_BYTES:
+                    break
+            browser.close()
 
 
 def _engine(folder: Path) -> Any:
