@@ -49,7 +49,7 @@ lint: $(VENV)/.installed-lint ## check style, format and types, the formula's st
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/yamllint --strict eventsd examples pillar.example FORMULA .yamllint .salt-lint
+	$(BIN)/yamllint --strict eventsd examples grafana pillar.example FORMULA .yamllint .salt-lint
 	find eventsd -name '*.sls' -exec $(BIN)/salt-lint {} +
 	$(BIN)/towncrier build --draft --version next
 
