@@ -5,20 +5,18 @@ that the memory it takes does not grow with the cache.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from salt_eventsd.config.explain import meant
 from salt_eventsd.config.structs import Config
 from salt_eventsd.database.questions.read import asked_worker
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.repair import asking
-from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.intake.past.missing import Lacked, Portion, is_judged, look, portions
 from salt_eventsd.intake.past.told import Told, Wanted
+from salt_eventsd.operate.databases import sql_workers
 from salt_eventsd.operate.imports.sources import Source
 from salt_eventsd.operate.imports.write import Writer
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 #: So many pieces that were not imported are named.
 _MOST_NAMED = 20
-#: How often somebody who waits is told how far it is.
-_SAY_SECONDS = 5.0
 #: What is told of each piece.
 _KINDS = ("jobs", "returns")
 
@@ -91,24 +87,20 @@ class Bringer:
     :param config: a right configuration.
     :param worker: a sql worker; None for the one that is asked about the history.
     :param is_dry: count, and write nothing.
-    :param say: is told how far it is, from time to time.
+    :param say: is told how far it is, after each portion.
     :raises EventsdError: there is no such worker, or it could not be made.
     """
 
     def __init__(
         self, opts: Mapping[str, Any], config: Config, worker: Any, is_dry: bool, say: Callable[[str], None]
     ) -> None:
-        if worker is not None and worker not in config.sql_workers:
-            names = ", ".join(config.sql_workers) or "(none)"
-            hint = meant(str(worker), config.sql_workers)
-            raise EventsdError(f"worker: expected a sql worker, one of {names}, got {worker!r}{hint}")
+        sql_workers(opts, worker)
         self.worker = worker or asked_worker(config)
         self._node_id = str(opts.get("id", ""))
         self._plan: Plan = make_plan(config, opts)
         self._ask = asking(config, self.worker)
         self._is_dry = is_dry
         self._say = say
-        self._said_at = time.monotonic()
         self._writer: Writer | None = None
 
     @contextmanager
@@ -142,9 +134,7 @@ class Bringer:
             self._bring(portion, counts)
             if not self._is_dry:
                 at(portion.place)
-            if time.monotonic() > self._said_at + _SAY_SECONDS:
-                self._said_at = time.monotonic()
-                self._say(counts.line())
+            self._say(counts.line())
         return counts
 
     def _bring(self, portion: Portion, counts: Counts) -> None:

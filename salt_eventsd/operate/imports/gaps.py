@@ -16,8 +16,9 @@ from salt_eventsd.engine.repair import SLACK_SECONDS, wanted_of
 from salt_eventsd.engine.report import ReportedGap
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.intake.past.told import Wanted
+from salt_eventsd.operate.databases import yes_or_no
 from salt_eventsd.operate.imports.bring import Bringer, Counts
-from salt_eventsd.operate.imports.run import problem_of, retcode_of, seconds_of, yes_or_no
+from salt_eventsd.operate.imports.run import problem_of, retcode_of, seconds_of
 from salt_eventsd.operate.imports.sources import Source, source_of
 from salt_eventsd.spool.lock import is_locked
 
@@ -45,7 +46,7 @@ def repair(
     :param source: the name of the returner to ask; None for the master's job cache.
     :param worker: a sql worker; None for the one that is asked about the history.
     :param dry_run: count what would be brought, and write nothing.
-    :param say: is told how far it is, from time to time.
+    :param say: is told how far it is, after each portion.
     """
     try:
         is_dry = yes_or_no("dry_run", dry_run)

@@ -13,8 +13,6 @@ import msgspec
 
 #: After so long the import begins anew: the job cache may have got more before that place.
 _OLD_SECONDS = 86_400.0
-#: How often it is written.
-_SECONDS = 1.0
 
 
 class _Kept(msgspec.Struct):
@@ -35,7 +33,6 @@ class Mark:
     def __init__(self, folder: Path, worker: str, of: str) -> None:
         self._path = folder / f"import-{worker}.json"
         self._of = of
-        self._next = 0.0
 
     def read(self) -> str:
         """Return the place where to go on; "" for the beginning."""
@@ -51,9 +48,8 @@ class Mark:
 
         :param place: where the next import goes on.
         """
-        if not place or time.monotonic() < self._next or not self._path.parent.is_dir():
+        if not place or not self._path.parent.is_dir():
             return
-        self._next = time.monotonic() + _SECONDS
         beside = self._path.with_suffix(f".{os.getpid()}")
         try:
             beside.write_bytes(msgspec.json.encode(_Kept(self._of, place, time.time())))

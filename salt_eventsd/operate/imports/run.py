@@ -14,6 +14,7 @@ from salt_eventsd.common.moments import moment_of
 from salt_eventsd.config.load import load
 from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.intake.past.told import Wanted
+from salt_eventsd.operate.databases import yes_or_no
 from salt_eventsd.operate.imports.bring import Bringer, Counts
 from salt_eventsd.operate.imports.mark import Mark
 from salt_eventsd.operate.imports.sources import source_of
@@ -41,7 +42,7 @@ def import_jobs(
     :param until: only jobs that began before.
     :param worker: a sql worker; None for the one that is asked about the history.
     :param dry_run: count what would be imported, and write nothing.
-    :param say: is told how far it is, from time to time.
+    :param say: is told how far it is, after each portion.
     """
     try:
         is_dry = yes_or_no("dry_run", dry_run)
@@ -72,19 +73,6 @@ def retcode_of(counts: Counts) -> int:
     :param counts: what has become of it.
     """
     return 1 if counts.unreadable or any(counts.refused.values()) else 0
-
-
-def yes_or_no(name: str, value: Any) -> bool:
-    """
-    Return an argument that is True or False.
-
-    :param name: the argument's.
-    :param value: as it was given.
-    :raises EventsdError: it is neither.
-    """
-    if isinstance(value, bool):
-        return value
-    raise EventsdError(f"{name}: expected True or False, got {value!r}")
 
 
 def seconds_of(name: str, value: Any, otherwise: float) -> float:
