@@ -369,28 +369,35 @@ def sync_workers(saltenv: str = "base") -> dict[str, Any]:
     return _answer({"synced": sync.sync_workers(__opts__, saltenv), "retcode": 0})
 
 
-def dead(worker: str | None = None, contains: str | None = None, limit: int = 20, after: int = 0) -> dict[str, Any]:
+def dead(
+    worker: str | None = None, contains: str | None = None, limit: int = 20, after: int = 0, by: str | None = None
+) -> dict[str, Any]:
     """
-    List dead letters: events that a backend refused because of what is in them, oldest first. Of large ones, only the
-    beginning of the data is shown.
+    List dead letters: events that a backend refused because of what is in them, oldest first, each with the rule that
+    took it and the table it was for. Of large ones, only the beginning of the data is shown.
 
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
     :param limit: no more than so many, up to 1000.
     :param after: only those with a higher id; give the last id of one page to get the next.
+    :param by: ``error`` puts together those of a worker and rule that were refused for one reason, and counts them.
 
     CLI Example:
 
     .. code-block:: bash
 
         salt-run eventsd.dead
+        salt-run eventsd.dead by=error
         salt-run eventsd.dead worker=history contains='too long' limit=5
     """
-    from salt_eventsd.spool import dead_letters as letters
+    from salt_eventsd.config.load import load
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate.dead import dead
 
-    which = letters.Filter(worker=worker, contains=contains)
-    found, problem = _on_spool(lambda folder: letters.listed(folder, which, int(limit), int(after)))
-    return _answer(problem or {"letters": found, "retcode": 0})
+    try:
+        return _answer(dead(load(__opts__), worker, contains, limit, after, by))
+    except EventsdError as exc:
+        return _answer({"problem": str(exc), "retcode": 2})
 
 
 def requeue(

@@ -8,7 +8,7 @@ The road of an event:
 - ``keep`` is the door, class ``Spool``: put chunks, read those that wait, forget those that are settled
 - ``burial`` notes the events that a backend refused, and makes dead letters of them
 - ``dead_letters`` lists, requeues and discards dead letters for an operator, whether an engine runs or not;
-  ``letter_rows`` finds them in the file
+  ``letter_rows`` finds them in the file, ``letter_groups`` puts together those with one reason
 
 The file:
 

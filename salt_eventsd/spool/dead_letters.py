@@ -72,6 +72,8 @@ def listed(folder: Path, which: Filter, limit: int, after: int = 0) -> list[dict
                     {
                         "id": letter.id,
                         "worker": letter.worker,
+                        "rule": event.rule,
+                        "into": event.into,
                         "tag": event.tag,
                         "error": letter.error,
                         "buried": datetime.fromtimestamp(letter.buried, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
