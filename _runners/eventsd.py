@@ -653,6 +653,77 @@ def repair(
     return _answer(repair(__opts__, since, until, source, worker, dry_run, _teller("repair")))
 
 
+def views(worker: str | None = None, compat: str | None = None, schema: str | None = None) -> dict[str, Any]:
+    """
+    Make the views over the tables that are missing, as where the database's user had no right to make views when the
+    tables were made. With ``compat=salt``, make the views ``jids``, ``salt_returns`` and ``salt_events`` instead, for
+    programs that read the tables of Salt's own returners, such as Alcali.
+
+    :param worker: only in this worker's database; else in those of all sql workers.
+    :param compat: ``salt``.
+    :param schema: with ``compat=salt``, an existing schema (PostgreSQL) or database (MariaDB) for the views alone,
+        where their names are taken beside the tables.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.views
+        salt-run eventsd.views compat=salt
+        salt-run eventsd.views compat=salt worker=history schema=alcali
+    """
+    from salt_eventsd.operate.views import views
+
+    return _answer(views(__opts__, worker, compat, schema))
+
+
+def replay(
+    rule: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    worker: str | None = None,
+    source: str | None = None,
+    dry_run: bool = False,
+    again: bool = False,
+) -> dict[str, Any]:
+    """
+    Send what the history holds through one rule as it is today: into the table, the statement or the backend that the
+    rule names. So a rule that is new has its past, too. Secrets are masked as they are today.
+
+    What was replayed is noted. A replay that was stopped, or killed, goes on where it was, and one that is made again
+    writes nothing twice into a SQL database. docs/replay.rst has more.
+
+    :param rule: the rule's whole name; that of a sub-event is ``returns.subs.raid``.
+    :param since: from this time on, as in :py:func:`jobs`; ``all`` for the whole history.
+    :param until: before this time. A running engine that has the rule writes by itself what comes: give the time at
+        which it got the rule.
+    :param worker: only to this worker of the rule.
+    :param source: whose history is read; by default that which the questions ask.
+    :param dry_run: count, and write nothing.
+    :param again: also what was replayed before.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run eventsd.replay rule=returns.subs.raid since=90d until="2026-11-26 14:00" dry_run=True
+        salt-run eventsd.replay rule=returns.subs.raid since=90d until="2026-11-26 14:00"
+        salt-run eventsd.replay rule=alarms since=all worker=graphs
+    """
+    from salt_eventsd.operate.replay import replay
+
+    arguments = {
+        "rule": rule,
+        "since": since,
+        "until": until,
+        "worker": worker,
+        "source": source,
+        "dry_run": dry_run,
+        "again": again,
+    }
+    return _answer(replay(__opts__, arguments, _teller("replay"), __salt__))
+
+
 def jobs(
     fun: str | None = None,
     user: str | None = None,

@@ -103,6 +103,29 @@ class Receipts:
             connection.execute(sa.update(_TABLE).where(*mine).values(refused=text))
 
 
+def covered(connection: Connection, life: str, lane: str, first: int, last: int) -> list[tuple[int, int]]:
+    """
+    Return which chunks from one to another have receipts, as the first and the last of each run, in order.
+
+    :param connection: in a transaction.
+    :param life: the life of the chunks.
+    :param lane: their lane's name.
+    """
+    return [
+        (run.last if run.first is None else run.first, run.last) for run in _runs(connection, life, lane, first, last)
+    ]
+
+
+def forget_life(connection: Connection, life: str) -> None:
+    """
+    Delete the receipts of a life: its chunks may be written once more.
+
+    :param connection: in a transaction.
+    :param life: the life's id.
+    """
+    connection.execute(sa.delete(_TABLE).where(_TABLE.c.spool == life))
+
+
 def _by_lane(batch: Batch, ids: Sequence[int]) -> dict[tuple[str, str], list[int]]:
     found: dict[tuple[str, str], list[int]] = {}
     for id_ in ids:

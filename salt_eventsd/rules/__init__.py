@@ -10,6 +10,7 @@ rule may have, in :mod:`salt_eventsd.config`.
 :mod:`rule`        one compiled rule: what it takes, and where it sends that
 :mod:`tags`        which of many patterns match a tag
 :mod:`match`       all rules: where an event goes
+:mod:`only`        one rule of all, for a replay
 ================== ================================================================
 
 Three words for three things: an ``EventRule`` is what the configuration says, a ``CompiledRule`` matches events, and a

@@ -183,7 +183,7 @@ class RowBuilder:
             "stamp": self._time(event.stamp),
             "received": self._time(event.received),
             "master_id": self._node_id,
-            "digest": of_event(event.tag, whole),
+            "digest": of_event(event, whole),
         }
 
     def _minion(self, event: Event) -> Row:

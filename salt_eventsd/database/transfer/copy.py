@@ -98,7 +98,7 @@ class Copy:
 
         :raises WorkerError: a database is away, or has no tables of this version.
         """
-        self._must_be_current()
+        self._source.require_tables("to copy")
         found = made(self._target.engine).version
         if found not in (None, migrate.HEAD):
             raise Held(f"the tables there are of version {found}, expected {migrate.HEAD}: eventsd.schema upgrade")
@@ -110,7 +110,7 @@ class Copy:
 
         :raises WorkerError: a database is away, or refuses; what was copied before stays.
         """
-        self._must_be_current()
+        self._source.require_tables("to copy")
         self._target.take(lambda: migrate.ensure(self._target.engine, self._dialect))
         self._recoder = self._target.ask(self._learn)
         told = []
@@ -209,12 +209,6 @@ class Copy:
         self._dialect.learn(connection)
         wide_codes = self._dialect.ddl.is_wide(connection, schema.returns.name, "retcode")
         return Recoder(self._dialect, self._dialect.largest_value(connection), wide_codes)
-
-    def _must_be_current(self) -> None:
-        found = self._source.ask(migrate.version)
-        if found != migrate.HEAD:
-            there = f"of version {found}" if found else "not there"
-            raise Held(f"the tables to copy are {there}, expected {migrate.HEAD}: eventsd.schema upgrade")
 
 
 def _last_id(connection: Connection, table: sa.Table) -> int | None:

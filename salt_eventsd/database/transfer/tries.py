@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import Dialect, dialect_of
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.exceptions import Held, Transient
@@ -46,6 +47,19 @@ class Tries:
                 return work(connection, *args, **named)
 
         return self.take(once)
+
+    def require_tables(self, what: str) -> None:
+        """
+        Look whether the tables are of this release's version.
+
+        :param what: they are there for.
+        :raises Held: they are not.
+        :raises WorkerError: the database is away.
+        """
+        found = self.ask(migrate.version)
+        if found != migrate.HEAD:
+            there = f"of version {found}" if found else "not there"
+            raise Held(f"the tables {what} are {there}, expected {migrate.HEAD}: eventsd.schema upgrade")
 
     def take(self, work: Callable[[], Answer]) -> Answer:
         """

@@ -4,6 +4,7 @@ Views: what they need besides standard SQL. A list in a column of JSON as rows, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -14,11 +15,13 @@ class Views:
     :cvar true: as a column of booleans is compared with it, so that an index over some rows is found.
     :cvar false: likewise.
     :cvar by_row: a condition on a view is not moved into what the view groups.
+    :cvar quote: stands around a name that is a word of SQL.
     """
 
     true: ClassVar[str] = "TRUE"
     false: ClassVar[str] = "FALSE"
     by_row: ClassVar[bool] = False
+    quote: ClassVar[str] = '"'
 
     def has(self, column: str, value: str) -> str:
         """
@@ -48,3 +51,52 @@ class Views:
         :param days: how many.
         """
         return f"(now() - interval '{days} days')"
+
+    def document(self, column: str, otherwise: str) -> str:
+        """
+        Return a column of JSON as a part of :meth:`object`.
+
+        :param column: with the table's name.
+        :param otherwise: JSON text in place of NULL.
+        """
+        return f"COALESCE({column}, '{otherwise}'::jsonb)"
+
+    def truth(self, column: str) -> str:
+        """
+        Return a column of booleans as a part of :meth:`object`.
+
+        :param column: with the table's name.
+        """
+        return column
+
+    def object(self, fields: Mapping[str, str]) -> str:
+        """
+        Return a JSON object, as text.
+
+        :param fields: its keys, each with an expression.
+        """
+        return f"jsonb_build_object({_pairs(fields)})::text"
+
+    def json_text(self, column: str) -> str:
+        """
+        Return a column of JSON as text; NULL becomes ``null``.
+
+        :param column: with the table's name.
+        """
+        return f"COALESCE({column}::text, 'null')"
+
+
+class TextualViews(Views):
+    """The same where JSON is text and a function makes objects of pairs."""
+
+    def object(self, fields: Mapping[str, str]) -> str:
+        """See :class:`Views`."""
+        return f"JSON_OBJECT({_pairs(fields)})"
+
+    def json_text(self, column: str) -> str:
+        """See :class:`Views`."""
+        return f"COALESCE({column}, 'null')"
+
+
+def _pairs(fields: Mapping[str, str]) -> str:
+    return ", ".join(f"'{key}', {value}" for key, value in fields.items())

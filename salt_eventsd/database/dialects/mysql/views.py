@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from salt_eventsd.database.dialects.base.views import Views
+from typing import ClassVar
+
+from salt_eventsd.database.dialects.base.views import TextualViews
 
 
-class MySQLViews(Views):
+class MySQLViews(TextualViews):
     """Pieces of the views' SQL."""
+
+    quote: ClassVar = "`"
 
     def elements(self, column: str, alias: str) -> str:
         """The texts are told apart by case, as minion ids are in the tables."""
@@ -21,3 +25,11 @@ class MySQLViews(Views):
     def days_ago(self, days: int) -> str:
         """Times are kept in UTC, whatever the session's time zone."""
         return f"(UTC_TIMESTAMP(6) - INTERVAL {days} DAY)"
+
+    def document(self, column: str, otherwise: str) -> str:
+        """See :class:`Views`. Text as it is would become a string."""
+        return f"JSON_EXTRACT(COALESCE({column}, '{otherwise}'), '$')"
+
+    def truth(self, column: str) -> str:
+        """See :class:`Views`. A boolean is a number."""
+        return f"JSON_EXTRACT(CASE WHEN {column} THEN 'true' WHEN {column} IS NULL THEN 'null' ELSE 'false' END, '$')"

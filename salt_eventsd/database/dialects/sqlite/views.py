@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from salt_eventsd.database.dialects.base.views import Views
+from salt_eventsd.database.dialects.base.views import TextualViews
 
 
-class SQLiteViews(Views):
+class SQLiteViews(TextualViews):
     """Pieces of the views' SQL."""
 
     true: ClassVar = "1"
@@ -26,3 +26,11 @@ class SQLiteViews(Views):
     def days_ago(self, days: int) -> str:
         """Times are kept as texts of this form."""
         return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-{days} days')"
+
+    def document(self, column: str, otherwise: str) -> str:
+        """See :class:`Views`. Text as it is would become a string."""
+        return f"json(COALESCE({column}, '{otherwise}'))"
+
+    def truth(self, column: str) -> str:
+        """See :class:`Views`. A boolean is a number."""
+        return f"json(CASE WHEN {column} THEN 'true' WHEN {column} IS NULL THEN 'null' ELSE 'false' END)"
