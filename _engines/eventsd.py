@@ -61,7 +61,7 @@ Everything there is to set, with its default or an example. Each module of worke
       redact:                               # besides what is always masked
         keys: [community]                   # names whose values are secret
         values: ['corp-[0-9a-f]{32}']       # regular expressions
-        functions: {vault.*: return}        # glob on the function -> return, arguments or both
+        functions: {vault.*: return}        # glob on the function -> return, arguments, both or nothing
       ignore: [status.*, test.ping]         # functions that no rule takes
       forged: divert                        # or drop, take: events that a minion has fired with a tag of Salt's own
       peers: skip                           # or take: events that other masters of a cluster have copied to this one

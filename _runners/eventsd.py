@@ -138,7 +138,7 @@ def check(config: str | None = None, replaces: str | None = None) -> dict[str, A
     """
     from salt_eventsd.operate.check import check
 
-    return _answer(check(__opts__, __salt__, config=config, replaces=replaces))
+    return _told("check", check(__opts__, __salt__, config=config, replaces=replaces))
 
 
 def reload() -> dict[str, Any]:
@@ -395,9 +395,9 @@ def dead(
     from salt_eventsd.operate.dead import dead
 
     try:
-        return _answer(dead(load(__opts__), worker, contains, limit, after, by))
+        return _told("dead", dead(load(__opts__), worker, contains, limit, after, by))
     except EventsdError as exc:
-        return _answer({"problem": str(exc), "retcode": 2})
+        return _told("dead", {"problem": str(exc), "retcode": 2})
 
 
 def requeue(
@@ -487,7 +487,7 @@ def purge(worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
     """
     from salt_eventsd.operate.purge import purge
 
-    return _answer(purge(__opts__, worker, dry_run))
+    return _told("purge", purge(__opts__, worker, dry_run))
 
 
 def archive(
@@ -539,7 +539,7 @@ def forget(minion: str, worker: str | None = None, dry_run: bool = False) -> dic
     """
     from salt_eventsd.operate.purge import forget
 
-    return _answer(forget(__opts__, minion, worker, dry_run))
+    return _told("forget", forget(__opts__, minion, worker, dry_run))
 
 
 def schema(
@@ -1059,6 +1059,16 @@ def _ask(question: str, worker: str | None, **arguments: Any) -> Any:
     # See eventsd.status. What goes into a file or to grep is not cut off so early.
     page = history_page.page(question, found, _width(otherwise=400))
     return {"return": page, "outputter": "highstate", "retcode": 0}
+
+
+def _told(verb: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what a verb has found; a person at a terminal gets it as facts and tables."""
+    _answer(found)
+    if not _is_asked_for(verb) or __opts__.get("output"):
+        return found
+    from salt_eventsd.operate.answer_page import page
+
+    return {"return": page(found, _width(otherwise=400)), "outputter": "highstate", "retcode": found["retcode"]}
 
 
 def _look(path: str) -> list[str]:

@@ -140,6 +140,7 @@ def _rows(numbers: range, begin: datetime, step: timedelta) -> Rows:
 def _answer(found: Rows, chance: random.Random, about: dict[str, Any], minion_id: str, when: datetime) -> None:
     ok = chance.random() > 0.03
     run = about["fun"] in STATE_RUNS
+    changed = [chance.random() < 0.05 for _ in range(_STATES if run else 0)]
     found["eventsd_returns"].append(
         {
             **about,
@@ -154,9 +155,12 @@ def _answer(found: Rows, chance: random.Random, about: dict[str, Any], minion_id
             "received": when,
             "load": '{"cmd":"_return","return":"' + "x" * 120 + '"}',
             "digest": chance.getrandbits(62),
+            "states": len(changed) if run else None,
+            "states_changed": sum(changed) if run else None,
+            "states_failed": int(not ok) if run else None,
         }
     )
-    for place in range(_STATES if run else 0):
+    for place, has_changed in enumerate(changed):
         found["eventsd_states"].append(
             {
                 "jid": about["jid"],
@@ -167,7 +171,7 @@ def _answer(found: Rows, chance: random.Random, about: dict[str, Any], minion_id
                 "state": "file.managed",
                 "name": f"/etc/file{chance.randrange(200)}",
                 "result": ok or place > 0,
-                "changed": chance.random() < 0.05,
+                "changed": has_changed,
                 "duration_ms": chance.expovariate(0.01),
                 "comment": "in the right state",
                 "changes": "{}",
@@ -229,7 +233,9 @@ def _questions(chance: random.Random, known: list[str], large: list[str]) -> Ite
     yield "jobs fun=pkg.*", lambda reader: jobs.find(reader, jobs.Which(fun="pkg.*"), 50)
     yield "jobs fun= user=", lambda reader: jobs.find(reader, jobs.Which(fun="state.apply", user="alice"), 50)
     yield "jobs minion=", lambda reader: jobs.find(reader, jobs.Which(minion=minion()), 50)
-    yield "jobs outcome=failed", lambda reader: jobs.find(reader, jobs.Which(), 50, outcome="failed")
+    yield "jobs outcome=failed", lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 50)
+    yield "jobs outcome=missing", lambda reader: jobs.find(reader, jobs.Which(outcome="missing"), 50)
+    yield "jobs user= of nobody", lambda reader: jobs.find(reader, jobs.Which(user="nobody"), 50)
     yield "job", lambda reader: jobs.one(reader, jid())
     yield "job of 1,000 minions", lambda reader: jobs.one(reader, chance.choice(large))
     yield "returns", lambda reader: returns.find(reader, returns.Which(), 50)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Engine
 
 from salt_eventsd.database.engines import OPTION_NAMES, OptionError, make_engine, make_reader, read_options
+from salt_eventsd.database.migrations.builder import Builder
 from salt_eventsd.database.retention.keep import Keep
 from salt_eventsd.database.retention.nightly import Nightly
 from salt_eventsd.database.store import Store
@@ -39,10 +40,11 @@ def make(context: Context) -> Store:
         context.node_id,
         options.too_large == "truncate",
         context.rules,
-        nightly,
+        nightly=nightly,
         states=options.states,
         load=options.load,
         partitions=partitions,
+        builder=Builder(lambda: make_engine(options)),
     )
 
 

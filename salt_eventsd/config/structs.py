@@ -21,7 +21,7 @@ from salt_eventsd.language.conditions import compile_conditions
 #: The tables of the sql worker that a rule may name with ``into``.
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")
 #: What may be dropped of a function's events (``redact: functions:``).
-DROPPABLE = ("return", "arguments", "both")
+DROPPABLE = ("return", "arguments", "both", "nothing")
 #: What the engine can do with events that other masters of its cluster have copied to it.
 PEERS = ("skip", "take")
 #: What the engine can do with forged events.

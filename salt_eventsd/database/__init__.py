@@ -21,7 +21,7 @@ configuration file either: a worker's options come in through ``engines``.
 ``questions``         what people and Salt ask of the tables; ``views`` are for those who ask in SQL
 ``compat``            views for programs that read tables of Salt's returners; ``making_views`` makes views later
 ``made``            what there is of them in a database; ``transfer`` takes rows out of them
-``migrate``         makes and upgrades them, by the steps in ``migrations``
+``migrate``         makes and upgrades them, by the steps in ``migrations``, where their indexes are made, too
 ``probe``           what ``eventsd.check`` tries on a database
 ``dialects``        all that differs between databases; nothing else asks for a database's name
 =================== ===================================================================================================

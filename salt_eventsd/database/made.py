@@ -68,13 +68,14 @@ def _look(connection: Connection) -> Made:
     views = set(inspector.get_view_names())
     tables: dict[str, int | None] = {}
     missing: list[str] = []
-    for name, table in sorted(schema.metadata.tables.items()):
+    wanted = schema.indexes_of(connection.dialect.name)
+    for name in sorted(schema.metadata.tables):
         if name not in there:
             missing.append(name)
             continue
         tables[name] = dialect.ddl.bytes_of(connection, name) or None
         indexes = {one["name"] for one in inspector.get_indexes(name)}
-        missing += sorted(str(one.name) for one in table.indexes if one.name not in indexes)
+        missing += [str(index.name) for table, index in wanted if table == name and index.name not in indexes]
     missing += [name for name in definitions(dialect) if name not in views]
     # What a newer release has in place of them, this one does not know.
     return Made(found, migrate.HEAD, tables, missing if found == migrate.HEAD else [])

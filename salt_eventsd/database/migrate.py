@@ -13,11 +13,12 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.deadlines import PATIENCE
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.migrations import indexes
 from salt_eventsd.database.schema import VERSION_TABLE
 from salt_eventsd.exceptions import Held
 
 #: The newest version in ``migrations/versions``.
-HEAD = "0004"
+HEAD = "0005"
 
 #: How long a step of an upgrade may take.
 _UPGRADE_SECONDS = 6 * 3600.0
@@ -36,43 +37,50 @@ def version(connection: Connection) -> str | None:
     return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
 
 
-def ensure(engine: Engine, dialect: Dialect) -> None:
+def ensure(engine: Engine, dialect: Dialect) -> bool:
     """
-    Make or upgrade the tables if need be.
+    Do what :func:`ensure_on` does, over a connection of its own.
 
     :param engine: of the database.
     :param dialect: what differs in it.
-    :raises Held: the tables are of a newer release than this.
     """
     with engine.connect() as connection:
-        ensure_on(connection, dialect)
+        return ensure_on(connection, dialect)
 
 
-def ensure_on(connection: Connection, dialect: Dialect) -> None:
+def ensure_on(connection: Connection, dialect: Dialect) -> bool:
     """
-    Make or upgrade the tables if need be.
+    Make or upgrade the tables if need be, and their indexes where that takes no time that matters.
 
     :param connection: to the database, with no transaction begun.
     :param dialect: what differs in it.
+    :returns: whether all indexes are there, too; if not, :mod:`~salt_eventsd.database.migrations.builder` makes them.
     :raises Held: the tables are of a newer release than this.
     """
     found = version(connection)
+    is_whole = found == HEAD and indexes.are_made(connection)
+    is_left = not is_whole and found == HEAD and indexes.takes_long(connection, dialect)
     connection.rollback()
-    if found == HEAD:
-        return
+    if is_whole or is_left:
+        return is_whole
     if found is not None and found > HEAD:
         raise Held(f"the tables are of version {found}, but this salt-eventsd knows {HEAD}: upgrade salt-eventsd")
     patient = False
     try:
         with connection.begin():
             dialect.ddl.lock(connection)
+            patient = True
+            connection.info[PATIENCE] = _UPGRADE_SECONDS
+            dialect.session.be_patient(connection)
+            if found is not None:
+                dialect.ddl.hurry(connection)
             # Another master may have done it while we waited for the lock.
             if version(connection) != HEAD:
-                # An index over years of history takes long.
-                patient = True
-                connection.info[PATIENCE] = _UPGRADE_SECONDS
-                dialect.session.be_patient(connection)
                 upgrade(connection)
+            is_whole = indexes.are_made(connection)
+            if not is_whole and not indexes.takes_long(connection, dialect):
+                is_whole = indexes.make(connection, beside=False)
+        return is_whole
     finally:
         if not connection.invalidated:
             # Only now that the version is committed: whoever gets the lock next has to see it.

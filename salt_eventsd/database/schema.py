@@ -25,17 +25,29 @@ _NAME = sa.String(NAME_LENGTH)
 
 #: The functions that apply the states a minion is to have; ``state.single`` and the like apply what somebody typed.
 STATE_RUNS = ("state.apply", "state.highstate", "state.sls")
-_OF_STATES = f"fun IN ({', '.join(repr(fun) for fun in STATE_RUNS)})"
+#: The state of an orchestration that applies states on minions, which tell of them themselves.
+RUNS_STATES = "salt.state"
+#: Which returns tell how a minion is: runs of states that were no test. An index has these rows, and a question finds
+#: it only if it is spelled like this. ``states`` is NULL in what a release before 1.0 has written.
+IS_RUN = f"(fun IN ({', '.join(repr(fun) for fun in STATE_RUNS)}) OR states IS NOT NULL) AND (test IS NULL OR NOT test)"
+#: What takes no longer is in no index of what took long, in milliseconds. A question is spelled like this, too.
+SLOW_MS = 1000
+IS_SLOW = f"duration_ms >= {SLOW_MS}"
 
 
-def only(postgresql: str, sqlite: str) -> dict[str, Any]:
+def only(postgresql: str, sqlite: str | None = None) -> dict[str, Any]:
     """
     Return the options of an index over some rows only, which costs the others nothing; MariaDB has all rows in it.
 
     :param postgresql: which rows, in its words.
-    :param sqlite: likewise.
+    :param sqlite: likewise, where it has other words.
     """
-    return {"postgresql_where": sa.text(postgresql), "sqlite_where": sa.text(sqlite)}
+    return {"postgresql_where": sa.text(postgresql), "sqlite_where": sa.text(sqlite or postgresql)}
+
+
+#: For an index that costs more than it is worth if it has to have all rows: which databases have it.
+_DIALECTS = "dialects"
+_PARTIAL = {_DIALECTS: ("postgresql", "sqlite")}
 
 
 jobs = sa.Table(
@@ -57,6 +69,7 @@ jobs = sa.Table(
     sa.Column("syndics", JSON),
     sa.Index("eventsd_jobs_by_stamp", "stamp"),
     sa.Index("eventsd_jobs_by_fun", "fun", "stamp"),
+    sa.Index("eventsd_jobs_by_user", "user", "stamp"),
     **TABLE_OPTIONS,
 )
 
@@ -78,12 +91,18 @@ returns = sa.Table(
     sa.Column("master_id", _NAME, nullable=False),
     sa.Column("load", JSON),
     sa.Column("digest", sa.BigInteger, nullable=False),
+    # Of a run of states that was no test: how many states there were, changed something, and failed. Else NULL, and in
+    # what a release before 1.0 has written.
+    sa.Column("states", sa.Integer),
+    sa.Column("states_changed", sa.Integer),
+    sa.Column("states_failed", sa.Integer),
     sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
     sa.Index("eventsd_returns_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_returns_by_stamp", "stamp"),
     sa.Index("eventsd_returns_by_fun", "fun", "stamp"),
     sa.Index("eventsd_returns_failed", "success", "stamp", **only("NOT success", "success = 0")),
-    sa.Index("eventsd_returns_of_states", "minion_id", "fun", "stamp", **only(_OF_STATES, _OF_STATES)),
+    sa.Index("eventsd_returns_of_runs", "minion_id", "stamp", info=_PARTIAL, **only(IS_RUN)),
+    sa.Index("eventsd_returns_slow", "duration_ms", "stamp", info=_PARTIAL, **only(IS_SLOW)),
     **TABLE_OPTIONS,
 )
 
@@ -109,6 +128,7 @@ states = sa.Table(
     sa.Index("eventsd_states_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_states_by_result", "result", "stamp"),
     sa.Index("eventsd_states_changed", "changed", "stamp", **only("changed", "changed = 1")),
+    sa.Index("eventsd_states_slow", "duration_ms", "stamp", info=_PARTIAL, **only(IS_SLOW)),
     **TABLE_OPTIONS,
 )
 
@@ -187,3 +207,17 @@ def key_of(table: sa.Table) -> tuple[str, ...]:
     :param table: one of ours.
     """
     return _KEYS.get(table.name) or tuple(column.name for column in table.primary_key)
+
+
+def indexes_of(dialect: str) -> list[tuple[str, sa.Index]]:
+    """
+    Return the indexes that a database has, besides those of keys, each after the name of its table.
+
+    :param dialect: SQLAlchemy's name of it.
+    """
+    return [
+        (table.name, index)
+        for table in metadata.sorted_tables
+        for index in sorted(table.indexes, key=lambda one: str(one.name))
+        if dialect in index.info.get(_DIALECTS, (dialect,))
+    ]

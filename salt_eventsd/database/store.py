@@ -20,6 +20,7 @@ from salt_eventsd.database.blame.suspects import Suspects, Verdict
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.insertion import Insertion
 from salt_eventsd.database.keeping import keeper
+from salt_eventsd.database.migrations.builder import Builder
 from salt_eventsd.database.partitions import make
 from salt_eventsd.database.probe import try_out
 from salt_eventsd.database.receipts import Receipts
@@ -61,6 +62,7 @@ class Store:
     :param load: keep the whole of an event beside its columns; else only what no column has.
     :param partitions: ``month`` or ``day``: tables without rows get partitions; none: they stay as they are.
     :param nightly: deletes each night what is too old; None if everything is kept.
+    :param builder: makes the indexes of large tables; None if nobody is to.
     :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
     """
 
@@ -72,11 +74,12 @@ class Store:
         node_id: str,
         truncate: bool = True,
         rules: Mapping[str, EventRule] | None = None,
-        nightly: Nightly | None = None,
         *,
+        nightly: Nightly | None = None,
         states: str = "all",
         load: bool = True,
         partitions: str = "none",
+        builder: Builder | None = None,
     ) -> None:
         self._engine = engine
         self._truncate = truncate
@@ -94,6 +97,12 @@ class Store:
         self._states = states
         self._load = load
         self._partitions = partitions
+        self._builder = builder
+
+    def start(self) -> None:
+        """Begin to look after the history: what is too old has to go also where nothing new comes."""
+        if self._nightly:
+            self._nightly.start()
 
     def write(self, batch: Batch) -> None:
         """
@@ -107,8 +116,6 @@ class Store:
             self._transact(batch, self._suspects.of(batch))
             self._suspects.forget(batch)
             self._receipts.tidying.run(self._engine)
-            if self._nightly:
-                self._nightly.start()
         except SpoolError:
             raise
         except Exception as exc:
@@ -222,6 +229,8 @@ class Store:
         """Close the connections that are not in use."""
         if self._nightly:
             self._nightly.stop()
+        if self._builder:
+            self._builder.stop()
         self._engine.dispose()
 
     def _known(self, connection: Connection) -> _Known:
@@ -231,7 +240,8 @@ class Store:
         :param connection: with no transaction begun.
         """
         if (known := connection.info.get(_KNOWN)) is None:
-            migrate.ensure_on(connection, self._dialect)
+            if not migrate.ensure_on(connection, self._dialect) and self._builder:
+                self._builder.start()
             make.ensure_or_say(connection, self._dialect, self._partitions)
             self._has_been_up = True
             self._user_tables.forget()

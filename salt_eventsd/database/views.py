@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.schema import STATE_RUNS
+from salt_eventsd.database.schema import IS_RUN, RUNS_STATES, STATE_RUNS
 
 #: A run of states that is older says nothing of how a minion is.
 STALE_DAYS = 7
@@ -32,7 +32,9 @@ def definitions(dialect: Dialect) -> Mapping[str, str]:
     return {
         "eventsd_v_answers": _answers(dialect),
         "eventsd_v_failures": _FAILURES.format(false=dialect.views.false),
-        "eventsd_v_changes": _CHANGES.format(true=dialect.views.true, false=dialect.views.false),
+        "eventsd_v_changes": _CHANGES.format(
+            true=dialect.views.true, false=dialect.views.false, runs_states=RUNS_STATES
+        ),
         "eventsd_v_conformity": _conformity(dialect),
     }
 
@@ -86,24 +88,27 @@ _CHANGES = """
 SELECT s.jid, s.minion_id, s.run_num, s.fun, s.sls, s.state_id, s.state, s.name, s.result, s.duration_ms, s.comment,
        s.changes, s.stamp
   FROM eventsd_states s
- WHERE s.changed = {true} AND (s.test IS NULL OR s.test = {false})"""
+ WHERE s.changed = {true} AND (s.test IS NULL OR s.test = {false})
+   AND (s.state IS NULL OR s.state <> '{runs_states}')"""
 
 
+# A release before 1.0 has not counted the states of a run. The success of a return is that of all its functions.
 def _conformity(dialect: Dialect) -> str:
     functions = ", ".join(f"'{fun}'" for fun in STATE_RUNS)
     of_run = "FROM eventsd_states s WHERE s.jid = r.jid AND s.minion_id = f.minion_id"
     return f"""
 SELECT c.minion_id, c.jid, c.fun, c.stamp, c.states, c.changed, c.failed,
        CASE WHEN c.jid IS NULL THEN 'never' WHEN c.stamp < {dialect.views.days_ago(STALE_DAYS)} THEN 'stale'
-            WHEN c.failed > 0 OR NOT c.success THEN 'failed' WHEN c.changed > 0 THEN 'changed' ELSE 'healthy'
+            WHEN c.failed > 0 OR (NOT c.success AND c.fun IN ({functions})) THEN 'failed'
+            WHEN c.changed > 0 THEN 'changed' ELSE 'healthy'
              END AS outcome
   FROM (SELECT f.minion_id, r.jid, r.fun, r.stamp, r.success,
-               (SELECT COUNT(*) {of_run}) AS states,
-               (SELECT COUNT(*) {of_run} AND s.changed) AS changed,
-               (SELECT COUNT(*) {of_run} AND NOT s.result) AS failed
+               COALESCE(r.states, (SELECT COUNT(*) {of_run})) AS states,
+               COALESCE(r.states_changed, (SELECT COUNT(*) {of_run} AND s.changed)) AS changed,
+               COALESCE(r.states_failed, (SELECT COUNT(*) {of_run} AND NOT s.result)) AS failed
           FROM (SELECT m.minion_id,
                        (SELECT r.id FROM eventsd_returns r
-                         WHERE r.minion_id = m.minion_id AND r.fun IN ({functions}) AND (r.test IS NULL OR NOT r.test)
+                         WHERE r.minion_id = m.minion_id AND {IS_RUN}
                          ORDER BY r.stamp DESC, r.id DESC LIMIT 1) AS last_id
                   FROM eventsd_minions m) f
           LEFT JOIN eventsd_returns r ON r.id = f.last_id) c"""

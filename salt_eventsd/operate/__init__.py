@@ -16,7 +16,8 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``databases`` connects to the databases of sql workers, for verbs that need one; ``progress`` tells how far they are
 - ``imports`` brings into the history what a job cache of Salt's has kept: all of it, or what came in gaps
 - ``convert`` turns a configuration of salt-eventsd 0.9.3 into one of today
-- ``history`` puts questions to the history, ``history_page`` shows the answers to a person
+- ``history`` puts questions to the history, ``history_page`` shows the answers to a person, and
+  ``answer_page`` those of ``check``, ``dead``, ``purge`` and ``forget``
 - ``report`` makes one HTML page of the history, and of how the engine is
 - ``job_cache`` is what Salt's job cache does, for ``_returners/eventsd.py``
 - ``demo`` is ``make demo``: a master, minions and databases that come and go

@@ -114,8 +114,7 @@ class Asked:
 
 
 def _jobs(reader: Reader, asked: Asked) -> Answer:
-    outcome = asked.one_of("outcome", OUTCOMES)
-    return jobs.find(reader, _which_jobs(asked), asked.limit, asked.jid("before"), outcome)
+    return jobs.find(reader, _which_jobs(asked), asked.limit, asked.jid("before"))
 
 
 def _job(reader: Reader, asked: Asked) -> Answer:
@@ -223,9 +222,9 @@ def asking(config: Config, worker: str | None, seconds: float = ANSWER_SECONDS) 
 def _which_jobs(asked: Asked) -> jobs.Which:
     names = {name: asked.text(name) for name in ("fun", "user", "minion", "target")}
     kind = asked.one_of("kind", KINDS)
-    return jobs.Which(
-        **names, since=asked.time("since"), until=asked.time("until"), kind=kind, but=asked.jid("own_jid")
-    )
+    outcome = asked.one_of("outcome", OUTCOMES)
+    since, until = asked.time("since"), asked.time("until")
+    return jobs.Which(**names, since=since, until=until, kind=kind, but=asked.jid("own_jid"), outcome=outcome)
 
 
 def _which_returns(asked: Asked) -> returns.Which:

@@ -144,7 +144,7 @@ def _why(row: Mapping[str, Any]) -> Any:
 
 
 def _job(job: Mapping[str, Any], width: int) -> str:
-    facts = [
+    told = [
         ("job", job["jid"]),
         ("what", " ".join(filter(None, (job["fun"], _arguments(job["arg"]), "(test run)" if job["test"] else "")))),
         ("kind", " ".join(filter(None, (job["kind"] or "unknown: only returns are known", job["schedule"])))),
@@ -160,9 +160,9 @@ def _job(job: Mapping[str, Any], width: int) -> str:
         ("started", ", ".join(job["started"])),
         ("started by", job["started_by"]),
     ]
-    lines = _facts(facts, width)
-    lines += _section("states that failed", job["failed_states"], _STATES, width)
-    lines += _section("answers", [row for row in job["answers"] if row["answered"]], _ANSWERS, width)
+    lines = facts(told, width)
+    lines += section("states that failed", job["failed_states"], _STATES, width)
+    lines += section("answers", [row for row in job["answers"] if row["answered"]], _ANSWERS, width)
     return "\n".join(lines)
 
 
@@ -170,7 +170,7 @@ def _minion(minion: Mapping[str, Any], width: int) -> str:
     run = minion["last_state_run"] or {}
     counts = f"{run.get('states')} states, {run.get('changed')} changed, {run.get('failed')} failed"
     when = f"{_cell('stamp', run.get('stamp'))} UTC, {run.get('fun')} {run.get('jid')}, {counts}"
-    facts = [
+    told = [
         ("minion", minion["minion_id"]),
         ("outcome", minion["outcome"]),
         ("last state run", when if run.get("jid") else "never"),
@@ -178,7 +178,7 @@ def _minion(minion: Mapping[str, Any], width: int) -> str:
         ("first seen", _cell("stamp", (minion["first_seen"] or "-"))),
         ("master", minion["master_id"]),
     ]
-    return "\n".join(_facts(facts, width) + _section("last returns", minion["last_runs"], _RUNS, width))
+    return "\n".join(facts(told, width) + section("last returns", minion["last_runs"], _RUNS, width))
 
 
 def _arguments(arguments: Any) -> str:
@@ -193,13 +193,27 @@ def _arguments(arguments: Any) -> str:
     return " ".join(parts)
 
 
-def _facts(facts: Sequence[tuple[str, Any]], width: int) -> list[str]:
-    told = [(name, _cell("", value)) for name, value in facts if value not in (None, "")]
+def facts(pairs: Sequence[tuple[str, Any]], width: int) -> list[str]:
+    """
+    Return names and values as lines; what is empty is left out.
+
+    :param pairs: the names and the values.
+    :param width: of the terminal.
+    """
+    told = [(name, _cell("", value)) for name, value in pairs if value not in (None, "")]
     room = max(len(name) for name, _ in told) + 2
     return [_clipped(f"{name:<{room}}{value}", width) for name, value in told]
 
 
-def _section(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> list[str]:
+def section(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> list[str]:
+    """
+    Return a table with a title above it as lines; none if it has no rows.
+
+    :param title: above it.
+    :param rows: the rows.
+    :param columns: as in :func:`table`.
+    :param width: of the terminal.
+    """
     if not rows:
         return []
     more = [f"... and {len(rows) - _MOST_LINES} more; --out=json has all"] if len(rows) > _MOST_LINES else []

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import traceback
 from functools import cache
+from typing import TYPE_CHECKING
 
 from salt_eventsd.exceptions import WorkerError
-from salt_eventsd.redact.families import chosen
-from salt_eventsd.redact.own_secrets import hidden
-from salt_eventsd.redact.text import TextMasker
+
+if TYPE_CHECKING:
+    from salt_eventsd.redact.text import TextMasker
 
 #: How many characters of an error's text are kept.
 _LONGEST = 500
@@ -43,6 +44,9 @@ def masked(text: str) -> str:
 
     :param text: a text of a library or of the configuration.
     """
+    # What takes long to import is needed only where something has gone wrong.
+    from salt_eventsd.redact.own_secrets import hidden
+
     if len(text) <= _LOOKED_AT:
         return _masker().looked_through(hidden(text))
     return f"{_masker().looked_through(hidden(text[:_LOOKED_AT]))[:-_UNSURE]}..."
@@ -63,4 +67,7 @@ def traceback_text(error: BaseException) -> str:
 @cache
 def _masker() -> TextMasker:
     """Return a masker with the defaults: what the configuration adds concerns events only."""
+    from salt_eventsd.redact.families import chosen
+    from salt_eventsd.redact.text import TextMasker
+
     return TextMasker(*chosen(()))

@@ -21,6 +21,19 @@ from salt_eventsd.redact.text import MASK, TextMasker
 #: Fields of a payload that hold the arguments of a function, or its return.
 _ARGUMENTS = ("arg", "fun_args", "kwargs", "kwarg")
 _RETURNED = ("return", "full_ret")
+#: What these runners return is in the history already, or on the doorstep of the spool: kept with each question, it
+#: would grow by itself, and outlive what it repeats. Who asked is kept all the same.
+OWN_ANSWERS = (
+    "runner.jobs.*",
+    *(
+        f"runner.eventsd.{verb}"
+        for verb in (
+            *("jobs", "job", "returns", "failures", "missing", "minion", "changes", "conformity", "slow", "audit"),
+            *("dead", "tap"),
+        )
+    ),
+)
+_RUNNER = "runner."
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,8 @@ class Redactor:
 
     :param masker: masks text, and knows which names are secret.
     :param values: patterns whose matches are secret anywhere.
-    :param functions: globs -> what to drop of the events of these functions: "return", "arguments" or "both".
+    :param functions: globs -> what to drop of the events of these functions: "return", "arguments", "both" or
+        "nothing"; of what is in none of them, :data:`OWN_ANSWERS` lose their return.
     :param tally: counts texts for which a pattern had no time.
     """
 
@@ -48,7 +62,7 @@ class Redactor:
         """
         if self.values or self.masker.concerns(payload):
             return True
-        return bool(self.functions) and bool(self.dropped(fun))
+        return bool(self.dropped(fun))
 
     def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
         """
@@ -60,13 +74,13 @@ class Redactor:
 
     def dropped(self, fun: str) -> str:
         """Return what to drop of this function's events: "", "return", "arguments" or "both"."""
-        if not fun or not self.functions:
+        if not self.functions and _RUNNER not in fun:
             return ""
         # One payload may be of several functions; it loses what any of them must lose.
         found = {
-            next((what for glob, what in self.functions if fnmatch.fnmatchcase(one, glob)), "")
+            next((what for glob, what in self.functions if fnmatch.fnmatchcase(one, glob)), _of_own(one))
             for one in fun.split(",")
-        } - {""}
+        } - {"", "nothing"}
         return "both" if len(found) > 1 else next(iter(found), "")
 
     def clean(self, frame: Frame, data: Any, fun: str, is_cleared: bool = False) -> tuple[Frame, Any, str]:
@@ -78,7 +92,7 @@ class Redactor:
         :param fun: its function.
         :param is_cleared: whether :meth:`suspects` has looked at the frame and not returned it.
         """
-        if is_cleared and not (self.functions and self.dropped(fun)):
+        if is_cleared and not self.dropped(fun):
             return frame, data, fun
         if self.concerns(frame.payload, fun):
             data = self.apply(data, fun)
@@ -133,13 +147,18 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
 
     :param keys: names to add to the default, and with ``!``, families or shapes to take out of it.
     :param values: regular expressions, known to compile.
-    :param functions: glob on the function -> "return", "arguments" or "both".
+    :param functions: glob on the function -> "return", "arguments", "both" or "nothing".
     """
     return Redactor(
         masker=TextMasker(*chosen(keys)),
         values=tuple(compile_pattern(value) for value in values),
         functions=tuple(functions.items()),
     )
+
+
+def _of_own(fun: str) -> str:
+    is_answer = fun.startswith(_RUNNER) and any(fnmatch.fnmatchcase(fun, glob) for glob in OWN_ANSWERS)
+    return "return" if is_answer else ""
 
 
 def _without(data: dict[Any, Any], fields: Sequence[str]) -> dict[Any, Any]:

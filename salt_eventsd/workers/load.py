@@ -50,10 +50,19 @@ class Loaded:
         return getattr(self.worker, "behind", None)
 
     def hold(self) -> Loaded:
-        """Count one more lane that uses the worker, and return the worker."""
+        """Count one more lane that uses the worker, and return the worker, which is started for the first one."""
         with self._counting:
             self._holders += 1
+            is_first = self._holders == 1
+        if is_first:
+            start(self)
         return self
+
+    def start(self) -> None:
+        """See :class:`Worker`."""
+        if begin := getattr(self.worker, "start", None):
+            with loader_context(self._modules):
+                begin()
 
     def write(self, batch: Batch) -> None:
         """See :class:`Worker`."""
@@ -77,6 +86,18 @@ class Loaded:
         if end := getattr(self.worker, "close", None):
             with loader_context(self._modules):
                 end()
+
+
+def start(worker: Any) -> None:
+    """
+    Start a worker that is used from now on. An error is logged and goes no further.
+
+    :param worker: the worker.
+    """
+    try:
+        worker.start()
+    except Exception as exc:
+        log.warning("eventsd: a worker could not be started: %s", one_line(exc))
 
 
 def close(worker: Any) -> None:

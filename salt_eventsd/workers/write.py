@@ -137,6 +137,7 @@ class Worker(Protocol):
     splits the batch until the bad events stand alone. Several threads may call it if ``concurrency`` is above 1.
 
     ``check`` (optional) returns a line that says the backend can be reached, or raises like ``write``.
+    ``start`` (optional) is called once, when the engine begins to use the worker, and must not wait for anything.
     ``close`` (optional) is called once, at the end.
     """
 

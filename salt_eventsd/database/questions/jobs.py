@@ -11,7 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from salt_eventsd.database.questions.answers import Answers, answers_of, is_test
+from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.questions.answers import FAILED, MISSING, Answers, answers_of, is_test, names_of
+from salt_eventsd.database.questions.missing import is_unanswered
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.which import Condition, all_of, of_function, of_name, older, since
 from salt_eventsd.database.schema import jobs, returns, states
@@ -20,6 +22,7 @@ from salt_eventsd.database.schema import jobs, returns, states
 _ORCHESTRATION = "runner.state."
 _COLUMNS = tuple(jobs.c[name] for name in ("jid", "kind", "fun", "arg", "tgt", "tgt_type", "user", "minions"))
 _COLUMNS += tuple(jobs.c[name] for name in ("minion_count", "stamp", "master_id"))
+_OF_ANSWER = ("id", "minion_id", "fun", "retcode", "success", "test", "duration_ms", "stamp")
 #: An orchestration that ends later is not looked for.
 _LONGEST_ORCHESTRATION = timedelta(days=1)
 #: Jobs of a certain outcome are looked for among so many at a time.
@@ -39,6 +42,7 @@ class Which:
     :param until: before this.
     :param kind: ``job``, ``runner``, ``wheel``, ``call``, ``schedule``.
     :param but: not the job of this jid.
+    :param outcome: one of :data:`~.answers.OUTCOMES`.
     """
 
     fun: str | None = None
@@ -49,6 +53,7 @@ class Which:
     until: datetime | None = None
     kind: str | None = None
     but: str | None = None
+    outcome: str | None = None
 
     def conditions(self, reader: Reader) -> list[Condition]:
         """Return the conditions of a question."""
@@ -62,14 +67,23 @@ class Which:
         if self.but is not None:
             found.append(jobs.c.jid != self.but)
         if self.minion is not None:
-            answered = sa.exists().where(
-                returns.c.jid == jobs.c.jid, *of_name(reader, returns.c.minion_id, self.minion)
-            )
-            found.append(sa.or_(reader.dialect.questions.has(jobs.c.minions, self.minion), answered))
+            found.append(sa.or_(reader.dialect.questions.has(jobs.c.minions, self.minion), self._answered(reader)))
+        # What else makes an outcome is seen only when all answers of a job are.
+        if self.outcome == FAILED:
+            found.append(sa.exists().where(returns.c.jid == jobs.c.jid, returns.c.success == sa.false()))
+        if self.outcome == MISSING:
+            found.append(sa.or_(_is_somebody_missing(reader), ~sa.exists().where(returns.c.jid == jobs.c.jid)))
         return found
 
+    def _answered(self, reader: Reader) -> Condition:
+        told = of_name(reader, returns.c.minion_id, self.minion)
+        if self.minion is not None and is_glob(self.minion):
+            return sa.exists().where(returns.c.jid == jobs.c.jid, *told)
+        # All the jobs of one minion are found by an index, once.
+        return jobs.c.jid.in_(sa.select(returns.c.jid).where(*told))
 
-def find(reader: Reader, which: Which, limit: int, before: str | None = None, outcome: str | None = None) -> list[Row]:
+
+def find(reader: Reader, which: Which, limit: int, before: str | None = None) -> list[Row]:
     """
     Return jobs, each with how many minions answered, and how it went.
 
@@ -77,16 +91,17 @@ def find(reader: Reader, which: Which, limit: int, before: str | None = None, ou
     :param which: which of them.
     :param limit: no more than so many.
     :param before: only jobs that come after this one, by its jid: the last one of a page gives the next.
-    :param outcome: only jobs of this outcome, one of :data:`~.answers.OUTCOMES`.
     """
     found: list[Row] = []
-    for page in _pages(reader, which, limit if outcome is None else max(limit, _AT_ONCE), before):
+    # Of most jobs that are looked at, this is the outcome; of others, many may have to be.
+    is_rare = which.outcome not in (None, FAILED, MISSING)
+    for page in _pages(reader, which, max(limit, _AT_ONCE) if is_rare else limit, before):
         told = answers_of(reader, page)
         for job in page:
             answers = told[job["jid"]]
-            if outcome in (None, answers.outcome):
+            if which.outcome in (None, answers.outcome):
                 found.append(_about(job, answers))
-        if outcome is None or len(found) >= limit:
+        if which.outcome is None or len(found) >= limit:
             break
     return found[:limit]
 
@@ -116,10 +131,12 @@ def one(reader: Reader, jid: str) -> Row | None:
     found = reader.rows(_select(reader).where(jobs.c.jid == jid))
     job: Row = found[0] if found else dict.fromkeys([column.name for column in (*_COLUMNS, _schedule(reader))])
     job["jid"] = jid
-    answers = answers_of(reader, [job])[jid]
-    if not found and not answers.found:
+    told = _returned(reader, jid)
+    if not found and not told:
         return None
-    rows = _answers(reader, jid, answers, is_known=bool(found))
+    failed = {row["minion_id"] for row in told if row["success"] is False}
+    answers = Answers(names_of(job["minions"]), {row["minion_id"]: row["minion_id"] in failed for row in told})
+    rows = _answers(told, answers, is_known=bool(found))
     if not found:
         # Returns without a job: what they say of it themselves.
         job["fun"], job["stamp"] = rows[0]["fun"], min(row["stamp"] for row in rows)
@@ -131,7 +148,7 @@ def one(reader: Reader, jid: str) -> Row | None:
         "minions": job["minions"] if isinstance(job["minions"], list) else [],
         "missing_minions": answers.missing,
         "seconds": took,
-        "last_answer": answers.last,
+        "last_answer": told[-1]["stamp"] if told else None,
         "failed_states": _failed_states(reader, jid),
         "started": _started(reader, job),
         "started_by": _started_by(reader, job) if found else None,
@@ -190,18 +207,26 @@ def _about(job: Row, answers: Answers) -> Row:
     return {**told, "schedule": job["schedule"], "test": is_test(job), **answers.counts(), "outcome": answers.outcome}
 
 
-def _answers(reader: Reader, jid: str, answers: Answers, is_known: bool) -> list[Row]:
+def _returned(reader: Reader, jid: str) -> list[Row]:
+    asked = sa.select(*(returns.c[name] for name in _OF_ANSWER)).where(returns.c.jid == jid)
+    return reader.rows(asked.order_by(returns.c.stamp, returns.c.id))
+
+
+def _is_somebody_missing(reader: Reader) -> Condition:
+    asked, minion_id = reader.dialect.questions.elements(jobs.c.minions)
+    return sa.exists(sa.select(sa.literal_column("1")).select_from(asked).where(is_unanswered(minion_id)))
+
+
+def _answers(told: list[Row], answers: Answers, is_known: bool) -> list[Row]:
     """A row for each minion that was asked or answered, its last answer if there were several."""
-    names = ("id", "minion_id", "fun", "retcode", "success", "test", "duration_ms", "stamp")
-    asked = sa.select(*(returns.c[name] for name in names)).where(returns.c.jid == jid)
-    last = {row["minion_id"]: row for row in reader.rows(asked.order_by(returns.c.stamp, returns.c.id))}
+    last = {row["minion_id"]: row for row in told}
     failed = set(answers.failed)
     rows = []
     for minion_id in sorted({*last, *answers.missing}):
-        row = last.get(minion_id) or dict.fromkeys(names)
+        row = last.get(minion_id) or dict.fromkeys(_OF_ANSWER)
         outcome = "missing" if minion_id not in last else "failed" if minion_id in failed else "succeeded"
         expected = is_known and (answers.asked is None or minion_id in answers.asked)
-        rest = {name: row[name] for name in names if name not in ("id", "minion_id")}
+        rest = {name: row[name] for name in _OF_ANSWER if name not in ("id", "minion_id")}
         rows.append(
             {"minion_id": minion_id, "expected": expected, "answered": minion_id in last, "outcome": outcome, **rest}
         )

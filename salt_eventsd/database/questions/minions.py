@@ -5,18 +5,38 @@ Minions: what is known of one, and how they are after their last run of states.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions import returns as of_returns
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.which import all_of, of_name
-from salt_eventsd.database.schema import STATE_RUNS, minions, returns, states
+from salt_eventsd.database.schema import IS_RUN, STATE_RUNS, minions, returns, states
 from salt_eventsd.database.views import STALE_DAYS
 
 #: After this a run of states says nothing of how a minion is.
 STALE = timedelta(days=STALE_DAYS)
 _AT_ONCE = 500
+_COUNTS = ("states", "changed", "failed")
+_RUN = (
+    *(returns.c[name] for name in ("id", "jid", "fun", "stamp", "success", "states")),
+    returns.c.states_changed.label("changed"),
+    returns.c.states_failed.label("failed"),
+)
+#: Runs, by their id, and what their counts would be.
+_COUNTED = (
+    sa.select(
+        returns.c.id,
+        sa.func.count(states.c.run_num).label("states"),
+        sa.func.coalesce(sa.func.sum(sa.case((states.c.changed == sa.true(), 1), else_=0)), 0).label("changed"),
+        sa.func.coalesce(sa.func.sum(sa.case((states.c.result == sa.false(), 1), else_=0)), 0).label("failed"),
+    )
+    .select_from(
+        returns.outerjoin(states, sa.and_(states.c.jid == returns.c.jid, states.c.minion_id == returns.c.minion_id))
+    )
+    .group_by(returns.c.id)
+)
 
 
 def one(reader: Reader, minion_id: str, limit: int) -> Row | None:
@@ -56,49 +76,38 @@ def conformity(
     :param stale: what is older says nothing.
     """
     conditions = of_name(reader, minions.c.minion_id, minion)
-    # One question for a minion, by the index over such runs; all it finds is read in a second step.
-    runs = [returns.c.minion_id == minions.c.minion_id, returns.c.fun.in_(STATE_RUNS)]
-    runs.append(sa.or_(returns.c.test.is_(None), returns.c.test == sa.false()))
+    # One look for a minion into the index over such runs.
+    runs: list[Any] = [returns.c.minion_id == minions.c.minion_id, sa.text(IS_RUN)]
     if at is not None:
         conditions.append(minions.c.first_seen <= at)
         runs.append(returns.c.stamp <= at)
     order = (returns.c.stamp.desc(), returns.c.id.desc())
     last = sa.select(returns.c.id).where(*runs).order_by(*order).limit(1).correlate(minions).scalar_subquery()
-    asked = sa.select(minions.c.minion_id, last.label("last_id")).where(all_of(conditions))
-    known = reader.rows(asked.order_by(minions.c.minion_id))
-    found = _runs(reader, [row["last_id"] for row in known if row["last_id"] is not None])
+    each = sa.select(minions.c.minion_id, last.label("last_id")).where(all_of(conditions)).subquery()
+    asked = sa.select(each.c.minion_id, *_RUN).select_from(each.outerjoin(returns, returns.c.id == each.c.last_id))
+    known = reader.rows(asked.order_by(each.c.minion_id))
+    _count(reader, [row for row in known if row["id"] is not None and row["states"] is None])
     limit = (at or datetime.now().astimezone()) - stale
-    return [_judged(row["minion_id"], found.get(row["last_id"]), limit) for row in known]
+    return [_judged(row, limit) for row in known]
 
 
-def _runs(reader: Reader, ids: list[int]) -> dict[int, Row]:
-    """Runs by their id, each with how many states it had, and how many changed something or failed."""
-    names = ("id", "jid", "fun", "stamp", "success")
-    of_run = sa.and_(states.c.jid == returns.c.jid, states.c.minion_id == returns.c.minion_id)
-    counts = (
-        sa.func.count(states.c.run_num).label("states"),
-        sa.func.coalesce(sa.func.sum(sa.case((states.c.changed == sa.true(), 1), else_=0)), 0).label("changed"),
-        sa.func.coalesce(sa.func.sum(sa.case((states.c.result == sa.false(), 1), else_=0)), 0).label("failed"),
-    )
-    columns = [returns.c[name] for name in names]
-    asked = sa.select(*columns, *counts).select_from(returns.outerjoin(states, of_run)).group_by(*columns)
-    found: dict[int, Row] = {}
+def _count(reader: Reader, runs: list[Row]) -> None:
+    """Count the states of runs that a release before 1.0 has written, which has not done so."""
+    by_id = {row["id"]: row for row in runs}
+    ids = list(by_id)
     for start in range(0, len(ids), _AT_ONCE):
-        rows = reader.rows(asked.where(returns.c.id.in_(ids[start : start + _AT_ONCE])))
-        found.update((row["id"], row) for row in rows)
-    return found
+        for row in reader.rows(_COUNTED.where(returns.c.id.in_(ids[start : start + _AT_ONCE]))):
+            by_id[row["id"]].update(row)
 
 
-def _judged(minion_id: str, run: Row | None, limit: datetime) -> Row:
-    counts = ("states", "changed", "failed")
-    if run is None:
-        nothing = dict.fromkeys(("stamp", "jid", "fun"))
-        return {"minion_id": minion_id, "outcome": "never", **dict.fromkeys(counts, 0), **nothing}
+def _judged(run: Row, limit: datetime) -> Row:
+    about = {name: run[name] for name in ("stamp", "jid", "fun")}
+    if run["id"] is None:
+        return {"minion_id": run["minion_id"], "outcome": "never", **dict.fromkeys(_COUNTS, 0), **about}
     if datetime.fromisoformat(run["stamp"]) < limit:
         outcome = "stale"
-    elif run["failed"] or run["success"] is False:
+    elif run["failed"] or (run["success"] is False and run["fun"] in STATE_RUNS):
         outcome = "failed"
     else:
         outcome = "changed" if run["changed"] else "healthy"
-    about = {name: run[name] for name in ("stamp", "jid", "fun")}
-    return {"minion_id": minion_id, "outcome": outcome, **{name: int(run[name]) for name in counts}, **about}
+    return {"minion_id": run["minion_id"], "outcome": outcome, **{name: int(run[name]) for name in _COUNTS}, **about}

@@ -5,16 +5,15 @@ Missing: minions that were asked and did not answer.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from salt_eventsd.database.questions.answers import answers_of
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.which import all_of, older, since
-from salt_eventsd.database.schema import jobs
+from salt_eventsd.database.questions.which import Condition, since
+from salt_eventsd.database.schema import jobs, returns
 
-_AT_ONCE = 200
-_NAMES = ("jid", "fun", "tgt", "user", "minions", "stamp")
+_NAMES = ("jid", "fun", "tgt", "user", "stamp")
 
 
 def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) -> list[Row]:
@@ -26,22 +25,27 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
     :param start: only of jobs that were published then or later.
     :param limit: no more than so many.
     """
-    found: list[Row] = []
-    conditions = since(jobs.c.stamp, start)
+    asked, minion_id = reader.dialect.questions.elements(jobs.c.minions)
+    conditions = [is_unanswered(minion_id), *since(jobs.c.stamp, start)]
     if jid is not None:
         conditions.append(jobs.c.jid == jid)
-    last: Row | None = None
-    while len(found) < limit:
-        wanted = list(conditions)
-        if last is not None:
-            wanted.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(last["stamp"]), last["jid"])))
-        asked = sa.select(*(jobs.c[name] for name in _NAMES)).where(all_of(wanted))
-        page = reader.rows(asked.order_by(jobs.c.stamp.desc(), jobs.c.jid.desc()).limit(_AT_ONCE))
-        told = answers_of(reader, page)
-        for job in page:
-            about = {name: job[name] for name in ("jid", "fun", "tgt", "user", "stamp")}
-            found += [{"minion_id": one, **about, "outcome": "missing"} for one in told[job["jid"]].missing]
-        if len(page) < _AT_ONCE:
-            break
-        last = page[-1]
-    return found[:limit]
+    names = (*(jobs.c[name] for name in _NAMES), minion_id.label("minion_id"))
+    order = (jobs.c.stamp.desc(), jobs.c.jid.desc())
+    rows = reader.rows(sa.select(*names).select_from(jobs, asked).where(*conditions).order_by(*order).limit(limit))
+    # Whoever is in a job's list twice is missing once.
+    found = {(row["jid"], row["minion_id"]): row for row in rows}
+    newest = sorted(found.values(), key=lambda row: row["minion_id"])
+    newest.sort(key=lambda row: (row["stamp"], row["jid"]), reverse=True)
+    return [{"minion_id": row.pop("minion_id"), **row, "outcome": "missing"} for row in newest]
+
+
+def is_unanswered(minion_id: sa.ColumnElement[Any]) -> Condition:
+    """
+    Return the condition that a minion has not answered a job.
+
+    :param minion_id: the column of minions that were asked.
+    """
+    # A look into the index for each minion, whatever else the database thinks.
+    answer: sa.Select[Any] = sa.select(sa.literal_column("1"))
+    answer = answer.where(returns.c.jid == jobs.c.jid, returns.c.minion_id == minion_id)
+    return answer.limit(1).correlate_except(returns).scalar_subquery().is_(None)

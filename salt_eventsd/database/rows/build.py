@@ -16,7 +16,7 @@ from salt_eventsd.database.rows import remainder
 from salt_eventsd.database.rows.cells import Cells, Row, milliseconds, narrow
 from salt_eventsd.database.rows.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.rows.jobs import begun_job, kind_of_begun, told_job
-from salt_eventsd.database.rows.states import STATE_MARK, states_of
+from salt_eventsd.database.rows.states import NO_RUN, STATE_MARK, counts_of, states_of
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
@@ -126,6 +126,7 @@ class RowBuilder:
             "master_id": self._node_id,
             "load": None,
             "digest": of_return(event, retcode),
+            **(NO_RUN if is_test or "state." not in fun else counts_of(fun, parts, [one for _, one in states])),
         }
         row["load"] = self._value(event.body if self._load else remainder.of_return(event, row, text))
         # The duration above is that of all states.

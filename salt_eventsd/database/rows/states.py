@@ -10,12 +10,33 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.database.rows.cells import LARGEST, SMALLEST, Cells, Row, milliseconds
-from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
+from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH, STATE_RUNS
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
 
 #: A return without it tells of no states.
 STATE_MARK = outcome.STATE_SEPARATOR.encode()
+#: The counts of a return that does not tell how a minion is.
+NO_RUN: Row = {"states": None, "states_changed": None, "states_failed": None}
+
+
+def counts_of(fun: str, parts: list[outcome.Part], states: list[Row]) -> Row:
+    """
+    Return how many states a return tells of, how many of them changed something, and how many failed; of several
+    functions, only what those tell that apply the states a minion is to have.
+
+    :param fun: the function; several with commas.
+    :param parts: its functions, and what each has returned, if that is known.
+    :param states: the rows of its states.
+    """
+    if not any(one in STATE_RUNS for one in fun.split(",")):
+        return NO_RUN
+    told = [row for row in states if row["fun"] in STATE_RUNS and not row["test"]]
+    failed = sum(row["result"] is False for row in told)
+    if "," in fun:
+        # What cannot be rendered has no states. The success of the return is that of all its functions.
+        failed += sum(part.fun in STATE_RUNS and isinstance(part.value, (list, tuple)) for part in parts)
+    return {"states": len(told), "states_changed": sum(row["changed"] for row in told), "states_failed": failed}
 
 
 def states_of(cells: Cells, event: Event, parts: list[outcome.Part], node_id: str) -> list[tuple[str, Row]]:

@@ -184,7 +184,7 @@ def _ask(opts: Mapping[str, Any], question: Callable[[Reader], Any], nothing: An
         return nothing
     except Unanswered as exc:
         raise CommandExecutionError(
-            f"eventsd: job cache: the database of worker {name} does not answer: {one_line(exc)}"
+            f"eventsd: job cache: the database of worker {name} does not answer: {one_line(exc.__cause__ or exc)}"
         ) from None
     finally:
         engine.dispose()

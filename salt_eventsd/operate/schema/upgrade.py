@@ -8,6 +8,7 @@ from typing import Any
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.made import made
+from salt_eventsd.database.migrations.builder import build
 from salt_eventsd.exceptions import EventsdError, Held, WorkerError
 from salt_eventsd.operate.databases import kept, problem_of, sql_workers
 from salt_eventsd.workers.write import Context
@@ -39,7 +40,9 @@ def _upgrade(context: Context, wanted: str | None) -> tuple[str | None, str | No
         before = made(dialect.session.to_look(history.engine)).version
         _must_be_possible(before, wanted)
         try:
-            migrate.ensure(history.engine, dialect)
+            if not migrate.ensure(history.engine, dialect):
+                # An engine does that in a thread of its own; if one is about it now, it goes on.
+                build(history.engine)
         except Exception as exc:
             raise exc if isinstance(exc, WorkerError) else dialect.faults.classify(exc) from exc
         return before, made(history.engine).version

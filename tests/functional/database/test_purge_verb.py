@@ -113,7 +113,7 @@ def test_tables_that_are_not_there_yet(fresh: Database, tmp_path: Path, dry_run:
     assert "the tables are not there, expected" in told["problem"]
 
 
-def test_a_worker_that_has_written_purges_by_itself(
+def test_a_worker_purges_by_itself_although_nothing_new_comes(
     tables: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given: the night begins in a moment
@@ -123,8 +123,10 @@ def test_a_worker_that_has_written_purges_by_itself(
     old, young = jid_of(100), jid_of(1)
     events = [*job_events(old, 100, Answer("web1", 100)), *job_events(young, 1, Answer("web1", 1))]
 
-    # When
-    tables.worker(keep={"returns": "90d"}).write(batch_of(events))
+    tables.worker().write(batch_of(events))
+
+    # When: the engine begins to use the worker
+    tables.worker(keep={"returns": "90d"}).hold()
 
     # Then
     expected = "eventsd: deleted rows older than keep allows: 1 succeeded returns, 1 jobs"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from salt_eventsd.operate import history
+from tests.support.events import fired, return_data, state_result
 from tests.support.history import FAILED, MASTER, MINIONS, MISSING, SUCCEEDED, Job, Story
 from tests.support.stores import Database, batch_of
 
@@ -293,6 +294,62 @@ def test_conformity_as_of_a_time(told: Asked) -> None:
     moment = told.story.jobs[len(told.story.jobs) // 2].when
     found = told("conformity", at=moment.isoformat())
     assert {row["minion_id"]: row["outcome"] for row in found} == _conformity(told.story, moment)
+
+
+def test_conformity_looks_at_runs_among_several_functions(ask: Asked) -> None:
+    # Given: a run of states on each minion, and a job of several functions later, in which states ran on some
+    ask.story.at(timedelta(hours=2)).states(dict.fromkeys(("healthy", "failed", "not rendered", "none"), "changed"))
+    state = {"file_|-a_|-a_|-managed": state_result("a", 0, changes={})}
+    broken = {"file_|-a_|-a_|-managed": state_result("a", 0, result=False, changes={})}
+    values = {"healthy": state, "failed": broken, "not rendered": ["Rendering SLS 'base:a' failed"]}
+    for number, (minion_id, value) in enumerate(values.items()):
+        functions = ["state.apply", "cmd.run"]
+        told = {"state.apply": value, "cmd.run": "x"}
+        # What failed besides says nothing of the minion's states.
+        failed = {"state.apply": 0, "cmd.run": 1}
+        data = return_data(told, f"2{number}", minion_id, retcode=failed, success=dict.fromkeys(functions, False))
+        data.update(fun=functions, fun_args=[[], []], _stamp=f"{NOW:%Y-%m-%dT%H:%M:%S.%f}")
+        ask.story.events.append(fired(f"salt/job/2{number}/ret/{minion_id}", data))
+    ask.write()
+
+    # When
+    found = {row["minion_id"]: row["outcome"] for row in ask("conformity", stale="forever")}
+
+    # Then
+    assert found == {"healthy": "healthy", "failed": "failed", "not rendered": "failed", "none": "changed"}
+    viewed = ask.database.query("SELECT minion_id, jid, states, changed, failed FROM eventsd_v_conformity")
+    rows = ask("conformity", stale="forever")
+    assert set(viewed) == {
+        tuple(row[name] for name in ("minion_id", "jid", "states", "changed", "failed")) for row in rows
+    }
+
+
+def test_what_an_orchestration_repeats_is_changed_once(ask: Asked) -> None:
+    # Given: states that changed something, run by an orchestration, which tells of it, too, and did something itself
+    run = ask.story.states({"db1": "changed"}, names=["/etc/motd"])
+    orchestration = ask.story.orchestration(run)
+    results = ask.story.events[-1]
+    value = {
+        "data": {
+            MASTER: {
+                "salt_|-run_|-run_|-state": state_result("run", 0, changes={"ret": {"db1": {}}}, __jid__=run.jid),
+                "salt_|-call_|-cmd.run_|-function": state_result("cmd.run", 1, changes={"ret": {"db1": "x"}}),
+            }
+        },
+        "outputter": "highstate",
+        "retcode": 0,
+    }
+    told = {"fun": "runner.state.orchestrate", "fun_args": [], "jid": orchestration.jid, "user": "alice"}
+    ask.story.events[-1] = fired(results.tag, {**told, "return": value, "success": True})
+    ask.write()
+
+    # Then
+    assert sorted((row["state"], row["jid"]) for row in ask("changes")) == [
+        ("file.managed", run.jid),
+        ("salt.function", orchestration.jid),
+    ]
+    viewed = ask.database.query("SELECT state FROM eventsd_v_changes")
+    assert sorted(viewed) == [("file.managed",), ("salt.function",)]
 
 
 def test_the_slowest_states(told: Asked) -> None:

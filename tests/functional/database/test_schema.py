@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_for
@@ -22,6 +20,7 @@ from tests.support.events import returned
 from tests.support.old_tables import make_old_tables
 from tests.support.servers import Server
 from tests.support.stores import Database, batch_of
+from tests.support.versions import differences
 
 
 def test_tables_are_made_when_missing_and_their_version_is_kept(database: Database) -> None:
@@ -40,14 +39,10 @@ def test_the_migrations_make_what_the_models_say(database: Database) -> None:
 
     # When
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={"version_table": schema.VERSION_TABLE, "compare_type": True, "compare_server_default": True},
-        )
-        differences = compare_metadata(context, schema.metadata)
+        found = differences(connection, compare_type=True, compare_server_default=True)
 
     # Then
-    assert differences == []
+    assert found == []
 
 
 def test_engines_may_make_the_tables_at_the_same_moment(database: Database) -> None:
@@ -130,8 +125,7 @@ def test_a_migration_that_was_cut_off_is_gone_on_with(database: Database, steps:
     # Then
     assert len(database.rows("returns")) == 1
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
-        assert compare_metadata(context, schema.metadata) == []
+        assert differences(connection) == []
 
 
 def test_a_table_of_somebody_elses_is_not_taken_for_ours(database: Database) -> None:
@@ -184,8 +178,7 @@ def test_a_history_of_version_1_is_upgraded_and_kept(database: Database) -> None
     assert (state["jid"], bool(state["changed"]), state["test"], state["fun"]) == ("1", True, None, None)
     assert database.column("jobs", "syndics") == [None]
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
-        assert compare_metadata(context, schema.metadata) == []
+        assert differences(connection) == []
 
 
 def test_a_large_history_is_not_written_anew_for_the_sake_of_codes(
@@ -244,8 +237,7 @@ def test_an_upgrade_that_was_cut_off_is_gone_on_with(database: Database, steps: 
     # Then
     assert len(database.rows("returns")) == 2
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
-        assert compare_metadata(context, schema.metadata) == []
+        assert differences(connection) == []
 
 
 def test_tables_of_a_newer_release_are_left_alone(database: Database) -> None:

@@ -132,7 +132,7 @@ def sub(**options: Any) -> dict[str, Any]:
         ),
         pytest.param(
             {"redact": {"functions": {"good.*": "return", "bad.*": "all"}}},
-            "redact.functions.bad.*: expected one of return, arguments, both, got 'all'",
+            "redact.functions.bad.*: expected one of return, arguments, both, nothing, got 'all'",
             id="redact.functions",
         ),
         pytest.param(

@@ -106,6 +106,9 @@ def test_a_minions_return_is_a_return_and_a_sign_of_life() -> None:
         "stamp": TIME,
         "received": "2026-01-02 03:04:05.928901",
         "master_id": MASTER,
+        "states": None,
+        "states_changed": None,
+        "states_failed": None,
     }
     assert found["minions"] == [
         {

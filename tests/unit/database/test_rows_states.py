@@ -240,3 +240,54 @@ def test_rows_can_be_made_of_any_results_each_with_a_key_of_its_own(value: Any) 
     for row in rows:
         json.loads(row["changes"])
         assert row["result"] in (True, False, None)
+
+
+HEALTHY = {TAG: state_result(changes={})}
+BOTH = {"file_|-a_|-a_|-managed": state_result(number=0), "cmd_|-b_|-b_|-run": state_result(result=False, number=1)}
+
+
+@pytest.mark.parametrize(
+    ("fun", "value", "counts"),
+    [
+        pytest.param("state.apply", HEALTHY, (1, 0, 0), id="healthy"),
+        pytest.param("state.highstate", BOTH, (2, 1, 1), id="one changed, and one failed after a change"),
+        pytest.param("state.sls", ["Rendering SLS 'base:motd' failed"], (0, 0, 0), id="not rendered"),
+        pytest.param("state.single", BOTH, (None, None, None), id="what somebody typed"),
+        pytest.param("test.ping", True, (None, None, None), id="no states"),
+    ],
+)
+def test_a_run_of_states_says_how_many_there_were(fun: str, value: Any, counts: tuple[int | None, ...]) -> None:
+    # Given
+    for result in BOTH.values():
+        result["changes"] = {"a": "b"} if result["result"] else {}
+
+    # When
+    (row,) = tables(returned(value, fun=fun))["returns"]
+
+    # Then
+    assert (row["states"], row["states_changed"], row["states_failed"]) == counts
+
+
+@pytest.mark.parametrize(
+    ("value", "counts"),
+    [
+        pytest.param(HEALTHY, (1, 0, 0), id="healthy"),
+        pytest.param(["Rendering SLS 'base:motd' failed"], (0, 0, 1), id="not rendered, which nothing else would tell"),
+    ],
+)
+def test_of_several_functions_only_runs_of_states_are_counted(value: Any, counts: tuple[int, ...]) -> None:
+    # Given: a function that fails, one that runs states, and one that runs a state that somebody typed
+    functions = ["cmd.run", "state.apply", "state.single"]
+    told = dict(zip(functions, ["x", value, BOTH], strict=True))
+    event = returned(told, fun=functions, retcode=dict.fromkeys(functions, 1), success=dict.fromkeys(functions, False))
+
+    # When
+    (row,) = tables(event)["returns"]
+
+    # Then
+    assert (row["states"], row["states_changed"], row["states_failed"]) == counts
+
+
+def test_a_test_run_says_nothing_of_how_many_states_there_were() -> None:
+    (row,) = tables(state_run(HEALTHY, fun_args=["motd", {"__kwarg__": True, "test": True}]))["returns"]
+    assert (row["states"], row["test"]) == (None, True)

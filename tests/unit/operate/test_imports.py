@@ -73,6 +73,17 @@ def test_the_status_is_read_and_shown_without_what_takes_long() -> None:
     assert among(found, HEAVY | SALT) == set()
 
 
+def test_whoever_asks_the_history_does_not_wait_for_what_looks_for_secrets() -> None:
+    found = imported(
+        "import json, sys, salt_eventsd.operate.history, salt_eventsd.operate.history_page\n"
+        "print(json.dumps(list(sys.modules)))"
+    )
+
+    assert "salt_eventsd.database.questions.jobs" in found
+    looking = {f"salt_eventsd.redact.{name}" for name in ("redactor", "text", "commands", "values", "structure")}
+    assert among(found, {*looking, "alembic", "regex", "salt_eventsd.dispatch", "salt_eventsd.database.store"}) == set()
+
+
 def test_the_verb_imports_the_configuration_and_the_status(tmp_path: Path) -> None:
     found = by_runner(tmp_path, "status")
 

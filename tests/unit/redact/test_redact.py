@@ -500,3 +500,34 @@ def test_a_long_secret_is_masked_to_its_end(text: str, sign: str) -> None:
 def test_no_text_is_too_odd(text: str) -> None:
     assert isinstance(DEFAULT.apply({"return": text}, "")["return"], str)
     assert encode(DEFAULT.apply([text, {text: text}], ""))
+
+
+@pytest.mark.parametrize(
+    ("fun", "functions", "is_kept"),
+    [
+        pytest.param("runner.eventsd.returns", {}, False, id="a question to the history"),
+        pytest.param("runner.jobs.list_jobs", {}, False, id="a question to the job cache"),
+        pytest.param("runner.eventsd.purge", {}, True, id="what does something"),
+        pytest.param("runner.manage.up", {}, True, id="another runner"),
+        pytest.param("jobs.list_jobs", {}, True, id="a function of minions with such a name"),
+        pytest.param("runner.jobs.list_jobs", {"runner.jobs.*": "nothing"}, True, id="wanted all the same"),
+        pytest.param("runner.jobs.list_jobs", {"vault.*": "both"}, False, id="nothing said of it"),
+    ],
+)
+def test_what_a_question_answers_is_not_kept_again(fun: str, functions: dict[str, str], is_kept: bool) -> None:
+    # Given
+    data = {"fun": fun, "fun_args": ["a"], "user": "alice", "return": {"jid": "1"}, "success": True}
+    masking = redactor(functions=functions)
+
+    # When
+    _, found, _ = masking.clean(read_tag(b"salt/run/1/ret\n\n", 0.0), data, fun)
+
+    # Then
+    assert found == {**data, "return": {"jid": "1"} if is_kept else "***"}
+
+
+def test_every_question_is_known_as_one() -> None:
+    from salt_eventsd.operate.history import QUESTIONS
+    from salt_eventsd.redact.redactor import OWN_ANSWERS
+
+    assert [verb for verb in QUESTIONS if f"runner.eventsd.{verb}" not in OWN_ANSWERS] == []

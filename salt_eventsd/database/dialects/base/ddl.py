@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateIndex
 
 
 class Ddl:
@@ -14,9 +16,11 @@ class Ddl:
     Changes of the schema.
 
     :cvar commits: a statement that changes the schema ends the transaction, so it cannot be undone.
+    :cvar builds_beside: an index can be made while others write.
     """
 
     commits: ClassVar[bool] = False
+    builds_beside: ClassVar[bool] = False
 
     def lock(self, connection: Connection) -> None:
         """
@@ -31,6 +35,50 @@ class Ddl:
 
         :param connection: to the database.
         """
+
+    def hurry(self, connection: Connection) -> None:
+        """
+        Have a change of the schema fail that has to wait for others, for whoever writes would wait behind it.
+
+        :param connection: to the database; until its transaction ends, or it is closed.
+        """
+
+    def lock_indexes(self, connection: Connection) -> bool:
+        """
+        Keep others from making indexes, until the connection is closed; return False if somebody does so now.
+
+        :param connection: to the database.
+        """
+        return True
+
+    def make_index(self, connection: Connection, index: sa.Index, *, beside: bool) -> None:
+        """
+        Make an index.
+
+        :param connection: to the database; in no transaction if ``beside``.
+        :param index: of one of our tables.
+        :param beside: hold up nobody who writes.
+        """
+        connection.execute(CreateIndex(index))
+
+    def drop_index(self, connection: Connection, name: str, table: str, *, beside: bool) -> None:
+        """
+        Drop an index.
+
+        :param connection: as in :meth:`make_index`.
+        :param name: the index's.
+        :param table: the table's name.
+        :param beside: as in :meth:`make_index`.
+        """
+        connection.exec_driver_sql(f"DROP INDEX {name}")
+
+    def broken_indexes(self, connection: Connection) -> list[tuple[str, str]]:
+        """
+        Return the indexes of our tables that were interrupted while they were made, each with its table.
+
+        :param connection: to the database.
+        """
+        return []
 
     def bytes_of(self, connection: Connection, table: str) -> int:
         """

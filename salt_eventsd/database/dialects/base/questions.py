@@ -4,6 +4,7 @@ What questions to the history need besides standard SQL: globs, and lists in col
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -26,6 +27,17 @@ class Questions:
             return column.like(_like(glob), escape="!")
         return column.regexp_match(_expression(glob))
 
+    def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.FromClause | sa.TextClause, sa.ColumnElement[Any]]:
+        """
+        Return the texts of the list in a column of JSON as rows, to be joined to its table, and their column; no row
+        where the column holds no list.
+
+        :param column: of JSON.
+        """
+        array = sa.case((sa.func.jsonb_typeof(column) == "array", column), else_=sa.text("'[]'::jsonb"))
+        rows = sa.func.jsonb_array_elements_text(array).table_valued("value", name="told", joins_implicitly=True)
+        return rows, rows.c.value
+
     def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """
         Return the condition that a list in a column of JSON has a text that fits a glob.
@@ -33,10 +45,28 @@ class Questions:
         :param column: of JSON.
         :param glob: as in :meth:`fits`.
         """
-        rows = sa.func.jsonb_array_elements_text(
-            sa.case((sa.func.jsonb_typeof(column) == "array", column), else_=sa.text("'[]'::jsonb"))
-        ).table_valued("value", name="told")
-        return sa.exists(sa.select(1).select_from(rows).where(self.fits(rows.c.value, glob)))
+        if not is_glob(glob):
+            return self.lists(column, glob)
+        rows, value = self.elements(column)
+        return sa.exists(sa.select(sa.literal_column("1")).select_from(rows).where(self.fits(value, glob)))
+
+    def lists(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
+        """
+        Return the condition that a list in a column of JSON has a text.
+
+        :param column: of JSON.
+        :param text: the text.
+        """
+        # A constant, for a function would be called for each row.
+        return column.op("@>", is_comparison=True)(sa.literal(json.dumps([text])).op("::")(sa.text("jsonb")))
+
+    def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """
+        Return the texts of a group as one JSON list.
+
+        :param column: of the texts.
+        """
+        return sa.cast(sa.func.json_agg(column), sa.Text)
 
     def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """

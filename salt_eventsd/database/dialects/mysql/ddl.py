@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateIndex
 
 from salt_eventsd.database.dialects.base.ddl import Ddl
 from salt_eventsd.database.dialects.base.faults import number_of, original_of
@@ -28,12 +29,15 @@ _SIZE = sa.text(
 _ROW_FORMAT = sa.text(
     "SELECT row_format FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :name"
 )
+#: How an index is made and dropped while others write.
+_BESIDE = " ALGORITHM=INPLACE LOCK=NONE"
 
 
 class MySQLDdl(Ddl):
     """Changes of the schema."""
 
     commits: ClassVar = True
+    builds_beside: ClassVar = True
 
     def lock(self, connection: Connection) -> None:
         """See :class:`Ddl`. The lock belongs to the session, as a change ends the transaction."""
@@ -43,6 +47,23 @@ class MySQLDdl(Ddl):
     def unlock(self, connection: Connection) -> None:
         """See :class:`Ddl`."""
         connection.execute(sa.text("SELECT RELEASE_LOCK('eventsd_schema')"))
+
+    def hurry(self, connection: Connection) -> None:
+        """See :class:`Ddl`."""
+        connection.exec_driver_sql("SET SESSION lock_wait_timeout = 1")
+
+    def lock_indexes(self, connection: Connection) -> bool:
+        """See :class:`Ddl`."""
+        return connection.execute(sa.text("SELECT GET_LOCK('eventsd_indexes', 0)")).scalar() == 1
+
+    def make_index(self, connection: Connection, index: sa.Index, *, beside: bool) -> None:
+        """See :class:`Ddl`."""
+        made = str(CreateIndex(index).compile(dialect=connection.dialect)).strip()
+        connection.exec_driver_sql(made + _BESIDE * beside)
+
+    def drop_index(self, connection: Connection, name: str, table: str, *, beside: bool) -> None:
+        """See :class:`Ddl`."""
+        connection.exec_driver_sql(f"ALTER TABLE {table} DROP INDEX {name}{_BESIDE.replace(' ', ', ') * beside}")
 
     def bytes_of(self, connection: Connection, table: str) -> int:
         """See :class:`Ddl`."""

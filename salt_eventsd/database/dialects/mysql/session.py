@@ -92,6 +92,8 @@ class MySQLSession(Session):
         """See :class:`Session`. A transaction that has begun cannot be changed any more."""
         self.prepare(engine, timeout)
         begin_with(engine, lambda cursor: cursor.execute("SET SESSION TRANSACTION READ ONLY"))
+        # A list that is longer would be cut off, and be no JSON.
+        begin_with(engine, lambda cursor: cursor.execute("SET SESSION group_concat_max_len = 1073741824"))
 
     def be_patient(self, connection: Connection) -> None:
         """See :class:`Session`."""

@@ -83,6 +83,14 @@ class PostgreSQLSession(Session):
         begin_with(engine, say)
         copying.prepare(engine)
 
+    def prepare_to_read(self, engine: Engine, timeout: float) -> None:
+        """See :class:`Session`. To compile a question takes longer than to answer it row by row."""
+        super().prepare_to_read(engine, timeout)
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("SET LOCAL jit = off")
+
     def be_patient(self, connection: Connection) -> None:
         """See :class:`Session`."""
         connection.execute(sa.text("SET statement_timeout = 0"))

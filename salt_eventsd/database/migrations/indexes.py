@@ -1,0 +1,101 @@
+"""
+The indexes: which are missing, and how they are made. They are no part of a version, because in a large history they
+take minutes, and everything works without them, only slower.
+
+In small tables, and in SQLite, they are made together with the tables. In large ones
+:class:`~salt_eventsd.database.migrations.builder.Builder` makes them while others write. That all of them have been
+made is noted in the table of locks; one that somebody drops afterwards stays dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database import schema
+from salt_eventsd.database.dialects import Dialect, dialect_of
+from salt_eventsd.database.migrations.fill import count_states
+
+log = logging.getLogger(__name__)
+
+#: In a table of no more than this, all indexes are made within a second or two, in bytes.
+SMALL = 32 * 2**20
+#: Indexes that earlier releases made, each with its table.
+GONE = {"eventsd_returns_of_states": "eventsd_returns"}
+_PREFIX = "indexes "
+
+
+def are_made(connection: Connection) -> bool:
+    """
+    Say whether all indexes of this release have been made.
+
+    :param connection: to a database with our tables.
+    """
+    noted = sa.select(schema.locks.c.name).where(schema.locks.c.name == _note(connection))
+    return connection.execute(noted).first() is not None
+
+
+def takes_long(connection: Connection, dialect: Dialect) -> bool:
+    """
+    Say whether to make what is missing would keep writers waiting, and need not.
+
+    :param connection: to a database with our tables.
+    :param dialect: what differs in it.
+    """
+    if not dialect.ddl.builds_beside:
+        return False
+    tables = {table for table, _ in _missing(connection)}
+    return any(dialect.ddl.bytes_of(connection, table) > SMALL for table in sorted(tables))
+
+
+def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = lambda: True) -> bool:
+    """
+    Make the indexes that are missing, drop those that are of no use any more, fill the columns that are new, and note
+    that it is done.
+
+    :param connection: to a database with our tables; in no transaction if ``beside``.
+    :param beside: hold up nobody who writes meanwhile.
+    :param go_on: asked before each index; if it says no, the rest is left.
+    :returns: whether all are made.
+    """
+    ddl = dialect_of(connection).ddl
+    # One that was interrupted is in the way of its successor, and every writer pays for it.
+    for name, table in ddl.broken_indexes(connection):
+        ddl.drop_index(connection, name, table, beside=beside)
+    for _, index in _missing(connection):
+        if not go_on():
+            return False
+        begun = time.monotonic()
+        ddl.make_index(connection, index, beside=beside)
+        if (took := time.monotonic() - begun) > 1:
+            log.info("eventsd: made the index %s in %.0f s", index.name, took)
+    for name, table in GONE.items():
+        if name in _names(connection, table):
+            ddl.drop_index(connection, name, table, beside=beside)
+    if not count_states(connection, go_on):
+        return False
+    name = _note(connection)
+    connection.execute(sa.delete(schema.locks).where(schema.locks.c.name.like(f"{_PREFIX}%")))
+    connection.execute(sa.insert(schema.locks).values(name=name, holder="", until=0, done=int(time.time())))
+    return True
+
+
+def _missing(connection: Connection) -> list[tuple[str, sa.Index]]:
+    there = {table: _names(connection, table) for table in schema.metadata.tables}
+    wanted = schema.indexes_of(connection.dialect.name)
+    return [(table, index) for table, index in wanted if index.name not in there[table]]
+
+
+def _names(connection: Connection, table: str) -> set[str | None]:
+    return {one["name"] for one in sa.inspect(connection).get_indexes(table)}
+
+
+def _note(connection: Connection) -> str:
+    """The name of the note, which is another one if there are other indexes."""
+    names = ",".join(str(index.name) for _, index in schema.indexes_of(connection.dialect.name))
+    return f"{_PREFIX}{zlib.crc32(names.encode()):08x}"

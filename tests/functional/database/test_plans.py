@@ -1,0 +1,103 @@
+"""Questions are spelled so that the database takes the index that was made for them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from benchmarks.history import MINIONS, fill
+from salt_eventsd.database import migrate
+from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
+from salt_eventsd.database.questions import jobs, minions, missing, returns, states
+from salt_eventsd.database.questions.read import Reader, reading
+
+DAY = timedelta(days=1)
+NOW = datetime.now(timezone.utc)
+ONCE = "eventsd_returns_once"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+    """Reads a history that is large enough for an index to be worth it."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('plans')}/history.db"
+    else:
+        url = request.getfixturevalue(request.param).new_database()
+    options = SqlOptions(url=url)
+    engine = make_engine(options)
+    migrate.ensure(engine, dialect_of(engine))
+    fill(engine, 1500)
+    engine.dispose()
+    made = make_reader(options)
+    yield made
+    made.dispose()
+
+
+def _plan(engine: sa.Engine, ask: Callable[[Reader], Any]) -> str:
+    """Return the plans of the statements of a question, as the database tells them."""
+    told: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        told.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        with reading(engine) as reader:
+            told.clear()
+            ask(reader)
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    words = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+    with engine.connect() as connection:
+        plans = [connection.exec_driver_sql(f"{words} {statement}", parameters).all() for statement, parameters in told]
+    return "\n".join(str(tuple(row)) for plan in plans for row in plan)
+
+
+@pytest.mark.parametrize(
+    ("ask", "index", "only"),
+    [
+        pytest.param(
+            lambda reader: minions.conformity(reader), "eventsd_returns_of_runs", "sqlite postgresql", id="conformity"
+        ),
+        pytest.param(lambda reader: minions.conformity(reader), "eventsd_returns_by_minion", "mysql", id="conformity"),
+        pytest.param(
+            lambda reader: states.slow(reader, 5), "eventsd_states_slow", "sqlite postgresql", id="slow states"
+        ),
+        pytest.param(
+            lambda reader: states.slow(reader, 5),
+            "eventsd_returns_slow",
+            "sqlite postgresql",
+            id="slow jobs",
+        ),
+        pytest.param(
+            lambda reader: jobs.find(reader, jobs.Which(user="nobody"), 50), "eventsd_jobs_by_user", "", id="user"
+        ),
+        pytest.param(lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9), ONCE, "", id="failed jobs"),
+        pytest.param(
+            lambda reader: jobs.find(reader, jobs.Which(minion=random.choice(MINIONS)), 9),
+            "eventsd_returns_by_minion",
+            "",
+            id="jobs of a minion",
+        ),
+        pytest.param(lambda reader: missing.find(reader, None, NOW - DAY, 100), ONCE, "", id="missing"),
+        pytest.param(
+            lambda reader: missing.find(reader, None, NOW - DAY, 100), "eventsd_jobs_by_stamp", "", id="of a day"
+        ),
+        pytest.param(
+            lambda reader: returns.failures(reader, returns.Which(), 9), "eventsd_returns_failed", "", id="failures"
+        ),
+        pytest.param(lambda reader: states.changes(reader, 9), "eventsd_states_changed", "", id="changes"),
+    ],
+)
+def test_a_question_takes_its_index(reader: sa.Engine, ask: Callable[[Reader], Any], index: str, only: str) -> None:
+    if only and reader.dialect.name not in only.split():
+        pytest.skip(f"there is no such index in {reader.dialect.name}")
+    # SQLite gives the index of a key a name of its own.
+    name = "sqlite_autoindex_eventsd_returns" if (index, reader.dialect.name) == (ONCE, "sqlite") else index
+    assert name in _plan(reader, ask)

@@ -1,0 +1,67 @@
+"""What a person at a terminal is shown of purge, forget, dead and check: facts and tables, and no nested data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from _runners import eventsd as runner
+from tests.support.history import Story
+from tests.support.stores import Database, batch_of
+
+
+@pytest.fixture
+def opts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Salt's options, with a history that has some jobs, all of them too old."""
+    database = Database(f"sqlite:///{tmp_path / 'history.db'}")
+    story = Story()
+    story.by_chance(20)
+    database.worker().write(batch_of(story.events))
+    database.close()
+    (tmp_path / "master").write_text("{}")
+    found = {
+        "eventsd": {"workers": {"history": {"url": database.url, "keep": {"returns": "1m"}}}},
+        "cachedir": str(tmp_path),
+        "conf_file": str(tmp_path / "master"),
+        "fun": "",
+    }
+    monkeypatch.setattr(runner, "__opts__", found, raising=False)
+    monkeypatch.setattr(runner, "__context__", {}, raising=False)
+    monkeypatch.setattr(runner, "__salt__", {}, raising=False)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "lines"),
+    [
+        pytest.param("purge", {"dry_run": True}, ["dry run  yes", "WORKER   TABLE            OUTCOME"], id="purge"),
+        pytest.param("forget", {"minion": "db1"}, ["WORKER   TABLE", "history  eventsd_minions  1"], id="forget"),
+        pytest.param("forget", {"minion": "nobody"}, ["nothing is known of nobody"], id="forget whom nobody knows"),
+        pytest.param("forget", {"minion": "web*"}, ["wrong: minion: expected the id of a minion"], id="wrong"),
+        pytest.param("dead", {}, ["wrong: eventsd: spool.dir: there is no spool"], id="no spool"),
+        pytest.param("check", {}, ["config  without effect", "  history  reachable, tables of version"], id="check"),
+    ],
+)
+def test_a_person_reads_a_page_and_everybody_else_gets_data(
+    opts: dict[str, Any], verb: str, arguments: dict[str, Any], lines: list[str]
+) -> None:
+    # When: somebody at a terminal asks
+    opts["fun"] = f"eventsd.{verb}"
+    shown = getattr(runner, verb)(**arguments)
+
+    # Then
+    assert [line for line in lines if line not in shown["return"]] == []
+    assert "{" not in shown["return"]
+    assert shown["outputter"] == "highstate"
+
+    # When: somebody asks for data, or nobody reads what is printed
+    opts["output"] = "json"
+    asked = getattr(runner, verb)(**{**arguments, **({"dry_run": True} if verb == "forget" else {})})
+    opts.update(fun="", output=None)
+    inside = getattr(runner, verb)(**{**arguments, **({"dry_run": True} if verb == "forget" else {})})
+
+    # Then
+    assert asked == inside
+    assert (asked["retcode"], "return" in asked) == (shown["retcode"], False)

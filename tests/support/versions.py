@@ -1,0 +1,27 @@
+"""In what the tables of a database differ from those of the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from salt_eventsd.database import schema
+
+
+def differences(connection: sa.Connection, **options: Any) -> list[Any]:
+    """
+    Return in what a database's tables and indexes are not those of the models.
+
+    :param connection: to the database.
+    :param options: of alembic's comparison.
+    """
+    known = {index.name for _, index in schema.indexes_of(connection.dialect.name)}
+
+    def is_there(_: Any, name: str | None, kind: str, is_found: bool, __: Any) -> bool:
+        return kind != "index" or is_found or name in known
+
+    told = {"version_table": schema.VERSION_TABLE, "include_object": is_there, **options}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=told), schema.metadata))
