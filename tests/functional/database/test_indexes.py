@@ -164,9 +164,11 @@ def test_a_table_in_parts_gets_its_indexes_beside_what_is_written_too(large: Dat
     large.execute(
         "DROP VIEW eventsd_v_changes",
         "DROP VIEW eventsd_v_conformity",
+        "DROP INDEX eventsd_states_by_minion, eventsd_states_by_result",
         "ALTER TABLE eventsd_states RENAME TO eventsd_states_before",
         "ALTER TABLE eventsd_states_before RENAME CONSTRAINT eventsd_states_pkey TO eventsd_states_before_pkey",
-        "CREATE TABLE eventsd_states (LIKE eventsd_states_before INCLUDING ALL) PARTITION BY RANGE (jid)",
+        "CREATE TABLE eventsd_states (LIKE eventsd_states_before INCLUDING DEFAULTS,"
+        " PRIMARY KEY (jid, minion_id, run_num)) PARTITION BY RANGE (jid)",
         "ALTER TABLE eventsd_states ATTACH PARTITION eventsd_states_before FOR VALUES FROM (MINVALUE) TO ('2')",
         "CREATE TABLE eventsd_states_rest PARTITION OF eventsd_states FOR VALUES FROM ('2') TO (MAXVALUE)",
     )

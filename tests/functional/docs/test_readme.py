@@ -118,7 +118,7 @@ def test_what_a_job_returned(engine: sa.Engine) -> None:
 
 
 def test_which_states_failed_and_why(engine: sa.Engine) -> None:
-    [row] = _ask(engine, _query("NOT s.result"))
+    [row] = _ask(engine, _query("s.result = FALSE"))
 
     assert (row["minion_id"], row["sls"], row["state_id"], row["comment"]) == (
         MINION,
