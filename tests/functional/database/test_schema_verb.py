@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.operate.schema import schema as act
 from tests.support.events import returned
 from tests.support.old_tables import LAST_OLD, OLD_VERSIONS, make_old_tables
 from tests.support.stores import Database, batch_of
+from tests.support.versions import differences
 
 
 def _act(url: str, action: Any, **arguments: Any) -> dict[str, Any]:
@@ -59,8 +58,7 @@ def test_tables_of_each_older_version_are_upgraded_with_what_is_in_them(fresh: D
     }
     assert told == {"upgraded": [{"worker": "history", "from": version, "to": migrate.HEAD}], "retcode": 0}
     with fresh.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
-        assert compare_metadata(context, schema.metadata) == []
+        assert differences(connection) == []
     assert fresh.query("SELECT jid, minion_id, fun, retcode, digest, stamp FROM eventsd_returns") == before
     [state], [receipt] = fresh.rows("states"), fresh.rows("receipts")
     assert (state["changed"], state["test"]) == (True, True if version >= "0002" else None)
