@@ -1035,10 +1035,16 @@ def report(path: str, since: str = "7d", worker: str | None = None) -> dict[str,
     from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate.report.make import make
 
+    is_person = _is_asked_for("report") and not __opts__.get("output")
     try:
-        return _answer(make(__opts__, path, since, worker))
+        told = make(__opts__, path, since, worker)
+        line = f"{told['report']}: {told['bytes']:,} bytes, of {told['since'][:19]} to {told['until'][:19]} UTC"
     except EventsdError as exc:
-        return _answer({"problem": "; ".join(str(exc).splitlines()), "retcode": 2})
+        line = "; ".join(str(exc).splitlines())
+        told = {"problem": line, "retcode": 2}
+    _answer(told)
+    # See eventsd.status.
+    return {"return": line, "outputter": "highstate", "retcode": told["retcode"]} if is_person else told
 
 
 def _ask(question: str, worker: str | None, **arguments: Any) -> Any:

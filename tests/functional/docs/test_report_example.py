@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import email
 import email.policy
-import socketserver
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,53 +15,15 @@ import yaml
 
 from _runners import eventsd as runner
 from tests.support.docs import ROOT
+from tests.support.mail import MailServer
 
 FOLDER = ROOT / "examples" / "report"
 
 
-class _MailServer(socketserver.ThreadingTCPServer):
-    """Takes mails, and keeps each with those it was for."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Conversation)
-        self.mails: list[tuple[list[str], bytes]] = []
-
-
-class _Conversation(socketserver.StreamRequestHandler):
-    server: _MailServer
-
-    def handle(self) -> None:
-        self._say("220 here")
-        given: list[str] = []
-        while line := self.rfile.readline().decode().strip():
-            word = line.upper()
-            if word.startswith("RCPT TO:"):
-                given.append(line[8:].strip("<> "))
-            if word == "DATA":
-                self._say("354 go on")
-                self.server.mails.append((given, b"".join(map(_plain, iter(self.rfile.readline, b".\r\n")))))
-            self._say("221 bye" if word == "QUIT" else "250 well")
-
-    def _say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
-
-
-def _plain(line: bytes) -> bytes:
-    """A line that begins with a dot has one more on its way."""
-    return line[1:] if line.startswith(b"..") else line
-
-
 @pytest.fixture
-def server() -> Iterator[_MailServer]:
-    with _MailServer() as made:
-        thread = threading.Thread(target=made.serve_forever, args=[0.05], daemon=True)
-        thread.start()
+def server() -> Iterator[MailServer]:
+    with MailServer() as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def _mail(page: Path, port: int) -> subprocess.CompletedProcess[str]:
@@ -74,13 +34,13 @@ def _mail(page: Path, port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_the_page_is_mailed_whole(server: _MailServer, tmp_path: Path) -> None:
+def test_the_page_is_mailed_whole(server: MailServer, tmp_path: Path) -> None:
     # Given
     page = tmp_path / "report.html"
     page.write_text("<!DOCTYPE html>\n<p>für alle …\n.\n" * 2000, encoding="utf-8")
 
     # When
-    done = _mail(page, server.server_address[1])
+    done = _mail(page, server.port)
 
     # Then
     assert (done.returncode, done.stderr) == (0, "")

@@ -204,7 +204,7 @@ def test_an_engine_that_is_down_is_said_on_the_page(make: Callable[..., Any], tm
     ("arguments", "problem"),
     [
         pytest.param({"path": "report.html"}, "path: expected a path from the root on", id="relative"),
-        pytest.param({"path": "/nowhere/report.html"}, "path: there is no folder /nowhere; make it first", id="folder"),
+        pytest.param({"path": "/no/such/report.html"}, "path: there is no folder /no/such; make it first", id="folder"),
         pytest.param({"path": "/tmp"}, "path: expected a file, and /tmp is a folder", id="is a folder"),
         pytest.param({"path": ""}, "path: expected a file such as", id="empty"),
         pytest.param({"path": "/proc/report.html"}, "path: /proc/report.html cannot be written: ", id="no room"),
