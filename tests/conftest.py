@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from unittest import mock
 
 import pytest
 
+from salt_eventsd.database import sightings
 from tests.support.browser import Browser, chromium
 from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
 from tests.support.ways import forced
@@ -22,6 +24,13 @@ from tests.support.ways import forced
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 _MISSING = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _at_once() -> Iterator[None]:
+    """Nothing that is known of minions is put off, but where a test says so."""
+    with mock.patch.object(sightings, "EVERY_SECONDS", 0.0):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

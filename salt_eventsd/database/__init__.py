@@ -11,6 +11,7 @@ configuration file either: a worker's options come in through ``engines``.
 ``receipts``        which chunks are written already; ``receipts_tidy`` keeps them few
 ``rows``            events become rows of the built-in tables
 ``insertion``       finds what of a batch the database refuses; ``attempt`` inserts some of it, all or none
+``sightings``       puts off what each return says of its minion: when it was last seen
 ``keeping``         sees to it that each row is in its table, and merges jobs
 ``user_tables``     tables and statements of users' own
 ``blame``           whether an event is to blame for an error, or its table, or the server

@@ -16,6 +16,8 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.attempt import PREFIX, Attempts, Built, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
+from salt_eventsd.database.rows.cells import Row
+from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import Writers
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused
@@ -37,8 +39,11 @@ class Insertion:
     :param events: of the batch.
     :param chunks: the chunk of each event.
     :param evidence: what earlier tries have shown.
+    :param sightings: which minions' rows may be put off.
     :param check_at_once: check now the constraints that the database would check only at the commit.
     :ivar taken: how many rows tables and rules have taken, by their names.
+    :ivar seen: the ids of minions whose rows were taken.
+    :ivar late: rows of minions that were put off, with the position of their event.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class Insertion:
         events: Sequence[Event],
         chunks: Sequence[int],
         evidence: Evidence,
+        sightings: Sightings,
+        *,
         check_at_once: bool = False,
     ) -> None:
         self._connection = connection
@@ -56,8 +63,11 @@ class Insertion:
         self._writers = writers
         self._chunks = chunks
         self._evidence = evidence
+        self._sightings = sightings
         self._probed: dict[tuple[str, bool, bool], bool] = {}
         self.taken: Counter[str] = Counter()
+        self.seen: set[str] = set()
+        self.late: list[tuple[int, Row]] = []
 
     def run(self, todo: Sequence[int], pieces: int = 1) -> list[Refusal]:
         """
@@ -70,6 +80,8 @@ class Insertion:
         built, refusals = self._attempts.build(todo)
         if refusals and not built:
             self._must_build()
+        for one in built:
+            self._put_off(one)
         refused: list[tuple[int, Refused]] = []
         size = max(1, -(-len(built) // pieces))
         for start in range(0, len(built), size):
@@ -89,6 +101,18 @@ class Insertion:
         for target, some in doubted.items():
             self._doubt(target, [one for one, _ in some], some[0][1])
         return sorted(refusals)
+
+    def _put_off(self, one: Built) -> None:
+        """Take out of a return's rows that of its minion, if it was written a moment ago."""
+        if one.rows and one.rows[0][0] == "returns":
+            # It is the last, or a job's is.
+            for at in range(len(one.rows) - 1, max(0, len(one.rows) - 3), -1):
+                name, row = one.rows[at]
+                if name == "minions":
+                    if self._sightings.is_fresh(row):
+                        self.late.append((one.position, row))
+                        del one.rows[at]
+                    return
 
     def attempt(self, todo: Sequence[int]) -> None:
         """
@@ -199,6 +223,7 @@ class Insertion:
         """Note what was taken."""
         for name, count in Counter(name for one in some for name, _ in one.rows).items():
             self.taken[PREFIX + name] += count
+        self.seen.update(row["minion_id"] for one in some for name, row in one.rows if name == "minions")
         own_rows = [one.own for one in some if one.own]
         self.taken.update(writer.key for writer, _ in own_rows)
         for writer, row in {writer.key: (writer, row) for writer, row in own_rows}.values():

@@ -26,6 +26,7 @@ from salt_eventsd.database.probe import try_out
 from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.retention.nightly import Nightly
 from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import UserTables
 from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.event.chunk import OWN
@@ -89,6 +90,7 @@ class Store:
         self.behind: Behind = self._dialect.inserts.behind
         self._user_tables = UserTables(rules or {}, node_id, self._dialect)
         self._evidence = Evidence()
+        self._sightings = Sightings(engine, self._dialect.session)
         self._suspects = Suspects(self._attempt)
         self._receipts = Receipts()
         self._has_been_up = False
@@ -144,6 +146,8 @@ class Store:
                 # Where an earlier try has written a chunk, what it buried of that chunk stays buried.
                 batch.bury([*before, *refusals], chunks)
         self._evidence.took(insertion.taken, chunks)
+        refused = {at for at, _ in refusals}
+        self._sightings.note(insertion.seen, [row for at, row in insertion.late if at not in refused])
         if refusals:
             # Somebody may mend the table and put back what was refused.
             self._user_tables.forget()
@@ -152,7 +156,8 @@ class Store:
         owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
         writers = self._user_tables.writers(connection, owned, known.values)
         chunks = [chunk for chunk, events in batch.chunks for _ in range(events)]
-        return Insertion(connection, known.tables, writers, batch.events, chunks, self._evidence, self._deferred)
+        noted = (self._evidence, self._sightings)
+        return Insertion(connection, known.tables, writers, batch.events, chunks, *noted, check_at_once=self._deferred)
 
     def _attempt(self, batch: Batch, positions: Sequence[int]) -> None:
         """
@@ -226,7 +231,8 @@ class Store:
         return ", ".join(part for part in ("reachable", made, lacks) if part)
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Write what was put off, and close the connections that are not in use."""
+        self._sightings.close()
         if self._nightly:
             self._nightly.stop()
         if self._builder:
@@ -245,6 +251,7 @@ class Store:
             make.ensure_or_say(connection, self._dialect, self._partitions)
             self._has_been_up = True
             self._user_tables.forget()
+            self._sightings.forget()
             # SQLAlchemy asks for the version only once, but the address may lead to another server, or an upgraded one.
             connection.dialect.initialize(connection)
             self._dialect.learn(connection)
