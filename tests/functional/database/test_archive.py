@@ -304,16 +304,16 @@ def test_a_file_that_cannot_be_written_deletes_nothing(database: Database, tmp_p
         pytest.param({"before": "90d", "to": "/x", "worker": "nobody"}, "worker: expected a sql worker", id="worker"),
     ],
 )
-def test_wrong_arguments_are_told(arguments: dict[str, Any], problem: str) -> None:
-    told = archive(Database("sqlite:////nowhere/history.db"), **arguments)
+def test_wrong_arguments_are_told(arguments: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    told = archive(Database(f"sqlite:///{tmp_path}/history.db"), **arguments)
 
     assert told["retcode"] == 2
     assert problem in told["problem"]
 
 
-def test_of_several_workers_one_has_to_be_named() -> None:
-    database = Database("sqlite:////nowhere/history.db")
-    opts = opts_of(database, other={"module": "sql", "url": "sqlite:////nowhere/other.db"})
+def test_of_several_workers_one_has_to_be_named(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/history.db")
+    opts = opts_of(database, other={"module": "sql", "url": f"sqlite:///{tmp_path}/other.db"})
 
     told = verb.archive(opts, before="90d", to="/x")
 
