@@ -1,0 +1,130 @@
+"""Several masters write into one database. No row is there twice, and each says which master it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import salt.client
+import salt.config
+import salt.version
+
+from tests.support.nodes import Master, master_config, minion_config
+from tests.support.salt import History, wait_until
+from tests.support.servers import PostgreSQL
+
+_WRITTEN_SECONDS = 60.0
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.database("postgresql"),
+    pytest.mark.timeout(600),
+    # Salt's client leaves sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def _ours(url: str, **options: Any) -> dict[str, Any]:
+    """Return the options of a master with our job cache in a database that others have, too."""
+    return {
+        "master_job_cache": "eventsd",
+        "eventsd": {"workers": {"history": {"url": url, "batch": {"seconds": 0.1}}}},
+        **options,
+    }
+
+
+def _client(master: Master) -> salt.client.LocalClient:
+    return salt.client.LocalClient(mopts=salt.config.master_config(master.daemon.config["conf_file"]))
+
+
+def _publish(master: Master, tgt: str, fun: str, *args: Any, **more: Any) -> tuple[str, dict[str, Any]]:
+    """Run a job, and return its id and the answers."""
+    found: dict[str, Any] = {}
+    with _client(master) as client:
+        for one in client.cmd_iter(tgt, fun, args, timeout=60, full_return=True, **more):
+            found.update(one)
+    return next(one["jid"] for one in found.values() if "jid" in one), found
+
+
+def _told(master: Master, jid: str) -> Any:
+    return master.run("jobs.list_job", jid).data
+
+
+def _masters(history: History, table: str, jid: str) -> list[str]:
+    """Return the master of each row of a job."""
+    return [row["master_id"] for row in history.rows(f"SELECT master_id FROM {table} WHERE jid = :jid", jid=jid)]
+
+
+@contextmanager
+def _cluster(salt_factories: Any, url: str, folder: Path) -> Iterator[list[Master]]:
+    """Run a cluster of two masters."""
+    (folder / "pki" / "peers").mkdir(parents=True)
+    addresses = ("127.0.0.1", "127.0.0.2")
+    masters: list[Any] = []
+    for number, address in enumerate(addresses):
+        options = {
+            **_ours(url),
+            "interface": address,
+            "cluster_id": "pair",
+            "cluster_peers": [addresses[1 - number]],
+            "cluster_pki_dir": str(folder / "pki"),
+            "open_mode": True,
+        }
+        if masters:
+            options.update((key, masters[0].config[key]) for key in ("ret_port", "publish_port"))
+        masters.append(salt_factories.salt_master_daemon(address, overrides=master_config(**options)))
+    with masters[0].started(), masters[1].started():
+        running = [Master(one) for one in masters]
+        for one in running:
+            one.wait_until_listening()
+        yield running
+
+
+@pytest.mark.skipif(
+    int(salt.version.__version__.split(".")[0]) < 3008, reason="only Salt 3008 copies all events between masters"
+)
+def test_a_cluster_shares_a_database(salt_factories: Any, postgresql: PostgreSQL, tmp_path: Path) -> None:
+    # Given
+    url = postgresql.new_database()
+    history = History(url)
+    with _cluster(salt_factories, url, tmp_path / "cluster") as masters:
+        minions = [
+            master.daemon.salt_minion_daemon(
+                f"of-{number}",
+                overrides=minion_config(
+                    master=f"{master.daemon.config['interface']}:{master.daemon.config['ret_port']}"
+                ),
+            )
+            for number, master in enumerate(masters)
+        ]
+        with minions[0].started(), minions[1].started():
+            # When
+            jids = []
+            for master in masters:
+                jid, answers = _publish(master, "*", "test.echo", "to all", metadata={"ticket": 7})
+                assert sorted(answers) == ["of-0", "of-1"]
+                jids.append(jid)
+            wait_until(lambda: history.count("eventsd_returns", "fun = 'test.echo'") >= 4, "returns", _WRITTEN_SECONDS)
+            wait_until(lambda: all(_is_idle(one) for one in masters), "end of what was handed over", _WRITTEN_SECONDS)
+
+            # Then
+            for master, jid in zip(masters, jids, strict=True):
+                rows = history.rows("SELECT minion_id, master_id FROM eventsd_returns WHERE jid = :jid", jid=jid)
+                # The minion's own master has taken its return, whoever has published the job.
+                assert {row["minion_id"]: row["master_id"] for row in rows} == {
+                    "of-0": masters[0].daemon.id,
+                    "of-1": masters[1].daemon.id,
+                }
+                assert len(rows) == 2
+                assert _masters(history, "eventsd_jobs", jid) == [master.daemon.id]
+                told = [_told(asked, jid) for asked in masters]
+                assert told[0] == told[1]
+                assert sorted(told[0]["Result"]) == told[0]["Minions"] == ["of-0", "of-1"]
+            assert all(one.report()["bus"]["copied"] for one in masters)
+
+
+def _is_idle(master: Master) -> bool:
+    report = master.report()
+    return not report["workers"]["history"]["queued_events"]
