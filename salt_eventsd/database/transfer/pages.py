@@ -125,7 +125,9 @@ def among(table: sa.Table, keys: Sequence[Key]) -> sa.ColumnElement[bool]:
     columns = key_columns(table)
     if len(columns) == 1:
         return columns[0].in_([key[0] for key in keys])
-    return sa.tuple_(*columns).in_(list(keys))
+    # PostgreSQL and SQLite look for lists of whole keys in all rows, and for the first column in the index.
+    firsts = list(dict.fromkeys(key[0] for key in keys))
+    return sa.and_(columns[0].in_(firsts), sa.tuple_(*columns).in_(list(keys)))
 
 
 def size_of(connection: Connection, table: sa.Table) -> sa.ColumnElement[Any]:
