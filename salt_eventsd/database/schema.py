@@ -45,9 +45,8 @@ def only(postgresql: str, sqlite: str | None = None) -> dict[str, Any]:
     return {"postgresql_where": sa.text(postgresql), "sqlite_where": sa.text(sqlite or postgresql)}
 
 
-#: For an index that costs more than it is worth if it has to have all rows: which databases have it.
-_DIALECTS = "dialects"
-_PARTIAL = {_DIALECTS: ("postgresql", "sqlite")}
+#: An index that costs more than it is worth where it has to have all rows.
+_PARTIAL = {"partial": True}
 
 
 jobs = sa.Table(
@@ -209,15 +208,15 @@ def key_of(table: sa.Table) -> tuple[str, ...]:
     return _KEYS.get(table.name) or tuple(column.name for column in table.primary_key)
 
 
-def indexes_of(dialect: str) -> list[tuple[str, sa.Index]]:
+def indexes(*, partial: bool) -> list[tuple[str, sa.Index]]:
     """
     Return the indexes that a database has, besides those of keys, each after the name of its table.
 
-    :param dialect: SQLAlchemy's name of it.
+    :param partial: whether it has indexes over some rows only.
     """
     return [
         (table.name, index)
         for table in metadata.sorted_tables
         for index in sorted(table.indexes, key=lambda one: str(one.name))
-        if dialect in index.info.get(_DIALECTS, (dialect,))
+        if partial or not index.info.get("partial")
     ]

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from salt_eventsd.database import schema
+from salt_eventsd.database.dialects import dialect_of
 
 
 def differences(connection: sa.Connection, **options: Any) -> list[Any]:
@@ -18,7 +19,7 @@ def differences(connection: sa.Connection, **options: Any) -> list[Any]:
     :param connection: to the database.
     :param options: of alembic's comparison.
     """
-    known = {index.name for _, index in schema.indexes_of(connection.dialect.name)}
+    known = {index.name for _, index in schema.indexes(partial=dialect_of(connection).ddl.partial_indexes)}
 
     def is_there(_: Any, name: str | None, kind: str, is_found: bool, __: Any) -> bool:
         return kind != "index" or is_found or name in known

@@ -87,7 +87,7 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
 
 def _missing(connection: Connection) -> list[tuple[str, sa.Index]]:
     there = {table: _names(connection, table) for table in schema.metadata.tables}
-    wanted = schema.indexes_of(connection.dialect.name)
+    wanted = schema.indexes(partial=dialect_of(connection).ddl.partial_indexes)
     return [(table, index) for table, index in wanted if index.name not in there[table]]
 
 
@@ -97,5 +97,5 @@ def _names(connection: Connection, table: str) -> set[str | None]:
 
 def _note(connection: Connection) -> str:
     """The name of the note, which is another one if there are other indexes."""
-    names = ",".join(str(index.name) for _, index in schema.indexes_of(connection.dialect.name))
+    names = ",".join(str(index.name) for _, index in schema.indexes(partial=dialect_of(connection).ddl.partial_indexes))
     return f"{_PREFIX}{zlib.crc32(names.encode()):08x}"

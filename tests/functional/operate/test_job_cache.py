@@ -265,7 +265,7 @@ def test_a_runner_is_a_job_with_its_whole_return(cache: JobCache, database: Data
     # Given
     jid = str(cache.prep_jid(nocache=False))
     inner = {
-        "fun": "runner.jobs.list_jobs",
+        "fun": "runner.manage.up",
         "jid": jid,
         "user": "ann",
         "fun_args": ["x"],

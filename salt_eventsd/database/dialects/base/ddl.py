@@ -17,10 +17,12 @@ class Ddl:
 
     :cvar commits: a statement that changes the schema ends the transaction, so it cannot be undone.
     :cvar builds_beside: an index can be made while others write.
+    :cvar partial_indexes: there are indexes over some rows of a table only.
     """
 
     commits: ClassVar[bool] = False
     builds_beside: ClassVar[bool] = False
+    partial_indexes: ClassVar[bool] = True
 
     def lock(self, connection: Connection) -> None:
         """

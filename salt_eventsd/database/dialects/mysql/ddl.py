@@ -38,6 +38,7 @@ class MySQLDdl(Ddl):
 
     commits: ClassVar = True
     builds_beside: ClassVar = True
+    partial_indexes: ClassVar = False
 
     def lock(self, connection: Connection) -> None:
         """See :class:`Ddl`. The lock belongs to the session, as a change ends the transaction."""
