@@ -31,7 +31,7 @@ _ADVICE = {
     "stalled": "if it does not go on by itself, restart the master; the master's log may say why it stands still",
     "ended": "restart the master; its log says why",
     "disconnected": "nothing, if the master has just been started: the engine connects by itself",
-    "gap": "what was missed cannot be had from the bus again; salt-run eventsd.status detail=True shows when it was",
+    "gap": "salt-run eventsd.repair asks Salt's job cache; salt-run eventsd.status detail=True shows when it was",
     "dispatch": "look at the disk of spool.dir, and at the master's log",
     "spool": "look at the disk of spool.dir; the engine goes on by itself",
     "unkept": "look at the disk of spool.dir; the engine goes on by itself",

@@ -49,7 +49,7 @@ def _tell(functions: Mapping[str, Callable[..., Any]], name: str, wanted: Wanted
         raise SourceError(f"source: {name} does not answer: {one_line(exc)}") from None
     for jid in jids:
         began = began_at(jid, 0.0)
-        if jid > after and wanted.since <= began < wanted.until:
+        if jid > after and wanted.since <= began < wanted.until and wanted.piece(began):
             yield from _job(functions, jid, began)
             yield Place(jid)
 

@@ -69,11 +69,14 @@ class Wanted:
 
     :param since: its beginning.
     :param until: its end.
+    :param left: beginning and end of the time of which something may be on its way from the bus to the history; what
+        was kept then is left to the engine.
     :param as_kept: what the job cache has kept in that time, of whatever job; else jobs that began in it, whole.
     """
 
     since: float = -math.inf
     until: float = math.inf
+    left: tuple[float, float] = (math.inf, math.inf)
     as_kept: bool = False
 
     def job(self, began: float, changed: float) -> bool:
@@ -91,7 +94,7 @@ class Wanted:
 
         :param kept: when it was kept.
         """
-        return not self.as_kept or self.since <= kept <= self.until
+        return not self.left[0] <= kept <= self.left[1] and (not self.as_kept or self.since <= kept <= self.until)
 
 
 def began_at(jid: str, otherwise: float) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from salt_eventsd.operate.databases import yes_or_no
 from salt_eventsd.operate.imports.bring import Bringer, Counts
 from salt_eventsd.operate.imports.run import problem_of, retcode_of, seconds_of
 from salt_eventsd.operate.imports.sources import Source, source_of
+from salt_eventsd.operate.imports.waiting import left_to_engine, note
 from salt_eventsd.spool.lock import is_locked
 
 _ASKED_FOR = "asked for"
@@ -57,8 +59,9 @@ def repair(
         told: dict[str, Any] = {"source": asked.name, "worker": bringer.worker, "dry_run": is_dry, "repair": []}
         retcode = 0
         with bringer.at_work():
+            left = left_to_engine(config.general, bringer.worker)
             for gap in gaps:
-                counts = bringer.bring(asked, _wanted(asked, gap))
+                counts = bringer.bring(asked, replace(_wanted(asked, gap), left=left))
                 told["repair"].append(_told(gap, counts))
                 retcode = max(retcode, retcode_of(counts))
     except EventsdError as exc:
@@ -68,7 +71,7 @@ def repair(
         notes.append(
             f"{asked.name} does not say when something came: of each time, the jobs that began in it were asked"
         )
-    return {**told, "notes": notes, "retcode": retcode}
+    return {**told, "notes": [*notes, *note(left)], "retcode": retcode}
 
 
 def _gaps(state_file: Path, folder: Path, since: Any, until: Any) -> list[ReportedGap]:

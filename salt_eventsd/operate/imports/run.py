@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,8 @@ from salt_eventsd.operate.databases import yes_or_no
 from salt_eventsd.operate.imports.bring import Bringer, Counts
 from salt_eventsd.operate.imports.mark import Mark
 from salt_eventsd.operate.imports.sources import source_of
+from salt_eventsd.operate.imports.waiting import left_to_engine, note
 from salt_eventsd.redact.error_text import one_line
-
-#: What is younger may be under way from the bus to the database.
-UNDER_WAY_SECONDS = 10.0
 
 
 def import_jobs(
@@ -46,23 +43,25 @@ def import_jobs(
     """
     try:
         is_dry = yes_or_no("dry_run", dry_run)
-        wanted = Wanted(
-            seconds_of("since", since, -math.inf), seconds_of("until", until, time.time() - UNDER_WAY_SECONDS)
-        )
+        begin, end = seconds_of("since", since, -math.inf), seconds_of("until", until, math.inf)
         config = load(opts)
         asked = source_of(opts, source)
         bringer = Bringer(opts, config, worker, is_dry, say)
         mark = Mark(Path(config.general.spool.dir), bringer.worker, f"{asked.name} {asked.place} {since} {until}")
+        left = left_to_engine(config.general, bringer.worker)
         after = "" if is_dry else mark.read()
         with bringer.at_work():
-            counts = bringer.bring(asked, wanted, after, mark.set)
+            counts = bringer.bring(asked, Wanted(begin, end, left), after, mark.set)
     except EventsdError as exc:
         return {"problem": problem_of(exc), "retcode": 2}
     if not is_dry:
         mark.remove()
     told = {"source": asked.name, "worker": bringer.worker, "dry_run": is_dry, **counts.told()}
+    notes = note(left)
     if after:
-        told["notes"] = ["an import before this one was cut off; this one went on where that one was"]
+        notes.append("an import before this one was cut off; this one went on where that one was")
+    if notes:
+        told["notes"] = notes
     return {**told, "retcode": retcode_of(counts)}
 
 

@@ -13,6 +13,7 @@ from salt_eventsd.bus.gaps import Gap
 from salt_eventsd.engine import repair
 from salt_eventsd.engine.service import Service
 from salt_eventsd.operate.imports.gaps import repair as repair_verb
+from salt_eventsd.operate.imports.run import import_jobs
 from tests.functional.engine.conftest import Engine
 from tests.support.events import frame
 from tests.support.lanes import eventually
@@ -251,6 +252,40 @@ def test_the_verb_repairs_gaps_of_an_engine_that_does_not_run(
     assert second["repair"][0]["known"] == {"jobs": 1, "returns": 2}
     assert (first["retcode"], second["retcode"]) == (0, 0)
     assert _pairs(tables) == [(jid, "web1"), (jid, "web2")]
+
+
+def test_the_verbs_leave_what_waits_in_the_spool_to_the_engine(
+    tmp_path: Path, tables: Database, cache: LocalCache, gap: Gap, running: list[Service]
+) -> None:
+    # Given a return in the spool of an engine that has ended, of which the bus has brought only a part
+    jid = _kept(cache, time.time(), "web1")
+    later = _kept(cache, time.time() - 3600, "web1")
+    cache.fired[1][1]["return"] = "VALUE_TRIMMED"
+    engine = Repaired(tmp_path, tables, None)
+    engine.service.dispatcher.halt()
+    engine.service.intake.start()
+    engine.service.reporter.start()
+    engine.fire(cache, 0, 1)
+    eventually(lambda: engine.report()["spool"]["events"] == 2)
+    engine.service.intake.stop(5)
+    engine.service.reporter.stop()
+    engine.service.spool.close()
+    opts = {**engine.opts(events=DEFAULT), "hash_type": "sha256"}
+
+    # When
+    told = import_jobs(opts)
+
+    # Then
+    assert told["added"] == {"jobs": 1, "returns": 1}
+    assert _pairs(tables) == [(later, "web1")]
+
+    # When the engine writes it, and another import comes after it
+    again = Repaired(tmp_path, tables, None)
+    running.append(again.service)
+    again.service.start()
+    eventually(lambda: _pairs(tables) == sorted([(later, "web1"), (jid, "web1")]))
+    assert import_jobs(opts)["added"] == {"jobs": 0, "returns": 0}
+    assert len(_pairs(tables)) == 2
 
 
 def test_the_verb_repairs_a_time_that_is_given(tmp_path: Path, tables: Database, cache: LocalCache) -> None:
