@@ -92,8 +92,11 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
     :param reader: of the history.
     :param fun: the function.
     """
-    newest = sa.select(sa.func.max(returns.c.id)).where(returns.c.fun == fun).group_by(returns.c.minion_id)
-    found = reader.rows(_RETURNS.where(returns.c.id.in_(newest.scalar_subquery())))
+    # By time: what was restored from an archive is numbered anew.
+    latest = sa.func.max(returns.c.stamp).label("stamp")
+    newest = sa.select(returns.c.minion_id, latest).where(returns.c.fun == fun).group_by(returns.c.minion_id).subquery()
+    is_it = (returns.c.minion_id == newest.c.minion_id) & (returns.c.stamp == newest.c.stamp)
+    found = reader.rows(_RETURNS.join(newest, is_it).where(returns.c.fun == fun).order_by(returns.c.id))
     return {row["minion_id"]: whole_return(row) for row in found}
 
 

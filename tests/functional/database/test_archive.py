@@ -14,6 +14,8 @@ import zstandard
 
 from salt_eventsd.database.archive import write
 from salt_eventsd.database.engines import SqlOptions, make_engine
+from salt_eventsd.database.questions import jobcache
+from salt_eventsd.database.questions.read import reading
 from salt_eventsd.database.retention.lock import Lock
 from salt_eventsd.operate import archive as verb
 from tests.support.aged import Answer, answer_event, jid_of, job_events, stamp
@@ -92,6 +94,8 @@ GATHERED = {"jobs": 3, "returns": 5, "states": 3, "events": 1, "minions": 3}
 def test_what_is_old_goes_into_the_file_and_then_from_the_database(database: Database, tmp_path: Path) -> None:
     # Given
     before, path = content(database), tmp_path / "old.jsonl.zst"
+    with reading(database.engine) as reader:
+        latest = jobcache.latest_of(reader, "state.apply")
     counted = archive(database, before="90d", dry_run=True)
 
     # When it is archived without purge
@@ -126,6 +130,8 @@ def test_what_is_old_goes_into_the_file_and_then_from_the_database(database: Dat
     # Then all is as it was; and a second time adds nothing
     assert (told["retcode"], rows_of(told, "added")) == (0, gone)
     assert content(database) == before
+    with reading(database.engine) as reader:
+        assert jobcache.latest_of(reader, "state.apply") == latest
     told = archive(database, restore=str(path))
     assert (told["retcode"], told["archive"]) == (0, [])
     assert told["notes"] == ["all of its rows are in the history already"]
