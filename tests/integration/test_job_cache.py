@@ -2,215 +2,250 @@
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-import salt.client
 
 from salt_eventsd.spool.doorstep import FILE
 from tests.integration.conftest import StartMaster
 from tests.support.job_cache import held_by
-from tests.support.nodes import Master, minion_config
+from tests.support.kinds import MARIADB, POSTGRESQL, SQLITE, slow
+from tests.support.nodes import Master
+from tests.support.salt import wait_until
+from tests.support.server import Server
+from tests.support.twin_jobs import BATCHED, FROZEN, JOBS, PUBLISHER, STOPPED, Job, alike
+from tests.support.twins import API, Twin, twin_of
 
-_FAILS = """
-good:
-  test.succeed_with_changes
-bad:
-  test.fail_without_changes
-"""
-#: What differs from run to run; and what the master writes into results of states after it has fired their event.
-_VARYING = ("StartTime", "EndTime", "duration", "start_time", "__pid__", "pid", "_stamp", "__jid__")
-_WRITTEN_IN = ("retcode", "jid", "id", "success", "return", "fun", "user")
-
-#: A function, its arguments, and further arguments of the client.
-Job = tuple[Any, Any, dict[str, Any]]
-JOBS: list[Job] = [
-    ("test.ping", (), {}),
-    ("test.arg", ("a", 1, None, {"n": [1, 2]}), {"kwarg": {"colour": "red"}, "metadata": {"ticket": 7}}),
-    ("test.false", (), {}),
-    ("cmd.run_all", ("echo gone; exit 3",), {}),
-    ("test.no_such_function", (), {}),
-    (["test.ping", "test.arg"], [[], ["x"]], {}),
-    ("state.sls", ("fails",), {}),
-    ("test.echo", ("\N{SNOWMAN} 'quoted' \"twice\" \\",), {}),
-    ("test.ping", (), {"tgt": ["{minion}", "nobody"], "tgt_type": "list"}),
-    ("state.apply", ("fails",), {"kwarg": {"test": True}}),
-]
 VERBS = ("list_job", "lookup_jid", "print_job", "exit_success")
+_UNKNOWN = "20200101000000000000"
 # Salt's client leaves sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.timeout(900),
+]
 
 
-class Side:
+class Both(NamedTuple):
     """
-    A master with a minion that has run all the jobs.
+    The masters, after all jobs.
 
-    :param master: the master.
-    :param minion_id: its minion.
+    :param ours: the one with our job cache.
+    :param theirs: the one with Salt's own.
+    :param jids: of all jobs, in order: ours, theirs.
+    :param told: what the clients were told, by the name of the job: ours, theirs.
+    :param away: what was answered about jobs while the database was away, likewise.
+    :param seconds: how long a job took while it was away: ours, theirs.
     """
 
-    def __init__(self, master: Master, minion_id: str) -> None:
-        self.master = master
-        self.minion_id = minion_id
-        self.jids: list[str] = []
-        self.answers: list[Any] = []
-
-    def run_jobs(self) -> None:
-        """Run all the jobs, one after the other."""
-        with salt.client.LocalClient(mopts=dict(self.master.daemon.config)) as client:
-            for fun, args, more in JOBS:
-                options = {"tgt": self.minion_id, "tgt_type": "glob", **more}
-                if isinstance(options["tgt"], list):
-                    options["tgt"] = [one.format(minion=self.minion_id) for one in options["tgt"]]
-                found: dict[str, Any] = {}
-                for one in client.cmd_iter(options.pop("tgt"), fun, args, timeout=30, full_return=True, **options):
-                    found.update(one)
-                self.jids.append(next(answer["jid"] for answer in found.values() if "jid" in answer))
-                self.answers.append(self.plain({name: answer.get("ret") for name, answer in found.items()}))
-
-    def ask(self, *args: str, **kwargs: Any) -> Any:
-        """Ask the runner for jobs, and return its answer as one compares it."""
-        return self.plain(self.master.run(*args, **kwargs).data)
-
-    def plain(self, answer: Any) -> Any:
-        """Return an answer without what differs between two runs, and with numbers in place of jids."""
-        text = json.dumps(_without_varying(answer)).replace(self.minion_id, "twin").replace(self.master.daemon.id, "m")
-        for number, jid in enumerate(self.jids):
-            text = text.replace(jid, f"job {number}")
-        return json.loads(text)
+    ours: Twin
+    theirs: Twin
+    jids: tuple[list[str], list[str]]
+    told: dict[str, tuple[Any, Any]]
+    away: dict[str, tuple[Any, Any]]
+    seconds: dict[str, tuple[float, float]]
 
 
-def _without_varying(value: Any) -> Any:
-    if isinstance(value, dict):
-        gone = {*_VARYING, *(_WRITTEN_IN if "__run_num__" in value else ())}
-        return {key: _without_varying(one) for key, one in value.items() if key not in gone}
-    return [_without_varying(one) for one in value] if isinstance(value, list) else value
+@pytest.fixture(scope="module", params=[SQLITE, slow(POSTGRESQL), slow(MARIADB)])
+def both(request: pytest.FixtureRequest, start_master: StartMaster) -> Iterator[Both]:
+    """A master with our job cache on each kind of database, and one with Salt's own; all jobs have run on both."""
+    kind: str = request.param
+    server: Server | None = None if kind == "sqlite" else request.getfixturevalue(kind)
+    where = {"url": server.new_database(), "timeout": 5} if server else {}
+    common: dict[str, Any] = {"publisher_acl": {PUBLISHER: ["test.*"]}, **API}
+    ours = {"master_job_cache": "eventsd", "eventsd": {"workers": {"history": {"batch": {"seconds": 0.1}, **where}}}}
+    with (
+        start_master(f"a-{kind}", **ours, **common) as first,
+        start_master(f"b-{kind}", **common) as second,
+        twin_of(first) as a,
+        twin_of(second) as b,
+    ):
+        found = Both(a, b, ([], []), {}, {}, {})
+        _run(found, JOBS)
+        if server:
+            _run_without(found, FROZEN, server.pause, server.resume)
+            _run_without(found, STOPPED, server.stop, server.start)
+        wait_until(lambda: _is_written(first), "end of the queue", 90.0)
+        # What has come after its load is known from the doorstep until then, too.
+        for twin, jids in zip((a, b), found.jids, strict=True):
+            jids += twin.jids()
+            twin.number(jids)
+        yield found
 
 
-@pytest.fixture(scope="module")
-def sides(start_master: StartMaster) -> Iterator[tuple[Side, Side]]:
-    """A master with our job cache, and one with Salt's own."""
-    ours = {"master_job_cache": "eventsd", "eventsd": {"workers": {"history": {"batch": {"seconds": 0.1}}}}}
-    with start_master("cache-a", **ours) as first, start_master("cache-b") as second:
-        sides = []
-        for master in (first, second):
-            minion = master.daemon.salt_minion_daemon(f"of-{master.daemon.id}", overrides=minion_config())
-            file = master.daemon.state_tree.base.temp_file("fails.sls", _FAILS)
-            file.__enter__()
-            sides.append((Side(master, minion.id), minion, file))
-        with sides[0][1].started(), sides[1][1].started():
-            for side, _, _ in sides:
-                side.run_jobs()
-            expected = len(JOBS)
-            first.history.wait_for(expected, "eventsd_returns", "minion_id = :minion", minion=sides[0][0].minion_id)
-            yield sides[0][0], sides[1][0]
-        for _, _, file in sides:
-            file.__exit__(None, None, None)
+def _run(both: Both, jobs: list[Job]) -> None:
+    for name, run in jobs:
+        both.told[name] = run(both.ours), run(both.theirs)
 
 
-def _listed(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the jobs of the test out of a list of jobs; each look at the list is a job, too."""
-    return {jid: job for jid, job in answer.items() if jid.startswith("job ")}
+def _run_without(both: Both, jobs: list[Job], fail: Callable[[], None], mend: Callable[[], None]) -> None:
+    """Run jobs while the database is away, and ask about them at once."""
+    fail()
+    try:
+        for name, run in jobs:
+            began = time.monotonic()
+            ours = run(both.ours)
+            then = time.monotonic()
+            theirs = run(both.theirs)
+            both.told[name] = ours, theirs
+            both.seconds[name] = then - began, time.monotonic() - then
+            if "salt-call" in name:
+                continue
+            for twin in (both.ours, both.theirs):
+                twin.number([twin.latest])
+            for verb in VERBS:
+                both.away[f"{name}: {verb}"] = tuple(  # type: ignore[assignment]
+                    twin.ask(f"jobs.{verb}", twin.latest) for twin in (both.ours, both.theirs)
+                )
+    finally:
+        mend()
 
 
-def test_the_client_gets_the_same_answers(sides: tuple[Side, Side]) -> None:
-    ours, theirs = sides
-
-    # Then
-    assert ours.answers == theirs.answers
+def _is_written(master: Master) -> bool:
+    worker = master.report()["workers"]["history"]
+    return worker["state"] == "ok" and not worker["queued_events"]
 
 
-@pytest.mark.parametrize(
-    "kwargs",
-    [
-        {},
-        {"search_metadata": {"ticket": 7}},
-        {"search_target": "nobody"},
-        {"start_time": "2000 Jan 1"},
-    ],
-)
-def test_lists_of_jobs_are_the_same(sides: tuple[Side, Side], kwargs: dict[str, Any]) -> None:
+def test_the_client_is_told_the_same(both: Both) -> None:
+    for name, (ours, theirs) in both.told.items():
+        # Then
+        assert both.ours.plain(ours) == both.theirs.plain(theirs), name
+
+
+def test_the_same_jobs_are_known(both: Both) -> None:
     # When
-    ours, theirs = [_listed(side.ask("jobs.list_jobs", **kwargs)) for side in sides]
+    ours, theirs = [twin.listed(twin.ask("jobs.list_jobs")) for twin in both[:2]]
 
     # Then
-    assert ours == theirs
-    assert ours
+    assert [ours[jid]["Function"] for jid in sorted(ours)] == [theirs[jid]["Function"] for jid in sorted(theirs)]
+    assert alike(ours) == alike(theirs)
+    # Of the rounds of a batch, Salt's own job cache knows the last.
+    [batch] = [job for job in ours.values() if job["Arguments"] == BATCHED]
+    assert batch["Target"] == ["one", "two"]
 
 
-@pytest.mark.parametrize("number", range(len(JOBS)))
-def test_each_job_is_told_in_the_same_way(sides: tuple[Side, Side], number: int) -> None:
+def test_each_job_is_told_in_the_same_way(both: Both) -> None:
     # When
     ours, theirs = [
-        [
-            side.ask(f"jobs.{verb}", side.jids[number])
-            for verb in ("list_job", "lookup_jid", "print_job", "exit_success")
-        ]
-        for side in sides
+        {(verb, number): twin.ask(f"jobs.{verb}", jid) for number, jid in enumerate(jids) for verb in VERBS}
+        for twin, jids in zip(both[:2], both.jids, strict=True)
     ]
 
     # Then
-    for mine, salts in zip(ours, theirs, strict=True):
-        assert mine == salts
-    assert ours[0]["Result"]["twin"]
+    different = [(key, ours[key], theirs[key]) for key in theirs if alike(ours[key]) != alike(theirs[key])]
+    assert different == []
+    assert len(ours) >= 4 * len(JOBS)
+
+
+def test_the_same_is_told_while_the_database_is_away(both: Both) -> None:
+    if not both.away:
+        pytest.skip("SQLite has no server that can be stopped")
+
+    # When
+    different = [(name, ours, theirs) for name, (ours, theirs) in both.away.items() if ours != theirs]
+
+    # Then
+    assert different == []
+    assert {name: both.seconds[name] for name, (ours, theirs) in both.seconds.items() if ours > 2 * theirs + 10.0} == {}
 
 
 @pytest.mark.parametrize(
-    "ask",
+    ("fun", "args", "kwargs"),
     [
-        lambda side: side.ask("jobs.active"),
-        lambda side: side.ask("jobs.lookup_jid", side.jids[8], missing=True),
-        lambda side: side.ask("jobs.last_run", target=side.minion_id),
-        lambda side: side.ask("jobs.list_job", "20200101000000000000"),
-        lambda side: side.ask("jobs.lookup_jid", "20200101000000000000"),
-        lambda side: [one["JID"] for one in side.ask("jobs.list_jobs_filter", 30) if one["JID"].startswith("job ")],
+        pytest.param("jobs.list_jobs", (), {"search_metadata": {"ticket": 7}}, id="by metadata"),
+        pytest.param("jobs.list_jobs", (), {"search_target": "ghost"}, id="by target"),
+        pytest.param("jobs.list_jobs", (), {"start_time": "2000 Jan 1"}, id="since"),
+        pytest.param("jobs.list_jobs", (), {"end_time": "2000 Jan 1"}, id="until"),
+        pytest.param("jobs.list_job", (_UNKNOWN,), {}, id="unknown job"),
+        pytest.param("jobs.lookup_jid", (_UNKNOWN,), {}, id="unknown job's answers"),
+        pytest.param("jobs.last_run", (), {"metadata": {"ticket": 7}}, id="last run by metadata"),
+        pytest.param("jobs.last_run", (), {"target": "ghost"}, id="last run by target"),
     ],
-    ids=["active", "missing", "last_run", "unknown", "unknown result", "filter"],
 )
-def test_other_questions_have_the_same_answers(sides: tuple[Side, Side], ask: Callable[[Side], Any]) -> None:
-    ours, theirs = map(ask, sides)
+def test_other_questions_have_the_same_answers(
+    both: Both, fun: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    # When
+    ours, theirs = [twin.ask(fun, *args, **kwargs) for twin in both[:2]]
+
+    # Then
+    if fun == "jobs.list_jobs":
+        ours, theirs = both.ours.listed(ours), both.theirs.listed(theirs)
+    assert alike(ours) == alike(theirs)
+
+
+def test_the_newest_jobs_are_the_same(both: Both) -> None:
+    # When
+    ours, theirs = [twin.listed(twin.ask("jobs.list_jobs_filter", 500)) for twin in both[:2]]
+
+    # Then
+    assert [one["JID"] for one in ours] == [one["JID"] for one in theirs]
+    assert alike(ours) == alike(theirs)
+
+
+def test_who_is_missing_is_the_same(both: Both) -> None:
+    # When
+    ours, theirs = [
+        [twin.ask("jobs.lookup_jid", jid, missing=True) for jid in jids]
+        for twin, jids in zip(both[:2], both.jids, strict=True)
+    ]
 
     # Then
     assert ours == theirs
 
 
-def test_a_runner_is_told_in_the_same_way(sides: tuple[Side, Side]) -> None:
+def test_a_job_that_runs_is_active(both: Both) -> None:
     # Given
-    for side in sides:
-        side.master.run("test.arg", "x", colour="red")
-
-    def told(side: Side) -> Any:
-        """Return the runner's job, without its jid."""
-        # With a job of several functions in the list, Salt itself cannot search for a function.
-        listed = side.master.run("jobs.list_jobs").data
-        jid = max(jid for jid, job in listed.items() if job["Function"] == "runner.test.arg")
-        found = side.master.run("jobs.list_job", jid).data
-        return json.loads(json.dumps(side.plain(found)).replace(jid, "the job"))
+    jids = []
+    for twin in both[:2]:
+        with twin.client() as client:
+            jids.append(client.cmd_async("one-*", "test.sleep", (20,)))
 
     # When
-    ours, theirs = map(told, sides)
+    active = [
+        wait_until(lambda twin=twin, jid=jid: twin.run("jobs.active").get(jid), "active job", 30.0)  # type: ignore[misc]
+        for twin, jid in zip(both[:2], jids, strict=True)
+    ]
 
     # Then
-    assert ours.pop("User") == theirs.pop("User")
-    assert ours == theirs
+    for twin, one, jid in zip(both[:2], active, jids, strict=True):
+        twin.number([*both.jids[both.index(twin)], jid])
+        # The numbers of processes.
+        one["Running"] = [list(minion) for minion in one["Running"]]
+    assert both.ours.plain(active[0]) == both.theirs.plain(active[1])
+    assert both.ours.plain(active[0])["Running"] == [["one"]]
 
 
-def test_salts_own_files_are_not_written(sides: tuple[Side, Side]) -> None:
-    ours, theirs = sides
+def test_salt_api_answers_the_same(both: Both) -> None:
+    ours, theirs = [_over_http(twin, jids[0]) for twin, jids in zip(both[:2], both.jids, strict=True)]
 
     # Then
-    assert list(theirs.master.cachedir.glob("jobs/*/*/return.p")) or list(theirs.master.cachedir.glob("jobs/*/*/jid"))
-    assert not [path for path in ours.master.cachedir.glob("jobs/*/*/*") if not re.search(r"\.batch\.p$", path.name)]
+    assert alike(ours[0]) == alike(theirs[0])
+    assert ours[1] == theirs[1]
+    assert len(ours[0]) >= len(JOBS)
 
 
-def test_the_masters_key_is_on_no_disk(sides: tuple[Side, Side]) -> None:
+def _over_http(twin: Twin, jid: str) -> tuple[Any, Any]:
+    """Return salt-api's list of jobs, and one of them."""
+    with twin.api() as get:
+        listed = twin.listed(twin.plain(get("/jobs"))["return"][0])
+        return listed, twin.plain(get(f"/jobs/{jid}"))
+
+
+def test_salts_own_files_are_not_written(both: Both) -> None:
+    assert list(both.theirs.master.cachedir.glob("jobs/*/*/jid"))
+    ours = both.ours.master.cachedir.glob("jobs/*/*/*")
+    assert not [path for path in ours if not re.search(r"\.batch\.p$", path.name)]
+
+
+def test_no_key_of_the_master_is_on_disk(both: Both) -> None:
     # Given
-    master = sides[0].master
-    key = (master.cachedir / ".root_key").read_text(encoding="utf-8")
+    cachedir = both.ours.master.cachedir
+    keys = tuple(path.read_text(encoding="utf-8") for path in cachedir.glob(".*_key"))
 
     # Then
-    assert (master.cachedir / "eventsd" / "spool" / FILE).exists()
-    assert held_by(master.cachedir / "eventsd", (key,)) == []
+    assert len(keys) >= 2
+    assert (cachedir / "eventsd" / "spool" / FILE).exists()
+    assert held_by(cachedir / "eventsd", keys) == []

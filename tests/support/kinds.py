@@ -17,3 +17,12 @@ def long(kind: ParameterSet) -> ParameterSet:
     :param kind: a parameter of this module.
     """
     return pytest.param(*kind.values, id=kind.id, marks=[*kind.marks, pytest.mark.long])
+
+
+def slow(kind: ParameterSet) -> ParameterSet:
+    """
+    Mark a parameter: ``make test`` leaves its tests out, ``.ci/run`` runs them.
+
+    :param kind: a parameter of this module.
+    """
+    return pytest.param(*kind.values, id=kind.id, marks=[*kind.marks, pytest.mark.slow])
