@@ -27,7 +27,6 @@ from salt_eventsd.operate.report.texts import changed, said
 
 #: The worst first, as a grid and a table show them.
 OUTCOMES = ("failed", "stale", "never", "changed", "healthy")
-_DATABASES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 #: No more functions than so many are counted.
 _MOST_FUNCTIONS = 500
 
@@ -81,7 +80,7 @@ def collect(reader: Reader, about: About, status: Mapping[str, Any], room: Room)
     return Report(
         about.master,
         about.worker,
-        _DATABASES.get(reader.dialect.name, reader.dialect.name),
+        reader.dialect.title,
         end,
         start,
         first,

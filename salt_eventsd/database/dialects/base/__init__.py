@@ -64,3 +64,8 @@ class Dialect(Encoder):
     questions: ClassVar[Questions] = Questions()
     upkeep: ClassVar[Upkeep] = Upkeep()
     partitions: ClassVar[Partitions] = Partitions()
+
+    @property
+    def title(self) -> str:
+        """The name of the database as people write it."""
+        return type(self).__name__
