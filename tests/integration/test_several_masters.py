@@ -12,6 +12,7 @@ import salt.client
 import salt.config
 import salt.version
 
+from tests.integration.conftest import StartMaster
 from tests.support.nodes import Master, master_config, minion_config
 from tests.support.salt import History, wait_until
 from tests.support.servers import PostgreSQL
@@ -55,6 +56,39 @@ def _told(master: Master, jid: str) -> Any:
 def _masters(history: History, table: str, jid: str) -> list[str]:
     """Return the master of each row of a job."""
     return [row["master_id"] for row in history.rows(f"SELECT master_id FROM {table} WHERE jid = :jid", jid=jid)]
+
+
+def test_two_masters_share_a_database(start_master: StartMaster, postgresql: PostgreSQL) -> None:
+    # Given
+    url = postgresql.new_database()
+    history = History(url)
+    with start_master("east", **_ours(url)) as east, start_master("west", **_ours(url)) as west:
+        minions = [
+            master.daemon.salt_minion_daemon(f"of-{master.daemon.id}", overrides=minion_config())
+            for master in (east, west)
+        ]
+        with minions[0].started(), minions[1].started():
+            # When
+            jids = [_publish(master, "*", "test.echo", master.daemon.id)[0] for master in (east, west)]
+            # Both masters give one job id, to different jobs, and then to the same one.
+            same = "20260101000000000001"
+            for master, fun in ((east, "test.ping"), (west, "test.false")):
+                with _client(master) as client:
+                    client.cmd("*", fun, timeout=60, jid=same)
+
+            # Then
+            history.wait_for(2, "eventsd_returns", "fun = 'test.echo'", timeout_seconds=_WRITTEN_SECONDS)
+            history.wait_for(2, "eventsd_returns", "jid = :jid", timeout_seconds=_WRITTEN_SECONDS, jid=same)
+            for master, jid in zip((east, west), jids, strict=True):
+                assert _masters(history, "eventsd_jobs", jid) == [master.daemon.id]
+                assert _masters(history, "eventsd_returns", jid) == [master.daemon.id]
+            told = [[_told(asked, jid)["Result"] for jid in jids] for asked in (east, west)]
+            assert told[0] == told[1]
+            assert [list(one) for one in told[0]] == [[minions[0].id], [minions[1].id]]
+            assert len(_masters(history, "eventsd_jobs", same)) == 1
+            wait_until(
+                lambda: history.count("eventsd_events", "tag = :tag", tag=f"salt/job/{same}/new"), "second start"
+            )
 
 
 @contextmanager
