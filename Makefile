@@ -54,7 +54,7 @@ lint: $(VENV)/.installed-lint ## check style, format and types, the formula's st
 	$(BIN)/towncrier build --draft --version next
 
 docs: $(VENV)/.installed-docs ## make HTML of docs/ in .build/docs
-	@$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs .build/docs && echo "==> .build/docs/index.html"
+	@$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going -q -b html docs .build/docs && echo "==> .build/docs/index.html"
 
 clean: ## remove what make has made
 	rm -rf $(VENV) .build .tox build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -71,7 +71,13 @@ Everything there is to set, with its default or an example. Each module of worke
       max_workers: 4                        # threads; at least one for each worker
       state_file: <cachedir>/eventsd/status.json
       state_timer: 5                        # seconds
-      metrics: {host: 127.0.0.1, port: 9175, minion_label: false}    # for Prometheus; off unless given
+      metrics:                              # for Prometheus; off unless given
+        host: 127.0.0.1
+        port: 9175
+        minion_label: false                 # count functions by minion, too
+        certfile: /etc/salt/pki/metrics.pem # with keyfile: over TLS
+        keyfile: /etc/salt/pki/metrics.key
+        client_cafile: /etc/salt/pki/monitoring-ca.pem    # who has no certificate of it gets no answer
       job_cache: {worker: history}          # whose database the history verbs are about
 
 A mapping given under ``engines:`` is merged over ``eventsd:``. docs/configuration.rst says more of each key.

@@ -222,14 +222,24 @@ class MetricsConfig(_Struct, frozen=True, kw_only=True):
     The address at which Prometheus reads the engine's metrics.
 
     :param minion_label: count functions by minion, too.
+    :param certfile: with ``keyfile``: it answers over TLS, with this certificate.
+    :param client_cafile: it answers those only who have a certificate of this authority.
     """
 
     host: str = "127.0.0.1"
     port: int = 9175
     minion_label: bool = False
+    certfile: str | None = None
+    keyfile: str | None = None
+    client_cafile: str | None = None
 
     def __post_init__(self) -> None:
         require_port(self.port)
+        for key in ("certfile", "keyfile", "client_cafile"):
+            path = getattr(self, key)
+            require(path is None or path.startswith("/"), f"{key}: expected a path that begins with /, got {path!r}")
+        require(bool(self.certfile) == bool(self.keyfile), "keyfile: certfile and keyfile are needed, both or neither")
+        require(self.client_cafile is None or self.certfile is not None, "client_cafile: needs a certfile")
 
 
 class JobCacheConfig(_Struct, frozen=True, kw_only=True):

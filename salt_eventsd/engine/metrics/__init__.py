@@ -3,7 +3,7 @@ Metrics: what Prometheus reads of a running engine, over HTTP.
 
 - ``families`` makes the engine's own metrics of its last report, ``jobs`` those of jobs of what the intake has counted
 - ``server`` is the thread that answers, and follows the configuration
-- ``http`` is one such server: how it treats those who connect
+- ``http`` is one such server: how it treats those who connect; ``tls`` secures their connections
 - ``minions`` asks which minions' keys the master has accepted
 
 Nobody who reads metrics waits for a disk: the numbers are those of the last report, which is made each second.

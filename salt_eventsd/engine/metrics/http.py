@@ -19,6 +19,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from salt_eventsd.config.structs import MetricsConfig
+from salt_eventsd.engine.metrics.tls import tls_of
 from salt_eventsd.redact.error_text import one_line, traceback_text
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class MetricsHttp(ThreadingMixIn, WSGIServer):
     allow_reuse_address = True
 
     def __init__(self, config: MetricsConfig, registry: CollectorRegistry) -> None:
+        self._config = config
+        tls_of(config)
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         self._mutex = threading.Lock()
         self._since: dict[socket.socket, float] = {}
@@ -92,12 +95,29 @@ class MetricsHttp(ThreadingMixIn, WSGIServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer; called in the thread."""
+        secured = request
         try:
-            super().process_request_thread(request, client_address)
+            secured = self._secured(request)
+            super().process_request_thread(secured, client_address)
+        except OSError as exc:
+            log.debug("eventsd: metrics: a connection could not be secured: %s", one_line(exc))
+            self.shutdown_request(request)
         finally:
             with self._mutex:
-                self._since.pop(request, None)
+                self._since.pop(secured, None)
             self._places.release()
+
+    def _secured(self, request: socket.socket) -> socket.socket:
+        tls = tls_of(self._config)
+        if tls is None:
+            return request
+        request.settimeout(_PIECE_SECONDS)
+        # The handshake is left for the first read, so that whoever takes too long for it can be ended, too.
+        secured = tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        with self._mutex:
+            self._since[secured] = self._since.pop(request, time.monotonic())
+        secured.do_handshake()
+        return secured
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong; mostly the other side has gone away."""

@@ -98,11 +98,14 @@ class MetricsServer(threading.Thread):
         if wanted is not None:
             try:
                 self._http = MetricsHttp(wanted, self._registry)
-                log.info("eventsd: metrics are at http://%s:%d/metrics", wanted.host, wanted.port)
+                scheme = "https" if wanted.certfile else "http"
+                log.info("eventsd: metrics are at %s://%s:%d/metrics", scheme, wanted.host, wanted.port)
             except (OSError, UnicodeError) as exc:
                 self._again_at = time.monotonic() + _AGAIN_SECONDS
-                why = getattr(exc, "strerror", None) or one_line(exc)
-                problem = f"metrics: cannot listen at {wanted.host}, port {wanted.port}: {why}"
+                why = getattr(exc, "strerror", None) or str(exc)
+                problem = (
+                    f"metrics: cannot listen at {wanted.host}, port {wanted.port}: {why.removeprefix('metrics: ')}"
+                )
         self._fail(problem)
         self._tried = wanted
 

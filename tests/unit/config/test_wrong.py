@@ -82,6 +82,19 @@ def sub(**options: Any) -> dict[str, Any]:
         pytest.param({"state_timer": -1}, "state_timer: expected a number of seconds above 0, got -1.0", id="negative"),
         pytest.param({"state_file": 3}, "state_file: expected text, got number", id="a number for a path"),
         pytest.param({"pillar": 3}, "pillar: expected bool | text, got number", id="pillar"),
+        pytest.param(
+            {"metrics": {"certfile": "/c"}},
+            "metrics.keyfile: certfile and keyfile are needed, both or neither",
+            id="no key",
+        ),
+        pytest.param(
+            {"metrics": {"client_cafile": "/c"}}, "metrics.client_cafile: needs a certfile", id="no certificate"
+        ),
+        pytest.param(
+            {"metrics": {"certfile": "c", "keyfile": "/k"}},
+            "metrics.certfile: expected a path that begins with /, got 'c'",
+            id="a relative certificate",
+        ),
         pytest.param({"repair": "perhaps"}, "repair: expected bool, got text", id="repair"),
         pytest.param({"spool": {"dir": 3}}, "spool.dir: expected text, got number", id="spool.dir"),
         pytest.param(
