@@ -139,7 +139,7 @@ class Repair(threading.Thread):
         wanted = wanted_of(gap.since, time.time() if gap.until is None else gap.until)
         pace = Pace(_SHARE, self._stopping)
         found = unread = 0
-        parts = iter(portions(local_cache.tell(self._root, wanted)))
+        parts = iter(portions(local_cache.tell(self._root, wanted, self._plan().policy.pipeline.origins)))
         is_over = False
         while not is_over and not pace.stopped:
             with pace.step():

@@ -20,6 +20,7 @@ from salt_eventsd.event.codec import decode
 from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.event.handed import of_all_rounds, tag_of_load, told_by
 from salt_eventsd.exceptions import SpoolError
+from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact.error_text import location, one_line
 from salt_eventsd.spool.doorstep import Doorstep, Load, Returned
@@ -112,7 +113,7 @@ class Drain(threading.Thread):
         if not loads and not returns:
             return False
         for load in loads:
-            self._offer(frames_of_load(load), self._intake.heard.has_start(load.jid))
+            self._offer(frames_of_load(load, self._intake.origins), self._intake.heard.has_start(load.jid))
         for one in returns:
             if not self._intake.heard.has(one.jid, one.minion, one.stamp):
                 self.taken += 1
@@ -177,22 +178,24 @@ class Drain(threading.Thread):
             pass
 
 
-def frames_of_load(load: Load) -> Iterator[bytes]:
+def frames_of_load(load: Load, origins: Origins) -> Iterator[bytes]:
     """
     Yield the frames of a job's start, one for whoever named minions.
 
     :param load: the job; its load is that of a publication.
+    :param origins: says who is believed.
     """
     data = decode(load.load or b"\x80")
     if not isinstance(data, dict):
         return
-    data = of_all_rounds(data, load.minions_by_syndic.get("", ()))
+    minions = origins.believed(load.minions_by_syndic)
+    data = of_all_rounds(data, minions.get("", ()))
     stamp = datetime.fromtimestamp(load.stamp, timezone.utc).isoformat()
     tag = tag_of_load(load.jid)
-    for syndic, minions in load.minions_by_syndic.items():
-        named = {**data, "jid": load.jid, "_stamp": stamp, "minions": minions}
+    for syndic, names in minions.items():
+        named = {**data, "jid": load.jid, "_stamp": stamp, "minions": names}
         yield pack_frame(f"syndic/{syndic}/{tag}" if syndic else tag, named)
-    if "" not in load.minions_by_syndic:
+    if "" not in minions:
         yield pack_frame(tag, {**data, "jid": load.jid, "_stamp": stamp})
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,7 +151,8 @@ class Origins:
         if isinstance(data, dict) and data.get("cmd") == MINION_EVENT and not _may_fire(tag, data.get("id")):
             return f"fired by minion {_shown(data.get('id'))}"
         if frame.full_tag is not tag:
-            if not self._is_syndic(frame.full_tag) and _is_salts(tag) and not (addressed and addressed.has(frame)):
+            is_syndic = self._is_syndic(frame.full_tag.split("/", 2)[1])
+            if not is_syndic and _is_salts(tag) and not (addressed and addressed.has(frame)):
                 return "from where there is no syndic"
         elif addressed is not None and tag.endswith(_NEW):
             addressed.note(frame, data)
@@ -159,10 +160,24 @@ class Origins:
             return "not fired by this engine, whose own never are on the bus"
         return ""
 
-    def _is_syndic(self, full_tag: str) -> bool:
+    def believed(self, minions: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
+        """
+        Return the minions of a job without those whom nobody has named who may. Any minion can have the master's job
+        cache note minions of any job, in its own name and as if it were a syndic.
+
+        :param minions: by the id of who named them, "" for the master itself.
+        """
+        sent_to = minions.get("", ())
+        believes_all = self.forged == "take"
+        return {
+            name: some
+            for name, some in minions.items()
+            if not name or believes_all or name in sent_to or self._is_syndic(name)
+        }
+
+    def _is_syndic(self, name: str) -> bool:
         if isinstance(self.syndics, bool):
             return self.syndics
-        name = full_tag.split("/", 2)[1]
         return any(fnmatch.fnmatchcase(name, glob) for glob in self.syndics)
 
 

@@ -25,7 +25,7 @@ from salt_eventsd.intake.commit import Committer
 from salt_eventsd.intake.counting import Counting
 from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.heard import Heard
-from salt_eventsd.intake.origin import Addressed
+from salt_eventsd.intake.origin import Addressed, Origins
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.stage import MOST_BYTES, Stage
 from salt_eventsd.redact import Redactor
@@ -209,6 +209,11 @@ class Intake(threading.Thread):
     def _since(self) -> float:
         """From when on the next commit is waited for; chunks that wait have been tried before."""
         return self._committer.tried_at if self._committer.waiting else self._stage.since
+
+    @property
+    def origins(self) -> Origins:
+        """What is believed of an event's origin, by the rules in force."""
+        return self._policy().pipeline.origins
 
     def _redactor(self) -> Redactor:
         return self._policy().pipeline.redactor

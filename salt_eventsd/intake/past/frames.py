@@ -20,6 +20,7 @@ from salt_eventsd.event.outcome import STATE_SEPARATOR
 from salt_eventsd.event.parse import text_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy
 from salt_eventsd.intake.drain import frames_of_load
+from salt_eventsd.intake.origin import EVERYTHING, Origins
 from salt_eventsd.intake.past.told import Told
 from salt_eventsd.spool.doorstep import Load
 
@@ -38,7 +39,9 @@ def is_of_return(load: Mapping[str, Any]) -> bool:
     return "return" in load or text_of(load.get("cmd")) not in ("", "publish")
 
 
-def starts(jid: str, load: Mapping[str, Any], minions: Mapping[str, list[str]], began: float) -> Iterator[Told]:
+def starts(
+    jid: str, load: Mapping[str, Any], minions: Mapping[str, list[str]], began: float, origins: Origins
+) -> Iterator[Told]:
     """
     Yield a job's start, once for whoever has named minions.
 
@@ -46,11 +49,12 @@ def starts(jid: str, load: Mapping[str, Any], minions: Mapping[str, list[str]], 
     :param load: of its publication.
     :param minions: its minions, by the id of the syndic that named them, "" for the master itself.
     :param began: when it began, in seconds since 1970 UTC.
+    :param origins: says who is believed.
     """
-    packed = msgspec.msgpack.encode({key: sorted(set(names)) for key, names in minions.items()})
+    packed = msgspec.msgpack.encode({key: sorted(set(names)) for key, names in origins.believed(minions).items()})
     known = Load(jid, pack(without_login(load)), 0, packed, 0, None, began, 1)
     count = len(known.minions) if minions else None
-    for frame in frames_of_load(known):
+    for frame in frames_of_load(known, EVERYTHING):
         yield Told(jid, True, "", count, frame)
 
 
@@ -93,7 +97,7 @@ def _base(minion: str, load: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_runner(base: Mapping[str, Any], found: Packed) -> dict[str, Any]:
-    if "cmd" in base or "tgt" not in base or "fun" not in base:
+    if "cmd" in base or "tgt" not in base or "fun" not in base or _is_heavy(found):
         return {}
     load = {**base, **{name: decode(bytes(value)) for name, value in found.items()}}
     return load if kind_of_runner(load) else {}
@@ -101,11 +105,15 @@ def _of_runner(base: Mapping[str, Any], found: Packed) -> dict[str, Any]:
 
 def _as_fired(jid: str, base: Mapping[str, Any], found: Packed) -> dict[str, Any]:
     """Return a return without what the master writes into results of states that have failed."""
-    returned = bytes(found.get("return", b""))
-    if _MARK_OF_STATES not in returned or (len(returned) > LIGHT_BYTES and is_heavy(returned)):
+    if _MARK_OF_STATES not in bytes(found.get("return", b"")) or _is_heavy(found):
         return dict(found)
     plain = {name: decode(bytes(value)) for name, value in found.items()}
     fired = as_fired({**base, **plain, "jid": jid})
     if fired["return"] == plain["return"]:
         return dict(found)
     return {**found, "return": msgspec.Raw(pack(fired["return"]))}
+
+
+def _is_heavy(found: Packed) -> bool:
+    packed = msgspec.msgpack.encode(found)
+    return len(packed) > LIGHT_BYTES and is_heavy(packed)

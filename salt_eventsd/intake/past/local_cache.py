@@ -19,6 +19,7 @@ from salt.returners import local_cache
 from salt_eventsd.event.codec import decode
 from salt_eventsd.event.parse import text_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy
+from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.past.frames import is_of_return, returns, starts
 from salt_eventsd.intake.past.told import Item, Items, Place, SourceError, Unread, Wanted, began_at
 
@@ -45,17 +46,18 @@ def folder_of(opts: Any) -> Path:
     return Path(str(opts.get("cachedir") or "/var/cache/salt/master"), "jobs")
 
 
-def tell(root: Path, wanted: Wanted, after: str = "") -> Items:
+def tell(root: Path, wanted: Wanted, origins: Origins, after: str = "") -> Items:
     """
     Tell of all jobs, in the order of their folders.
 
     :param root: the folder of the job cache.
     :param wanted: of which time.
+    :param origins: says whose word is taken for a job's minions.
     :param after: only of folders behind this place.
     :raises SourceError: there is no such folder, or it may not be read.
     """
     for key, folder in _folders(root, after):
-        yield from _job(key, folder, wanted)
+        yield from _job(key, folder, wanted, origins)
         yield Place(key)
 
 
@@ -77,7 +79,7 @@ def _folders(root: Path, after: str) -> Iterator[tuple[str, Path]]:
                 yield key, root / top / name
 
 
-def _job(key: str, folder: Path, wanted: Wanted) -> Iterator[Item]:
+def _job(key: str, folder: Path, wanted: Wanted, origins: Origins) -> Iterator[Item]:
     try:
         changed = folder.stat().st_mtime
         if wanted.as_kept and changed < wanted.since:
@@ -87,9 +89,14 @@ def _job(key: str, folder: Path, wanted: Wanted) -> Iterator[Item]:
         return
     load: dict[str, Any] | None = None
     unread = []
+    kept = 0.0
     if local_cache.LOAD_P in names:
         try:
             load = _load(folder / local_cache.LOAD_P)
+            kept = _kept(folder / local_cache.LOAD_P)
+        except FileNotFoundError:
+            # Salt cleans its job cache while this reads it.
+            return
         except _UNREADABLE as exc:
             unread.append(Unread(f"{key}/{local_cache.LOAD_P}", _why(exc)))
     jid = _jid(folder / "jid") or text_of((load or {}).get("jid"))
@@ -98,17 +105,20 @@ def _job(key: str, folder: Path, wanted: Wanted) -> Iterator[Item]:
         return
     yield from unread
     if jid and load and not is_of_return(load):
-        yield from _start(key, folder, names, jid, load, began, wanted)
+        minions, named, unread = _named(key, folder, names)
+        yield from unread
+        if wanted.piece(max(kept, named)):
+            yield from starts(jid, load, minions, began, origins)
     for name in names:
-        if not name.startswith(".") and (folder / name / local_cache.RETURN_P).exists():
+        if not name.startswith("."):
             yield from _return(key, folder / name, jid, load, wanted)
 
 
-def _start(
-    key: str, folder: Path, names: list[str], jid: str, load: dict[str, Any], began: float, wanted: Wanted
-) -> Iterator[Item]:
+def _named(key: str, folder: Path, names: list[str]) -> tuple[dict[str, list[str]], float, list[Unread]]:
+    """Return the minions of a job by who has named them, when that was kept, and what cannot be read of it."""
     minions: dict[str, list[str]] = {}
-    kept = _kept(folder / local_cache.LOAD_P)
+    unread = []
+    kept = 0.0
     for name in names:
         if name == local_cache.MINIONS_P:
             syndic = ""
@@ -117,12 +127,13 @@ def _start(
         else:
             continue
         try:
-            minions[syndic] = [text_of(one) for one in _names(_bytes(folder / name))]
+            minions[syndic] = _minions(folder / name)
             kept = max(kept, _kept(folder / name))
+        except FileNotFoundError:
+            continue
         except _UNREADABLE as exc:
-            yield Unread(f"{key}/{name}", _why(exc))
-    if wanted.piece(kept):
-        yield from starts(jid, load, minions, began)
+            unread.append(Unread(f"{key}/{name}", _why(exc)))
+    return minions, kept, unread
 
 
 def _return(key: str, folder: Path, jid: str, load: dict[str, Any] | None, wanted: Wanted) -> Iterator[Item]:
@@ -143,12 +154,23 @@ def _return(key: str, folder: Path, jid: str, load: dict[str, Any] | None, wante
         if (out := folder / local_cache.OUT_P).exists():
             found["out"] = _any(_bytes(out))
         told = returns(jid, folder.name, load, found, kept) if jid else []
+    except (FileNotFoundError, NotADirectoryError):
+        # There is none, or none any more.
+        return
     except _UNREADABLE as exc:
         yield Unread(what, _why(exc))
         return
     if not told:
         yield Unread(what, "nobody has kept which job and function it is of")
     yield from told
+
+
+def _minions(path: Path) -> list[str]:
+    packed = _bytes(path)
+    # Any minion can have the master write such a file, with anything at all in it.
+    if len(packed) > LIGHT_BYTES and is_heavy(packed):
+        raise ValueError("it holds too many values")
+    return [text_of(one) for one in _names(packed)]
 
 
 def _load(path: Path) -> dict[str, Any]:

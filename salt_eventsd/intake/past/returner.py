@@ -14,6 +14,7 @@ import salt.loader
 
 from salt_eventsd.event.codec import decode, pack
 from salt_eventsd.event.parse import seconds_of, text_of
+from salt_eventsd.intake.origin import EVERYTHING
 from salt_eventsd.intake.past.frames import is_of_return, returns, starts
 from salt_eventsd.intake.past.told import Item, Items, Place, SourceError, Unread, Wanted, began_at
 from salt_eventsd.redact.error_text import one_line
@@ -62,7 +63,8 @@ def _job(functions: Mapping[str, Callable[..., Any]], jid: str, began: float) ->
         yield Unread(f"{jid}: its load", one_line(exc))
     minions = load.pop("Minions", None)
     if load and not is_of_return(load):
-        yield from starts(jid, load, {"": list(map(text_of, minions))} if isinstance(minions, list) else {}, began)
+        named = {"": list(map(text_of, minions))} if isinstance(minions, list) else {}
+        yield from starts(jid, load, named, began, EVERYTHING)
     try:
         answers = _plain(functions["get_jid"](jid))
     except Exception as exc:

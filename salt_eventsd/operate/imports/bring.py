@@ -130,7 +130,7 @@ class Bringer:
         :raises EventsdError: the job cache or the history does not answer, or the database takes nothing.
         """
         counts = Counts()
-        for portion in portions(source.tell(wanted, after)):
+        for portion in portions(source.tell(wanted, self._plan.policy.pipeline.origins, after)):
             self._bring(portion, counts)
             if not self._is_dry:
                 at(portion.place)

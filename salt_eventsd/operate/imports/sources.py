@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.past import local_cache, returner
 from salt_eventsd.intake.past.told import Items, Wanted
 
@@ -23,12 +24,13 @@ class Source:
 
     :param name: the returner's.
     :param place: where it is, for an operator.
-    :param tell: tells what it has, of a time and behind a place; see :mod:`salt_eventsd.intake.past`.
+    :param tell: tells what it has of a time, behind a place, and is given who is believed; see
+        :mod:`salt_eventsd.intake.past`.
     """
 
     name: str
     place: str
-    tell: Callable[[Wanted, str], Items]
+    tell: Callable[[Wanted, Origins, str], Items]
 
     @property
     def knows_when(self) -> bool:
@@ -57,5 +59,5 @@ def source_of(opts: Mapping[str, Any], name: Any) -> Source:
         )
     if chosen == local_cache.NAME:
         root = local_cache.folder_of(opts)
-        return Source(chosen, str(root), lambda wanted, after: local_cache.tell(root, wanted, after))
-    return Source(chosen, chosen, lambda wanted, after: returner.tell(opts, chosen, wanted, after))
+        return Source(chosen, str(root), lambda wanted, origins, after: local_cache.tell(root, wanted, origins, after))
+    return Source(chosen, chosen, lambda wanted, _, after: returner.tell(opts, chosen, wanted, after))

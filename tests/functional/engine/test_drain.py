@@ -140,3 +140,25 @@ def test_what_is_old_is_swept_once_it_is_written(
     engine.service.close()
     assert cache.get_load(jid)["Minions"] == ["web1"]
     assert cache.get_jid(jid)["web1"]["return"] == 1
+
+
+@pytest.mark.parametrize(
+    ("syndics", "expected"),
+    [pytest.param([], ["web1"], id="minion"), pytest.param(["s*"], ["below", "web1"], id="syndic")],
+)
+def test_only_syndics_say_for_whom_else_a_job_is(
+    tmp_path: Path, cache: JobCache, history: Database, syndics: list[str], expected: list[str]
+) -> None:
+    # Given minions of a job that somebody else than the master has named, as any minion can do it with an event
+    jid = cache.publish(["web1"])
+    cache.save_minions(jid, ["below"], syndic_id="s1")
+
+    # When
+    engine = Engine(tmp_path, events=EVENTS, syndics=syndics)
+    engine.service.start()
+    eventually(lambda: not engine.service.doorstep.changed(10))
+    eventually(lambda: _rows(history, "jobs") == 1)
+    engine.service.close()
+
+    # Then
+    assert history.rows("jobs")[0]["minions"] == expected

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +205,52 @@ def test_a_minion_speaks_for_no_other(cache: LocalCache, tables: Database) -> No
     assert told["not_imported"][0].endswith("good/return.p: nobody has kept which job and function it is of")
 
 
+@pytest.mark.parametrize(
+    ("sent_to", "eventsd", "expected"),
+    [
+        pytest.param(["web1"], {}, ["web1"], id="minion"),
+        pytest.param(["web1"], {"syndics": ["eu*"]}, ["web1"], id="another-syndic"),
+        pytest.param(["web1"], {"syndics": ["sy*"]}, ["below", "web1"], id="named-syndic"),
+        pytest.param(["web1", "syndic"], {}, ["below", "web1"], id="sent-to-syndic"),
+    ],
+)
+def test_only_syndics_say_for_whom_else_a_job_is(
+    tmp_path: Path, tables: Database, sent_to: list[str], eventsd: dict[str, Any], expected: list[str]
+) -> None:
+    # Given minions of a job that somebody else than the master has named, as any minion can do it with an event
+    opts = master_opts(tmp_path, workers={"history": {"module": "sql", "url": tables.url}}, **eventsd)
+    cache = LocalCache(opts)
+    jid = cache.publish(jid_of(time.time() - HOUR), sent_to)
+    cache._functions["local_cache.save_minions"](jid, ["below"], syndic_id="syndic")
+
+    # When
+    import_jobs(opts)
+    second = import_jobs(opts)
+
+    # Then
+    assert tables.rows("jobs")[0]["minions"] == expected
+    assert (second["added"], second["completed"], second["left_out"]) == (NONE, 0, NONE)
+
+
+def test_minions_that_would_fill_the_memory_are_not_read(cache: LocalCache, tables: Database) -> None:
+    # Given some bytes that a minion has had the master keep, which become a hundred times as many in memory
+    jid = cache.publish(jid_of(time.time() - HOUR), ["web1"])
+    size = 4 * 2**20
+    (cache.folder(jid) / ".minions.bad.p").write_bytes(b"\xdd" + size.to_bytes(4, "big") + b"\x90" * size)
+    cache.answer(["_|-"], jid, "web1", "test.arg", retcode=[[]] * size, success=True)
+
+    # When
+    tracemalloc.start()
+    told = import_jobs(cache.opts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    # Then
+    assert peak < 20 * size
+    assert told["not_imported"][0].endswith(".minions.bad.p: it holds too many values")
+    assert (tables.rows("jobs")[0]["minions"], len(tables.rows("returns"))) == (["web1"], 1)
+
+
 def test_what_cannot_be_read_is_named_and_stops_nothing(cache: LocalCache, tables: Database) -> None:
     # Given
     began = time.time() - HOUR
@@ -230,6 +279,31 @@ def test_what_cannot_be_read_is_named_and_stops_nothing(cache: LocalCache, table
     }
     assert told["unreadable"] == 5
     assert [row["jid"] for row in tables.rows("returns")].count(jids[1]) == 1
+
+
+def test_what_salt_cleans_away_meanwhile_stops_nothing(
+    cache: LocalCache, tables: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given jobs that go once their folder is listed
+    gone, stays = (cache.publish(jid_of(time.time() - HOUR + number), ["web1"]) for number in range(2))
+    for jid in (gone, stays):
+        cache.answer(1, jid, "web1")
+    listed = os.listdir
+
+    def list_and_clean(path: Any) -> list[str]:
+        found = listed(path)
+        if Path(path) == cache.folder(gone):
+            shutil.rmtree(path)
+        return found
+
+    monkeypatch.setattr(os, "listdir", list_and_clean)
+
+    # When
+    told = import_jobs(cache.opts)
+
+    # Then
+    assert (told["added"], told["unreadable"], told["retcode"]) == ({"jobs": 1, "returns": 1}, 0, 0)
+    assert [row["jid"] for row in tables.rows("returns")] == [stays]
 
 
 def test_a_dry_run_counts_and_writes_nothing(cache: LocalCache, tables: Database) -> None:

@@ -16,6 +16,7 @@ from salt.exceptions import CommandExecutionError
 
 from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.intake.drain import frames_of_load, frames_of_return
+from salt_eventsd.intake.origin import EVERYTHING
 from salt_eventsd.operate.job_cache.places import places_of
 from salt_eventsd.operate.purge import forget
 from tests.support.events import job_data, read, return_data, returned, state_result
@@ -41,7 +42,7 @@ def _written(cache: JobCache, database: Database, is_swept: bool = True) -> None
     """Have all that is on the doorstep written as the engine does it, and swept."""
     doorstep = places_of(cache.opts).doorstep
     loads, returns = doorstep.changed(100), doorstep.waiting(100, time.time() + 1)
-    frames = [frame for one in loads for frame in frames_of_load(one)]
+    frames = [frame for one in loads for frame in frames_of_load(one, EVERYTHING)]
     frames += [frame for one in returns for frame in frames_of_return(one)]
     events = [read(frame) for frame in frames]
     for number, event in enumerate(events):
