@@ -212,6 +212,15 @@ def as_forged(event: Event, data: Any, full_tag: str, why: str) -> Event:
     )
 
 
+def is_anybodys(frame: Frame) -> bool:
+    """
+    Say whether any minion may fire an event with the tag of a frame.
+
+    :param frame: the frame.
+    """
+    return _may_fire(frame.tag, None)
+
+
 def _may_fire(tag: str, sender: Any) -> bool:
     """Say whether a minion may fire an event with this tag."""
     if own := _OWN.match(tag):

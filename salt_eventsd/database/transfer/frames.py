@@ -17,7 +17,8 @@ from salt_eventsd.event.parse import text_of
 #: Kinds of jobs that a master has told of, and how their tags begin. Other jobs began on their minion: their return
 #: is all there was on the bus.
 _KINDS = {"job": "job", "runner": "run", "wheel": "wheel"}
-_TRUNCATED = "eventsd_truncated"
+#: The key of what was too large for its column: of such a payload only the beginning is left.
+TRUNCATED = "eventsd_truncated"
 
 
 class Recorded(NamedTuple):
@@ -77,7 +78,9 @@ def _of_job(row: Mapping[str, Any]) -> tuple[str, Any] | None:
 def _of_return(row: Mapping[str, Any]) -> tuple[str, Any]:
     load = _mapping(row["load"])
     fun = str(row["fun"] or "")
-    is_runners = fun.startswith(("runner.", "wheel.")) and "cmd" not in load and "id" not in load
+    # A minion may return any function, in a load that lacks what a large one has lost. Its id is its own.
+    is_masters = row["minion_id"] == row["master_id"]
+    is_runners = is_masters and fun.startswith(("runner.", "wheel.")) and "cmd" not in load and "id" not in load
     told = {name: row[name] for name in ("jid", "fun", "retcode", "success") if row[name] is not None}
     if not is_runners:
         told.update(cmd="_return", id=row["minion_id"])
@@ -99,7 +102,7 @@ def _of_event(row: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _mapping(text: str | None) -> dict[str, Any]:
     found = _decoded(text)
-    return found if isinstance(found, dict) and _TRUNCATED not in found else {}
+    return found if isinstance(found, dict) and TRUNCATED not in found else {}
 
 
 def _decoded(text: str | None) -> Any:

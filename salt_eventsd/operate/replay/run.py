@@ -9,13 +9,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from salt_eventsd.common.english import counted
-from salt_eventsd.database.transfer.frames import Recorded
+from salt_eventsd.database.transfer.frames import TRUNCATED, Recorded
 from salt_eventsd.database.transfer.history import TABLES, Piece
 from salt_eventsd.database.transfer.slices import PLACES
+from salt_eventsd.event.frame import read_tag
 from salt_eventsd.event.parse import Event
 from salt_eventsd.event.replayed import Replayed
 from salt_eventsd.exceptions import EventsdError, WorkerError
-from salt_eventsd.intake.origin import MARK
+from salt_eventsd.intake.origin import MARK, is_anybodys
 from salt_eventsd.operate.replay.one_at_a_time import one_at_a_time
 from salt_eventsd.operate.replay.sender import Sender
 from salt_eventsd.operate.replay.task import Task
@@ -99,13 +100,18 @@ def _events(task: Task, frame: Recorded) -> list[Event]:
     is_judged = frame.table != "events"
     pipeline = task.pipeline.trusting if is_judged else task.pipeline
     found = pipeline.take(frame.raw, frame.received)
-    is_marked = not is_judged and isinstance(frame.data, dict) and MARK in frame.data
-    if is_marked and not found.forged and task.pipeline.origins.forged != "take":
-        # It was found forged with what was known then; nothing of that is in it any more.
+    if not is_judged and not found.forged and task.pipeline.origins.forged != "take" and _may_be_forged(frame):
         return []
     if found.forged:
         return [event for _, event in found.destinations]
     return [_as_recorded(event, frame) for _, event in found.destinations]
+
+
+def _may_be_forged(frame: Recorded) -> bool:
+    """Say whether an event was found forged with what was known then, or may have been; that is not in it any more."""
+    if not isinstance(frame.data, dict):
+        return False
+    return MARK in frame.data or (TRUNCATED in frame.data and not is_anybodys(read_tag(frame.raw, frame.received)))
 
 
 def _as_recorded(event: Event, frame: Recorded) -> Event:

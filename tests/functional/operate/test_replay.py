@@ -312,12 +312,17 @@ def test_an_event_that_stands_in_two_tables_was_on_the_bus_once(mine: Database, 
     assert len(_rows(mine)) == 1
 
 
-def test_what_was_found_forged_speaks_for_nobody(mine: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param({"eventsd_forged": "fired by minion db1"}, id="whole"),
+        # What a database cannot take as a whole loses what else it said.
+        pytest.param({"eventsd_truncated": True, "beginning": "{"}, id="its-beginning"),
+    ],
+)
+def test_what_was_found_forged_speaks_for_nobody(mine: Database, tmp_path: Path, kept: dict[str, Any]) -> None:
     # Given: a minion fired what looks like another one's return; the engine kept it as a plain event
-    data = {
-        **returned({"state": "forged"}, jid=_jid(2), fun="raid.check").data,
-        "eventsd_forged": "fired by minion db1",
-    }
+    data = {**returned({"state": "forged"}, jid=_jid(2), fun="raid.check").data, **kept}
     mine.worker().write(batch_of([fired(f"salt/job/{_jid(2)}/ret/web1.example.com", data, into="events")]))
     mine.execute(_RAID)
 
@@ -327,6 +332,24 @@ def test_what_was_found_forged_speaks_for_nobody(mine: Database, tmp_path: Path)
     # Then
     assert told["retcode"] == 0
     assert _rows(mine) == []
+
+
+@pytest.mark.parametrize("load", [True, False])
+def test_a_minion_s_return_does_not_become_a_runner_s(mine: Database, tmp_path: Path, load: bool) -> None:
+    # Given: it names a runner's function, and says of itself that the load is not whole
+    made = returned({"state": "x"}, jid=_jid(2), fun="runner.raid.check", eventsd_truncated=True)
+    mine.worker(load=load).write(batch_of([made]))
+    mine.execute(_RAID)
+    rule = {**_RULE, "tag": "salt/(job|run)/", "columns": {"srv": "tag", "state": "data.id", "jid": "data.jid"}}
+    del rule["fun"]
+
+    # When
+    opts = _opts(tmp_path, mine.url, rule)
+    opts["eventsd"]["events"]["returns"]["tag"] = "salt/(job|run)/"
+    _replay(opts)
+
+    # Then
+    assert _rows(mine) == [(_jid(2), f"salt/job/{_jid(2)}/ret/web1.example.com", "web1.example.com")]
 
 
 def test_what_the_database_refuses_is_told_and_the_rest_is_written(mine: Database, tmp_path: Path) -> None:
