@@ -7,6 +7,7 @@ Database drivers append whole statements with their values, and libraries repeat
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from functools import cache
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ _LONGEST = 500
 _LOOKED_AT = 2**17
 #: A secret that is cut off there might not be recognized, so so many characters before the cut are left out.
 _UNSURE = 2**12
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def one_line(error: BaseException) -> str:
@@ -34,6 +36,8 @@ def one_line(error: BaseException) -> str:
     if not isinstance(error, WorkerError):
         text = f"{type(error).__name__}: {text or type(error).__name__}"
     told = " ".join(masked(text or type(error).__name__).split())[:_LONGEST]
+    # A database repeats values, and what a terminal would obey in them was sent by a minion.
+    told = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", told)
     # Half of a surrogate pair cannot be encoded, and so not be written to a file.
     return told.encode("utf-8", "backslashreplace").decode()
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import io
 import logging
 import socket
+import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -82,7 +84,9 @@ class MetricsHttp(ThreadingMixIn, WSGIServer):
         with self._mutex:
             slow = [one for one, since in self._since.items() if time.monotonic() - since > _LONGEST_SECONDS]
         for one in slow:
-            self.shutdown_request(one)
+            # The thread that answers reads an end then, and closes it; whoever says a little again and again goes, too.
+            with suppress(OSError):
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, if there are not too many."""
@@ -91,33 +95,43 @@ class MetricsHttp(ThreadingMixIn, WSGIServer):
             return
         with self._mutex:
             self._since[request] = time.monotonic()
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            # The system has no more threads to give.
+            self._done_with(request)
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer; called in the thread."""
         secured = request
         try:
             secured = self._secured(request)
+            if isinstance(secured, ssl.SSLSocket):
+                secured.do_handshake()
             super().process_request_thread(secured, client_address)
-        except OSError as exc:
+        except Exception as exc:
             log.debug("eventsd: metrics: a connection could not be secured: %s", one_line(exc))
-            self.shutdown_request(request)
+            self.shutdown_request(secured)
         finally:
-            with self._mutex:
-                self._since.pop(secured, None)
-            self._places.release()
+            self._done_with(request, secured)
 
     def _secured(self, request: socket.socket) -> socket.socket:
         tls = tls_of(self._config)
         if tls is None:
             return request
         request.settimeout(_PIECE_SECONDS)
-        # The handshake is left for the first read, so that whoever takes too long for it can be ended, too.
+        # The handshake comes later, so that whoever takes too long for it can be ended, too.
         secured = tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         with self._mutex:
             self._since[secured] = self._since.pop(request, time.monotonic())
-        secured.do_handshake()
         return secured
+
+    def _done_with(self, *several: socket.socket) -> None:
+        with self._mutex:
+            for one in several:
+                self._since.pop(one, None)
+        self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong; mostly the other side has gone away."""

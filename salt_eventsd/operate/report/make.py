@@ -24,6 +24,9 @@ MOST_BYTES = 2_000_000
 #: How long one of its questions may take: more than one at a terminal.
 _SECONDS = 60.0
 _MODE = 0o640
+#: What each page has among its first bytes, and no other file.
+MARK = b'<meta name="generator" content="salt-eventsd report">'
+_BEGINNING_BYTES = 1000
 
 
 class Unwritable(EventsdError):
@@ -81,7 +84,28 @@ def _target(path: Any) -> Path:
         )
     if not target.parent.is_dir():
         raise WrongArgument(f"path: there is no folder {target.parent}; make it first")
+    if not _may_be_replaced(target):
+        raise WrongArgument(f"path: {path} is there and is no report; name another file, or remove it first")
     return target
+
+
+def _may_be_replaced(target: Path) -> bool:
+    """
+    Say whether a file may give way to a report: it is not there, is empty, or is a report itself.
+
+    A runner is root, and who may call it over salt-api need not be.
+    """
+    try:
+        if not target.exists():
+            return True
+        # To open a pipe or a device may take for ever.
+        if not target.is_file():
+            return False
+        with target.open("rb") as file:
+            beginning = file.read(_BEGINNING_BYTES)
+    except OSError as exc:
+        raise Unwritable(f"path: {target} cannot be looked at: {exc.strerror or exc}") from exc
+    return not beginning or MARK in beginning
 
 
 def _write(target: Path, page: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from salt_eventsd import __version__
 from salt_eventsd.common.english import counted
@@ -67,8 +67,12 @@ def _environment() -> jinja2.Environment:
 
 
 def _finalize(value: Any) -> Any:
-    """Nothing gets into the page past this: what is no markup of our own is a text of somebody's."""
-    return value if isinstance(value, Markup) else shown(value)
+    """
+    Nothing gets into the page past this: what is no markup of our own is a text of somebody's.
+
+    No line of the file begins with such a text, wherever the file is put: other programs read line by line.
+    """
+    return value if isinstance(value, Markup) else escape(shown(value)).replace("\n", Markup("&#10;"))
 
 
 def _moment(when: datetime, form: str = "%Y-%m-%d %H:%M") -> str:

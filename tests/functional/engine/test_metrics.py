@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from pytestshellutils.utils import ports
 
 from salt_eventsd.engine import reload
+from salt_eventsd.engine.metrics import http as http_server
 from salt_eventsd.event.frame import pack_frame
 from tests.functional.engine.conftest import Engine
 from tests.support.events import frame, job_data, return_data, state_result
@@ -231,6 +233,52 @@ def test_who_connects_and_says_nothing_keeps_nobody_out_for_long(
         for one in silent:
             one.close()
     assert capfd.readouterr().err == ""
+
+
+def test_who_sends_a_request_without_end_keeps_nobody_out_for_long(
+    engine: Engine, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: as many connections as are served at once, each of which says a little again and again
+    monkeypatch.setattr(http_server, "_LONGEST_SECONDS", 1.0)
+    over = threading.Event()
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
+
+    def trickle() -> None:
+        open_ones = list(clients)
+        while open_ones and not over.wait(0.2):
+            for one in open_ones[:]:
+                try:
+                    one.sendall(b"x")
+                except OSError:
+                    open_ones.remove(one)
+
+    talking = threading.Thread(target=trickle)
+    talking.start()
+    try:
+        # When, then
+        eventually(lambda: _answers(port), 15.0)
+    finally:
+        over.set()
+        talking.join()
+        for one in clients:
+            one.close()
+
+
+def test_a_moment_without_threads_costs_no_place(engine: Engine, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    tried = []
+
+    def none_left(*_: Any) -> None:
+        tried.append(1)
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadingMixIn, "process_request", none_left)
+        while len(tried) < 10:
+            assert not _answers(port)
+
+    # When, then
+    assert _answers(port)
 
 
 def _answers(port: int) -> bool:

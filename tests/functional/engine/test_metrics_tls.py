@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import socket
 import ssl
@@ -86,6 +87,19 @@ def test_who_says_nothing_holds_up_nobody(port: int, certificate: Certificate) -
 
     # Then
     assert "salt_eventsd_build_info" in found
+
+
+@pytest.mark.usefixtures("engine")
+def test_nothing_is_left_of_who_speaks_no_tls(port: int) -> None:
+    # When
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port)) as one:
+            one.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            while one.recv(1000):
+                pass
+
+    # Then
+    eventually(lambda: not any(isinstance(one, ssl.SSLSocket) for one in gc.get_objects()), 5.0)
 
 
 @pytest.mark.usefixtures("engine")

@@ -8,6 +8,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from _runners import eventsd as runner
 from salt_eventsd.config.load import load
 from salt_eventsd.operate.history import asking
 from salt_eventsd.operate.report.collect import About, Room, collect
-from salt_eventsd.operate.report.facts import Report, smaller
+from salt_eventsd.operate.report.facts import Listing, Report, smaller
 from salt_eventsd.operate.report.make import MOST_BYTES, page_of
 from salt_eventsd.operate.status import read
 from tests.support.events import job, returned
@@ -176,7 +177,7 @@ def test_the_file_is_for_its_owner_and_group_and_nothing_else_is_left(make: Call
     folder = tmp_path / "pages"
     folder.mkdir()
     target = folder / "report.html"
-    target.write_text("an old one")
+    make(path=str(target))
     target.chmod(0o666)
     umask = os.umask(0)
 
@@ -192,6 +193,52 @@ def test_the_file_is_for_its_owner_and_group_and_nothing_else_is_left(make: Call
     assert target.stat().st_size == told["bytes"]
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
     assert os.listdir(folder) == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param(lambda path: path.write_text("root:x:0:0:root:/root:/bin/sh"), id="a file"),
+        pytest.param(lambda path: path.write_text("<!DOCTYPE html>"), id="another page"),
+        pytest.param(lambda path: path.symlink_to("/dev/null"), id="a device"),
+        pytest.param(os.mkfifo, id="a pipe"),
+    ],
+)
+def test_what_is_no_report_is_not_replaced(
+    make: Callable[..., Any], tmp_path: Path, there: Callable[[Path], Any]
+) -> None:
+    # Given
+    target = tmp_path / "report.html"
+    there(target)
+    before = target.lstat()
+
+    # When
+    told = make(path=str(target))
+
+    # Then
+    assert told == {
+        "problem": f"path: {target} is there and is no report; name another file, or remove it first",
+        "retcode": 2,
+    }
+    assert target.lstat() == before
+
+
+def test_an_empty_file_may_become_a_report(make: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "report.html").touch()
+
+    assert make(path=str(tmp_path / "report.html"))["retcode"] == 0
+
+
+def test_no_line_of_the_file_begins_with_what_a_minion_sent(facts: Report) -> None:
+    # Given
+    row = {**facts.failures.rows[0], "error": "no\nssh-ed25519 AAAA root@evil\n"}
+
+    # When
+    page = page_of(replace(facts, failures=Listing((row,), 1))).decode()
+
+    # Then
+    assert "no&#10;ssh-ed25519 AAAA root@evil" in page
+    assert not any(line.startswith("ssh-") for line in page.splitlines())
 
 
 def test_an_engine_that_is_down_is_said_on_the_page(make: Callable[..., Any], tmp_path: Path) -> None:

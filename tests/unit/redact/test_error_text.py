@@ -32,6 +32,7 @@ class Speechless(Exception):
         pytest.param(KeyError("x"), "KeyError: 'x'", id="with its kind"),
         pytest.param(ValueError(), "ValueError: ValueError", id="without a text"),
         pytest.param(Speechless(), "Speechless: Speechless", id="that cannot say what it is"),
+        pytest.param(Transient("no \x1b]0;me\x07\x9b2J"), r"no \x1b]0;me\x07\x9b2J", id="with what a terminal obeys"),
         pytest.param(Transient("x" * 1000), "x" * 500, id="long"),
     ],
 )
