@@ -115,7 +115,7 @@ def top(seconds: float = 1, count: int | None = None) -> dict[str, Any] | str | 
         with until_interrupted():
             top.live(path, seconds, count, salt.utils.color.get_colors(_has_colors()))
     except EventsdError as exc:
-        return _answer({"problem": str(exc), "retcode": 2})
+        return _told("top", {"problem": str(exc), "retcode": 2})
     return _shown("")
 
 
@@ -153,7 +153,7 @@ def reload() -> dict[str, Any]:
 
         salt-run eventsd.reload
     """
-    return _of_engine("reload")
+    return _told("reload", _of_engine("reload"))
 
 
 def flush(worker: str | None = None, seconds: float = 30) -> dict[str, Any]:
@@ -161,7 +161,8 @@ def flush(worker: str | None = None, seconds: float = 30) -> dict[str, Any]:
     Have the engine write at once what waits, without waiting until a batch is full or for the time of the next try, and
     wait until that is written. Paused workers stay paused.
 
-    The return code is 0 if all that waited has left the spool, and 1 if some still waits.
+    The return code is 0 if all that waited has left the spool, and 1 if some still waits. What waits for paused workers
+    does not count; they are named.
 
     :param worker: only what waits for this worker.
     :param seconds: how long to wait.
@@ -179,9 +180,9 @@ def flush(worker: str | None = None, seconds: float = 30) -> dict[str, Any]:
     from salt_eventsd.operate.flush import flush
 
     try:
-        return _answer(flush(socket_path(state_file(__opts__)), worker, seconds))
+        return _told("flush", flush(socket_path(state_file(__opts__)), worker, seconds))
     except EventsdError as exc:
-        return _answer({"problem": str(exc), "retcode": 2})
+        return _told("flush", {"problem": str(exc), "retcode": 2})
 
 
 def pause(worker: str | None = None) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def pause(worker: str | None = None) -> dict[str, Any]:
 
         salt-run eventsd.pause history
     """
-    return _of_engine("pause", worker=worker)
+    return _told("pause", _of_engine("pause", worker=worker))
 
 
 def resume(worker: str | None = None) -> dict[str, Any]:
@@ -213,7 +214,7 @@ def resume(worker: str | None = None) -> dict[str, Any]:
 
         salt-run eventsd.resume history
     """
-    return _of_engine("resume", worker=worker)
+    return _told("resume", _of_engine("resume", worker=worker))
 
 
 def tap(
@@ -271,7 +272,7 @@ def tap(
                 elif not taps.show(salt.utils.json.dumps(one) if as_json else taps.line(one, data)):
                     break
     except EventsdError as exc:
-        return _answer({"problem": str(exc), "retcode": 2})
+        return _told("tap", {"problem": str(exc), "retcode": 2})
     if not is_shown:
         return _answer({"events": seen, "retcode": 0})
     return _shown(None if as_json else "")
@@ -328,7 +329,7 @@ def test(path: str | None = None) -> dict[str, Any]:  # noqa: PT028 - a verb of 
         config = load(__opts__)
         tests = ruletest.read(Path(path) if path else ruletest.default_path(__opts__))
     except EventsdError as exc:
-        return _answer({"problems": str(exc).splitlines(), "retcode": 2})
+        return _told("test", {"problems": str(exc).splitlines(), "retcode": 2})
     return _answer(ruletest.run(config, tests, str(__opts__.get("id", "master"))))
 
 
@@ -419,7 +420,7 @@ def requeue(
     """
     from salt_eventsd.spool.dead_letters import requeue
 
-    return _act("requeued", requeue, ids, worker, contains, everything)
+    return _act("requeue", requeue, ids, worker, contains, everything)
 
 
 def discard(
@@ -441,7 +442,7 @@ def discard(
     """
     from salt_eventsd.spool.dead_letters import discard
 
-    return _act("discarded", discard, ids, worker, contains, everything)
+    return _act("discard", discard, ids, worker, contains, everything)
 
 
 def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
@@ -463,9 +464,9 @@ def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
     from salt_eventsd.exceptions import EventsdError
 
     try:
-        return _answer(orphans.drop(load(__opts__), worker))
+        return _told("drop_orphaned", orphans.drop(load(__opts__), worker))
     except EventsdError as exc:
-        return _answer({"problem": str(exc), "retcode": 2})
+        return _told("drop_orphaned", {"problem": str(exc), "retcode": 2})
 
 
 def purge(worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
@@ -518,7 +519,7 @@ def archive(
     """
     from salt_eventsd.operate.archive import archive
 
-    return _answer(archive(__opts__, before, to, restore, worker, purge, dry_run))
+    return _told("archive", archive(__opts__, before, to, restore, worker, purge, dry_run))
 
 
 def forget(minion: str, worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
@@ -588,7 +589,7 @@ def schema(
     from salt_eventsd.operate.schema import schema
 
     arguments = {"worker": worker, "to": to, "by": by, "dry_run": dry_run}
-    return _answer(schema(__opts__, action, arguments, _teller("schema")))
+    return _told("schema", schema(__opts__, action, arguments, _teller("schema")))
 
 
 def import_jobs(
@@ -619,7 +620,8 @@ def import_jobs(
     """
     from salt_eventsd.operate.imports.run import import_jobs
 
-    return _answer(import_jobs(__opts__, source, since, until, worker, dry_run, _teller("import_jobs")))
+    found = import_jobs(__opts__, source, since, until, worker, dry_run, _teller("import_jobs"))
+    return _told("import_jobs", found)
 
 
 def repair(
@@ -650,7 +652,7 @@ def repair(
     """
     from salt_eventsd.operate.imports.gaps import repair
 
-    return _answer(repair(__opts__, since, until, source, worker, dry_run, _teller("repair")))
+    return _told("repair", repair(__opts__, since, until, source, worker, dry_run, _teller("repair")))
 
 
 def views(worker: str | None = None, compat: str | None = None, schema: str | None = None) -> dict[str, Any]:
@@ -674,7 +676,7 @@ def views(worker: str | None = None, compat: str | None = None, schema: str | No
     """
     from salt_eventsd.operate.views import views
 
-    return _answer(views(__opts__, worker, compat, schema))
+    return _told("views", views(__opts__, worker, compat, schema))
 
 
 def replay(
@@ -721,7 +723,7 @@ def replay(
         "dry_run": dry_run,
         "again": again,
     }
-    return _answer(replay(__opts__, arguments, _teller("replay"), __salt__))
+    return _told("replay", replay(__opts__, arguments, _teller("replay"), __salt__))
 
 
 def jobs(
@@ -1099,7 +1101,7 @@ def _page(told: Any, found: Any) -> str:
 
 
 def _act(
-    done: str,
+    verb: str,
     action: Callable[[Path, Any], int],
     ids: tuple[int | str, ...],
     worker: str | None,
@@ -1109,13 +1111,13 @@ def _act(
     from salt_eventsd.spool.dead_letters import Filter
 
     if not (ids or worker or contains or everything):
-        return _answer({"problem": "say which: ids, worker=, contains= or everything=True", "retcode": 2})
+        return _told(verb, {"problem": "say which: ids, worker=, contains= or everything=True", "retcode": 2})
     try:
         which = Filter([int(one) for one in ids], worker, contains)
     except ValueError:
-        return _answer({"problem": "ids are the numbers that eventsd.dead shows", "retcode": 2})
+        return _told(verb, {"problem": "ids are the numbers that eventsd.dead shows", "retcode": 2})
     count, problem = _on_spool(lambda folder: action(folder, which))
-    return _answer(problem or {done: count, "retcode": 0})
+    return _told(verb, problem or {f"{verb.removesuffix('e')}ed": count, "retcode": 0})
 
 
 def _on_spool(action: Callable[[Path], Any]) -> tuple[Any, dict[str, Any] | None]:

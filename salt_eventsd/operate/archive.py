@@ -68,10 +68,8 @@ def _archive(
                 told["archive"] = _rows(context.name, one.count(), "archived")
                 return told
             one.write(to, context.name, purges=purges)
-        except (EventsdError, OSError) as exc:
-            told.update(
-                problem=f"to: {to}: {exc.strerror}" if isinstance(exc, OSError) else _said(context, exc), retcode=2
-            )
+        except EventsdError as exc:
+            told.update(problem=_said(context, exc), retcode=2)
         if one.told.archived:
             told["file"] = str(to)
         told["archive"] = _rows(context.name, one.told.archived, "archived")

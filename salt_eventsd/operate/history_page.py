@@ -14,10 +14,10 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "returns": ("stamp", "jid", "minion_id", "fun", "success", "retcode", "return"),
     "failures": ("stamp", "jid", "minion_id", "fun", "retcode", "why"),
     "missing": ("minion_id", "jid", "fun", "user", "stamp"),
-    "changes": ("stamp", "minion_id", "user", "state", "name", "changes"),
+    "changes": ("stamp", "jid", "minion_id", "user", "state", "name", "changes"),
     "conformity": ("minion_id", "outcome", "states", "changed", "failed", "stamp", "jid"),
     "slow": ("duration_ms", "what", "minion_id", "fun", "name", "stamp", "jid"),
-    "audit": ("stamp", "user", "kind", "fun", "arg", "tgt", "jid"),
+    "audit": ("stamp", "jid", "user", "kind", "fun", "tgt", "arg"),
 }
 _ANSWERS = ("minion_id", "outcome", "retcode", "duration_ms", "stamp")
 _STATES = ("minion_id", "sls", "state", "name", "comment")
@@ -125,6 +125,8 @@ def _cell(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if name == "stamp" and isinstance(value, str):
         return value[:19].replace("T", " ")
+    if name == "arg":
+        return _arguments(value) or "-"
     if name == "duration_ms" and isinstance(value, (int, float)):
         return f"{value / 1000:,.3f} s"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -187,10 +189,15 @@ def _arguments(arguments: Any) -> str:
     parts = []
     for one in arguments:
         if isinstance(one, Mapping):
-            parts += [f"{key}={_cell('', value)}" for key, value in one.items() if key != "__kwarg__"]
+            parts += [f"{key}={_argument(value)}" for key, value in one.items() if key != "__kwarg__"]
         else:
-            parts.append(_cell("", one))
+            parts.append(_argument(one))
     return " ".join(parts)
+
+
+def _argument(value: Any) -> str:
+    # As it was typed, which yes and no were not.
+    return _cell("", str(value) if isinstance(value, bool) or value is None else value)
 
 
 def facts(pairs: Sequence[tuple[str, Any]], width: int) -> list[str]:

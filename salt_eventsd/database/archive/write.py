@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import migrate
 from salt_eventsd.database.archive import gather
-from salt_eventsd.database.archive.file import FORMAT, VERSION, Head, Reading, Writing
+from salt_eventsd.database.archive.file import FORMAT, VERSION, BadArchive, Head, Reading, Writing
 from salt_eventsd.database.archive.lines import TABLES, Line, read, value_of
 from salt_eventsd.database.retention.aged_jobs import JOBS, RETURNS, STATES
 from salt_eventsd.database.retention.pace import Pace
@@ -69,8 +69,7 @@ class Archive:
         :param worker: whose history it is.
         :param purges: delete what is in the file.
         :raises Busy: rows are to be deleted, and a purge of this database is running.
-        :raises BadArchive: there is such a file.
-        :raises OSError: the file cannot be written.
+        :raises BadArchive: there is such a file, or it cannot be written.
         :raises WorkerError: the database is away, or refuses; there is no file unless :attr:`told` says so.
         """
         if not purges:
@@ -91,9 +90,12 @@ class Archive:
             made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             worker=worker,
         )
-        with Writing(path, head) as file:
-            for name, line in gather.gather(self._steps, self._before):
-                file.add(name, line)
+        try:
+            with Writing(path, head) as file:
+                for name, line in gather.gather(self._steps, self._before):
+                    file.add(name, line)
+        except OSError as exc:
+            raise BadArchive(f"to: {path}: {exc.strerror or exc}") from None
         self.told.archived = dict(file.rows)
 
     def _delete(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.retention.lock import Busy, Lock
 from salt_eventsd.database.retention.pace import Pace
-from salt_eventsd.exceptions import Held, Transient, WorkerError
+from salt_eventsd.exceptions import EventsdError, Held, Transient, WorkerError
 
 Args = ParamSpec("Args")
 Answer = TypeVar("Answer")
@@ -82,7 +82,7 @@ class Steps:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except WorkerError:
+        except EventsdError:
             raise
         except Exception as exc:
             raise self._dialect.faults.classify(exc) from exc

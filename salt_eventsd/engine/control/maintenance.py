@@ -120,7 +120,8 @@ def _unknown(service: Service, worker: str | None) -> Answer | None:
     if worker in known:
         return None
     there = f"there are {', '.join(known)}" if known else "there are none"
-    return {"problem": f"eventsd: worker: expected the name of a worker, got {worker!r}; {there}", "retcode": 2}
+    got = "" if worker is None else f", got {worker!r}"
+    return {"problem": f"eventsd: worker: expected the name of a worker{got}; {there}", "retcode": 2}
 
 
 def _lanes(service: Service, worker: str | None) -> list[Lane]:

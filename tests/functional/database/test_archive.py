@@ -293,6 +293,7 @@ def test_a_file_that_cannot_be_written_deletes_nothing(database: Database, tmp_p
         told = archive(database, before="90d", to=path, purge=True)
         assert (told["retcode"], told["archive"]) == (2, [])
         assert words in told["problem"]
+        assert told["problem"].startswith(f"to: {path}")
     assert there.read_text() == "mine"
     assert content(database) == before
 

@@ -165,7 +165,7 @@ def test_a_wrong_name_is_told_with_those_there_are(run: Any, verb: str, worker: 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_a_name_is_needed(run: Any, verb: str) -> None:
-    problem = "eventsd: worker: expected the name of a worker, got None; there are history, other"
+    problem = "eventsd: worker: expected the name of a worker; there are history, other"
 
     assert run(verb) == {"problem": problem, "retcode": 2}
 

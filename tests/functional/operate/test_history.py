@@ -268,6 +268,23 @@ def test_a_narrow_table_shows_whole_jids_and_why_something_failed() -> None:
     assert failure["return"].strip() in wide
 
 
+def test_arguments_stand_last_as_they_were_typed() -> None:
+    # Given
+    arguments = ["web", {"__kwarg__": True, "test": True, "pillar": {"a": [1]}}, "x" * 60]
+    row = {"stamp": "2026-01-02T03:04:05", "jid": "20260102030405678901", "user": "alice", "fun": "state.apply"}
+
+    # Then
+    heads, line = history_page.page("audit", [{**row, "kind": "job", "tgt": "*", "arg": arguments}], 400).splitlines()
+    assert heads.split()[-1] == "ARGUMENTS"
+    assert line.endswith('  web test=True pillar={"a": [1]} ' + "x" * 60)
+
+
+def test_who_reads_a_change_can_ask_about_its_job() -> None:
+    row = {"stamp": "2026-01-02T03:04:05", "jid": "20260102030405678901", "minion_id": "web1", "user": "alice"}
+    change = {**row, "state": "file.managed", "name": "/etc/ntp.conf", "changes": {"diff": "+" * 90}}
+    assert "20260102030405678901  web1" in history_page.page("changes", [change], 100)
+
+
 def test_a_person_reads_what_is_wrong_in_one_line(run: Ask) -> None:
     told = run("jobs", at_terminal=True, limit=0)
     assert told == {"return": "limit: expected a number from 1 on, got 0", "outputter": "highstate", "retcode": 2}

@@ -1,4 +1,4 @@
-"""What a person at a terminal is shown of purge, forget, dead and check: facts and tables, and no nested data."""
+"""What a person at a terminal is shown of most verbs: facts and tables, and no nested data."""
 
 from __future__ import annotations
 
@@ -41,6 +41,22 @@ def opts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         pytest.param("forget", {"minion": "nobody"}, ["nothing is known of nobody"], id="forget whom nobody knows"),
         pytest.param("forget", {"minion": "web*"}, ["wrong: minion: expected the id of a minion"], id="wrong"),
         pytest.param("dead", {}, ["wrong: eventsd: spool.dir: there is no spool"], id="no spool"),
+        pytest.param(
+            "archive", {"before": "2026-01-01", "dry_run": True}, ["dry run  yes", "WORKER   TABLE"], id="archive"
+        ),
+        pytest.param("archive", {"restore": "/no/such"}, ["wrong: /no/such: No such file"], id="archive of none"),
+        pytest.param("schema", {}, ["worker    history", "tables:", "eventsd_jobs"], id="schema"),
+        pytest.param("schema", {"action": "upgrade"}, ["WORKER   FROM  TO"], id="upgrade"),
+        pytest.param("views", {}, ["no view is missing"], id="views"),
+        pytest.param("replay", {"rule": "no", "since": "1d"}, ["wrong: rule: expected the name of"], id="replay"),
+        pytest.param("pause", {"worker": "history"}, ["wrong: eventsd: no engine answers at"], id="pause"),
+        pytest.param("resume", {"worker": "history"}, ["wrong: eventsd: no engine answers at"], id="resume"),
+        pytest.param("flush", {}, ["wrong: eventsd: no engine answers at"], id="flush"),
+        pytest.param("reload", {}, ["wrong: eventsd: no engine answers at"], id="reload"),
+        pytest.param("requeue", {}, ["wrong: say which: ids"], id="requeue"),
+        pytest.param("discard", {"contains": "x"}, ["wrong: eventsd: spool.dir: there is no spool"], id="discard"),
+        pytest.param("drop_orphaned", {}, ["wrong: eventsd: spool.dir: there is no spool"], id="drop orphaned"),
+        pytest.param("test", {}, ["wrong: eventsd: test: there is no", "docs/testing_rules.rst"], id="no tests"),
         pytest.param("check", {}, ["config  without effect", "  history  reachable, tables of version"], id="check"),
     ],
 )
