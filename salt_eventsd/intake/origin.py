@@ -149,7 +149,7 @@ class Origins:
             return ""
         tag = frame.tag
         if isinstance(data, dict) and data.get("cmd") == MINION_EVENT and not _may_fire(tag, data.get("id")):
-            return f"fired by minion {_shown(data.get('id'))}"
+            return f"fired by minion {_shown(data['id'])}" if "id" in data else "fired by somebody who cannot be told"
         if frame.full_tag is not tag:
             is_syndic = self._is_syndic(frame.full_tag.split("/", 2)[1])
             if not is_syndic and _is_salts(tag) and not (addressed and addressed.has(frame)):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgpack
 import msgspec
 
 from salt_eventsd.common.budget import OutOfTime, limited
@@ -20,6 +21,7 @@ from salt_eventsd.event.codec import decode
 from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.parse import function_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy, most_values
+from salt_eventsd.intake.origin import MINION_EVENT, PEER
 
 #: The key that says why a payload was not kept.
 MARK = "eventsd_withheld"
@@ -45,9 +47,14 @@ class _Head(msgspec.Struct, gc=False):
     retcode: msgspec.Raw = msgspec.Raw()
     success: msgspec.Raw = msgspec.Raw()
     _stamp: msgspec.Raw = msgspec.Raw()
+    peer: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name=PEER)
 
 
 _head = msgspec.msgpack.Decoder(_Head).decode
+_PACKED_NAMES = {msgspec.msgpack.encode(name): name for name in _Head.__struct_encode_fields__}
+_LONGEST_NAME = max(map(len, _PACKED_NAMES))
+#: A payload with more keys than this and odd ones among them is not looked through.
+_MOST_KEYS = 10_000
 
 
 @contextmanager
@@ -100,10 +107,39 @@ def withheld(frame: Frame, why: str) -> tuple[Frame, dict[str, Any]]:
 def _known(payload: bytes) -> dict[str, Any]:
     try:
         head = _head(payload)
+        fields = zip(head.__struct_encode_fields__, head.__struct_fields__, strict=True)
+        raws = {name: getattr(head, field) for name, field in fields}
     except (msgspec.DecodeError, RecursionError):
-        return {}
-    found = {name: _short(getattr(head, name)) for name in head.__struct_fields__}
+        try:
+            raws = _picked(payload)
+        except (ValueError, msgpack.UnpackException):
+            # Whoever has hidden who fired it speaks for nobody.
+            return {"cmd": MINION_EVENT}
+    found = {name: _short(raw) for name, raw in raws.items()}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _picked(payload: bytes) -> dict[str, msgspec.Raw]:
+    """
+    Return what :class:`_Head` has of a payload with keys that are no text, which any minion can add.
+
+    :raises ValueError: it has too many keys.
+    :raises msgpack.UnpackException: it cannot be read.
+    """
+    found: dict[str, msgspec.Raw] = {}
+    unpacker = msgpack.Unpacker(max_buffer_size=len(payload))
+    unpacker.feed(payload)
+    count = unpacker.read_map_header()
+    if count > _MOST_KEYS:
+        raise ValueError(f"it has {count} keys")
+    for _ in range(count):
+        start = unpacker.tell()
+        unpacker.skip()
+        middle = unpacker.tell()
+        unpacker.skip()
+        if name := _PACKED_NAMES.get(payload[start:middle] if middle - start <= _LONGEST_NAME else b""):
+            found[name] = msgspec.Raw(payload[middle : unpacker.tell()])
+    return found
 
 
 def _short(raw: msgspec.Raw) -> str | int | float | bool | None:

@@ -223,6 +223,31 @@ def test_an_event_that_takes_too_long_is_kept_without_its_payload(
     assert "more than 200000 values" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        pytest.param({}, f"fired by minion '{EVIL}'", id="none"),
+        pytest.param({5: 1}, f"fired by minion '{EVIL}'", id="number"),
+        pytest.param(dict.fromkeys(range(20_000)), "fired by somebody who cannot be told", id="many"),
+    ],
+)
+def test_keys_that_are_no_text_hide_nobody(staged: Callable[..., list[Event]], odd: dict[Any, Any], why: str) -> None:
+    # Given what a minion fires, so large that it is kept without its payload
+    told = {**odd, **minion_event(f"salt/job/{JID}/ret/{MINION}"), "fun": "f" * 20_000}
+
+    # When
+    [event] = staged(frame(f"salt/job/{JID}/ret/{MINION}", told))
+
+    # Then
+    assert (event.into, event.data["eventsd_forged"], event.minion_id == MINION) == ("events", why, False)
+
+
+def test_a_large_copy_of_another_masters_is_not_kept_either(staged: Callable[..., list[Event]]) -> None:
+    raw = frame(f"salt/job/{JID}/ret/{MINION}", {**return_data(fun="f" * 20_000), "__peer_id": "m2"})
+
+    assert staged(raw, origins=Origins(peers="skip", places=frozenset(["history"]))) == []
+
+
 def test_a_function_of_many_kilobytes_is_withheld_with_its_event(staged: Callable[..., list[Event]]) -> None:
     raw = frame(f"salt/job/{JID}/ret/{MINION}", return_data("secret", fun="f" * 900_000))
 
