@@ -15,7 +15,7 @@ from salt_eventsd.database.deadlines import PATIENCE
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.migrations import indexes
 from salt_eventsd.database.schema import VERSION_TABLE
-from salt_eventsd.exceptions import Held
+from salt_eventsd.exceptions import Held, Refused
 
 #: The newest version in ``migrations/versions``.
 HEAD = "0005"
@@ -58,14 +58,23 @@ def ensure_on(connection: Connection, dialect: Dialect) -> bool:
     :raises Held: the tables are of a newer release than this.
     """
     found = version(connection)
-    is_whole = found == HEAD and indexes.are_made(connection)
-    is_left = not is_whole and found == HEAD and indexes.takes_long(connection, dialect)
-    connection.rollback()
-    if is_whole or is_left:
-        return is_whole
     if found is not None and found > HEAD:
         raise Held(f"the tables are of version {found}, but this salt-eventsd knows {HEAD}: upgrade salt-eventsd")
-    patient = False
+    try:
+        is_whole = found == HEAD and indexes.are_made(connection)
+        is_left = not is_whole and found == HEAD and indexes.takes_long(connection, dialect)
+        connection.rollback()
+        return is_whole if is_whole or is_left else _make(connection, dialect, found)
+    except sa.exc.DBAPIError as exc:
+        if found != HEAD or not isinstance(dialect.faults.classify(exc), (Held, Refused)):
+            raise
+        # Who may write rows and not look after indexes can go on: without them, questions take longer.
+        connection.rollback()
+        return False
+
+
+def _make(connection: Connection, dialect: Dialect, found: str | None) -> bool:
+    is_whole = patient = False
     try:
         with connection.begin():
             dialect.ddl.lock(connection)

@@ -72,6 +72,9 @@ def test_a_return(tables: Database) -> None:
         "stamp": _STAMP,
         "received": _RECEIVED,
         "master_id": NODE,
+        "states": None,
+        "states_changed": None,
+        "states_failed": None,
     }
 
 

@@ -293,8 +293,8 @@ def test_wrong_arguments_are_told(arguments: dict[str, Any], options: dict[str, 
     assert problem in told["problem"]
 
 
-def test_sqlite_has_none() -> None:
-    database = Database("sqlite:////nowhere/history.db")
+def test_sqlite_has_none(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/history.db")
 
     with pytest.raises(ConfigError, match=r"workers\.history\.partitions: sqlite has none; expected none, or"):
         database.worker(partitions="month")

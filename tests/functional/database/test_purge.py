@@ -206,4 +206,4 @@ def test_a_count_changes_nothing(database: Database) -> None:
     # Then
     assert counts == {("jobs", ""): 1, ("returns", "succeeded"): 1, ("states", "succeeded"): 2}
     assert [len(database.rows(name)) for name in ("jobs", "returns", "states")] == [1, 1, 2]
-    assert database.rows("locks") == []
+    assert [row for row in database.rows("locks") if row["holder"]] == []

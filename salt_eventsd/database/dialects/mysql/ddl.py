@@ -59,6 +59,8 @@ class MySQLDdl(Ddl):
 
     def make_index(self, connection: Connection, index: sa.Index, *, beside: bool) -> None:
         """See :class:`Ddl`."""
+        if index.table is not None:
+            self.finish(connection, index.table.name)
         made = str(CreateIndex(index).compile(dialect=connection.dialect)).strip()
         connection.exec_driver_sql(made + _BESIDE * beside)
 
