@@ -78,7 +78,7 @@ class Receipts:
                 connection.execute(sa.insert(_TABLE), new)
             except IntegrityError:
                 raise Transient("an earlier try at this batch has not ended yet in the database") from None
-        self.tidying.note(_key(batch, id_) for id_ in ids if id_ not in known)
+        self.tidying.note((_key(batch, id_) for id_ in ids if id_ not in known), batch.oldest_chunk)
         return known
 
     def note(self, connection: Connection, batch: Batch, refusals: Sequence[Refusal]) -> None:

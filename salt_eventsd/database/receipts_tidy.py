@@ -30,7 +30,8 @@ _JOIN_SECONDS = 60.0
 _FRESH = timedelta(seconds=60)
 #: The same for receipts of another master, whose clock may be wrong.
 _FRESH_OF_OTHERS = timedelta(hours=1)
-#: A lane of a life has at most so many receipts; beyond that, the oldest become one, whatever was dropped between them.
+#: A lane of a life has at most so many receipts; beyond that, the oldest become one, whatever was dropped between them,
+#: but for those behind a chunk that still waits: prio chunks are written before others that are as old.
 MOST_RUNS = 1000
 #: Nobody puts back copies of spools that are older than this; the second is for those from before there were lives.
 _KEPT = timedelta(days=180)
@@ -61,18 +62,20 @@ class Tidying:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._given: set[tuple[str, str]] = set()
+        # Of each life and lane with new receipts, the lowest chunk that the spool still holds.
+        self._given: dict[tuple[str, str], int] = {}
         self._join_at = 0.0
         self._forget_at = 0.0
 
-    def note(self, given: Iterable[tuple[str, str]]) -> None:
+    def note(self, given: Iterable[tuple[str, str]], oldest: int) -> None:
         """
         Note that there are new receipts.
 
         :param given: the life and the lane of each.
+        :param oldest: their spool holds no chunk of the lane with a lower id; 0 if that is not known.
         """
         with self._mutex:
-            self._given.update(given)
+            self._given.update(dict.fromkeys(given, oldest))
 
     def run(self, engine: Engine) -> None:
         """
@@ -84,10 +87,10 @@ class Tidying:
             if time.monotonic() < self._join_at:
                 return
             first_time, self._join_at = not self._join_at, time.monotonic() + _JOIN_SECONDS
-            given, self._given = self._given, set()
+            given, self._given = self._given, {}
         try:
-            for life, lane in given:
-                join(engine, life, lane, _FRESH)
+            for (life, lane), oldest in given.items():
+                join(engine, life, lane, _FRESH, oldest)
             if first_time:
                 join_others(engine)
             if time.monotonic() >= self._forget_at and forget(engine):
@@ -97,7 +100,7 @@ class Tidying:
             log.debug("eventsd: receipts of neighbouring chunks were not merged: %s", one_line(exc))
 
 
-def join(engine: Engine, life: str, lane: str, fresh: timedelta) -> None:
+def join(engine: Engine, life: str, lane: str, fresh: timedelta, oldest: int = 0) -> None:
     """
     Make receipts of a lane that follow each other one.
 
@@ -105,6 +108,7 @@ def join(engine: Engine, life: str, lane: str, fresh: timedelta) -> None:
     :param life: the life the chunks are of.
     :param lane: the lane's name, from :func:`lane_name`.
     :param fresh: younger ones are left alone.
+    :param oldest: the lowest chunk that still waits; 0 if that is not known, as of another master's spool.
     """
     mine = sa.and_(_TABLE.c.spool == life, _TABLE.c.lane == lane)
     before = datetime.now(timezone.utc) - fresh
@@ -112,13 +116,13 @@ def join(engine: Engine, life: str, lane: str, fresh: timedelta) -> None:
         query = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest, _TABLE.c.refused)
         rows = connection.execute(query.where(mine, _TABLE.c.stamp < before))
         runs = sorted((Run(*row) for row in rows), key=lambda run: run.last)
-    for some in _joined(runs):
+    for some in _joined(runs, oldest):
         with engine.connect() as connection, connection.begin():
             _make_one(connection, mine, some)
 
 
-def _joined(runs: Sequence[Run]) -> list[list[Run]]:
-    """Return which receipts become one."""
+def _joined(runs: Sequence[Run], oldest: int) -> list[list[Run]]:
+    """Return which receipts become one. What waits between two must not be taken for written."""
     groups: list[list[Run]] = []
     for run in runs:
         is_next = bool(groups) and _first(run) <= groups[-1][-1].last + 1
@@ -127,7 +131,8 @@ def _joined(runs: Sequence[Run]) -> list[list[Run]]:
             groups[-1].append(run)
         else:
             groups.append([run])
-    if (over := len(groups) - MOST_RUNS) > 0:
+    done = sum(group[-1].last < oldest for group in groups)
+    if (over := min(len(groups) - MOST_RUNS, done - 1)) > 0:
         groups[: over + 1] = [[run for group in groups[: over + 1] for run in group]]
     return [group for group in groups if len(group) > 1]
 

@@ -75,7 +75,7 @@ class Delivery:
             spool_id=self._chunks[0].life or self._spool.id,
             chunks=self.chunks,
             events=self.events,
-            oldest_chunk=self._spool.oldest_id(),
+            oldest_chunk=self._spool.oldest_id(self._chunks[0].lane),
             replay=self._replay,
             bury=self._bury,
             cuts=suspicion.cuts,

@@ -214,7 +214,7 @@ class Lane:
     def _succeeded(self, chunks: list[StoredChunk], delivery: Delivery) -> None:
         if self.fails and not self.backlog.passes_by:
             self._log.writes_again(self.retry.failures)
-        self.retry.succeeded(passes_by=self.backlog.passes_by)
+        self.retry.succeeded(chunks[0].id, passes_by=self.backlog.passes_by)
         self.written += delivery.written
         self.buried += delivery.buried
         self.backlog.lost += delivery.unreadable

@@ -9,6 +9,9 @@ from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.settle import Suspicion
 from salt_eventsd.exceptions import Cut, Doubted
 
+#: Of no more batches than so many it is remembered what their tries have found.
+_MOST_SUSPICIONS = 1000
+
 
 class Retry:
     """
@@ -58,6 +61,9 @@ class Retry:
             self._suspicions[first_id] = Suspicion(cuts + 1, doubts)
         elif isinstance(exc, Doubted):
             self._suspicions[first_id] = Suspicion(cuts, doubts + 1)
+        while len(self._suspicions) > _MOST_SUSPICIONS:
+            # The batch may have given way in a full spool.
+            del self._suspicions[next(iter(self._suspicions))]
         self._not_before = time.monotonic() + self._backoff.seconds(self.failures)
 
     def detour_seconds(self, chunk_ids: Collection[int], refused: Collection[int]) -> float | None:
@@ -82,14 +88,18 @@ class Retry:
         """
         self._goes_on = not set(refused).issuperset(chunk_ids)
 
-    def succeeded(self, *, passes_by: bool) -> None:
+    def succeeded(self, first_id: int, *, passes_by: bool) -> None:
         """
         Forget the failures: a batch was written.
 
+        What another one is suspected of stays: several may be in flight, and one that is to blame would be tried in the
+        same way for ever while those beside it are written.
+
+        :param first_id: the id of the batch's first chunk.
         :param passes_by: whether chunks are still passed by.
         """
         self.failures = 0
-        self._suspicions = {}
+        self._suspicions.pop(first_id, None)
         self._goes_on = True
         if not passes_by:
             self._detours = 0

@@ -225,10 +225,18 @@ class Spool:
             db.executemany("DELETE FROM chunks WHERE id = ?", [(one.id,) for one in dropped])
         return dropped
 
-    def oldest_id(self) -> int:
-        """Return the lowest id still kept, or one above the highest ever given."""
-        lowest = self._rows("SELECT MIN(id) FROM chunks")[0][0]
-        return self.newest_id() + 1 if lowest is None else int(lowest)
+    def oldest_id(self, lane: str | None = None) -> int:
+        """
+        Return the lowest id still kept, or one above the highest ever given.
+
+        :param lane: of this lane's chunks; None for all.
+        """
+        if lane is None:
+            ids = [self._rows("SELECT MIN(id) FROM chunks")[0][0]]
+        else:
+            sql = "SELECT MIN(id) FROM chunks WHERE worker = ? AND prio = ?"
+            ids = [self._rows(sql, (lane, prio))[0][0] for prio in (0, 1)]
+        return min((one for one in ids if one is not None), default=self.newest_id() + 1)
 
     def newest_id(self) -> int:
         """Return the highest id ever given, 0 if none was."""

@@ -81,7 +81,7 @@ class Batch:
         life.
     :param chunks: for each chunk of the batch, in order: its id, and how many of ``events`` belong to it.
     :param events: the events.
-    :param oldest_chunk: this spool holds no chunk with a lower id now; an older copy of it may.
+    :param oldest_chunk: this spool holds no chunk of the batch's lane with a lower id now; an older copy of it may.
     :param replay: an earlier try may have committed some of these chunks.
     :param bury: notes the events that the backend refused, and the ids of the chunks this try is about (None for all).
         A worker with transactions calls it before it commits. Other workers may raise ``Refused`` instead.

@@ -58,13 +58,13 @@ class Node:
         self.lane = lane_of(self.spool, self.worker, LANE, events=100)
         self.lane.backlog.restore(self.spool.begin().get(LANE, Totals()), self.spool.newest_id())
 
-    def put(self, *sizes: int, back: float = 0.0) -> list[int]:
+    def put(self, *sizes: int, back: float = 0.0, prio: bool = False) -> list[int]:
         """Put a chunk of each size, read now or some seconds ago; return the numbers of their events."""
         new: list[int] = []
         for size in sizes:
             some = [next(_NUMBERS) for _ in range(size)]
             events = [carrying({"n": n}) for n in some]
-            (kept,) = self.spool.put([Chunk(LANE, False, size, time.time() - back, encode_events(events))])
+            (kept,) = self.spool.put([Chunk(LANE, prio, size, time.time() - back, encode_events(events))])
             self.lane.backlog.add(kept)
             new += some
         return new

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from salt_eventsd.config.structs import EventRule
+from salt_eventsd.config.structs import BatchLimits, EventRule, WorkerConfig
 from salt_eventsd.database import receipts_tidy as tidying
 from salt_eventsd.event.chunk import Chunk, encode_events
 from salt_eventsd.spool import dead_letters as letters
@@ -79,6 +79,13 @@ def node_in(database: Database, rules: dict[str, EventRule], request: pytest.Fix
 def node(node_in: Callable[[Path], Node], tmp_path: Path) -> Node:
     """An engine's spool and lane."""
     return node_in(tmp_path / "spool")
+
+
+def few_receipts(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Have a lane have few receipts, however young they are, after each batch."""
+    monkeypatch.setattr(tidying, "MOST_RUNS", most)
+    monkeypatch.setattr(tidying, "_JOIN_SECONDS", 0.0)
+    monkeypatch.setattr(tidying, "_FRESH", NOW)
 
 
 def join(database: Database) -> None:
@@ -251,7 +258,7 @@ def test_a_lane_has_no_more_receipts_than_a_bound_though_chunks_are_dropped(
     node: Node, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
-    monkeypatch.setattr(tidying, "MOST_RUNS", 5)
+    few_receipts(monkeypatch, 100)
     for _ in range(12):
         node.put(1, 1)
         node.lane.backlog.drop_oldest(1)
@@ -259,10 +266,31 @@ def test_a_lane_has_no_more_receipts_than_a_bound_though_chunks_are_dropped(
     assert len(receipts(database)) == 12
 
     # When
-    join(database)
+    few_receipts(monkeypatch, 5)
+    node.put(1)
+    node.drain()
 
     # Then
     assert len(receipts(database)) == 5
+
+
+def test_what_waits_while_prio_chunks_are_written_is_not_taken_for_written(
+    node: Node, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a long outage, in which now and then there was an event with prio
+    few_receipts(monkeypatch, 5)
+    fired = []
+    for _ in range(12):
+        fired += node.put(1)
+        fired += node.put(1, prio=True)
+
+    # When: all that has prio is written first, a chunk at a time
+    node.lane.config = WorkerConfig(batch=BatchLimits(events=1))
+    node.drain()
+
+    # Then
+    assert counted(database) == fired
+    assert node.lane.elsewhere == 0
 
 
 def test_receipts_of_lives_that_have_ended_become_one(node: Node, database: Database) -> None:

@@ -43,7 +43,7 @@ def test_a_lane_waits_after_a_failure_and_no_longer_once_it_writes_or_has_anothe
     retry = Retry(LATER)
     assert retry.wait_seconds == 0
 
-    for end in (lambda: retry.succeeded(passes_by=False), retry.begin_anew):
+    for end in (lambda: retry.succeeded(7, passes_by=False), retry.begin_anew):
         # When
         failed(retry, 7, Cut("ended"))
         assert 50 < retry.wait_seconds <= 60
@@ -51,6 +51,19 @@ def test_a_lane_waits_after_a_failure_and_no_longer_once_it_writes_or_has_anothe
 
         # Then
         assert (retry.wait_seconds, retry.failures, retry.suspicion(7)) == (0, 0, (0, 0))
+
+
+def test_a_batch_stays_suspected_while_others_are_written() -> None:
+    # Given
+    retry = Retry(LATER)
+
+    # When: a prio batch, or a second one in flight, is written after each try
+    for _ in range(CUTS):
+        failed(retry, 7, Cut("ended"))
+        retry.succeeded(8, passes_by=False)
+
+    # Then
+    assert retry.suspicion(7).asks_others
 
 
 def test_a_detour_round_all_of_a_batch_needs_a_success_before() -> None:
@@ -62,7 +75,7 @@ def test_a_detour_round_all_of_a_batch_needs_a_success_before() -> None:
     assert retry.detour_seconds([1, 2], {2}) == 60
 
     # When
-    retry.succeeded(passes_by=True)
+    retry.succeeded(9, passes_by=True)
 
     # Then
     assert retry.detour_seconds([1, 2], {1, 2}) == 60
