@@ -298,7 +298,7 @@ def convert(path: str = "/etc/salt/eventsd") -> dict[str, Any] | str | None:
     try:
         text = convert_path(Path(path))
     except EventsdError as exc:
-        return _answer({"problem": str(exc), "retcode": 2})
+        return _told("convert", {"problem": str(exc), "retcode": 2})
     # The text has passwords in it, and a result would go over the bus and into the job cache.
     if not _is_asked_for("convert"):
         return _answer({"problem": "it has passwords in it, and is printed by salt-run alone", "retcode": 2})

@@ -5,6 +5,7 @@ Answers of the history as a person reads them: a table as wide as the terminal, 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ _MAY_SHRINK = frozenset(
 _NARROW, _LAST = 12, 24
 #: What there are too many of is cut off, so that the rest of a page stays in sight.
 _MOST_LINES = 200
+_FACT_LINES = 8
 
 
 def page(question: str, found: Any, width: int) -> str:
@@ -202,14 +204,28 @@ def _argument(value: Any) -> str:
 
 def facts(pairs: Sequence[tuple[str, Any]], width: int) -> list[str]:
     """
-    Return names and values as lines; what is empty is left out.
+    Return names and values as lines; what is empty is left out, and what is long goes on in the next lines.
 
     :param pairs: the names and the values.
     :param width: of the terminal.
     """
     told = [(name, _cell("", value)) for name, value in pairs if value not in (None, "")]
-    room = max(len(name) for name, _ in told) + 2
-    return [_clipped(f"{name:<{room}}{value}", width) for name, value in told]
+    room = max((len(name) for name, _ in told), default=0) + 2
+    return [line for name, value in told for line in _fact(f"{name:<{room}}", value, max(width, room + _LAST))]
+
+
+def _fact(name: str, value: str, width: int) -> list[str]:
+    most = _FACT_LINES * (width - len(name))
+    indent = " " * len(name)
+    return textwrap.wrap(
+        _clipped(value, most),
+        width,
+        initial_indent=name,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        max_lines=_FACT_LINES,
+        placeholder=" ...",
+    ) or [name.rstrip()]
 
 
 def section(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> list[str]:

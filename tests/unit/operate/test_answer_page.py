@@ -11,6 +11,25 @@ from salt_eventsd.operate.answer_page import page
 _MANY = [f"index {number} of eventsd_returns" for number in range(9)]
 
 
+def test_a_long_fact_goes_on_in_the_next_line() -> None:
+    engine = "switched on, running; on disk is another configuration: it takes salt-run eventsd.reload"
+
+    assert page({"engine": engine, "config": "right", "retcode": 0}, 60) == (
+        "engine  switched on, running; on disk is another\n"
+        "        configuration: it takes salt-run eventsd.reload\n"
+        "config  right"
+    )
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000_000, "a minion, " * 1_000_000], ids=["word", "words"])
+def test_a_fact_without_end_is_cut_off(text: str) -> None:
+    lines = page({"engine": text, "retcode": 0}, 60).splitlines()
+
+    assert len(lines) <= 8
+    assert max(map(len, lines)) <= 60
+    assert lines[-1].endswith("...")
+
+
 @pytest.mark.parametrize(
     ("found", "shown"),
     [
