@@ -108,7 +108,8 @@ def partition(engine: Engine, every: str) -> dict[str, list[str]]:
             connection.rollback()
             connection.info[PATIENCE] = _CONVERT_SECONDS
             dialect.session.be_patient(connection)
-            connection.rollback()
+            # PostgreSQL would take back what is set in a transaction that is rolled back.
+            connection.commit()
             made = {}
             for table in COLUMNS:
                 if parts := _convert(connection, dialect, table, every, only_empty=False):

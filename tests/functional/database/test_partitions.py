@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,52 @@ def test_tables_with_rows_answer_the_same_afterwards(fresh: Database) -> None:
     Forget(engine, "db1").run()
     engine.dispose()
     assert "db1" not in fresh.column("returns", "minion_id")
+
+
+def test_a_large_table_may_take_longer_than_a_statement(fresh: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    write(fresh, [returned()])
+    kind = type(dialect_of(fresh.engine).partitions)
+    asked = fresh.by_kind("", "SHOW statement_timeout", "SELECT @@max_statement_time + 0")
+    convert, told = kind.convert, []
+
+    def ask(self: Any, connection: Any, *args: Any) -> None:
+        told.append(str(connection.scalar(sa.text(asked))))
+        convert(self, connection, *args)
+
+    monkeypatch.setattr(kind, "convert", ask)
+
+    # When
+    assert partition(fresh, by="month")["retcode"] == 0
+
+    # Then nothing ends it
+    assert {float(one) for one in told} == {0.0}
+    assert len(told) == len(NAMES)
+
+
+def test_writers_do_not_wait_for_somebody_who_reads_for_long(fresh: Database) -> None:
+    # Given somebody who reads all rows, as a backup does
+    write(fresh, [returned()], partitions="month")
+    engine = make_engine(SqlOptions(url=fresh.url))
+    dialect = dialect_of(engine)
+    with engine.connect() as connection, connection.begin():
+        last = max(one.upper for one in make.found(connection, dialect)[schema.returns] if one.upper)
+    with fresh.engine.connect() as reader:
+        reader.execute(sa.select(sa.func.count()).select_from(sa.table(schema.returns.name)))
+
+        # When partitions are to be made meanwhile
+        begun = time.monotonic()
+        new = [ranges.Range(last, last + timedelta(days=31))]
+        with engine.connect() as connection:
+            connection.begin()
+            with pytest.raises(sa.exc.DBAPIError, match=r"(?i)lock"):
+                dialect.partitions.add(connection, schema.returns, schema.returns.c.jid, new)
+            connection.rollback()
+
+        # Then it is given up soon
+        assert time.monotonic() - begun < 20
+        reader.rollback()
+    engine.dispose()
 
 
 def test_an_interrupted_turn_goes_on(fresh: Database) -> None:

@@ -6,7 +6,8 @@ anew to get them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ _PARTS = sa.text(
     " WHERE table_schema = DATABASE() AND table_name = :name AND partition_name IS NOT NULL"
     " ORDER BY partition_ordinal_position"
 )
-#: So long a partition that is to be dropped waits for its table; writers wait behind it.
+#: So long a change waits for whoever has the table, such as a backup; writers wait behind it.
 _PATIENCE_SECONDS = 2
 _BOUND = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
 
@@ -58,9 +59,10 @@ class MySQLPartitions(Partitions):
 
     def add(self, connection: Connection, table: sa.Table, column: sa.Column[object], ranges: Sequence[Range]) -> None:
         """See :class:`Partitions`."""
-        connection.exec_driver_sql(
-            f"ALTER TABLE {table.name} REORGANIZE PARTITION {REST} INTO ({_parts(column, ranges)})"
-        )
+        with _hurry(connection):
+            connection.exec_driver_sql(
+                f"ALTER TABLE {table.name} REORGANIZE PARTITION {REST} INTO ({_parts(column, ranges)})"
+            )
 
     def drop(
         self,
@@ -73,18 +75,33 @@ class MySQLPartitions(Partitions):
         run = connection.exec_driver_sql
         written = sorted({table.name for table, _ in found})
         read = sorted({table.name for table in looked_at}.difference(written))
-        run(f"SET @eventsd_waits = @@lock_wait_timeout, SESSION lock_wait_timeout = {_PATIENCE_SECONDS}")
-        try:
+        with _hurry(connection), _unlocking(connection):
             run(f"LOCK TABLES {', '.join([f'{name} WRITE' for name in written] + [f'{name} READ' for name in read])}")
             if not may_go():
                 return False
             for table, one in found:
                 run(f"ALTER TABLE {table.name} DROP PARTITION {one.name}")
             return True
-        finally:
-            if not connection.invalidated:
-                run("UNLOCK TABLES")
-                run("SET SESSION lock_wait_timeout = @eventsd_waits")
+
+
+@contextmanager
+def _hurry(connection: Connection) -> Iterator[None]:
+    run = connection.exec_driver_sql
+    run(f"SET @eventsd_waits = @@lock_wait_timeout, SESSION lock_wait_timeout = {_PATIENCE_SECONDS}")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            run("SET SESSION lock_wait_timeout = @eventsd_waits")
+
+
+@contextmanager
+def _unlocking(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.exec_driver_sql("UNLOCK TABLES")
 
 
 def _parts(column: sa.Column[object], ranges: Sequence[Range]) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.dialects.base.partitions import BEFORE, REST, Partitions, Range, bound
 from salt_eventsd.exceptions import Held
 
-#: So long a partition that is to be dropped waits for its table; writers wait behind it.
+#: So long a change waits for whoever has the table, such as a backup; writers wait behind it.
 _PATIENCE = "2s"
 _OUR_VIEWS = "eventsd_v_"
 _PARTS = sa.text(
@@ -92,6 +92,7 @@ class PostgreSQLPartitions(Partitions):
         """See :class:`Partitions`."""
         name, old = table.name, f"{table.name}_{BEFORE}"
         run = connection.exec_driver_sql
+        run(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
         run(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
         views = {view: str(sql) for view, sql in connection.execute(_VIEWS, {"name": name})}
         grants = [(view, *row) for view in views for row in connection.execute(_GRANTS, {"name": view})]
@@ -136,6 +137,7 @@ class PostgreSQLPartitions(Partitions):
 
     def add(self, connection: Connection, table: sa.Table, column: sa.Column[object], ranges: Sequence[Range]) -> None:
         """See :class:`Partitions`. A table that is attached locks out nobody who writes into others."""
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
         for one in ranges:
             self._make(connection, table, column, one)
 
