@@ -1023,7 +1023,8 @@ def report(path: str, since: str = "7d", worker: str | None = None) -> dict[str,
     is, who did not answer, who ran what, and how the engine is. It is one file, which loads nothing, and which its
     owner and group may read.
 
-    :param path: the file, from the root on. Its folder has to be there; a file that is there is replaced.
+    :param path: the file, from the root on. Its folder has to be there. A report that is there is replaced, and no
+        other file.
     :param since: the page is about the time from then on; as in :py:func:`jobs`.
     :param worker: as in :py:func:`jobs`.
 

@@ -144,7 +144,9 @@ def _why(row: Mapping[str, Any]) -> Any:
     """The states that failed, or else what was returned."""
     if row["states"]:
         return "; ".join(f"{one['state']} {one['name']}: {one['comment']}" for one in row["states"])
-    return row["return"]
+    told = row["return"]
+    # What a runner shows a person is a text, with what Salt needs to know beside it.
+    return told["return"] if isinstance(told, Mapping) and {"return", "outputter"} <= set(told) else told
 
 
 def _job(job: Mapping[str, Any], width: int) -> str:

@@ -268,6 +268,13 @@ def test_a_narrow_table_shows_whole_jids_and_why_something_failed() -> None:
     assert failure["return"].strip() in wide
 
 
+def test_why_a_runner_failed_is_what_it_told_a_person() -> None:
+    told = {"return": "path: there is no folder /x", "outputter": "highstate", "retcode": 2}
+    row = {"stamp": "2026-01-02T03:04:05", "jid": "20260102030405678901", "minion_id": "master", "retcode": 2}
+    page = history_page.page("failures", [{**row, "fun": "runner.eventsd.report", "states": [], "return": told}], 200)
+    assert page.endswith("  path: there is no folder /x")
+
+
 def test_arguments_stand_last_as_they_were_typed() -> None:
     # Given
     arguments = ["web", {"__kwarg__": True, "test": True, "pillar": {"a": [1]}}, "x" * 60]
