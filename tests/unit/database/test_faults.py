@@ -72,6 +72,7 @@ def test_postgresql(pgcode: str, kind: type[WorkerError]) -> None:
         pytest.param(2013, pymysql.err.OperationalError, exc.OperationalError, Transient, id="lost connection"),
         pytest.param(1205, pymysql.err.OperationalError, exc.OperationalError, Transient, id="lock wait timeout"),
         pytest.param(1213, pymysql.err.OperationalError, exc.OperationalError, Transient, id="deadlock"),
+        pytest.param(1467, pymysql.err.OperationalError, exc.OperationalError, Transient, id="no id in a deadlock"),
         pytest.param(1040, pymysql.err.OperationalError, exc.OperationalError, Transient, id="too many connections"),
         pytest.param(1290, pymysql.err.OperationalError, exc.OperationalError, Transient, id="read-only"),
         pytest.param(1406, pymysql.err.DataError, exc.DataError, Refused, id="text too long"),
