@@ -45,6 +45,8 @@ _SETTLED_SECONDS = 2 * SLACK_SECONDS
 _OLDEST_SECONDS = 86_400.0
 #: The part of a processor it takes.
 _SHARE = 0.2
+#: While something waits for longer to be written, nothing more is put into the spool.
+_BEHIND_SECONDS = 30.0
 #: So long it waits for the spool to keep what was offered.
 _KEPT_SECONDS = 60.0
 
@@ -142,6 +144,9 @@ class Repair(threading.Thread):
         parts = iter(portions(local_cache.tell(self._root, wanted, self._plan().policy.pipeline.origins)))
         is_over = False
         while not is_over and not pace.stopped:
+            if self._is_behind():
+                pace.wait(_SECONDS)
+                continue
             with pace.step():
                 part = next(parts, None)
                 if part is None:
@@ -164,6 +169,10 @@ class Repair(threading.Thread):
             counted(found),
             counted(unread, "piece"),
         )
+
+    def _is_behind(self) -> bool:
+        """Say whether much waits to be written: a full spool would drop what nobody has but the bus."""
+        return 0 < self._oldest() < time.time() - _BEHIND_SECONDS
 
     def _offer(self, lacked: Iterable[Lacked]) -> None:
         """Put events on the path of all events, and wait until they are kept."""

@@ -230,6 +230,28 @@ def test_what_waits_in_the_spool_is_not_taken_for_missing(
     assert _pairs(tables) == [(jid, "web1")]
 
 
+def test_while_much_waits_to_be_written_nothing_is_added_to_it(
+    tmp_path: Path, tables: Database, cache: LocalCache, gap: Gap, running: list[Service]
+) -> None:
+    # Given a database that has taken nothing for some minutes, though it answers
+    jid = _kept(cache, gap.since + 10, "web1")
+    engine = Repaired(tmp_path, tables, gap)
+    running.append(engine.service)
+    waits = [gap.since + LENGTH + 100]
+    engine.service.repair._oldest = lambda: waits[0]
+
+    # When
+    engine.service.start()
+    time.sleep(1)
+    while_it_waits = _pairs(tables)
+    waits[0] = time.time()
+
+    # Then
+    eventually(lambda: engine.gap()["repaired"] == 2, 20)
+    eventually(lambda: _pairs(tables) == [(jid, "web1")])
+    assert while_it_waits == []
+
+
 def test_the_verb_repairs_gaps_of_an_engine_that_does_not_run(
     tmp_path: Path, tables: Database, cache: LocalCache, gap: Gap
 ) -> None:
