@@ -78,6 +78,15 @@ def _target(path: Any) -> Path:
     target = Path(path)
     if not target.is_absolute():
         raise WrongArgument(f"path: expected a path from the root on, such as /var/www/salt/report.html, got {path!r}")
+    try:
+        _must_be_free(target, path)
+    except OSError as exc:
+        # Salt's user need not be root.
+        raise Unwritable(f"path: {target} cannot be looked at: {exc.strerror or exc}") from exc
+    return target
+
+
+def _must_be_free(target: Path, path: str) -> None:
     if target.is_dir():
         raise WrongArgument(
             f"path: expected a file, and {path} is a folder; {path.rstrip('/')}/report.html would be one"
@@ -86,7 +95,6 @@ def _target(path: Any) -> Path:
         raise WrongArgument(f"path: there is no folder {target.parent}; make it first")
     if not _may_be_replaced(target):
         raise WrongArgument(f"path: {path} is there and is no report; name another file, or remove it first")
-    return target
 
 
 def _may_be_replaced(target: Path) -> bool:
@@ -95,16 +103,13 @@ def _may_be_replaced(target: Path) -> bool:
 
     A runner is root, and who may call it over salt-api need not be.
     """
-    try:
-        if not target.exists():
-            return True
-        # To open a pipe or a device may take for ever.
-        if not target.is_file():
-            return False
-        with target.open("rb") as file:
-            beginning = file.read(_BEGINNING_BYTES)
-    except OSError as exc:
-        raise Unwritable(f"path: {target} cannot be looked at: {exc.strerror or exc}") from exc
+    if not target.exists():
+        return True
+    # To open a pipe or a device may take for ever.
+    if not target.is_file():
+        return False
+    with target.open("rb") as file:
+        beginning = file.read(_BEGINNING_BYTES)
     return not beginning or MARK in beginning
 
 

@@ -255,6 +255,9 @@ def test_an_engine_that_is_down_is_said_on_the_page(make: Callable[..., Any], tm
         pytest.param({"path": "/tmp"}, "path: expected a file, and /tmp is a folder", id="is a folder"),
         pytest.param({"path": ""}, "path: expected a file such as", id="empty"),
         pytest.param({"path": "/proc/report.html"}, "path: /proc/report.html cannot be written: ", id="no room"),
+        pytest.param(
+            {"path": f"/tmp/{'x' * 300}"}, f"path: /tmp/{'x' * 300} cannot be looked at: ", id="not to be had"
+        ),
         pytest.param({"path": "/tmp/x.html", "since": "soon"}, "since: expected a time", id="since"),
         pytest.param({"path": "/tmp/x.html", "since": "2999-01-01"}, "since: expected a time that is past", id="later"),
         pytest.param({"path": "/tmp/x.html", "worker": "b"}, "worker: 'b' is no sql worker", id="worker"),
