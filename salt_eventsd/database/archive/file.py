@@ -223,9 +223,9 @@ class Reading:
         counts: Counter[str] = Counter()
         for text in self.lines():
             try:
-                counts[lines.read(text).table] += 1
-            except ValueError as exc:
-                raise BadArchive(f"{self._path} has a row that this salt-eventsd does not know: {exc}") from None
+                counts[lines.check(text)] += 1
+            except (ValueError, RecursionError) as exc:
+                raise BadArchive(f"{self._path} has a row that no salt-eventsd has written: {exc}") from None
         return counts
 
     def _read_head(self) -> Head:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
@@ -89,6 +90,50 @@ def read(text: bytes) -> Line:
     if line.table not in TABLES:
         raise ValueError(f"there is no table {line.table!r}")
     return line
+
+
+def check(text: bytes) -> str:
+    """
+    Return of which table a line is, and see to it that each value is one that its column may have.
+
+    :param text: from :func:`line_of`.
+    :raises ValueError: it is none, or a value is of another kind.
+    """
+    line = read(text)
+    _checker(line.table)(text)
+    for name in line.texts:
+        msgspec.json.decode(line.row.get(name, b"null"), type=str)
+    return line.table
+
+
+@cache
+def _checker(table: str) -> Callable[[bytes], Any]:
+    fields: list[Any] = []
+    for column in TABLES[table].c:
+        # SQLAlchemy's own kind of text is none for msgspec.
+        name, kind = str(column.name), _kind(column.type)
+        if kind is msgspec.Raw:
+            fields.append((name, kind, msgspec.Raw(b"null")))
+        elif column.nullable or column.autoincrement is True:
+            fields.append((name, kind | None, None))
+        else:
+            fields.append((name, kind))
+    row = msgspec.defstruct("Row", fields, kw_only=True)
+    return msgspec.json.Decoder(msgspec.defstruct("Whole", [("row", row)])).decode
+
+
+def _kind(of: Any) -> Any:
+    if isinstance(of, sa.JSON):
+        return msgspec.Raw
+    if isinstance(of, sa.DateTime):
+        return Annotated[datetime, msgspec.Meta(tz=True)]
+    if isinstance(of, sa.Boolean):
+        return bool
+    if isinstance(of, sa.Integer):
+        return Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    if isinstance(of, sa.Float):
+        return float
+    return str
 
 
 def key_of(line: Line) -> tuple[Any, ...]:

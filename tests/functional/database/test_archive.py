@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -277,6 +278,40 @@ def test_a_file_that_is_not_whole_adds_nothing(database: Database, whole: Path, 
         assert words in told["problem"]
         assert "\n" not in told["problem"]
     assert content(database) == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        pytest.param("stamp", "never", "`$.row.stamp`", id="time"),
+        pytest.param("stamp", "2026-01-01T00:00:00", "`$.row.stamp`", id="time-without-zone"),
+        pytest.param("jid", 5, "`$.row.jid`", id="number"),
+        pytest.param("digest", "x", "`$.row.digest`", id="text"),
+        pytest.param("retcode", 2**70, "`$.row.retcode`", id="too-large"),
+        pytest.param("minion_id", None, "`$.row.minion_id`", id="nothing"),
+    ],
+)
+def test_a_file_in_which_somebody_has_put_what_is_no_row_adds_nothing(
+    database: Database, whole: Path, tmp_path: Path, column: str, value: Any, says: str
+) -> None:
+    # Given: whoever has changed it has made a new checksum, too
+    before = content(database)
+    head, *rows, end = lines(whole)
+    row = next(json.loads(one) for one in rows if json.loads(one)["table"] == "returns")
+    row["row"].update({"digest": 7, column: value})
+    body = [head, *rows, json.dumps(row).encode()]
+    told = json.loads(end)
+    told["rows"]["returns"] += 1
+    told["checksum"] = hashlib.blake2b(b"".join(one + b"\n" for one in body), digest_size=16).hexdigest()
+    path = packed(tmp_path / "changed", b"\n".join([*body, json.dumps(told).encode(), b""]))
+
+    # When
+    told = archive(database, restore=str(path))
+
+    # Then
+    assert (told["retcode"], told["archive"], content(database) == before) == (2, [], True)
+    assert told["problem"].startswith(f"{path} has a row that no salt-eventsd has written: ")
+    assert says in told["problem"]
 
 
 def test_a_file_that_cannot_be_written_deletes_nothing(database: Database, tmp_path: Path) -> None:
