@@ -18,11 +18,12 @@ from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.event.clip import LONGEST_NAME, clipped
 from salt_eventsd.event.codec import pack
 from salt_eventsd.event.frame import Frame
-from salt_eventsd.event.handed import as_fired, is_return, told_by, without_login
+from salt_eventsd.event.handed import as_fired, is_return, kind_of_runner, told_by, without_login
 from salt_eventsd.event.parse import function_of, identity, seconds_of, text_of
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.operate.job_cache.places import Places, places_of
 from salt_eventsd.redact.error_text import one_line
+from salt_eventsd.redact.redactor import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,8 @@ def returned(opts: Mapping[str, Any], told: Mapping[str, Any]) -> None:
             direct.write(opts, tag, packed)
             return
         jid, minion_id, _, _ = identity(data, tag)
-        stamp = seconds_of(data.get("_stamp"), 0.0) or None
+        # A runner's return is told with the time of its start. There is one of each job, so its time tells nothing.
+        stamp = None if kind_of_runner(fired) else seconds_of(data.get("_stamp"), 0.0) or None
         places.doorstep.put_return(jid, minion_id, stamp, packed)
     except Exception as exc:
         _tell("a return was not kept", exc)
@@ -169,13 +171,21 @@ def _redacted(places: Places, tag: str, told: Mapping[str, Any]) -> bytes:
     try:
         with in_time(frame):
             data, fun = unpack(frame)
-            redacted = pack(redactor.apply(data, fun))
+            redacted = pack(_applied(redactor, data, fun))
     except TooMuch as exc:
         _, data = withheld(frame, str(exc))
         redacted = pack(redactor.apply(data, ""))
     if tag == _TAG_OF_RETURN:
         places.latest = (payload, redacted)
     return redacted
+
+
+def _applied(redactor: Redactor, data: Any, fun: str) -> Any:
+    if not isinstance(data, dict) or not kind_of_runner(data):
+        return redactor.apply(data, fun)
+    # All that a runner's event says stands in its return: what a function must lose is lost there, and the rest stays.
+    around = redactor.apply({name: value for name, value in data.items() if name != "return"}, "")
+    return {**around, "return": redactor.apply(data["return"], fun)}
 
 
 def _named(names: Iterable[Any] | None) -> list[str] | None:

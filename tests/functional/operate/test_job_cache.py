@@ -291,6 +291,30 @@ def test_a_runner_is_a_job_with_its_whole_return(cache: JobCache, database: Data
     assert cache.get_jids()[jid]["User"] == "ann"
 
 
+def test_a_question_of_ours_is_a_runners_whose_answer_is_masked_and_its_master_no_minion(
+    cache: JobCache, database: Database
+) -> None:
+    # Given: Salt hands over the time of a runner's start with its return
+    jid = str(cache.prep_jid(nocache=False))
+    inner = {"fun": "runner.eventsd.changes", "jid": jid, "user": "ann", "fun_args": [], "_stamp": stamp_of()}
+    inner.update({"return": {"return": "a page"}, "success": True})
+    load = {"id": "master-1", "tgt": "master-1", "jid": jid, "return": inner, "fun": inner["fun"], "user": "ann"}
+
+    # When
+    cache.save_load(jid, load)
+    cache.returner(load)
+    waiting = places_of(cache.opts).doorstep.waiting(10, time.time() + 1)
+    before = cache.get_jid(jid)
+    _written(cache, database)
+
+    # Then: it is known by its jid that the bus has brought it
+    assert [(one.minion, one.stamp) for one in waiting] == [("", None)]
+    assert before == {"master-1": {"return": {**inner, "return": "***"}}}
+    assert [(row["fun"], row["return"]) for row in database.rows("returns")] == [("runner.eventsd.changes", "***")]
+    assert [row["kind"] for row in database.rows("jobs")] == ["runner"]
+    assert database.rows("minions") == []
+
+
 def test_several_functions_are_kept(cache: JobCache, database: Database) -> None:
     # Given
     functions = ["test.ping", "test.arg"]
