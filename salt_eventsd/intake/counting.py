@@ -26,18 +26,21 @@ class Counting:
         self.counts = JobCounts()
         self._odd: set[str] = set()
 
-    def kept(self, found: Result, metrics: MetricsConfig) -> None:
+    def kept(self, found: Result, metrics: MetricsConfig, *, from_bus: bool = True) -> None:
         """
         Count an event that some rule takes.
 
         :param found: what became of it.
         :param metrics: how jobs are counted.
+        :param from_bus: whether it has come over the bus just now. What was missed there comes later, and may be older
+            than what has come since.
         """
         event = found.event
         try:
             if event is not None and not found.forged:
                 if event.kind:
-                    self.counts.note(event, found.data, found.returned, metrics.minion_label)
+                    moment = event.received if from_bus else min(event.received, event.stamp)
+                    self.counts.note(event, found.data, found.returned, metrics.minion_label, moment)
                 else:
                     self.counts.beat(event.tag, event.received)
         except Exception as exc:

@@ -59,11 +59,13 @@ class JobCounts:
         self.answered = Series()
         self.beats = Series()
         self.accepted: frozenset[str] | None = None
+        # When each of ``status`` was, in seconds since 1970 UTC.
+        self._ran = Series()
         self._minions = Labels()
         self._beating = Labels()
         self._has_minion: bool | None = None
 
-    def note(self, event: Event, data: Any, returned: Any, has_minion: bool) -> None:
+    def note(self, event: Event, data: Any, returned: Any, has_minion: bool, moment: float) -> None:
         """
         Count an event that some rule takes.
 
@@ -71,6 +73,7 @@ class JobCounts:
         :param data: its payload, redacted and without its ``return``.
         :param returned: the payload's ``return``, redacted.
         :param has_minion: whether functions are also counted by minion.
+        :param moment: when it happened, in seconds since 1970 UTC.
         """
         if has_minion is not self._has_minion:
             # Series with another number of labels do not go together.
@@ -79,7 +82,7 @@ class JobCounts:
                 series.clear()
         if event.kind in ("job", "run") and isinstance(data, Mapping):
             if event.phase == "ret":
-                self._returned(event, data, returned, has_minion)
+                self._returned(event, data, returned, has_minion, moment)
             elif event.phase == "new":
                 self._begun(event, data)
 
@@ -102,7 +105,7 @@ class JobCounts:
             self.new_jobs.add(key, "")
         self.expected.add(key, "", len(minions) if isinstance(minions, list) else 0)
 
-    def _returned(self, event: Event, data: Mapping[Any, Any], returned: Any, has_minion: bool) -> None:
+    def _returned(self, event: Event, data: Mapping[Any, Any], returned: Any, has_minion: bool, moment: float) -> None:
         fun = event.fun
         minion = self._minions.of(event.minion_id or _MASTER)
         state = _state_of(fun, data) if fun.startswith("state.") else ""
@@ -111,8 +114,10 @@ class JobCounts:
         counted = self.scheduled if data.get("schedule") else self.responses
         counted.add((fun, state, success, minion) if has_minion else (fun, state, success), minion)
         self.by_minion.add((minion, success), "")
-        self.answered.set((minion,), "", event.received)
-        if state and not found.test and found.success is not None:
+        self.answered.rise((minion,), "", moment)
+        if not state or found.test or found.success is None:
+            return
+        if self._ran.rise((minion, fun, state), minion, moment):
             self.status.set((minion, fun, state), minion, float(found.success))
             if (seconds := _seconds(returned, event)) is not None:
                 self.seconds.set((fun, state, minion) if has_minion else (fun, state), minion, seconds)

@@ -100,6 +100,19 @@ class Series:
             key = self._admit(key, by)
         self._values[key] = value
 
+    def rise(self, key: Key, by: str, value: float) -> bool:
+        """
+        Replace a number by one that is not smaller; return whether it is not.
+
+        :param key: the values of its labels.
+        :param by: as of :meth:`add`.
+        :param value: the number.
+        """
+        if value < self._values.get(key, value):
+            return False
+        self.set(key, by, value)
+        return True
+
     def items(self) -> Iterator[tuple[Key, float]]:
         """Yield the series there are now, each with its number."""
         # A copy is one step for the interpreter, so the thread that counts cannot come in between.

@@ -246,7 +246,7 @@ class Intake(threading.Thread):
                 self.unanswered.note(event, found.data)
             self.matched += 1
             if policy.metrics and not tells_again:
-                self.counting.kept(found, policy.metrics)
+                self.counting.kept(found, policy.metrics, from_bus=not is_own)
             for to, one in found.destinations:
                 if tells_again and not (one.into == "jobs" and to.worker in policy.merging):
                     continue

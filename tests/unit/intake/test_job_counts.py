@@ -33,13 +33,13 @@ def counting() -> Counting:
 def count(counting: Counting, pipeline: Pipeline) -> Any:
     """Takes a tag and a payload, and counts the event as the intake does."""
 
-    def take(tag: str, data: Any, metrics: MetricsConfig = PLAIN) -> None:
+    def take(tag: str, data: Any, metrics: MetricsConfig = PLAIN, *, from_bus: bool = True) -> None:
         raw = pack_frame(tag, data)
         found = pipeline.take(raw, RECEIVED)
         if found.event is None and not found.forged:
             counting.ignored(raw, RECEIVED, pipeline)
         elif found.event is not None:
-            counting.kept(found, metrics)
+            counting.kept(found, metrics, from_bus=from_bus)
 
     return take
 
@@ -75,6 +75,22 @@ def test_a_job_and_its_returns(counting: Counting, count: Any) -> None:
     assert series(counts.by_minion) == {("a", "true"): 1, ("b", "false"): 1}
     assert series(counts.answered) == {("a",): RECEIVED, ("b",): RECEIVED}
     assert series(counts.status) == series(counts.seconds) == series(counts.scheduled) == {}
+
+
+def test_a_return_that_was_missed_replaces_nothing_newer(counting: Counting, count: Any) -> None:
+    # Given: the bus was missed while states failed, and then they went well
+    fun = {"fun": "state.apply", "fun_args": ["web"]}
+    count(ret(), return_data(states(True), **fun))
+    before = series(counting.counts.answered)
+
+    # When: Salt's job cache tells of the failure
+    count(ret(), return_data(states(False), **fun, retcode=2, _stamp="2026-01-01T01:02:03.000000"), from_bus=False)
+
+    # Then
+    counts = counting.counts
+    assert series(counts.status) == {(MINION, "state.apply", "web"): 1.0}
+    assert series(counts.answered) == before == {(MINION,): RECEIVED}
+    assert series(counts.by_minion) == {(MINION, "true"): 1, (MINION, "false"): 1}
 
 
 @pytest.mark.parametrize(
