@@ -102,7 +102,7 @@ def told(folder: Path) -> Iterator[Demo]:
     own = folder / "told"
     own.mkdir()
     made = Demo(own)
-    made.finish(made.start("--page", str(own / "pages" / "demo.html")))
+    made.finish(made.start("--page", str(own.with_name("pages") / "demo.html")))
     yield made
     for process in made.processes():
         process.kill()
@@ -139,7 +139,7 @@ def test_it_shows_what_was_kept(told: Demo, line: str) -> None:
 
 
 def test_it_leaves_a_page(told: Demo) -> None:
-    page = (told.folder / "pages" / "demo.html").read_text(encoding="utf-8")
+    page = (told.folder.with_name("pages") / "demo.html").read_text(encoding="utf-8")
 
     assert "eventsd.report path=" in told.output
     assert "demo-minion" in page
