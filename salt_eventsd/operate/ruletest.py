@@ -93,9 +93,12 @@ def read(path: Path) -> list[_Test]:
     :param path: the file or folder.
     :raises EventsdError: there are none, or something is wrong with them.
     """
-    if not path.exists():
-        raise EventsdError(f"eventsd: test: there is no {path}; docs/testing_rules.rst says what may be in it")
-    files = sorted(one for one in path.glob("*") if one.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
+    try:
+        if not path.exists():
+            raise EventsdError(f"eventsd: test: there is no {path}; docs/testing_rules.rst says what may be in it")
+        files = sorted(one for one in path.glob("*") if one.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
+    except OSError as exc:
+        raise EventsdError(f"eventsd: test: {path} cannot be read: {exc.strerror or exc}") from None
     found: list[_Test] = []
     for one in files:
         try:

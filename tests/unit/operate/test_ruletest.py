@@ -178,6 +178,11 @@ def test_tests_that_are_none_are_told(text: str, problem: str, tmp_path: Path) -
         read(path)
 
 
+def test_a_path_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EventsdError, match="cannot be read: File name too long"):
+        read(tmp_path / ("x" * 300))
+
+
 def test_all_files_of_a_folder_are_read(tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yml", "c.txt"):
         (tmp_path / name).write_text("- {event: {tag: x}, expect: []}\n", encoding="utf-8")
