@@ -114,6 +114,8 @@ def steps(connection: Connection, jobs: Iterable[AgedJob], most_rows: int, limit
     :param limits: by which they were found.
     """
     for piece in pieces(connection, jobs, most_rows):
+        if piece.minions is not None and len(piece.minions) == 1:
+            yield from _of_one(connection, piece.jids[0], piece.minions[0], most_rows, limits)
         found = _of_minions(piece.jids, piece.minions, limits)
         yield found if piece.minions is not None else [*found, _of_jobs(piece.jids, limits)]
 
@@ -165,6 +167,22 @@ def _of_minions(jids: Sequence[str], minions: Sequence[str] | None, limits: Limi
         statement = sa.delete(table).where(table.c.jid.in_(jids), is_old)
         found.append(statement if minions is None else statement.where(table.c.minion_id.in_(minions)))
     return found
+
+
+def _of_one(
+    connection: Connection, jid: str, minion_id: str, most_rows: int, limits: Limits
+) -> Iterator[list[sa.Delete]]:
+    """Yield what deletes the rows of one minion but for the last ones: a minion may answer a job without end."""
+    for table, key, is_old in (
+        (STATES, STATES.c.run_num, _before(STATES, limits.states)),
+        (RETURNS, RETURNS.c.digest, old_return(limits)),
+    ):
+        rest = sa.and_(table.c.jid == jid, table.c.minion_id == minion_id)
+        page = sa.select(key).order_by(key).offset(most_rows - 1).limit(1)
+        some = rest
+        while (last := connection.scalar(page.where(some))) is not None:
+            yield [sa.delete(table).where(some, key <= last, is_old)]
+            some = sa.and_(rest, key > last)
 
 
 def _of_jobs(jids: Sequence[str], limits: Limits) -> sa.Delete:

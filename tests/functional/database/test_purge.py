@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.aged import Answer, jid_of, job_events, purge, purging, stamp
-from tests.support.events import fired
+from salt_eventsd.database.retention import aged_jobs
+from salt_eventsd.database.retention.keep import Keep, limits
+from tests.support.aged import Answer, answer_event, jid_of, job_events, purge, purging, stamp
+from tests.support.events import fired, return_data
 from tests.support.stores import Database, batch_of
 
 KEEP = {"returns": "90d", "failed": "1y", "states": "90d", "events": "14d", "jobs": "90d", "stats": "7d"}
@@ -193,6 +195,28 @@ def test_returns_without_a_job_id_go_one_by_one(database: Database) -> None:
     # Then
     assert purge(database, KEEP) == {("returns", "succeeded"): 1, ("states", "succeeded"): 2}
     assert sorted(database.column("returns", "minion_id")) == ["web2", "web3"]
+
+
+def test_what_one_minion_has_answered_without_end_goes_in_steps(database: Database) -> None:
+    # Given
+    jid = jid_of(100)
+    answers = [
+        fired(f"salt/job/{jid}/ret/bad", return_data(number, jid, "bad", _stamp=stamp(100))) for number in range(250)
+    ]
+    states = answer_event(jid, Answer("bad", 100, states=120))
+    database.worker().write(batch_of([*answers, states, *job_events(jid, 100, Answer("good", 100))]))
+    old = limits(Keep(returns="90d"))
+
+    # When
+    gone = []
+    with database.engine.begin() as connection:
+        found = aged_jobs.find(connection, [jid], old)
+        for statements in aged_jobs.steps(connection, found, 100, old):
+            gone.append(sum(connection.execute(one).rowcount for one in statements))
+
+    # Then
+    assert (sum(gone), len(database.rows("returns")), len(database.rows("jobs"))) == (250 + 121 + 1 + 1, 0, 0)
+    assert max(gone) <= 101
 
 
 def test_a_count_changes_nothing(database: Database) -> None:
