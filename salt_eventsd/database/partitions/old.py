@@ -29,10 +29,12 @@ class Old(NamedTuple):
     Partitions that go together, of which the last row is too old.
 
     :param parts: each with its table.
+    :param has: which rows they have: those of their range, in some databases those of ranges that are gone, too.
     :param looked_at: further tables that are looked at.
     """
 
     parts: tuple[tuple[sa.Table, Range], ...]
+    has: Range
     looked_at: tuple[sa.Table, ...]
 
     @property
@@ -59,10 +61,17 @@ def drop(connection: Connection, old: Old, limits: Limits) -> Counts | None:
     :param old: from :func:`find`.
     :param limits: by which they were found.
     """
+    told = _told(connection)
+    # One that went a moment ago has left the next one its range.
+    now = [has for table, mine in old.parts for one, has in told.get(table, ()) if one == mine]
+    if len(now) < len(old.parts):
+        return None
+    lowest = None if any(has.lower is None for has in now) else min(has.lower for has in now if has.lower)
+    old = old._replace(has=Range(lowest, old.has.upper))
     counts = Counts()
-    for table, one in old.parts:
+    for table, _ in old.parts:
         outcome = _OUTCOMES.get(table)
-        query = sa.select(sa.func.count()).where(make.within(table, one))
+        query = sa.select(sa.func.count()).where(make.within(table, old.has))
         rows = connection.execute(query if outcome is None else query.add_columns(outcome).group_by(outcome))
         for count, *how in rows:
             name = "" if not how else OUTCOMES[None if how[0] is None else bool(how[0])]
@@ -86,36 +95,53 @@ def may_go(connection: Connection, old: Old, limits: Limits) -> bool:
 
 
 def _candidates(connection: Connection, limits: Limits) -> Iterator[Old]:
-    told = make.found(connection, dialect_of(connection))
+    told = _told(connection)
     if limits.events is not None:
-        for one in _ended(told.get(_EVENTS, ()), limits.events):
-            yield Old(((_EVENTS, one),), ())
+        for one, has in _ended(told.get(_EVENTS, ()), limits.events):
+            yield Old(((_EVENTS, one),), has, ())
     if limits.strips and limits.states is not None:
-        for one in _ended(told.get(STATES, ()), limits.states):
-            yield Old(((STATES, one),), ())
+        for one, has in _ended(told.get(STATES, ()), limits.states):
+            yield Old(((STATES, one),), has, ())
     if limits.jobs is None or (before := limits.any_return) is None:
         return
-    for one in sorted({*_ended(told.get(RETURNS, ()), before), *_ended(told.get(STATES, ()), before)}, key=str):
-        tables = [table for table in (RETURNS, STATES) if one in told.get(table, ())]
+    ended = {*_ended(told.get(RETURNS, ()), before), *_ended(told.get(STATES, ()), before)}
+    for one, has in sorted(ended, key=str):
+        tables = [table for table in (RETURNS, STATES) if (one, has) in told.get(table, ())]
         others = [table for table in (JOBS, RETURNS, STATES) if table not in tables]
-        yield Old(tuple((table, one) for table in tables), tuple(others))
+        yield Old(tuple((table, one) for table in tables), has, tuple(others))
 
 
-def _ended(parts: Sequence[Range], before: datetime) -> list[Range]:
+def _told(connection: Connection) -> dict[sa.Table, list[tuple[Range, Range]]]:
+    dialect = dialect_of(connection)
+    found = make.found(connection, dialect).items()
+    return {table: _with_rows(parts, dialect.partitions.has_no_lower) for table, parts in found}
+
+
+def _with_rows(parts: Sequence[Range], has_no_lower: bool) -> list[tuple[Range, Range]]:
+    """Return partitions in order, each with the range of the rows that it has."""
+    found = []
+    lower = None
+    for one in parts:
+        found.append((one, Range(lower, one.upper) if has_no_lower and one.upper is not None else one))
+        lower = one.upper
+    return found
+
+
+def _ended(parts: Sequence[tuple[Range, Range]], before: datetime) -> list[tuple[Range, Range]]:
     """Those that end before a time; a job id may be of the time of a master that is ahead."""
     last = (before - timedelta(days=1)).date()
-    return [one for one in parts if one.upper is not None and one.upper <= last]
+    return [(one, has) for one, has in parts if one.upper is not None and one.upper <= last]
 
 
 def _kept(old: Old, limits: Limits) -> Iterator[sa.Select[Any]]:
     """Yield questions for rows that are to be kept."""
-    table, one = old.parts[0]
+    table, one = old.parts[0][0], old.has
     some = sa.select(sa.literal(1))
     if table is _EVENTS:
         yield some.where(make.within(table, one), _is_young(_EVENTS.c.stamp, limits.events))
         return
     yield some.where(make.within(table, one, STATES.c.jid), _is_young(STATES.c.stamp, limits.states))
-    if old.parts == ((STATES, one),) and not old.looked_at:
+    if not old.looked_at:
         return
     yield some.where(make.within(table, one, JOBS.c.jid), _is_young(JOBS.c.stamp, limits.jobs))
     in_range = make.within(table, one, RETURNS.c.jid)

@@ -275,6 +275,51 @@ def test_a_partition_with_something_to_keep_stays(
     assert age(years, "returns").count(130) == left
 
 
+def test_what_came_into_the_place_of_a_dropped_partition_is_kept(years: Database) -> None:
+    # Given the first partitions are gone; then odd job ids, and an answer that is late by months
+    late = jid_of(130)
+    assert purge(opts_of(years, keep={"returns": "100d"}))["retcode"] == 0
+    answers = [answer_event(jid, Answer("young", 2, states=1)) for jid in ("1", "19990101000000000000", late)]
+    write(years, answers, first=300)
+    kept = [row for row in years.rows("returns") if (TODAY - row["stamp"].date()).days <= 3]
+
+    # When the next ones are too old
+    told = purge(opts_of(years, keep={"returns": "30d"}))
+
+    # Then
+    assert told["retcode"] == 0
+    left = years.rows("returns")
+    assert len(kept) == 5
+    assert [row for row in kept if row not in left] == []
+    assert len(left) == 5
+    assert {row["jid"] for row in years.rows("states")} >= {"1", "19990101000000000000", late}
+
+
+def test_what_comes_between_two_drops_is_kept(years: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an answer to a job whose partition has just gone, while the next one goes
+    from salt_eventsd.database.partitions import old
+
+    late = jid_of(130)
+    month = f"p{(TODAY - timedelta(days=130)).replace(day=1):%Y%m%d}"
+    drop = old.drop
+
+    def write_then(connection: Any, one: Any, *args: Any) -> Any:
+        done = drop(connection, one, *args)
+        connection.commit()
+        if f"eventsd_returns {month}" in one.names:
+            write(years, [answer_event(late, Answer("late", 0))], first=500)
+        return done
+
+    monkeypatch.setattr(old, "drop", write_then)
+
+    # When
+    told = purge(opts_of(years, keep={"returns": "30d"}))
+
+    # Then
+    assert told["retcode"] == 0
+    assert [row["minion_id"] for row in years.rows("returns") if row["jid"] == late] == ["late"]
+
+
 def test_what_comes_between_look_and_drop_keeps_the_partition(years: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given an answer that arrives when the partition was found to be old
     from salt_eventsd.database.partitions import old

@@ -52,10 +52,13 @@ class Partitions:
 
     :cvar known: the database has partitions.
     :cvar rewrites: a table is written anew to get them, so its rows can have as many as they like.
+    :cvar has_no_lower: a partition has all rows below its upper bound, down to that of the one before it. Where that
+        one was dropped, what comes later of its range comes here.
     """
 
     known: ClassVar[bool] = False
     rewrites: ClassVar[bool] = False
+    has_no_lower: ClassVar[bool] = False
 
     def ranges(self, connection: Connection, table: sa.Table) -> list[Range] | None:
         """

@@ -31,6 +31,7 @@ class MySQLPartitions(Partitions):
 
     known: ClassVar = True
     rewrites: ClassVar = True
+    has_no_lower: ClassVar = True
 
     def ranges(self, connection: Connection, table: sa.Table) -> list[Range] | None:
         """See :class:`Partitions`."""
