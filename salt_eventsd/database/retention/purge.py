@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -12,9 +13,14 @@ from salt_eventsd.database.partitions import old as partitions
 from salt_eventsd.database.retention import aged_jobs, aged_rows
 from salt_eventsd.database.retention.aged_jobs import AgedJob, Counts
 from salt_eventsd.database.retention.keep import Keep, Limits, limits
+from salt_eventsd.database.retention.lock import Busy
 from salt_eventsd.database.retention.pace import Pace
-from salt_eventsd.database.retention.steps import Steps
+from salt_eventsd.database.retention.steps import Steps, Stopped
 from salt_eventsd.database.retention.walk import Walk
+from salt_eventsd.exceptions import Transient
+from salt_eventsd.redact.error_text import one_line
+
+log = logging.getLogger(__name__)
 
 
 class Purge:
@@ -56,12 +62,11 @@ class Purge:
 
     def _all(self) -> Counts:
         counts = Counts()
-        for one in self._steps.ask(partitions.find, self._limits):
-            if not self._steps.changes:
-                self.partitions += one.names
-            elif (rows := self._steps.ask(partitions.drop, one, self._limits)) is not None:
-                self.partitions += one.names
-                counts.update(rows)
+        whole = self._steps.ask(partitions.find, self._limits)
+        if self._steps.changes:
+            self._drop(whole, counts)
+        else:
+            self.partitions += [name for one in whole for name in one.names]
         self.outside = self._steps.ask(make.outside)
         walk = Walk(self._steps, self._limits, deletes=self._steps.changes)
         for part, some in walk.rows():
@@ -71,6 +76,18 @@ class Purge:
         for found in walk.jobs():
             counts.update(self._jobs(found))
         return counts
+
+    def _drop(self, found: Sequence[partitions.Old], counts: Counts) -> None:
+        try:
+            for one in found:
+                if (rows := self._steps.ask(partitions.drop, one, self._limits)) is not None:
+                    self.partitions += one.names
+                    counts.update(rows)
+        except (Busy, Stopped):
+            raise
+        except Transient as exc:
+            # Somebody has read the table for long, and perhaps goes on. Their rows go one by one like others.
+            log.info("eventsd: a partition was not dropped, its rows are deleted instead: %s", one_line(exc))
 
     def _jobs(self, found: Sequence[AgedJob]) -> Counts:
         counts = Counts()

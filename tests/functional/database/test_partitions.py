@@ -295,6 +295,25 @@ def test_what_came_into_the_place_of_a_dropped_partition_is_kept(years: Database
     assert {row["jid"] for row in years.rows("states")} >= {"1", "19990101000000000000", late}
 
 
+def test_a_reader_of_long_does_not_keep_a_purge_from_its_end(years: Database) -> None:
+    # Given somebody who has begun to read, and went home
+    opts = opts_of(years, keep={"returns": "100d", "events": "100d"})
+    with years.engine.connect() as reader:
+        for name in NAMES:
+            reader.execute(sa.text(f"SELECT count(*) FROM {name}"))
+        before = parts(years)
+
+        # When
+        told = purge(opts)
+        reader.rollback()
+
+    # Then the rows are gone, and the partitions go the next time
+    assert (told["retcode"], parts(years)) == (0, before)
+    assert [age(years, name) for name in ("jobs", "returns", "events")] == [[1, 65], [1, 1, 65, 65], [1, 65]]
+    assert "dropped as a whole" in purge(opts)["notes"][0]
+    assert len(parts(years)["eventsd_returns"]) < len(before["eventsd_returns"])
+
+
 def test_what_comes_between_two_drops_is_kept(years: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given an answer to a job whose partition has just gone, while the next one goes
     from salt_eventsd.database.partitions import old
