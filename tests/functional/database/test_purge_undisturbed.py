@@ -208,7 +208,8 @@ class TestTheLock:
             with pytest.raises(Busy):
                 Lock(engine).take()
             lock.release(done=done)
-        assert [(row["until"], row["done"] > 0) for row in database.rows("locks")] == [(0, True)]
+        locks = [row for row in database.rows("locks") if not row["name"].startswith("indexes")]
+        assert [(row["until"], row["done"] > 0) for row in locks] == [(0, True)]
         engine.dispose()
 
     def test_one_that_is_far_in_the_future_is_of_a_clock_that_was_set_back(self, database: Database) -> None:
