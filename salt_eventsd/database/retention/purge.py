@@ -17,7 +17,7 @@ from salt_eventsd.database.retention.lock import Busy
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.steps import Steps, Stopped
 from salt_eventsd.database.retention.walk import Walk
-from salt_eventsd.exceptions import Transient
+from salt_eventsd.exceptions import WorkerError
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
@@ -85,9 +85,9 @@ class Purge:
                     counts.update(rows)
         except (Busy, Stopped):
             raise
-        except Transient as exc:
-            # Somebody has read the table for long, and perhaps goes on. Their rows go one by one like others.
-            log.info("eventsd: a partition was not dropped, its rows are deleted instead: %s", one_line(exc))
+        except WorkerError as exc:
+            # Somebody reads the table for long, or the user may not drop its parts. Their rows go one by one like others.
+            log.warning("eventsd: a partition was not dropped, its rows are deleted instead: %s", one_line(exc))
 
     def _jobs(self, found: Sequence[AgedJob]) -> Counts:
         counts = Counts()

@@ -314,6 +314,22 @@ def test_a_reader_of_long_does_not_keep_a_purge_from_its_end(years: Database) ->
     assert len(parts(years)["eventsd_returns"]) < len(before["eventsd_returns"])
 
 
+def test_who_may_drop_no_partition_deletes_its_rows(years: Database) -> None:
+    # Given a user who may write rows, and no more
+    names = [f"eventsd_{name}" for name in ("jobs", "returns", "states", "events", "minions", "stats", "locks")]
+    rights = [f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {{user}}" for name in names]
+    url = years.new_user(*rights, "GRANT SELECT ON eventsd_schema_version TO {user}")
+    opts = opts_of(years, keep={"returns": "100d", "events": "100d"})
+    opts["eventsd"]["workers"]["history"]["url"] = str(url)
+
+    # When
+    told = purge(opts)
+
+    # Then
+    assert told["retcode"] == 0, told
+    assert [age(years, name) for name in ("jobs", "returns", "events")] == [[1, 65], [1, 1, 65, 65], [1, 65]]
+
+
 def test_what_comes_between_two_drops_is_kept(years: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given an answer to a job whose partition has just gone, while the next one goes
     from salt_eventsd.database.partitions import old
