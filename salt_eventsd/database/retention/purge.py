@@ -86,7 +86,7 @@ class Purge:
         except (Busy, Stopped):
             raise
         except WorkerError as exc:
-            # Somebody reads the table for long, or the user may not drop its parts. Their rows go one by one like others.
+            # Somebody reads the table for long, or the user may drop no parts of it: their rows go one by one.
             log.warning("eventsd: a partition was not dropped, its rows are deleted instead: %s", one_line(exc))
 
     def _jobs(self, found: Sequence[AgedJob]) -> Counts:
