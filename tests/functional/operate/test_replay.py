@@ -165,14 +165,14 @@ def test_a_replay_that_is_killed_goes_on_and_writes_nothing_twice(mine: Database
         "print(json.dumps(replay(json.loads(sys.argv[1]), {'rule': 'returns.subs.raid', 'since': 'all'}, len)))"
     )
 
-    # When: several times, each after some rows more
+    # When: several times, each once it has written some rows more
     kills = 0
-    for number in range(6):
+    for _ in range(4):
         before = len(_rows(mine))
         process = subprocess.Popen([sys.executable, "-c", call, json.dumps(opts)], cwd=ROOT, stdout=subprocess.PIPE)
         patience = time.monotonic() + 60
-        while process.poll() is None and len(_rows(mine)) <= before + 20 * number and time.monotonic() < patience:
-            time.sleep(0.02)
+        while process.poll() is None and len(_rows(mine)) <= before and time.monotonic() < patience:
+            time.sleep(0.005)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
@@ -180,7 +180,7 @@ def test_a_replay_that_is_killed_goes_on_and_writes_nothing_twice(mine: Database
     told = _replay(opts)
 
     # Then
-    assert kills >= 3
+    assert kills >= 2
     assert told["retcode"] == 0
     assert sum(one["written"] for one in told["replayed"]) < 1500
     assert _rows(mine) == [(_jid(number), "web1.example.com", f"s{number}") for number in range(0, 3000, 2)]
