@@ -128,7 +128,7 @@ def test_it_ends_well_and_in_time(told: Demo) -> None:
         pytest.param(r"demo-minion +file\.exists +licence +NO +no +[\d.]+ +Specified path.*", id="state that failed"),
         pytest.param(r".*demo-minion +state\.apply +2 +file\.exists.*", id="failure"),
         pytest.param(r"nothing found", id="none is missing"),
-        pytest.param(r"\S+ \S+ +demo-minion +\S+ +file\.managed +.*", id="change"),
+        pytest.param(r".*\d{20} +demo-minion +\S+ +file\.managed +.*", id="change"),
         pytest.param(r"FROM eventsd_states", id="query"),
         pytest.param(r"eventsd is well, running since .+", id="status"),
         pytest.param(r"Return code 0: all is well\.", id="status-code"),
