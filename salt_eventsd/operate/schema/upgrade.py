@@ -53,7 +53,7 @@ def _must_be_possible(found: str | None, wanted: str | None) -> None:
         return
     if found is not None and wanted is not None and wanted < found:
         raise Held(
-            f"to: the tables are of version {found}, and nothing takes them back to {wanted}: an older release needs a"
+            f"to: the tables are of version {found}, and no release takes them back to {wanted}: an older one needs a"
             " backup from before the upgrade"
         )
     raise Held(f"to: expected {migrate.HEAD}, the one version this salt-eventsd works with, got {wanted}")

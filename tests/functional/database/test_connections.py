@@ -6,6 +6,7 @@ import threading
 import time
 
 from salt_eventsd.workers.load import BESIDE
+from tests.support.lanes import eventually
 from tests.support.own import by_statement, carrying
 from tests.support.servers import PostgreSQL
 from tests.support.stores import Database, batch_of
@@ -20,6 +21,9 @@ def test_three_hundred_rules_take_no_more_connections_than_a_few(postgresql: Pos
     database.make_tables()
     database.close()
     database.execute("CREATE TABLE slept (a INT)")
+    # The server ends a connection a moment after it was closed.
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'salt-eventsd'"
+    eventually(lambda: database.query(ours) == [(0,)])
     slow = "INSERT INTO slept SELECT :a FROM pg_sleep(0.3)"
     rules = {}
     for number in range(300):
@@ -33,7 +37,7 @@ def test_three_hundred_rules_take_no_more_connections_than_a_few(postgresql: Pos
         thread.start()
     seen = []
     while any(thread.is_alive() for thread in threads):
-        seen += database.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'salt-eventsd'")
+        seen += database.query(ours)
         time.sleep(0.05)
 
     # Then

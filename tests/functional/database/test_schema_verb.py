@@ -136,8 +136,8 @@ def test_there_is_no_way_back(fresh: Database, to: Any) -> None:
     # Then
     assert told["retcode"] == 2
     assert told["problem"] == (
-        f"eventsd: workers.history: to: the tables are of version {migrate.HEAD}, and nothing takes them back to"
-        f" {LAST_OLD}: an older release needs a backup from before the upgrade"
+        f"eventsd: workers.history: to: the tables are of version {migrate.HEAD}, and no release takes them back to"
+        f" {LAST_OLD}: an older one needs a backup from before the upgrade"
     )
     assert _act(fresh.url, "version")["schema"][0]["version"] == migrate.HEAD
 
