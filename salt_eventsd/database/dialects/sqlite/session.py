@@ -19,7 +19,7 @@ from salt_eventsd.database.dialects.base.session import Session
 #: The log is written back into the file when it has so many pages of 4 KiB.
 _CHECKPOINT_PAGES = 8000
 #: What each connection has of the file in memory.
-_CACHE_KIB = 16_384
+_CACHE_KIB = 8192
 _EXAMPLE = "as in sqlite:////srv/history.db"
 
 
