@@ -70,7 +70,8 @@ class Which:
             found.append(sa.or_(reader.dialect.questions.has(jobs.c.minions, self.minion), self._answered(reader)))
         # What else makes an outcome is seen only when all answers of a job are.
         if self.outcome == FAILED:
-            found.append(sa.exists().where(returns.c.jid == jobs.c.jid, returns.c.success == sa.false()))
+            # Not with =: SQLite would look through all failed returns for each job, by the index of those.
+            found.append(sa.exists().where(returns.c.jid == jobs.c.jid, returns.c.success.is_(sa.false())))
         if self.outcome == MISSING:
             found.append(sa.or_(_is_somebody_missing(reader), ~sa.exists().where(returns.c.jid == jobs.c.jid)))
         return found

@@ -101,3 +101,11 @@ def test_a_question_takes_its_index(reader: sa.Engine, ask: Callable[[Reader], A
     # SQLite gives the index of a key a name of its own.
     name = "sqlite_autoindex_eventsd_returns" if (index, reader.dialect.name) == (ONCE, "sqlite") else index
     assert name in _plan(reader, ask)
+
+
+def test_failed_jobs_are_not_found_by_a_look_at_all_failed_returns_for_each_job(reader: sa.Engine) -> None:
+    # When
+    plan = _plan(reader, lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9))
+
+    # Then
+    assert "eventsd_returns_failed" not in plan
