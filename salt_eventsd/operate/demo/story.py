@@ -56,11 +56,11 @@ _QUERIES = {
           FROM eventsd_states
          ORDER BY stamp, run_num""",
 }
-#: Questions to the history, each with its command.
+#: Questions to the history, each with the runner's verb and its arguments.
 _QUESTIONS = {
-    "What failed, and why": ["salt-run", "--no-color", "eventsd.failures", "since=1h"],
-    "Who did not answer": ["salt-run", "--no-color", "eventsd.missing", "since=1h"],
-    "What was changed, where, and by whom": ["salt-run", "--no-color", "eventsd.changes", "since=1h"],
+    "What failed, and why": ("eventsd.failures", "since=1h"),
+    "Who did not answer": ("eventsd.missing", "since=1h"),
+    "What was changed, where, and by whom": ("eventsd.changes", "since=1h"),
 }
 #: SQLite keeps truth as 1 and 0.
 _TRUTH = {"success", "result", "changed"}
@@ -82,7 +82,6 @@ def tell(sandbox: Sandbox, terminal: Terminal, page: Path | None = None) -> None
     )
     terminal.line(f"A salt-master and a salt-minion of their own will run in {sandbox.folder}.")
     terminal.line("All that the master's configuration says about the engine:")
-    terminal.line()
     terminal.block("engines:\n  - eventsd")
 
     terminal.heading("A few jobs")
@@ -100,21 +99,13 @@ def tell(sandbox: Sandbox, terminal: Terminal, page: Path | None = None) -> None
     for title, query in _QUERIES.items():
         _show(sandbox, terminal, title, textwrap.dedent(query).strip())
 
-    for title, command in _QUESTIONS.items():
-        shown = shlex.join(one for one in command if one != "--no-color")
-        terminal.heading(f"{title}: {shown}")
-        with terminal.step("asking") as tick:
-            code, said = sandbox.run(command, tick)
-        if code:
-            raise DemoError(f"`{shown}` ended with code {code}: {said}")
-        terminal.block(said)
+    for title, (verb, *arguments) in _QUESTIONS.items():
+        terminal.heading(f"{title}: salt-run {verb} {' '.join(arguments)}")
+        terminal.block(_run_well(sandbox, terminal, "asking", verb, *arguments))
     if page:
         terminal.heading(f"All of it as a page: salt-run eventsd.report path={page}")
         page.parent.mkdir(parents=True, exist_ok=True)
-        with terminal.step("making it") as tick:
-            code, said = sandbox.run(["salt-run", "--no-color", "eventsd.report", f"path={page}", "since=1h"], tick)
-        if code:
-            raise DemoError(f"`salt-run eventsd.report` ended with code {code}: {said}")
+        _run_well(sandbox, terminal, "making it", "eventsd.report", f"path={page}", "since=1h")
 
     terminal.heading("The engine's status: salt-run eventsd.status")
     with terminal.step("asking") as tick:
@@ -122,13 +113,21 @@ def tell(sandbox: Sandbox, terminal: Terminal, page: Path | None = None) -> None
     terminal.block(said)
     if code:
         raise DemoError(f"`salt-run eventsd.status` ended with code {code}; 0 is well, 1 degraded, 2 down or wrong")
-    terminal.line()
     terminal.line("Return code 0: all is well.")
 
     terminal.heading("The end")
     with terminal.step("stopping salt-minion and salt-master") as tick:
         sandbox.stop(tick)
     terminal.line(f"That was all, in {time.monotonic() - began:.0f} s.")
+
+
+def _run_well(sandbox: Sandbox, terminal: Terminal, doing: str, verb: str, *arguments: str) -> str:
+    """Return what a verb of the runner prints."""
+    with terminal.step(doing) as tick:
+        code, said = sandbox.run(["salt-run", "--no-color", verb, *arguments], tick)
+    if code:
+        raise DemoError(f"`salt-run {verb}` ended with code {code}: {said}")
+    return said
 
 
 def _wait_for_history(sandbox: Sandbox, tick: Tick) -> None:
@@ -149,7 +148,6 @@ def _wait_for_history(sandbox: Sandbox, tick: Tick) -> None:
 def _show(sandbox: Sandbox, terminal: Terminal, title: str, query: str) -> None:
     terminal.heading(title)
     terminal.block(query, faint=True)
-    terminal.line()
     columns, rows = _ask(sandbox, query)
     failed = [
         any(name in ("success", "result") and value == 0 for name, value in zip(columns, row, strict=True))
