@@ -8,10 +8,11 @@ and the last lines of the run say so; where CI=true, it fails them.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 from unittest import mock
 
 import pytest
@@ -92,14 +93,24 @@ def _installed(kind: Callable[..., AnyServer], config: pytest.Config, **settings
         pytest.skip(str(exc))
 
 
+def _do_without(program: str, lacking: str, config: pytest.Config) -> NoReturn:
+    told = f"{lacking}: {program} is not installed"
+    config.stash.setdefault(_MISSING, {})[program] = told
+    pytest.skip(told)
+
+
+@pytest.fixture(scope="session")
+def program(request: pytest.FixtureRequest) -> Callable[[str, str], str]:
+    """Finds a program that no package index has; tests are skipped, and the last lines say so, where it is missing."""
+    return lambda name, lacking: shutil.which(name) or _do_without(name, lacking, request.config)
+
+
 @pytest.fixture(scope="session")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     """A browser, the same for all tests; no package index has one, so tests are skipped where none is installed."""
     path = chromium()
     if path is None:
-        told = "no page was looked at: chromium is not installed"
-        request.config.stash.setdefault(_MISSING, {})["chromium"] = told
-        pytest.skip(told)
+        _do_without("chromium", "no page was looked at", request.config)
     made = Browser(path)
     yield made
     made.close()

@@ -103,9 +103,7 @@ class MetricsServer(threading.Thread):
             except (OSError, UnicodeError) as exc:
                 self._again_at = time.monotonic() + _AGAIN_SECONDS
                 why = getattr(exc, "strerror", None) or str(exc)
-                problem = (
-                    f"metrics: cannot listen at {wanted.host}, port {wanted.port}: {why.removeprefix('metrics: ')}"
-                )
+                problem = f"metrics: cannot listen at {wanted.host}, port {wanted.port}: {why}"
         self._fail(problem)
         self._tried = wanted
 

@@ -23,13 +23,13 @@ def tls_of(config: MetricsConfig) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(config.certfile, config.keyfile)
     except OSError as exc:
-        raise OSError(f"metrics: certfile {config.certfile}, keyfile {config.keyfile}: {_why(exc)}") from None
+        raise OSError(f"certfile {config.certfile}, keyfile {config.keyfile}: {_why(exc)}") from None
     if config.client_cafile is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(config.client_cafile)
         except OSError as exc:
-            raise OSError(f"metrics: client_cafile {config.client_cafile}: {_why(exc)}") from None
+            raise OSError(f"client_cafile {config.client_cafile}: {_why(exc)}") from None
     return context
 
 

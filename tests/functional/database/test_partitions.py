@@ -48,6 +48,10 @@ def parts(database: Database) -> dict[str, list[ranges.Range]]:
         return {table.name: found for table, found in make.found(connection, dialect_of(connection)).items()}
 
 
+def _by_values(row: dict[str, Any]) -> list[str]:
+    return sorted(map(repr, row.items()))
+
+
 def write(database: Database, events: list[Any], first: int = 1, **options: Any) -> None:
     worker = database.worker(**options)
     for start in range(0, len(events), 300):
@@ -90,9 +94,8 @@ def test_tables_with_rows_answer_the_same_afterwards(fresh: Database) -> None:
     assert (told["retcode"], [one["table"] for one in told["partitioned"]]) == (0, list(NAMES))
     assert set(parts(fresh)) == set(NAMES)
     assert answers(fresh, story) == whole
-    key = lambda row: sorted(map(repr, row.items()))  # noqa: E731
     for name in NAMES:
-        assert sorted(fresh.rows(name.removeprefix("eventsd_")), key=key) == sorted(rows[name], key=key)
+        assert sorted(fresh.rows(name.removeprefix("eventsd_")), key=_by_values) == sorted(rows[name], key=_by_values)
 
     # And what was written is not written a second time, whatever chunk it comes in; what is new is
     write(fresh, [*story.events, *odd], first=10_000, partitions="month")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -68,18 +67,18 @@ def _fail(engine: WithKeys, jid: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ask(engine: WithKeys, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def ask(
+    engine: WithKeys, port: int, tmp_path_factory: pytest.TempPathFactory, program: Callable[[str, str], str]
+) -> Iterator[Any]:
     """Asks a Prometheus that has read the engine a few times."""
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("prometheus is not installed")
+    prometheus = program("prometheus", "no query was asked of it")
     home = tmp_path_factory.mktemp("prometheus")
     job = {"job_name": "salt", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
     times = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config = {"global": times, "rule_files": [str(RULES)], "scrape_configs": [job]}
     (home / "prometheus.yml").write_text(yaml.safe_dump(config))
     own = ports.get_unused_localhost_port()
-    command = [program, f"--config.file={home / 'prometheus.yml'}", f"--storage.tsdb.path={home / 'data'}"]
+    command = [prometheus, f"--config.file={home / 'prometheus.yml'}", f"--storage.tsdb.path={home / 'data'}"]
     process = subprocess.Popen(
         [*command, f"--web.listen-address=127.0.0.1:{own}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -165,11 +164,9 @@ def _expected(severity: str, **labels: str) -> str:
     return json.dumps({"exp_labels": named})
 
 
-def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
+def test_alerts_fire_when_they_should(tmp_path: Path, program: Callable[[str, str], str]) -> None:
     """By promtool, which plays the time."""
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is not installed")
+    promtool = program("promtool", "no alert was played")
     # Given: the texts of alerts are another matter
     rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
     for rule in rules["groups"][0]["rules"]:
@@ -186,9 +183,9 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     )
 
     # When
-    checked = subprocess.run([program, "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
+    checked = subprocess.run([promtool, "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
     done = subprocess.run(
-        [program, "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True, check=False
+        [promtool, "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True, check=False
     )
 
     # Then
