@@ -29,6 +29,7 @@ The rooms, from top to bottom; each imports only what stands below it, and says 
 ``spool``     the durable file: chunks and dead letters
 ``workers``   what a worker is, and how its module is found
 ``rules``     the ``events`` block, compiled
+``broker``    parcels of chunks, and what carries them from masters to writers
 ``config``    Salt's options as frozen structs
 ``bus``       from Salt's event bus to the inbox
 ``language``  fields, conditions, columns, templates
