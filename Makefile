@@ -28,12 +28,12 @@ test: $(VENV)/.installed-test ## run the unit, functional and integration tests 
 	  number=$$((number + 1)); \
 	  echo; echo "==> $$number/$(words $(LAYERS)) $$layer tests"; \
 	  beside=""; if [ $$layer != integration ]; then beside="-n auto --dist loadfile"; fi; \
-	  $(BIN)/python -m pytest -m 'not slow' $$beside $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
+	  $(BIN)/python -m tests.support.attempts -m 'not slow' $$beside $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi
 
 faults: $(VENV)/.installed-test ## run the tests that break things on purpose: full disks, killed servers, clocks set back
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/faults
+	@$(BIN)/python -m tests.support.attempts $(PYTEST_ARGS) tests/faults
 
 soak: $(VENV)/.installed-test ## ten minutes at bus speed: is all there, does nothing grow? SOAK_SECONDS=..., SOAK_DATABASE=...
 	@$(BIN)/python -m benchmarks.soak
