@@ -23,8 +23,7 @@ def test_three_hundred_rules_take_no_more_connections_than_a_few(postgresql: Pos
     database.execute("CREATE TABLE slept (a INT)")
     # The server ends a connection a moment after it was closed, and has those of other tests.
     ours = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE application_name = 'salt-eventsd' AND datname = current_database()"
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'salt-eventsd' AND datname = current_database()"
     )
     eventually(lambda: database.query(ours) == [(0,)])
     slow = "INSERT INTO slept SELECT :a FROM pg_sleep(0.3)"
