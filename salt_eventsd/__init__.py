@@ -41,4 +41,4 @@ The rooms, from top to bottom; each imports only what stands below it, and says 
 ``docs/architecture.rst`` says why, and which file to open for which change; ``docs/glossary.rst`` what the words mean.
 """
 
-__version__ = "1.0.0.dev0"
+__version__ = "1.0.0"

@@ -22,6 +22,8 @@ from urllib.parse import unquote, urlsplit
 
 #: Beside an installed package: what a folder held when it was installed. pip itself remembers that of archives only.
 _STAMP = "eventsd_source.json"
+#: What has this name in a lower version is the daemon that the engine succeeds; a package index may have only that.
+_ENGINE, _FIRST_ENGINE = "salt-eventsd", "1.0"
 _SKIPPED = {".git", ".venv", ".tox", ".build", "__pycache__", "build", "dist"}
 _SECRET_IN_URL = re.compile(r"//[^/@\s]*@")
 
@@ -104,6 +106,8 @@ def reason(wanted: dict[str, Any]) -> str:
         return "it is not installed"
     if version and not _same_version(found, version):
         return f"version {found} is installed, not {version}"
+    if _is_old_daemon(name, found):
+        return f"version {found} is the old daemon"
     if missing := missing_requirements(name, wanted["extras"]):
         return f"it needs {', '.join(missing)}"
     if wanted["source"]:
@@ -158,7 +162,8 @@ def requirement_of(wanted: dict[str, Any]) -> str:
     extras = f"[{','.join(wanted['extras'])}]" if wanted["extras"] else ""
     if source := wanted["source"]:
         return f"{source}{extras}" if "://" not in source else f"{wanted['name']}{extras} @ {source}"
-    return f"{wanted['name']}{extras}" + (f"=={wanted['version']}" if wanted["version"] else "")
+    lowest = f">={_FIRST_ENGINE}" if _normal(wanted["name"]) == _ENGINE else ""
+    return f"{wanted['name']}{extras}" + (f"=={wanted['version']}" if wanted["version"] else lowest)
 
 
 def pip_of(wanted: dict[str, Any]) -> list[str]:
@@ -257,6 +262,15 @@ def digest(source: Path) -> str:
 
 def _basename(wanted: dict[str, Any]) -> str:
     return _SECRET_IN_URL.sub("//***@", wanted["source"])
+
+
+def _is_old_daemon(name: str, version: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return _normal(name) == _ENGINE and Version(version).release < Version(_FIRST_ENGINE).release
+    except InvalidVersion:
+        return False
 
 
 def _same_version(one: str, other: str) -> bool:

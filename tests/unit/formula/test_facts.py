@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -128,10 +129,31 @@ def test_the_database_of_a_worker_in_parts(block: dict[str, Any], expected: dict
 def test_what_is_asked_of_pip() -> None:
     # Given all ways to name a package, when pip is asked for it, then it is spelled so that extras come along
     base = {**_DEFAULTS["package"], "extras": ["nats", "redis"]}
-    assert package.requirement_of(base) == "salt-eventsd[nats,redis]"
+    assert package.requirement_of(base) == "salt-eventsd[nats,redis]>=1.0"
+    assert package.requirement_of({**base, "name": "our-eventsd"}) == "our-eventsd[nats,redis]"
     assert package.requirement_of({**base, "version": "1.0"}) == "salt-eventsd[nats,redis]==1.0"
     assert package.requirement_of({**base, "source": "/srv/x.whl"}) == "/srv/x.whl[nats,redis]"
     assert package.requirement_of({**base, "source": "https://x/y.whl"}) == "salt-eventsd[nats,redis] @ https://x/y.whl"
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        pytest.param("0.9.3", "version 0.9.3 is the old daemon", id="daemon"),
+        pytest.param("1.0.0.dev0", "", id="development"),
+        pytest.param("1.0.0", "", id="engine"),
+    ],
+)
+def test_the_old_daemon_is_not_the_engine(
+    version: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a package of that name and version
+    folder = tmp_path / f"salt_eventsd-{version}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: salt-eventsd\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    # When the package index shall do, then only the daemon has to be replaced
+    assert package.reason(_DEFAULTS["package"]) == told
 
 
 def test_a_folder_is_another_one_when_its_files_are(tmp_path: Any) -> None:
