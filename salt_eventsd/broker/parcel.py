@@ -126,12 +126,20 @@ def parts(chunks: Iterable[tuple[StoredChunk, Sequence[Event]]]) -> Iterator[Par
     """
     for chunk, events in chunks:
         position = 0
-        sizes = {id(event): len(encode_event(event)) for event in events}
-        for number, some in enumerate(grouped(events, lambda event: sizes[id(event)], PART_BYTES, len(events) or 1)):
-            yield Part(
-                chunk.id, chunk.life, chunk.first, chunk.oldest, number, position, len(some), encode_events(some)
-            )
-            position += len(some)
+        for number, (count, payload) in enumerate(_cut(events)):
+            yield Part(chunk.id, chunk.life, chunk.first, chunk.oldest, number, position, count, payload)
+            position += count
+
+
+def _cut(events: Sequence[Event]) -> Iterator[tuple[int, bytes]]:
+    """Yield how many events each part has, and their payload."""
+    whole = encode_events(events)
+    if len(whole) <= PART_BYTES:
+        yield len(events), whole
+        return
+    sized = [(event, len(encode_event(event))) for event in events]
+    for some in grouped(sized, lambda pair: pair[1], PART_BYTES):
+        yield len(some), encode_events([event for event, _ in some])
 
 
 def parcels(some: Iterable[Part], head: Parcel) -> Iterator[Parcel]:
