@@ -31,6 +31,8 @@ MOST_PARTS = 200
 MOST_UNPACKED_BYTES = 1024**3
 #: Fast; half of what the best level saves costs ten times as much.
 _LEVEL = 1
+#: Receipts have room for names of lives of so many characters.
+_LIFE_LENGTH = 32
 _UNREADABLE = (zlib.error, msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -68,10 +70,12 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     @property
     def receipt(self) -> StoredChunk:
         """
-        What the receipts in a database know it by. Parts behind the first stand in lives of their own, so that the
-        number of a chunk stays unique in a life.
+        What the receipts in a database know it by, but for the lane, which the parcel has. Parts behind the first stand
+        in lives of their own, so that the number of a chunk stays unique in a life.
         """
-        life = self.life if not self.number else f"{self.life}.{self.number}"
+        life = self.life
+        if self.number or len(life) > _LIFE_LENGTH:
+            life = hashlib.sha256(f"{life}.{self.number}".encode()).hexdigest()[:_LIFE_LENGTH]
         # Neighbours of chunks have receipts in common; those of later parts are not there for each chunk.
         first = self.chunk if self.number else self.first
         return StoredChunk(self.chunk, "", False, self.events, len(self.payload), self.oldest, life, first)

@@ -23,7 +23,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import Sieve
-from salt_eventsd.workers.write import Refusal
+from salt_eventsd.workers.write import ChunkName, Refusal
 
 #: Where a table has refused all that was tried, so many events are tried before all are.
 _SAMPLE = 12
@@ -52,7 +52,7 @@ class Insertion:
         tables: Tables,
         writers: Writers,
         events: Sequence[Event],
-        chunks: Sequence[int],
+        chunks: Sequence[ChunkName],
         evidence: Evidence,
         sightings: Sightings,
         *,
@@ -168,7 +168,7 @@ class Insertion:
         chunks = {self._chunks[one.position] for one in some}
         self._evidence.doubt(target, chunks)
         said = str(error) if target in str(error) else f"{target}: {error}"
-        raise Doubted(f"{said} (no event was taken with it, so none is set aside)", chunks)
+        raise Doubted(f"{said} (no event was taken with it, so none is set aside)", {id_ for _, id_ in chunks})
 
     def _takes(self, one: Built, error: Rejected, without_place: int) -> bool:
         """Return whether there is evidence that a table takes rows of others."""

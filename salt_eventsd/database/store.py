@@ -65,9 +65,11 @@ class Store:
     :param nightly: deletes each night what is too old; None if everything is kept.
     :param builder: makes the indexes of large tables; None if nobody is to.
     :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
+    :cvar takes_masters: each batch says whose events it has.
     """
 
     takes_tables: ClassVar[bool] = True
+    takes_masters: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class Store:
                     self._receipts.note(connection, batch, refusals)
                 # Where an earlier try has written a chunk, what it buried of that chunk stays buried.
                 batch.bury([*before, *refusals], chunks)
-        self._evidence.took(insertion.taken, chunks)
+        self._evidence.took(insertion.taken, [batch.name_of(chunk) for chunk in chunks])
         refused = {at for at, _ in refusals}
         self._sightings.note(insertion.seen, [row for at, row in insertion.late if at not in refused])
         if refusals:
@@ -154,10 +156,13 @@ class Store:
 
     def _insertion(self, connection: Connection, known: _Known, batch: Batch, todo: Sequence[int]) -> Insertion:
         owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
-        writers = self._user_tables.writers(connection, owned, known.values)
-        chunks = [chunk for chunk, events in batch.chunks for _ in range(events)]
+        writers = self._user_tables.writers(connection, owned, known.values, batch.master)
+        chunks = [name for chunk, events in batch.chunks for name in [batch.name_of(chunk)] * events]
+        tables = known.tables
+        if batch.master:
+            tables = tables._replace(builder=tables.builder.of(batch.master))
         noted = (self._evidence, self._sightings)
-        return Insertion(connection, known.tables, writers, batch.events, chunks, *noted, check_at_once=self._deferred)
+        return Insertion(connection, tables, writers, batch.events, chunks, *noted, check_at_once=self._deferred)
 
     def _attempt(self, batch: Batch, positions: Sequence[int]) -> None:
         """

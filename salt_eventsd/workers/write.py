@@ -20,6 +20,8 @@ from salt_eventsd.exceptions import ConfigError
 
 #: (position in the batch, why): an event a backend refused.
 Refusal = tuple[int, str]
+#: A chunk's life and its id there.
+ChunkName = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Batch:
         (:class:`~salt_eventsd.exceptions.Doubted`).
     :param origins: what the spool knows of each chunk, by its id. A chunk that was added only to see whether the
         backend takes anything may be of another life than the others.
+    :param master: the id of the master that the events come from; "" for the one that the worker was made for. Only
+        workers that say so (``takes_masters = True``) are given events of several masters.
     """
 
     spool_id: str
@@ -101,6 +105,16 @@ class Batch:
     cuts: int = 0
     doubts: int = 0
     origins: Mapping[int, StoredChunk] = field(default_factory=dict)
+    master: str = ""
+
+    def name_of(self, chunk: int) -> ChunkName:
+        """
+        Return what tells a chunk from all others, also from those of other spools.
+
+        :param chunk: its id.
+        """
+        origin = self.origins.get(chunk)
+        return (origin.life if origin else self.spool_id), chunk
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from typing import Any
 
 from salt_eventsd.exceptions import Refused
+from salt_eventsd.workers.write import ChunkName
 
 Row = dict[str, Any]
 #: At most so many chunks are remembered as doubted; for further ones the oldest are forgotten.
@@ -54,13 +55,13 @@ class Evidence:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         #: When a target first refused all events of a chunk.
-        self._since: dict[tuple[str, int], float] = {}
+        self._since: dict[tuple[str, ChunkName], float] = {}
         #: Targets that have taken nothing since then.
         self._open: set[str] = set()
         self._took: dict[str, float] = {}
         self._good: dict[str, Row] = {}
 
-    def doubt(self, target: str, chunks: Collection[int]) -> None:
+    def doubt(self, target: str, chunks: Collection[ChunkName]) -> None:
         """Note that a target refuses what these chunks have for it."""
         with self._mutex:
             self._open.add(target)
@@ -73,12 +74,12 @@ class Evidence:
         """Return whether a target has refused all that was tried, and has taken nothing since."""
         return target in self._open
 
-    def is_refuted(self, target: str, chunk: int) -> bool:
+    def is_refuted(self, target: str, chunk: ChunkName) -> bool:
         """Return whether a target has taken events of others since it was doubted for this chunk."""
         since = self._since.get((target, chunk))
         return since is not None and self._took.get(target, 0.0) > since
 
-    def took(self, targets: Collection[str], chunks: Collection[int]) -> None:
+    def took(self, targets: Collection[str], chunks: Collection[ChunkName]) -> None:
         """Note that these targets have taken rows, and that these chunks are written."""
         with self._mutex:
             now = time.monotonic()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from salt_eventsd.exceptions import Lost, Transient
 from salt_eventsd.redact.error_text import one_line
-from salt_eventsd.workers.write import Batch
+from salt_eventsd.workers.write import Batch, ChunkName
 
 #: How often the connection is lost over a batch before parts of it are tried.
 _LOSSES = 2
@@ -26,7 +26,7 @@ _SEARCH_SECONDS = 120.0
 _MOST_CHUNKS = 10_000
 #: A batch that is too much at once is sent in so many pieces.
 _PIECES = 16
-Where = tuple[int, int]
+Where = tuple[ChunkName, int]
 
 
 class Verdict(NamedTuple):
@@ -54,16 +54,16 @@ class Suspects:
         #: How long a server may take to come back after an event has ended it, in seconds.
         self.patience_seconds = 10.0
         #: How often the connection was lost over a chunk.
-        self._losses: dict[int, int] = {}
+        self._losses: dict[ChunkName, int] = {}
         #: Why events are bad, by chunk and position in it; "" where one connection was lost so far.
         self._bad: dict[Where, str] = {}
         #: The parts that a search had no time for, by their chunks.
-        self._left: dict[tuple[int, ...], list[list[Where]]] = {}
+        self._left: dict[tuple[ChunkName, ...], list[list[Where]]] = {}
 
     def note(self, batch: Batch) -> None:
         """Note that the connection was lost over a batch."""
         with self._mutex:
-            for chunk, _ in batch.chunks:
+            for chunk in _names(batch):
                 self._losses[chunk] = self._losses.get(chunk, 0) + 1
             while len(self._losses) > _MOST_CHUNKS:
                 del self._losses[next(iter(self._losses))]
@@ -73,7 +73,7 @@ class Suspects:
         if not self._losses:
             return
         with self._mutex:
-            chunks = {chunk for chunk, _ in batch.chunks}
+            chunks = set(_names(batch))
             self._losses = {chunk: times for chunk, times in self._losses.items() if chunk not in chunks}
             self._bad = {where: why for where, why in self._bad.items() if where[0] not in chunks}
             self._left = {key: parts for key, parts in self._left.items() if chunks.isdisjoint(key)}
@@ -84,10 +84,10 @@ class Suspects:
 
         :raises Transient: the database is away, or it takes longer to find them.
         """
-        suspicious = tuple(chunk for chunk, _ in batch.chunks if self._losses.get(chunk, 0) >= _LOSSES)
+        suspicious = tuple(chunk for chunk in _names(batch) if self._losses.get(chunk, 0) >= _LOSSES)
         if not suspicious:
             return Verdict({}, 1)
-        places = [(chunk, at) for chunk, events in batch.chunks for at in range(events)]
+        places = [(batch.name_of(chunk), at) for chunk, events in batch.chunks for at in range(events)]
         positions = {where: position for position, where in enumerate(places)}
         some = [where for where in places if where[0] in suspicious and not self._bad.get(where)]
         self._search(batch, self._left.pop(suspicious, [some]), positions, suspicious)
@@ -96,7 +96,7 @@ class Suspects:
         return Verdict(bad, 1 if bad else _PIECES)
 
     def _search(
-        self, batch: Batch, parts: list[list[Where]], positions: Mapping[Where, int], key: tuple[int, ...]
+        self, batch: Batch, parts: list[list[Where]], positions: Mapping[Where, int], key: tuple[ChunkName, ...]
     ) -> None:
         self._must_be_up(batch)
         until, lost = time.monotonic() + _SEARCH_SECONDS, 0
@@ -134,3 +134,7 @@ class Suspects:
                 if time.monotonic() > until:
                     raise
             time.sleep(min(0.5, self.patience_seconds))
+
+
+def _names(batch: Batch) -> list[ChunkName]:
+    return [batch.name_of(chunk) for chunk, _ in batch.chunks]

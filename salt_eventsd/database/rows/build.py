@@ -7,6 +7,7 @@ from the bus to the database as one piece of text.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import msgspec
@@ -77,6 +78,18 @@ class RowBuilder:
         self._load = load
         self._latest_job: tuple[Any, tuple[str, str, Any]] = (None, ("", "", None))
         self._latest_outcome: tuple[Any, outcome.Outcome] = (None, outcome.Outcome(None, None, None))
+
+    def of(self, node_id: str) -> RowBuilder:
+        """
+        Return the same for the events of another master.
+
+        :param node_id: its id.
+        """
+        if node_id == self._node_id:
+            return self
+        other = copy.copy(self)
+        other._node_id = node_id
+        return other
 
     def rows(self, event: Event) -> list[tuple[str, Row]]:
         """

@@ -22,6 +22,8 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubtful, Held, Refused, Transient, WorkerError
 from salt_eventsd.language.destination import Destination, destination_of
 
+#: Of no more masters than so many it is remembered what writes their events.
+_MOST_MASTERS = 100
 #: What writes the events of a rule, by the rule's name.
 Writers = Mapping[str, Writer]
 
@@ -53,28 +55,32 @@ class UserTables:
         self._destinations = {name: destination_of(name, rule) for name, rule in rules.items() if rule.is_own}
         self._node_id = node_id
         self._dialect = dialect
-        self._writers: dict[str, Writer] = {}
+        # By the master whose events they write, and the rule.
+        self._writers: dict[str, dict[str, Writer]] = {}
 
-    def writers(self, connection: Connection, names: Iterable[str], values: Values) -> Writers:
+    def writers(self, connection: Connection, names: Iterable[str], values: Values, master: str = "") -> Writers:
         """
         Return what writes the events of some rules; a rule that is not configured any more has no writer.
 
         :param connection: to the database.
         :param names: of the rules, as their events have them.
         :param values: converts values.
+        :param master: whose events they are; "" for those of the node.
         :raises Held: a rule does not fit the database.
         """
-        made = dict(self._writers)
+        master = master or self._node_id
+        known = self._writers
+        made = dict(known.get(master, {}))
         for name in names:
             if name not in made and (destination := self._destinations.get(name)):
                 try:
-                    made[name] = self._writer(connection, destination, values)
+                    made[name] = self._writer(connection, destination, values, master)
                 except Unfit as exc:
                     first, *others = exc.problems
                     more = f" (and {len(others)} more, see salt-run eventsd.check)" if others else ""
                     raise Held(first + more) from None
         # Another thread may be using the old mapping.
-        self._writers = made
+        self._writers = {**(known if len(known) < _MOST_MASTERS else {}), master: made}
         return made
 
     def problems(self, connection: Connection) -> list[str]:
@@ -87,7 +93,7 @@ class UserTables:
         found: list[str] = []
         for destination in self._destinations.values():
             try:
-                self._writer(connection, destination, Values(self._dialect)).try_out(connection)
+                self._writer(connection, destination, Values(self._dialect), self._node_id).try_out(connection)
             except Unfit as exc:
                 found += exc.problems
         return found
@@ -96,9 +102,9 @@ class UserTables:
         """Look at all tables and statements again when they are next used."""
         self._writers = {}
 
-    def _writer(self, connection: Connection, destination: Destination, values: Values) -> Writer:
+    def _writer(self, connection: Connection, destination: Destination, values: Values, node_id: str) -> Writer:
         kind = StatementWriter if destination.statement else TableWriter
-        return kind(connection, destination, self._dialect, values, self._node_id)
+        return kind(connection, destination, self._dialect, values, node_id)
 
 
 def row_of(writers: Writers, event: Event) -> tuple[Writer, Row]:
