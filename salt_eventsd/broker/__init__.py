@@ -8,6 +8,8 @@ A master's worker ``central`` makes parcels of the chunks in its spool and publi
     What travels: some chunks of one lane, encoded and compressed, always in the same way.
 ``interface``
     What a broker has to do: take parcels, hand them out until they are acknowledged, keep dead letters.
+``requeue``
+    Publishes dead letters again, for masters and writers alike.
 ``memory``
     A broker in this process, for tests.
 ``jetstream``

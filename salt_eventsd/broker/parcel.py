@@ -33,6 +33,8 @@ MOST_UNPACKED_BYTES = 1024**3
 _LEVEL = 1
 #: Receipts have room for names of lives of so many characters.
 _LIFE_LENGTH = 32
+#: The keys of a rule that say how its events are written.
+_DECIDING = ("table", "columns", "upsert", "statement", "fields", "missing")
 _UNREADABLE = (zlib.error, msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -189,10 +191,11 @@ def decode(body: bytes) -> Parcel:
 
 def fingerprint(rule: object) -> str:
     """
-    Return what tells a rule from another of its name: a writer whose rule differs can say so.
+    Return what tells how a rule writes from how another of its name does: a writer whose rule differs can say so. Which
+    events a rule takes is the master's business alone.
 
     :param rule: as configured, a struct.
     """
-    return hashlib.sha256(msgspec.json.encode(msgspec.to_builtins(rule, str_keys=True), order="sorted")).hexdigest()[
-        :16
-    ]
+    given = msgspec.to_builtins(rule, str_keys=True)
+    deciding = {key: given.get(key) for key in _DECIDING}
+    return hashlib.sha256(msgspec.json.encode(deciding, order="sorted")).hexdigest()[:16]
