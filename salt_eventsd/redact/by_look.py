@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from salt_eventsd.common.budget import step
-from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.finder import Finder
 from salt_eventsd.redact.shapes import Shape
 from salt_eventsd.redact.values import Reader, Value
 
@@ -33,7 +33,8 @@ _STATEMENT = re.compile(
     rb"|password\s{0,8}\(\s{0,8}(?=['\"\\]))"
 )
 #: Where a statement may begin.
-_STATEMENT_HINT = compile_finder(rb"(?i)\b(?:identified\s|set\s{1,8}password\s|password\s{0,8}\()")
+IN_STATEMENTS = rb"(?i)\b(?:identified\s|set\s{1,8}password\s|password\s{0,8}\()"
+_STATEMENT_HINT = Finder(IN_STATEMENTS)
 _BARE_WORD = re.compile(rb"[^\s;,)\"']+")
 
 
@@ -107,9 +108,9 @@ def in_statements(raw: bytes) -> Iterator[Value]:
     pos = 0
     while (hint := _STATEMENT_HINT.search(raw, pos)) is not None:
         step()
-        begin = _STATEMENT.match(raw, hint.start())
+        begin = _STATEMENT.match(raw, hint[0])
         if begin is None:
-            pos = hint.end()
+            pos = hint[1]
             continue
         pos = begin.end()
         if (found := reader.quoted(pos)) is not None:
@@ -129,9 +130,7 @@ class Shapes:
 
     def __init__(self, shapes: list[Shape]) -> None:
         self._alone = [
-            (compile_finder(one.gate), compile_finder(one.expression), re.compile(one.expression))
-            for one in shapes
-            if one.gate
+            (Finder(one.gate), Finder(one.expression), re.compile(one.expression)) for one in shapes if one.gate
         ]
         together = [one for one in shapes if not one.gate]
         #: Finds any of these shapes; ``_with_groups`` then says which part of a hit is not secret.
@@ -139,8 +138,10 @@ class Shapes:
         #: The same for an undecoded payload, in which the byte before a text (its length) may look like a letter.
         self.first = re.sub(rb"\\b|\(\?m:[\^$]\)", b"", self._all)
         self.gates = [one.gate for one in shapes if one.gate]
-        self._finder = compile_finder(self._all) if together else None
-        self._any_gate = compile_finder(b"|".join(b"(?:%s)" % gate for gate in self.gates)) if self.gates else None
+        self._finder = Finder(self._all) if together else None
+        self._any_gate = Finder(b"|".join(b"(?:%s)" % gate for gate in self.gates)) if self.gates else None
+        #: Finds what :meth:`find` may find.
+        self.hints = [one for one in (self._all, *self.gates) if one]
         self._with_groups = [re.compile(one.expression) for one in together if re.compile(one.expression).groups]
 
     def find(self, raw: bytes, most: int) -> list[Value] | None:
@@ -154,7 +155,7 @@ class Shapes:
         pos = 0
         while self._finder is not None and (hit := self._finder.search(raw, pos)) is not None:
             step()
-            start, end = hit.start(), hit.end()
+            start, end = hit
             pos = max(end, start + 1)
             for shape in self._with_groups:
                 if (one := shape.match(raw, start, end)) is not None and one.end() == end:
@@ -170,8 +171,8 @@ class Shapes:
                 continue
             while (hit := finder.search(raw, pos)) is not None:
                 step()
-                pos = max(hit.end(), hit.start() + 1)
-                if (one := exact.match(raw, hit.start(), hit.end())) is not None:
+                pos = max(hit[1], hit[0] + 1)
+                if (one := exact.match(raw, *hit)) is not None:
                     start = one.end(1) if exact.groups else one.start()
                     found.append(Value(start, one.start(2) if exact.groups > 1 else one.end()))
                 if len(found) > most:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from salt_eventsd.common.budget import step
 from salt_eventsd.redact.by_word import NAME_SIGNS, is_path, next_word
-from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.finder import Finder
 from salt_eventsd.redact.names import Kind, Names, hides, hint
 from salt_eventsd.redact.values import BACK, SAMPLE, Opener, Reader, Value
 
@@ -47,7 +47,8 @@ _VALUE_FIELD = re.compile(
 )
 #: An option as on Windows: /password:x.
 _OPTION = re.compile(rb"(?<![A-Za-z0-9_.-])/[A-Za-z0-9_.-]{1,64}:[^\s]")
-_INSERT_HINT = compile_finder(rb"(?i)\b(?:insert|replace)\s")
+INSERT = rb"(?i)\b(?:insert|replace)\s"
+_INSERT_HINT = Finder(INSERT)
 _INSERT = re.compile(
     rb"(?i)(?:insert|replace)\s{1,8}(?:or\s{1,8}\w{1,16}\s{1,8}|ignore\s{1,8})?into\s{1,8}[^\s(]{1,200}\s{0,8}"
     rb"\((?P<columns>[^()]{1,2000})\)\s{0,8}values(?=\s{0,8}\()"
@@ -75,7 +76,7 @@ _DEMAND = re.compile(
 _PASSES = re.compile(rb"(?i)pass(?: [0-9])?")
 _CHECKING = re.compile(rb" [A-Z][a-z]{2,12}ing [a-z]")
 #: A manifest of Kubernetes whose ``data`` is secret.
-_MANIFEST = compile_finder(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
+_MANIFEST = Finder(rb"\bkind\\*[\"']?:[ \t]{0,8}\\*[\"']?Secret\b")
 _DATA = (b"data", b"stringData")
 
 
@@ -95,8 +96,8 @@ class NamedValues:
     def __init__(self, names: Names, families: Iterable[str], own: Iterable[str]) -> None:
         self.hint = hint(families, own)
         self._names = names
-        self._finder = compile_finder(self.hint) if self.hint else None
-        self._in_manifest = compile_finder(rb"%s|\b(?:data|stringData)\b" % self.hint) if self.hint else None
+        self._finder = Finder(self.hint) if self.hint else None
+        self._in_manifest = Finder(rb"%s|\b(?:data|stringData)\b" % self.hint) if self.hint else None
 
     def find(self, raw: bytes, most: int) -> Iterator[Value]:
         """
@@ -106,34 +107,36 @@ class NamedValues:
         :param most: how many places are examined at most.
         :raises TooMany: the text has more places than that.
         """
-        if self._finder is None or self._finder.search(raw) is None:
+        if self._finder is None or (hit := self._finder.search(raw)) is None:
             return
-        is_manifest = _MANIFEST.search(raw) is not None
-        finder = self._in_manifest if is_manifest else self._finder
-        assert finder is not None
+        finder = self._finder
+        is_manifest = b"Secret" in raw and _MANIFEST.search(raw) is not None
+        if is_manifest and self._in_manifest is not None:
+            finder = self._in_manifest
+            hit = finder.search(raw)
         reader = Reader(raw)
         pos = places = 0
-        while (hit := finder.search(raw, pos)) is not None:
+        while hit is not None:
             step()
             places += 1
             if places > most:
                 raise TooMany
-            before = raw[max(pos, hit.start() - _LONGEST_PART) : hit.start()]
-            start = hit.start() - len(before) + len(before.rstrip(NAME_SIGNS))
-            word = _BEGINNING.match(raw, hit.start(), hit.end())
-            rest = _REST.match(raw, word.end() if word else hit.end())
-            end = rest.end() if rest else hit.end()
+            found_at, found_end = hit
+            before = raw[max(pos, found_at - _LONGEST_PART) : found_at]
+            start = found_at - len(before) + len(before.rstrip(NAME_SIGNS))
+            word = _BEGINNING.match(raw, found_at, found_end)
+            rest = _REST.match(raw, word.end() if word else found_end)
+            end = rest.end() if rest else found_end
             if not _is_element(raw, start) and (further := _FURTHER_WORDS.match(raw, end)):
                 end = further.end()
             name = raw[start:end]
             kind = Kind.SECRET if is_manifest and name in _DATA else self._names.kind(name)
-            pos = max(end, hit.start() + 1)
-            if kind is None:
-                continue
-            value = self._value(reader, start, end, kind)
+            pos = max(end, found_at + 1)
+            value = None if kind is None else self._value(reader, start, end, kind)
             if value is not None and value.end > value.start >= pos:
                 yield value
                 pos = value.end
+            hit = finder.search(raw, pos)
 
     def in_inserts(self, raw: bytes) -> Iterator[Value]:
         """
@@ -144,8 +147,8 @@ class NamedValues:
         pos = 0
         while (hint := _INSERT_HINT.search(raw, pos)) is not None:
             step()
-            pos = hint.end()
-            found = _INSERT.match(raw, hint.start())
+            pos = hint[1]
+            found = _INSERT.match(raw, hint[0])
             columns = found["columns"].split(b",") if found else []
             if found is None or not any(self._names.kind(column.strip(b" \t\r\n`\"[]'\\")) for column in columns):
                 continue
@@ -195,7 +198,8 @@ class NamedValues:
             return _element(raw, raw[start:end], attributes.end())
         if raw[end : end + 2] == b"</" and (beside := _ELEMENT_BESIDE.match(raw, end)):
             return _until(raw, beside.end(), b"<")
-        if _NAMES_A_FIELD.search(raw, max(0, start - 48), start):
+        lead = raw[max(0, start - 48) : start].rstrip(b"\"'\\ \t")
+        if lead.endswith((b":", b"=", b">")) and _NAMES_A_FIELD.search(raw, max(0, start - 48), start):
             if sign == b">":
                 return _until(raw, after, b"<")
             if field := _VALUE_FIELD.match(raw, end):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from salt_eventsd.common.budget import step
-from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.finder import Finder
 from salt_eventsd.redact.values import Value
 
 
@@ -98,9 +98,11 @@ def _first(tool: Tool) -> bytes:
 
 #: Finds what could be such a command with a password, also in an undecoded payload.
 FIRST = b"|".join(b"(?:%s)" % _first(tool) for tool in _TABLE)
-_TOOL = compile_finder(rb"\b(?:%s)(?:\.exe)?\b[\"' \t]" % b"|".join(sorted({tool.names for tool in _TABLE})))
+#: Finds the tools in a text.
+TOOL = rb"\b(?:%s)(?:\.exe)?\b[\"' \t]" % b"|".join(sorted({tool.names for tool in _TABLE}))
+_TOOL = Finder(TOOL)
 #: The same for the words of a list, joined with blanks.
-IN_WORDS = compile_finder(FIRST)
+IN_WORDS = Finder(FIRST)
 _NAME = re.compile(rb"[A-Za-z0-9_.-]+?(?=\.exe\b|[\"' \t]|\Z)")
 _KNOWN = tuple((re.compile(tool.names), tool) for tool in _TABLE)
 _ANY = re.compile(b"|".join(b"(?:%s)" % tool.names for tool in _TABLE))
@@ -173,10 +175,10 @@ def in_commands(raw: bytes) -> Iterator[Value]:
     line = _Words(raw)
     while (hit := _TOOL.search(raw, pos)) is not None:
         step()
-        name = _NAME.match(raw, hit.start())
-        words, stop = line.words(hit.end() - 1)
+        name = _NAME.match(raw, hit[0])
+        words, stop = line.words(hit[1] - 1)
         yield from sorted(_secret_words(raw, name[0] if name else b"", words))
-        pos = max(stop, hit.end())
+        pos = max(stop, hit[1])
 
 
 def in_words(words: Sequence[object]) -> dict[int, str]:

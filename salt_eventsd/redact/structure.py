@@ -46,6 +46,7 @@ _FIELDS = frozenset(
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
 _VERSIONS = frozenset(("old", "new"))
 _MOST_VERSIONS = 16
+_ONLY_TEXT = {str}
 _HOLDS_TEXT = frozenset((str, bytes, bytearray, dict, list, tuple))
 
 
@@ -190,17 +191,11 @@ class Walk:
         odd, check_keys = self._odd, bool(self._values)
         beside = self._held_beside(value)
         manifest = "Secret" in odd and value.get("kind") == "Secret"
-        is_plain = not (check_keys or beside or manifest)
+        if not (check_keys or beside or manifest) and odd.isdisjoint(value) and set(map(type, value)) == _ONLY_TEXT:
+            return self._plain(value)
         found: dict[Any, Any] = {}
         numbers: dict[str, int] = {}
         for key, one in value.items():
-            if is_plain and type(key) is str and key not in odd and key not in found:
-                # The usual case.
-                if type(one) is str:
-                    found[key] = self._text(one) if one in odd else one
-                else:
-                    found[key] = self._value(one) if type(one) in _HOLDS_TEXT else one
-                continue
             shown, kind = key, None
             if check_keys or key in odd or not isinstance(key, str):
                 shown, kind = self._key(key), self._kind(key)
@@ -213,6 +208,17 @@ class Walk:
                 found[shown] = dict.fromkeys(one, MASK)
             else:
                 found[shown] = self._value(one)
+        return found
+
+    def _plain(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        """Return a mapping with its values masked: the usual case, in which nothing is to be said of a key."""
+        odd, found = self._odd, dict(value)
+        for key, one in value.items():
+            if type(one) is str:
+                if one in odd:
+                    found[key] = self._text(one)
+            elif type(one) in _HOLDS_TEXT:
+                found[key] = self._value(one)
         return found
 
     def _held_beside(self, value: dict[Any, Any]) -> frozenset[str]:

@@ -13,10 +13,10 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from salt_eventsd.common.budget import passed, step
-from salt_eventsd.redact.by_look import Shapes, in_statements, in_urls, private_keys
-from salt_eventsd.redact.by_name import NamedValues, TooMany
-from salt_eventsd.redact.commands import FIRST, IN_WORDS, in_commands
-from salt_eventsd.redact.finder import compile_finder
+from salt_eventsd.redact.by_look import IN_STATEMENTS, Shapes, in_statements, in_urls, private_keys
+from salt_eventsd.redact.by_name import INSERT, NamedValues, TooMany
+from salt_eventsd.redact.commands import FIRST, IN_WORDS, TOOL, in_commands
+from salt_eventsd.redact.finder import Finder
 from salt_eventsd.redact.names import Names
 from salt_eventsd.redact.shapes import SHAPES
 from salt_eventsd.redact.values import Value
@@ -28,7 +28,6 @@ _MANY_PLACES = 2_000
 _BYTES_A_PLACE = 256
 #: After so many hits in a search of many payloads at once, each of the other payloads is examined by itself.
 _MOST_HITS = 16
-_STATEMENTS = compile_finder(rb"(?i)identified|password")
 
 
 def most_places(size: int) -> int:
@@ -71,7 +70,10 @@ class TextMasker:
         first = [self._named.hint, self._shapes.first, *self._shapes.gates]
         first += [rb"PRIVATE KEY|PuTTY-User-Key|(?i:identified[\s])", rb":\\*/\\*/[^\s\"'<>]*@"]
         first.append(FIRST)
-        self._first = compile_finder(b"|".join(rb"(?:%s)" % one for one in first if one))
+        self._first = _any_of(first)
+        #: Finds what any pass but those by name, for keys and for URLs may find. Most texts have nothing of it, and one
+        #: search is cheaper than those of all these passes.
+        self._special = _any_of([IN_STATEMENTS, TOOL, INSERT, *self._shapes.hints])
 
     def concerns(self, raw: bytes) -> bool:
         """
@@ -124,8 +126,8 @@ class TextMasker:
         number = 0
         while hit is not None:
             step()
-            number = bisect_right(ends, hit.start(), number)
-            last = bisect_right(ends, max(hit.start(), hit.end() - 1), number)
+            number = bisect_right(ends, hit[0], number)
+            last = bisect_right(ends, max(hit[0], hit[1] - 1), number)
             yield number, last
             number = last + 1
             hit = self._first.search(together, ends[last]) if number < len(pieces) else None
@@ -162,17 +164,24 @@ class TextMasker:
             if b"@" in raw and b"/" in raw:
                 raw = _replaced(raw, in_urls(raw), most)
             passed()
-            if _STATEMENTS.search(raw):
+            is_special = self._special.search(raw) is not None
+            if is_special:
                 raw = _replaced(raw, in_statements(raw), most)
-            raw = _replaced(raw, in_commands(raw), most)
-            if b"(" in raw:
-                raw = _replaced(raw, self._named.in_inserts(raw), most)
-            raw = _replaced(raw, self._named.find(raw, most), most)
+                raw = _replaced(raw, in_commands(raw), most)
+                if b"(" in raw:
+                    raw = _replaced(raw, self._named.in_inserts(raw), most)
+            named = _replaced(raw, self._named.find(raw, most), most)
             passed()
-            shapes = self._shapes.find(raw, most)
-            return _MASK if shapes is None else _replaced(raw, shapes, most)
+            if named is raw and not is_special:
+                return raw
+            shapes = self._shapes.find(named, most)
+            return _MASK if shapes is None else _replaced(named, shapes, most)
         except TooMany:
             return _MASK
+
+
+def _any_of(expressions: Iterable[bytes]) -> Finder:
+    return Finder(b"|".join(rb"(?:%s)" % one for one in expressions if one))
 
 
 def _replaced(raw: bytes, values: Iterable[Value], most: int) -> bytes:
