@@ -407,7 +407,8 @@ def requeue(
     """
     Put dead letters back into their workers' queues, once the reason why the backend refused them is mended.
 
-    :param ids: the ids that :py:func:`dead` shows; or give a filter, or ``everything=True``.
+    :param ids: the ids that :py:func:`dead` shows; or give a filter, or ``everything=True``. Those of no dead letter
+        are named under ``unknown``, and the return code is 1; the others are put back all the same.
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
 
@@ -429,7 +430,8 @@ def discard(
     """
     Delete dead letters for good.
 
-    :param ids: the ids that :py:func:`dead` shows; or give a filter, or ``everything=True``.
+    :param ids: the ids that :py:func:`dead` shows; or give a filter, or ``everything=True``. Those of no dead letter
+        are told as in :py:func:`requeue`.
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
 
@@ -697,8 +699,8 @@ def replay(
 
     :param rule: the rule's whole name; that of a sub-event is ``returns.subs.raid``.
     :param since: from this time on, as in :py:func:`jobs`; ``all`` for the whole history.
-    :param until: before this time. A running engine that has the rule writes by itself what comes: give the time at
-        which it got the rule.
+    :param until: before this time. By default it is when the engine got the rule, where the engine's rows would be
+        there twice; otherwise now.
     :param worker: only to this worker of the rule.
     :param source: whose history is read; by default that which the questions ask.
     :param dry_run: count, and write nothing.
@@ -708,8 +710,8 @@ def replay(
 
     .. code-block:: bash
 
-        salt-run eventsd.replay rule=returns.subs.raid since=90d until="2026-11-26 14:00" dry_run=True
-        salt-run eventsd.replay rule=returns.subs.raid since=90d until="2026-11-26 14:00"
+        salt-run eventsd.replay rule=returns.subs.raid since=90d dry_run=True
+        salt-run eventsd.replay rule=returns.subs.raid since=90d
         salt-run eventsd.replay rule=alarms since=all worker=graphs
     """
     from salt_eventsd.operate.replay import replay
@@ -1109,7 +1111,7 @@ def _act(
     contains: str | None,
     everything: bool,
 ) -> dict[str, Any]:
-    from salt_eventsd.spool.dead_letters import Filter
+    from salt_eventsd.spool.dead_letters import Filter, unknown
 
     if not (ids or worker or contains or everything):
         return _told(verb, {"problem": "say which: ids, worker=, contains= or everything=True", "retcode": 2})
@@ -1117,8 +1119,11 @@ def _act(
         which = Filter([int(one) for one in ids], worker, contains)
     except ValueError:
         return _told(verb, {"problem": "ids are the numbers that eventsd.dead shows", "retcode": 2})
-    count, problem = _on_spool(lambda folder: action(folder, which))
-    return _told(verb, problem or {f"{verb.removesuffix('e')}ed": count, "retcode": 0})
+    found, problem = _on_spool(lambda folder: (unknown(folder, which), action(folder, which)))
+    if problem:
+        return _told(verb, problem)
+    told = {f"{verb.removesuffix('e')}ed": found[1], "retcode": 1 if found[0] else 0}
+    return _told(verb, {**told, "unknown": found[0]} if found[0] else told)
 
 
 def _on_spool(action: Callable[[Path], Any]) -> tuple[Any, dict[str, Any] | None]:

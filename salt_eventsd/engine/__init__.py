@@ -23,6 +23,7 @@ What it tells:
 - ``own_events`` is what it says on Salt's bus, for reactors
 - ``watch`` tells which threads stand still, ``ledger`` what was lost and whether an operator has looked,
   ``predecessor`` what the engine before this one has left
+- ``live`` notes since when each rule has been in force, for replays
 - ``repair`` is the thread that asks Salt's own job cache for what came in a gap
 - ``problems`` tells from a report what is wrong
 """

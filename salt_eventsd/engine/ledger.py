@@ -91,10 +91,10 @@ class Ledger:
         Note that Salt's job cache has been asked for all that came in a gap.
 
         :param since: when the gap began.
-        :param events: how many events were missing and are there now.
+        :param events: how many events were missing and are there now, besides those of earlier such notes.
         """
         with self._mutex:
-            self._repaired[since] = events
+            self._repaired[since] = self._repaired.get(since, 0) + events
             self._old = deque((_repaired(old, since, events) for old in self._old), maxlen=_GAPS_KEPT)
 
     def losses(self, counts: Mapping[str, int]) -> dict[str, Loss]:
@@ -128,7 +128,9 @@ def _repaired(gap: ReportedGap, since: float, events: int) -> ReportedGap:
     if gap.since != since:
         return gap
     missing = None if gap.missing is None else max(0, gap.missing - events)
-    return msgspec.structs.replace(gap, missing=missing, seen=gap.seen or not missing, repaired=events)
+    return msgspec.structs.replace(
+        gap, missing=missing, seen=gap.seen or not missing, repaired=(gap.repaired or 0) + events
+    )
 
 
 def _unanswered(gap: Gap, unanswered: Unanswered | None) -> int:

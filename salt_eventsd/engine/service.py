@@ -26,6 +26,7 @@ from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.ledger import Ledger
+from salt_eventsd.engine.live import Live
 from salt_eventsd.engine.metrics import metrics_of
 from salt_eventsd.engine.own_events.announcer import Announcer, to_bus
 from salt_eventsd.engine.plan import Plan, make_plan
@@ -144,6 +145,7 @@ class Service:
 
     def _observe(self, state_file: Path) -> None:
         """Make the parts that look at the others: what was lost, who stands still, what there is to report."""
+        self.live = Live(state_file)
         before = predecessor(state_file, self.spool.folder)
         self.ledger = Ledger(before)
         if before and (gap := before.gap()):
@@ -212,6 +214,7 @@ class Service:
             lane.paused_at = self.pauses.since(planned.name)
             lane.swap(planned.settings, worker, newest, planned.name, planned.problem)
         self.plan = plan
+        self.live.apply(plan.config, time.time())
         for name, lane in self.lanes.items():
             if name not in plan.lanes:
                 lane.swap(lane.config, None, newest)
@@ -245,6 +248,20 @@ class Service:
         """Note that an operator has looked at what was lost."""
         self.ledger.look(self.link.gaps)
         self.reporter.report()
+
+    def repaired(self, since: float, events: int) -> bool:
+        """
+        Note that an operator has brought what a job cache had of a gap.
+
+        :param since: when the gap began, as it is reported.
+        :param events: how many events were missing and are there now.
+        :returns: whether there is such a gap, and it has ended.
+        """
+        known = any(gap.since == since and gap.until is not None for gap in self.ledger.gaps(self.link.gaps))
+        if known:
+            self.ledger.repaired(since, events)
+            self.reporter.report()
+        return known
 
     def start(self) -> None:
         """Start the threads; :meth:`close` ends them."""

@@ -94,6 +94,19 @@ def _size(event: Event) -> int:
     return len(event.body) + len(event.returned)
 
 
+def unknown(folder: Path, which: Filter) -> list[int]:
+    """
+    Return those of the ids of a filter that are of no dead letter it means.
+
+    :param folder: the spool's.
+    :param which: a filter with ids.
+    :raises SpoolError: the spool cannot be read.
+    """
+    with opened(folder) as db:
+        known = {letter.id for letter in find(db, which.worker, which.contains, which.ids)}
+    return sorted(set(which.ids) - known)
+
+
 def requeue(folder: Path, which: Filter) -> int:
     """
     Put dead letters back into the backlogs of their lanes, and return how many.

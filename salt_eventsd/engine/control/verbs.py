@@ -68,6 +68,18 @@ def _rules(service: Service, _request: Request) -> Answer:
     return {"rules": {name: taken[name] for name, _ in named(service.plan.config.events)}, "retcode": 0}
 
 
+def _repaired(service: Service, request: Request) -> Answer:
+    try:
+        since, events = float(request["since"]), int(request["events"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return _refused("repaired: expected since= and events=, both numbers")
+    if events < 0:
+        return _refused(f"repaired: events: expected a number of events, got {events}")
+    if not service.repaired(since, events):
+        return _refused("repaired: since: no gap that has ended began then")
+    return {"noted": True, "retcode": 0}
+
+
 def _worker(request: Request) -> str | None:
     worker = request.get("worker")
     return None if worker is None else str(worker)
@@ -85,6 +97,14 @@ VERBS: dict[str, Verb] = {
         idle=lambda waiting, _request: waiting.compare(),
     ),
     "seen": Verb("Note that an operator has looked at what was lost.", _seen),
+    "repaired": Verb(
+        "Note that what a job cache had of a gap is in the history now.",
+        _repaired,
+        takes={
+            "since": "when the gap began, in seconds since 1970 UTC, as it is reported",
+            "events": "how many events were missing and are there now",
+        },
+    ),
     "pause": Verb(
         "Have a worker wait; its events wait in the spool, also over a restart of the engine.",
         lambda service, request: maintenance.pause(service, _worker(request)),

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from salt_eventsd.config.load import load
+from salt_eventsd.config.structs import General
+from salt_eventsd.engine.control import ask, socket_path
 from salt_eventsd.engine.predecessor import left
 from salt_eventsd.engine.repair import SLACK_SECONDS, wanted_of
 from salt_eventsd.engine.report import ReportedGap
@@ -57,13 +59,15 @@ def repair(
         gaps = _gaps(Path(config.general.state_file), Path(config.general.spool.dir), since, until)
         bringer = Bringer(opts, config, worker, is_dry, say)
         told: dict[str, Any] = {"source": asked.name, "worker": bringer.worker, "dry_run": is_dry, "repair": []}
-        retcode = 0
+        retcode, untold = 0, list[str]()
         with bringer.at_work():
             left = left_to_engine(config.general, bringer.worker)
             for gap in gaps:
                 counts = bringer.bring(asked, replace(_wanted(asked, gap), left=left))
                 told["repair"].append(_told(gap, counts))
                 retcode = max(retcode, retcode_of(counts))
+                if not is_dry and _is_whole(gap, left) and (problem := _tell_engine(config.general, gap, counts)):
+                    untold = [problem]
     except EventsdError as exc:
         return {"problem": problem_of(exc), "retcode": 2}
     notes = [_UNKNOWN] if gaps else ["no gap is known; say since= and until= to repair a time"]
@@ -71,7 +75,7 @@ def repair(
         notes.append(
             f"{asked.name} does not say when something came: of each time, the jobs that began in it were asked"
         )
-    return {**told, "notes": [*notes, *note(left)], "retcode": retcode}
+    return {**told, "notes": [*notes, *note(left), *untold], "retcode": retcode}
 
 
 def _gaps(state_file: Path, folder: Path, since: Any, until: Any) -> list[ReportedGap]:
@@ -100,9 +104,32 @@ def _wanted(source: Source, gap: ReportedGap) -> Wanted:
     return Wanted(gap.since - SLACK_SECONDS, until + SLACK_SECONDS)
 
 
+def _is_whole(gap: ReportedGap, left: tuple[float, float]) -> bool:
+    """Say whether all of a gap that an engine has reported was asked for, and nothing of it was left to the engine."""
+    if gap.why == _ASKED_FOR or gap.until is None:
+        return False
+    return gap.until + SLACK_SECONDS < left[0] or gap.since - SLACK_SECONDS > left[1]
+
+
+def _tell_engine(general: General, gap: ReportedGap, counts: Counts) -> str:
+    """Tell a running engine, so that its status counts as missing what is missing still; return why it does not."""
+    if not is_locked(Path(general.spool.dir)):
+        return ""
+    try:
+        answer = ask(socket_path(general.state_file), "repaired", since=gap.since, events=_brought(counts))
+    except EventsdError as exc:
+        problems = [str(exc)]
+    else:
+        problems = answer.get("problems", [])
+    return f"the engine's status goes on counting what was repaired as missing: {problems[0]}" if problems else ""
+
+
+def _brought(counts: Counts) -> int:
+    return sum(counts.added.values()) + counts.completed
+
+
 def _told(gap: ReportedGap, counts: Counts) -> dict[str, Any]:
     """Return what was found of a gap, and what is not known of it."""
-    brought = sum(counts.added.values()) + counts.completed
     found = {
         "from": _time(gap.since),
         "to": None if gap.until is None else _time(gap.until),
@@ -113,7 +140,7 @@ def _told(gap: ReportedGap, counts: Counts) -> dict[str, Any]:
         found["repaired_by_engine"] = gap.repaired
     if gap.missing is not None:
         # What the engine has repaired itself is not in its estimate any more.
-        found["unknown"] = max(0, gap.missing - brought)
+        found["unknown"] = max(0, gap.missing - _brought(counts))
     return found
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from salt_eventsd.bus.gaps import Gap
 from salt_eventsd.engine import repair
+from salt_eventsd.engine.control.server import answering
+from salt_eventsd.engine.control.verbs import of_running
 from salt_eventsd.engine.service import Service
 from salt_eventsd.operate.imports.gaps import repair as repair_verb
 from salt_eventsd.operate.imports.run import import_jobs
@@ -274,6 +276,32 @@ def test_the_verb_repairs_gaps_of_an_engine_that_does_not_run(
     assert second["repair"][0]["known"] == {"jobs": 1, "returns": 2}
     assert (first["retcode"], second["retcode"]) == (0, 0)
     assert _pairs(tables) == [(jid, "web1"), (jid, "web2")]
+
+
+def test_a_running_engine_is_told_what_the_verb_has_repaired(
+    tmp_path: Path, tables: Database, cache: LocalCache, gap: Gap, running: list[Service]
+) -> None:
+    # Given an engine that repairs nothing by itself
+    _kept(cache, gap.since + 10, "web1", "web2")
+    engine = Repaired(tmp_path, tables, gap, repair=False)
+    running.append(engine.service)
+    engine.service.start()
+    engine.report()
+    opts = {**engine.opts(events=DEFAULT, repair=False), "hash_type": "sha256"}
+
+    # When
+    with answering(engine.service.general.state_file, of_running(engine.service)):
+        repair_verb(opts, dry_run=True)
+        after_dry_run = engine.gap()
+        told = [repair_verb(opts), repair_verb(opts)]
+    counted = engine.gap()
+    unheard = repair_verb(opts)
+
+    # Then
+    assert (after_dry_run["repaired"], after_dry_run["missing"]) == (None, 30)
+    assert [one["repair"][0]["unknown"] for one in told] == [27, 27]
+    assert (counted["repaired"], counted["missing"], counted["seen"]) == (3, 27, False)
+    assert any("no engine answers" in note for note in unheard["notes"])
 
 
 def test_the_verbs_leave_what_waits_in_the_spool_to_the_engine(

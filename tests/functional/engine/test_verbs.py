@@ -26,6 +26,16 @@ def wrong(problem: str) -> dict[str, Any]:
         pytest.param({"verb": "seen"}, {"seen": True, "retcode": 0}, id="seen"),
         pytest.param({"verb": "drop_orphaned", "worker": None}, {"dropped": {}, "retcode": 0}, id="drop_orphaned"),
         pytest.param({"verb": "seen", "worker": "x"}, wrong("seen: worker: unknown; it takes nothing"), id="too-much"),
+        pytest.param(
+            {"verb": "repaired", "since": "x", "events": 1},
+            wrong("repaired: expected since= and events=, both numbers"),
+            id="repaired-when",
+        ),
+        pytest.param(
+            {"verb": "repaired", "since": "1.5", "events": "3"},
+            wrong("repaired: since: no gap that has ended began then"),
+            id="repaired-nothing",
+        ),
         pytest.param({"verb": "dance"}, wrong(f"this engine knows no 'dance'; it knows {KNOWN}"), id="unknown"),
         pytest.param({"verb": ["seen"]}, wrong(f"this engine knows no ['seen']; it knows {KNOWN}"), id="no-name"),
         pytest.param({}, wrong(f"this engine knows no None; it knows {KNOWN}"), id="nothing"),

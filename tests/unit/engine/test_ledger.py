@@ -31,3 +31,18 @@ def test_a_gap_that_was_open_when_an_engine_died_has_ended() -> None:
     before = Predecessor(bus=PastBus(gaps=[ReportedGap(0.5, None, "restarted", seen=False)]))
 
     assert Ledger(before).gaps([]) == [ReportedGap(0.5, 0.5, "restarted", seen=False)]
+
+
+def test_what_is_repaired_in_several_turns_is_counted_together() -> None:
+    # Given a gap of the engine before this one, and one of its own
+    before = Predecessor(bus=PastBus(gaps=[ReportedGap(0.5, 1.0, "killed", missing=30, seen=False)]))
+    ledger = Ledger(before)
+    own = Gap(2.0, 3.0, "too slow", missing=10)
+
+    # When
+    for since, events in ((0.5, 20), (0.5, 4), (2.0, 7), (2.0, 3)):
+        ledger.repaired(since, events)
+
+    # Then
+    told = [(gap.missing, gap.seen, gap.repaired) for gap in ledger.gaps([own])]
+    assert told == [(6, False, 24), (0, True, 10)]
