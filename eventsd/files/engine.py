@@ -318,7 +318,8 @@ def _data_of(conf_dir: Path) -> list[str]:
         config = load(_opts(conf_dir))
     except ConfigError:
         return []
-    paths = [config.general.spool.dir, config.general.state_file, f"{config.general.state_file}.control"]
+    state_file = config.general.state_file
+    paths = [config.general.spool.dir, state_file, f"{state_file}.control", f"{state_file}.rules"]
     for worker in config.workers.values():
         url = str(worker.options.get("url", ""))
         if url.startswith("sqlite:"):

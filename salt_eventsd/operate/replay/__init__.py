@@ -3,6 +3,8 @@ Replay: send what the history holds through one rule as it is today, as if it ca
 
 ``task``
     What is asked for: which rule, which worker, which history, which time.
+``until``
+    Where it ends, if the engine has the rule already.
 ``run``
     Does it: reads frames, asks the pipeline, gives batches to the worker.
 ``sender``

@@ -46,7 +46,9 @@ def run(task: Task, tell: Callable[[str], None]) -> Ran:
     :param tell: is told of progress, a line each.
     :raises EventsdError: it did not come to its end; the same again goes on from there.
     """
-    told = Ran()
+    told = Ran(notes=list(task.notes))
+    for note in told.notes:
+        tell(note)
     try:
         with nullcontext() if task.is_dry else one_at_a_time(task.lock):
             task.history.require_tables()

@@ -22,6 +22,7 @@ from salt_eventsd.engine.plan import make_plan
 from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.operate.databases import context_of, sql_workers, yes_or_no
+from salt_eventsd.operate.replay.until import end_of
 from salt_eventsd.rules.compile import named
 from salt_eventsd.rules.only import only
 from salt_eventsd.workers.load import Loaded
@@ -45,6 +46,7 @@ class Task:
     :param history: what is read.
     :param done: what was sent on before.
     :param span: the time.
+    :param notes: what there is to say of its end.
     :param is_dry: count, and write nothing.
     :param again: forget what was sent on before.
     :param is_noted: whether the worker itself notes what it has written.
@@ -60,6 +62,7 @@ class Task:
     history: History
     done: Done
     span: Span
+    notes: list[str]
     is_dry: bool
     again: bool
     is_noted: bool
@@ -84,10 +87,13 @@ def tasks(opts: Mapping[str, Any], arguments: Mapping[str, Any], functions: Any)
     :raises EventsdError: an argument or the configuration is wrong.
     """
     is_dry, again = (yes_or_no(name, arguments.get(name) or False) for name in ("dry_run", "again"))
-    span = _span(arguments)
+    now = datetime.now(timezone.utc)
+    since, until = _times(arguments, now)
     config = load(opts)
     rule = _rule(config, arguments.get("rule"))
     names = _workers(config, rule, arguments.get("worker"))
+    ends = {name: end_of(config, rule, name, until, now) for name in names}
+    spans = {name: _span(since, end, now, notes) for name, (end, notes) in ends.items()}
     history = _source(config, opts, arguments.get("source"))
     plan = make_plan(config, opts, functions)
     for planned in plan.workers.values():
@@ -115,7 +121,8 @@ def tasks(opts: Mapping[str, Any], arguments: Mapping[str, Any], functions: Any)
                 pipeline=replace(plan.policy.pipeline, rules=rules),
                 history=History(reader, pace),
                 done=Done(noting, own, pace),
-                span=span,
+                span=spans[name],
+                notes=ends[name][1],
                 is_dry=is_dry,
                 again=again,
                 is_noted=is_noted,
@@ -127,25 +134,27 @@ def tasks(opts: Mapping[str, Any], arguments: Mapping[str, Any], functions: Any)
     return found
 
 
-def _span(arguments: Mapping[str, Any]) -> Span:
-    now = datetime.now(timezone.utc)
-    times = {}
-    for name, otherwise in (("since", None), ("until", now)):
+def _times(arguments: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime | None]:
+    """Return the beginning and the end that were asked for."""
+    times: dict[str, datetime | None] = {}
+    for name in ("since", "until"):
         value = arguments.get(name)
-        if value is None:
-            if otherwise is None:
-                raise EventsdError('since: missing; expected a time such as 90d, or "all" for the whole history')
-            times[name] = otherwise
-            continue
         try:
-            times[name] = _BEGINNING if name == "since" and value == "all" else moment_of(value, now)
+            is_all = name == "since" and value == "all"
+            times[name] = _BEGINNING if is_all else None if value is None else moment_of(value, now)
         except ValueError as exc:
             raise EventsdError(f"{name}: {exc}") from None
-    if times["since"] >= times["until"]:
-        raise EventsdError("until: expected a time after since")
+    if (since := times["since"]) is None:
+        raise EventsdError('since: missing; expected a time such as 90d, or "all" for the whole history')
+    return since, times["until"]
+
+
+def _span(since: datetime, until: datetime, now: datetime, notes: list[str]) -> Span:
+    if since >= until:
+        raise EventsdError("; ".join(["until: expected a time after since", *notes]))
     # No event of a time to come may be called replayed.
-    end = min(times["until"], now + timedelta(microseconds=1))
-    return span_of(max(times["since"], _BEGINNING), end)
+    end = min(until, now + timedelta(microseconds=1))
+    return span_of(max(since, _BEGINNING), end)
 
 
 def _rule(config: Config, name: Any) -> str:

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from salt_eventsd.config.load import load
 from salt_eventsd.database import schema
+from salt_eventsd.engine.live import Live
 from salt_eventsd.operate.replay import replay
 from tests.support.events import fired, job, returned, state_result
 from tests.support.stores import Database, batch_of
@@ -110,6 +113,58 @@ def test_a_new_rule_gets_its_past_once(mine: Database, tmp_path: Path) -> None:
 
     # Then
     assert _rows(mine) == _EXPECTED
+
+
+def test_it_ends_where_the_engine_began_to_write_by_itself(mine: Database, tmp_path: Path) -> None:
+    # Given an engine that has had the rule for some of the time
+    mine.worker().write(batch_of(_raids(50)))
+    mine.execute(_RAID)
+    opts = _opts(tmp_path, mine.url, _RULE)
+    at = "2026-01-02T03:00:{}"
+    began = datetime.fromisoformat(at.format("20+00:00")).timestamp()
+    Live(tmp_path / "status.json").apply(load(opts), began)
+
+    # When
+    further = _replay(opts, until=at.format("30"), dry_run=True)
+    later = _replay(opts, since=at.format("25"))
+    told = _replay(opts)
+
+    # Then
+    assert (told["retcode"], [one["written"] for one in told["replayed"]]) == (0, [0, 10, 0])
+    assert told["notes"][0].startswith("history: until=2026-01-02T03:00:20.000000, for since then the engine")
+    assert further["notes"] == [
+        "history: what came after 2026-01-02T03:00:20.000000 is there twice: since then the engine has written it by"
+        " itself"
+    ]
+    assert [one["events"] for one in further["replayed"]] == [0, 15, 0]
+    assert later["retcode"] == 2
+    assert later["problem"].startswith("until: expected a time after since; history: until=2026-01-02T03:00:20")
+
+    # When the table takes nothing twice
+    mine.execute("CREATE UNIQUE INDEX raid_once ON raid (jid)")
+    upserting = _replay(_opts(tmp_path, mine.url, {**_RULE, "upsert": ["jid"]}), again=True)
+
+    # Then
+    assert [one["written"] for one in upserting["replayed"]] == [0, 25, 0]
+    assert _rows(mine) == _EXPECTED
+
+
+def test_where_an_earlier_release_has_not_noted_since_when_the_end_has_to_be_given(
+    mine: Database, tmp_path: Path
+) -> None:
+    # Given
+    mine.worker().write(batch_of(_raids(10)))
+    mine.execute(_RAID)
+    opts = _opts(tmp_path, mine.url, _RULE)
+    (tmp_path / "status.json").write_text('{"bus": {}}')
+    Live(tmp_path / "status.json").apply(load(opts), 1.0)
+
+    # When
+    told = _replay(opts)
+
+    # Then
+    assert (told["retcode"], told["problem"].partition(";")[0]) == (2, "until: missing")
+    assert _replay(opts, until="2026-01-02T03:00:05")["replayed"][1]["written"] == 3
 
 
 def test_times_may_overlap(mine: Database, tmp_path: Path) -> None:
