@@ -11,7 +11,8 @@ Redact: replaces the secrets in a payload with ``***``, before the spool writes 
 :mod:`by_look`      private keys, URLs, SQL, and the shapes of :mod:`shapes`
 :mod:`commands`     passwords in options of command lines
 :mod:`names`        which names are names of secrets
-:mod:`values`       where a value ends
+:mod:`values`       where the value of a name ends
+:mod:`places`       where lines, words, strings and brackets end, which :mod:`values` builds on
 :mod:`finder`       searches for many expressions at once
 :mod:`error_text`   an error as one line, as a location, as a traceback, without secrets
 :mod:`own_secrets`  the passwords of workers, which an error's text might contain

@@ -18,6 +18,6 @@ The file:
 - ``lock`` keeps other engines out, and copies a file that was deleted under the engine
 - ``log`` is about a log of SQLite's that belongs to another time; ``aside`` about files that are set aside
 - ``doorstep`` is another file beside it: what Salt hands to its job cache, before the engine takes it in;
-  ``doorstep_file`` opens it in each process
+  ``doorstep_hand`` is Salt's side of it, ``doorstep_rows`` has its rows, ``doorstep_file`` opens it in each process
 - ``disk`` says how much room there is, and gives free space back
 """
