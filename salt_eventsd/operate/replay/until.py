@@ -51,8 +51,10 @@ _NEW = (
     "{worker}: the engine does not have {name} yet; what comes until it does, by eventsd.reload, is left out: replay"
     " once more after that"
 )
-_LIVE = "{worker}: until={until}, for since then the engine has written by itself what the rule takes; until= says"
-    " otherwise"
+_LIVE = (
+    "{worker}: until={until}, for since then the engine has written by itself what the rule takes; until= says another"
+    " end"
+)
 _TWICE = "{worker}: what came after {until} is there twice: since then the engine has written it by itself"
 
 
