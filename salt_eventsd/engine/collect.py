@@ -21,6 +21,7 @@ from salt_eventsd.engine.report import (
     BusReport,
     DispatchReport,
     LaneReport,
+    PeerReport,
     ReaderReport,
     Report,
     SpoolReport,
@@ -138,6 +139,7 @@ def _bus(reading: Reading) -> BusReport:
         rate=reader.rate,
         reader=ReaderReport(reader.pid, reader.waiting_bytes, reader.dropped),
         gaps=gaps,
+        peers={one.name: PeerReport(one.state, one.heard, one.copied, one.taken) for one in parts.intake.peers.told()},
         counts=BUS.read(reading),
     )
 

@@ -140,6 +140,11 @@ BUS: Section[Reading] = Section(
         "Events of other masters of the cluster, which are left to the engines there.",
         lambda it: it.parts.intake.copied,
     ),
+    Counter(
+        "taken_over",
+        "Events of other masters of the cluster that the engines there have not kept.",
+        lambda it: it.parts.intake.peers.taken,
+    ),
     Counter("withheld", "Events that were not given to a worker as they are.", lambda it: it.parts.intake.withheld),
     Counter(
         "undecided",

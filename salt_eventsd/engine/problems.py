@@ -66,6 +66,13 @@ def _bus(found: Report) -> Iterator[Problem]:
     if not found.bus.connected:
         yield Problem("disconnected", "the event bus is not connected")
     now = time.time()
+    for name, peer in found.bus.peers.items():
+        if peer.engine == "down" and now - peer.heard < REMEMBERED_SECONDS:
+            text = (
+                f"the engine of master {name} is down, and was heard last {now - peer.heard:.0f} s ago; this one keeps"
+                f" what {name} copies to it"
+            )
+            yield Problem("peer", text, name, {"seconds": now - peer.heard})
     unseen = [
         (gap.missing or 0, gap.until - gap.since, gap.repaired or 0)
         for gap in found.bus.gaps

@@ -112,6 +112,22 @@ class ReaderReport(msgspec.Struct, frozen=True):
     dropped: int
 
 
+class PeerReport(msgspec.Struct, frozen=True):
+    """
+    Another master of the cluster.
+
+    :param engine: ``alive``, ``down``, or ``waiting`` to be heard for the first time.
+    :param heard: when its engine was heard last, in seconds since 1970 UTC; 0 if it never was.
+    :param copied: events of it that have come and that a rule wants.
+    :param taken: how many of them are kept here.
+    """
+
+    engine: str
+    heard: float
+    copied: int
+    taken: int
+
+
 class BusReport(Counted, frozen=True, kw_only=True):
     """
     The event bus. Moments are in seconds since 1970 UTC, 0 if there was none.
@@ -120,6 +136,7 @@ class BusReport(Counted, frozen=True, kw_only=True):
     :param last: when the last event was read.
     :param rate: events in a second.
     :param gaps: the newest last.
+    :param peers: the other masters of the cluster, by their ids.
     """
 
     connected: bool
@@ -128,6 +145,7 @@ class BusReport(Counted, frozen=True, kw_only=True):
     rate: float
     reader: ReaderReport
     gaps: list[ReportedGap]
+    peers: dict[str, PeerReport]
 
 
 class DispatchReport(msgspec.Struct, frozen=True):

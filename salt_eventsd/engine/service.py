@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.live import Live
 from salt_eventsd.engine.metrics import metrics_of
 from salt_eventsd.engine.own_events.announcer import Announcer, to_bus
+from salt_eventsd.engine.own_events.beating import Beating
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.predecessor import predecessor
 from salt_eventsd.engine.readings import Parts
@@ -42,6 +44,7 @@ from salt_eventsd.event.frame import STATS_TAG
 from salt_eventsd.exceptions import SpoolBusy, SpoolError
 from salt_eventsd.intake.drain import Drain
 from salt_eventsd.intake.heard import Heard
+from salt_eventsd.intake.peers import Peers
 from salt_eventsd.intake.thread import Intake
 from salt_eventsd.spool.doorstep import Doorstep
 from salt_eventsd.spool.keep import Spool
@@ -85,6 +88,7 @@ class Service:
     ) -> None:
         self.opts, self.functions, self.runners = opts, functions, runners
         self._stopped_at = 0.0
+        self._born = uuid.uuid4().hex
         #: All that may change while the engine runs. Each part asks for what it needs of it, each time it needs it;
         #: :meth:`apply` puts another plan in its place.
         self.plan = make_plan(config, opts, functions, runners)
@@ -127,9 +131,16 @@ class Service:
             quota=self.quota,
             kept=self.dispatcher.kept,
             heard=Heard(self._is_nocache),
+            peers=Peers(str(self.opts.get("id", ""))),
         )
+        self.beating = Beating(self.opts, self.intake.peers, to_bus(self.opts), self._life)
         self.drain = Drain(self.doorstep, self.intake, self._oldest)
         self._observe(state_file)
+
+    def _life(self) -> str:
+        """What tells a time in which the bus was read without a gap from others; "" while nobody reads it."""
+        lost = self.link.lost + self.inbox.dropped
+        return f"{self._born}.{self.link.reconnects}.{lost}" if self.link.state.connected else ""
 
     def _is_nocache(self, jid: str) -> bool:
         try:
@@ -271,6 +282,7 @@ class Service:
         self.drain.start()
         self.metrics.start()
         self.announcer.start()
+        self.beating.start()
         self.repair.start()
 
     def run(self) -> None:
@@ -293,6 +305,7 @@ class Service:
         began = self._stopped_at or time.monotonic()
         self.drain.stop()
         self.repair.stop()
+        self.beating.stop()
         self.dispatcher.halt()
         kept = self.intake.stop(max(_MOMENT_SECONDS, began + _KEEP_SECONDS - time.monotonic()))
         finished = self.dispatcher.stop(max(_MOMENT_SECONDS, began + _FINISH_SECONDS - time.monotonic()))

@@ -9,6 +9,7 @@ does no I/O: the same bytes always become the same event.
 :mod:`codec`       payloads from and to MessagePack, and to JSON text
 :mod:`parse`       a frame and its decoded payload become an event
 :mod:`replayed`    an event that comes out of a history
+:mod:`beat`        what engines of a cluster say to each other
 :mod:`handed`      what Salt hands to its job cache, as the bus has it
 :mod:`outcome`     what a return says of its outcome: return code, success, states
 :mod:`dry_run`     whether a function was called as a test

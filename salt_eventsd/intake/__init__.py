@@ -14,6 +14,8 @@ room does not know.
 :mod:`pipeline`    what becomes of one frame; the tap and rule tests use it, too
 :mod:`origin`      events that are not what their tag says
 :mod:`withheld`    events that would take too long, kept without their payload
+:mod:`peers`       the other masters of a cluster, and their copies that nobody else keeps
+:mod:`held`        copies in memory, until the engine of their master has kept them
 :mod:`counting`    which events are counted for metrics
 :mod:`job_counts`  what metrics tell of jobs and their returns
 :mod:`labels`      names that minions choose, as labels of metrics

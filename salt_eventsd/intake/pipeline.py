@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.config.structs import Config
+from salt_eventsd.event.beat import BEAT_TAG
 from salt_eventsd.event.frame import OWN_TAGS, Frame, read_tag
 from salt_eventsd.event.parse import Event, build, for_route, function_of
-from salt_eventsd.intake.origin import EVERYTHING, Addressed, Origins, as_forged, origins_of
+from salt_eventsd.intake.origin import EVERYTHING, PEER, Addressed, Origins, as_forged, origins_of
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules.compile import compile_rules
@@ -30,6 +31,8 @@ from salt_eventsd.rules.rule import Route
 _QUICK_BYTES = 16 * 2**10
 #: The keys of a payload that tell an event from others.
 _TELLING = ("jid", "id", "_stamp")
+#: How the tags begin of what the engine says of itself.
+_OWN = (OWN_TAGS, BEAT_TAG)
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -44,6 +47,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     :param withheld: why the event is kept without its payload; "" if it is kept with it.
     :param copied: the event without its payload, if another master of the cluster has copied it to this one and its
         own engine keeps it.
+    :param peer: the id of that master; "" if it can be none.
     """
 
     destinations: Sequence[tuple[Route, Event]] = ()
@@ -53,6 +57,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     forged: str = ""
     withheld: str = ""
     copied: Event | None = None
+    peer: str = ""
 
 
 #: No rule takes the event.
@@ -78,6 +83,11 @@ class Pipeline:
         """The same for frames that the engine itself has packed: they are what their tag says."""
         return replace(self, origins=EVERYTHING)
 
+    @cached_property
+    def taking(self) -> Pipeline:
+        """The same for copies of another master whose engine does not keep them."""
+        return replace(self, origins=replace(self.origins, peers="take"))
+
     def take(
         self,
         raw: bytes,
@@ -99,7 +109,7 @@ class Pipeline:
             return IGNORED
         found = self._limited(frame, candidates, addressed, cleared_by is self.redactor)
         # What the engine says of itself makes it no work; that a minion pretends to be the engine is kept.
-        return found if found.forged or not frame.full_tag.startswith(OWN_TAGS) else IGNORED
+        return found if found.forged or not frame.full_tag.startswith(_OWN) else IGNORED
 
     def show(
         self, raw: bytes, received: float, addressed: Addressed | None = None
@@ -160,7 +170,9 @@ class Pipeline:
         why = ""
         if candidates is not None:
             if self.origins.leaves_to_peer(data):
-                return Result(copied=build(frame, {name: data[name] for name in _TELLING if name in data}, fun))
+                told = {name: data[name] for name in _TELLING if name in data}
+                peer = data[PEER]
+                return Result(copied=build(frame, told, fun), peer=peer if isinstance(peer, str) else "")
             routes = candidates.routes(frame.tag, fun, data, frame.full_tag)
             routes, why = self.origins.judge(frame, data, routes, addressed)
             if why:

@@ -19,14 +19,15 @@ from salt_eventsd.bus.unanswered import Unanswered
 from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.config.structs import BatchLimits, MetricsConfig
 from salt_eventsd.dispatch.quota import Quota
+from salt_eventsd.event.beat import BEAT_FRAME
 from salt_eventsd.event.chunk import StoredChunk
-from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.commit import Committer
 from salt_eventsd.intake.counting import Counting
 from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.origin import Addressed, Origins
-from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.intake.peers import Peers
+from salt_eventsd.intake.pipeline import Pipeline, Result
 from salt_eventsd.intake.stage import MOST_BYTES, Stage
 from salt_eventsd.redact import Redactor
 from salt_eventsd.redact.error_text import location
@@ -68,13 +69,14 @@ class Intake(threading.Thread):
     :param quota: makes room in the spool, and says what may be kept.
     :param kept: called with what has been kept.
     :param heard: remembers what has come over the bus, if somebody asks.
+    :param peers: the other masters of the cluster.
     :ivar turns: changes as long as the thread does something; so do the counters.
     :ivar matched: events that some rule takes.
     :ivar ignored: events that no rule takes.
     :ivar left_out: events that could not be read, because of a bug or for want of time at the end.
     :ivar forged: events that are not what their tag says.
     :ivar withheld: events that were kept without their payload.
-    :ivar copied: events of other masters of the cluster, left to the engines there.
+    :ivar copied: events of other masters of the cluster, left to the engines there for now.
     """
 
     def __init__(
@@ -85,10 +87,13 @@ class Intake(threading.Thread):
         commit_seconds: Callable[[], float],
         quota: Quota,
         kept: Callable[[list[StoredChunk]], None],
+        *,
         heard: Heard | None = None,
+        peers: Peers | None = None,
     ) -> None:
         super().__init__(name="eventsd-intake", daemon=True)
         self.heard = heard or Heard(lambda _: False)
+        self.peers = peers or Peers()
         self.turns = 0
         self.matched = 0
         self.ignored = 0
@@ -122,6 +127,8 @@ class Intake(threading.Thread):
             self.turns += 1
             for frames, cleared_by in glance(self._inbox.take(self._patience()), self._redactor):
                 for raw, received in frames:
+                    if raw.startswith(BEAT_FRAME):
+                        self.peers.hear(raw)
                     self._take(raw, received, cleared_by)
                     if self._stage.bytes >= MOST_BYTES:
                         self._commit()
@@ -130,12 +137,15 @@ class Intake(threading.Thread):
                 if frame:
                     self._take(frame, time.time(), is_own=True, tells_again=tells_again)
                 self._taken_offers = number
+            self._take_left()
             if self._due():
                 self._commit()
             if not (self._stage or self._committer.waiting):
                 self.kept_offers = self._taken_offers
+                self.peers.committed()
             if not self._stopping.is_set():
                 time.sleep(_GULP_SECONDS)
+        self._take_left(is_last=True)
         self._commit()
 
     @property
@@ -146,7 +156,7 @@ class Intake(threading.Thread):
     @property
     def lost(self) -> int:
         """Events that could not be kept, for whatever reason."""
-        return self.left_out + self._committer.lost
+        return self.left_out + self._committer.lost + self.peers.lost
 
     @property
     def spool_error(self) -> str:
@@ -225,28 +235,27 @@ class Intake(threading.Thread):
         cleared_by: Redactor | None = None,
         is_own: bool = False,
         tells_again: bool = False,
+        was_left: bool = False,
     ) -> None:
         policy = self._policy()
-        pipeline = policy.pipeline.trusting if is_own else policy.pipeline
+        pipeline = policy.pipeline.trusting if is_own else policy.pipeline.taking if was_left else policy.pipeline
         try:
-            found = pipeline.take(raw, received, self._addressed, cleared_by)
+            found = self._found(pipeline, raw, received, cleared_by)
             if found.forged:
                 self._tell_forged(found.forged, pipeline.origins.forged)
             if found.withheld:
                 self._tell_withheld(found.withheld, len(raw))
-            if found.copied is not None:
-                self._leave_to_peer(found.copied)
             event = found.event
             if event is None or (self.heard.is_used and not is_own and self.heard.refuses(event)):
                 self.ignored += 1
                 if event is None and policy.metrics and not found.forged:
                     self.counting.ignored(raw, received, pipeline)
                 return
-            if event.kind == "job":
+            if event.kind == "job" and not was_left:
                 self.unanswered.note(event, found.data)
             self.matched += 1
             if policy.metrics and not tells_again:
-                self.counting.kept(found, policy.metrics, from_bus=not is_own)
+                self.counting.kept(found, policy.metrics, from_bus=not (is_own or was_left))
             for to, one in found.destinations:
                 if tells_again and not (one.into == "jobs" and to.worker in policy.merging):
                     continue
@@ -255,14 +264,28 @@ class Intake(threading.Thread):
         except Exception as exc:
             self._leave_out(exc, 1)
 
-    def _leave_to_peer(self, event: Event) -> None:
+    def _take_left(self, is_last: bool = False) -> None:
+        """Take what was left to engines that have not kept it."""
+        for raw, received in self.peers.due(is_last):
+            self._take(raw, received, was_left=True)
+            if self._stage.bytes >= MOST_BYTES:
+                self._commit()
+
+    def _found(self, pipeline: Pipeline, raw: bytes, received: float, cleared_by: Redactor | None) -> Result:
+        """Return what becomes of a frame, once it is known who keeps it."""
+        found = pipeline.take(raw, received, self._addressed, cleared_by)
+        if (copied := found.copied) is None:
+            return found
+        if not self.peers.leaves(found.peer, raw, received):
+            return pipeline.taking.take(raw, received, self._addressed, cleared_by)
         self.copied += 1
-        if event.kind == "job":
+        if copied.kind == "job":
             # It may answer a job of this master.
-            self.unanswered.note(event, None)
+            self.unanswered.note(copied, None)
         if self.heard.is_used:
             # This master hands it to its own job cache, too.
-            self.heard.refuses(event)
+            self.heard.refuses(copied)
+        return found
 
     def _tell_withheld(self, why: str, size: int) -> None:
         self.withheld += 1

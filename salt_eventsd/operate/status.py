@@ -174,6 +174,7 @@ def _readable(found: Report) -> Told:
     bus["gaps"] = [
         {**_moments(gap, "from"), "to": _moment(gap["to"]) if gap["to"] else "now"} for gap in data["bus"]["gaps"]
     ]
+    bus["peers"] = {name: _moments(peer, "heard") for name, peer in data["bus"]["peers"].items()}
     return {
         "bus": bus,
         "workers": {name: _moments(worker, "last_write", "last_drop") for name, worker in data["workers"].items()},

@@ -77,7 +77,7 @@ def page(told: Mapping[str, Any], found: Found, width: int, colors: Mapping[str,
         lines += _wrapped("! ", what, width)
         lines += _wrapped("  -> ", advice, width) if advice else []
     if isinstance(found, Report):
-        rows = [("bus", bus_line(found.bus)), *_workers(found), ("spool", spool_line(found.spool))]
+        rows = [("bus", bus_line(found.bus)), *_peers(found), *_workers(found), ("spool", spool_line(found.spool))]
         room = max(len(name) for name, _ in rows) + 2
         for name, text in rows:
             lines += _wrapped(name.ljust(room), text, width)
@@ -176,6 +176,12 @@ def bus_line(bus: BusReport) -> str:
     told += f", {repaired:,} repaired" if repaired else ""
     state = "" if bus.connected else "not connected; "
     return f"{state}{rate(bus['events_per_second'])}, {last}; {bus['received']:,} read, {bus['lost']:,} lost; {told}"
+
+
+def _peers(found: Report) -> Iterator[tuple[str, str]]:
+    for name, one in found.bus.peers.items():
+        heard = f"heard {duration(time.time() - one.heard)} ago" if one.heard else "never heard"
+        yield f"peer {name}", f"{one.engine}; {heard}; {one.copied:,} copied, {one.taken:,} kept here"
 
 
 def _workers(found: Report) -> Iterator[tuple[str, str]]:

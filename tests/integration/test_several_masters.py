@@ -119,7 +119,9 @@ def _cluster(salt_factories: Any, url: str, folder: Path) -> Iterator[list[Maste
 @pytest.mark.skipif(
     int(salt.version.__version__.split(".")[0]) < 3008, reason="only Salt 3008 copies all events between masters"
 )
-def test_a_cluster_shares_a_database(salt_factories: Any, postgresql: PostgreSQL, tmp_path: Path) -> None:
+def test_a_cluster_shares_a_database_and_keeps_what_an_engine_that_is_down_does_not(
+    salt_factories: Any, postgresql: PostgreSQL, tmp_path: Path
+) -> None:
     # Given
     url = postgresql.new_database()
     history = History(url)
@@ -134,6 +136,7 @@ def test_a_cluster_shares_a_database(salt_factories: Any, postgresql: PostgreSQL
             for number, master in enumerate(masters)
         ]
         with minions[0].started(), minions[1].started():
+            _wait_for_peers(masters, "alive")
             # When
             jids = []
             for master in masters:
@@ -157,6 +160,33 @@ def test_a_cluster_shares_a_database(salt_factories: Any, postgresql: PostgreSQL
                 assert told[0] == told[1]
                 assert sorted(told[0]["Result"]) == told[0]["Minions"] == ["of-0", "of-1"]
             assert all(one.report()["bus"]["copied"] for one in masters)
+
+            # And Given: an engine that stands still while its master runs
+            stopped = masters[1].engine
+            stopped.suspend()
+            try:
+                # When
+                jid, _ = _publish(masters[1], "*", "test.echo", "nobody else")
+                _wait_for_peers(masters[:1], "down")
+                later, _ = _publish(masters[1], "*", "test.echo", "still down")
+
+                # Then
+                for one in (jid, later):
+                    history.wait_for(2, "eventsd_returns", "jid = :jid", timeout_seconds=_WRITTEN_SECONDS, jid=one)
+                    assert _masters(history, "eventsd_jobs", one) == [masters[0].daemon.id]
+                assert "the engine of master 127.0.0.2 is down" in masters[0].status().stdout
+            finally:
+                stopped.resume()
+            _wait_for_peers(masters, "alive")
+            wait_until(lambda: all(_is_idle(one) for one in masters), "end of what waited", _WRITTEN_SECONDS)
+            assert [len(_masters(history, "eventsd_returns", one)) for one in (*jids, jid, later)] == [2, 2, 2, 2]
+
+
+def _wait_for_peers(masters: list[Master], state: str) -> None:
+    def told() -> bool:
+        return all(one["engine"] == state for master in masters for one in master.report()["bus"]["peers"].values())
+
+    wait_until(lambda: all(one.report()["bus"]["peers"] for one in masters) and told(), f"{state} peers", 120)
 
 
 def _is_idle(master: Master) -> bool:

@@ -45,8 +45,8 @@ def bus_of(**fields: Any) -> BusReport:
 
     :param fields: the fields to change.
     """
-    bus = {"connected": True, "since": 0.0, "last": 0.0, "rate": 0.0, "reader": ReaderReport(0, 0, 0), "gaps": []}
-    return BusReport(**_parted({**bus, **fields}, BUS))
+    bus = {"connected": True, "since": 0.0, "last": 0.0, "rate": 0.0, "reader": ReaderReport(0, 0, 0)}
+    return BusReport(**_parted({**bus, "gaps": [], "peers": {}, **fields}, BUS))
 
 
 def spool_of(**fields: Any) -> SpoolReport:

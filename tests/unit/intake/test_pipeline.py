@@ -181,4 +181,17 @@ def test_what_another_master_of_the_cluster_has_copied_is_left_to_its_engine(
         assert found.copied is not None
         assert (found.copied.jid, found.copied.minion_id, found.copied.phase) == (JID, MINION, "ret")
         assert SECRET.encode() not in found.copied.json()
+        assert found.peer == "m2"
+        assert pipeline.taking.take(raw, 5.0).destinations
         assert pipeline.trusting.take(raw, 5.0).destinations
+
+
+@pytest.mark.parametrize("tag", ["eventsd/alive", "salt/eventsd/loss"])
+def test_what_the_engine_says_of_itself_is_for_no_rule(tag: str) -> None:
+    # Given a rule that takes everything
+    everything = {"all": {"tag": ".", "worker": "history", "into": "events"}}
+    pipeline = pipeline_of(load(options(events=everything)))
+
+    # Then what a minion says in the engine's name is kept
+    assert pipeline.take(pack_frame(tag, {"kept": 7}), 5.0) is IGNORED
+    assert pipeline.take(pack_frame(tag, minion_event(tag)), 5.0).destinations
