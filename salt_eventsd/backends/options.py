@@ -5,13 +5,12 @@ Options: read the options of a worker into a frozen struct. An error names the k
 from __future__ import annotations
 
 import os
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from salt_eventsd.config.checks import require
 from salt_eventsd.config.explain import explain
-from salt_eventsd.config.structs import Size
+from salt_eventsd.config.servers import Timed, read_secret
 from salt_eventsd.language.fields import Field, compile_field
 from salt_eventsd.language.template import Template, compile_template
 from salt_eventsd.workers.write import Context
@@ -20,35 +19,6 @@ from salt_eventsd.workers.write import Context
 OLD_TIMEOUT = "timeout_seconds"
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
-
-
-class Secret(str):
-    """Text that no ``repr`` shows: a password, or a URL that may have one in it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-class Secrets(tuple[Secret, ...]):
-    """One or several secrets; in the config, a text or a list of texts."""
-
-    __slots__ = ()
-
-
-class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    The options of a worker that waits for a server.
-
-    :param timeout: how long connecting and each request may take, in seconds.
-    """
-
-    timeout: float = 60.0
-
-    def __post_init__(self) -> None:
-        fits = 0 < self.timeout <= 3600
-        require(fits, f"timeout: expected a number above 0 and up to 3600, got {self.timeout}")
 
 
 def option_names(kind: type[msgspec.Struct]) -> list[str]:
@@ -77,7 +47,7 @@ def read_options(context: Context, kind: type[Struct]) -> Struct:
     if is_old:
         given["timeout"] = old
     try:
-        return msgspec.convert(given, kind, dec_hook=_hook)
+        return msgspec.convert(given, kind, dec_hook=read_secret)
     except msgspec.ValidationError as exc:
         wrong = explain(exc, kind)
         path = wrong.path.replace("[...]", "").lstrip(".")
@@ -136,16 +106,3 @@ def missing_library(error: ImportError, extra: str) -> ImportError:
     :param extra: of this package.
     """
     return ImportError(f"{error}; install it with: salt-pip install 'salt-eventsd[{extra}]'", name=error.name)
-
-
-def _hook(kind: type, value: Any) -> Any:
-    if kind is Size:
-        return Size.read(value)
-    if kind is Secret:
-        if not isinstance(value, str):
-            # The error does not show the value: it is a secret, of whatever type.
-            raise ValueError(f"expected text, got {type(value).__name__}")
-        return Secret(value)
-    if kind is Secrets:
-        return Secrets(_hook(Secret, one) for one in (value if isinstance(value, list) else [value]))
-    raise NotImplementedError(kind)

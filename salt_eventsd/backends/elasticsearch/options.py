@@ -7,8 +7,8 @@ import re
 from typing import Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from salt_eventsd.backends.options import Secret, Secrets, Timed
 from salt_eventsd.config.checks import require
+from salt_eventsd.config.servers import Secret, Secrets, Timed
 
 
 class ElasticsearchOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):

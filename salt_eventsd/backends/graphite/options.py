@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.backends.graphite.carbon import PORTS, Carbon, Protocol
-from salt_eventsd.backends.options import Timed
 from salt_eventsd.config.checks import require, require_port
+from salt_eventsd.config.servers import Timed
 
 #: What is counted by default: events by rule, returns by function and return code.
 DEFAULT_METRICS: Mapping[str, Any] = MappingProxyType(

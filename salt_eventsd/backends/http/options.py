@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, Timed
 from salt_eventsd.config.checks import require
+from salt_eventsd.config.servers import Secret, Timed
 
 Body = Literal["json", "ndjson", "single"]
 

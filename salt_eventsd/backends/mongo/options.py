@@ -9,8 +9,8 @@ import msgspec
 from pymongo import errors
 from pymongo.uri_parser import parse_uri
 
-from salt_eventsd.backends.options import Secret, Timed
 from salt_eventsd.config.checks import require, require_port
+from salt_eventsd.config.servers import Secret, Timed
 from salt_eventsd.workers.write import Context
 
 _URL = "a URL such as mongodb://user:password@mongo.example.com/salt"

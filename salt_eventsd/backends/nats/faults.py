@@ -1,17 +1,13 @@
-"""What NATS's errors mean for a batch, and what a stream's answers mean for a message."""
+"""What a stream's answers mean for a message."""
 
 from __future__ import annotations
 
-import re
-import ssl
 from contextlib import suppress
 
-from nats import errors
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import NotFoundError
 
-from salt_eventsd.backends.nats.link import NOBODY, Answer, Link
-from salt_eventsd.exceptions import Held, Transient, WorkerError
-from salt_eventsd.redact.error_text import one_line
+from salt_eventsd.broker.jetstream.link import NOBODY, Answer, Link
+from salt_eventsd.exceptions import Held, Transient
 
 #: JetStream's codes for a message that is too large for the stream ...
 _TOO_LARGE = 10054
@@ -21,21 +17,6 @@ _OTHER_STREAM = 10060
 _STORE_FAILED = 10077
 #: ... and for what passes: no leader, no resources, too many requests.
 _PASSING = (10008, 10009, 10023, 10026, 10028, 10047, 10118, 10167, _STORE_FAILED)
-_NO_ENTRY = re.compile("authorization|authentication|permissions? violation|credentials|certificate", re.IGNORECASE)
-
-
-def meaning(error: Exception) -> WorkerError:
-    """
-    Return what an error means for the batch.
-
-    :param error: of the client.
-    """
-    text = one_line(error)
-    configured = (NotFoundError, BadRequestError, errors.NoRespondersError, FileNotFoundError, PermissionError)
-    secure = (errors.SecureConnRequiredError, errors.SecureConnWantedError, ssl.SSLCertVerificationError)
-    if isinstance(error, (*configured, *secure, errors.AuthorizationError)) or _NO_ENTRY.search(text):
-        return Held(text)
-    return Transient(text)
 
 
 async def is_too_large(link: Link, answer: Answer, subject: str, size: int) -> bool:

@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, Secrets, Timed
 from salt_eventsd.config.checks import require
+from salt_eventsd.config.servers import Secret, Secrets, Timed
 from salt_eventsd.config.structs import Size
 
 

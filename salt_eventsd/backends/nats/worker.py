@@ -8,9 +8,7 @@ messages of a batch before it waits for the first acknowledgement. The batch aft
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Coroutine
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,12 +17,14 @@ from nats.js import JetStreamContext
 from nats.js.api import Header, StreamConfig
 from nats.js.errors import NotFoundError
 
-from salt_eventsd.backends.connections import GRACE, renewed_after_failure
-from salt_eventsd.backends.nats.faults import is_too_large, meaning, refusal
-from salt_eventsd.backends.nats.link import Answer, Link
+from salt_eventsd.backends.connections import renewed_after_failure
+from salt_eventsd.backends.nats.faults import is_too_large, refusal
 from salt_eventsd.backends.nats.message import Message, message, widest
 from salt_eventsd.backends.nats.options import NatsOptions
 from salt_eventsd.backends.options import check_file, read_field, read_options, read_template
+from salt_eventsd.broker.jetstream.faults import meaning
+from salt_eventsd.broker.jetstream.link import CLOSE_SECONDS, Answer, Link
+from salt_eventsd.broker.jetstream.loop import Loop
 from salt_eventsd.exceptions import Cut, Held, WorkerError
 from salt_eventsd.language.fields import Field
 from salt_eventsd.language.template import Template
@@ -65,8 +65,7 @@ class Writer:
         self._subject = subject
         self._value = value
         self._node_id = node_id
-        self._mutex = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = Loop()
         self._connecting = asyncio.Lock()
         self._link: Link | None = None
 
@@ -92,34 +91,18 @@ class Writer:
 
     def close(self) -> None:
         """Close the connection, and end the thread."""
-        with self._mutex:
-            loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        self._drop(loop)
-        loop.call_soon_threadsafe(loop.stop)
+        self._drop()
+        self._loop.close()
 
-    def _drop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def _drop(self) -> None:
         """Close the connection; the next try has one of its own."""
         link, self._link = self._link, None
-        if link is not None and (loop := loop or self._loop) is not None:
-            asyncio.run_coroutine_threadsafe(link.close(), loop).result()
+        if link is not None:
+            self._loop.run(link.close(), CLOSE_SECONDS)
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the worker's event loop and return what it does."""
-        with self._mutex:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_serve, args=[self._loop], name="eventsd-nats", daemon=True).start()
-            loop = self._loop
-        try:
-            return asyncio.run_coroutine_threadsafe(
-                asyncio.wait_for(work, self._options.timeout + GRACE), loop
-            ).result()
-        except (asyncio.TimeoutError, TimeoutError, FutureTimeout) as exc:
-            raise Cut(f"no answer in {self._options.timeout:g} s") from exc
-        except (errors.Error, OSError) as exc:
-            raise meaning(exc) from exc
+        return self._loop.run(work, self._options.timeout)
 
     async def _connected(self) -> Link:
         async with self._connecting:
@@ -208,8 +191,3 @@ def make(context: Context) -> Writer:
     subject = read_template(context, "subject", options.subject)
     value = None if options.value is None else read_field(context, "value", options.value)
     return Writer(options, subject, value, context.node_id)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_forever()
-    loop.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from salt_eventsd.backends.options import Secret, Timed
 from salt_eventsd.config.checks import require, require_port
+from salt_eventsd.config.servers import Secret, Timed
 
 _VERBS = ("set", "list", "stream", "publish")
 

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from salt_eventsd import backends
-from salt_eventsd.backends.options import Secret, Secrets, missing_library, read_options
+from salt_eventsd.backends.options import missing_library, read_options
 from salt_eventsd.backends.shape import envelope, event_id
 from salt_eventsd.config.checks import require
+from salt_eventsd.config.servers import Secret, Secrets
 from salt_eventsd.config.structs import Size
 from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.event.parse import Event

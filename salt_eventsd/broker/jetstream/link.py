@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from salt_eventsd.backends.nats.options import NatsOptions
+from salt_eventsd.config.servers import Secret
 from salt_eventsd.exceptions import Cut, Transient
 
-_CLOSE_SECONDS = 2.0
+#: How long closing a connection may take.
+CLOSE_SECONDS = 2.0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -25,10 +27,14 @@ class Answer(msgspec.Struct, frozen=True):
 
     :param code: 0 if the stream has taken it, else JetStream's number of the error (``err_code``) or :data:`NOBODY`.
     :param description: of the error.
+    :param sequence: its number in the stream.
+    :param is_double: whether the stream had it already.
     """
 
     code: int = 0
     description: str = ""
+    sequence: int = 0
+    is_double: bool = False
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -38,10 +44,44 @@ class _Error(msgspec.Struct, frozen=True):
 
 class _Said(msgspec.Struct, frozen=True):
     error: _Error | None = None
+    seq: int = 0
+    duplicate: bool = False
 
 
 #: No stream takes the subject, or the stream is away just now.
 NOBODY = 503
+
+
+class Access(Protocol):
+    """How to reach the servers; see the options of the workers ``nats`` and ``central``."""
+
+    @property
+    def url(self) -> Sequence[Secret]:
+        """Of the servers."""
+
+    @property
+    def user(self) -> str | None:
+        """Who logs in."""
+
+    @property
+    def password(self) -> Secret | None:
+        """With which password."""
+
+    @property
+    def token(self) -> Secret | None:
+        """Instead of both."""
+
+    @property
+    def credentials(self) -> str | None:
+        """A file, instead of them."""
+
+    @property
+    def ca_file(self) -> str | None:
+        """Who has signed the servers' certificates."""
+
+    @property
+    def timeout(self) -> float:
+        """How long connecting and each request may take, in seconds."""
 
 
 class Link:
@@ -51,7 +91,7 @@ class Link:
     :param options: of the worker.
     """
 
-    def __init__(self, options: NatsOptions) -> None:
+    def __init__(self, options: Access) -> None:
         self._options = options
         self._disturbed = asyncio.Event()
         self._error: Exception | None = None
@@ -62,17 +102,18 @@ class Link:
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
 
     @classmethod
-    async def to_first(cls, options: NatsOptions) -> Link:
+    async def to_first(cls, options: Access, *, shuffled: bool = False) -> Link:
         """
         Connect to the first server that answers.
 
         :param options: of the worker.
+        :param shuffled: begin with any of them.
         """
         problem: Exception = Transient("no server")
         # The client limits each step of connecting, and not all of them together. With this limit a server that hangs
         # leaves time for the others, and for the batch.
         limit = options.timeout / (len(options.url) + 1)
-        for url in options.url:
+        for url in random.sample(list(options.url), len(options.url)) if shuffled else options.url:
             link = cls(options)
             try:
                 await asyncio.wait_for(link.client.connect(str(url), **link._arguments()), limit)
@@ -128,12 +169,15 @@ class Link:
             answer.set_result(Answer(NOBODY))
             return
         said = msgspec.json.decode(message.data, type=_Said)
-        answer.set_result(Answer() if said.error is None else Answer(said.error.err_code, said.error.description))
+        if said.error is None:
+            answer.set_result(Answer(sequence=said.seq, is_double=said.duplicate))
+        else:
+            answer.set_result(Answer(said.error.err_code, said.error.description))
 
     async def close(self) -> None:
         """Close the connection, whatever state it is in."""
         with suppress(Exception):
-            await asyncio.wait_for(self.client.close(), _CLOSE_SECONDS)
+            await asyncio.wait_for(self.client.close(), CLOSE_SECONDS)
 
     def _arguments(self) -> dict[str, Any]:
         options = self._options
@@ -142,7 +186,7 @@ class Link:
             "password": None if options.password is None else str(options.password),
             "token": None if options.token is None else str(options.token),
             "user_credentials": options.credentials,
-            "tls": ssl.create_default_context(cafile=options.ca_file) if options.ca_file else None,
+            "tls": _tls(options),
         }
         return {
             **{key: value for key, value in given.items() if value is not None},
@@ -169,3 +213,13 @@ class Link:
     async def _note_end(self) -> None:
         self._error = self._error or Cut("the connection was lost")
         self._disturbed.set()
+
+
+def _tls(options: Access) -> ssl.SSLContext | None:
+    certificate: str | None = getattr(options, "cert_file", None)
+    if not (options.ca_file or certificate):
+        return None
+    context = ssl.create_default_context(cafile=options.ca_file)
+    if certificate:
+        context.load_cert_chain(certificate, getattr(options, "key_file", None))
+    return context
