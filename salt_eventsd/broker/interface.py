@@ -55,6 +55,10 @@ class Place:
 class Publisher(Protocol):
     """What a master needs of a broker."""
 
+    @property
+    def largest(self) -> int:
+        """How large the body of a parcel may be, in bytes; right after :meth:`prepare`."""
+
     def prepare(self) -> None:
         """Make the stream, or check the one there is."""
 
@@ -88,15 +92,33 @@ class Publisher(Protocol):
 class Delivered(Protocol):
     """A parcel that a writer has pulled. It comes again, to any writer, unless it is acknowledged in time."""
 
-    id: str
-    lane: str
-    prio: bool
-    master: str
-    body: bytes
-    #: How often it was delivered, this time included.
-    deliveries: int
-    #: When the broker took it, in seconds since 1970 UTC.
-    kept: float
+    @property
+    def id(self) -> str:
+        """Of the parcel, as it was published."""
+
+    @property
+    def lane(self) -> str:
+        """The lane it was pulled from."""
+
+    @property
+    def prio(self) -> bool:
+        """Whether it goes before others."""
+
+    @property
+    def master(self) -> str:
+        """The id of the master that sent it."""
+
+    @property
+    def body(self) -> bytes:
+        """See :func:`~salt_eventsd.broker.parcel.decode`; anybody may have sent it."""
+
+    @property
+    def deliveries(self) -> int:
+        """How often it was delivered, this time included."""
+
+    @property
+    def kept(self) -> float:
+        """When the broker took it, in seconds since 1970 UTC."""
 
     def working(self) -> None:
         """Ask for more time."""

@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from salt_eventsd.broker.interface import Depth, Letter, Place, Sent
+from salt_eventsd.broker.interface import Delivered, Depth, Letter, Place, Sent
 from salt_eventsd.exceptions import Transient
 
 _REDELIVERY_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
+_LARGEST_BYTES = 2**20
 
 
 @dataclass
@@ -130,7 +131,7 @@ class Memory:
             self._changed.wait_for(lambda: len(known()) == len(set(ids)), seconds)
             return known()
 
-    def pull(self, worker: str, lane: str, most: int, seconds: float) -> list[MemoryDelivered]:
+    def pull(self, worker: str, lane: str, most: int, seconds: float) -> list[Delivered]:
         """
         Return parcels.
 
@@ -152,7 +153,7 @@ class Memory:
                 # Whoever says that it is away does not wake those that wait.
                 self._changed.wait(min([until, now + _LOOK_SECONDS, *due]) - now)
 
-    def _take(self, worker: str, lane: str, most: int) -> list[MemoryDelivered]:
+    def _take(self, worker: str, lane: str, most: int) -> list[Delivered]:
         now = time.monotonic()
         mine = [pair for pair in self._kept.items() if (pair[1].sent.worker, pair[1].sent.lane) == (worker, lane)]
         if lane != worker:
@@ -162,7 +163,7 @@ class Memory:
             waiting = sorted(
                 (pair for pair in mine if pair[1].due <= now), key=lambda pair: (not pair[1].sent.prio, pair[0])
             )
-        found = []
+        found: list[Delivered] = []
         for sequence, one in waiting[:most]:
             one.due = now + self.redelivery_seconds
             one.deliveries += 1
@@ -249,6 +250,8 @@ class MemoryPublisher:
 
     def __init__(self, broker: Memory) -> None:
         self._broker = broker
+        #: How large the body of a parcel may be, in bytes.
+        self.largest = _LARGEST_BYTES
 
     def prepare(self) -> None:
         """See :class:`~salt_eventsd.broker.interface.Publisher`."""
@@ -318,7 +321,7 @@ class MemoryConsumer:
         """See :class:`~salt_eventsd.broker.interface.Consumer`."""
         self._broker.require_there()
 
-    def pull(self, lane: str, most: int, seconds: float) -> list[MemoryDelivered]:
+    def pull(self, lane: str, most: int, seconds: float) -> list[Delivered]:
         """See :class:`~salt_eventsd.broker.interface.Consumer`."""
         return self._broker.pull(self._worker, lane, most, seconds)
 

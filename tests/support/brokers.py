@@ -100,6 +100,8 @@ class Nats(Broker):
 
     name = "NATS"
     drivername = "nats"
+    #: The largest message.
+    max_payload = "256KB"
 
     def __init__(self, tls: bool = False) -> None:
         super().__init__()
@@ -153,7 +155,7 @@ class Nats(Broker):
         configuration.write_text(
             f"""
             listen: "127.0.0.1:{self.port}"
-            max_payload: 256KB
+            max_payload: {self.max_payload}
             jetstream: {{ store_dir: "{self.folder / "streams"}", max_memory_store: 64MB, max_file_store: 1GB }}
             authorization: {{ users: [
                 {{ user: {USER}, password: "{PASSWORD}" }}
@@ -171,6 +173,12 @@ class Nats(Broker):
 
     def _command(self) -> list[str]:
         return [self._programs[0], "-c", str(self.folder / "nats.conf")]
+
+
+class Streams(Nats):
+    """A NATS server whose messages are as large as the default."""
+
+    max_payload = "1MB"
 
 
 async def _silent(error: Exception) -> None:

@@ -161,6 +161,37 @@ class Link:
             todo.cancel()
             raise self._error or Cut("no acknowledgement in time")
 
+    async def request(self, subject: str, payload: bytes, seconds: float) -> Msg:
+        """
+        Send a message, and return what is answered.
+
+        :param subject: of the message.
+        :param payload: of the message.
+        :param seconds: how long the answer may take.
+        :raises Exception: none came in time, or none will come, and why.
+        """
+        asked = asyncio.ensure_future(self.client.request(subject, payload, timeout=seconds))
+        disturbed = asyncio.ensure_future(self._disturbed.wait())
+        try:
+            await asyncio.wait([asked, disturbed], return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise self._error or Cut("the connection was lost")
+            return await asked
+        finally:
+            asked.cancel()
+            disturbed.cancel()
+
+    async def lost(self) -> None:
+        """Wait until nothing more will come over this connection."""
+        await self._disturbed.wait()
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why nothing more will come over this connection; None if it is well."""
+        if self._disturbed.is_set() or not self.client.is_connected:
+            return self._error or Cut("the connection was lost")
+        return None
+
     async def _take(self, message: Msg) -> None:
         answer = self._waiting.pop(message.subject.rpartition(".")[2], None)
         if answer is None or answer.done():
