@@ -8,7 +8,7 @@ from typing import Any
 
 from grafana.source.model import dashboard
 from grafana.source.panels import graph, stat, table
-from grafana.source.sql import FAILED, Database
+from grafana.source.sql import FAILED, Database, answers
 
 _RATE = f"100.0 * SUM({FAILED}) / NULLIF(COUNT(*), 0)"
 
@@ -51,12 +51,7 @@ def jobs(database: Database) -> dict[str, Any]:
                     " WHERE $__timeFilter(j.stamp) GROUP BY 1 ORDER BY 1",
                     bars=True,
                 ),
-                graph(
-                    "Answers",
-                    f"SELECT $__timeGroupAlias(r.stamp,$__interval), COUNT(*) - SUM({FAILED}) AS succeeded,"
-                    f" SUM({FAILED}) AS failed {returned} GROUP BY 1 ORDER BY 1",
-                    bars=True,
-                ),
+                answers(returned),
             ],
             [
                 graph(

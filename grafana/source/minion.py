@@ -8,7 +8,7 @@ from typing import Any
 
 from grafana.source.model import choice, dashboard
 from grafana.source.panels import graph, stat, table
-from grafana.source.sql import FAILED, Database
+from grafana.source.sql import FAILED, Database, answers
 
 _IS_IT = "minion_id = ${minion:sqlstring}"
 
@@ -44,12 +44,7 @@ def minion(database: Database) -> dict[str, Any]:
                 ),
             ],
             [
-                graph(
-                    "Answers",
-                    f"SELECT $__timeGroupAlias(r.stamp,$__interval), COUNT(*) - SUM({FAILED}) AS succeeded,"
-                    f" SUM({FAILED}) AS failed {returned} GROUP BY 1 ORDER BY 1",
-                    bars=True,
-                ),
+                answers(returned),
                 graph(
                     "How long its states take",
                     "SELECT $__timeGroupAlias(r.stamp,$__interval), MAX(r.duration_ms) AS longest"

@@ -32,10 +32,10 @@ def stat(title: str, *queries: str, width: int = 4, bad: bool = False, **more: A
     :param more: see :class:`~grafana.source.model.Panel`.
     """
     color: dict[str, Any] = {"mode": "fixed", "fixedColor": BLUE}
-    steps = [{"color": GREEN, "value": None}]
+    steps: list[dict[str, Any]] = [{"color": GREEN, "value": None}]
     if bad:
         color = {"mode": "thresholds"}
-        steps.append({"color": RED, "value": 1e-9})  # type: ignore[dict-item]
+        steps.append({"color": RED, "value": 1e-9})
     custom = {"color": color, "thresholds": {"mode": "absolute", "steps": steps}, "noValue": "0"}
     return Panel(title, "stat", queries, width, 4, custom=custom, **more)
 

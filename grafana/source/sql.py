@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grafana.source.model import Source
+from grafana.source.model import Panel, Source
+from grafana.source.panels import graph
 
 #: An answer, a state or a change that failed, in numbers; where it is not known, it has not.
 FAILED = "CASE WHEN r.success THEN 0 WHEN r.success IS NULL THEN 0 ELSE 1 END"
@@ -48,3 +49,17 @@ DATABASES = (
     ),
     Database("mysql", Source("mysql", "MariaDB"), "char", "$__timeFrom()"),
 )
+
+
+def answers(returned: str) -> Panel:
+    """
+    Return the panel of answers over time, by how they went.
+
+    :param returned: which answers: the query from ``FROM`` on, with ``r`` for the table.
+    """
+    return graph(
+        "Answers",
+        f"SELECT $__timeGroupAlias(r.stamp,$__interval), COUNT(*) - SUM({FAILED}) AS succeeded,"
+        f" SUM({FAILED}) AS failed {returned} GROUP BY 1 ORDER BY 1",
+        bars=True,
+    )

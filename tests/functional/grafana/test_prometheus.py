@@ -48,7 +48,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WithKeys]:
     made = WithKeys(home, metrics={"port": port})
     made.service.start()
     eventually(lambda: made.service.reporter.latest and made.service.metrics.port, SECONDS)
-    put_one_of_each(made)  # type: ignore[arg-type]
+    put_one_of_each(made)
     _fail(made, "9")
     eventually(lambda: any(name == "salt_responses_total" for name, _ in samples(port)), SECONDS)
     yield made
