@@ -18,6 +18,7 @@ from salt_eventsd.exceptions import ConfigError, Transient
 from salt_eventsd.operate.check.places import places
 from salt_eventsd.operate.check.running import running
 from salt_eventsd.redact.error_text import one_line
+from salt_eventsd.rules.compile import named
 from salt_eventsd.workers.load import close
 
 
@@ -162,4 +163,4 @@ def _pillar(opts: Mapping[str, Any], found: _Found) -> None:
 
 
 def _rules(config: Config) -> dict[str, list[str]]:
-    return {name: list(rule.workers) for name, rule in config.events.items()}
+    return {name: list(rule.workers) for name, rule in named(config.events)}

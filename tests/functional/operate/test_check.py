@@ -57,6 +57,23 @@ def test_what_is_well_says_what_was_looked_at(configured: Configured, tmp_path: 
     assert not (tmp_path / "cache").exists()
 
 
+def test_it_lists_each_rule_and_sub_event_with_its_workers(configured: Configured) -> None:
+    # Given
+    subs = "{raid: {fun: raid, into: events, subs: {broken: {where: {data.return: broken}, worker: other}}}}"
+    rule = f"{{tag: salt/job/, worker: [history, other], into: returns, subs: {subs}}}"
+    workers = "{history: {}, other: {module: noop}}"
+
+    # When
+    found = check(configured(f"engines: [eventsd]\neventsd: {{workers: {workers}, events: {{returns: {rule}}}}}\n"))
+
+    # Then: a sub-event that names no worker has those of its rule
+    assert found["events"] == {
+        "returns": ["history", "other"],
+        "returns.subs.raid": ["history", "other"],
+        "returns.subs.raid.subs.broken": ["other"],
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
