@@ -21,6 +21,7 @@ The rooms, from top to bottom; each imports only what stands below it, and says 
 
 ============= =======================================================================================================
 ``operate``   what runners show: status, check, tap, rule tests, the converter, the demo
+``writer``    ``salt-eventsd-writer``: from a broker into databases, without a master
 ``engine``    the life of the process: start, reload, report, requests, end
 ``intake``    the thread from the inbox to the spool, and the pipeline that makes events of a frame
 ``backends``  workers that write into other places than SQL databases

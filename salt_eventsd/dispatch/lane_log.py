@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 #: The log tells of refused events no more often than this, in seconds.
 _TELL_SECONDS = 60.0
 _VERDICTS = {
-    "held": "is refused everything; its events wait in the spool until that is mended",
-    "retrying": "cannot write; its events wait in the spool",
+    "held": "is refused everything; its events wait in %s until that is mended",
+    "retrying": "cannot write; its events wait in %s",
 }
 
 
@@ -25,11 +25,15 @@ class LaneLog:
 
     :param lane: the lane's name.
     :param owner: the name of its worker; may be changed.
+    :param place: where its events wait.
+    :param dead: the command that shows refused events.
     """
 
-    def __init__(self, lane: str, owner: str) -> None:
+    def __init__(self, lane: str, owner: str, place: str = "the spool", dead: str = "salt-run eventsd.dead") -> None:
         self.owner = owner
         self._lane = lane
+        self._place = place
+        self._dead = dead
         self._buried_told = 0
         self._tell_buried_at = 0.0
 
@@ -47,7 +51,7 @@ class LaneLog:
         :param error: the error in one line.
         :param exc: the error itself; its traceback is for whoever looks for a bug.
         """
-        log.error("eventsd: worker %s %s: %s", self._label, _VERDICTS[state], error)
+        log.error("eventsd: worker %s %s: %s", self._label, _VERDICTS[state] % self._place, error)
         if not isinstance(exc, (WorkerError, SpoolError, OSError)):
             log.debug("eventsd: worker %s: %s", self._label, traceback_text(exc))
 
@@ -78,7 +82,7 @@ class LaneLog:
         if new and time.monotonic() >= self._tell_buried_at:
             self._buried_told, self._tell_buried_at = count, time.monotonic() + _TELL_SECONDS
             buried = counted(new, "refused event", "was")
-            log.warning("eventsd: worker %s: %s buried: salt-run eventsd.dead", self._label, buried)
+            log.warning("eventsd: worker %s: %s buried: %s", self._label, buried, self._dead)
 
     def unreadable(self, events: int) -> None:
         """

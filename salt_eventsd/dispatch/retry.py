@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.settle import Suspicion
@@ -25,8 +25,8 @@ class Retry:
         self.failures = 0
         self._backoff = backoff
         self._not_before = 0.0
-        # What the tries of a batch have found, by the id of its first chunk.
-        self._suspicions: dict[int, Suspicion] = {}
+        # What the tries of a batch have found, by what tells it from others.
+        self._suspicions: dict[Hashable, Suspicion] = {}
         # How often chunks were passed by since none was.
         self._detours = 0
         # Whether something was written since all of a batch was passed by.
@@ -37,30 +37,30 @@ class Retry:
         """How long the lane still waits after a failed try; 0 if it does not."""
         return max(0.0, self._not_before - time.monotonic()) if self.failures else 0.0
 
-    def suspicion(self, first_id: int) -> Suspicion:
+    def suspicion(self, batch: Hashable) -> Suspicion:
         """
         Return what the tries of a batch have found so far.
 
-        :param first_id: the id of its first chunk.
+        :param batch: what tells it from others, such as the id of its first chunk.
         """
-        return self._suspicions.get(first_id, Suspicion())
+        return self._suspicions.get(batch, Suspicion())
 
     def failed(self) -> None:
         """Count a failed try."""
         self.failures += 1
 
-    def wait(self, first_id: int, exc: BaseException) -> None:
+    def wait(self, batch: Hashable, exc: BaseException) -> None:
         """
         Have the next try wait, and note what this one says of its batch, which may be to blame.
 
-        :param first_id: the id of the batch's first chunk.
+        :param batch: what tells it from others.
         :param exc: why the try failed.
         """
-        cuts, doubts = self.suspicion(first_id)
+        cuts, doubts = self.suspicion(batch)
         if isinstance(exc, Cut):
-            self._suspicions[first_id] = Suspicion(cuts + 1, doubts)
+            self._suspicions[batch] = Suspicion(cuts + 1, doubts)
         elif isinstance(exc, Doubted):
-            self._suspicions[first_id] = Suspicion(cuts, doubts + 1)
+            self._suspicions[batch] = Suspicion(cuts, doubts + 1)
         while len(self._suspicions) > _MOST_SUSPICIONS:
             # The batch may have given way in a full spool.
             del self._suspicions[next(iter(self._suspicions))]
@@ -88,18 +88,18 @@ class Retry:
         """
         self._goes_on = not set(refused).issuperset(chunk_ids)
 
-    def succeeded(self, first_id: int, *, passes_by: bool) -> None:
+    def succeeded(self, batch: Hashable, *, passes_by: bool) -> None:
         """
         Forget the failures: a batch was written.
 
         What another one is suspected of stays: several may be in flight, and one that is to blame would be tried in the
         same way for ever while those beside it are written.
 
-        :param first_id: the id of the batch's first chunk.
+        :param batch: what tells it from others.
         :param passes_by: whether chunks are still passed by.
         """
         self.failures = 0
-        self._suspicions.pop(first_id, None)
+        self._suspicions.pop(batch, None)
         self._goes_on = True
         if not passes_by:
             self._detours = 0

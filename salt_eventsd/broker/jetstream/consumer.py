@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -16,7 +16,7 @@ from salt_eventsd.broker.jetstream import api
 from salt_eventsd.broker.jetstream.api import Denied, Missing, ask
 from salt_eventsd.broker.jetstream.delivered import JetStreamDelivered
 from salt_eventsd.broker.jetstream.link import Link
-from salt_eventsd.broker.jetstream.names import MASTER_HEADER, Names, Way
+from salt_eventsd.broker.jetstream.names import MASTER_HEADER, Names, Way, token
 from salt_eventsd.broker.jetstream.options import Naming, Source
 from salt_eventsd.broker.jetstream.pulling import Pulling
 from salt_eventsd.broker.jetstream.session import Session
@@ -151,7 +151,7 @@ class JetStreamConsumer:
             headers.get(Header.MSG_ID.value, f"{known.sequence.stream}"),
             lane,
             self._names.is_prio(tokens),
-            unquote(headers.get(MASTER_HEADER, tokens[-1])),
+            _master(headers, tokens[-1]),
             message.data,
             known.num_delivered or 1,
             known.timestamp.timestamp(),
@@ -172,6 +172,12 @@ class JetStreamConsumer:
             found = await api.message(link, stream, first, self._options.timeout)
             oldest = max(0.0, time.time() - moment(found.time)) if found else 0.0
         return Depth(waiting, unacknowledged, sum(info.num_redelivered for info in infos), oldest)
+
+
+def _master(headers: Mapping[str, str], told: str) -> str:
+    """Who may publish on the subject of one master may not speak for another: the subject counts."""
+    named = unquote(headers.get(MASTER_HEADER, ""))
+    return named if token(named) == told else told
 
 
 def moment(text: str) -> float:
