@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grafana.source import prometheus
+from grafana.source.engine import engine
 from grafana.source.jobs import jobs
 from grafana.source.minion import minion
 from grafana.source.sql import DATABASES
@@ -21,7 +22,7 @@ FOLDER = Path(__file__).parents[1] / "dashboards"
 def files() -> Iterator[tuple[Path, str]]:
     """Yield each dashboard's file and its text."""
     for database in DATABASES:
-        for name, make in (("jobs", jobs), ("states", states), ("minion", minion)):
+        for name, make in (("engine", engine), ("jobs", jobs), ("states", states), ("minion", minion)):
             yield FOLDER / database.folder / f"{name}.json", _text(make(database))
     for name, of_metrics in (("engine", prometheus.engine), ("jobs", prometheus.jobs), ("minion", prometheus.minion)):
         yield FOLDER / "prometheus" / f"{name}.json", _text(of_metrics())

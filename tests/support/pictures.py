@@ -22,10 +22,11 @@ from tests.support.browser import Browser, chromium
 from tests.support.fleet import week
 from tests.support.grafana import FOLDER as DASHBOARDS
 from tests.support.grafana import Look
+from tests.support.numbers import fill_numbers
 from tests.support.panels import draw
 from tests.support.reports import bus_of, report_of, spool_of, worker_of
 from tests.support.servers import PostgreSQL
-from tests.support.stores import Database, batch_of
+from tests.support.stores import NODE, Database, batch_of
 
 #: Of a picture.
 _MOST_BYTES = 150_000
@@ -71,10 +72,11 @@ def main() -> int:
 def _of_grafana(program: str) -> None:
     """The panels of the dashboards of PostgreSQL, each as large as it stands there."""
     now = datetime.now(timezone.utc)
-    look = Look(now - timedelta(days=7), now, {"minion": "web03.example.com", "file": "/etc/%"}, "3h")
+    look = Look(now - timedelta(days=7), now, {"minion": "web03.example.com", "file": "/etc/%", "master": NODE}, "3h")
     with PostgreSQL() as server, tempfile.TemporaryDirectory() as name:
         url = server.new_database()
         fill(url)
+        fill_numbers(url)
         engine = sa.create_engine(url, poolclass=sa.NullPool).execution_options(no_parameters=True)
         for path in sorted((DASHBOARDS / "postgresql").glob("*.json")):
             with engine.connect() as connection:

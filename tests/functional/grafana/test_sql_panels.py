@@ -18,8 +18,9 @@ from tests.support.docs import ROOT
 from tests.support.fleet import week
 from tests.support.grafana import FOLDER, Look, Query, queries
 from tests.support.history import FAILED, Story
+from tests.support.numbers import fill_numbers
 from tests.support.servers import Server
-from tests.support.stores import Database, batch_of
+from tests.support.stores import NODE, Database, batch_of
 
 Rows = list[dict[str, Any]]
 #: The folder of dashboards -> the fixture of a server.
@@ -61,6 +62,7 @@ def fleet(request: pytest.FixtureRequest) -> Callable[[str], str]:
             server: Server = request.getfixturevalue(_SERVERS[folder])
             urls[folder] = server.new_database()
             _fill(urls[folder], week())
+            fill_numbers(urls[folder])
         return urls[folder]
 
     return url
@@ -70,7 +72,7 @@ def fleet(request: pytest.FixtureRequest) -> Callable[[str], str]:
 def test_a_panel_has_something_to_show(fleet: Callable[[str], str], folder: str, query: Query) -> None:
     # Given
     now = datetime.now(timezone.utc)
-    look = Look(now - timedelta(days=3), now, {"minion": "web03.example.com", "file": "/etc/%"})
+    look = Look(now - timedelta(days=3), now, {"minion": "web03.example.com", "file": "/etc/%", "master": NODE})
 
     # When
     rows = _ask(fleet(folder), folder, query.text, look)
@@ -132,6 +134,34 @@ def test_the_answers_are_those_of_a_story(request: pytest.FixtureRequest, folder
     assert rows("minion", "How is it?")[0]["outcome"] == "changed"
 
 
+@pytest.mark.parametrize(
+    "folder", [pytest.param(one, id=one, marks=pytest.mark.database(server)) for one, server in _SERVERS.items()]
+)
+def test_the_engine_is_told_by_its_numbers(request: pytest.FixtureRequest, folder: str) -> None:
+    # Given
+    server: Server = request.getfixturevalue(_SERVERS[folder])
+    url = server.new_database()
+    fill_numbers(url)
+    now = datetime.now(timezone.utc)
+    look = Look(now - timedelta(days=1), now, {"master": NODE})
+    asked = {query.title: query.text for query in queries(folder) if query.dashboard == "engine"}
+
+    def rows(title: str) -> Rows:
+        return _ask(url, folder, asked[title], look)
+
+    def number(title: str) -> float:
+        return float(next(iter(rows(title)[0].values())))
+
+    # Then: a start anew is no loss, and what rules have is in the worker's numbers already
+    titles = ("Workers down", "Events lost", "Gaps", "Dead letters", "Tries that failed")
+    assert [number(title) for title in titles] == [1, 1, 0, 0, 1]
+    assert sum(float(row["received"]) for row in rows("Events")) == 100
+    assert sum(float(row["written"]) for row in rows("Events written")) == 80
+    assert [float(row["waiting"]) for row in rows("Events that wait")][-1] == 5
+    [worker] = rows("Workers")
+    assert (worker["worker"], worker["up"], worker["waiting"], worker["written"]) == ("history", 0, 5, 40)
+
+
 def test_usual_is_what_was_before(request: pytest.FixtureRequest) -> None:
     """A failure rate that is higher than usual can be seen as such."""
     pytest.importorskip("psycopg2")
@@ -163,8 +193,8 @@ def test_a_file_is_what_it_is_made_of(path: Path) -> None:
 def test_dashboards_can_stand_side_by_side() -> None:
     found = [json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*/*.json")]
 
-    assert len(found) == 9
-    assert len({one["uid"] for one in found}) == len({one["title"] for one in found}) == 9
+    assert len(found) == 11
+    assert len({one["uid"] for one in found}) == len({one["title"] for one in found}) == 11
     for one in found:
         assert len({panel["id"] for panel in one["panels"]}) == len(one["panels"])
         kinds = {target["datasource"]["type"] for panel in one["panels"] for target in panel["targets"]}
