@@ -104,15 +104,16 @@ class Insertion:
 
     def _put_off(self, one: Built) -> None:
         """Take out of a return's rows that of its minion, if it was written a moment ago."""
-        if one.rows and one.rows[0][0] == "returns":
-            # It is the last, or a job's is.
-            for at in range(len(one.rows) - 1, max(0, len(one.rows) - 3), -1):
-                name, row = one.rows[at]
-                if name == "minions":
-                    if self._sightings.is_fresh(row):
-                        self.late.append((one.position, row))
-                        del one.rows[at]
-                    return
+        rows = one.rows
+        if not rows or rows[0][0] != "returns":
+            return
+        # It is the last, or a job's is.
+        at = len(rows) - 1
+        if rows[at][0] != "minions":
+            at -= 1
+        if at > 0 and rows[at][0] == "minions" and self._sightings.is_fresh(rows[at][1]):
+            self.late.append((one.position, rows[at][1]))
+            del rows[at]
 
     def attempt(self, todo: Sequence[int]) -> None:
         """

@@ -143,7 +143,9 @@ class RowBuilder:
         }
         row["load"] = self._value(event.body if self._load else remainder.of_return(event, row, text))
         # The duration above is that of all states.
-        rows = [("returns", row), *(one for one in states if self._is_kept(one[1]))]
+        rows = [("returns", row)]
+        if states:
+            rows += [one for one in states if self._is_kept(one[1])]
         if event.minion_id:
             rows.append(("minions", self._seen(minion_id, seen, jid, fun)))
             if (ret.schedule or ret.tgt_type) and (kind := kind_of_begun(event, ret.schedule, ret.tgt, ret.tgt_type)):

@@ -36,8 +36,7 @@ def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
     :param columns: the columns that are inserted.
     """
     compiled: dict[str, tuple[str, bool]] = {}
-    # Of one column, itemgetter returns no tuple.
-    values = itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
+    values = values_of(columns)
 
     def insert(connection: Connection, rows: Sequence[Row]) -> int:
         dialect = connection.dialect
@@ -48,6 +47,16 @@ def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
         return connection.exec_driver_sql(sql, [values(row) for row in rows] if positional else list(rows)).rowcount
 
     return insert
+
+
+def values_of(columns: Sequence[str]) -> Callable[[Row], tuple[Any, ...]]:
+    """
+    Return what makes a row the tuple of its values.
+
+    :param columns: in this order.
+    """
+    # Of one column, itemgetter returns no tuple.
+    return itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
 
 
 def documents(texts: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:

@@ -41,8 +41,8 @@ class Encoder:
 
         :param seconds: since 1970.
         """
-        whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
-        return f"{_second(whole)}.{micro:06d}{self.zone}"
+        micros = round(seconds * 1_000_000)
+        return f"{_second(micros // 1_000_000)}.{micros % 1_000_000:06d}{self.zone}"
 
     def moment(self, when: datetime) -> Any:
         """

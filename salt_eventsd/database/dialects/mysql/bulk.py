@@ -14,7 +14,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
 
-from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES, Inserter, Row, documents
+from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES, Inserter, Row, documents, values_of
 
 
 def by_json_table(
@@ -40,13 +40,15 @@ def by_json_table(
     select: Any = sa.select(*[sa.literal_column(f"r.c{place}") for place in range(len(columns))]).select_from(source)
     statement = conflict(mysql.insert(table).from_select(list(columns), select))
 
+    encode, values = msgspec.json.Encoder().encode, values_of(columns)
+
     def insert(connection: Connection, rows: Sequence[Row]) -> int:
         taken = 0
 
         def texts() -> Iterator[bytes]:
             nonlocal taken
             for row in rows:
-                text = msgspec.json.encode([row[name] for name in columns])
+                text = encode(values(row))
                 if len(text) > most_bytes:
                     taken += large(connection, [row])
                 else:
