@@ -58,7 +58,11 @@ class Receipts:
             return {}
         known: dict[int, list[Refusal]] = {}
         reused: set[int] = set()
-        for (life, lane), some in _by_lane(batch, ids).items():
+        keys = {id_: _key(batch, id_) for id_ in ids}
+        by_lane: dict[tuple[str, str], list[int]] = {}
+        for id_, key in keys.items():
+            by_lane.setdefault(key, []).append(id_)
+        for (life, lane), some in by_lane.items():
             runs = _runs(connection, life, lane, min(some), max(some))
             for id_ in some if runs else ():
                 if run := _of(runs, id_):
@@ -72,13 +76,13 @@ class Receipts:
         if reused:
             raise Reused(reused)
         now = datetime.now(timezone.utc)
-        new = [_row(batch, id_, now) for id_ in ids if id_ not in known]
+        new = [_row(id_, *keys[id_], batch.origins.get(id_), now) for id_ in ids if id_ not in known]
         if new:
             try:
                 connection.execute(sa.insert(_TABLE), new)
             except IntegrityError:
                 raise Transient("an earlier try at this batch has not ended yet in the database") from None
-        self.tidying.note((_key(batch, id_) for id_ in ids if id_ not in known), batch.oldest_chunk)
+        self.tidying.note({keys[id_] for id_ in ids if id_ not in known}, batch.oldest_chunk)
         return known
 
     def note(self, connection: Connection, batch: Batch, refusals: Sequence[Refusal]) -> None:
@@ -126,22 +130,13 @@ def forget_life(connection: Connection, life: str) -> None:
     connection.execute(sa.delete(_TABLE).where(_TABLE.c.spool == life))
 
 
-def _by_lane(batch: Batch, ids: Sequence[int]) -> dict[tuple[str, str], list[int]]:
-    found: dict[tuple[str, str], list[int]] = {}
-    for id_ in ids:
-        found.setdefault(_key(batch, id_), []).append(id_)
-    return found
-
-
 def _key(batch: Batch, id_: int) -> tuple[str, str]:
     """The life and the lane of a chunk; who makes batches by hand need not say the lane."""
     kept = batch.origins.get(id_)
     return (kept.life, lane_name(kept.lane)) if kept else (batch.spool_id, "")
 
 
-def _row(batch: Batch, id_: int, now: datetime) -> dict[str, object]:
-    life, lane = _key(batch, id_)
-    kept = batch.origins.get(id_)
+def _row(id_: int, life: str, lane: str, kept: StoredChunk | None, now: datetime) -> dict[str, object]:
     return {
         "spool": life,
         "chunk": id_,
