@@ -20,7 +20,7 @@ import salt.config
 import salt.utils.yaml
 
 #: Workers whose backend brings a client library of its own; the extra is called like the worker's module.
-BACKENDS = ("elasticsearch", "http", "mongo", "nats", "redis")
+BACKENDS = ("central", "elasticsearch", "http", "mongo", "nats", "redis")
 _FIXED = (("eventsd", "spool", "dir"), ("eventsd", "state_file"))
 _SERVERS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 _NO_PILLAR = "eventsd: there is no such pillar for this minion; expected one, such as eventsd: {} for all defaults"

@@ -17,10 +17,10 @@ Shared by several backends:
 ``ahead``
     Which events of a batch have been written, for servers that cannot tell a second copy from the first.
 
-The backends: ``elasticsearch``, ``file``, ``graphite``, ``http``, ``legacy`` (classes written for salt-eventsd 0.9.3),
-``mongo``, ``nats``, ``redis``, ``sql`` (its worker is the room ``database``) and ``stats``. In a folder, ``worker``
-writes and ``options`` holds the options; the other files are named by what they know: what an answer means, which
-names are valid.
+The backends: ``central`` (for writers elsewhere, through a broker), ``elasticsearch``, ``file``, ``graphite``,
+``http``, ``legacy`` (classes written for salt-eventsd 0.9.3), ``mongo``, ``nats``, ``redis``, ``sql`` (its
+worker is the room ``database``) and ``stats``. In a folder, ``worker`` writes and ``options`` holds the options; the
+other files are named by what they know: what an answer means, which names are valid.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from salt_eventsd.backends.options import missing_library
 from salt_eventsd.workers.write import Context, Worker
 
 #: Backends whose client library is an extra of this package with the backend's name.
-EXTRAS = frozenset(("elasticsearch", "http", "mongo", "nats", "redis"))
+EXTRAS = frozenset(("central", "elasticsearch", "http", "mongo", "nats", "redis"))
 
 
 def make(context: Context, backend: str) -> Worker:

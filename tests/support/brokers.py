@@ -102,6 +102,8 @@ class Nats(Broker):
     drivername = "nats"
     #: The largest message.
     max_payload = "256KB"
+    #: What :data:`READER` may not publish.
+    denied = "salt.>"
 
     def __init__(self, tls: bool = False) -> None:
         super().__init__()
@@ -159,7 +161,7 @@ class Nats(Broker):
             jetstream: {{ store_dir: "{self.folder / "streams"}", max_memory_store: 64MB, max_file_store: 1GB }}
             authorization: {{ users: [
                 {{ user: {USER}, password: "{PASSWORD}" }}
-                {{ user: {READER}, password: "{PASSWORD}", permissions: {{ publish: {{ deny: "salt.>" }} }} }}
+                {{ user: {READER}, password: "{PASSWORD}", permissions: {{ publish: {{ deny: "{self.denied}" }} }} }}
             ] }}
             """,
             encoding="utf-8",
@@ -179,6 +181,7 @@ class Streams(Nats):
     """A NATS server whose messages are as large as the default."""
 
     max_payload = "1MB"
+    denied = ">"
 
 
 async def _silent(error: Exception) -> None:

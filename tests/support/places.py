@@ -17,6 +17,7 @@ from tests.support.place import Place
 from tests.support.stores import batch_of
 
 PLACES: dict[str, type[Place]] = {
+    "central": places_remote.Center,
     "elasticsearch": places_remote.Documents,
     "file": places_local.Files,
     "graphite": places_local.Metrics,

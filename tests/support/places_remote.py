@@ -10,8 +10,12 @@ from typing import Any
 
 import msgspec
 from nats.js.api import StreamConfig
+from nats.js.errors import NotFoundError
 
-from tests.support.brokers import Nats, Redis
+from salt_eventsd.backends.central.packing import PartName, name_of
+from salt_eventsd.broker.parcel import decode
+from salt_eventsd.event.chunk import decode_events
+from tests.support.brokers import Nats, Redis, Streams
 from tests.support.events import MINION
 from tests.support.hooks import OK, Hook, Reply, Request
 from tests.support.mongo import MongoDB
@@ -171,6 +175,57 @@ class Stream(Served):
             await js.add_stream(StreamConfig(name=_STREAM, subjects=[subject]))
 
         self.server.ask(make)
+
+
+class Center(Served):
+    """The worker central; what a stream has twice is written once."""
+
+    module = "central"
+    kind = Streams
+    once = True
+    # A parcel says nothing of the events in it.
+    can_refuse = False
+    secret = PASSWORD
+    can_stall = can_move = True
+    _stream = "EVENTSD"
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self._remove()
+
+    def options(self) -> dict[str, Any]:
+        return {"url": self.server.url(), "timeout": 5}
+
+    def arrived(self) -> list[int]:
+        parts: dict[PartName, list[int]] = {}
+        for body in self.server.ask(self._bodies):
+            for part in decode(body).parts:
+                events = decode_events(part.payload, 0.0).events
+                parts.setdefault(name_of(part), [number_of(event.tag) for event in events])
+        return [number for numbers in parts.values() for number in numbers]
+
+    async def _bodies(self, js: Any) -> list[bytes]:
+        try:
+            state = (await js.stream_info(self._stream)).state
+        except NotFoundError:
+            return []
+        numbers = range(state.first_seq, state.last_seq + 1) if state.messages else ()
+        return [(await js.get_msg(self._stream, number)).data for number in numbers]
+
+    def demote(self) -> None:
+        self._remove()
+        settings = StreamConfig(name=self._stream, subjects=["eventsd.>"])
+        self.server.ask(lambda js: js.add_stream(settings))
+
+    def close(self) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        async def remove(js: Any) -> None:
+            for info in await js.streams_info():
+                await js.delete_stream(info.config.name)
+
+        self.server.ask(remove)
 
 
 class Documents(Served):

@@ -12,12 +12,12 @@ from nats.aio.msg import Msg
 from nats.js.api import Header
 
 from salt_eventsd.broker.interface import Place, Sent
-from salt_eventsd.broker.jetstream.api import Missing, Stream, ask, message
+from salt_eventsd.broker.jetstream.api import Account, Missing, Stream, ask, message
 from salt_eventsd.broker.jetstream.link import NOBODY, Answer, Link
 from salt_eventsd.broker.jetstream.names import MASTER_HEADER, Names
 from salt_eventsd.broker.jetstream.options import Naming, Target
 from salt_eventsd.broker.jetstream.session import Session
-from salt_eventsd.broker.jetstream.stream import HEADER_BYTES, prepared
+from salt_eventsd.broker.jetstream.stream import HEADER_BYTES, check, prepared, require_room
 from salt_eventsd.broker.parcel import OVERHEAD_BYTES, PART_BYTES
 from salt_eventsd.exceptions import Transient
 
@@ -67,6 +67,18 @@ class JetStreamPublisher:
         self._session.again()
         self._session.run(self._nothing)
 
+    def look(self) -> str:
+        """
+        Return a line that says how the stream is; it is not made.
+
+        :raises WorkerError: it cannot be reached, or is not as it has to be.
+        """
+        session = Session(self._options, self._naming, self._nothing)
+        try:
+            return session.run(self._look)
+        finally:
+            session.close()
+
     def publish(self, parcels: Sequence[Sent]) -> list[Place]:
         """See :class:`~salt_eventsd.broker.interface.Publisher`."""
         self._masters.update(dict.fromkeys(sent.master for sent in parcels))
@@ -97,6 +109,16 @@ class JetStreamPublisher:
 
     async def _nothing(self, link: Link) -> None:
         """Connecting was all."""
+
+    async def _look(self, link: Link) -> str:
+        require_room(link, self._naming)
+        try:
+            found = await ask(link, f"STREAM.INFO.{self._names.stream}", None, Stream, self._options.timeout)
+        except Missing:
+            await ask(link, "INFO", None, Account, self._options.timeout)
+            return f"reachable; the stream {self._names.stream} is made with the first batch"
+        check(found, self._names, self._options, self._naming)
+        return "reachable"
 
     async def _begin(self, link: Link) -> None:
         self._note(await prepared(link, self._names, self._options, self._naming))
@@ -145,6 +167,7 @@ class JetStreamPublisher:
         if new and min(new) <= before:
             # Another stream numbers from the beginning.
             stream = await ask(link, f"STREAM.INFO.{self._names.stream}", None, Stream, self._options.timeout)
+            check(stream, self._names, self._options, self._naming)
             self._note(stream)
         self._highest = max([self._highest, *new])
         return [Place(self._life, answer.sequence, answer.is_double) for answer in answers]

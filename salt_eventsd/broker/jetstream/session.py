@@ -13,7 +13,7 @@ from salt_eventsd.broker.jetstream.faults import meaning
 from salt_eventsd.broker.jetstream.link import CLOSE_SECONDS, Link
 from salt_eventsd.broker.jetstream.loop import Loop
 from salt_eventsd.broker.jetstream.options import Naming, Source
-from salt_eventsd.exceptions import Cut, Held, Transient
+from salt_eventsd.exceptions import Held, Transient
 
 Result = TypeVar("Result")
 
@@ -54,7 +54,8 @@ class Session:
 
     def close(self) -> None:
         """Close the connection, and end the thread."""
-        self._loop.run(self._drop(self._link), CLOSE_SECONDS * 2)
+        if self._link is not None:
+            self._loop.run(self._drop(self._link), CLOSE_SECONDS * 2)
         self._loop.close()
 
     async def _twice(self, work: Callable[[Link], Awaitable[Result]]) -> Result:
@@ -73,7 +74,10 @@ class Session:
         link = await self._connected()
         try:
             return await work(link)
-        except (errors.Error, OSError, Cut, asyncio.TimeoutError, asyncio.CancelledError) as exc:
+        except Missing:
+            raise
+        except BaseException as exc:
+            # Whatever it was, the next try has a new connection: an address may lead elsewhere by now.
             await self._drop(link)
             if isinstance(exc, errors.NoRespondersError):
                 raise Transient(f"the stream {self._options.stream} does not answer") from exc
@@ -96,9 +100,8 @@ class Session:
             if not self._is_prepared:
                 try:
                     await self._prepare(link)
-                except BaseException as exc:
-                    if not isinstance(exc, Held):
-                        await self._drop(link)
+                except BaseException:
+                    await self._drop(link)
                     raise
                 self._is_prepared = True
             return link

@@ -37,16 +37,14 @@ async def prepared(link: Link, names: Names, options: Source, naming: Naming) ->
     :raises Held: it is not as it has to be.
     :raises Transient: no master has made it yet.
     """
-    if link.client.max_payload < PART_BYTES + OVERHEAD_BYTES:
-        what = f"the server takes messages of {link.client.max_payload} bytes; set max_payload there to"
-        raise Held(naming.problem("url", f"{what} {PART_BYTES + OVERHEAD_BYTES} or more, such as 1MB"))
+    require_room(link, naming)
     try:
         found = await _find(link, names, options)
     except Missing:
         if not isinstance(options, Target):
             raise Transient(f"no master has made the stream {names.stream} yet") from None
         found = await _make(link, names, options, naming)
-    _check(found, names, options, naming)
+    check(found, names, options, naming)
     return found
 
 
@@ -62,7 +60,7 @@ async def _make(link: Link, names: Names, options: Target, naming: Naming) -> St
         "storage": "file",
         "discard": "new",
         "num_replicas": options.replicas or 1,
-        "max_bytes": options.max_bytes or -1,
+        "max_bytes": int(options.max_bytes or -1),
         "max_msgs": -1,
         "max_consumers": -1,
         "max_msg_size": -1,
@@ -78,7 +76,30 @@ async def _make(link: Link, names: Names, options: Target, naming: Naming) -> St
         raise Held(naming.problem(key, f"the stream {names.stream} cannot be made: {exc}")) from exc
 
 
-def _check(found: Stream, names: Names, options: Source, naming: Naming) -> None:
+def require_room(link: Link, naming: Naming) -> None:
+    """
+    Fail unless parcels have room in a message.
+
+    :param link: to a server.
+    :param naming: how errors name the options.
+    :raises Held: they have not.
+    """
+    expected = PART_BYTES + OVERHEAD_BYTES + HEADER_BYTES
+    if link.client.max_payload < expected:
+        what = f"the server takes messages of {link.client.max_payload} bytes; set max_payload there to"
+        raise Held(naming.problem("url", f"{what} {expected} or more, such as 1MB"))
+
+
+def check(found: Stream, names: Names, options: Source, naming: Naming) -> None:
+    """
+    Fail unless a stream is as it has to be.
+
+    :param found: the stream.
+    :param names: of the stream.
+    :param options: a master's are a :class:`~salt_eventsd.broker.jetstream.options.Target`.
+    :param naming: how errors name the options.
+    :raises Held: it is not.
+    """
     config = found.config
     wanted: list[tuple[str, str, Any, Any]] = [
         ("stream", "retention", config.retention, "workqueue"),

@@ -12,6 +12,7 @@ import pytest
 import salt.config
 import yaml
 
+from salt_eventsd.backends.central.options import CentralOptions
 from salt_eventsd.backends.elasticsearch.options import ElasticsearchOptions
 from salt_eventsd.backends.mongo.options import MongoOptions
 from salt_eventsd.backends.nats.options import NatsOptions
@@ -24,6 +25,7 @@ from tests.support.docs import ROOT
 _BACKENDS = [
     pytest.param("elasticsearch", [ElasticsearchOptions], id="elasticsearch"),
     pytest.param("mongo", [MongoOptions], id="mongo"),
+    pytest.param("central", [CentralOptions], id="central"),
     pytest.param("nats", [NatsOptions], id="nats"),
     pytest.param("redis", [RedisOptions, Action], id="redis"),
 ]
