@@ -151,7 +151,7 @@ class Origins:
         if isinstance(data, dict) and data.get("cmd") == MINION_EVENT and not _may_fire(tag, data.get("id")):
             return f"fired by minion {_shown(data['id'])}" if "id" in data else "fired by somebody who cannot be told"
         if frame.full_tag is not tag:
-            is_syndic = self._is_syndic(frame.full_tag.split("/", 2)[1])
+            is_syndic = self.believes_syndic(frame.full_tag.split("/", 2)[1])
             if not is_syndic and _is_salts(tag) and not (addressed and addressed.has(frame)):
                 return "from where there is no syndic"
         elif addressed is not None and tag.endswith(_NEW):
@@ -172,10 +172,15 @@ class Origins:
         return {
             name: some
             for name, some in minions.items()
-            if not name or believes_all or name in sent_to or self._is_syndic(name)
+            if not name or believes_all or name in sent_to or self.believes_syndic(name)
         }
 
-    def _is_syndic(self, name: str) -> bool:
+    def believes_syndic(self, name: str) -> bool:
+        """
+        Say whether somebody is believed to be a syndic.
+
+        :param name: the id.
+        """
         if isinstance(self.syndics, bool):
             return self.syndics
         return any(fnmatch.fnmatchcase(name, glob) for glob in self.syndics)

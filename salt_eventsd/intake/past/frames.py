@@ -58,6 +58,16 @@ def starts(
         yield Told(jid, True, "", count, frame)
 
 
+def expected(minions: Mapping[str, list[str]], origins: Origins) -> frozenset[str] | None:
+    """
+    Return the minions that may return to a job; None if nobody has said.
+
+    :param minions: its minions, by the id of the syndic that named them, "" for the master itself.
+    :param origins: says who is believed.
+    """
+    return frozenset(one for some in origins.believed(minions).values() for one in some) or None
+
+
 def returns(jid: str, minion: str, load: Mapping[str, Any] | None, found: Packed, kept: float) -> list[Told]:
     """
     Return a return; of a runner's job its start, too, of which nothing else tells. Nothing, if nobody knows its

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,15 @@ from salt_eventsd.event.codec import decode
 from salt_eventsd.event.parse import text_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy
 from salt_eventsd.intake.origin import Origins
-from salt_eventsd.intake.past.frames import is_of_return, returns, starts
-from salt_eventsd.intake.past.told import Item, Items, Place, SourceError, Unread, Wanted, began_at
+from salt_eventsd.intake.past.frames import expected, is_of_return, returns, starts
+from salt_eventsd.intake.past.told import Item, Items, Place, SourceError, Told, Unread, Wanted, began_at
 
 #: The name Salt has for it.
 NAME = "local_cache"
 #: A larger file is not read, in bytes.
 _LARGEST = 64 * 2**20
+#: So many names of syndics are looked at, which any minion can make up.
+_MOST_SYNDICS = 1000
 #: Longer ids of jobs are not read.
 _LONGEST_JID = 4096
 _SYNDIC = local_cache.SYNDIC_MINIONS_P.partition("{")[0]
@@ -59,6 +62,21 @@ def tell(root: Path, wanted: Wanted, origins: Origins, after: str = "") -> Items
     for key, folder in _folders(root, after):
         yield from _job(key, folder, wanted, origins)
         yield Place(key)
+
+
+def strange_syndics(root: Path, origins: Origins) -> list[str]:
+    """
+    Return some of those who have sent returns as a syndic, and are not believed to be one. Salt notes their names.
+
+    :param root: the folder of the job cache.
+    :param origins: says who is believed.
+    """
+    try:
+        with os.scandir(root.parent / "syndics") as found:
+            names = [one.name for one in islice(found, _MOST_SYNDICS)]
+    except OSError:
+        return []
+    return sorted(name for name in names if not origins.believes_syndic(name))
 
 
 def _folders(root: Path, after: str) -> Iterator[tuple[str, Path]]:
@@ -104,14 +122,18 @@ def _job(key: str, folder: Path, wanted: Wanted, origins: Origins) -> Iterator[I
     if not wanted.job(began, changed):
         return
     yield from unread
+    meant: frozenset[str] | None = None
     if jid and load and not is_of_return(load):
         minions, named, unread = _named(key, folder, names)
         yield from unread
+        meant = expected(minions, origins)
         if wanted.piece(max(kept, named)):
             yield from starts(jid, load, minions, began, origins)
     for name in names:
         if not name.startswith("."):
-            yield from _return(key, folder / name, jid, load, wanted)
+            for one in _return(key, folder / name, jid, load, wanted):
+                is_odd = isinstance(one, Told) and not one.is_start and meant is not None and name not in meant
+                yield one._replace(is_expected=False) if isinstance(one, Told) and is_odd else one
 
 
 def _named(key: str, folder: Path, names: list[str]) -> tuple[dict[str, list[str]], float, list[Unread]]:

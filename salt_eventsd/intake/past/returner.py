@@ -15,7 +15,7 @@ import salt.loader
 from salt_eventsd.event.codec import decode, pack
 from salt_eventsd.event.parse import seconds_of, text_of
 from salt_eventsd.intake.origin import EVERYTHING
-from salt_eventsd.intake.past.frames import is_of_return, returns, starts
+from salt_eventsd.intake.past.frames import expected, is_of_return, returns, starts
 from salt_eventsd.intake.past.told import Item, Items, Place, SourceError, Unread, Wanted, began_at
 from salt_eventsd.redact.error_text import one_line
 
@@ -62,8 +62,10 @@ def _job(functions: Mapping[str, Callable[..., Any]], jid: str, began: float) ->
         load = {}
         yield Unread(f"{jid}: its load", one_line(exc))
     minions = load.pop("Minions", None)
+    meant: frozenset[str] | None = None
     if load and not is_of_return(load):
         named = {"": list(map(text_of, minions))} if isinstance(minions, list) else {}
+        meant = expected(named, EVERYTHING)
         yield from starts(jid, load, named, began, EVERYTHING)
     try:
         answers = _plain(functions["get_jid"](jid))
@@ -77,7 +79,7 @@ def _job(functions: Mapping[str, Callable[..., Any]], jid: str, began: float) ->
         told = returns(jid, minion, load, packed, kept)
         if not told:
             yield Unread(f"{jid}: what {minion} returned", "nobody has kept which function it is of")
-        yield from told
+        yield from (one._replace(is_expected=one.is_start or meant is None or minion in meant) for one in told)
 
 
 def _plain(found: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Told(NamedTuple):
     :param minion: who returned it; "" if it was a runner, or it is a start.
     :param minions: of a start, how many minions the job was for; None if nobody says.
     :param frame: as the bus would carry it.
+    :param is_expected: whether the job was for whoever returned it, as far as the job cache knows.
     """
 
     jid: str
@@ -35,6 +36,7 @@ class Told(NamedTuple):
     minion: str
     minions: int | None
     frame: bytes
+    is_expected: bool = True
 
 
 class Unread(NamedTuple):

@@ -14,6 +14,7 @@ from salt_eventsd.config.structs import Config
 from salt_eventsd.database.questions.read import asked_worker
 from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.repair import asking
+from salt_eventsd.event.clip import LONGEST_NAME, clipped
 from salt_eventsd.intake.past.missing import Lacked, Portion, is_judged, look, portions
 from salt_eventsd.intake.past.told import Told, Wanted
 from salt_eventsd.operate.databases import sql_workers
@@ -44,6 +45,8 @@ class Counts:
     :ivar left_out: those that no rule sends into the history's jobs and returns.
     :ivar refused: those that the database refuses.
     :ivar unreadable: pieces that could not be read.
+    :ivar unexpected: returns of minions that their job was not for.
+    :ivar odd: some of these.
     :ivar named: some of those that were refused, or could not be read.
     """
 
@@ -55,6 +58,8 @@ class Counts:
     left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KINDS, 0))
     refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KINDS, 0))
     unreadable: int = 0
+    unexpected: int = 0
+    odd: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
 
     def name(self, what: str, why: str) -> None:
@@ -67,6 +72,16 @@ class Counts:
         if len(self.named) < _MOST_NAMED:
             self.named.append(f"{what}: {why}")
 
+    def look_odd(self, told: Told) -> None:
+        """
+        Count a return of a minion that its job was not for.
+
+        :param told: the return.
+        """
+        self.unexpected += 1
+        if len(self.odd) < _MOST_NAMED:
+            self.odd.append(f"{told.jid}: {clipped(told.minion, LONGEST_NAME)}")
+
     def line(self) -> str:
         """Return how far it is, for somebody who waits."""
         read, added = sum(self.read.values()), sum(self.added.values())
@@ -74,7 +89,9 @@ class Counts:
 
     def told(self) -> dict[str, Any]:
         """Return them for the answer of a verb."""
-        rest = {"unreadable": self.unreadable, **({"not_imported": self.named} if self.named else {})}
+        rest: dict[str, Any] = {"unreadable": self.unreadable, **({"not_imported": self.named} if self.named else {})}
+        if self.unexpected:
+            rest |= {"unexpected": self.unexpected, "unexpected_returns": self.odd}
         several = {name: getattr(self, name) for name in ("read", "added", "known", "left_out", "refused")}
         return {**several, "completed": self.completed, **rest}
 
@@ -117,6 +134,18 @@ class Bringer:
             if self._writer:
                 self._writer.close()
 
+    def strangers(self, source: Source) -> list[str]:
+        """
+        Return a note on those who have sent returns as a syndic and are none, if there are any.
+
+        :param source: the job cache.
+        """
+        names = source.syndics(self._plan.policy.pipeline.origins)
+        if not names:
+            return []
+        some = ", ".join(clipped(name, LONGEST_NAME) for name in names[:_MOST_NAMED])
+        return [f"returns may be made up: these have sent some as a syndic, and are none (syndics): {some}"]
+
     def bring(
         self, source: Source, wanted: Wanted, after: str = "", at: Callable[[str], None] = lambda _: None
     ) -> Counts:
@@ -144,6 +173,9 @@ class Bringer:
             counts.name(one.what, one.why)
         looked = look(portion, self._plan.policy.pipeline, self.worker, self._node_id, self._ask)
         _count(counts.read, portion.told)
+        for told in portion.told:
+            if not told.is_expected:
+                counts.look_odd(told)
         _count(counts.known, looked.known)
         _count(counts.left_out, looked.unwanted)
         refused = self._write(looked.lacked)

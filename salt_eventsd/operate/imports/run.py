@@ -57,7 +57,7 @@ def import_jobs(
     if not is_dry:
         mark.remove()
     told = {"source": asked.name, "worker": bringer.worker, "dry_run": is_dry, **counts.told()}
-    notes = note(left)
+    notes = [*note(left), *bringer.strangers(asked)]
     if after:
         notes.append("an import before this one was cut off; this one went on where that one was")
     if notes:

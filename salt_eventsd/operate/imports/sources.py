@@ -26,11 +26,13 @@ class Source:
     :param place: where it is, for an operator.
     :param tell: tells what it has of a time, behind a place, and is given who is believed; see
         :mod:`salt_eventsd.intake.past`.
+    :param syndics: names who has sent returns as a syndic and is not believed to be one, as far as is known.
     """
 
     name: str
     place: str
     tell: Callable[[Wanted, Origins, str], Items]
+    syndics: Callable[[Origins], list[str]] = lambda _: []
 
     @property
     def knows_when(self) -> bool:
@@ -59,5 +61,10 @@ def source_of(opts: Mapping[str, Any], name: Any) -> Source:
         )
     if chosen == local_cache.NAME:
         root = local_cache.folder_of(opts)
-        return Source(chosen, str(root), lambda wanted, origins, after: local_cache.tell(root, wanted, origins, after))
+        return Source(
+            chosen,
+            str(root),
+            lambda wanted, origins, after: local_cache.tell(root, wanted, origins, after),
+            lambda origins: local_cache.strange_syndics(root, origins),
+        )
     return Source(chosen, chosen, lambda wanted, _, after: returner.tell(opts, chosen, wanted, after))

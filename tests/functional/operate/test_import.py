@@ -232,6 +232,43 @@ def test_only_syndics_say_for_whom_else_a_job_is(
     assert (second["added"], second["completed"], second["left_out"]) == (NONE, 0, NONE)
 
 
+def test_returns_that_nobody_has_asked_for_are_told(cache: LocalCache, tables: Database) -> None:
+    # Given what a minion has sent as if it were a syndic: a return of another one, to which the job did not go
+    jid = cache.publish(jid_of(time.time() - HOUR), ["web1"])
+    cache.answer(True, jid, "web1")
+    cache.answer("I was it", jid, "victim")
+    syndics = Path(cache.opts["cachedir"], "syndics")
+    syndics.mkdir()
+    (syndics / "evil").touch()
+
+    # When
+    told = import_jobs(cache.opts)
+
+    # Then it is there, and counted
+    assert sorted(row["minion_id"] for row in tables.rows("returns")) == ["victim", "web1"]
+    assert (told["unexpected"], told["unexpected_returns"], told["retcode"]) == (1, [f"{jid}: victim"], 0)
+    assert told["notes"] == ["returns may be made up: these have sent some as a syndic, and are none (syndics): evil"]
+
+
+def test_returns_of_minions_below_a_syndic_are_expected(tmp_path: Path, tables: Database) -> None:
+    # Given
+    workers = {"history": {"module": "sql", "url": tables.url}}
+    cache = LocalCache(master_opts(tmp_path, workers=workers, syndics=["sy*"]))
+    jid = cache.publish(jid_of(time.time() - HOUR), ["syndic"])
+    cache._functions["local_cache.save_minions"](jid, ["below"], syndic_id="syndic")
+    cache.answer(True, jid, "below")
+    Path(cache.opts["cachedir"], "syndics").mkdir()
+    Path(cache.opts["cachedir"], "syndics", "syndic").touch()
+
+    # When
+    told = import_jobs(cache.opts)
+
+    # Then
+    assert told["added"]["returns"] == 1
+    assert "unexpected" not in told
+    assert "notes" not in told
+
+
 def test_minions_that_would_fill_the_memory_are_not_read(cache: LocalCache, tables: Database) -> None:
     # Given some bytes that a minion has had the master keep, which become a hundred times as many in memory
     jid = cache.publish(jid_of(time.time() - HOUR), ["web1"])
