@@ -101,7 +101,7 @@ returns = sa.Table(
     sa.Index("eventsd_returns_by_fun", "fun", "stamp"),
     sa.Index("eventsd_returns_failed", "success", "stamp", **only("NOT success", "success = 0")),
     sa.Index("eventsd_returns_of_runs", "minion_id", "stamp", info=_PARTIAL, **only(IS_RUN)),
-    sa.Index("eventsd_returns_slow", "duration_ms", "stamp", info=_PARTIAL, **only(IS_SLOW)),
+    sa.Index("eventsd_returns_slow", "duration_ms", "stamp", **only(IS_SLOW)),
     **TABLE_OPTIONS,
 )
 
@@ -127,7 +127,7 @@ states = sa.Table(
     sa.Index("eventsd_states_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_states_by_result", "result", "stamp"),
     sa.Index("eventsd_states_changed", "changed", "stamp", **only("changed", "changed = 1")),
-    sa.Index("eventsd_states_slow", "duration_ms", "stamp", info=_PARTIAL, **only(IS_SLOW)),
+    sa.Index("eventsd_states_slow", "duration_ms", "stamp", **only(IS_SLOW)),
     **TABLE_OPTIONS,
 )
 

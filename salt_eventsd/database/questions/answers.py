@@ -6,6 +6,7 @@ each minion by itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from salt_eventsd.event.outcome import parts_of
 
 #: No database has to read a statement with more values than this.
 _AT_ONCE = 500
+#: No clock is set back so far that an answer seems to come this long before its job.
+_SLACK = timedelta(days=2)
 
 SUCCEEDED, FAILED, MISSING, NOBODY = OUTCOMES = ("succeeded", "failed", "missing", "nobody")
 
@@ -55,31 +58,34 @@ def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[str, Answers]:
     Return what came of some jobs, by their jid.
 
     :param reader: of the history.
-    :param jobs: rows with ``jid`` and ``minions``.
+    :param jobs: rows with ``jid``, ``minions`` and ``stamp``.
     """
-    asked = {job["jid"]: names_of(job["minions"]) for job in jobs}
-    jids = list(asked)
-    told = {jid: Answers(asked[jid], {}) for jid in jids}
-    for start in range(0, len(jids), _AT_ONCE):
-        # A row for each job: one for each of its answers costs several times as much on its way.
-        for jid, answered, failed in reader.tuples(_returned(reader, jids[start : start + _AT_ONCE])):
-            found = dict.fromkeys(msgspec.json.decode(answered), False)
-            found.update(dict.fromkeys(filter(None, msgspec.json.decode(failed)), True))
-            told[jid] = Answers(asked[jid], found)
-    return told
+    page = list(jobs)
+    asked = {job["jid"]: names_of(job["minions"]) for job in page}
+    found: dict[str, dict[str, bool]] = {jid: {} for jid in asked}
+    for start in range(0, len(page), _AT_ONCE):
+        part = page[start : start + _AT_ONCE]
+        jids = [job["jid"] for job in part]
+        # A row for each job: one for each of its answers costs several times as much on its way. Nothing but a key is
+        # read here; to read of each answer how it went costs as much again, and few have failed.
+        for jid, answered in reader.tuples(_answered(reader, jids)):
+            found[jid].update(dict.fromkeys(msgspec.json.decode(answered), False))
+        oldest = min(datetime.fromisoformat(job["stamp"]) for job in part)
+        for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - _SLACK)):
+            found[jid][minion_id] = True
+    return {jid: Answers(asked[jid], found[jid]) for jid in asked}
 
 
-def _returned(reader: Reader, jids: list[str]) -> sa.Select[Any]:
-    failed = sa.func.max(sa.case((returns.c.success == sa.false(), 1), else_=0)).label("failed")
-    each = (
-        sa.select(returns.c.jid, returns.c.minion_id, failed)
-        .where(returns.c.jid.in_(jids))
-        .group_by(returns.c.jid, returns.c.minion_id)
-        .subquery()
-    )
-    listed = reader.dialect.questions.listed
-    has_failed = sa.case((each.c.failed == 1, each.c.minion_id))
-    return sa.select(each.c.jid, listed(each.c.minion_id), listed(has_failed)).group_by(each.c.jid)
+def _answered(reader: Reader, jids: list[str]) -> sa.Select[Any]:
+    listed = reader.dialect.questions.listed(returns.c.minion_id)
+    return sa.select(returns.c.jid, listed).where(returns.c.jid.in_(jids)).group_by(returns.c.jid)
+
+
+def _failed(reader: Reader, jids: list[str], oldest: datetime) -> sa.Select[Any]:
+    # Found either by the jobs or by what has failed since then, whichever is less.
+    has_failed = reader.dialect.questions.is_false(returns.c.success)
+    which = (returns.c.jid.in_(jids), has_failed, returns.c.stamp >= oldest)
+    return sa.select(returns.c.jid, returns.c.minion_id).where(*which)
 
 
 def names_of(minions: Any) -> list[str] | None:

@@ -56,7 +56,7 @@ class Which:
     outcome: str | None = None
 
     def conditions(self, reader: Reader) -> list[Condition]:
-        """Return the conditions of a question."""
+        """Return the conditions of a question, besides :meth:`alternatives`."""
         found = [
             *since(jobs.c.stamp, self.since, self.until),
             *of_function(reader, jobs, self.fun),
@@ -66,8 +66,6 @@ class Which:
         ]
         if self.but is not None:
             found.append(jobs.c.jid != self.but)
-        if self.minion is not None:
-            found.append(sa.or_(reader.dialect.questions.has(jobs.c.minions, self.minion), self._answered(reader)))
         # What else makes an outcome is seen only when all answers of a job are.
         if self.outcome == FAILED:
             # Not with =: SQLite would look through all failed returns for each job, by the index of those.
@@ -75,6 +73,15 @@ class Which:
         if self.outcome == MISSING:
             found.append(sa.or_(_is_somebody_missing(reader), ~sa.exists().where(returns.c.jid == jobs.c.jid)))
         return found
+
+    def alternatives(self, reader: Reader) -> list[Condition]:
+        """
+        Return conditions of which one is to be true, too, if there are any. Each is asked by itself, as no index finds
+        what fits one or the other.
+        """
+        if self.minion is None:
+            return []
+        return [reader.dialect.questions.has(jobs.c.minions, self.minion), self._answered(reader)]
 
     def _answered(self, reader: Reader) -> Condition:
         told = of_name(reader, returns.c.minion_id, self.minion)
@@ -178,7 +185,7 @@ def _schedule(reader: Reader) -> sa.ColumnElement[Any]:
 
 
 def _pages(reader: Reader, which: Which, size: int, before: str | None) -> Iterator[list[Row]]:
-    conditions = which.conditions(reader)
+    conditions, alternatives = which.conditions(reader), which.alternatives(reader)
     last: Any = None
     if before is not None:
         # A jid that is unknown, or is gone, has its place by its time all the same: the next one below it.
@@ -194,13 +201,25 @@ def _pages(reader: Reader, which: Which, size: int, before: str | None) -> Itera
         wanted = list(conditions)
         if last is not None:
             wanted.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(last["stamp"]), last["jid"])))
-        order = (jobs.c.stamp.desc(), jobs.c.jid.desc())
-        page = reader.rows(_select(reader).where(all_of(wanted)).order_by(*order).limit(size))
+        page = _page(reader, wanted, alternatives, size)
         if page:
             yield page
         if len(page) < size:
             return
         last = page[-1]
+
+
+def _page(reader: Reader, wanted: list[Condition], alternatives: list[Condition], size: int) -> list[Row]:
+    order = (jobs.c.stamp.desc(), jobs.c.jid.desc())
+    if alternatives:
+        # First which jobs they are: some have the names of thousands of minions, which would be sorted along.
+        which = sa.select(jobs.c.stamp, jobs.c.jid).order_by(*order).limit(size)
+        rows = [row for one in alternatives for row in reader.rows(which.where(all_of([*wanted, one])))]
+        newest = sorted({(row["stamp"], row["jid"]) for row in rows}, reverse=True)[:size]
+        wanted = [jobs.c.jid.in_([jid for _, jid in newest])]
+        if not newest:
+            return []
+    return reader.rows(_select(reader).where(all_of(wanted)).order_by(*order).limit(size))
 
 
 def _about(job: Row, answers: Answers) -> Row:

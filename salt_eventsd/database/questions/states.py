@@ -11,8 +11,12 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
 from salt_eventsd.database.questions.which import all_of, of_name, since
-from salt_eventsd.database.schema import IS_SLOW, RUNS_STATES, jobs, returns, states
+from salt_eventsd.database.schema import IS_SLOW, RUNS_STATES, SLOW_MS, jobs, returns, states
 
+#: Of states, a time is found by an index over results and times: each of these begins in it.
+_RESULTS = (states.c.result == sa.true(), states.c.result == sa.false(), states.c.result.is_(None))
+#: No database has to read a statement with more values than this.
+_MOST_MOMENTS = 500
 _CHANGED = ("stamp", "minion_id", "fun", "sls", "state_id", "state", "name", "result", "changes", "comment")
 _SLOW = ("duration_ms", "minion_id", "jid", "fun", "sls", "state_id", "state", "name", "result", "stamp")
 _SLOW_RETURNS = ("duration_ms", "minion_id", "jid", "fun", "success", "stamp")
@@ -53,7 +57,14 @@ def changes(
     if name is not None:
         fits = reader.dialect.questions.fits
         conditions.append(sa.or_(fits(states.c.name, name), fits(states.c.state_id, name)))
-    # The page first, and only then who ran it.
+    # An index knows no more of the order than the time; so first comes how old the page is.
+    newest = sa.select(states.c.stamp).where(all_of(conditions)).order_by(states.c.stamp.desc()).limit(limit)
+    times = [datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest)]
+    if not times:
+        return []
+    moments = sorted(set(times))
+    conditions.append(states.c.stamp.in_(moments) if len(moments) <= _MOST_MOMENTS else states.c.stamp >= moments[0])
+    # The page, and only then who ran it.
     order = (states.c.stamp.desc(), states.c.jid.desc(), states.c.minion_id, states.c.run_num)
     names = (*_CHANGED, "duration_ms", "jid", "run_num")
     asked = sa.select(*(states.c[one] for one in names)).where(all_of(conditions))
@@ -76,10 +87,11 @@ def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]
         took = table.c.duration_ms
         asked = sa.select(*(table.c[name] for name in names)).where(*since(table.c.stamp, start))
         page = asked.order_by(took.desc()).limit(limit)
-        # Mostly there is enough of what took long, which has an index; if not, all is looked through.
+        # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through.
         rows = reader.rows(page.where(sa.text(IS_SLOW)))
         if len(rows) < limit:
-            rows = reader.rows(page.where(took.is_not(None)))
+            parts = _RESULTS if table is states and start is not None else (sa.true(),)
+            rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
         found += [{"what": what, **row} for row in rows]
     return sorted(found, key=lambda row: -row["duration_ms"])[:limit]
 

@@ -39,12 +39,13 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     made.dispose()
 
 
-def _plan(engine: sa.Engine, ask: Callable[[Reader], Any]) -> str:
-    """Return the plans of the statements of a question, as the database tells them."""
+def _plans(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> list[str]:
+    """Return the plans of those statements of a question that have a text in them, as the database tells them."""
     told: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        told.append((statement, parameters))
+        if having in statement:
+            told.append((statement, parameters))
 
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
@@ -56,7 +57,11 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any]) -> str:
     words = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
     with engine.connect() as connection:
         plans = [connection.exec_driver_sql(f"{words} {statement}", parameters).all() for statement, parameters in told]
-    return "\n".join(str(tuple(row)) for plan in plans for row in plan)
+    return ["\n".join(str(tuple(row)) for row in plan) for plan in plans]
+
+
+def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> str:
+    return "\n".join(_plans(engine, ask, having))
 
 
 @pytest.mark.parametrize(
@@ -66,14 +71,15 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any]) -> str:
             lambda reader: minions.conformity(reader), "eventsd_returns_of_runs", "sqlite postgresql", id="conformity"
         ),
         pytest.param(lambda reader: minions.conformity(reader), "eventsd_returns_by_minion", "mysql", id="conformity"),
-        pytest.param(
-            lambda reader: states.slow(reader, 5), "eventsd_states_slow", "sqlite postgresql", id="slow states"
-        ),
+        pytest.param(lambda reader: states.slow(reader, 5), "eventsd_states_slow", "", id="slow states"),
         pytest.param(
             lambda reader: states.slow(reader, 5),
             "eventsd_returns_slow",
-            "sqlite postgresql",
+            "",
             id="slow jobs",
+        ),
+        pytest.param(
+            lambda reader: states.slow(reader, 50, NOW - DAY), "eventsd_states_by_result", "sqlite", id="slow of a day"
         ),
         pytest.param(
             lambda reader: jobs.find(reader, jobs.Which(user="nobody"), 50), "eventsd_jobs_by_user", "", id="user"
@@ -105,7 +111,29 @@ def test_a_question_takes_its_index(reader: sa.Engine, ask: Callable[[Reader], A
 
 def test_failed_jobs_are_not_found_by_a_look_at_all_failed_returns_for_each_job(reader: sa.Engine) -> None:
     # When
-    plan = _plan(reader, lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9))
+    plan = _plan(reader, lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9), "EXISTS")
 
     # Then
+    assert ONCE.removesuffix("_once") in plan
     assert "eventsd_returns_failed" not in plan
+
+
+def test_a_page_of_changes_is_not_sorted_out_of_all_changes(reader: sa.Engine) -> None:
+    # When
+    times = _plans(reader, lambda reader: states.changes(reader, 9), "eventsd_states.changed")[0]
+
+    # Then the index tells the times of the page, the newest first
+    assert "eventsd_states_changed" in times
+    assert [word for word in ("Sort", "filesort", "TEMP B-TREE") if word in times] == []
+
+
+def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine) -> None:
+    # When
+    plan = _plan(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "eventsd_returns")
+
+    # Then
+    if reader.dialect.name == "mysql":
+        assert "range" in plan
+        assert "DEPENDENT SUBQUERY" not in plan
+    else:
+        assert "eventsd_returns_of_runs" in plan

@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
 
 class Questions:
-    """Pieces of questions; this is how PostgreSQL has them."""
+    """
+    Pieces of questions; this is how PostgreSQL has them.
+
+    :cvar looks_within: a look into an index for each row of another table begins at a time that the question says.
+    """
+
+    looks_within: ClassVar[bool] = True
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """
@@ -59,6 +65,14 @@ class Questions:
         """
         # A constant, for a function would be called for each row.
         return column.op("@>", is_comparison=True)(sa.literal(json.dumps([text])).op("::")(sa.text("jsonb")))
+
+    def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        """
+        Return the condition that a boolean is false, where another condition may be the better one to begin with.
+
+        :param column: of booleans.
+        """
+        return column == sa.false()
 
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -11,6 +11,9 @@ from salt_eventsd.database.dialects.base.questions import Questions
 
 class MySQLQuestions(Questions):
     """Pieces of questions."""
+
+    # It begins at the newest row, however far that is from the time.
+    looks_within: ClassVar = False
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.TextClause, sa.ColumnElement[Any]]:
         """See :class:`Questions`."""

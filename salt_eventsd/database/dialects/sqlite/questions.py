@@ -35,6 +35,10 @@ class SQLiteQuestions(Questions):
         found = sa.exists(sa.select(sa.literal_column("1")).select_from(rows).where(value == text))
         return sa.and_(sa.func.instr(column, sa.func.json_quote(text)) > 0, found)
 
+    def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`. Spelled with ``=``, it would always begin with the index of what is false."""
+        return column.is_(sa.false())
+
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
         return sa.func.json_group_array(column)
