@@ -1,7 +1,7 @@
 """
 salt-eventsd: a Salt engine that keeps the events of a master's bus in the databases its users run.
 
-An event takes eight steps, each in the file named, in the order in which :mod:`salt_eventsd.engine.service` puts them
+An event takes eight steps, each in the file named, in the order in which :mod:`salt_eventsd.engine.assembly` puts them
 together (:mod:`salt_eventsd.engine.process` runs that, from Salt's start to SIGTERM):
 
 ======== ==================== =====================================================================================

@@ -8,7 +8,8 @@ Its life, in the order in which it happens:
 - ``process`` is what Salt calls: wait until there is a right configuration, run, end
 - ``signals`` says what each signal does; the processes of ``bus/nursery`` ignore them
 - ``plan`` makes rules and workers of a configuration; nothing is opened
-- ``service`` puts the parts together along the path of an event, and makes a plan real: ``Service.apply``
+- ``assembly`` puts the parts together along the path of an event, and makes a plan real: ``Assembly.apply``
+- ``service`` starts and ends them
 - ``reload`` makes a plan of what is on disk now, and has it applied
 - ``idle`` is an engine that cannot work, and waits until that is mended
 
@@ -18,7 +19,7 @@ What it tells:
 
 - ``report`` is the structs of a report, ``counters`` the list of all its numbers, ``readings`` what those are read from
 - ``collect`` makes a report, ``reporter`` is the thread that does so again and again, ``state_file`` its form on disk,
-  ``stats`` its form as an event
+  ``own_events/stats`` its form as an event
 - ``metrics`` is its form for Prometheus, and the server that it is read from
 - ``own_events`` is what it says on Salt's bus, for reactors
 - ``watch`` tells which threads stand still, ``ledger`` what was lost and whether an operator has looked,

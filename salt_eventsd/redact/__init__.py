@@ -5,6 +5,8 @@ Redact: replaces the secrets in a payload with ``***``, before the spool writes 
 :mod:`redactor`     the door for other rooms; compiles the ``redact`` block of the configuration
 :mod:`families`     what ``redact.keys`` adds to the default, and takes out of it
 :mod:`structure`    mappings and lists: keys, pairs, options
+:mod:`hidden`       which values beside a secret's name are masked
+:mod:`own_patterns` what ``redact.values`` finds, in bounded time
 :mod:`text`         one text: the passes through it
 :mod:`by_name`      values in a text with a secret's name beside them
 :mod:`by_word`      the same where only blanks or words stand between name and value

@@ -15,7 +15,8 @@ from salt_eventsd.common.patterns import Pattern, compile_pattern
 from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.parse import function_of
 from salt_eventsd.redact.families import chosen
-from salt_eventsd.redact.structure import Tally, Walk
+from salt_eventsd.redact.own_patterns import Tally
+from salt_eventsd.redact.structure import Walk
 from salt_eventsd.redact.text import MASK, TextMasker
 
 #: Fields of a payload that hold the arguments of a function, or its return.

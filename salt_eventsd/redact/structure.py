@@ -5,20 +5,16 @@ Masks secrets in decoded payloads: those that keys, pairs and options of mapping
 from __future__ import annotations
 
 import json
-import logging
-import re
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from salt_eventsd.common.budget import step
-from salt_eventsd.common.patterns import TIME_LIMIT_SECONDS, Pattern, PatternTimeout
+from salt_eventsd.common.patterns import Pattern
 from salt_eventsd.redact.commands import in_words
-from salt_eventsd.redact.names import Kind, hides
+from salt_eventsd.redact.hidden import is_hidden
+from salt_eventsd.redact.names import Kind
+from salt_eventsd.redact.own_patterns import OwnPatterns, Tally
 from salt_eventsd.redact.text import MASK, TextMasker
-
-log = logging.getLogger(__name__)
 
 #: How Salt separates the parts of a state result's key.
 _STATE_SEPARATOR = "_|-"
@@ -37,30 +33,12 @@ _NOTHING: frozenset[str] = frozenset()
 _MANIFEST_FIELDS = frozenset(("data", "stringData"))
 #: Texts with more characters are not decoded as JSON.
 _LONGEST_JSON = 2**22
-#: How long expensive patterns may search one event, and how long a pattern that was slow before may search one text.
-_SECONDS_AN_EVENT = 0.4
-_SECONDS_ONCE_SLOW = 0.02
 #: Salt's own keys. They are not masked even if a pattern matches them: without them, a payload is useless.
 _FIELDS = frozenset(
     ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
-_VERSIONS = frozenset(("old", "new"))
-_MOST_VERSIONS = 16
 _ONLY_TEXT = {str}
 _HOLDS_TEXT = frozenset((str, bytes, bytearray, dict, list, tuple))
-
-
-@dataclass
-class Tally:
-    """
-    Counts what happened when patterns ran out of time.
-
-    :param told: the patterns of which the log says so.
-    :param texts: how many texts were masked because a pattern had no time to search them.
-    """
-
-    told: set[str] = field(default_factory=set)
-    texts: int = 0
 
 
 class Walk:
@@ -76,9 +54,7 @@ class Walk:
     def __init__(self, masker: TextMasker, values: Sequence[Pattern], tally: Tally) -> None:
         self._masker = masker
         self._values = values
-        self._tally = tally
-        self._slow: set[str] = set()
-        self._left_seconds = _SECONDS_AN_EVENT
+        self._own = OwnPatterns(values, tally)
         self._looks = 0
         self._odd: set[str] = set()
         self._has_tools = False
@@ -131,29 +107,7 @@ class Walk:
             if self._looks > self._most:
                 return MASK
             masked = self._as_json(text) or self._masker.masked(text)
-        for pattern in self._values:
-            masked = self._by_pattern(pattern, masked)
-        return masked
-
-    def _by_pattern(self, pattern: Pattern, text: str) -> str:
-        if pattern.cheap_chars is None or len(text) <= pattern.cheap_chars:
-            # A pattern may match the empty string, which _mask_of leaves empty.
-            return pattern.sub(_mask_of, text)
-        if self._left_seconds > 0:
-            slow = pattern.pattern in self._slow
-            timeout = min(self._left_seconds, _SECONDS_ONCE_SLOW if slow else TIME_LIMIT_SECONDS)
-            began = time.monotonic()
-            try:
-                return pattern.sub(_mask_of, text, timeout=timeout)
-            except PatternTimeout as exc:
-                self._slow.add(pattern.pattern)
-                if pattern.pattern not in self._tally.told:
-                    self._tally.told.add(pattern.pattern)
-                    log.warning("eventsd: redact.values: %s on an event; the value it was looking at is masked", exc)
-            finally:
-                self._left_seconds -= time.monotonic() - began
-        self._tally.texts += 1
-        return MASK
+        return self._own.masked(masked) if self._values else masked
 
     def _as_json(self, text: str) -> str | None:
         """Return a JSON text with its secrets masked; None if it is not JSON, or the passes for text must search it."""
@@ -202,7 +156,7 @@ class Walk:
             if shown in found:
                 shown = _numbered(shown, found, numbers)
             secret = kind or (Kind.SECRET if key in beside else None)
-            if secret is not None and _is_hidden(secret, one):
+            if secret is not None and is_hidden(secret, one):
                 found[shown] = MASK
             elif manifest and key in _MANIFEST_FIELDS and isinstance(one, dict):
                 found[shown] = dict.fromkeys(one, MASK)
@@ -254,7 +208,7 @@ class Walk:
                 is_option = one[:1] in ("-", b"-") and number + 1 < len(value) and not _is_option(value[number + 1])
                 if is_option or len(value) == 2:
                     kind = self._kind(one)
-                    hide = kind is not None and number + 1 < len(value) and _is_hidden(kind, value[number + 1])
+                    hide = kind is not None and number + 1 < len(value) and is_hidden(kind, value[number + 1])
         return found
 
     def _any_odd(self, value: Sequence[Any]) -> bool:
@@ -278,9 +232,7 @@ class Walk:
             if self._looks > self._most:
                 return MASK
             masked = _STATE_SEPARATOR.join([self._masker.masked(part) for part in text.split(_STATE_SEPARATOR)])
-        for pattern in self._values if text not in _FIELDS else ():
-            masked = self._by_pattern(pattern, masked)
-        return masked
+        return self._own.masked(masked) if self._values and text not in _FIELDS else masked
 
 
 def _collect(value: Any, texts: list[str]) -> None:
@@ -303,10 +255,6 @@ def _collect(value: Any, texts: list[str]) -> None:
                 _collect(one, texts)
     elif isinstance(value, (bytes, bytearray)):
         texts.append(_as_text(value))
-
-
-def _mask_of(hit: re.Match[str]) -> str:
-    return MASK if hit[0] else ""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -334,29 +282,3 @@ def _numbered(key: Any, found: dict[Any, Any], numbers: dict[str, int]) -> Any:
 
 def _is_option(value: Any) -> bool:
     return isinstance(value, (str, bytes)) and value[:1] in ("-", b"-")
-
-
-def _is_versions(value: Any) -> bool:
-    """Say whether a value reports a change of a package: {"old": "1.2", "new": "1.3"}, or a list of versions."""
-    if isinstance(value, dict):
-        inner = list(value.values()) if value.keys() <= _VERSIONS else [1]
-    else:
-        inner = list(value) if isinstance(value, (list, tuple)) else [1]
-    return len(inner) <= _MOST_VERSIONS and all(
-        isinstance(one, str) and not _is_hidden(Kind.PLACE, one) for one in inner
-    )
-
-
-def _is_hidden(kind: Kind, value: Any) -> bool:
-    if value is None or isinstance(value, bool) or value in ("", b"", [], {}):
-        return False
-    if isinstance(value, str):
-        return hides(kind, value[:512].encode("utf-8", "surrogatepass"))
-    if isinstance(value, (bytes, bytearray)):
-        return hides(kind, bytes(value[:512]))
-    if isinstance(value, (int, float)):
-        return hides(kind, b"%d" % value if isinstance(value, int) and abs(value) < 2**64 else b"1")
-    if kind is Kind.PLACE and _is_versions(value):
-        return False
-    # Two values are user and password, as libraries take them. More values under such a name are settings.
-    return kind is not Kind.CODED or (isinstance(value, (list, tuple)) and len(value) == 2)

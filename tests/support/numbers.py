@@ -32,6 +32,6 @@ def fill_numbers(url: str) -> None:
         }
         stamp = (start + timedelta(hours=hour)).replace(tzinfo=None).isoformat()
         events.append(fired("eventsd/stats", {**numbers, "_stamp": stamp}))
-    worker = backends.worker("stats", {"url": url, "keep": "forever"})
-    settled(worker, events)
-    worker.close()
+    writing = backends.worker("stats", {"url": url, "keep": "forever"})
+    settled(writing, events)
+    writing.close()  # type: ignore[attr-defined]  # optional

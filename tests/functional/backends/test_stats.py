@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from salt_eventsd.engine import stats
+from salt_eventsd.engine.own_events import stats
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Held, Transient
 from tests.support import backends

@@ -13,9 +13,9 @@ import pytest
 
 from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.counters import BUS, LANE, METRIC_PREFIX, SPOOL, WORKER, Counter, Gauge, Kind, Section
+from salt_eventsd.engine.own_events.stats import stats_frame
 from salt_eventsd.engine.readings import Parts
 from salt_eventsd.engine.state_file import encode, to_data
-from salt_eventsd.engine.stats import stats_frame
 from salt_eventsd.operate.status import read
 from salt_eventsd.spool.keep import Spool
 from tests.support.lanes import lane_of
