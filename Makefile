@@ -27,8 +27,8 @@ test: $(VENV)/.installed-test ## run the unit, functional and integration tests 
 	for layer in $(LAYERS); do \
 	  number=$$((number + 1)); \
 	  echo; echo "==> $$number/$(words $(LAYERS)) $$layer tests"; \
-	  beside=""; if [ $$layer != integration ]; then beside="-n auto --dist loadfile"; fi; \
-	  $(BIN)/python -m tests.support.attempts -m 'not slow' $$beside $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
+	  beside="-n auto"; if [ $$layer = integration ]; then beside="-n 2"; fi; \
+	  $(BIN)/python -m tests.support.attempts -m 'not slow' $$beside --dist loadfile $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi
 
