@@ -371,11 +371,12 @@ def sync_workers(saltenv: str = "base") -> dict[str, Any]:
 
 
 def dead(
-    worker: str | None = None, contains: str | None = None, limit: int = 20, after: int = 0, by: str | None = None
+    worker: str | None = None, contains: str | None = None, limit: int = 20, after: int | str = 0, by: str | None = None
 ) -> dict[str, Any]:
     """
     List dead letters: events that a backend refused because of what is in them, oldest first, each with the rule that
-    took it and the table it was for. Of large ones, only the beginning of the data is shown.
+    took it and the table it was for. Of large ones, only the beginning of the data is shown. What writers have buried
+    of events of this master's ``central`` workers, and of other masters', comes last, with ids such as ``history:17``.
 
     :param worker: only this worker's.
     :param contains: only those whose tag or error contains this text.
@@ -391,12 +392,12 @@ def dead(
         salt-run eventsd.dead by=error
         salt-run eventsd.dead worker=history contains='too long' limit=5
     """
-    from salt_eventsd.config.load import load
     from salt_eventsd.exceptions import EventsdError
-    from salt_eventsd.operate.dead import dead
+    from salt_eventsd.operate.dead import everywhere
 
     try:
-        return _told("dead", dead(load(__opts__), worker, contains, limit, after, by))
+        asked = {"worker": worker, "contains": contains, "limit": limit, "after": after, "by": by}
+        return _told("dead", everywhere(__opts__, **asked))
     except EventsdError as exc:
         return _told("dead", {"problem": str(exc), "retcode": 2})
 
@@ -419,7 +420,7 @@ def requeue(
         salt-run eventsd.requeue 17 18
         salt-run eventsd.requeue worker=history
     """
-    from salt_eventsd.spool.dead_letters import requeue
+    from salt_eventsd.operate.letters import requeue
 
     return _act("requeue", requeue, ids, worker, contains, everything)
 
@@ -442,7 +443,7 @@ def discard(
         salt-run eventsd.discard 17 18
         salt-run eventsd.discard everything=True
     """
-    from salt_eventsd.spool.dead_letters import discard
+    from salt_eventsd.operate.letters import discard
 
     return _act("discard", discard, ids, worker, contains, everything)
 
@@ -1105,36 +1106,21 @@ def _page(told: Any, found: Any) -> str:
 
 def _act(
     verb: str,
-    action: Callable[[Path, Any], int],
+    action: Callable[[dict[str, Any], Any], dict[str, Any]],
     ids: tuple[int | str, ...],
     worker: str | None,
     contains: str | None,
     everything: bool,
 ) -> dict[str, Any]:
-    from salt_eventsd.spool.dead_letters import Filter, unknown
+    from salt_eventsd.exceptions import EventsdError
+    from salt_eventsd.operate.letters import chosen
 
     if not (ids or worker or contains or everything):
         return _told(verb, {"problem": "say which: ids, worker=, contains= or everything=True", "retcode": 2})
     try:
-        which = Filter([int(one) for one in ids], worker, contains)
-    except ValueError:
-        return _told(verb, {"problem": "ids are the numbers that eventsd.dead shows", "retcode": 2})
-    found, problem = _on_spool(lambda folder: (unknown(folder, which), action(folder, which)))
-    if problem:
-        return _told(verb, problem)
-    told = {f"{verb.removesuffix('e')}ed": found[1], "retcode": 1 if found[0] else 0}
-    return _told(verb, {**told, "unknown": found[0]} if found[0] else told)
-
-
-def _on_spool(action: Callable[[Path], Any]) -> tuple[Any, dict[str, Any] | None]:
-    from salt_eventsd.config.load import load
-    from salt_eventsd.exceptions import EventsdError
-
-    try:
-        folder = Path(load(__opts__).general.spool.dir)
-        return action(folder), None
+        return _told(verb, action(__opts__, chosen(ids, worker, contains)))
     except EventsdError as exc:
-        return None, {"problem": str(exc), "retcode": 2}
+        return _told(verb, {"problem": str(exc), "retcode": 2})
 
 
 def _teller(verb: str) -> Callable[[str], None]:

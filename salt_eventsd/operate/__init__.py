@@ -6,7 +6,8 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``top`` looks at it again and again; ``top_page`` shows that on a terminal
 - ``check`` checks a configuration before an engine has to use it, and lists the worker modules
 - ``tap`` shows events as they come, ``ruletest`` tests rules; both ask the rules as the engine does
-- ``dead`` tells of dead letters, one by one or by their reason
+- ``dead`` tells of dead letters, one by one or by their reason; ``letters`` puts them back or deletes them, those in
+  the spool and those that writers have buried in a broker
 - ``flush`` has the engine write at once what waits
 - ``purge`` deletes what is older than a worker's ``keep`` says, or counts it, and forgets minions
 - ``archive`` puts what is old into a file, and back

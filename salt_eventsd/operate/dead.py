@@ -5,16 +5,23 @@ the event and the table it was for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
+from salt_eventsd.broker.interface import Letter
+from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config, EventRule
-from salt_eventsd.event.chunk import OWN
-from salt_eventsd.exceptions import EventsdError
+from salt_eventsd.event.chunk import OWN, decode_event
+from salt_eventsd.exceptions import ConfigError, EventsdError
+from salt_eventsd.operate.databases import problem_of
+from salt_eventsd.operate.letters import Chosen, center, central_workers, id_of
 from salt_eventsd.rules.compile import named
 from salt_eventsd.spool import dead_letters
-from salt_eventsd.spool.letter_groups import groups
+from salt_eventsd.spool.letter_groups import MOST_GROUPS, OTHERS, Group, groups, reason_of
+from salt_eventsd.writer.letters import shown
 
 #: What letters may be grouped by.
 _BY = "error"
@@ -51,22 +58,82 @@ def dead(
         letters = dead_letters.listed(folder, which, most, later_than)
         return {"letters": [_with_table(letter, rules) for letter in letters], "retcode": 0}
     found = groups(folder, which)
-    told = [
-        {
-            "letters": one.letters,
-            "worker": one.worker,
-            "rule": one.rule,
-            "table": _table(rules, one.rule, one.into),
-            "error": one.reason,
-            "latest": one.error,
-            "latest_id": one.id,
-            "bytes": one.bytes,
-            "first": _moment(one.first),
-            "last": _moment(one.last),
-        }
-        for one in found[: max(0, most)]
-    ]
+    told = [_told(one, one.id, rules) for one in found[: max(0, most)]]
     return {"groups": told, "letters": sum(one.letters for one in found), "retcode": 0}
+
+
+def everywhere(opts: Mapping[str, Any], **asked: Any) -> dict[str, Any]:
+    """
+    Return what :func:`dead` does, and what writers have buried in the brokers of central workers.
+
+    :param opts: Salt's options.
+    :param asked: the arguments of :func:`dead`; ``after`` may be an id such as ``history:17``, too.
+    :raises EventsdError: an argument or the configuration is wrong, or the spool cannot be read.
+    """
+    config = load(opts)
+    name, colon, number = str(asked["after"]).rpartition(":")
+    later_than = int(number) if colon and number.isdecimal() else 0
+    told = dead(config, **{**asked, "after": 0 if later_than else asked["after"]})
+    if later_than:
+        told = {**told, "letters": []} if asked["by"] is None else told
+    rules, most = dict(named(config.events)), int(asked["limit"])
+    which = Chosen(contains=asked["contains"])
+    centers = central_workers(config, opts, asked["worker"])
+    if later_than:
+        centers = list(dropwhile(lambda context: context.name != name, centers))
+    groups: dict[tuple[str, str, str], Group] = {}
+    problems = []
+    for context in centers:
+        try:
+            with center(context) as made:
+                for letter in which.found(made):
+                    if context.name == name and letter.id <= later_than:
+                        continue
+                    if asked["by"] is not None:
+                        _count(groups, letter)
+                    elif len(told["letters"]) < min(most, dead_letters.MOST_LISTED):
+                        table = {"table": _table(rules, letter.rule, _into(letter))}
+                        told["letters"].append({**shown(letter), **table, "id": id_of(context.name, letter)})
+                    else:
+                        break
+        except ConfigError:
+            raise
+        except EventsdError as exc:
+            problems.append(problem_of(context, exc))
+    for one in sorted(groups.values(), key=lambda group: -group.letters):
+        told["letters"] += one.letters
+        if len(told["groups"]) < most:
+            told["groups"].append(_told(one, f"{one.worker}:{one.id}", rules))
+    return {**told, "problems": problems, "retcode": 1} if problems else told
+
+
+def _count(groups: dict[tuple[str, str, str], Group], letter: Letter) -> None:
+    key = letter.worker, letter.rule, reason_of(letter.error)
+    if key not in groups and len(groups) >= MOST_GROUPS:
+        key = letter.worker, "", OTHERS
+    group = groups.setdefault(key, Group(key[0], key[1], _into(letter), key[2], first=letter.buried))
+    group.error, group.id = letter.error, letter.id
+    group.letters, group.bytes = group.letters + 1, group.bytes + len(letter.body)
+    group.first, group.last = min(group.first, letter.buried), max(group.last, letter.buried)
+
+
+def _into(letter: Letter) -> str:
+    return "" if letter.is_parcel else decode_event(letter.body, letter.buried).into
+
+
+def _told(one: Group, id_: int | str, rules: dict[str, EventRule]) -> dict[str, Any]:
+    return {
+        "letters": one.letters,
+        "worker": one.worker,
+        "rule": one.rule,
+        "table": _table(rules, one.rule, one.into),
+        "error": one.reason,
+        "latest": one.error,
+        "latest_id": id_,
+        "bytes": one.bytes,
+        "first": _moment(one.first),
+        "last": _moment(one.last),
+    }
 
 
 def _with_table(letter: dict[str, Any], rules: dict[str, EventRule]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def dead(broker: Broker, which: Filter, limit: int) -> dict[str, Any]:
     :raises WorkerError: they cannot be read.
     """
     found = islice(which.found(broker.dead_letters()), max(0, limit))
-    return {"letters": [_shown(letter) for letter in found], "retcode": 0}
+    return {"letters": [shown(letter) for letter in found], "retcode": 0}
 
 
 def put_back(broker: Broker, which: Filter) -> dict[str, Any]:
@@ -88,7 +88,12 @@ def delete(broker: Broker, which: Filter) -> dict[str, Any]:
     return {"discarded": sum(letters.discard(id_) for id_ in ids), "retcode": 0}
 
 
-def _shown(letter: Letter) -> dict[str, Any]:
+def shown(letter: Letter) -> dict[str, Any]:
+    """
+    Return what is listed of a dead letter.
+
+    :param letter: the letter.
+    """
     told: dict[str, Any] = {
         "id": letter.id,
         "worker": letter.worker,
