@@ -17,6 +17,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.operate import ruletest
 from salt_eventsd.workers.load import load_modules, make
 from salt_eventsd.workers.write import Batch, Context
+from salt_eventsd.writer import config as writer_config
 from tests.support.docs import DOCUMENTS, ROOT, blocks
 from tests.support.events import JID, MINION, fired, job, job_data, returned, state_result
 
@@ -200,7 +201,24 @@ def _yaml(kind: type) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("block", _yaml(dict))
+def _is_of_a_writer(block: Any) -> bool:
+    return "source" in (yaml.safe_load(block.values[0]).get("eventsd") or {})
+
+
+@pytest.mark.parametrize("block", [one for one in _yaml(dict) if _is_of_a_writer(one)])
+def test_an_example_of_a_writer_loads(block: str, tmp_path: Path) -> None:
+    # Given
+    path = tmp_path / "writer.yaml"
+    path.write_text(block, encoding="utf-8")
+
+    # When
+    found = writer_config.read(str(path))
+
+    # Then
+    assert found.source.stream == "EVENTSD"
+
+
+@pytest.mark.parametrize("block", [one for one in _yaml(dict) if not _is_of_a_writer(one)])
 def test_an_example_of_configuration_loads(block: str, tmp_path: Path) -> None:
     # Given
     given = yaml.safe_load(block)
