@@ -271,3 +271,35 @@ def test_a_copy_of_another_masters_answers_a_job_and_is_not_kept(staged: Callabl
     assert [event.phase for event in found] == ["new"]
     assert (intake.copied, intake.ignored, intake.matched) == (1, 1, 1)
     assert intake.unanswered.since(0.0, 10.0) == 0
+
+
+def test_a_copy_that_nobody_else_keeps_is_kept_and_answers_a_job_once(staged: Callable[..., list[Event]]) -> None:
+    # Given a job for two minions, and a copy of what one of them has answered another master
+    raw = frame(f"salt/job/{JID}/ret/{MINION}", {**return_data(), "__peer_id": "m2"})
+    job = frame(f"salt/job/{JID}/new", job_data(minions=[MINION, "other"]))
+    staged(job, raw, origins=Origins(peers="skip", places=frozenset(["history"])))
+    intake: Intake = staged.intake  # type: ignore[attr-defined]
+
+    # When
+    intake._take_left(is_last=True)
+
+    # Then
+    [event] = [one for chunk in intake._stage.take() for one in decode_events(chunk.payload, 0.0).events]
+    assert (event.phase, event.minion_id, event.received) == ("ret", MINION, 1.0)
+    assert intake.peers.taken == 1
+    assert intake.unanswered.since(0.0, 10.0) == 1
+
+
+def test_a_copy_that_a_minion_has_forged_is_forged_here_too(staged: Callable[..., list[Event]]) -> None:
+    # Given
+    raw = frame(f"salt/job/{JID}/new", {**minion_event(f"salt/job/{JID}/new"), "__peer_id": "m2"})
+    staged(raw, origins=Origins(peers="skip", places=frozenset(["history"])))
+    intake: Intake = staged.intake  # type: ignore[attr-defined]
+
+    # When
+    intake._take_left(is_last=True)
+
+    # Then
+    [event] = [one for chunk in intake._stage.take() for one in decode_events(chunk.payload, 0.0).events]
+    assert (event.into, event.minion_id) == ("events", EVIL)
+    assert intake.forged == 1
