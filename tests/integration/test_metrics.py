@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import urllib.request
-from collections.abc import Callable
-
-from prometheus_client.parser import text_string_to_metric_families
 from pytestshellutils.utils import ports
 
 from tests.integration.conftest import StartMaster
 from tests.support.nodes import minion_config
 from tests.support.salt import wait_until
+from tests.support.scraped import scraped
 
 SLS = "well:\n  test.succeed_without_changes: []\n"
 
@@ -18,7 +15,7 @@ SLS = "well:\n  test.succeed_without_changes: []\n"
 def test_jobs_of_a_real_minion_are_counted(start_master: StartMaster) -> None:
     port = int(ports.get_unused_localhost_port())
     with start_master("measured", eventsd={"metrics": {"port": port}}) as master:
-        value = _reader(port)
+        value = scraped(port)
         minion = master.daemon.salt_minion_daemon("minion-of-measured", overrides=minion_config())
         with minion.started(), master.daemon.state_tree.base.temp_file("web.sls", SLS):
             # When
@@ -48,17 +45,3 @@ def test_jobs_of_a_real_minion_are_counted(start_master: StartMaster) -> None:
         # The keys are asked for once a minute.
         wait_until(lambda: value("salt_health_minions_total") == 1, "accepted key", 90)
         assert (value("salt_eventsd_events_received_total") or 0) > 0
-
-
-def _reader(port: int) -> Callable[..., float | None]:
-    def value(name: str, **labels: str) -> float | None:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-            text = answer.read().decode()
-        found = {
-            (one.name, frozenset(one.labels.items())): one.value
-            for family in text_string_to_metric_families(text)
-            for one in family.samples
-        }
-        return found.get((name, frozenset(labels.items())))
-
-    return value
