@@ -92,6 +92,11 @@ class Lane:
         return self.flights.worker
 
     @property
+    def lost_behind(self) -> int:
+        """How many events were lost that its worker had written; one lane tells it for all that use the worker."""
+        return getattr(self.worker, "lost", 0) if self.owner == self.name else 0
+
+    @property
     def fails(self) -> bool:
         """Whether the last try failed."""
         return self.retry.failures > 0

@@ -241,6 +241,7 @@ LANE: Section[LaneReading] = Section(
         "dropped", "Events dropped because the spool was full.", lambda it: it.lane.backlog.dropped, "dropped_total"
     ),
     Counter("lost", "Events lost in a spool that broke.", lambda it: it.lane.backlog.lost),
+    Counter("lost_behind", "Events lost with a broker that had them.", lambda it: it.lane.lost_behind),
     Counter("retries", "Tries to write that failed.", lambda it: it.lane.retries, "retries_total"),
     Counter("renamed", "Events written under new names, theirs being taken.", lambda it: it.lane.renamed),
     Counter("elsewhere", "Events another engine on a copy of this spool wrote.", lambda it: it.lane.elsewhere),

@@ -178,6 +178,7 @@ def _lost(kind: str, name: str, events: int) -> str:
         "bus": f"{were} lost before {'it' if events == 1 else 'they'} could be spooled",
         "dropped": f"worker {name}: {were} dropped because the spool was full",
         "broken": f"worker {name}: {were} in a spool that broke",
+        "behind": f"worker {name}: up to {were} in a broker that has lost them before a writer had confirmed them",
         "gone": f"{were} dropped or lost that waited for workers and rules no longer configured",
         "letters": f"worker {name}: {counted(events, 'refused event')} gave way to newer ones (spool.max_bytes)",
     }.get(kind, "")
@@ -196,6 +197,7 @@ def lost_events(found: Report) -> dict[str, int]:
     for name, worker in found.workers.items():
         counts[f"dropped {name}"] = worker.count("dropped")
         counts[f"broken {name}"] = worker.count("lost")
+        counts[f"behind {name}"] = worker.count("lost_behind")
         counts[f"letters {name}"] = worker.count("letters_dropped")
     return {what: count for what, count in counts.items() if count}
 

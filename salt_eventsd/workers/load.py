@@ -49,6 +49,11 @@ class Loaded:
         """See :class:`Behind`."""
         return getattr(self.worker, "behind", None)
 
+    @property
+    def lost(self) -> int:
+        """How many events were lost that it had written, as far as it knows of that."""
+        return int(getattr(self.worker, "lost", 0))
+
     def hold(self) -> Loaded:
         """Count one more lane that uses the worker, and return the worker, which is started for the first one."""
         with self._counting:

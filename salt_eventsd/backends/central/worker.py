@@ -56,6 +56,11 @@ class Central:
         self._unconfirmed = unconfirmed
         self._is_prepared = False
 
+    @property
+    def lost(self) -> int:
+        """How many events were lost with the broker before a writer had confirmed them, as far as it is known."""
+        return self._unconfirmed.lost
+
     def write(self, batch: Batch) -> None:
         """
         Send a batch, and wait until it is as safe as it is asked to be.

@@ -92,6 +92,8 @@ class JetStreamConsumer:
         for lane in self._lanes:
             for way in self._names.ways(self._worker, lane):
                 await self._make(link, way)
+        if self._pulling is not None:
+            await self._pulling.end()
         self._pulling = Pulling(link, self._names.stream, self._redelivery_seconds / 2)
 
     async def _make(self, link: Link, way: Way) -> None:

@@ -85,6 +85,11 @@ class Pulling:
             came += self._ready(way, most - len(came))
         return came
 
+    async def end(self) -> None:
+        """Have the server hand out no more."""
+        for request in self._open.values():
+            await _end(request)
+
     def _require_answers(self, opened: Sequence[_Request]) -> None:
         """Fail where the server should have said by now that there is nothing."""
         if any(time.monotonic() > one.until + _GRACE_SECONDS for one in opened if not one.has_ended):

@@ -288,6 +288,7 @@ def test_what_a_lost_stream_had_is_counted_and_told(center: Center, caplog: pyte
     assert len(told) == 1
     assert "up to 7 events" in told[0]
     assert f"workers.{_NAME}.stream" in told[0]
+    assert sink.lost == 7
 
 
 def _is_written(sink: Any, batch: Any) -> bool:

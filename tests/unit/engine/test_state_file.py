@@ -29,7 +29,18 @@ from tests.support.workers import Recorder
 #: What programs may read: the keys of a worker, and of each of its lanes.
 LANE_KEYS = {
     *("state", "queued_events", "queued_bytes", "oldest_age", "growing_seconds", "batch_seconds", "in_flight"),
-    *("hanging_seconds", "written", "failed", "dropped", "lost", "retries", "renamed", "elsewhere", "last_error"),
+    *(
+        "hanging_seconds",
+        "written",
+        "failed",
+        "dropped",
+        "lost",
+        "lost_behind",
+        "retries",
+        "renamed",
+        "elsewhere",
+        "last_error",
+    ),
     *("next_try_seconds", "last_write", "last_drop"),
 }
 KEYS = {
