@@ -15,6 +15,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``states``    what was changed, and what took long
 ``jobcache``  what Salt asks of its job cache
 ``known``     which jobs and returns of a job cache the history has
+``last_runs`` the last run of states of each minion, also where the table has partitions
 ``minions``   what is known of a minion, and how minions are
 ``totals``    how much there was in a time: per interval, function, user, state
 ``troubles``  what went wrong in a time, by what it was, with one error each

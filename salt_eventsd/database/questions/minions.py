@@ -5,31 +5,20 @@ Minions: what is known of one, and how they are after their last run of states.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions import returns as of_returns
+from salt_eventsd.database.questions.last_runs import last_runs
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.which import Condition, all_of, of_name
-from salt_eventsd.database.schema import IS_RUN, STATE_RUNS, minions, returns, states
+from salt_eventsd.database.questions.which import of_name
+from salt_eventsd.database.schema import STATE_RUNS, minions, returns, states
 from salt_eventsd.database.views import STALE_DAYS
 
 #: After this a run of states says nothing of how a minion is.
 STALE = timedelta(days=STALE_DAYS)
 _AT_ONCE = 500
-#: Each has a part of a statement of its own.
-_NAMES_AT_ONCE = 100
-_ONE_RUN = (
-    f"(SELECT id FROM eventsd_returns WHERE minion_id = :minion{{number}} AND {IS_RUN} AND stamp <= :at"
-    " ORDER BY stamp DESC, id DESC LIMIT 1)"
-)
 _COUNTS = ("states", "changed", "failed")
-_RUN = (
-    *(returns.c[name] for name in ("id", "jid", "fun", "stamp", "success", "states")),
-    returns.c.states_changed.label("changed"),
-    returns.c.states_failed.label("failed"),
-)
 #: Runs, by their id, and what their counts would be.
 _COUNTED = (
     sa.select(
@@ -84,41 +73,10 @@ def conformity(
     conditions = of_name(reader, minions.c.minion_id, minion)
     if at is not None:
         conditions.append(minions.c.first_seen <= at)
-    if at is None or reader.dialect.questions.looks_within:
-        known = _runs(reader, conditions, at)
-    else:
-        known = _runs_one_by_one(reader, conditions, at)
+    known = last_runs(reader, conditions, at)
     _count(reader, [row for row in known if row["id"] is not None and row["states"] is None])
     limit = (at or datetime.now().astimezone()) - stale
     return [_judged(row, limit) for row in known]
-
-
-def _runs(reader: Reader, conditions: list[Condition], at: datetime | None) -> list[Row]:
-    """Return the last run of each minion, with one look for a minion into the index over such runs."""
-    is_its: list[Any] = [returns.c.minion_id == minions.c.minion_id, sa.text(IS_RUN)]
-    if at is not None:
-        is_its.append(returns.c.stamp <= at)
-    order = (returns.c.stamp.desc(), returns.c.id.desc())
-    last = sa.select(returns.c.id).where(*is_its).order_by(*order).limit(1).correlate(minions).scalar_subquery()
-    each = sa.select(minions.c.minion_id, last.label("last_id")).where(all_of(conditions)).subquery()
-    asked = sa.select(each.c.minion_id, *_RUN).select_from(each.outerjoin(returns, returns.c.id == each.c.last_id))
-    return reader.rows(asked.order_by(each.c.minion_id))
-
-
-def _runs_one_by_one(reader: Reader, conditions: list[Condition], at: datetime) -> list[Row]:
-    """Do as :func:`_runs` does, with a question for each minion by its name; many are asked at once."""
-    names = reader.values(sa.select(minions.c.minion_id).where(all_of(conditions)).order_by(minions.c.minion_id))
-    found: dict[str, Row] = {}
-    for start in range(0, len(names), _NAMES_AT_ONCE):
-        part = names[start : start + _NAMES_AT_ONCE]
-        # As text: to make it of SQLAlchemy's objects takes longer than to answer it.
-        asked = sa.text(" UNION ALL ".join(_ONE_RUN.format(number=number) for number in range(len(part))))
-        values = {f"minion{number}": name for number, name in enumerate(part)}
-        ids = reader.values(asked.bindparams(sa.bindparam("at", at, returns.c.stamp.type), **values))
-        rows = reader.rows(sa.select(returns.c.minion_id, *_RUN).where(returns.c.id.in_(ids))) if ids else []
-        found.update((row["minion_id"], row) for row in rows)
-    nothing = dict.fromkeys(column.name for column in _RUN)
-    return [found.get(name) or {"minion_id": name, **nothing} for name in names]
 
 
 def _count(reader: Reader, runs: list[Row]) -> None:

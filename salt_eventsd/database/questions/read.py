@@ -75,6 +75,15 @@ class Reader:
         """
         return list(self._connection.execute(statement).scalars())
 
+    def has_partitions(self, table: sa.Table) -> bool:
+        """
+        Say whether a table has partitions.
+
+        :param table: one of ours.
+        """
+        partitions = self.dialect.partitions
+        return partitions.known and partitions.ranges(self._connection, table) is not None
+
     def _plain(self, key: str, value: Any) -> Any:
         if isinstance(value, datetime):
             return plain_time(value)
