@@ -38,11 +38,11 @@ faults: $(VENV)/.installed-test ## run the tests that break things on purpose: f
 soak: $(VENV)/.installed-test ## ten minutes at bus speed: is all there, does nothing grow? SOAK_SECONDS=..., SOAK_DATABASE=...
 	@$(BIN)/python -m benchmarks.soak
 
-bench: $(VENV)/.installed-test ## measure; BENCH_ARGS=... chooses what
+bench: $(VENV)/.installed-test ## measure; BENCH_ARGS=... chooses what (--compare: fail if it is worse than the baseline)
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 bench-history: $(VENV)/.installed-test ## fill a large history and time each question; BENCH_ROWS=..., BENCH_URL=...
-	@$(BIN)/python -m benchmarks.history
+	@$(BIN)/python -m benchmarks.history $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-lint ## check style, format and types, the formula's states among them
 	$(BIN)/ruff check .

@@ -13,8 +13,14 @@ module                         what it does
 :mod:`benchmarks.event_return` the same burst into Salt's own ``event_return`` with pgjsonb
 :mod:`benchmarks.stages`       each step of the data path alone
 :mod:`benchmarks.writing`      writing to databases alone, compared with the driver's plain batch insert
+:mod:`benchmarks.history`      fills a large history: ``make bench-history``
+:mod:`benchmarks.questions`    the questions to it
+:mod:`benchmarks.yardstick`    what this machine takes for a little work that is always the same
+:mod:`benchmarks.baseline`     figures that were kept in ``baseline.json``, and the comparison with them
+:mod:`benchmarks.verdict`      what a run says of the baseline, and the options for that
 :mod:`benchmarks.table`        the figures as text
 ============================== =======================================================================================
 
-No benchmark passes or fails because of a time: it prints figures, and the targets beside them.
+No benchmark passes or fails because of a time: it prints figures, and the targets beside them. Only with ``--compare``
+does it fail, because of a figure in yardsticks, or a ratio, that is more than 15 % worse than in the baseline.
 """

@@ -1,5 +1,6 @@
 """
-``python -m benchmarks``: run the chosen benchmarks and print the figures as text. ``--json FILE`` also writes JSON.
+``python -m benchmarks``: run the chosen benchmarks and print the figures as text, CPU time also in yardsticks, and what
+of it is worse than the baseline. ``--json FILE`` also writes JSON.
 
 Progress goes to stderr, tables to stdout.
 """
@@ -23,7 +24,7 @@ from typing import Any
 import salt.version
 
 import salt_eventsd
-from benchmarks import engine, event_return, rules, stages, writing
+from benchmarks import engine, event_return, rules, stages, verdict, writing, yardstick
 from benchmarks.carry import Figures
 from benchmarks.databases import KINDS, POSTGRESQL, Databases
 from benchmarks.rig import RigError
@@ -43,14 +44,16 @@ class Bench:
     :param sizes: how many events to fire.
     :param databases: the databases to write into.
     :param folder: a folder for files.
+    :param yardstick_us: what this machine's yardstick takes.
     """
 
-    def __init__(self, sizes: argparse.Namespace, databases: Databases, folder: Path) -> None:
+    def __init__(self, sizes: argparse.Namespace, databases: Databases, folder: Path, yardstick_us: float) -> None:
         self.figures: dict[str, list[Figures]] = {}
         self.failed: list[str] = []
         self._sizes = sizes
         self._databases = databases
         self._folder = folder
+        self._yardstick_us = yardstick_us
 
     def stages(self, kinds: list[str]) -> None:
         """Time each step alone."""
@@ -102,6 +105,7 @@ class Bench:
         return lambda: self._databases.fresh(kind)
 
     def _add(self, section: str, rows: list[Figures]) -> None:
+        yardstick.told(rows, self._yardstick_us)
         self.figures.setdefault(section, []).extend(rows)
 
     @contextmanager
@@ -119,7 +123,7 @@ class Bench:
 
 
 def main() -> int:
-    """Return the exit code: 0, or 1 if a run could not be made."""
+    """Return the exit code: 0, or 1 if a run could not be made or, asked for, a figure is worse than its baseline."""
     chosen = _arguments()
     # Ends the ``with`` blocks, and with them the masters and servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -131,7 +135,9 @@ def main() -> int:
         except RigError as exc:
             say(f"FAILED: {exc}")
             return 1
-        bench = Bench(chosen, databases, folder)
+        yardstick_us = yardstick.measure()
+        say(f"a yardstick is {yardstick_us:.2f} us here")
+        bench = Bench(chosen, databases, folder, yardstick_us)
         kinds = [kind for kind in chosen.kinds if kind in databases.kinds]
         if "stages" in chosen.sections:
             bench.stages(kinds)
@@ -140,17 +146,19 @@ def main() -> int:
                 getattr(bench, section)(kind)
         if "event_return" in chosen.sections and POSTGRESQL in databases.kinds:
             bench.event_return()
+        versions = databases.versions()
     found = targets(bench.figures)
     for section, rows in {**bench.figures, "targets": found}.items():
         if rows:
             print(f"\n{render(section, rows)}")
+    about = _about(chosen, time.monotonic() - began, yardstick_us, versions)
     if chosen.json:
-        about = _about(chosen, time.monotonic() - began)
         chosen.json.write_text(json.dumps(plain({**about, **bench.figures, "targets": found}), indent=1) + "\n")
+    passes = verdict.given(chosen, f"bench of {chosen.events:,} events", about, bench.figures, say)
     say(f"{time.monotonic() - began:.0f} s in all")
     for what in (*databases.missing, *bench.failed):
         say(f"NOT MEASURED: {what}")
-    return 1 if bench.failed else 0
+    return 1 if bench.failed or not passes else 0
 
 
 def say(text: str) -> None:
@@ -164,7 +172,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, metavar="N", help="returns in the burst (30000)")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_EVENTS} returns, and less of everything")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    verdict.add_arguments(parser)
     chosen = parser.parse_args()
     only = [name for name in chosen.only.split(",") if name]
     if unknown := [name for name in only if name not in names]:
@@ -188,15 +196,18 @@ def _arguments() -> argparse.Namespace:
     return chosen
 
 
-def _about(chosen: argparse.Namespace, seconds: float) -> dict[str, Any]:
+def _about(chosen: argparse.Namespace, seconds: float, yardstick_us: float, versions: dict[str, str]) -> dict[str, Any]:
     return {
         "salt_eventsd": salt_eventsd.__version__,
         "salt": salt.version.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
+        "databases": versions,
+        "sections": chosen.sections,
         "events": chosen.events,
-        "seconds": seconds,
+        "yardstick us": round(yardstick_us, 2),
+        "seconds": round(seconds),
     }
 
 

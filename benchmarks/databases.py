@@ -66,6 +66,16 @@ class Databases:
         """
         return self._servers[kind]
 
+    def versions(self) -> dict[str, str]:
+        """Return the version of each database."""
+        found: dict[str, str] = {}
+        for kind in self.kinds:
+            engine = sa.create_engine("sqlite://" if kind == SQLITE else self.fresh(kind))
+            with engine.connect() as connection:
+                found[kind] = ".".join(map(str, connection.dialect.server_version_info or ()))
+            engine.dispose()
+        return found
+
     def _start(self, kind: str, stack: ExitStack, say: Callable[[str], None]) -> None:
         try:
             server = _SERVERS[kind]()

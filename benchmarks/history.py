@@ -1,6 +1,7 @@
 """
 Questions to a large history: ``make bench-history`` fills a database with jobs as a site of 1,000 minions has them, and
-times each question. It can be interrupted: the next run goes on filling where the last one ended.
+times each question (:mod:`benchmarks.questions`). It can be interrupted: the next run goes on filling where the last
+one ended. A baseline holds for a database of the same kind and size.
 
 Environment: ``BENCH_URL`` (by default a SQLite file in ``.build``), ``BENCH_ROWS`` (returns; 1,000,000) and
 ``BENCH_ROUNDS`` (questions of each kind; 20).
@@ -8,11 +9,12 @@ Environment: ``BENCH_URL`` (by default a SQLite file in ``.build``), ``BENCH_ROW
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import random
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -20,14 +22,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from benchmarks import questions, verdict, yardstick
+from benchmarks.table import plain, render
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import jobs, minions, missing, returns, states
-from salt_eventsd.database.questions.read import Reader, reading
 from salt_eventsd.database.schema import STATE_RUNS
 
-MINIONS = tuple(f"minion{number:04d}.example.com" for number in range(1000))
+MINIONS = questions.MINIONS
 DAYS = 90
 #: Returns for each job, on average.
 PER_JOB = 10
@@ -49,15 +51,25 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def main() -> int:
-    """Fill the database, ask, and print how long each answer took."""
+    """Fill the database, ask, and print how long each answer took, and whether that is worse than the baseline."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description="Time questions to a history.")
+    verdict.add_arguments(parser)
+    chosen = parser.parse_args()
     url = os.environ.get("BENCH_URL") or f"sqlite:///{Path('.build').absolute()}/history.db"
     wanted = int(os.environ.get("BENCH_ROWS", "1000000").replace("_", "").replace(",", ""))
     options = SqlOptions(url=url, timeout=600.0)
     engine = make_engine(options)
     migrate.ensure(engine, dialect_of(engine))
     fill(engine, wanted // PER_JOB)
-    ask(make_reader(options), int(os.environ.get("BENCH_ROUNDS", "20")))
-    return 0
+    yardstick_us = yardstick.measure()
+    rounds = int(os.environ.get("BENCH_ROUNDS", "20"))
+    about, rows = questions.ask(make_reader(options), rounds, yardstick_us)
+    kind = engine.dialect.name
+    print(render(f"{kind}: {about['returns']:,} returns; ms, a yardstick is {yardstick_us:.2f} us", rows))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(plain({**about, "questions": rows}), indent=1) + "\n")
+    passes = verdict.given(chosen, f"history of {wanted:,} in {kind}", about, {"questions": rows}, _say)
+    return 0 if passes else 1
 
 
 def fill(engine: Engine, count: int) -> None:
@@ -182,91 +194,12 @@ def _answer(found: Rows, chance: random.Random, about: dict[str, Any], minion_id
         )
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def _list(names: list[str]) -> str:
     return "[" + ",".join(f'"{name}"' for name in names) + "]"
-
-
-def ask(engine: Engine, rounds: int) -> None:
-    """
-    Time the questions, and print the median and the 95th percentile of each, in milliseconds.
-
-    :param engine: to read with.
-    :param rounds: how often each question is asked, each time about something else.
-    """
-    with reading(engine) as reader:
-        totals = [
-            reader.values(sa.select(sa.func.count()).select_from(one))[0] for one in (schema.jobs, schema.returns)
-        ]
-        known = reader.values(sa.select(schema.jobs.c.jid).order_by(schema.jobs.c.stamp.desc()).limit(20_000))
-        large = reader.values(sa.select(schema.jobs.c.jid).where(schema.jobs.c.minion_count == len(MINIONS)).limit(50))
-    print(f"{engine.dialect.name}: {totals[0]:,} jobs, {totals[1]:,} returns; ms: median, p95, longest")
-    for name, question in _questions(random.Random(1), known, large):
-        took = []
-        for _ in range(rounds):
-            start = time.perf_counter()
-            with reading(engine) as reader:
-                asked = time.perf_counter()
-                question(reader)
-                took.append((time.perf_counter() - asked) * 1000)
-            del start
-        took.sort()
-        print(
-            f"  {name:<44} {took[len(took) // 2]:8.1f} {took[int(len(took) * 0.95) - 1]:8.1f} {took[-1]:8.1f}",
-            flush=True,
-        )
-
-
-def _questions(chance: random.Random, known: list[str], large: list[str]) -> Iterator[tuple[str, Any]]:
-    now = datetime.now(timezone.utc)
-
-    def ago(days: int) -> datetime:
-        return now - timedelta(days=chance.uniform(1, days))
-
-    def minion() -> str:
-        return chance.choice(MINIONS)
-
-    def jid() -> str:
-        return chance.choice(known)
-
-    yield "jobs", lambda reader: jobs.find(reader, jobs.Which(), 50)
-    yield "jobs before=", lambda reader: jobs.find(reader, jobs.Which(), 50, jid())
-    yield "jobs fun=pkg.*", lambda reader: jobs.find(reader, jobs.Which(fun="pkg.*"), 50)
-    yield "jobs fun= user=", lambda reader: jobs.find(reader, jobs.Which(fun="state.apply", user="alice"), 50)
-    yield "jobs minion=", lambda reader: jobs.find(reader, jobs.Which(minion=minion()), 50)
-    yield "jobs outcome=failed", lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 50)
-    yield "jobs outcome=missing", lambda reader: jobs.find(reader, jobs.Which(outcome="missing"), 50)
-    yield "jobs user= of nobody", lambda reader: jobs.find(reader, jobs.Which(user="nobody"), 50)
-    yield "job", lambda reader: jobs.one(reader, jid())
-    yield "job of 1,000 minions", lambda reader: jobs.one(reader, chance.choice(large))
-    yield "returns", lambda reader: returns.find(reader, returns.Which(), 50)
-    yield "returns jid=", lambda reader: returns.find(reader, returns.Which(jid=jid()), 50)
-    yield "returns minion=", lambda reader: returns.find(reader, returns.Which(minion=minion()), 50)
-    yield "returns minion= fun=", lambda reader: returns.find(reader, returns.Which(minion=minion(), fun="pkg.*"), 50)
-    yield "returns fun=test.ping", lambda reader: returns.find(reader, returns.Which(fun="test.ping"), 50)
-    yield "returns fun=service.*", lambda reader: returns.find(reader, returns.Which(fun="service.*"), 50)
-    yield "returns until=", lambda reader: returns.find(reader, returns.Which(until=ago(80)), 50)
-    yield "failures", lambda reader: returns.failures(reader, returns.Which(), 50)
-    yield "failures minion=", lambda reader: returns.failures(reader, returns.Which(minion=minion()), 50)
-    yield "failures state=", lambda reader: returns.failures(reader, returns.Which(), 50, state="file.managed")
-    yield "missing JID", lambda reader: missing.find(reader, jid(), None, 1000)
-    yield "missing since=1d", lambda reader: missing.find(reader, None, now - timedelta(days=1), 1000)
-    yield "minion", lambda reader: minions.one(reader, minion(), 20)
-    yield "changes", lambda reader: states.changes(reader, 50)
-    yield "changes minion=", lambda reader: states.changes(reader, 50, minion=minion())
-    yield "changes name=", lambda reader: states.changes(reader, 50, name=f"/etc/file{chance.randrange(200)}")
-    yield "conformity", lambda reader: minions.conformity(reader)
-    yield "conformity minion=", lambda reader: minions.conformity(reader, minion())
-    yield "conformity at=", lambda reader: minions.conformity(reader, at=ago(80))
-    yield "slow since=1d", lambda reader: states.slow(reader, 20, now - timedelta(days=1))
-    yield "slow", lambda reader: states.slow(reader, 20)
-    yield "audit user=", lambda reader: jobs.audit(reader, jobs.Which(user="alice"), 50)
-    yield "eventsd_v_answers of a job", lambda reader: _view(reader, "answers", "jid", jid())
-    yield "eventsd_v_answers of 1,000 minions", lambda reader: _view(reader, "answers", "jid", chance.choice(large))
-    yield "eventsd_v_conformity", lambda reader: _view(reader, "conformity", "outcome", "failed")
-
-
-def _view(reader: Reader, view: str, column: str, value: str) -> None:
-    reader.rows(sa.text(f"SELECT * FROM eventsd_v_{view} WHERE {column} = :value"), {"value": value})
 
 
 if __name__ == "__main__":

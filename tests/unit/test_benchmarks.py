@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import salt.payload
 
-from benchmarks import fire, soak, stages, writing
+from benchmarks import fire, history, questions, soak, stages, writing
+from benchmarks.baseline import QUARTILE
 from benchmarks.table import percentile, plain, render
 from benchmarks.targets import targets
 from benchmarks.watch import Sightings
+from salt_eventsd.database import migrate
+from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from tests.support.events import read
 
 
@@ -71,11 +75,17 @@ def test_targets_say_which_figure_misses_them() -> None:
     # Given
     figures = {
         "burst": [
-            {"run": "engine, sqlite", "lost": 1, "CPU us/event": 59.9, "peak RSS MB": 121.0},
-            {"run": "event_return, queue 1000", "lost": 9, "CPU us/event": 900.0, "peak RSS MB": 900.0},
+            {"run": "engine, sqlite", "lost": 1, "yardsticks": 7.9, "peak RSS MB": 121.0},
+            {"run": "engine, postgresql", "lost": 0, "yardsticks": 7.9, "peak RSS MB": 120.0},
+            {"run": "event_return, queue 1000", "lost": 9, "yardsticks": 900.0, "peak RSS MB": 900.0},
         ],
-        "latency": [{"run": "500/s, sqlite", "p99 ms": 1300.0}, {"run": "20/s prio beside it, sqlite", "p99 ms": 51.0}],
-        "stages": [{"stage": "build rows"}, {"stage": "sqlite: drain the spool", "of plain insert": math.nan}],
+        "latency": [{"run": "500/s, sqlite", "p99 ms": 1100.0}, {"run": "20/s prio beside it, sqlite", "p99 ms": 31.0}],
+        "stages": [
+            {"stage": "build rows"},
+            {"stage": "sqlite: drain the spool", "of plain insert": math.nan},
+            {"stage": "mariadb: drain the spool", "of plain insert": 1.0},
+            {"stage": "postgresql: drain the spool", "of plain insert": 1.49},
+        ],
     }
 
     # When
@@ -84,11 +94,16 @@ def test_targets_say_which_figure_misses_them() -> None:
     # Then
     assert met == [
         ("engine, sqlite", "lost", False),
-        ("engine, sqlite", "CPU us/event", True),
+        ("engine, sqlite", "yardsticks", True),
         ("engine, sqlite", "peak RSS MB", False),
+        ("engine, postgresql", "lost", True),
+        ("engine, postgresql", "yardsticks", False),
+        ("engine, postgresql", "peak RSS MB", True),
         ("500/s, sqlite", "p99 ms", True),
         ("20/s prio beside it, sqlite", "p99 ms", False),
         ("sqlite: drain the spool", "of plain insert", False),
+        ("mariadb: drain the spool", "of plain insert", True),
+        ("postgresql: drain the spool", "of plain insert", False),
     ]
 
 
@@ -159,6 +174,29 @@ def test_writing_alone_is_compared_with_the_same_rows_inserted_plainly(tmp_path:
     # Then
     assert ["of plain insert" in row for row in rows[:3]] == [False, True, True]
     assert ["of built-in" in row for row in rows[2:]] == [False, True, True, True, True]
+
+
+def test_each_question_to_a_history_is_asked_and_told_in_yardsticks(tmp_path: Path) -> None:
+    # Given
+    options = SqlOptions(url=f"sqlite:///{tmp_path}/history.db")
+    engine = make_engine(options)
+    migrate.ensure(engine, dialect_of(engine))
+    history.fill(engine, 20)
+    reader = make_reader(options)
+
+    # When
+    about, rows = questions.ask(reader, 4, 10.0)
+    engine.dispose()
+    reader.dispose()
+
+    # Then
+    assert about["jobs"] == 20
+    assert about["returns"] >= 900
+    assert len({row["question"] for row in rows}) == len(rows) > 30
+    assert all(
+        0 < row[QUARTILE] * 10.0 / 1000 <= row["median"] * 1.001 and row["median"] <= row["p95"] <= row["longest"]
+        for row in rows
+    )
 
 
 @pytest.mark.parametrize(
