@@ -145,7 +145,8 @@ def _plain_page(told: dict[str, Any]) -> str:
 def _log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Masking("%(levelname)s %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+    # Salt has put handlers of its own there, which wait for a configuration that never comes.
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 if __name__ == "__main__":

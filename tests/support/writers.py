@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from salt_eventsd.broker import parcel
-from salt_eventsd.broker.interface import Letter, Letters, Sent
+from salt_eventsd.broker.interface import Letter, Letters, Publisher, Sent
 from salt_eventsd.broker.memory import Memory, MemoryConsumer, MemoryPublisher
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.event.chunk import StoredChunk, encode_events
@@ -62,13 +62,13 @@ class Master:
     """
     A master that publishes parcels.
 
-    :param memory: the broker.
+    :param broker: where it publishes.
     :param name: its id.
     :param worker: the name of the worker that its events are for.
     """
 
-    def __init__(self, memory: Memory, name: str = MASTER, worker: str = "history") -> None:
-        self.memory, self.name, self.worker = memory, name, worker
+    def __init__(self, broker: Memory | Publisher, name: str = MASTER, worker: str = "history") -> None:
+        self.broker, self.name, self.worker = broker, name, worker
         self.life = uuid.uuid4().hex
         self._next = 1
 
@@ -92,7 +92,7 @@ class Master:
         :param again: under other ids than before.
         """
         more = f":{next(_NUMBERS)}" if again else ""
-        self.memory.publish(
+        self.broker.publish(
             [Sent(one.id + more, one.worker, one.lane, one.prio, one.master, parcel.encode(one)) for one in some]
         )
 
