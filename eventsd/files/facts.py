@@ -10,6 +10,7 @@ import copy
 import grp
 import json
 import pwd
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,10 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     problems += overlay(settings, eventsd.get("lookup"))
     eventsd = {key: value for key, value in eventsd.items() if key != "lookup"}
     package = settings["package"]
-    package["extras"] = sorted({*map(str, package["extras"]), *backends_of(eventsd)})
+    writers, wrong = writers_of(asked.get("writers"))
+    problems += wrong
+    needed = set().union(backends_of(eventsd), {"nats"} if writers else (), *map(backends_of, writers.values()))
+    package["extras"] = sorted({*map(str, package["extras"]), *needed})
     config = {"engines": ["eventsd"], "eventsd": eventsd}
     python = python_of(package["pip_bin"])
     found = {
@@ -61,6 +65,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
         "minion": asked["minion"],
         "local": asked["local"],
         "wrong": "",
+        "writers": sorted(writers),
         "database": database_of(eventsd, settings["database"]["worker"]),
         **of_the_master(Path(settings["config"]["file"]), config),
     }
@@ -121,6 +126,25 @@ def _overlay_part(defaults: dict[str, Any], part: str, options: dict[str, Any]) 
         else:
             defaults[key] = value
     return problems
+
+
+def writers_of(given: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """
+    Return the writers of this machine by name, and what is wrong with the pillar that names them.
+
+    :param given: the pillar ``eventsd_writers``.
+    """
+    if given is None:
+        return {}, []
+    if not isinstance(given, dict):
+        return {}, [f"eventsd_writers: expected a mapping of names to configurations, got {_kind(given)}"]
+    problems = []
+    for name, block in given.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", str(name)):
+            problems.append(f"eventsd_writers: expected names of letters, digits, - and _, got {name!r}")
+        elif not isinstance(block, dict):
+            problems.append(f"eventsd_writers.{name}: expected a mapping such as source: ..., got {_kind(block)}")
+    return ({} if problems else {str(name): block for name, block in given.items()}), problems
 
 
 def backends_of(eventsd: dict[str, Any]) -> set[str]:

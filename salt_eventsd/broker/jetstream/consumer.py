@@ -82,7 +82,13 @@ class JetStreamConsumer:
 
     def close(self) -> None:
         """See :class:`~salt_eventsd.broker.interface.Consumer`."""
+        self._session.leave(self._leave)
         self._session.close()
+
+    async def _leave(self, link: Link) -> None:
+        """Other writers get at once what is on its way to this one."""
+        if self._pulling is not None:
+            await self._pulling.leave()
 
     async def _nothing(self, link: Link) -> None:
         """Connecting was all."""

@@ -23,6 +23,9 @@ from salt_eventsd.broker.jetstream.names import Way
 from salt_eventsd.exceptions import Cut
 
 _NANOSECONDS = 10**9
+#: How long requests that wait may take to run out at the end, and the last words to the server.
+_LEAVE_SECONDS = 1.0
+_FLUSH_SECONDS = 1
 #: How much later than a request ends the server may say so.
 _GRACE_SECONDS = 5.0
 _HEARTBEAT, _NOBODY = "100", "503"
@@ -94,6 +97,18 @@ class Pulling:
         """Fail where the server should have said by now that there is nothing."""
         if any(time.monotonic() > one.until + _GRACE_SECONDS for one in opened if not one.has_ended):
             raise Cut("no answer from JetStream")
+
+    async def leave(self) -> None:
+        """Let the requests that wait run out, and give back what they have brought and nobody has taken."""
+        if self._link.trouble is not None:
+            return
+        await self._wait(lambda: all(one.has_ended for one in self._open.values()), _LEAVE_SECONDS)
+        for request in self._open.values():
+            await _end(request)
+            for _, message in request.got:
+                await self._link.client.publish(message.reply, b"-NAK")
+        self._open.clear()
+        await self._link.client.flush(_FLUSH_SECONDS)
 
     async def _there(self, way: Way, most: int) -> list[Msg]:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from nats import errors
@@ -13,7 +14,7 @@ from salt_eventsd.broker.jetstream.faults import meaning
 from salt_eventsd.broker.jetstream.link import CLOSE_SECONDS, Link
 from salt_eventsd.broker.jetstream.loop import Loop
 from salt_eventsd.broker.jetstream.options import Naming, Source
-from salt_eventsd.exceptions import Held, Transient
+from salt_eventsd.exceptions import Held, Transient, WorkerError
 
 Result = TypeVar("Result")
 
@@ -51,6 +52,20 @@ class Session:
     def again(self) -> None:
         """Prepare once more, before whatever comes next."""
         self._is_prepared = False
+
+    def leave(self, work: Callable[[Link], Awaitable[None]]) -> None:
+        """
+        Say the last words over the connection, if there is one; what goes wrong with them is of no matter.
+
+        :param work: says them.
+        """
+
+        async def said() -> None:
+            if self._link is not None and self._link.trouble is None:
+                await work(self._link)
+
+        with suppress(WorkerError):
+            self._loop.run(said(), CLOSE_SECONDS)
 
     def close(self) -> None:
         """Close the connection, and end the thread."""

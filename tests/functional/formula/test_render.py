@@ -41,7 +41,8 @@ class Machine:
         """
         if isinstance(pillar.get("eventsd"), dict) and isinstance(pillar["eventsd"].get("lookup", {}), dict):
             own = {"config": {"file": str(self.file)}, "service": {"manage": False}}
-            pillar = {"eventsd": {**pillar["eventsd"], "lookup": {**own, **pillar["eventsd"].get("lookup", {})}}}
+            lookup = {**own, **pillar["eventsd"].get("lookup", {})}
+            pillar = {**pillar, "eventsd": {**pillar["eventsd"], "lookup": lookup}}
         config = {
             "root_dir": str(self.folder / "root"),
             "file_client": "local",
