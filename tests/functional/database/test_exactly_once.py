@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Transient
 from tests.support.events import STAMP, fired, job, numbered, returned, state_result
@@ -82,6 +84,39 @@ def test_a_chunk_whose_earlier_try_turns_out_written_is_tried_again_as_a_replay(
         tables.worker().write(batch_of(numbered(2), replay=False))
     tables.worker().write(batch_of(numbered(2), replay=True))
     assert sorted(tables.column("returns", "jid")) == ["0", "1"]
+
+
+def test_a_try_that_has_not_ended_holds_up_another_with_other_borders(tables: Database) -> None:
+    # Given: an engine was killed, and the database has not noticed yet; nobody else sees its receipts
+    earlier = batch_of(*[numbered(1, start=chunk) for chunk in (1, 2, 3, 4)])
+    later = batch_of(*[numbered(1, start=chunk) for chunk in (3, 4, 5, 6)], first=3, replay=True)
+    worker = tables.worker()
+    worker.write(batch_of())
+    tries: list[str] = []
+
+    def write() -> None:
+        while "written" not in tries:
+            try:
+                worker.write(later)
+                tries.append("written")
+            except Transient as exc:
+                tries.append(str(exc))
+
+    thread = threading.Thread(target=write, daemon=True)
+    with tables.engine.begin() as connection:
+        Receipts().take(connection, earlier)
+
+        # When: the next one has batches of another size, and meets them
+        thread.start()
+        time.sleep(0.5)
+        written_meanwhile = "written" in tries
+    thread.join(60)
+
+    # Then: it waits, finds them, and writes only what is its own
+    assert not written_meanwhile
+    assert tries[-1:] == ["written"]
+    assert sorted(tables.column("returns", "jid")) == ["5", "6"]
+    assert _receipts(tables) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
