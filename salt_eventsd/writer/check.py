@@ -10,6 +10,7 @@ from typing import Any
 from salt_eventsd.config.folders import why_file_unwritable
 from salt_eventsd.exceptions import ConfigError, Transient, WorkerError
 from salt_eventsd.redact.error_text import one_line
+from salt_eventsd.writer.carry.source import said
 from salt_eventsd.writer.carry.writers import Writers
 from salt_eventsd.writer.config import WriterConfig, read
 from salt_eventsd.writer.jetstream import Servers
@@ -50,8 +51,7 @@ def _source(config: WriterConfig, problems: list[str], away: list[str]) -> str:
     try:
         next(iter(letters.letters()), None)
     except WorkerError as exc:
-        text = one_line(exc)
-        line = text if text.startswith("eventsd:") else f"eventsd: source: {text}"
+        line = f"eventsd: {said(exc)}"
         (away if isinstance(exc, Transient) else problems).append(line)
         return "not reachable" if isinstance(exc, Transient) else "refuses"
     finally:

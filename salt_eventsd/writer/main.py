@@ -17,7 +17,8 @@ from salt_eventsd import __version__
 from salt_eventsd.config.checks import is_path
 from salt_eventsd.config.load import placed
 from salt_eventsd.exceptions import ConfigError, EventsdError
-from salt_eventsd.redact.error_text import masked, one_line
+from salt_eventsd.redact.error_text import masked
+from salt_eventsd.writer.carry.source import said
 from salt_eventsd.writer.check import check
 from salt_eventsd.writer.config import FOLDER, WriterConfig, options, read
 from salt_eventsd.writer.jetstream import Servers
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in exc.problems:
             print(problem, file=sys.stderr)
     except EventsdError as exc:
-        print(f"eventsd: source: {one_line(exc)}", file=sys.stderr)
+        print(f"eventsd: {said(exc)}", file=sys.stderr)
     return _WRONG
 
 

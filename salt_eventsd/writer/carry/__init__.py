@@ -5,6 +5,8 @@ Carry: parcels from the broker into a backend.
     One configured worker: its lanes, and what waits in the broker.
 ``lane``
     Parcels of one lane, carried by some threads.
+``hand``
+    What a lane has in hand.
 ``tries``
     When a lane may try, and what failed tries mean for the next ones.
 ``attempt``

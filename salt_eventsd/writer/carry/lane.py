@@ -12,19 +12,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from salt_eventsd.broker.interface import Delivered, Letters
-from salt_eventsd.broker.parcel import TooNew
 from salt_eventsd.common.timings import Timings
 from salt_eventsd.exceptions import Doubted, WorkerError
 from salt_eventsd.redact.error_text import one_line, traceback_text
 from salt_eventsd.workers.write import Worker
 from salt_eventsd.writer.carry.attempt import Attempt
 from salt_eventsd.writer.carry.counts import Counts
+from salt_eventsd.writer.carry.hand import Hand
 from salt_eventsd.writer.carry.pulled import Pulled
 from salt_eventsd.writer.carry.source import Source
 from salt_eventsd.writer.carry.strangers import Strangers
@@ -34,10 +32,6 @@ log = logging.getLogger(__name__)
 
 #: How long a thread waits for parcels before it looks whether it is to end.
 PULL_SECONDS = 0.5
-#: How many parcels wait in hand, besides those that are being written.
-AHEAD = 2
-#: After how long a parcel of a newer version is handed out again: to another writer, perhaps.
-TOO_NEW_SECONDS = 60.0
 #: A parcel that was delivered more often than this may be what ends writers.
 MOST_DELIVERIES = 5
 
@@ -86,9 +80,7 @@ class Lane:
         self._means = means
         self._source = means.source
         self._stopping = threading.Event()
-        self._pulling = threading.Lock()
-        self._ahead: deque[Pulled] = deque()
-        self._in_hand: dict[int, Delivered] = {}
+        self._hand = Hand(name, worker, means.source, means.strangers, self.counts)
         self._threads = [
             threading.Thread(target=self._work, name=f"eventsd-{name}", daemon=True) for _ in range(threads)
         ]
@@ -106,7 +98,7 @@ class Lane:
     @property
     def in_hand(self) -> list[Delivered]:
         """What was pulled and is not settled."""
-        return list(self._in_hand.values())
+        return self._hand.delivered
 
     @property
     def alive(self) -> bool:
@@ -134,7 +126,7 @@ class Lane:
                 thread.join(max(0.0, until - time.monotonic()))
         for delivered in self.in_hand:
             # Also what is being written: a receipt tells the next writer, should it still be committed.
-            self._give_back(delivered, 0.0)
+            self._hand.give_back(delivered, 0.0)
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
@@ -151,41 +143,12 @@ class Lane:
 
     def _next(self) -> Pulled | None:
         """Return the next parcel; None if there is none now, or the backend is away."""
-        with suppress(IndexError):
-            return self._ahead.popleft()
-        if not self.tries.may_pull(bool(self._in_hand)) or self._source.wait_seconds:
+        if waiting := self._hand.waiting():
+            return waiting
+        if not self.tries.may_pull(bool(self.in_hand)) or self._source.wait_seconds:
             self._stopping.wait(min(PULL_SECONDS, max(0.02, self._source.wait_seconds)))
             return None
-        if not self._pulling.acquire(timeout=PULL_SECONDS):
-            return None
-        try:
-            if not self._ahead:
-                self._pull(1 if self.is_ordered else AHEAD, PULL_SECONDS)
-            with suppress(IndexError):
-                return self._ahead.popleft()
-            return None
-        finally:
-            self._pulling.release()
-
-    def _pull(self, most: int, seconds: float) -> None:
-        try:
-            self._source.prepare()
-            found = self._source.consumer.pull(self.name, most, seconds)
-        except WorkerError as exc:
-            self._source.failed(exc)
-            return
-        self._source.works()
-        for delivered in found:
-            self._in_hand[id(delivered)] = delivered
-            try:
-                pulled = Pulled(delivered, self.worker)
-            except TooNew as exc:
-                self.counts.too_new += 1
-                self._means.strangers.too_new(str(exc))
-                self._give_back(delivered, TOO_NEW_SECONDS)
-            else:
-                self._means.strangers.look(pulled.rules)
-                self._ahead.append(pulled)
+        return self._hand.pull(PULL_SECONDS)
 
     def _carry(self, pulled: Pulled) -> None:
         """Try until the parcel is settled, is left to another time, or the writer ends."""
@@ -194,7 +157,7 @@ class Lane:
                 pulled, companion = self._in_company(pulled)
                 is_committed = pulled.broken or (self.tries.enter() and self._write(pulled, companion))
                 if not is_committed:
-                    if id(pulled.delivered) not in self._in_hand:
+                    if not self._hand.has(pulled):
                         return
                     continue
             if self._settle(pulled):
@@ -219,14 +182,14 @@ class Lane:
             # Even what would end a program: here it would end the thread, and hold the parcel for ever.
             self._failed(pulled, exc)
             if companion:
-                self._ahead.appendleft(companion)
+                self._hand.put(companion, first=True)
             return False
         finally:
             self.running.pop(pulled.key, None)
             self.write_seconds.add(time.monotonic() - began)
         self.tries.succeeded(pulled.key, is_whole=not pulled.spared)
         if companion and not self._settle(companion):
-            self._ahead.appendleft(companion)
+            self._hand.put(companion, first=True)
         return True
 
     def _failed(self, pulled: Pulled, exc: BaseException) -> None:
@@ -239,7 +202,7 @@ class Lane:
         if pulled.chunks > exc.chunks:
             pulled.spared |= exc.chunks
         else:
-            self._give_back(pulled.delivered, seconds)
+            self._hand.give_back(pulled.delivered, seconds)
 
     def _settle(self, pulled: Pulled) -> bool:
         """Bury and acknowledge what is committed; say whether that went well."""
@@ -248,10 +211,10 @@ class Lane:
             pulled.bury(self._means.letters)
             self.counts.buried += pulled.buried - buried
             if pulled.spared:
-                self._give_back(pulled.delivered, self.tries.passing_seconds(pulled.key))
+                self._hand.give_back(pulled.delivered, self.tries.passing_seconds(pulled.key))
             else:
                 pulled.delivered.done()
-                self._in_hand.pop(id(pulled.delivered), None)
+                self._hand.settled(pulled)
         except WorkerError as exc:
             self._source.failed(exc)
             return False
@@ -265,23 +228,13 @@ class Lane:
         Where a backend takes nothing of a parcel, return another one to be written with it. What cannot go with it, as
         it is of another master, takes its turn, and shows as well whether the backend takes anything.
         """
-        if self.is_ordered or not self.tries.suspicion(pulled.key).asks_others or self._source.wait_seconds:
+        if self.is_ordered or not self.tries.suspicion(pulled.key).asks_others:
             return pulled, None
-        with self._pulling:
-            if not self._ahead:
-                self._pull(1, 0.0)
-            try:
-                other = self._ahead.popleft()
-            except IndexError:
-                return pulled, None
-            fits = other.delivered.master == pulled.delivered.master and not other.chunks & pulled.chunks
-            if fits and not (other.broken or other.committed):
-                return pulled, other
-            self._ahead.append(pulled)
-            return other, None
-
-    def _give_back(self, delivered: Delivered, seconds: float) -> None:
-        self._in_hand.pop(id(delivered), None)
-        # Where the broker is away, it comes again by itself, later.
-        with suppress(WorkerError):
-            delivered.back(seconds)
+        other = self._hand.another()
+        if other is None:
+            return pulled, None
+        fits = other.delivered.master == pulled.delivered.master and not other.chunks & pulled.chunks
+        if fits and not (other.broken or other.committed):
+            return pulled, other
+        self._hand.put(pulled, first=False)
+        return other, None

@@ -92,7 +92,7 @@ class Source:
 
         :param exc: why.
         """
-        text = one_line(exc)
+        text = said(exc)
         with self._mutex:
             is_new = not self._failures or self.is_held is not isinstance(exc, Held)
             self._failures += 1
@@ -100,4 +100,14 @@ class Source:
             self._not_before = time.monotonic() + self._backoff.seconds(self._failures)
             self.error, self.is_held = text, isinstance(exc, Held)
         if is_new:
-            log.error("eventsd: source: %s; what was pulled is kept, and it is tried again", text)
+            log.error("eventsd: %s; what was pulled is kept, and it is tried again", text)
+
+
+def said(exc: BaseException) -> str:
+    """
+    Return what an error of the broker says, with the key that it is about.
+
+    :param exc: the error.
+    """
+    text = one_line(exc)
+    return text.removeprefix("eventsd: ") if text.startswith("eventsd: ") else f"source: {text}"

@@ -57,6 +57,12 @@ class Tries:
     def passed_by(self) -> int:
         """How many parcels were given back because the backend refuses what is in them."""
         with self._turn:
+            had_some = bool(self._passed)
+            self._forget_passed()
+            if had_some and not self._passed and self.state == "held":
+                # Another writer has them by now.
+                self.state = "ok"
+                self._retry.begin_anew()
             return len(self._passed)
 
     def may_pull(self, has_some: bool) -> bool:

@@ -26,7 +26,7 @@ def problems(desks: Sequence[Desk]) -> Iterator[Problem]:
     for desk in desks:
         if desk.source.error and desk.source.error not in told:
             told.add(desk.source.error)
-            yield Problem("source", f"source: {desk.source.error}")
+            yield Problem("source", desk.source.error)
     for desk in desks:
         yield from _of(desk)
 
