@@ -19,6 +19,8 @@ from salt_eventsd.workers.write import Refusal
 
 #: How often it is asked whether what is not confirmed is still there.
 _LOOK_SECONDS = 5.0
+#: How long a confirmation may take from the moment on in which a parcel has gone.
+_GRACE_SECONDS = 1.0
 #: Of so many parts it is remembered where they are, from one try to the next.
 _MOST_PARTS = 50_000
 #: How often a parcel gets another id because the broker knows the one before, and no longer has the parcel.
@@ -66,6 +68,10 @@ class Committed:
         while left:
             self._wait(left, 0.0)
             lost = self._not_waiting(left)
+            if lost & self._published.keys():
+                # It is acknowledged first, and then confirmed.
+                self._wait(left, _GRACE_SECONDS)
+                lost &= left
             for head, parts in groups:
                 if some := [(part, at) for part, at in parts if name_of(part) in lost]:
                     packed, refused = pack(head, some)

@@ -16,6 +16,10 @@ _NO_STREAM, _NO_CONSUMER, _NO_MESSAGES = 10059, 10014, (10037, 10043, 10057)
 _PASSING = (10008, 10009, 10023, 10026, 10028, 10118, 10167)
 
 
+#: While a cluster elects a leader, requests get no answer at all; asked again soon, they do.
+ANSWER_SECONDS = 5.0
+
+
 class _Error(msgspec.Struct, frozen=True):
     code: int = 0
     err_code: int = 0
@@ -136,7 +140,7 @@ async def ask(link: Link, subject: str, body: Any, kind: type[Answer], seconds: 
     :raises Transient: it cannot just now.
     """
     sent = b"" if body is None else msgspec.json.encode(body)
-    said = (await link.request(f"{_PREFIX}.{subject}", sent, seconds)).data
+    said = (await link.request(f"{_PREFIX}.{subject}", sent, min(seconds, ANSWER_SECONDS))).data
     error = msgspec.json.decode(said, type=_Refusal).error
     if error is None:
         return msgspec.json.decode(said, type=kind)

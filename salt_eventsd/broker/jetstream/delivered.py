@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from salt_eventsd.broker.jetstream.api import ANSWER_SECONDS
 from salt_eventsd.broker.jetstream.link import Link
 from salt_eventsd.broker.jetstream.names import Names
 from salt_eventsd.broker.jetstream.publisher import Confirmation
@@ -68,7 +69,7 @@ class JetStreamDelivered:
         return send
 
     async def _done(self, link: Link) -> None:
-        await link.request(self.reply, _DONE, self.timeout)
+        await link.request(self.reply, _DONE, min(self.timeout, ANSWER_SECONDS))
         told = msgspec.json.encode(Confirmation(self.worker, [self.id]))
         await link.client.publish(self.names.confirmations(self.worker, self.master), told)
         await link.client.flush(max(1, round(self.timeout)))

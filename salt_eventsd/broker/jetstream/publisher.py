@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Collection, Sequence
@@ -23,6 +24,8 @@ from salt_eventsd.exceptions import Transient
 
 #: So many confirmations are remembered; each is about a hundred bytes.
 _MOST_CONFIRMED = 50_000
+#: How long a stream may take to keep parcels.
+_KEPT_SECONDS = 15.0
 #: How often somebody who waits for confirmations makes sure that there is a connection, in seconds.
 _LOOK_SECONDS = 1.0
 
@@ -159,7 +162,8 @@ class JetStreamPublisher:
                 MASTER_HEADER: quote(sent.master),
             }
             asked.append(await link.send(subject, sent.body, headers))
-        await link.answered(asked)
+        # A leader that dies answers nothing; whatever it has kept is known by its id when it comes again.
+        await asyncio.wait_for(link.answered(asked), min(self._options.timeout, _KEPT_SECONDS))
         answers = [one.result() for one in asked]
         for answer in answers:
             self._require_kept(answer)

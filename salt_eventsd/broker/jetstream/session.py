@@ -14,7 +14,7 @@ from salt_eventsd.broker.jetstream.faults import meaning
 from salt_eventsd.broker.jetstream.link import CLOSE_SECONDS, Link
 from salt_eventsd.broker.jetstream.loop import Loop
 from salt_eventsd.broker.jetstream.options import Naming, Source
-from salt_eventsd.exceptions import Held, Transient, WorkerError
+from salt_eventsd.exceptions import Cut, Held, Transient, WorkerError
 
 Result = TypeVar("Result")
 
@@ -96,8 +96,7 @@ class Session:
             await self._drop(link)
             if isinstance(exc, errors.NoRespondersError):
                 raise Transient(f"the stream {self._options.stream} does not answer") from exc
-            if isinstance(exc, (errors.Error, OSError)) and not isinstance(exc, asyncio.TimeoutError):
-                raise self._told(exc) from exc
+            self._tell(exc)
             raise
 
     async def _connected(self) -> Link:
@@ -109,14 +108,16 @@ class Session:
             if link is None:
                 try:
                     link = await Link.to_first(self._options, shuffled=True)
-                except (errors.Error, OSError) as exc:
-                    raise self._told(exc) from exc
+                except Exception as exc:
+                    self._tell(exc)
+                    raise
                 self._link, self._is_prepared = link, False
             if not self._is_prepared:
                 try:
                     await self._prepare(link)
-                except BaseException:
+                except BaseException as exc:
                     await self._drop(link)
+                    self._tell(exc)
                     raise
                 self._is_prepared = True
             return link
@@ -127,14 +128,24 @@ class Session:
                 self._link = None
             await asyncio.shield(link.close())
 
-    def _told(self, exc: Exception) -> Exception:
-        """Say which option an operator has to look at."""
+    def _tell(self, exc: BaseException) -> None:
+        """
+        Say what an error of the client means, and which option an operator has to look at.
+
+        :raises WorkerError: that; nothing is raised for other errors.
+        """
+        if isinstance(exc, (asyncio.TimeoutError, TimeoutError)):
+            raise Cut("no answer in time") from exc
+        if not isinstance(exc, (errors.Error, OSError)):
+            return
+        if isinstance(exc, errors.NoRespondersError):
+            raise Held(self._naming.problem("url", "the server has no JetStream, or it is not up yet")) from exc
         found = meaning(exc)
         if not isinstance(found, Held):
-            return found
+            raise found from exc
         options, text = self._options, str(found).lower()
         given = [key for key in ("credentials", "token", "password") if getattr(options, key) is not None]
         key = given[0] if given else "user"
         if "certificate" in text or "ssl" in text or "tls" in text or "secure" in text:
             key = "ca_file" if "certificate" in text else "url"
-        return Held(self._naming.problem(key, str(found)))
+        raise Held(self._naming.problem(key, str(found))) from exc
