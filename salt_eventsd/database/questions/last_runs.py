@@ -29,6 +29,8 @@ _ONE_RUN = (
 _WITHIN = " AND jid >= :first AND jid < :behind"
 #: Each has a part of a statement of its own.
 _NAMES_AT_ONCE = 100
+#: No database has to read a statement with more values than this.
+_MOST_NAMES = 500
 #: The last days: most minions have a run in them, or none that is of interest.
 _LAST = timedelta(days=9)
 #: A job id is of the master's own time, which no zone puts further ahead than this.
@@ -76,8 +78,8 @@ def last_runs(reader: Reader, conditions: list[Condition], at: datetime | None) 
             found[row["minion_id"]] = row
     # Of a run before those days, nobody has looked yet whether there is a later one.
     rest = [name for name, row in found.items() if row["id"] is None or datetime.fromisoformat(row["stamp"]) < begin]
-    for start in range(0, len(rest), _NAMES_AT_ONCE):
-        some = minions.c.minion_id.in_(rest[start : start + _NAMES_AT_ONCE])
+    for start in range(0, len(rest), _MOST_NAMES):
+        some = minions.c.minion_id.in_(rest[start : start + _MOST_NAMES])
         found.update((row["minion_id"], row) for row in _looked_up(reader, [some], at))
     return list(found.values())
 
@@ -92,6 +94,10 @@ def _looked_up(
     if at is not None:
         is_its.append(returns.c.stamp <= at)
     order = (returns.c.stamp.desc(), returns.c.id.desc())
+    if reader.dialect.questions.lateral:
+        run = sa.select(*_RUN).where(*is_its).order_by(*order).limit(1).correlate(minions).lateral("run")
+        looked = sa.select(minions.c.minion_id, *run.c).select_from(minions.outerjoin(run, sa.true()))
+        return reader.rows(looked.where(all_of(conditions)).order_by(minions.c.minion_id))
     last = sa.select(returns.c.id).where(*is_its).order_by(*order).limit(1).correlate(minions).scalar_subquery()
     each = sa.select(minions.c.minion_id, last.label("last_id")).where(all_of(conditions)).subquery()
     is_last = all_of([returns.c.id == each.c.last_id, *bounds])

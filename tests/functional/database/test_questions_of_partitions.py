@@ -66,7 +66,9 @@ def partition(database: Database) -> None:
 def how_minions_were(database: Database) -> list[list[dict[str, Any]]]:
     with reading(database.engine) as reader:
         return [
-            sorted(minions.conformity(reader, at=age and NOW - age), key=lambda row: str(row["minion_id"]))
+            sorted(
+                minions.conformity(reader, at=None if age is None else NOW - age), key=lambda row: str(row["minion_id"])
+            )
             for age in AGES
         ]
 

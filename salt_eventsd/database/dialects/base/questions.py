@@ -16,9 +16,11 @@ class Questions:
     Pieces of questions; this is how PostgreSQL has them.
 
     :cvar looks_within: a look into an index for each row of another table begins at a time that the question says.
+    :cvar lateral: such a look may bring several columns at once.
     """
 
     looks_within: ClassVar[bool] = True
+    lateral: ClassVar[bool] = True
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """

@@ -14,6 +14,7 @@ class MySQLQuestions(Questions):
 
     # It begins at the newest row, however far that is from the time.
     looks_within: ClassVar = False
+    lateral: ClassVar = False
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.TextClause, sa.ColumnElement[Any]]:
         """See :class:`Questions`."""

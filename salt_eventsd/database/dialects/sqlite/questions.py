@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -12,6 +12,8 @@ from salt_eventsd.database.dialects.base.questions import Questions, is_glob
 
 class SQLiteQuestions(Questions):
     """Pieces of questions."""
+
+    lateral: ClassVar = False
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. Its ``LIKE`` takes upper and lower case for the same."""
