@@ -17,6 +17,8 @@ NATS JetStream as a broker: one stream for all parcels, and one for dead letters
     A connection whose stream was made or checked.
 ``stream``
     Make the stream, or check the one there is.
+``passed``
+    Parcels that a consumer does not hand out any more, though they are there.
 ``publisher``, ``consumer``, ``delivered``, ``letters``
     What :mod:`~salt_eventsd.broker.interface` asks for.
 """

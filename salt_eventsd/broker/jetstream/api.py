@@ -87,6 +87,12 @@ class Consumer(msgspec.Struct, frozen=True):
     ack_floor: Floor = Floor()
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What was asked for is done."""
+
+    success: bool = False
+
+
 class Message(msgspec.Struct, frozen=True):
     """A message in a stream."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,10 +19,13 @@ from salt_eventsd.broker.jetstream.delivered import JetStreamDelivered
 from salt_eventsd.broker.jetstream.link import Link
 from salt_eventsd.broker.jetstream.names import MASTER_HEADER, Names, Way, token
 from salt_eventsd.broker.jetstream.options import Naming, Source
+from salt_eventsd.broker.jetstream.passed import Passed
 from salt_eventsd.broker.jetstream.pulling import Pulling
 from salt_eventsd.broker.jetstream.session import Session
 from salt_eventsd.broker.jetstream.stream import prepared
 from salt_eventsd.exceptions import Held
+
+log = logging.getLogger(__name__)
 
 #: After how long a parcel is handed out again that nobody has acknowledged.
 REDELIVERY_SECONDS = 30.0
@@ -63,6 +67,7 @@ class JetStreamConsumer:
         self._lanes = [worker]
         self._session = Session(options, self._naming, self._begin)
         self._pulling: Pulling | None = None
+        self._passed = Passed()
 
     def prepare(self, lanes: Sequence[str]) -> None:
         """See :class:`~salt_eventsd.broker.interface.Consumer`."""
@@ -171,15 +176,35 @@ class JetStreamConsumer:
         stream, subjects = self._names.stream, self._names.of_worker(self._worker)
         wanted = {"subjects_filter": subjects}
         counted = await ask(link, f"STREAM.INFO.{stream}", wanted, _Counted, self._options.timeout)
-        held = sum((counted.state.subjects or {}).values())
+        by_subject = counted.state.subjects or {}
         unacknowledged = sum(info.num_ack_pending for info in infos)
-        waiting = max(0, held - unacknowledged)
+        waiting = max(0, sum(by_subject.values()) - unacknowledged)
         oldest = 0.0
         if waiting:
-            first = {"seq": 1, "next_by_subj": subjects}
-            found = await api.message(link, stream, first, self._options.timeout)
+            found = await self._first(link, subjects)
             oldest = max(0.0, time.time() - moment(found.time)) if found else 0.0
+        for way, info in zip(ways, infos):
+            await self._look_at(link, way, info, sum(by_subject[one] for one in by_subject if way.takes(one)))
         return Depth(waiting, unacknowledged, sum(info.num_redelivered for info in infos), oldest)
+
+    async def _look_at(self, link: Link, way: Way, info: api.Consumer, held: int) -> None:
+        """Make a consumer anew that has passed by what is in the stream."""
+        is_more = held > info.num_pending + info.num_ack_pending
+        first = await self._first(link, way.subject) if is_more else None
+        if self._passed.has(way.consumer, info, first.seq if first else 0):
+            stream = self._names.stream
+            log.warning(
+                "eventsd: %s: the consumer %s of %s has passed by parcels that are there; it is made anew",
+                self._naming.prefix.rstrip(".") or "source",
+                way.consumer,
+                stream,
+            )
+            await ask(link, f"CONSUMER.DELETE.{stream}.{way.consumer}", None, api.Done, self._options.timeout)
+            self._session.again()
+
+    async def _first(self, link: Link, subjects: str) -> api.Message | None:
+        wanted = {"seq": 1, "next_by_subj": subjects}
+        return await api.message(link, self._names.stream, wanted, self._options.timeout)
 
 
 def _master(headers: Mapping[str, str], told: str) -> str:

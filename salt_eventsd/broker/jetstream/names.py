@@ -45,6 +45,14 @@ class Way(NamedTuple):
     subject: str
     is_ordered: bool
 
+    def takes(self, subject: str) -> bool:
+        """
+        Say whether it pulls what was published on a subject.
+
+        :param subject: the subject, which ends with the master's token.
+        """
+        return subject.rpartition(".")[0] == self.subject.rpartition(".")[0]
+
 
 class Names:
     """
