@@ -18,6 +18,7 @@ module                         what it does
 :mod:`benchmarks.yardstick`    what this machine takes for a little work that is always the same
 :mod:`benchmarks.baseline`     figures that were kept in ``baseline.json``, and the comparison with them
 :mod:`benchmarks.verdict`      what a run says of the baseline, and the options for that
+:mod:`benchmarks.fleet`        masters, a broker, writers and a database on paper, from measured costs
 :mod:`benchmarks.table`        the figures as text
 ============================== =======================================================================================
 

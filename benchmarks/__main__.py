@@ -1,6 +1,7 @@
 """
 ``python -m benchmarks``: run the chosen benchmarks and print the figures as text, CPU time also in yardsticks, and what
-of it is worse than the baseline. ``--json FILE`` also writes JSON.
+of it is worse than the baseline. ``--json FILE`` also writes JSON. ``python -m benchmarks fleet`` is
+:mod:`benchmarks.fleet`.
 
 Progress goes to stderr, tables to stdout.
 """
@@ -27,6 +28,7 @@ import salt_eventsd
 from benchmarks import engine, event_return, rules, stages, verdict, writing, yardstick
 from benchmarks.carry import Figures
 from benchmarks.databases import KINDS, POSTGRESQL, Databases
+from benchmarks.fleet import __main__ as fleet
 from benchmarks.rig import RigError
 from benchmarks.table import plain, render
 from benchmarks.targets import targets
@@ -124,6 +126,8 @@ class Bench:
 
 def main() -> int:
     """Return the exit code: 0, or 1 if a run could not be made or, asked for, a figure is worse than its baseline."""
+    if sys.argv[1:2] == ["fleet"]:
+        return fleet.main(sys.argv[2:])
     chosen = _arguments()
     # Ends the ``with`` blocks, and with them the masters and servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -40,7 +40,7 @@ class Node(Nats):
     One server of a cluster.
 
     :param number: its number, from 1.
-    :param routes: the ports by which the nodes know one another, this node's among them.
+    :param routes: the ports by which the nodes know one another, this node's among them; one alone is no cluster.
     :param open_to_all: take clients without user and password.
     """
 
@@ -75,13 +75,14 @@ class Node(Nats):
                 {{ user: {READER}, password: "{PASSWORD}", permissions: {{ publish: {{ deny: "eventsd.>" }} }} }}
             ] }}"""
         others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in self._routes if port != self._route)
+        cluster = f'cluster: {{ name: eventsd, listen: "127.0.0.1:{self._route}", routes: [{others}] }}'
         configuration = self.folder / "nats.conf"
         configuration.write_text(
             f"""
             server_name: {self.node}
             listen: "127.0.0.1:{self.port}"
             jetstream: {{ store_dir: "{self.folder / "streams"}", max_memory_store: 64MB, max_file_store: 2GB }}
-            cluster: {{ name: eventsd, listen: "127.0.0.1:{self._route}", routes: [{others}] }}
+            {cluster if others else ""}
             {"" if self._open_to_all else users}
             """,
             encoding="utf-8",
