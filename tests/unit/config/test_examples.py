@@ -13,8 +13,8 @@ from tests.support.docs import ROOT
 EXAMPLES = sorted(one.parent for one in (ROOT / "examples").glob("*/eventsd.conf"))
 
 
-def test_there_are_four() -> None:
-    assert [one.name for one in EXAMPLES] == ["chat", "job_history", "redis_batch", "subevents"]
+def test_there_are_five() -> None:
+    assert [one.name for one in EXAMPLES] == ["central", "chat", "job_history", "redis_batch", "subevents"]
 
 
 @pytest.mark.parametrize("folder", [pytest.param(one, id=one.name) for one in EXAMPLES])
