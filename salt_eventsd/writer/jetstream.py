@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from salt_eventsd.broker.interface import Consumer, Publisher
-from salt_eventsd.broker.jetstream.consumer import JetStreamConsumer
-from salt_eventsd.broker.jetstream.letters import JetStreamLetters
+from typing import TYPE_CHECKING
+
+from salt_eventsd.broker.interface import Consumer, Letters, Publisher
 from salt_eventsd.broker.jetstream.options import Naming, Source, Target
-from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
+from salt_eventsd.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from salt_eventsd.broker.jetstream.letters import JetStreamLetters
+    from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
 
 _NAMING = Naming("source.")
 
@@ -16,9 +20,15 @@ class Servers:
     The servers that a configuration names.
 
     :param options: what stands under ``source``.
+    :raises ConfigError: the client's library is missing.
     """
 
     def __init__(self, options: Source) -> None:
+        try:
+            import nats  # noqa: F401
+        except ImportError as exc:
+            what = f"needs a library that is missing: {exc}; pip install 'salt-eventsd[nats]'"
+            raise ConfigError([f"eventsd: source: {what}"]) from exc
         self._options = options
         self._letters: JetStreamLetters | None = None
         self._publisher: JetStreamPublisher | None = None
@@ -29,17 +39,23 @@ class Servers:
 
         :param worker: its name.
         """
+        from salt_eventsd.broker.jetstream.consumer import JetStreamConsumer
+
         return JetStreamConsumer(self._options, worker, _NAMING)
 
     def publisher(self) -> Publisher:
         """Return what puts dead letters back; the stream is as the masters have made it."""
+        from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
+
         if self._publisher is None:
             same = {key: getattr(self._options, key) for key in Source.__struct_fields__}
             self._publisher = JetStreamPublisher(Target(**same), _NAMING)
         return self._publisher
 
-    def dead_letters(self) -> JetStreamLetters:
+    def dead_letters(self) -> Letters:
         """Return the dead letters of all writers."""
+        from salt_eventsd.broker.jetstream.letters import JetStreamLetters
+
         if self._letters is None:
             self._letters = JetStreamLetters(self._options, _NAMING)
         return self._letters
