@@ -192,3 +192,62 @@ def _wait_for_peers(masters: list[Master], state: str) -> None:
 def _is_idle(master: Master) -> bool:
     report = master.report()
     return not report["workers"]["history"]["queued_events"]
+
+
+@contextmanager
+def _syndic(start_master: StartMaster, salt_factories: Any, url: str) -> Iterator[tuple[Master, Master]]:
+    """Run a master of masters, and a master below it with a syndic."""
+    with start_master("top", order_masters=True, auto_accept=True, **_ours(url)) as top:
+        syndic = salt_factories.salt_syndic_daemon(
+            "below",
+            master_of_masters=top.daemon,
+            master_overrides=master_config(**_ours(url)),
+            # A syndic takes the port of its master's jobs for that of the master above, unless its minion says another.
+            minion_overrides=minion_config(publish_port=top.daemon.config["publish_port"]),
+            # The file of the syndic's options stands beside that of its master, which reads it, too.
+            overrides={"engines": ["eventsd"]},
+        )
+        with syndic.started():
+            below = Master(syndic.master)
+            below.wait_until_listening(timeout_seconds=120)
+            yield top, below
+
+
+@pytest.mark.smoke
+@pytest.mark.skipif(
+    int(salt.version.__version__.split(".")[0]) >= 3008,
+    reason="after its first request, the syndic of 3008.4 gets no answer from the master above, and passes nothing on",
+)
+def test_a_master_of_masters_shares_a_database_with_the_master_of_its_syndic(
+    start_master: StartMaster, salt_factories: Any, postgresql: PostgreSQL
+) -> None:
+    # Given
+    url = postgresql.new_database()
+    history = History(url)
+    with _syndic(start_master, salt_factories, url) as (top, below):
+        minion = below.daemon.salt_minion_daemon("under", overrides=minion_config())
+        with minion.started():
+            # When
+            with _client(top) as client:
+                jid = client.run_job("*", "test.echo", ["from above"], timeout=60)["jid"]
+
+            # Then: both engines have the job and its return, and the history has one row of each
+            wait_until(lambda: _matched(below) >= 2, "start and return below", 180)
+            # The syndic passes its start on, too.
+            wait_until(lambda: _matched(top) >= 3, "starts and return above", 180)
+            wait_until(lambda: all(_is_idle(one) for one in (top, below)), "end of what waits", _WRITTEN_SECONDS)
+            [job] = history.rows("SELECT * FROM eventsd_jobs WHERE jid = :jid", jid=jid)
+            assert (job["fun"], job["tgt"], job["minions"]) == ("test.echo", "*", ["below", "under"])
+            # The minion beside the syndic has the syndic's id.
+            assert job["syndics"]["below"] == ["below", "under"]
+            [returned] = history.rows("SELECT * FROM eventsd_returns WHERE jid = :jid", jid=jid)
+            assert (returned["minion_id"], returned["return"], returned["success"]) == ("under", "from above", True)
+            assert {job["master_id"], returned["master_id"]} <= {"top", "below"}
+            told = [_told(one, jid)["Result"] for one in (top, below)]
+            assert told[0] == told[1]
+            assert told[0]["under"]["return"] == "from above"
+
+
+def _matched(master: Master) -> int:
+    found: int = master.report()["bus"]["matched"]
+    return found
