@@ -18,7 +18,7 @@ from salt_eventsd.operate import ruletest
 from salt_eventsd.workers.load import load_modules, make
 from salt_eventsd.workers.write import Batch, Context
 from salt_eventsd.writer import config as writer_config
-from tests.support.docs import DOCUMENTS, ROOT, blocks
+from tests.support.docs import DOCUMENTS, ROOT, all_blocks, blocks
 from tests.support.events import JID, MINION, fired, job, job_data, returned, state_result
 
 _QUERIES = [text for _, text in blocks(ROOT / "README.rst", "sql")]
@@ -194,10 +194,10 @@ def test_what_salt_has_changed_on_a_minion(engine: sa.Engine) -> None:
 def _yaml(kind: type) -> list[Any]:
     """The YAML in the documentation: configurations are mappings, tests of rules are lists."""
     return [
-        pytest.param(text, id=name)
+        pytest.param(block.text, id=block.name)
         for document in DOCUMENTS
-        for name, text in blocks(document, "yaml")
-        if isinstance(yaml.safe_load(text), kind)
+        for block in all_blocks(document)
+        if block.language == "yaml" and isinstance(yaml.safe_load(block.text), kind)
     ]
 
 
