@@ -28,7 +28,7 @@ StartRig = Callable[..., Rig]
 #: The quick ones first; what is not named here comes before them.
 _ORDER = (
     *("spool_model", "spool_copies", "hostile", "canary", "poison", "workers"),
-    *("shutdown", "spool_full", "databases", "server_disk", "engine_killed", "spool_disk", "master", "bus"),
+    *("shutdown", "spool_full", "databases", "server_disk", "central", "engine_killed", "spool_disk", "master", "bus"),
 )
 
 
