@@ -72,7 +72,11 @@ class MySQLSession(Session):
 
         def say(cursor: Any) -> None:
             # In an SQL mode of somebody else's, even quotes mean something else.
-            cursor.execute(f"SET SESSION sql_mode = '{_SQL_MODE}', SESSION time_zone = '+00:00'")
+            # A limit that a server has set could end any of what follows; MySQL has no such limit, and reads a comment.
+            cursor.execute(
+                f"SET SESSION sql_mode = '{_SQL_MODE}', SESSION time_zone = '+00:00'"
+                f" /*M!100101 , SESSION max_statement_time = {timeout} */"
+            )
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             # Not every version has all of them.
             cursor.execute(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")
