@@ -5,6 +5,7 @@ A master with ``engines: [eventsd]`` and no options at all keeps its job history
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,12 @@ fails:
 """
 
 
+def _returns(master: Master, minion: Node, fun: str) -> list[dict[str, Any]]:
+    """What the minion has returned of a function; other tests have returns of others on the same bus."""
+    of_it = "SELECT * FROM eventsd_returns WHERE fun = :fun AND minion_id = :id"
+    return master.history.rows(of_it, fun=fun, id=minion.daemon.id)
+
+
 def test_a_job_and_its_return_are_kept(master: Master, minion: Node) -> None:
     # When
     answer = master.salt(minion.daemon, "test.arg", "first", second=2)
@@ -25,7 +32,7 @@ def test_a_job_and_its_return_are_kept(master: Master, minion: Node) -> None:
     # Then
     assert answer.returncode == 0
     master.history.wait_for(1, "eventsd_returns", "fun = 'test.arg' AND minion_id = :id", id=minion.daemon.id)
-    (returned,) = master.history.rows("SELECT * FROM eventsd_returns WHERE fun = 'test.arg'")
+    (returned,) = _returns(master, minion, "test.arg")
     master.history.wait_for(1, "eventsd_jobs", "jid = :jid", jid=returned["jid"])
     (job,) = master.history.rows("SELECT * FROM eventsd_jobs WHERE jid = :jid", jid=returned["jid"])
     assert (job["kind"], job["fun"], job["tgt"], job["minion_count"]) == ("job", "test.arg", minion.daemon.id, 1)
@@ -51,8 +58,8 @@ def test_a_command_that_fails_is_kept_as_failed(master: Master, minion: Node) ->
     master.salt(minion.daemon, "cmd.run", "echo broken; exit 3")
 
     # Then
-    master.history.wait_for(1, "eventsd_returns", "fun = 'cmd.run'")
-    (returned,) = master.history.rows("SELECT * FROM eventsd_returns WHERE fun = 'cmd.run'")
+    master.history.wait_for(1, "eventsd_returns", "fun = 'cmd.run' AND minion_id = :id", id=minion.daemon.id)
+    (returned,) = _returns(master, minion, "cmd.run")
     assert (json.loads(returned["return"]), returned["retcode"], returned["success"]) == ("broken", 3, 0)
 
 
@@ -66,12 +73,13 @@ def test_each_state_of_a_state_run_is_a_row(master: Master, minion: Node) -> Non
     # Then
     assert answer.returncode != 0
     master.history.wait_for(2, "eventsd_states", "minion_id = :id", id=minion.daemon.id)
-    states = master.history.rows("SELECT * FROM eventsd_states ORDER BY run_num")
+    of_it = "SELECT * FROM eventsd_states WHERE minion_id = :id ORDER BY run_num"
+    states = master.history.rows(of_it, id=minion.daemon.id)
     assert [(row["sls"], row["state_id"], row["state"], row["result"], row["changed"]) for row in states] == [
         ("broken", "works", "test.succeed_with_changes", 1, 1),
         ("broken", "fails", "test.fail_without_changes", 0, 0),
     ]
-    (returned,) = master.history.rows("SELECT success FROM eventsd_returns WHERE fun = 'state.sls'")
+    (returned,) = _returns(master, minion, "state.sls")
     assert not returned["success"]
 
 
