@@ -34,7 +34,8 @@ def test_a_full_spool_drops_as_asked_and_counts(target: Target, start_rig: Start
     finally:
         target.server.start()
 
-    # Then
+    # Then, once there is room again for what comes
+    wait_until(lambda: rig.engine.worker()["queued_events"] == 0, "an empty spool", 60)
     rig.lives(45)
     dropped = rig.engine.worker()["dropped"]
     assert rig.conserved(stream, counted=dropped) == dropped
