@@ -6,7 +6,6 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 import yaml
 
 from salt_eventsd.operate.demo import DemoError
+from salt_eventsd.operate.demo.configuration import free_ports
 from salt_eventsd.operate.demo.sandbox import Sandbox
 
 HERE = Path(__file__).resolve().parent
@@ -76,7 +76,7 @@ class Example:
         self._database = sa.create_engine(url, poolclass=sa.NullPool)
         self._url = url
         self._before = self.rows()
-        self._ports = _free_ports(9)
+        self._ports = free_ports(9)
         self._brokers = [f"nats://127.0.0.1:{port}" for port in self._ports[:3]]
         self.jobs = 0
 
@@ -227,17 +227,6 @@ def _program(name: str) -> str:
     if found := shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/usr/local/sbin"])):
         return found
     raise DemoError(f"no {name}; README.rst says where it comes from")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 if __name__ == "__main__":

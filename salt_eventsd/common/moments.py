@@ -1,5 +1,6 @@
 """
-Times as people give them to a command: ``90m``, ``7d``, ``2026-11-26 14:00``, ``last friday 14:00``.
+Times as people give them to a command (``90m``, ``7d``, ``2026-11-26 14:00``, ``last friday 14:00``), and as they are
+told.
 
 All of them are UTC, as the times in the tables are, unless they say another offset.
 """
@@ -37,13 +38,22 @@ def moment_of(value: Any, now: datetime | None = None) -> datetime:
             return now - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
         if _DAY.fullmatch(text):
             return datetime.strptime(text, "%Y%m%d").replace(tzinfo=timezone.utc)
-        if (told := _iso(text)) is not None:
-            return told
+        if (when := _iso(text)) is not None:
+            return when
         if isinstance(value, (bool, int, float)) or not text or text.isdigit():
             raise ValueError
         return _by_words(text, now)
     except (ValueError, OverflowError):
         raise ValueError(f"{_EXPECTED}, got {text!r}") from None
+
+
+def told(seconds: float) -> str:
+    """
+    Return a time as it is told to people.
+
+    :param seconds: since 1970 UTC.
+    """
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _iso(text: str) -> datetime | None:

@@ -7,6 +7,7 @@ their names in :mod:`counters`; in the state file they stand beside the other ke
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def boot() -> str:
 def now() -> Clock:
     """Return this moment."""
     return Clock(boot(), time.monotonic())
+
+
+def is_alive(pid: int) -> bool:
+    """
+    Say whether there is a process.
+
+    :param pid: its id.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class ReportedGap(msgspec.Struct, frozen=True):

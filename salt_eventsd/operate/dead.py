@@ -6,12 +6,12 @@ the event and the table it was for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
 from salt_eventsd.broker.interface import Letter
+from salt_eventsd.common import moments
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config, EventRule
 from salt_eventsd.event.chunk import OWN, decode_event
@@ -131,8 +131,8 @@ def _told(one: Group, id_: int | str, rules: dict[str, EventRule]) -> dict[str, 
         "latest": one.error,
         "latest_id": id_,
         "bytes": one.bytes,
-        "first": _moment(one.first),
-        "last": _moment(one.last),
+        "first": moments.told(one.first),
+        "last": moments.told(one.last),
     }
 
 
@@ -154,7 +154,3 @@ def _table(rules: dict[str, EventRule], rule: str, into: str) -> str:
     if own is None:
         return "its rule is no longer under events"
     return own.table or "a statement of the rule"
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -7,18 +7,17 @@ and its last report is young.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from salt_eventsd import __version__
+from salt_eventsd.common import moments
 from salt_eventsd.engine.problems import problems as problems_of
-from salt_eventsd.engine.report import Report
+from salt_eventsd.engine.report import Report, is_alive
 from salt_eventsd.engine.state_file import Head, IdleReport, decode, decode_head, to_data
 from salt_eventsd.spool.lock import holder, is_locked
 
@@ -107,7 +106,7 @@ def _look(head: Head) -> _Seen:
         age = time.time() - head.written
     if head.problems or not head.spool.dir:
         # An idle engine has no spool, and so no lock.
-        return _Seen(_alive(head.pid), age, locked=False)
+        return _Seen(is_alive(head.pid), age, locked=False)
     # The spool it has open, whatever the configuration says by now.
     folder = Path(head.spool.dir)
     locked = is_locked(folder)
@@ -193,15 +192,5 @@ def _down(*notes: str) -> Told:
     return {"state": "down", "running": False, "notes": list(notes), "retcode": 2}
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC") if seconds else "never"
+    return moments.told(seconds) if seconds else "never"

@@ -13,10 +13,10 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from salt_eventsd.common import moments
 from salt_eventsd.common.english import counted
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.event.chunk import encode_events, lane_of
@@ -76,7 +76,7 @@ def listed(folder: Path, which: Filter, limit: int, after: int = 0) -> list[dict
                         "into": event.into,
                         "tag": event.tag,
                         "error": letter.error,
-                        "buried": datetime.fromtimestamp(letter.buried, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+                        "buried": moments.told(letter.buried),
                         "data": _shown(event),
                     }
                 )

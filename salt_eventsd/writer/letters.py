@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from itertools import islice, takewhile
 from typing import Any
 
 from salt_eventsd.broker.interface import Letter, Letters
 from salt_eventsd.broker.requeue import requeue
+from salt_eventsd.common import moments
 from salt_eventsd.event.chunk import decode_event
 from salt_eventsd.writer.carry.source import Broker
 
@@ -101,7 +101,7 @@ def shown(letter: Letter) -> dict[str, Any]:
         "rule": letter.rule,
         "tag": letter.tag,
         "error": letter.error,
-        "buried": datetime.fromtimestamp(letter.buried, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "buried": moments.told(letter.buried),
     }
     if letter.is_parcel:
         return {**told, "parcel": f"{len(letter.body)} bytes, set aside whole"}

@@ -50,14 +50,13 @@ class EngineMetrics(Collector):
         found = self._latest()
         if found is None:
             return
-        yield InfoMetricFamily(f"{METRIC_PREFIX}build", "The version of salt-eventsd.", {"version": found.version})
-        yield _one("reported_timestamp_seconds", "When these numbers were read, in seconds since 1970.", found.written)
-        yield from _problems(found)
+        yield from about(found.version, found.written)
+        yield from of_problems("engine", [problem.kind for problem in problems(found)])
         yield from _whole(BUS, found.bus.counts)
         yield from _whole(SPOOL, found.spool.counts)
         by_worker = {as_label(name): worker.counts for name, worker in found.workers.items()}
-        yield from _of_workers(LANE, by_worker)
-        yield from _of_workers(WORKER, by_worker)
+        yield from of_workers(LANE, by_worker)
+        yield from of_workers(WORKER, by_worker)
         yield self._write_seconds()
 
     def _write_seconds(self) -> Metric:
@@ -65,27 +64,67 @@ class EngineMetrics(Collector):
         for lane in self._lanes.values():
             if not lane.retired:
                 taken.setdefault(as_label(lane.owner), []).append(lane.write_seconds.taken())
-        family = HistogramMetricFamily(
-            f"{METRIC_PREFIX}write_seconds", "How long tries to write a batch take, failed ones too.", labels=_WORKER
-        )
-        for worker, several in taken.items():
-            counts, seconds = together(several)
-            buckets = list(zip([*map(str, BOUNDS), "+Inf"], counts))
-            family.add_metric([worker], buckets, seconds)
-        return family
+        return write_seconds("batch", taken)
 
 
-def _one(name: str, about: str, value: float) -> Metric:
-    return GaugeMetricFamily(METRIC_PREFIX + name, about, value)
+def about(version: str, written: float) -> Iterator[Metric]:
+    """
+    Yield what a report says of itself.
+
+    :param version: of salt-eventsd.
+    :param written: when it was made, in seconds since 1970 UTC.
+    """
+    yield InfoMetricFamily(f"{METRIC_PREFIX}build", "The version of salt-eventsd.", {"version": version})
+    yield _one("reported_timestamp_seconds", "When these numbers were read, in seconds since 1970.", written)
 
 
-def _problems(found: Report) -> Iterator[Metric]:
-    kinds = Tally(problem.kind for problem in problems(found))
-    yield _one("degraded", "1 if something is wrong with the engine, else 0.", int(bool(kinds)))
+def of_problems(whose: str, kinds: Iterable[str]) -> Iterator[Metric]:
+    """
+    Yield whether anything is wrong, and what.
+
+    :param whose: "engine" or "writer".
+    :param kinds: the kind of each problem.
+    """
+    tally = Tally(kinds)
+    yield _one("degraded", f"1 if something is wrong with the {whose}, else 0.", int(bool(tally)))
     family = GaugeMetricFamily(f"{METRIC_PREFIX}problems", "What is wrong, by kind.", labels=("kind",))
-    for kind, count in kinds.items():
+    for kind, count in tally.items():
         family.add_metric([kind], count)
     yield family
+
+
+def of_workers(section: Section[Any], by_worker: Mapping[str, Counts]) -> Iterator[Metric]:
+    """
+    Yield the metrics of a section's numbers.
+
+    :param section: says which numbers are metrics.
+    :param by_worker: the numbers of each worker.
+    """
+    for counter in _metrics(section):
+        family = _FAMILIES[counter.kind](METRIC_PREFIX + counter.metric, counter.about, labels=_WORKER)
+        for worker, counts in by_worker.items():
+            family.add_metric([worker], counts[counter.name])
+        yield family
+
+
+def write_seconds(what: str, by_worker: Mapping[str, list[Taken]]) -> Metric:
+    """
+    Return how long tries take.
+
+    :param what: is written by one try, such as "batch".
+    :param by_worker: how long those of each worker took.
+    """
+    family = HistogramMetricFamily(
+        f"{METRIC_PREFIX}write_seconds", f"How long tries to write a {what} take, failed ones too.", labels=_WORKER
+    )
+    for worker, several in by_worker.items():
+        counts, seconds = together(several)
+        family.add_metric([worker], list(zip([*map(str, BOUNDS), "+Inf"], counts)), seconds)
+    return family
+
+
+def _one(name: str, about_it: str, value: float) -> Metric:
+    return GaugeMetricFamily(METRIC_PREFIX + name, about_it, value)
 
 
 def _metrics(section: Section[Any]) -> Iterator[Counter[Any]]:
@@ -95,11 +134,3 @@ def _metrics(section: Section[Any]) -> Iterator[Counter[Any]]:
 def _whole(section: Section[Any], counts: Counts) -> Iterator[Metric]:
     for counter in _metrics(section):
         yield _FAMILIES[counter.kind](METRIC_PREFIX + counter.metric, counter.about, counts[counter.name])
-
-
-def _of_workers(section: Section[Any], by_worker: Mapping[str, Counts]) -> Iterator[Metric]:
-    for counter in _metrics(section):
-        family = _FAMILIES[counter.kind](METRIC_PREFIX + counter.metric, counter.about, labels=_WORKER)
-        for worker, counts in by_worker.items():
-            family.add_metric([worker], counts[counter.name])
-        yield family

@@ -7,10 +7,10 @@ The engine itself compares the two configurations, so that no secret has to leav
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from salt_eventsd.common import moments
 from salt_eventsd.config.load import state_file
 from salt_eventsd.engine.control import ask, socket_path
 from salt_eventsd.exceptions import EventsdError
@@ -32,7 +32,7 @@ def running(opts: Mapping[str, Any]) -> str:
         return ", running, of another version"
     if told["idle"]:
         return ", running, but idle: " + "; ".join(told["idle"])
-    loaded = datetime.fromtimestamp(told["loaded"], timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    loaded = moments.told(told["loaded"])
     since = f", running, with its configuration of {loaded}"
     if told["problems"]:
         return f"{since}; what is on disk now is wrong, and would not be taken"

@@ -25,7 +25,7 @@ def write_configuration(folder: Path, states: Path, sockets: Path) -> None:
     :param sockets: for Unix sockets; its path must be short.
     :raises DemoError: Salt could not run as this user.
     """
-    publish_port, return_port = _free_ports(2)
+    publish_port, return_port = free_ports(2)
     for one in (folder / "etc", states, sockets / "master", sockets / "minion"):
         one.mkdir(parents=True)
     master = {
@@ -74,7 +74,12 @@ def _user() -> str:
         raise DemoError(f"user id {os.geteuid()} has no name in the user database, and Salt needs one") from None
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """
+    Return ports that nobody listens on just now.
+
+    :param count: how many.
+    """
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

@@ -4,14 +4,14 @@ The status of a writer: its last report, and whether to believe it; as data, and
 
 from __future__ import annotations
 
-import os
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from salt_eventsd.common import moments
+from salt_eventsd.engine.report import is_alive
 from salt_eventsd.writer.told.report import LaneReport, Report
 
 #: An older report is late: a healthy writer writes one every other second.
@@ -42,7 +42,7 @@ def status(path: Path, problems: list[str]) -> Told:
     age = found.clock.age
     age = time.time() - found.written if age is None else age
     workers = {name: _worker(one) for name, one in found.workers.items()}
-    if found.ended or not _alive(found.pid):
+    if found.ended or not is_alive(found.pid):
         then = f"not running; it last reported at {_moment(found.written)}, and what is told below is of then"
         return {**_down(then, *wrong), "workers": workers}
     late = [f"the writer stands still: its last report is {age:.0f} s old"] if age > _LATE_SECONDS else []
@@ -102,15 +102,5 @@ def _down(*notes: str) -> Told:
     return {"state": "down", "running": False, "notes": list(notes), "retcode": 2}
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC") if seconds else "never"
+    return moments.told(seconds) if seconds else "never"
