@@ -35,7 +35,7 @@ _LEVEL = 1
 _LIFE_LENGTH = 32
 #: The keys of a rule that say how its events are written.
 _DECIDING = ("table", "columns", "upsert", "statement", "fields", "missing")
-_UNREADABLE = (zlib.error, msgspec.DecodeError, UnicodeDecodeError)
+_UNREADABLE = (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Broken(EventsdError):

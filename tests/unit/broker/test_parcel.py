@@ -177,3 +177,12 @@ def test_ids_of_parcels_tell_lanes_apart_and_chunks_that_have_got_the_same_numbe
 
     # Then
     assert len(set(ids)) == 4
+
+
+def test_what_is_nested_too_deep_is_no_parcel() -> None:
+    # Given
+    foreign = zlib.compress(b"\x91" * 2**20)
+
+    # When / Then
+    with pytest.raises(Broken):
+        decode(foreign)
