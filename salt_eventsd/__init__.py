@@ -24,16 +24,14 @@ The rooms, from top to bottom; each imports only what stands below it, and says 
 ``writer``    ``salt-eventsd-writer``: from a broker into databases, without a master
 ``engine``    the life of the process: start, reload, report, requests, end
 ``intake``    the thread from the inbox to the spool, and the pipeline that makes events of a frame
-``backends``  workers that write into other places than SQL databases
+``backends``  workers that write into other places than SQL databases; ``broker``, from masters to writers
 ``dispatch``  lanes, batches, threads, retries, and what gives way when the spool is full
 ``database``  the sql worker: tables, rows, receipts, dialects
 ``spool``     the durable file: chunks and dead letters
 ``workers``   what a worker is, and how its module is found
 ``rules``     the ``events`` block, compiled
-``broker``    parcels of chunks, and what carries them from masters to writers
-``config``    Salt's options as frozen structs
+``config``    Salt's options as frozen structs; ``language``, what expressions in them mean
 ``bus``       from Salt's event bus to the inbox
-``language``  fields, conditions, columns, templates
 ``redact``    secrets in payloads, texts and errors
 ``event``     frames, payloads, events, chunks
 ``common``    small tools

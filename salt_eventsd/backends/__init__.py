@@ -17,6 +17,10 @@ Shared by several backends:
 ``ahead``
     Which events of a batch have been written, for servers that cannot tell a second copy from the first.
 
+``broker``
+    What carries parcels of chunks from masters to writers. ``central`` publishes into it, and the room ``writer`` takes
+    from it; ``nats`` shares the connection to a NATS server.
+
 The backends: ``central`` (for writers elsewhere, through a broker), ``elasticsearch``, ``file``, ``graphite``,
 ``http``, ``legacy`` (classes written for salt-eventsd 0.9.3), ``mongo``, ``nats``, ``redis``, ``sql`` (its
 worker is the room ``database``) and ``stats``. In a folder, ``worker`` writes and ``options`` holds the options; the

@@ -10,9 +10,9 @@ from typing import TypeVar
 import msgspec
 
 from salt_eventsd.config.explain import explain
+from salt_eventsd.config.language.fields import Field, compile_field
+from salt_eventsd.config.language.template import Template, compile_template
 from salt_eventsd.config.servers import Timed, read_secret
-from salt_eventsd.language.fields import Field, compile_field
-from salt_eventsd.language.template import Template, compile_template
 from salt_eventsd.workers.write import Context
 
 #: An older name of ``timeout``.

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.config.language.fields import MISSING, Facts, Field, as_text
+from salt_eventsd.config.language.template import MARK, Template
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.language.fields import MISSING, Facts, Field, as_text
-from salt_eventsd.language.template import MARK, Template
 
 _ENCODER = msgspec.json.Encoder()
 _PAYLOAD = msgspec.json.Decoder(dict[str, msgspec.Raw])

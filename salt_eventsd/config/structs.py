@@ -15,8 +15,8 @@ import msgspec
 import salt.utils.stringutils
 
 from salt_eventsd.config.checks import require, require_expression, require_path, require_port, require_threads
-from salt_eventsd.language import destination
-from salt_eventsd.language.conditions import compile_conditions
+from salt_eventsd.config.language import destination
+from salt_eventsd.config.language.conditions import compile_conditions
 
 #: The tables of the sql worker that a rule may name with ``into``.
 BUILT_IN_TABLES = ("jobs", "returns", "states", "events", "minions")

@@ -10,7 +10,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.broker.interface import Letter
+from salt_eventsd.backends.broker.interface import Letter
 from salt_eventsd.common import moments
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config, EventRule

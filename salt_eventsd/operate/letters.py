@@ -12,8 +12,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.broker.interface import Letter
-from salt_eventsd.broker.requeue import requeue as publish_again
+from salt_eventsd.backends.broker.interface import Letter
+from salt_eventsd.backends.broker.requeue import requeue as publish_again
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config
 from salt_eventsd.exceptions import ConfigError, EventsdError

@@ -30,6 +30,8 @@ from typing import Any
 import msgspec
 import salt.utils.yaml
 
+from salt_eventsd.config.language.destination import destination_of
+from salt_eventsd.config.language.fields import Facts
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config, EventRule
 from salt_eventsd.database.dialects import SQLite
@@ -39,8 +41,6 @@ from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import ConfigError, EventsdError, Refused
 from salt_eventsd.intake.pipeline import Pipeline, pipeline_of
-from salt_eventsd.language.destination import destination_of
-from salt_eventsd.language.fields import Facts
 from salt_eventsd.rules.compile import named
 
 #: When the events of tests are read, unless they say so. It is the same each time, so that a test can expect a ``now``.

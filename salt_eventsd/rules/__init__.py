@@ -2,8 +2,8 @@
 Rules: which workers get an event.
 
 The ``events`` block of a configuration is compiled once; matching an event then costs little more with a hundred rules
-than with one. This room does no I/O. What a condition means is defined in :mod:`salt_eventsd.language`; which keys a
-rule may have, in :mod:`salt_eventsd.config`.
+than with one. This room does no I/O. What a condition means is defined in :mod:`salt_eventsd.config.language`; which
+keys a rule may have, in :mod:`salt_eventsd.config`.
 
 ================== ================================================================
 :mod:`compile`     the configuration's rules become compiled rules

@@ -8,9 +8,9 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 
 from salt_eventsd.common.patterns import Pattern, compile_pattern
+from salt_eventsd.config.language.conditions import compile_conditions, minion_condition
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.event.chunk import OWN
-from salt_eventsd.language.conditions import compile_conditions, minion_condition
 from salt_eventsd.rules.match import Rules
 from salt_eventsd.rules.rule import CompiledRule, Route, Undecided
 from salt_eventsd.rules.tags import tag_glob, tag_pattern

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from salt_eventsd.common.remembered import Remembered
+from salt_eventsd.config.language.conditions import Subject
+from salt_eventsd.config.language.fields import MISSING
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.parse import identity
-from salt_eventsd.language.conditions import Subject
-from salt_eventsd.language.fields import MISSING
 from salt_eventsd.rules.rule import TAG, CompiledRule, Route, Undecided
 from salt_eventsd.rules.tags import TagIndex, tag_glob
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from salt_eventsd.common.patterns import Pattern, PatternTimeout
+from salt_eventsd.config.language.conditions import Conditions, Subject
+from salt_eventsd.config.language.fields import Field, compile_field
 from salt_eventsd.event.chunk import lane_of
-from salt_eventsd.language.conditions import Conditions, Subject
-from salt_eventsd.language.fields import Field, compile_field
 from salt_eventsd.rules.tags import TagPattern
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import salt.config
 
-from salt_eventsd.broker.jetstream.options import Source
+from salt_eventsd.backends.broker.jetstream.options import Source
 from salt_eventsd.common import logins
 from salt_eventsd.config.checks import CACHEDIR
 from salt_eventsd.config.explain import explain, meant

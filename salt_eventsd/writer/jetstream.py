@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from salt_eventsd.broker.interface import Consumer, Letters, Publisher
-from salt_eventsd.broker.jetstream.options import Naming, Source, Target
+from salt_eventsd.backends.broker.interface import Consumer, Letters, Publisher
+from salt_eventsd.backends.broker.jetstream.options import Naming, Source, Target
 from salt_eventsd.exceptions import ConfigError
 
 if TYPE_CHECKING:
-    from salt_eventsd.broker.jetstream.letters import JetStreamLetters
-    from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
+    from salt_eventsd.backends.broker.jetstream.letters import JetStreamLetters
+    from salt_eventsd.backends.broker.jetstream.publisher import JetStreamPublisher
 
 _NAMING = Naming("source.")
 
@@ -39,13 +39,13 @@ class Servers:
 
         :param worker: its name.
         """
-        from salt_eventsd.broker.jetstream.consumer import JetStreamConsumer
+        from salt_eventsd.backends.broker.jetstream.consumer import JetStreamConsumer
 
         return JetStreamConsumer(self._options, worker, _NAMING)
 
     def publisher(self) -> Publisher:
         """Return what puts dead letters back; the stream is as the masters have made it."""
-        from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
+        from salt_eventsd.backends.broker.jetstream.publisher import JetStreamPublisher
 
         if self._publisher is None:
             same = {key: getattr(self._options, key) for key in Source.__struct_fields__}
@@ -54,7 +54,7 @@ class Servers:
 
     def dead_letters(self) -> Letters:
         """Return the dead letters of all writers."""
-        from salt_eventsd.broker.jetstream.letters import JetStreamLetters
+        from salt_eventsd.backends.broker.jetstream.letters import JetStreamLetters
 
         if self._letters is None:
             self._letters = JetStreamLetters(self._options, _NAMING)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any
 
-from salt_eventsd.broker.interface import Letter, Letters
-from salt_eventsd.broker.requeue import requeue
+from salt_eventsd.backends.broker.interface import Letter, Letters
+from salt_eventsd.backends.broker.requeue import requeue
 from salt_eventsd.common import moments
 from salt_eventsd.event.chunk import decode_event
 from salt_eventsd.writer.carry.source import Broker

@@ -9,12 +9,12 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from salt_eventsd.broker.interface import Consumer, Letters, Publisher, Sent
-from salt_eventsd.broker.jetstream.consumer import JetStreamConsumer
-from salt_eventsd.broker.jetstream.letters import JetStreamLetters
-from salt_eventsd.broker.jetstream.options import Source, Target
-from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
-from salt_eventsd.broker.memory import Memory
+from salt_eventsd.backends.broker.interface import Consumer, Letters, Publisher, Sent
+from salt_eventsd.backends.broker.jetstream.consumer import JetStreamConsumer
+from salt_eventsd.backends.broker.jetstream.letters import JetStreamLetters
+from salt_eventsd.backends.broker.jetstream.options import Source, Target
+from salt_eventsd.backends.broker.jetstream.publisher import JetStreamPublisher
+from salt_eventsd.backends.broker.memory import Memory
 from salt_eventsd.config.servers import read_secret
 from tests.support.brokers import Nats
 

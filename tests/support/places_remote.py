@@ -12,8 +12,8 @@ import msgspec
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
+from salt_eventsd.backends.broker.parcel import decode
 from salt_eventsd.backends.central.packing import PartName, name_of
-from salt_eventsd.broker.parcel import decode
 from salt_eventsd.event.chunk import decode_events
 from tests.support.brokers import Nats, Redis, Streams
 from tests.support.events import MINION

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from salt_eventsd.broker import parcel
-from salt_eventsd.broker.interface import Letter, Letters, Publisher, Sent
-from salt_eventsd.broker.memory import Memory, MemoryConsumer, MemoryPublisher
+from salt_eventsd.backends.broker import parcel
+from salt_eventsd.backends.broker.interface import Letter, Letters, Publisher, Sent
+from salt_eventsd.backends.broker.memory import Memory, MemoryConsumer, MemoryPublisher
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.event.chunk import StoredChunk, encode_events
 from salt_eventsd.event.parse import Event

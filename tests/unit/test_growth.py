@@ -13,6 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from salt_eventsd.config.language.destination import destination_of
+from salt_eventsd.config.language.fields import Facts
+from salt_eventsd.config.language.template import compile_template
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database.dialects import SQLite
@@ -24,9 +27,6 @@ from salt_eventsd.event.frame import Frame, read_tag
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.pipeline import Pipeline, pipeline_of
 from salt_eventsd.intake.withheld import TooMuch, unpack
-from salt_eventsd.language.destination import destination_of
-from salt_eventsd.language.fields import Facts
-from salt_eventsd.language.template import compile_template
 from salt_eventsd.operate.tap import Explainer, Filter
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.rules.match import Rules

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from salt_eventsd.backends.broker.interface import Place, Publisher
+from salt_eventsd.backends.broker.parcel import Parcel, Part
 from salt_eventsd.backends.central.packing import Packed, PartName, name_of
-from salt_eventsd.broker.interface import Place, Publisher
-from salt_eventsd.broker.parcel import Parcel, Part
 from salt_eventsd.exceptions import Transient
 from salt_eventsd.workers.write import Refusal
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from salt_eventsd.backends.broker.jetstream.letters import JetStreamLetters
+from salt_eventsd.backends.broker.jetstream.options import Naming
+from salt_eventsd.backends.broker.jetstream.publisher import JetStreamPublisher
 from salt_eventsd.backends.central.options import CentralOptions
 from salt_eventsd.backends.options import read_options
-from salt_eventsd.broker.jetstream.letters import JetStreamLetters
-from salt_eventsd.broker.jetstream.options import Naming
-from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
 from salt_eventsd.workers.write import Context
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from salt_eventsd.broker.jetstream.options import Target
+from salt_eventsd.backends.broker.jetstream.options import Target
 
 
 class CentralOptions(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from salt_eventsd.broker import parcel
-from salt_eventsd.broker.interface import Sent
-from salt_eventsd.broker.parcel import Parcel, Part
+from salt_eventsd.backends.broker import parcel
+from salt_eventsd.backends.broker.interface import Sent
+from salt_eventsd.backends.broker.parcel import Parcel, Part
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Held

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from salt_eventsd.backends.broker.interface import Place, Publisher
 from salt_eventsd.backends.central.packing import Packed
-from salt_eventsd.broker.interface import Place, Publisher
 from salt_eventsd.common.english import counted
 
 log = logging.getLogger(__name__)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from salt_eventsd.backends.broker.interface import Publisher
+from salt_eventsd.backends.broker.jetstream.options import Naming, files
+from salt_eventsd.backends.broker.jetstream.publisher import JetStreamPublisher
+from salt_eventsd.backends.broker.parcel import Parcel, Part, fingerprint
 from salt_eventsd.backends.central.committed import Committed
 from salt_eventsd.backends.central.options import CentralOptions
 from salt_eventsd.backends.central.packing import Packed, Packing
 from salt_eventsd.backends.central.unconfirmed import Unconfirmed
 from salt_eventsd.backends.options import check_file, read_options
-from salt_eventsd.broker.interface import Publisher
-from salt_eventsd.broker.jetstream.options import Naming, files
-from salt_eventsd.broker.jetstream.publisher import JetStreamPublisher
-from salt_eventsd.broker.parcel import Parcel, Part, fingerprint
 from salt_eventsd.exceptions import Cut, Held, SpoolError, Transient, WorkerError
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import bury, is_split

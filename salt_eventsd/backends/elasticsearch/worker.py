@@ -20,10 +20,10 @@ from salt_eventsd.backends.elasticsearch.options import ElasticsearchOptions
 from salt_eventsd.backends.http.link import Link, was_connected
 from salt_eventsd.backends.options import check_file, read_options, read_template
 from salt_eventsd.backends.shape import document, event_id, fit_index
+from salt_eventsd.config.language.fields import Facts
+from salt_eventsd.config.language.template import Template
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Cut, Held, Transient
-from salt_eventsd.language.fields import Facts
-from salt_eventsd.language.template import Template
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import bury, has_waited, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 
-from salt_eventsd.language.template import MARK, Template
+from salt_eventsd.config.language.template import MARK, Template
 
 #: How a line of ours begins.
 _OURS = re.compile(rb'\n?\{"id":"[0-9a-f]{32}",')

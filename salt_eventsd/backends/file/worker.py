@@ -21,10 +21,10 @@ from salt_eventsd.backends.file.options import FileOptions
 from salt_eventsd.backends.file.rotation import make_room, rotated_base
 from salt_eventsd.backends.options import read_options, read_template
 from salt_eventsd.backends.shape import event_id, with_id
+from salt_eventsd.config.language.fields import Facts
+from salt_eventsd.config.language.template import Template, tame
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Held, Refused, Transient
-from salt_eventsd.language.fields import Facts
-from salt_eventsd.language.template import Template, tame
 from salt_eventsd.workers.isolate import bury, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from salt_eventsd.backends.graphite.carbon import clean
 from salt_eventsd.backends.options import read_template
+from salt_eventsd.config.language.fields import Facts
+from salt_eventsd.config.language.template import Template
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.language.fields import Facts
-from salt_eventsd.language.template import Template
 from salt_eventsd.workers.write import Context
 
 #: Carbon could keep no longer path, for each is the path of a file; in characters.

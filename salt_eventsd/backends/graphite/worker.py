@@ -17,9 +17,9 @@ from salt_eventsd.backends.graphite.carbon import Carbon, Point
 from salt_eventsd.backends.graphite.metric import number_of, path_of, read_path
 from salt_eventsd.backends.graphite.options import DEFAULT_METRICS, GraphiteOptions
 from salt_eventsd.backends.options import read_options
+from salt_eventsd.config.language.fields import Constant, Facts, Field, compile_value
+from salt_eventsd.config.language.template import Template
 from salt_eventsd.event.parse import Event
-from salt_eventsd.language.fields import Constant, Facts, Field, compile_value
-from salt_eventsd.language.template import Template
 from salt_eventsd.workers.write import Batch, Context
 
 #: How many counters are remembered, one for each metric and interval, and how many characters their paths may have in

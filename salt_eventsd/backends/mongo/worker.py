@@ -25,10 +25,10 @@ from salt_eventsd.backends.mongo.faults import TOO_LARGE, meaning, of_all, refus
 from salt_eventsd.backends.mongo.options import MongoOptions, read_url
 from salt_eventsd.backends.options import read_field, read_options, read_template
 from salt_eventsd.backends.shape import event_id, sample_of
+from salt_eventsd.config.language.fields import MISSING, Facts, Field, as_text
+from salt_eventsd.config.language.template import Template
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.language.fields import MISSING, Facts, Field, as_text
-from salt_eventsd.language.template import Template
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.isolate import bury, has_waited, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal

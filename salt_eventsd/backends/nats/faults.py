@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from nats.js.errors import NotFoundError
 
-from salt_eventsd.broker.jetstream.link import NOBODY, Answer, Link
+from salt_eventsd.backends.broker.jetstream.link import NOBODY, Answer, Link
 from salt_eventsd.exceptions import Held, Transient
 
 #: JetStream's codes for a message that is too large for the stream ...

@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 from salt_eventsd.backends.shape import event_id, value_of
+from salt_eventsd.config.language.fields import Facts, Field
+from salt_eventsd.config.language.template import Template
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.language.fields import Facts, Field
-from salt_eventsd.language.template import Template
 
 #: What would end a subject, or make a wildcard of it.
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\xa0\s*>]")

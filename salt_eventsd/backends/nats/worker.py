@@ -17,17 +17,17 @@ from nats.js import JetStreamContext
 from nats.js.api import Header, StreamConfig
 from nats.js.errors import NotFoundError
 
+from salt_eventsd.backends.broker.jetstream.faults import meaning
+from salt_eventsd.backends.broker.jetstream.link import CLOSE_SECONDS, Answer, Link
+from salt_eventsd.backends.broker.jetstream.loop import Loop
 from salt_eventsd.backends.connections import renewed_after_failure
 from salt_eventsd.backends.nats.faults import is_too_large, refusal
 from salt_eventsd.backends.nats.message import Message, message, widest
 from salt_eventsd.backends.nats.options import NatsOptions
 from salt_eventsd.backends.options import check_file, read_field, read_options, read_template
-from salt_eventsd.broker.jetstream.faults import meaning
-from salt_eventsd.broker.jetstream.link import CLOSE_SECONDS, Answer, Link
-from salt_eventsd.broker.jetstream.loop import Loop
+from salt_eventsd.config.language.fields import Field
+from salt_eventsd.config.language.template import Template
 from salt_eventsd.exceptions import Cut, Held, WorkerError
-from salt_eventsd.language.fields import Field
-from salt_eventsd.language.template import Template
 from salt_eventsd.workers.isolate import bury, make_each
 from salt_eventsd.workers.write import Batch, Context, Refusal
 

@@ -10,10 +10,10 @@ from typing import Any
 from salt_eventsd.backends.options import read_field, read_template
 from salt_eventsd.backends.redis.options import Action
 from salt_eventsd.backends.shape import sample_of, value_of
+from salt_eventsd.config.language.fields import Facts, Field
+from salt_eventsd.config.language.template import MARK, Template, tame
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.language.fields import Facts, Field
-from salt_eventsd.language.template import MARK, Template, tame
 from salt_eventsd.workers.write import Context
 
 #: What a field may not bring into a key, and how many characters of it are kept.

@@ -8,8 +8,8 @@ from salt_eventsd.backends.graphite.carbon import Carbon, Point, clean
 from salt_eventsd.backends.graphite.metric import path_of
 from salt_eventsd.backends.graphite.options import CarbonOptions
 from salt_eventsd.backends.stats.numbers import numbers
-from salt_eventsd.language.fields import Facts
-from salt_eventsd.language.template import Template
+from salt_eventsd.config.language.fields import Facts
+from salt_eventsd.config.language.template import Template
 from salt_eventsd.workers.write import Batch
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.config.language.destination import Destination
 from salt_eventsd.database.blame.plain import is_undone, plain_parameters
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.user_tables.statements import Executor, explain, traits_of
 from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.database.user_tables.writer import Row, Unfit, Writer, is_json
 from salt_eventsd.exceptions import Transient
-from salt_eventsd.language.destination import Destination
 
 
 class StatementWriter(Writer):

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.common.grouping import grouped
+from salt_eventsd.config.language.parameters import for_driver, parameters, quoted
 from salt_eventsd.database.dialects import Dialect, Parts
 from salt_eventsd.exceptions import Held, WorkerError
-from salt_eventsd.language.parameters import for_driver, parameters, quoted
 
 _INSERT = re.compile(r"\s*(?:INSERT(?:\s+(?:OR\s+\w+|IGNORE))?|REPLACE)\s+INTO\s+([^\s(]+)", re.IGNORECASE)
 _NAME = r"""(?:\w+|`[^`]+`|"[^"]+")"""

@@ -12,13 +12,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.config.language.destination import Destination
 from salt_eventsd.database.blame.plain import is_undone, plain_value
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.user_tables.shape import Shape, look_at, table_names
 from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.database.user_tables.writer import Row, Unfit, Writer, is_json
 from salt_eventsd.exceptions import Doubtful, Transient
-from salt_eventsd.language.destination import Destination
 
 
 class TableWriter(Writer):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.config.language.destination import Destination, destination_of
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database.blame.evidence import Rejected
 from salt_eventsd.database.dialects import Dialect
@@ -20,7 +21,6 @@ from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.database.user_tables.writer import Row, Unfit, Writer
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubtful, Held, Refused, Transient, WorkerError
-from salt_eventsd.language.destination import Destination, destination_of
 
 #: Of no more masters than so many it is remembered what writes their events.
 _MOST_MASTERS = 100

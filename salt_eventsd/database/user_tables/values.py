@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from salt_eventsd.config.language.fields import as_text
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.language.fields import as_text
 
 #: How much is kept of a value that is too large for the database, in bytes.
 TRUNCATED_HEAD = 65_536

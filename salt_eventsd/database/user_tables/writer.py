@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.config.language.destination import Destination
+from salt_eventsd.config.language.fields import Constant, Facts, Field
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.user_tables.values import Converter, Values
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import EventsdError
-from salt_eventsd.language.destination import Destination
-from salt_eventsd.language.fields import Constant, Facts, Field
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from salt_eventsd.language.fields import compile_field
+from salt_eventsd.config.language.fields import compile_field
 from salt_eventsd.operate.convert.notes import Unconvertible
 
 #: What the old backends stored as base64 of JSON.

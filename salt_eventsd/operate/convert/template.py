@@ -13,7 +13,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from salt_eventsd.language.parameters import BACKSLASHES, parameters, quoted
+from salt_eventsd.config.language.parameters import BACKSLASHES, parameters, quoted
 from salt_eventsd.operate.convert.notes import Unconvertible
 from salt_eventsd.operate.convert.parameters import Parameter
 

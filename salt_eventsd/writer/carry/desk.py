@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 
-from salt_eventsd.broker.interface import Consumer, Delivered, Depth, Letters
+from salt_eventsd.backends.broker.interface import Consumer, Delivered, Depth, Letters
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.event.chunk import OWN, lane_of
 from salt_eventsd.exceptions import WorkerError

@@ -8,8 +8,8 @@ import threading
 from collections import deque
 from contextlib import suppress
 
-from salt_eventsd.broker.interface import Delivered
-from salt_eventsd.broker.parcel import TooNew
+from salt_eventsd.backends.broker.interface import Delivered
+from salt_eventsd.backends.broker.parcel import TooNew
 from salt_eventsd.exceptions import WorkerError
 from salt_eventsd.writer.carry.counts import Counts
 from salt_eventsd.writer.carry.pulled import Pulled

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from salt_eventsd.broker.interface import Delivered, Letters
+from salt_eventsd.backends.broker.interface import Delivered, Letters
 from salt_eventsd.common.timings import Timings
 from salt_eventsd.exceptions import Doubted, WorkerError
 from salt_eventsd.redact.error_text import one_line, traceback_text

@@ -9,8 +9,8 @@ import time
 
 import msgspec
 
-from salt_eventsd.broker.interface import Delivered, Letter, Letters
-from salt_eventsd.broker.parcel import Broken
+from salt_eventsd.backends.broker.interface import Delivered, Letter, Letters
+from salt_eventsd.backends.broker.parcel import Broken
 from salt_eventsd.event.chunk import StoredChunk, encode_event
 from salt_eventsd.event.parse import Event
 from salt_eventsd.writer.carry.unpack import Piece, unpack

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from salt_eventsd.broker.interface import Consumer, Letters, Publisher
+from salt_eventsd.backends.broker.interface import Consumer, Letters, Publisher
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.exceptions import Held
 from salt_eventsd.redact.error_text import one_line

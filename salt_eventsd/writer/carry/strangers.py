@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from salt_eventsd.broker.parcel import fingerprint
+from salt_eventsd.backends.broker.parcel import fingerprint
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.redact.error_text import masked
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from salt_eventsd.broker.interface import Delivered
-from salt_eventsd.broker.parcel import Broken, Parcel, decode
+from salt_eventsd.backends.broker.interface import Delivered
+from salt_eventsd.backends.broker.parcel import Broken, Parcel, decode
 from salt_eventsd.event.chunk import StoredChunk, decode_events
 from salt_eventsd.event.parse import Event
 

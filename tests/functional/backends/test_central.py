@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from nats.js.api import StreamConfig
 
-from salt_eventsd.broker import parcel
-from salt_eventsd.broker.parcel import Part, decode, fingerprint
+from salt_eventsd.backends.broker import parcel
+from salt_eventsd.backends.broker.parcel import Part, decode, fingerprint
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.dispatch.settle import write_batch
 from salt_eventsd.event.chunk import OWN, StoredChunk, decode_events

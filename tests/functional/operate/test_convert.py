@@ -12,8 +12,8 @@ import salt.config
 import sqlalchemy as sa
 import yaml
 
-from salt_eventsd.language.fields import Constant, compile_value
-from salt_eventsd.language.parameters import for_driver
+from salt_eventsd.config.language.fields import Constant, compile_value
+from salt_eventsd.config.language.parameters import for_driver
 from salt_eventsd.operate.check import check as eventsd_check
 from salt_eventsd.operate.convert import convert, convert_path
 from salt_eventsd.operate.convert.backends import SHIPPED

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from _runners import eventsd as runner
-from salt_eventsd.broker.interface import Letter
-from salt_eventsd.broker.parcel import decode
+from salt_eventsd.backends.broker.interface import Letter
+from salt_eventsd.backends.broker.parcel import decode
 from salt_eventsd.event.chunk import decode_events, encode_event
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from salt_eventsd.broker.memory import Memory
+from salt_eventsd.backends.broker.memory import Memory
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.writer.told.problems import problems
 from tests.support.events import job, numbered, returned

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from salt_eventsd.broker import parcel
-from salt_eventsd.broker.interface import Sent
-from salt_eventsd.broker.memory import Memory
-from salt_eventsd.broker.parcel import fingerprint
+from salt_eventsd.backends.broker import parcel
+from salt_eventsd.backends.broker.interface import Sent
+from salt_eventsd.backends.broker.memory import Memory
+from salt_eventsd.backends.broker.parcel import fingerprint
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.parse import Event

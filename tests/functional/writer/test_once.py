@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from salt_eventsd.broker.memory import Memory
+from salt_eventsd.backends.broker.memory import Memory
 from salt_eventsd.dispatch.settle import Suspicion
 from salt_eventsd.writer.carry.attempt import Attempt
 from salt_eventsd.writer.carry.pulled import Pulled

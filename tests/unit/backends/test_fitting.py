@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from salt_eventsd.backends.mongo.documents import Documents, fit_collection
 from salt_eventsd.backends.nats.message import fit_subject, widest
 from salt_eventsd.backends.shape import document, fit_index
+from salt_eventsd.config.language.template import compile_template
 from salt_eventsd.event.codec import encode
-from salt_eventsd.language.template import compile_template
 from tests.support.events import fired
 
 _PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

@@ -16,10 +16,10 @@ from salt_eventsd.backends.nats.message import fit_subject
 from salt_eventsd.backends.redis import commands as redis
 from salt_eventsd.backends.shape import document, envelope, event_id, fit_index
 from salt_eventsd.backends.stats.numbers import numbers
+from salt_eventsd.config.language.fields import Facts
+from salt_eventsd.config.language.template import compile_template
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused
-from salt_eventsd.language.fields import Facts
-from salt_eventsd.language.template import compile_template
 from tests.support.events import returned
 from tests.support.growth import assert_linear
 

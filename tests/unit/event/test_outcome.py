@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from salt_eventsd.config.language.conditions import Subject, compile_conditions
+from salt_eventsd.config.language.fields import Facts, compile_field
 from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
-from salt_eventsd.language.conditions import Subject, compile_conditions
-from salt_eventsd.language.fields import Facts, compile_field
 from tests.support.events import JID, MINION, fired, returned, state_result
 from tests.support.growth import assert_linear
 from tests.unit.database.test_rows import only, tables

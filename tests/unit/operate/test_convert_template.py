@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from salt_eventsd.config.language.fields import compile_value
+from salt_eventsd.config.language.parameters import parameters
 from salt_eventsd.config.structs import EventRule
-from salt_eventsd.language.fields import compile_value
-from salt_eventsd.language.parameters import parameters
 from salt_eventsd.operate.convert.destinations import into_sql
 from salt_eventsd.operate.convert.notes import Unconvertible
 

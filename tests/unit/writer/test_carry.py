@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from salt_eventsd.broker import parcel
-from salt_eventsd.broker.interface import Letter
-from salt_eventsd.broker.memory import Memory
-from salt_eventsd.broker.requeue import requeue, sent_again
+from salt_eventsd.backends.broker import parcel
+from salt_eventsd.backends.broker.interface import Letter
+from salt_eventsd.backends.broker.memory import Memory
+from salt_eventsd.backends.broker.requeue import requeue, sent_again
 from salt_eventsd.dispatch.settle import Suspicion
 from salt_eventsd.event.chunk import encode_event
 from salt_eventsd.exceptions import Refused

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.language.parameters import STANDARD, for_driver
+from salt_eventsd.config.language.parameters import STANDARD, for_driver
 
 _LEADING = r"(?:\s|\(|/\*.*?\*/|--[^\n]*\n|\#[^\n]*\n)*"
 #: What ends the transaction, and with it what makes each event be written once.

@@ -11,8 +11,8 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.config.language.parameters import BACKSLASHES, for_driver
 from salt_eventsd.database.dialects.base.statements import Parts, Statements, ending
-from salt_eventsd.language.parameters import BACKSLASHES, for_driver
 
 #: What ends the transaction by itself.
 _ENDINGS = (

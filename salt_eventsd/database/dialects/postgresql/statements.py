@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from salt_eventsd.config.language.parameters import DOLLARS, has_second
 from salt_eventsd.database.dialects.base.statements import Statements
-from salt_eventsd.language.parameters import DOLLARS, has_second
 
 #: What PostgreSQL does not explain.
 _UTILITY = re.compile(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.config.language.parameters import BRACKETS
 from salt_eventsd.database.dialects.base import Dialect
 from salt_eventsd.database.dialects.base.column_types import Types
 from salt_eventsd.database.dialects.base.reflection import Reflection
@@ -19,7 +20,6 @@ from salt_eventsd.database.dialects.sqlite.questions import SQLiteQuestions
 from salt_eventsd.database.dialects.sqlite.session import SQLiteSession
 from salt_eventsd.database.dialects.sqlite.upkeep import SQLiteUpkeep
 from salt_eventsd.database.dialects.sqlite.views import SQLiteViews
-from salt_eventsd.language.parameters import BRACKETS
 
 
 class SQLiteReflection(Reflection):
