@@ -1,6 +1,7 @@
 """
 ``python -m benchmarks.fleet``: where a fleet's limit is, what it needs, and how long a backlog takes. ``--measure``
-measures the costs on this machine first, ``--compare`` also runs a fleet in small, and says how far the model is off.
+measures the costs on this machine first, and how fast writers are; ``--compare`` also runs a fleet in small, and says
+how far the model is off.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from benchmarks.table import plain, render
 
 _MONTH_SECONDS = 30 * 86_400
 _EVENTS_A_MONTH = 300e6
+#: So many events are written for each rate; and so many for their delay, at so many a second on each master.
+_WRITTEN, _DELAYED, _DELAYED_PER_SECOND = 30_000, 12_000, 200
 #: Each incident begins here, so that all is in its usual course before.
 _BEGIN_SECONDS = 60.0
 
@@ -40,13 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--costs: {exc}")
     if given.measure or given.compare:
         # Only these need servers, and what they are made of.
-        from benchmarks.fleet import compare, measure, place
+        from benchmarks.fleet import compare, delay, measure, place, writers
 
         with place.place() as there:
             costs = measure.costs(there, _say)
             print(f"\n{render('costs, measured', measure.table(costs))}")
+            rows = writers.rates(there, measure.returns(_WRITTEN), _say)
+            print(f"\n{render('writers, all on this machine', rows)}")
             if given.compare:
                 print(f"\n{render('a fleet in small', compare.compared(there, costs, _say))}")
+        rows = delay.delays(measure.returns(_DELAYED), _DELAYED_PER_SECOND, _say)
+        print(f"\n{render('from being read to being committed, batches of a second', rows)}")
     if given.save:
         given.save.write_text(json.dumps(plain(costs.plain()), indent=1) + "\n", encoding="utf-8")
     fleet = fleet_of(given)

@@ -75,6 +75,15 @@ def parsed(frames: Sequence[bytes]) -> tuple[float, list[Event]]:
     return min(spent) / len(raw) * 1e6, [event for one in results for _, event in one.destinations]
 
 
+def returns(count: int) -> list[Event]:
+    """
+    Return small returns, as an engine has parsed them.
+
+    :param count: how many.
+    """
+    return parsed(fire.returns(count))[1]
+
+
 def state_runs(count: int, states: int) -> list[bytes]:
     """
     Build returns of state runs.

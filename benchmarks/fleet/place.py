@@ -8,24 +8,24 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import psutil
 import sqlalchemy as sa
 
 from benchmarks import stages
+from benchmarks.fleet.spent import LONGEST_SECONDS, cpu_seconds, crowded, until, waits
 from benchmarks.rig import Process, RigError
 from salt_eventsd.event.parse import Event
-from tests.support.central import SmallMaster, Writer
+from tests.support.central import WORKER, SmallMaster, Writer
 from tests.support.nats_cluster import NatsCluster
 from tests.support.servers import PASSWORD, USER, PostgreSQL
 
 _MASTER_NUMBERS = itertools.count(1)
 _LOOK_SECONDS = 0.1
-_LONGEST_SECONDS = 120.0
 _STREAM = "FLEET"
 _SIZE = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'eventsd%%' AND relkind = 'r'"
 
@@ -75,6 +75,24 @@ class Place:
         self._source, self._target = login, {**login, "replicas": 1}
         self._numbers = itertools.count(1)
 
+    def sender(self, options: Mapping[str, Any] | None = None, module: str = "central") -> SmallMaster:
+        """
+        Return a master, which is not started.
+
+        :param options: of its worker; None for those of ``central``.
+        :param module: of its worker.
+        """
+        return SmallMaster(self._folder, f"bench-{next(_MASTER_NUMBERS)}", options or self._target, module)
+
+    def taker(self, url: str) -> Writer:
+        """
+        Return a writer, which is not started.
+
+        :param url: of the database.
+        """
+        eventsd = {"source": self._source, "workers": {WORKER: {"module": "sql", "url": url}}}
+        return Writer(self._folder, f"writer-{next(self._numbers)}", eventsd)
+
     def run(self, masters: Sequence[tuple[float, Sequence[Event]]]) -> Run:
         """
         Publish events, have one writer write them, and return what that has cost.
@@ -83,15 +101,15 @@ class Place:
         """
         count = sum(len(events) for _, events in masters)
         url = self.database.new_database()
-        senders = [SmallMaster(self._folder, f"bench-{next(_MASTER_NUMBERS)}", self._target) for _ in masters]
+        senders = [self.sender() for _ in masters]
         try:
             cpu = time.process_time()
-            size = sum(self._keep(sender, events) for sender, (_, events) in zip(senders, masters))
+            size = sum(keep(sender, events) for sender, (_, events) in zip(senders, masters))
             keeping = time.process_time() - cpu
-            before, cpu = self._broker_seconds(), time.process_time()
+            before, cpu = self.broker_seconds(), time.process_time()
             for sender in senders:
                 sender.start()
-            _until(lambda: not any(sender.waiting for sender in senders), "events that are published")
+            until(lambda: not any(sender.waiting for sender in senders), "events that are published")
             publishing = time.process_time() - cpu
         finally:
             for sender in senders:
@@ -102,24 +120,18 @@ class Place:
         return Run(
             engine=engine + keeping / count * 1e6,
             publish=publishing / count * 1e6,
-            broker=(self._broker_seconds() - before) / count * 1e6,
+            broker=(self.broker_seconds() - before) / count * 1e6,
             spool=size / count,
             stream=state.bytes / count,
             **written,
         )
 
-    def _keep(self, sender: SmallMaster, events: Sequence[Event]) -> int:
-        for some in stages.parts(events, stages.CHUNK_EVENTS):
-            sender.put(some)
-        return sender.lane.backlog.bytes
-
-    def _broker_seconds(self) -> float:
-        return Process(self.broker.nodes[0].pid).cpu_seconds()
+    def broker_seconds(self) -> float:
+        """Return the CPU time of the broker."""
+        return sum(Process(node.pid).cpu_seconds() for node in self.broker.nodes)
 
     def _write(self, url: str, count: int) -> dict[str, float]:
-        sql = {"module": "sql", "url": url}
-        name = f"writer-{next(self._numbers)}"
-        writer = Writer(self._folder, name, {"source": self._source, "workers": {"history": sql}})
+        writer = self.taker(url)
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
 
@@ -130,7 +142,7 @@ class Place:
                 """When, how many events are written, and the CPU and the log that this took."""
                 there = connection.exec_driver_sql("SELECT to_regclass('eventsd_returns')").scalar()
                 rows = ask("SELECT max(id) FROM eventsd_returns") if there else 0.0
-                spent = _cpu_seconds(writer.pid), _cpu_seconds(self.database.pid)
+                spent = cpu_seconds(writer.pid), cpu_seconds(self.database.pid)
                 return time.monotonic(), rows, *spent, ask("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
 
             def queued() -> list[dict[int, tuple[int, int]]]:
@@ -140,7 +152,7 @@ class Place:
             try:
                 first = last = seen()
                 queues = queued()
-                end = time.monotonic() + _LONGEST_SECONDS
+                end = time.monotonic() + LONGEST_SECONDS
                 while last[1] < count:
                     if time.monotonic() > end or not writer.running:
                         raise RigError(f"{last[1]:.0f} of {count} events written\n{writer.log.read_text()[-2000:]}")
@@ -155,7 +167,7 @@ class Place:
             if last[1] == first[1]:
                 raise RigError("all was written at once: too few events to measure anything")
             # Writer and database take turns; of each, the thread counts that does most.
-            crowd = sum(_crowded(before, after) for before, after in zip(queues, later))
+            crowd = sum(crowded(before, after) for before, after in zip(queues, later))
             passed, events, by_writer, by_database, log = (b - a for a, b in zip(first, last))
             kept = ask(_SIZE)
         engine.dispose()
@@ -181,47 +193,13 @@ def place() -> Iterator[Place]:
         yield Place(broker, database, Path(folder))
 
 
-def waits(pid: int) -> dict[int, tuple[int, int]]:
+def keep(sender: SmallMaster, events: Sequence[Event]) -> int:
     """
-    Return how many nanoseconds each thread of a process and of its children has run, and has waited for a processor.
+    Put events into a master's spool, in chunks as an engine makes them; return how many bytes they take there.
 
-    :param pid: of the process.
+    :param sender: the master.
+    :param events: all of them.
     """
-    found = {}
-    for process in _family(pid):
-        for task in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
-            with suppress(OSError, ValueError):
-                run, waited, _ = task.read_text(encoding="utf-8").split()
-                found[int(task.parent.name)] = int(run), int(waited)
-    return found
-
-
-def _crowded(before: dict[int, tuple[int, int]], after: dict[int, tuple[int, int]]) -> int:
-    """How long the thread that has run most has waited."""
-    spent = [
-        (run - before.get(thread, (0, 0))[0], waited - before.get(thread, (0, 0))[1])
-        for thread, (run, waited) in after.items()
-    ]
-    return max(spent, default=(0, 0))[1]
-
-
-def _family(pid: int) -> list[Process]:
-    return [Process(pid), *Process(pid).children()]
-
-
-def _cpu_seconds(pid: int) -> float:
-    """The CPU time of a process and its children; PostgreSQL ends some at any time."""
-    spent = 0.0
-    for process in _family(pid):
-        with suppress(psutil.NoSuchProcess):
-            times = psutil.Process(process.pid).cpu_times()
-            spent += times.user + times.system
-    return spent
-
-
-def _until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + _LONGEST_SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            raise RigError(f"no {what} within {_LONGEST_SECONDS:g} s")
-        time.sleep(0.01)
+    for some in stages.parts(events, stages.CHUNK_EVENTS):
+        sender.put(some)
+    return sender.lane.backlog.bytes

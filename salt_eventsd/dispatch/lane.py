@@ -81,6 +81,8 @@ class Lane:
         self.retired = False
         #: Since when an operator has it wait, in seconds since 1970 UTC; 0 if nobody has.
         self.paused_at = 0.0
+        # What the workers before this one have told as lost.
+        self._lost_behind = 0
         # Chunks up to this one need not wait until a batch is full; 0 if all do.
         self._hurried = 0
         self._spool = spool
@@ -94,7 +96,7 @@ class Lane:
     @property
     def lost_behind(self) -> int:
         """How many events were lost that its worker had written; one lane tells it for all that use the worker."""
-        return getattr(self.worker, "lost", 0) if self.owner == self.name else 0
+        return self._lost_behind + getattr(self.worker, "lost", 0) if self.owner == self.name else 0
 
     @property
     def fails(self) -> bool:
@@ -118,6 +120,8 @@ class Lane:
         self.retired = worker is None and not problem
         # What the old worker may have written comes to the new one as a replay.
         self.backlog.may_be_written(newest)
+        if worker is not self.worker:
+            self._lost_behind += getattr(self.worker, "lost", 0)
         to_close = self.flights.swap(worker)
         self.backlog.pass_by_none()
         self.retry.begin_anew()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from salt_eventsd.config.explain import meant
@@ -131,6 +132,7 @@ def _planned(name: str, config: Config, modules: Any, opts: Mapping[str, Any]) -
         opts=opts,
         defaults=settings.defaults,
         rules=rules_of(config.events, name),
+        folder=Path(config.general.spool.dir),
     )
     try:
         made = make(modules, settings.module, context)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -37,6 +38,7 @@ class Context:
         :meth:`known`.
     :param node_id: the id of the master (or minion) the engine lives in.
     :param rules: the rules that send it events, by the name an event has them under (``event.rule``).
+    :param folder: the spool's, for what the worker has to know after a restart; None where nothing is to be kept.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Context:
     opts: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, EventRule] = field(default_factory=dict)
+    folder: Path | None = None
     #: The names that the worker gave to :meth:`known`, for each call.
     asked: list[tuple[str, ...]] = field(default_factory=list)
 

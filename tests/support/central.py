@@ -49,16 +49,20 @@ class SmallMaster:
 
     :param folder: for its spool.
     :param name: its id.
-    :param options: of the worker ``central``.
+    :param options: of its worker.
+    :param module: of its worker; another one than ``central`` writes straight into its backend.
+    :param seconds: how old a batch may become.
     """
 
-    def __init__(self, folder: Path, name: str, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, name: str, options: Mapping[str, Any], module: str = "central", seconds: float = 0.1
+    ) -> None:
         opts = {**salt.config.DEFAULT_MASTER_OPTS, "id": name, "extension_modules": ""}
         self.name = name
         self.fired: list[str] = []
         self.spool = Spool(folder / name)
-        worker = make(load_modules(opts), "central", Context(WORKER, dict(options), name, opts=opts))
-        config = WorkerConfig(module="central", batch=BatchLimits(seconds=0.1))
+        worker = make(load_modules(opts), module, Context(WORKER, dict(options), name, opts=opts))
+        config = WorkerConfig(module=module, batch=BatchLimits(seconds=seconds))
         worker.hold()
         self.lane = Lane(WORKER, config, worker, "", self.spool, _SOON)
         self._dispatcher = Dispatcher(self.spool, {WORKER: self.lane}, lambda: 2)

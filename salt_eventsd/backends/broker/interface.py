@@ -76,6 +76,9 @@ class Publisher(Protocol):
         :param place: where it was kept.
         """
 
+    def oldest(self) -> Place:
+        """Return where the oldest parcel is that is there, whoever sent it; where the next one goes if none is."""
+
     def confirmed(self, worker: str, ids: Sequence[str], seconds: float) -> set[str]:
         """
         Wait until writers have said of parcels that they are committed, and return of which they have.

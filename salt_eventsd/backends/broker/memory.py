@@ -114,6 +114,12 @@ class Memory:
             self.require_there()
             return place.life == self._life and place.sequence in self._kept
 
+    def oldest(self) -> Place:
+        """Return where the oldest parcel is that is still there; where the next one goes if none is."""
+        with self._changed:
+            self.require_there()
+            return Place(self._life, min(self._kept, default=self._next))
+
     def confirmed(self, worker: str, ids: Sequence[str], seconds: float) -> set[str]:
         """
         Wait until parcels are acknowledged, and return which are.
@@ -264,6 +270,10 @@ class MemoryPublisher:
     def is_waiting(self, place: Place) -> bool:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
         return self._broker.is_waiting(place)
+
+    def oldest(self) -> Place:
+        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
+        return self._broker.oldest()
 
     def confirmed(self, worker: str, ids: Sequence[str], seconds: float) -> set[str]:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 from salt_eventsd.backends.broker.interface import Place, Publisher
 from salt_eventsd.backends.central.packing import Packed
+from salt_eventsd.backends.central.remembered import Kept, Remembered
 from salt_eventsd.common.english import counted
+from salt_eventsd.exceptions import WorkerError
 
 log = logging.getLogger(__name__)
 
 #: Of so many parcels it is remembered; mostly those are a few gigabytes of events.
 _MOST_PARCELS = 10_000
-
-
-class _Kept(NamedTuple):
-    life: str
-    events: int
+#: How often the broker is asked which parcels it still has: confirmations may be lost on their way.
+_LOOK_SECONDS = 10.0
+#: What was counted as lost is in the engine's status so soon; until then a killed one would have told nobody.
+_TOLD_SECONDS = 6.0
 
 
 class Unconfirmed:
@@ -29,15 +31,21 @@ class Unconfirmed:
     :param publisher: the broker.
     :param worker: the worker's name.
     :param stream: the stream's name.
+    :param path: a file that has them over restarts; None to have them in memory alone.
     """
 
-    def __init__(self, publisher: Publisher, worker: str, stream: str) -> None:
+    def __init__(self, publisher: Publisher, worker: str, stream: str, path: Path | None = None) -> None:
         self._publisher = publisher
         self._worker = worker
         self._stream = stream
         self._mutex = threading.Lock()
-        self._kept: dict[str, _Kept] = {}
-        #: How many events were in streams that are gone, and had not been confirmed.
+        self._file = Remembered(path)
+        self._kept: dict[str, Kept] = {}
+        self._is_loaded = False
+        # By the monotonic clock: when the broker was last asked, and when those were counted that are lost.
+        self._looked_at = float("-inf")
+        self._counted: dict[str, float] = {}
+        #: How many events were in streams that are gone, and had not been confirmed, as far as this start has seen it.
         self.lost = 0
 
     def note(self, packed: Sequence[Packed], places: Sequence[Place]) -> None:
@@ -48,27 +56,70 @@ class Unconfirmed:
         :param places: where they were kept.
         """
         with self._mutex:
+            if not self._is_loaded:
+                self._kept, self._is_loaded = self._file.load(), True
+            new = {
+                one.sent.id: Kept(place.life, place.sequence, one.events)
+                for one, place in zip(packed, places, strict=True)
+                if one.sent.id not in self._kept
+            }
+            before = {**self._kept, **new}
+            gone = self._tell_lost(places[-1].life)
+            self._kept.update({id_: kept for id_, kept in new.items() if kept.life == places[-1].life})
             for id_ in self._publisher.confirmed(self._worker, list(self._kept), 0):
                 del self._kept[id_]
-            self._tell_lost(places[-1].life)
-            for one, place in zip(packed, places, strict=True):
-                if not place.is_double:
-                    self._kept[one.sent.id] = _Kept(place.life, one.events)
+            self._forget_what_has_gone()
             while len(self._kept) > _MOST_PARCELS:
                 del self._kept[next(iter(self._kept))]
+            self._file.change(
+                {id_: kept for id_, kept in new.items() if id_ in self._kept},
+                [*(before.keys() - self._kept.keys() - gone), *self._told()],
+            )
 
-    def _tell_lost(self, life: str) -> None:
+    def close(self) -> None:
+        """Note that the status tells what was lost, and close the file."""
+        with self._mutex:
+            self._file.change({}, list(self._counted))
+            self._file.close()
+
+    def _tell_lost(self, life: str) -> set[str]:
         gone = {id_: kept for id_, kept in self._kept.items() if kept.life != life}
-        if not gone:
+        if gone:
+            now = time.monotonic()
+            self._counted.update(dict.fromkeys(gone, now))
+            for id_ in gone:
+                del self._kept[id_]
+            events = sum(kept.events for kept in gone.values())
+            self.lost += events
+            log.error(
+                "eventsd: workers.%s.stream: %s was made anew; up to %s that no writer had confirmed went with the old"
+                " one; confirm: database would have sent them again",
+                self._worker,
+                self._stream,
+                counted(events, "event"),
+            )
+        return set(gone)
+
+    def _forget_what_has_gone(self) -> None:
+        """What stood before the oldest parcel in the stream was acknowledged, whether or not that was heard here."""
+        now = time.monotonic()
+        if now < self._looked_at + _LOOK_SECONDS or not self._kept:
             return
-        for id_ in gone:
-            del self._kept[id_]
-        events = sum(kept.events for kept in gone.values())
-        self.lost += events
-        log.error(
-            "eventsd: workers.%s.stream: %s was made anew; up to %s that no writer had confirmed went with the old one;"
-            " confirm: database would have sent them again",
-            self._worker,
-            self._stream,
-            counted(events, "event"),
-        )
+        self._looked_at = now
+        try:
+            oldest = self._publisher.oldest()
+        except WorkerError:
+            return
+        self._kept = {
+            id_: kept
+            for id_, kept in self._kept.items()
+            if kept.life != oldest.life or kept.sequence >= oldest.sequence
+        }
+
+    def _told(self) -> list[str]:
+        """Return what need not be counted once more by the next start."""
+        now = time.monotonic()
+        told = [id_ for id_, at in self._counted.items() if now > at + _TOLD_SECONDS]
+        for id_ in told:
+            del self._counted[id_]
+        return told

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from salt_eventsd.backends.broker.interface import Publisher
+from salt_eventsd.backends.broker.jetstream.names import token
 from salt_eventsd.backends.broker.jetstream.options import Naming, files
 from salt_eventsd.backends.broker.jetstream.publisher import JetStreamPublisher
 from salt_eventsd.backends.broker.parcel import Parcel, Part, fingerprint
@@ -111,6 +112,7 @@ class Central:
 
     def close(self) -> None:
         """Close the connection."""
+        self._unconfirmed.close()
         self._publisher.close()
 
 
@@ -128,4 +130,6 @@ def make(context: Context) -> Central:
     rules = {name: fingerprint(rule) for name, rule in context.rules.items()}
     packing = Packing(context.name, context.node_id, rules)
     committed = Committed(publisher, context.name, options.timeout) if options.confirm == "database" else None
-    return Central(publisher, publisher.look, packing, committed, Unconfirmed(publisher, context.name, options.stream))
+    file = context.folder / f"unconfirmed-{token(context.name)}.db" if context.folder else None
+    unconfirmed = Unconfirmed(publisher, context.name, options.stream, file)
+    return Central(publisher, publisher.look, packing, committed, unconfirmed)

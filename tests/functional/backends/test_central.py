@@ -62,7 +62,7 @@ class Center:
 
     def worker(self, **options: Any) -> Any:
         """Make a master's worker."""
-        given = {key: options.pop(key) for key in ("rules", "concurrency") if key in options}
+        given = {key: options.pop(key) for key in ("rules", "concurrency", "folder") if key in options}
         made = worker("central", self.broker.options(**options), **given)
         self._closing.callback(made.close)
         return made
@@ -299,6 +299,70 @@ def test_what_a_lost_stream_had_is_counted_and_told(center: Center, caplog: pyte
     assert "up to 7 events" in told[0]
     assert f"workers.{_NAME}.stream" in told[0]
     assert sink.lost == 7
+
+
+def test_what_a_lost_stream_had_is_counted_over_a_restart(center: Center, tmp_path: Path) -> None:
+    # Given: of one start's parcels one is committed, which it does not hear, and two wait
+    before = center.worker(folder=tmp_path)
+    before.write(batch_of(numbered(5)))
+    center.write(tells=False)
+    before.write(batch_of(numbered(4, start=5), first=2))
+    before.close()
+    second = center.worker(folder=tmp_path)
+    second.write(batch_of(numbered(3, start=9), first=3))
+    second.close()
+
+    # When
+    center.broker.wipe()
+    third = center.worker(folder=tmp_path)
+    third.write(batch_of(numbered(1, start=12), first=4))
+    third.close()
+
+    # Then: it is counted once, whichever start has sent it
+    assert third.lost == 7
+    fourth = center.worker(folder=tmp_path)
+    fourth.write(batch_of(numbered(1, start=13), first=5))
+    assert fourth.lost == 0
+
+
+def test_a_start_that_was_killed_right_after_it_had_counted_a_loss_leaves_it_to_the_next(
+    center: Center, tmp_path: Path
+) -> None:
+    # Given
+    before = center.worker(folder=tmp_path)
+    before.write(batch_of(numbered(5)))
+    center.broker.wipe()
+    before.write(batch_of(numbered(1, start=5), first=2))
+    before.write(batch_of(numbered(1, start=6), first=3))
+    assert before.lost == 5
+
+    # When: it is not closed
+    after = center.worker(folder=tmp_path)
+    after.write(batch_of(numbered(1, start=7), first=4))
+
+    # Then
+    assert after.lost == 5
+
+
+@pytest.mark.parametrize("how", ["torn", "a folder"])
+def test_a_file_that_cannot_be_read_stops_nothing(
+    center: Center, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    # Given
+    path = tmp_path / f"unconfirmed-{_NAME}.db"
+    if how == "torn":
+        path.write_bytes(b"no database" * 100)
+    else:
+        path.mkdir()
+
+    # When
+    sink = center.worker(folder=tmp_path)
+    sink.write(batch_of(numbered(1)))
+    center.write()
+
+    # Then
+    assert center.jids == ["0"]
+    assert str(path) in caplog.text
 
 
 def _is_written(sink: Any, batch: Any) -> bool:

@@ -777,6 +777,20 @@ def test_a_lane_takes_the_owner_that_a_reload_gives_it(spool: Spool) -> None:
     assert spool.burials.dead_letters() == {"history": 1}
 
 
+def test_what_a_worker_has_lost_stays_counted_when_another_takes_its_place(spool: Spool) -> None:
+    # Given
+    class Lossy(Recorder):
+        lost = 7
+
+    lane = lane_of(spool, Lossy())
+
+    # When
+    lane.swap(lane.config, Recorder(), spool.newest_id())
+
+    # Then
+    assert lane.lost_behind == 7
+
+
 def test_the_events_of_a_batch_are_freed_as_soon_as_it_is_written(spool: Spool) -> None:
     # Given
     batches: list[weakref.ref[Batch]] = []

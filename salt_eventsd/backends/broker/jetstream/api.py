@@ -45,10 +45,11 @@ class StreamConfig(msgspec.Struct, frozen=True):
 
 
 class StreamState(msgspec.Struct, frozen=True):
-    """How much a stream holds."""
+    """What a stream holds: how much, and the number of the first message; of the next one, if it is empty."""
 
     messages: int = 0
     bytes: int = 0
+    first_seq: int = 0
 
 
 class Stream(msgspec.Struct, frozen=True):

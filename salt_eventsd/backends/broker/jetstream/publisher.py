@@ -91,6 +91,10 @@ class JetStreamPublisher:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
         return self._session.run(lambda link: self._is_waiting(link, place))
 
+    def oldest(self) -> Place:
+        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
+        return self._session.run(self._oldest)
+
     def confirmed(self, worker: str, ids: Sequence[str], seconds: float) -> set[str]:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
         until = time.monotonic() + seconds
@@ -116,7 +120,7 @@ class JetStreamPublisher:
     async def _look(self, link: Link) -> str:
         require_room(link, self._naming)
         try:
-            found = await ask(link, f"STREAM.INFO.{self._names.stream}", None, Stream, self._options.timeout)
+            found = await self._stream(link)
         except Missing:
             await ask(link, "INFO", None, Account, self._options.timeout)
             return f"reachable; the stream {self._names.stream} is made with the first batch"
@@ -170,7 +174,7 @@ class JetStreamPublisher:
         new = [answer.sequence for answer in answers if not answer.is_double]
         if new and min(new) <= before:
             # Another stream numbers from the beginning.
-            stream = await ask(link, f"STREAM.INFO.{self._names.stream}", None, Stream, self._options.timeout)
+            stream = await self._stream(link)
             check(stream, self._names, self._options, self._naming)
             self._note(stream)
         self._highest = max([self._highest, *new])
@@ -184,10 +188,16 @@ class JetStreamPublisher:
             why = "is full" if full else "refuses a parcel"
             raise Transient(f"the stream {self._names.stream} {why}: {answer.description}")
 
+    async def _oldest(self, link: Link) -> Place:
+        stream = await self._stream(link)
+        return Place(stream.created, stream.state.first_seq)
+
+    async def _stream(self, link: Link) -> Stream:
+        return await ask(link, f"STREAM.INFO.{self._names.stream}", None, Stream, self._options.timeout)
+
     async def _is_waiting(self, link: Link, place: Place) -> bool:
-        seconds = self._options.timeout
-        stream = await ask(link, f"STREAM.INFO.{self._names.stream}", None, Stream, seconds)
+        stream = await self._stream(link)
         self._note(stream)
         if stream.created != place.life:
             return False
-        return await message(link, self._names.stream, {"seq": place.sequence}, seconds) is not None
+        return await message(link, self._names.stream, {"seq": place.sequence}, self._options.timeout) is not None
