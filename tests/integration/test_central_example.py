@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.support.binaries import find
-from tests.support.index import script
+from tests.support.brokers import Nats
 
 _ROOT = Path(__file__).parents[2]
 #: Handed down to all processes of the example, by which they are found.
@@ -21,10 +21,9 @@ _MARK = "EVENTSD_TEST_CENTRAL"
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_the_example_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
-    # Given
-    if not (find("nats-server") or script("nats-server")):
-        pytest.skip("nats-server is not installed")
+def test_the_example_loses_nothing_and_leaves_nothing(installed: Callable[[type[Nats]], Nats], tmp_path: Path) -> None:
+    # Given that there is a server for the example to start
+    installed(Nats)
     mark = uuid.uuid4().hex
 
     # When

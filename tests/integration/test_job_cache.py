@@ -96,7 +96,7 @@ def _run_without(both: Both, jobs: list[Job], fail: Callable[[], None], mend: Ca
             for twin in (both.ours, both.theirs):
                 twin.number([twin.latest])
             for verb in VERBS:
-                both.away[f"{name}: {verb}"] = tuple(  # type: ignore[assignment]
+                both.away[f"{name}: {verb}"] = tuple(
                     twin.ask(f"jobs.{verb}", twin.latest) for twin in (both.ours, both.theirs)
                 )
     finally:
@@ -205,7 +205,7 @@ def test_a_job_that_runs_is_active(both: Both) -> None:
 
     # When
     active = [
-        wait_until(lambda twin=twin, jid=jid: twin.run("jobs.active").get(jid), "active job", 30.0)  # type: ignore[misc]
+        wait_until(lambda twin=twin, jid=jid: twin.run("jobs.active").get(jid), "active job", 30.0)
         for twin, jid in zip(both[:2], jids, strict=True)
     ]
 

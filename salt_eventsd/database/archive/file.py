@@ -146,7 +146,7 @@ class Writing:
     def _finish(self) -> None:
         end = End(rows=dict(sorted(self.rows.items())), checksum=self._hash.hexdigest())
         self._stream.write(msgspec.json.encode(end) + b"\n")
-        self._stream.close()  # type: ignore[no-untyped-call]
+        self._stream.close()  # type: ignore[no-untyped-call]  # zstandard's has no types
         self._file.flush()
         os.fsync(self._file.fileno())
         try:

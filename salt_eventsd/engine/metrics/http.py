@@ -68,7 +68,7 @@ class MetricsHttp(ThreadingMixIn, WSGIServer):
         [(self.address_family, _, _, _, address), *_] = socket.getaddrinfo(
             config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        super().__init__(address[:2], _Handler)  # type: ignore[arg-type]
+        super().__init__(address[:2], _Handler)  # type: ignore[arg-type]  # typed for IPv4 alone
         self.set_app(_only_metrics(make_wsgi_app(registry)))
 
     def server_bind(self) -> None:

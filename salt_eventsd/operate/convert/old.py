@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml  # type: ignore[import-untyped,unused-ignore]
+import yaml
 
 from salt_eventsd.config.plain import yaml_fault
 from salt_eventsd.exceptions import EventsdError

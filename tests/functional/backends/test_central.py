@@ -85,7 +85,7 @@ class Center:
                 pulled[0].done()
             else:
                 # As if the confirmation was lost on its way.
-                self.broker.ask(lambda js, reply=pulled[0].reply: js._nc.request(reply, b"+ACK"))  # type: ignore[attr-defined,misc]
+                self.broker.ask(lambda js, reply=pulled[0].reply: js._nc.request(reply, b"+ACK"))
             count += 1
         return count
 
@@ -469,11 +469,11 @@ def test_a_server_that_takes_too_little_holds_the_worker(installed: Callable[[ty
         sink = worker("central", {"url": small.url()})
 
         # When / Then
-        for ask in (sink.check, lambda: sink.write(batch_of(numbered(1)))):  # type: ignore[attr-defined]
+        for ask in (sink.check, lambda: sink.write(batch_of(numbered(1)))):
             with pytest.raises(Held, match="max_payload") as caught:
                 ask()
             assert str(caught.value).startswith(f"eventsd: workers.{_NAME}.url: ")
-        sink.close()  # type: ignore[attr-defined]
+        sink.close()
 
 
 def test_a_check_makes_no_stream(center: Center) -> None:
@@ -529,8 +529,8 @@ def test_tls_with_the_right_certificates_works_and_with_others_holds(
             sink, stranger = (
                 worker("central", {**options, **more}) for more in ({"ca_file": str(sealed.certificate.file)}, {})
             )
-            closing.callback(sink.close)  # type: ignore[attr-defined]
-            closing.callback(stranger.close)  # type: ignore[attr-defined]
+            closing.callback(sink.close)
+            closing.callback(stranger.close)
 
             # When
             sink.write(batch_of(numbered(1)))

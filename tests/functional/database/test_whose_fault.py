@@ -47,7 +47,7 @@ def accept_all(database: Database, table: str) -> None:
 def held(worker: object, events: list[Event], buried: Buried, first: int = 1) -> str:
     """Have a batch tried that is not taken; return what is said."""
     with pytest.raises(Held) as caught:
-        worker.write(batch_of(events, first=first, replay=True, buried=buried))  # type: ignore[attr-defined]
+        worker.write(batch_of(events, first=first, replay=True, buried=buried))
     return str(caught.value)
 
 

@@ -137,7 +137,7 @@ def test_another_worker_that_is_away_does_not_keep_the_doorstep_full(tmp_path: P
     engine = Engine(tmp_path, events={"all": {"tag": "salt/job/.*", "worker": "history"}})
     engine.service.start()
     lanes = engine.service.lanes
-    engine.service._lane("other").backlog.oldest = lambda: 5.0  # type: ignore[method-assign]
+    engine.service._lane("other").backlog.oldest = lambda: 5.0
 
     # Then
     assert "other" in lanes

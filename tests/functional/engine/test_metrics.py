@@ -140,7 +140,7 @@ def test_everything_is_told_under_the_names_that_users_know(engine: Engine, port
     assert value(port, "salt_job_duration_seconds", function="state.apply", state="highstate") == 0.25
     assert value(port, "salt_responses_total", minion="m", success="true") == 3
     assert value(port, "salt_eventsd_worker_up", worker="history") == 1
-    assert value(port, "salt_eventsd_write_seconds_count", worker="history") >= 1  # type: ignore[operator]
+    assert value(port, "salt_eventsd_write_seconds_count", worker="history") >= 1
 
 
 def test_both_of_prometheus_forms_are_right(engine: Engine, port: int) -> None:

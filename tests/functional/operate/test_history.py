@@ -46,7 +46,7 @@ def run(url: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
     monkeypatch.setattr(runner, "__context__", {}, raising=False)
 
     def call(verb: str, *arguments: Any, at_terminal: bool = False, **named: Any) -> Any:
-        opts["fun"] = f"eventsd.{verb}" if at_terminal else ""  # type: ignore[assignment]
+        opts["fun"] = f"eventsd.{verb}" if at_terminal else ""
         return getattr(runner, verb)(*arguments, **named)
 
     return call

@@ -618,7 +618,7 @@ def test_a_refusal_while_splitting_ends_in_a_fault_settles_nothing(spool: Spool)
 @pytest.mark.parametrize("error", [SystemExit("bye"), KeyboardInterrupt()])
 def test_what_would_end_a_program_ends_only_the_batch(spool: Spool, error: BaseException) -> None:
     # Given
-    worker = Recorder(errors=[error])  # type: ignore[list-item]  # no Exception: that is the point
+    worker = Recorder(errors=[error])  # no Exception: that is the point
     lane = lane_of(spool, worker)
     keep(lane, spool, chunk(3))
 

@@ -56,7 +56,7 @@ def test_of_several_functions_each_one_s_states_are_plain() -> None:
     changed = {"state.sls": {TAG: {**state_result(), "retcode": 2}}, "test.ping": True}
 
     # When
-    found = as_fired(return_data(changed, fun=["state.sls", "test.ping"], retcode={"state.sls": 2}))  # type: ignore[arg-type]
+    found = as_fired(return_data(changed, fun=["state.sls", "test.ping"], retcode={"state.sls": 2}))
 
     # Then
     assert found["return"] == plain

@@ -253,7 +253,7 @@ def test_what_is_staged_is_committed_within_one_gulp(intake: Intake, spool: Spoo
         most = max(most, intake._stage.bytes)
         commit()
 
-    intake._commit = seen  # type: ignore[method-assign]
+    intake._commit = seen
     intake.start()
     assert intake.stop(20)
 

@@ -54,7 +54,7 @@ def test_all_frames_come_in_their_order_and_only_those_with_nothing_in_them_are_
 def test_many_small_frames_are_looked_at_in_few_looks_and_large_ones_are_left_to_those_who_want_them() -> None:
     counting = Counting()
 
-    list(glance(frames(*["up"] * 1000, "x" * 1_000_000), lambda: counting))  # type: ignore[arg-type,return-value]
+    list(glance(frames(*["up"] * 1000, "x" * 1_000_000), lambda: counting))
 
     assert len(counting.asked) < 12
     assert max(counting.asked) < 40_000
@@ -65,7 +65,7 @@ def test_a_look_that_fails_clears_nobody() -> None:
         def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
             raise KeyError(len(raws))
 
-    assert cleared(frames("up", "down"), Broken()) == [False, False]  # type: ignore[arg-type]
+    assert cleared(frames("up", "down"), Broken()) == [False, False]
 
 
 def kept(redactor: Redactor, cleared_by: Redactor) -> bytes:

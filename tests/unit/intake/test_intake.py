@@ -59,7 +59,7 @@ def quota(spool: Spool) -> Faulty:
 @pytest.fixture
 def intake(spool: Spool, quota: Faulty) -> Iterator[Intake]:
     clumsy = Clumsy(compile_redactor(["password"], [], {}))
-    pipeline = Pipeline(compile_rules(default_events(["history"])), clumsy)  # type: ignore[arg-type]
+    pipeline = Pipeline(compile_rules(default_events(["history"])), clumsy)
     policy = Policy(pipeline, {"history": BatchLimits()})
     made = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)
     made.start()

@@ -43,10 +43,10 @@ def staged(spool: Spool) -> Callable[..., list[Event]]:
         )
         policy = Policy(pipeline, {"history": BatchLimits(), "graphs": BatchLimits()})
         quota = Quota(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
-        run.intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)  # type: ignore[attr-defined]
+        run.intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)
         for raw in frames:
-            run.intake._take(raw, 1.0)  # type: ignore[attr-defined]
-        chunks = run.intake._stage.take()  # type: ignore[attr-defined]
+            run.intake._take(raw, 1.0)
+        chunks = run.intake._stage.take()
         return [event for one in chunks for event in decode_events(one.payload, 0.0).events]
 
     return run
@@ -190,7 +190,7 @@ def test_the_configuration_says_what_becomes_of_it(
 
     # Then
     assert [event.into for event in found] == into * 2
-    assert staged.intake.forged == (0 if forged == "take" else 2)  # type: ignore[attr-defined]
+    assert staged.intake.forged == (0 if forged == "take" else 2)
     assert [record.levelname for record in caplog.records] == ["WARNING"] * (forged != "take")
     assert "hunter2" not in caplog.text + str([event.json() for event in found])
 
@@ -219,7 +219,7 @@ def test_an_event_that_takes_too_long_is_kept_without_its_payload(
     assert set(event.data["return"]) == {"eventsd_withheld", "bytes", "sha256"}
     assert event.data["return"]["bytes"] == len(payload)
     assert "secret" not in event.json().decode()
-    assert staged.intake.withheld == 1  # type: ignore[attr-defined]
+    assert staged.intake.withheld == 1
     assert "more than 200000 values" in caplog.text
 
 
@@ -267,7 +267,7 @@ def test_a_copy_of_another_masters_answers_a_job_and_is_not_kept(staged: Callabl
     found = staged(job, raw, origins=origins)
 
     # Then
-    intake: Intake = staged.intake  # type: ignore[attr-defined]
+    intake: Intake = staged.intake
     assert [event.phase for event in found] == ["new"]
     assert (intake.copied, intake.ignored, intake.matched) == (1, 1, 1)
     assert intake.unanswered.since(0.0, 10.0) == 0
@@ -278,7 +278,7 @@ def test_a_copy_that_nobody_else_keeps_is_kept_and_answers_a_job_once(staged: Ca
     raw = frame(f"salt/job/{JID}/ret/{MINION}", {**return_data(), "__peer_id": "m2"})
     job = frame(f"salt/job/{JID}/new", job_data(minions=[MINION, "other"]))
     staged(job, raw, origins=Origins(peers="skip", places=frozenset(["history"])))
-    intake: Intake = staged.intake  # type: ignore[attr-defined]
+    intake: Intake = staged.intake
 
     # When
     intake._take_left(is_last=True)
@@ -294,7 +294,7 @@ def test_a_copy_that_a_minion_has_forged_is_forged_here_too(staged: Callable[...
     # Given
     raw = frame(f"salt/job/{JID}/new", {**minion_event(f"salt/job/{JID}/new"), "__peer_id": "m2"})
     staged(raw, origins=Origins(peers="skip", places=frozenset(["history"])))
-    intake: Intake = staged.intake  # type: ignore[attr-defined]
+    intake: Intake = staged.intake
 
     # When
     intake._take_left(is_last=True)

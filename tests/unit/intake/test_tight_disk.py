@@ -41,8 +41,8 @@ def has_room(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
     put = spool.put
 
     def taking(chunks: list[object]) -> object:
-        left["bytes"] -= sum(len(one.payload) for one in chunks)  # type: ignore[attr-defined]
-        return put(chunks)  # type: ignore[arg-type]
+        left["bytes"] -= sum(len(one.payload) for one in chunks)
+        return put(chunks)
 
     monkeypatch.setattr(spool.disk, "room_bytes", lambda: left["bytes"])
     monkeypatch.setattr(spool, "put", taking)

@@ -257,7 +257,7 @@ def test_a_file_that_breaks_while_it_is_open_is_set_aside_and_ids_go_on(spool: S
 
 
 def test_a_put_keeps_all_chunks_or_none(spool: Spool) -> None:
-    broken = Chunk("history", False, 1, None, b"x")  # type: ignore[arg-type]
+    broken = Chunk("history", False, 1, None, b"x")
 
     with pytest.raises(SpoolError, match="NOT NULL"):
         spool.put([chunk(), broken])

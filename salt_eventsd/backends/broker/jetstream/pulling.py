@@ -121,7 +121,7 @@ class Pulling:
         while len(found) < most:
             request = await self._ask(way, 1, 0.0)
             # None of it is answered while writers have as many messages as they may have.
-            await self._wait(lambda request=request: request.has_ended, _AT_ONCE_SECONDS)  # type: ignore[misc]
+            await self._wait(lambda request=request: request.has_ended, _AT_ONCE_SECONDS)  # type: ignore[misc]  # a default
             await _end(request)
             if request.is_gone:
                 raise Missing("a consumer is gone")

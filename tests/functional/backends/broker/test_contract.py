@@ -185,7 +185,7 @@ def test_writers_share_the_parcels_of_their_worker_alone(carrier: Carrier) -> No
         writer.prepare([])
 
     # When
-    pulled = [_pulled(lambda writer=writer: writer.pull(WORKER, 3, 1), 3) for writer in writers]  # type: ignore[misc]
+    pulled = [_pulled(lambda writer=writer: writer.pull(WORKER, 3, 1), 3) for writer in writers]
 
     # Then
     assert sorted(one.id for some in pulled for one in some) == [str(n) for n in range(6)]
