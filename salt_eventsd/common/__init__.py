@@ -11,12 +11,13 @@ Tools for messages:
 
 - ``english`` puts numbers into sentences, ``reminder`` limits a repeated message to one a minute
 - ``logins`` remembers the options with workers' passwords, which errors must not show
-
 - ``moments`` reads times as people give them to a command
 
 Tools for numbers:
 
 - ``timings`` counts how long something takes, for a histogram
+
+``machine`` has a clock that nobody sets, and says whether a process is there.
 
 ``salt_modules`` tells Salt's loader where this package's modules are.
 """

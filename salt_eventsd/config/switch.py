@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from salt_eventsd.config.load import engines_of
+from salt_eventsd.config.options import engines_of
 from salt_eventsd.exceptions import ConfigError
 
 _RIGHT = "engines: expected a list with eventsd in it: engines: [eventsd]"

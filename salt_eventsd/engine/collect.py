@@ -12,6 +12,7 @@ import msgspec
 
 from salt_eventsd import __version__
 from salt_eventsd.bus.unanswered import ANSWERED_SECONDS
+from salt_eventsd.common.machine import now
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.engine.counters import BUS, LANE, SPOOL, WORKER
 from salt_eventsd.engine.problems import lost_events
@@ -26,7 +27,6 @@ from salt_eventsd.engine.report import (
     Report,
     SpoolReport,
     WorkerReport,
-    now,
 )
 
 #: From good to bad.

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.config.load import fresh_opts, load, state_file
+from salt_eventsd.config.load import load, state_file
+from salt_eventsd.config.options import fresh_opts
 from salt_eventsd.engine.control import verbs
 from salt_eventsd.engine.control.client import Answer
 from salt_eventsd.engine.control.server import answering

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from salt_eventsd.engine.report import Clock, Loss, ReportedGap
+from salt_eventsd.common.machine import Clock
+from salt_eventsd.engine.report import Loss, ReportedGap
 
 if TYPE_CHECKING:
     from salt_eventsd.bus.gaps import Gap

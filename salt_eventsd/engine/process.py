@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from salt_eventsd.bus.nursery import Nursery
-from salt_eventsd.config.load import engines_of, fresh_opts, load, state_file
+from salt_eventsd.config.load import load, state_file
+from salt_eventsd.config.options import engines_of, fresh_opts
 from salt_eventsd.engine import signals
 from salt_eventsd.engine.control import ask, socket_path, verbs
 from salt_eventsd.engine.control.server import answering

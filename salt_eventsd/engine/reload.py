@@ -11,7 +11,8 @@ import logging
 from operator import attrgetter
 from typing import Any
 
-from salt_eventsd.config.load import fresh_opts, load
+from salt_eventsd.config.load import load
+from salt_eventsd.config.options import fresh_opts
 from salt_eventsd.config.structs import Config
 from salt_eventsd.config.switch import switch
 from salt_eventsd.engine.control.client import Answer

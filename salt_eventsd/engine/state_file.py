@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from salt_eventsd import __version__
+from salt_eventsd.common.machine import Clock, now
 from salt_eventsd.engine.counters import BUS, LANE, SPOOL, WORKER
 from salt_eventsd.engine.predecessor import Predecessor
-from salt_eventsd.engine.report import Clock, Report, now
+from salt_eventsd.engine.report import Report
 
 
 class IdleReport(msgspec.Struct, frozen=True, kw_only=True):

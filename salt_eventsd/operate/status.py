@@ -16,8 +16,9 @@ import msgspec
 
 from salt_eventsd import __version__
 from salt_eventsd.common import moments
+from salt_eventsd.common.machine import is_alive
 from salt_eventsd.engine.problems import problems as problems_of
-from salt_eventsd.engine.report import Report, is_alive
+from salt_eventsd.engine.report import Report
 from salt_eventsd.engine.state_file import Head, IdleReport, decode, decode_head, to_data
 from salt_eventsd.spool.lock import holder, is_locked
 

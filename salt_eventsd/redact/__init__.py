@@ -12,7 +12,7 @@ Redact: replaces the secrets in a payload with ``***``, before the spool writes 
 :mod:`by_word`      the same where only blanks or words stand between name and value
 :mod:`by_look`      private keys, URLs, SQL, and the shapes of :mod:`shapes`
 :mod:`commands`     passwords in options of command lines
-:mod:`names`        which names are names of secrets
+:mod:`names`        which names are names of secrets, judged by the words of :mod:`vocabulary`
 :mod:`values`       where the value of a name ends
 :mod:`places`       where lines, words, strings and brackets end, which :mod:`values` builds on
 :mod:`finder`       searches for many expressions at once

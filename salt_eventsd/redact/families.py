@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from salt_eventsd.redact.names import FAMILIES
 from salt_eventsd.redact.shapes import SHAPES
+from salt_eventsd.redact.vocabulary import FAMILIES
 
 _NOT = "!"
 

@@ -20,7 +20,8 @@ from salt_eventsd.backends.broker.jetstream.options import Source
 from salt_eventsd.common import logins
 from salt_eventsd.config.checks import CACHEDIR
 from salt_eventsd.config.explain import explain, meant
-from salt_eventsd.config.load import load, merged
+from salt_eventsd.config.load import load
+from salt_eventsd.config.options import merged
 from salt_eventsd.config.plain import without_empty
 from salt_eventsd.config.servers import read_secret
 from salt_eventsd.config.sources import misplaced, read_file

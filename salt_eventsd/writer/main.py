@@ -15,7 +15,7 @@ import msgspec
 
 from salt_eventsd import __version__
 from salt_eventsd.config.checks import is_path
-from salt_eventsd.config.load import placed
+from salt_eventsd.config.options import placed
 from salt_eventsd.exceptions import ConfigError, EventsdError
 from salt_eventsd.redact.error_text import masked
 from salt_eventsd.writer.carry.source import said

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from salt_eventsd import __version__
+from salt_eventsd.common.machine import now
 from salt_eventsd.engine.counters import BUS, LANE, SPOOL, WORKER, Section
 from salt_eventsd.engine.report import (
     BusReport,
@@ -15,7 +16,6 @@ from salt_eventsd.engine.report import (
     Report,
     SpoolReport,
     WorkerReport,
-    now,
 )
 
 

@@ -10,6 +10,8 @@ table, whatever the database: JSON as it is, times in UTC with microseconds.
 ``restore`` the door back: a file is checked as a whole, and what is not in the database is added
 ``gather``  reads rows from the tables, as many at a time as fit into memory
 ``lines``   a row of any table as a line, and back
-``file``    the file: whole or not there
+``writing`` the file: whole or not there
+``reading`` the file, and what tells one that is not whole
+``file``    the first and the last line of it
 =========== ===========================================================================================================
 """

@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
-from salt_eventsd.database.archive.file import BadArchive, Reading
+from salt_eventsd.database.archive.file import BadArchive
 from salt_eventsd.database.archive.lines import TABLES, Line, key_of, read, row_of
+from salt_eventsd.database.archive.reading import Reading
 from salt_eventsd.database.dialects import Dialect, dialect_of
 from salt_eventsd.database.keeping import Plain, keeper
 from salt_eventsd.database.retention.aged_jobs import in_utc

@@ -15,8 +15,10 @@ from sqlalchemy.engine import Connection, Engine
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import migrate
 from salt_eventsd.database.archive import gather
-from salt_eventsd.database.archive.file import FORMAT, VERSION, BadArchive, Head, Reading, Writing
+from salt_eventsd.database.archive.file import FORMAT, VERSION, BadArchive, Head
 from salt_eventsd.database.archive.lines import TABLES, Line, read, value_of
+from salt_eventsd.database.archive.reading import Reading
+from salt_eventsd.database.archive.writing import Writing
 from salt_eventsd.database.retention.aged_jobs import JOBS, RETURNS, STATES
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.steps import Steps

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from salt_eventsd.config import sources
-from salt_eventsd.config.load import load, pillar_key
+from salt_eventsd.config.load import load
+from salt_eventsd.config.options import pillar_key
 from salt_eventsd.config.pillar import look_at_pillar
 from salt_eventsd.config.structs import Config
 from salt_eventsd.config.switch import switch

@@ -15,7 +15,7 @@ from typing import Any
 
 from salt.loader.context import NamedLoaderContext
 
-from salt_eventsd.config.load import engines_of, merged, placed
+from salt_eventsd.config.options import engines_of, merged, placed
 from salt_eventsd.config.plain import without_empty
 from salt_eventsd.config.structs import RedactConfig, Size, SpoolConfig
 from salt_eventsd.redact import Redactor

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from salt_eventsd import __version__
-from salt_eventsd.engine.report import Clock, now
+from salt_eventsd.common.machine import Clock, now
 from salt_eventsd.writer.carry.desk import Desk
 from salt_eventsd.writer.carry.lane import Lane
 from salt_eventsd.writer.told.numbers import LANE, WORKER, Numbers

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.common import moments
-from salt_eventsd.engine.report import is_alive
+from salt_eventsd.common.machine import is_alive
 from salt_eventsd.writer.told.report import LaneReport, Report
 
 #: An older report is late: a healthy writer writes one every other second.

@@ -11,7 +11,7 @@ import pytest
 import salt.config
 
 from salt_eventsd.config import load as config_load
-from salt_eventsd.config.load import fresh_opts
+from salt_eventsd.config.options import fresh_opts
 from salt_eventsd.engine import control
 from salt_eventsd.engine.idle import idle
 from salt_eventsd.exceptions import ConfigError, EventsdError

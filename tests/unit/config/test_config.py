@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from salt_eventsd.config.load import load, merged, state_file
+from salt_eventsd.config.load import load, state_file
+from salt_eventsd.config.options import merged
 from salt_eventsd.config.structs import BatchLimits, Size, WorkerConfig
 from salt_eventsd.exceptions import ConfigError
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from salt_eventsd.config.load import load
 from salt_eventsd.exceptions import ConfigError
-from salt_eventsd.redact.names import FAMILIES
+from salt_eventsd.redact.vocabulary import FAMILIES
 
 RULE = {"tag": "salt/"}
 

@@ -11,10 +11,10 @@ import msgspec
 import psutil
 import pytest
 
+from salt_eventsd.common.machine import Clock, boot
 from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.predecessor import left, predecessor
 from salt_eventsd.engine.readings import Parts
-from salt_eventsd.engine.report import Clock, boot
 from salt_eventsd.engine.state_file import encode, idle_report, to_data
 from salt_eventsd.spool.keep import Spool
 from tests.support.parts import parts_of, tell

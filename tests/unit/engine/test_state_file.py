@@ -15,10 +15,11 @@ import pytest
 
 from salt_eventsd import __version__
 from salt_eventsd.bus.gaps import Gap
+from salt_eventsd.common.machine import Clock, boot
 from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.predecessor import PastBus, PastSpool, Predecessor, left, predecessor
 from salt_eventsd.engine.readings import Parts
-from salt_eventsd.engine.report import BusReport, Clock, Report, SpoolReport, boot
+from salt_eventsd.engine.report import BusReport, Report, SpoolReport
 from salt_eventsd.engine.state_file import IdleReport, decode, encode, idle_report, to_data
 from salt_eventsd.operate.status import read
 from salt_eventsd.spool.keep import Spool

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from salt_eventsd.bus.gaps import Gap
+from salt_eventsd.common.machine import Clock, boot
 from salt_eventsd.engine.collect import report
 from salt_eventsd.engine.readings import Parts
-from salt_eventsd.engine.report import Clock, boot
 from salt_eventsd.engine.state_file import idle_report
 from salt_eventsd.operate.status import read
 from salt_eventsd.spool.keep import Spool
