@@ -17,7 +17,7 @@ moves to the writers' configuration, under the same name.
           user: salt                    # default: none
           password: secret              # default: none
           #   token: none               # instead of user and password
-          #   credentials: none         # instead of them: a file with a JWT and an nkey
+          #   credentials: none         # instead of them: a file with a JWT and its nkey, or an nkey alone
           #   ca_file: none             # who signed the servers' certificates; default: as the system says
           #   cert_file: none           # the certificate to show to the servers, and
           #   key_file: none            # ... its key

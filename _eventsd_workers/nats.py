@@ -17,8 +17,10 @@ is written when the stream has acknowledged each of its messages.
           user: salt                    # default: none
           password: secret              # default: none
           #   token: none               # instead of user and password
-          #   credentials: none         # instead of them: a file with a JWT and an nkey
+          #   credentials: none         # instead of them: a file with a JWT and its nkey, or an nkey alone
           #   ca_file: none             # who signed the server's certificate; default: as the system says
+          #   cert_file: none           # the certificate to show to the server, and
+          #   key_file: none            # ... its key
           subject: salt.{minion_id}     # default: salt.events
           value: data                   # a field of the event; default: the whole event
           stream: SALT                  # the stream that is to take them; default: any

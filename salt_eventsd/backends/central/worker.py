@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from salt_eventsd.backends.broker.interface import Publisher
+from salt_eventsd.backends.broker.jetstream.access import files
 from salt_eventsd.backends.broker.jetstream.names import token
-from salt_eventsd.backends.broker.jetstream.options import Naming, files
+from salt_eventsd.backends.broker.jetstream.options import Naming
 from salt_eventsd.backends.broker.jetstream.publisher import JetStreamPublisher
 from salt_eventsd.backends.broker.parcel import Parcel, Part, fingerprint
 from salt_eventsd.backends.central.committed import Committed

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import msgspec
 
+from salt_eventsd.backends.broker.jetstream.access import Access
 from salt_eventsd.config.checks import require
-from salt_eventsd.config.servers import Secret, Secrets, Timed
 from salt_eventsd.config.structs import Size
 
 
-class NatsOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NatsOptions(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    The options of a nats worker.
+    The options of a nats worker. Of several servers the first that answers is taken.
 
-    :param url: of the server, or of several of a cluster; the first that answers is taken.
-    :param credentials: a file with a JWT and an nkey.
-    :param ca_file: the certificates that must have signed the server's; None for the system's.
     :param subject: a template.
     :param value: the field of the event that is sent; None for the whole event.
     :param stream: the stream that is to take the messages; None for any.
     :param create_stream: make that stream if it is missing, with the subjects and limits that follow.
     """
 
-    url: Secrets = Secrets([Secret("nats://127.0.0.1:4222")])
-    user: str | None = None
-    password: Secret | None = None
-    token: Secret | None = None
-    credentials: str | None = None
-    ca_file: str | None = None
+    schemes: ClassVar[str] = "nats|tls|ws|wss"
+
     subject: str = "salt.events"
     value: str | None = None
     stream: str | None = None
@@ -41,10 +35,6 @@ class NatsOptions(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(bool(self.url), "url: missing; expected a URL such as nats://nats.example.com:4222")
-        for one in self.url:
-            fits = re.fullmatch(r"(nats|tls|ws|wss)://\S+", one) is not None
-            require(fits, "url: expected a URL such as nats://nats.example.com:4222, or tls:// for TLS")
         require(bool(self.stream) or not self.create_stream, "stream: missing; expected the name of the stream to make")
         require(not self.stream or not re.search(r"[\s.*>/\\]", self.stream), "stream: expected a name without dots")
         require(self.duplicate_seconds > 0, "duplicate_seconds: expected a number above 0")

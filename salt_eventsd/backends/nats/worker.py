@@ -17,9 +17,11 @@ from nats.js import JetStreamContext
 from nats.js.api import Header, StreamConfig
 from nats.js.errors import NotFoundError
 
-from salt_eventsd.backends.broker.jetstream.faults import meaning
+from salt_eventsd.backends.broker.jetstream.access import Unusable, files
+from salt_eventsd.backends.broker.jetstream.faults import told
 from salt_eventsd.backends.broker.jetstream.link import CLOSE_SECONDS, Answer, Link
 from salt_eventsd.backends.broker.jetstream.loop import Loop
+from salt_eventsd.backends.broker.jetstream.options import Naming
 from salt_eventsd.backends.connections import renewed_after_failure
 from salt_eventsd.backends.nats.faults import is_too_large, refusal
 from salt_eventsd.backends.nats.message import Message, message, widest
@@ -58,13 +60,17 @@ class Writer:
     :param subject: of an event's message.
     :param value: the field that is sent; None for the whole event.
     :param node_id: the master's (or minion's) id.
+    :param naming: how errors name the options.
     """
 
-    def __init__(self, options: NatsOptions, subject: Template, value: Field | None, node_id: str) -> None:
+    def __init__(
+        self, options: NatsOptions, subject: Template, value: Field | None, node_id: str, naming: Naming
+    ) -> None:
         self._options = options
         self._subject = subject
         self._value = value
         self._node_id = node_id
+        self._naming = naming
         self._loop = Loop()
         self._connecting = asyncio.Lock()
         self._link: Link | None = None
@@ -108,7 +114,7 @@ class Writer:
         async with self._connecting:
             if self._link is None or not self._link.client.is_connected:
                 self._link = None
-                link = await Link.to_first(self._options)
+                link = await self._new_link()
                 if self._options.create_stream:
                     try:
                         await self._make_stream(link.streams)
@@ -117,6 +123,14 @@ class Writer:
                         raise
                 self._link = link
             return self._link
+
+    async def _new_link(self) -> Link:
+        try:
+            return await Link.to_first(self._options)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise
+        except (errors.Error, OSError, Unusable) as exc:
+            raise told(exc, self._options, self._naming) from exc
 
     async def _make_stream(self, js: JetStreamContext) -> None:
         options = self._options
@@ -140,8 +154,8 @@ class Writer:
             return await self._send_over(link, messages)
         except WorkerError:
             raise
-        except (errors.Error, OSError) as exc:
-            found = meaning(exc)
+        except (errors.Error, OSError, Unusable) as exc:
+            found = told(exc, self._options, self._naming)
             raise found if isinstance(found, Held) else Cut(str(found)) from exc
 
     async def _send_over(self, link: Link, messages: list[tuple[int, Message]]) -> _Refused:
@@ -168,7 +182,7 @@ class Writer:
         return found
 
     async def _ask(self) -> str:
-        link = await Link.to_first(self._options)
+        link = await self._new_link()
         try:
             await link.streams.account_info()
             if self._options.stream and not self._options.create_stream:
@@ -186,8 +200,8 @@ def make(context: Context) -> Writer:
     :raises ConfigError: an option is wrong.
     """
     options = read_options(context, NatsOptions)
-    check_file(context, "credentials", options.credentials)
-    check_file(context, "ca_file", options.ca_file)
+    for key, path in files(options):
+        check_file(context, key, path)
     subject = read_template(context, "subject", options.subject)
     value = None if options.value is None else read_field(context, "value", options.value)
-    return Writer(options, subject, value, context.node_id)
+    return Writer(options, subject, value, context.node_id, Naming(f"workers.{context.name}."))

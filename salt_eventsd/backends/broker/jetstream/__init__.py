@@ -6,9 +6,11 @@ NATS JetStream as a broker: one stream for all parcels, and one for dead letters
 ``loop``
     A thread with an event loop in it.
 ``faults``
-    What errors of the client mean.
+    What errors of the client mean, and which option they are about.
+``access``
+    How servers are reached: the options, and what the client is told of them.
 ``options``
-    Where the servers are, and what the stream is to be like.
+    Where the stream is, and what it is to be like.
 ``names``
     Subjects, and the names of consumers.
 ``api``

@@ -6,16 +6,17 @@ import asyncio
 import itertools
 import random
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from salt_eventsd.config.servers import Secret
+from salt_eventsd.backends.broker.jetstream.access import Access, Unusable, arguments
 from salt_eventsd.exceptions import Cut, Transient
+from salt_eventsd.redact.error_text import one_line
 
 #: How long closing a connection may take.
 CLOSE_SECONDS = 2.0
@@ -52,38 +53,6 @@ class _Said(msgspec.Struct, frozen=True):
 NOBODY = 503
 
 
-class Access(Protocol):
-    """How to reach the servers; see the options of the workers ``nats`` and ``central``."""
-
-    @property
-    def url(self) -> Sequence[Secret]:
-        """Of the servers."""
-
-    @property
-    def user(self) -> str | None:
-        """Who logs in."""
-
-    @property
-    def password(self) -> Secret | None:
-        """With which password."""
-
-    @property
-    def token(self) -> Secret | None:
-        """Instead of both."""
-
-    @property
-    def credentials(self) -> str | None:
-        """A file, instead of them."""
-
-    @property
-    def ca_file(self) -> str | None:
-        """Who has signed the servers' certificates."""
-
-    @property
-    def timeout(self) -> float:
-        """How long connecting and each request may take, in seconds."""
-
-
 class Link:
     """
     A connection.
@@ -118,7 +87,7 @@ class Link:
             try:
                 await asyncio.wait_for(link.client.connect(str(url), **link._arguments()), limit)
             except Exception as exc:
-                problem = link._error or exc
+                problem = link._reason(link._error or exc)
                 await link.close()
             else:
                 return link
@@ -205,6 +174,20 @@ class Link:
         else:
             answer.set_result(Answer(said.error.err_code, said.error.description))
 
+    def _reason(self, exc: Exception) -> Exception:
+        """
+        Return why there is no connection. A server that does not accept our certificate closes it; what the client
+        makes of that depends on which of the two is faster.
+        """
+        wants_certificate = (self.client._server_info or {}).get("tls_verify")
+        is_closed = isinstance(exc, (ConnectionError, ssl.SSLError)) or "Connection" in type(exc).__name__
+        if not wants_certificate or not is_closed or isinstance(exc, ssl.SSLCertVerificationError):
+            return exc
+        path = self._options.cert_file
+        if path is None:
+            return Unusable("cert_file", "missing; the server wants a certificate")
+        return Unusable("cert_file", f"the server does not accept {path}: {one_line(exc)}")
+
     async def close(self) -> None:
         """Close the connection, whatever state it is in."""
         with suppress(Exception):
@@ -212,15 +195,8 @@ class Link:
 
     def _arguments(self) -> dict[str, Any]:
         options = self._options
-        given = {
-            "user": options.user,
-            "password": None if options.password is None else str(options.password),
-            "token": None if options.token is None else str(options.token),
-            "user_credentials": options.credentials,
-            "tls": _tls(options),
-        }
         return {
-            **{key: value for key, value in given.items() if value is not None},
+            **arguments(options),
             "name": "salt-eventsd",
             # The next batch makes a new connection. The client would keep what it could not send, and send it later.
             "allow_reconnect": False,
@@ -244,13 +220,3 @@ class Link:
     async def _note_end(self) -> None:
         self._error = self._error or Cut("the connection was lost")
         self._disturbed.set()
-
-
-def _tls(options: Access) -> ssl.SSLContext | None:
-    certificate: str | None = getattr(options, "cert_file", None)
-    if not (options.ca_file or certificate):
-        return None
-    context = ssl.create_default_context(cafile=options.ca_file)
-    if certificate:
-        context.load_cert_chain(certificate, getattr(options, "key_file", None))
-    return context

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from nats import errors
 
+from salt_eventsd.backends.broker.jetstream.access import Unusable
 from salt_eventsd.backends.broker.jetstream.api import Missing
-from salt_eventsd.backends.broker.jetstream.faults import meaning
+from salt_eventsd.backends.broker.jetstream.faults import told
 from salt_eventsd.backends.broker.jetstream.link import CLOSE_SECONDS, Link
 from salt_eventsd.backends.broker.jetstream.loop import Loop
 from salt_eventsd.backends.broker.jetstream.options import Naming, Source
@@ -136,16 +137,8 @@ class Session:
         """
         if isinstance(exc, (asyncio.TimeoutError, TimeoutError)):
             raise Cut("no answer in time") from exc
-        if not isinstance(exc, (errors.Error, OSError)):
+        if not isinstance(exc, (errors.Error, OSError, Unusable)):
             return
         if isinstance(exc, errors.NoRespondersError):
             raise Held(self._naming.problem("url", "the server has no JetStream, or it is not up yet")) from exc
-        found = meaning(exc)
-        if not isinstance(found, Held):
-            raise found from exc
-        options, text = self._options, str(found).lower()
-        given = [key for key in ("credentials", "token", "password") if getattr(options, key) is not None]
-        key = given[0] if given else "user"
-        if "certificate" in text or "ssl" in text or "tls" in text or "secure" in text:
-            key = "ca_file" if "certificate" in text else "url"
-        raise Held(self._naming.problem(key, str(found))) from exc
+        raise told(exc, self._options, self._naming) from exc
