@@ -13,7 +13,7 @@ Copy = tuple[bytes, float]
 
 #: Memory of a copy besides its bytes, roughly, in bytes.
 _ENTRY_BYTES = 200
-#: Copies may overtake a beat, or a beat may overtake them, by so many beats.
+#: By how many beats copies may come too early or too late on another master's bus.
 _MARGIN = 1
 
 

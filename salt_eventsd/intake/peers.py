@@ -2,8 +2,9 @@
 Peers: the other masters of the cluster, and what becomes of the events that they have copied to this one.
 
 Each engine says by its beats (:mod:`salt_eventsd.event.beat`) what it has kept. Until then the others hold their copies
-in memory. If it does not say so in time, or says that it has read its bus anew, they keep them themselves. Each mistake
-in this ends with a copy being kept twice, which makes one row, and none with its being kept by nobody.
+in memory. If it does not say so in time, or says that it has read its bus anew, they keep the copies themselves. When
+this goes wrong, two engines keep the same event, which still makes one row; no event is left without
+an engine that keeps it.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ log = logging.getLogger(__name__)
 
 #: How often an engine beats.
 BEAT_SECONDS = 2.0
-#: An engine that has told of nothing new that it has kept for so long is down.
+#: An engine is down if its beats have told of nothing new for so long.
 DOWN_SECONDS = 10.0
-#: A beat that is older, or younger, by this master's clock, is none of now.
+#: A beat is believed if its time is no further from this master's clock.
 _CLOCK_SECONDS = 600.0
-#: A life with fewer beats may have begun after copies of it were held.
+#: If a life has had fewer beats, copies may have come before it began.
 _OLD_LIFE = int(DOWN_SECONDS / BEAT_SECONDS) + 2
 #: What copies may take of memory, those of all masters together, in bytes.
 _MOST_BYTES = 32 * 2**20
-#: So many masters are known by name, which minions can make up.
+#: How many masters are remembered; minions can make up names.
 _MOST_PEERS = 64
 _LONGEST_NAME = 256
-#: So many of those that were never heard are told of, if their names are no longer than this.
+#: How many masters that were never heard are reported, and how long their names may be.
 _MOST_TOLD, _LONGEST_TOLD = 8, 64
 
 WAITING, ALIVE, DOWN = "waiting", "alive", "down"
@@ -158,7 +159,7 @@ class Peers:
             if not peer.life and beat.number > _OLD_LIFE:
                 peer.held.belong_to(beat.number - 1)
             else:
-                # Nobody knows what the life before has kept in the end, and what was missed between both.
+                # Nobody knows what the old life has kept in the end, nor what was missed between the two.
                 self._take(peer)
             peer.life, peer.kept = beat.life, 0
         peer.at = beat.at

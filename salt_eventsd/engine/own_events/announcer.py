@@ -1,6 +1,6 @@
 """
-The thread that puts events of the engine's own on Salt's bus. Nobody waits for it: what it has no room for, and what
-the master does not take, is let go.
+The thread that puts events of the engine's own on Salt's bus. Nobody waits for it: it drops what it has no room for,
+and what the master does not take.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
 
-#: So many events wait for a master that is slow.
+#: How many events may wait for a slow master.
 _MOST_WAITING = 100
 #: How long the master may take to take one.
 _TAKE_SECONDS = 2.0

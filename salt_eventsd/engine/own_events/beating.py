@@ -1,5 +1,5 @@
 """
-The thread by which an engine tells those of the other masters of its cluster that it runs, and what it has kept.
+The thread that tells the engines of the cluster's other masters that this one runs, and what it has kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 News: what of an engine's report is worth an event. No thread and no bus in here.
 
-What was told is remembered, and not how the last report was: where something changes to and fro, the next event says
+This remembers what it has told, and not how the last report was: if something changes to and fro, the next event says
 how it is then.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from salt_eventsd.engine.problems import lost_events
 from salt_eventsd.engine.report import Report
 
-#: The same thing of the same worker is told no more often than this.
+#: The same thing about the same worker is told no more often than this, in seconds.
 EACH_SECONDS = 60.0
 #: A spool is nearly full from here on, as a share of ``max_bytes`` ...
 _FULL = 0.8
@@ -106,7 +106,7 @@ class News:
             yield Told("spool/nearly_full", data)
 
     def _missed(self, found: Report) -> Iterator[Told]:
-        # Gaps of engines before this one are told by those, but for the one that this one has ended.
+        # An engine tells its own gaps. Of the engine before, only the gap that this start has ended is told here.
         ended = [gap for gap in found.bus.gaps if gap.until is not None and gap.until > found.started and not gap.seen]
         new = [gap for gap in ended if gap.since not in self._gaps]
         if new and self._may("gap"):
