@@ -15,6 +15,7 @@ from typing import Protocol
 from salt_eventsd.config.structs import SpoolConfig
 from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.event.chunk import Chunk
+from salt_eventsd.event.sharing import sizes
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.spool.keep import Spool
 
@@ -61,7 +62,12 @@ class Quota:
     @property
     def used(self) -> int:
         """What counts against ``max_bytes``, in bytes: what waits to be written, and dead letters."""
-        return sum(lane.backlog.bytes for lane in self._lanes.values()) + self._spool.burials.letter_bytes
+        return self.waiting + self._spool.burials.letter_bytes
+
+    @property
+    def waiting(self) -> int:
+        """What waits to be written, in bytes; what several lanes get counts once."""
+        return max(0, sum(lane.backlog.bytes for lane in self._lanes.values()) - self._spool.saved_bytes)
 
     @property
     def is_full(self) -> bool:
@@ -77,7 +83,7 @@ class Quota:
         """
         most = int(self.config.max_bytes)
         used = self.used
-        needed = used + sum(len(chunk.payload) for chunk in chunks) - most
+        needed = used + sum(sizes(chunks)) - most
         self._tell(needed > 0, used)
         if needed <= 0:
             return chunks
@@ -96,27 +102,30 @@ class Quota:
             room = self._spool.disk.room_bytes()
         except OSError as exc:
             raise SpoolError(f"eventsd: spool.dir: {self._spool.folder}: {exc.strerror}") from exc
-        for number, chunk in enumerate(chunks):
-            room -= len(chunk.payload)
+        for number, size in enumerate(sizes(chunks)):
+            room -= size
             if room < 0:
                 return number
         return len(chunks)
 
     def _drop_oldest(self, needed: int) -> int:
-        """Drop from the longest backlog first, so that one dead backend does not cost another its events."""
-        freed = 0
+        """
+        Drop from the longest backlog first, so that one dead backend does not cost another its events. What another
+        lane waits with, too, is free only once it is dropped from both.
+        """
+        before = self.used
         backlogs = [lane.backlog for lane in self._lanes.values()]
-        for backlog in sorted(backlogs, key=lambda one: one.bytes, reverse=True):
-            if freed >= needed:
-                break
-            freed += backlog.drop_oldest(needed - freed)
-        return freed
+        while backlogs and (left := needed - (before - self.used)) > 0:
+            longest = max(backlogs, key=lambda one: one.bytes)
+            if not longest.drop_oldest(left):
+                backlogs.remove(longest)
+        return before - self.used
 
     def _drop_newest(self, chunks: list[Chunk], needed: int) -> list[Chunk]:
-        admitted = list(chunks)
+        admitted, taken = list(chunks), list(sizes(chunks))
         while admitted and needed > 0:
             gone = admitted.pop()
-            needed -= len(gone.payload)
+            needed -= taken.pop()
             self._lanes[gone.lane].backlog.count_dropped(gone.events)
         return admitted
 

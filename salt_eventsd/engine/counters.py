@@ -170,7 +170,7 @@ SPOOL: Section[Reading] = Section(
     Gauge(
         "bytes",
         "Bytes of the events in the spool.",
-        lambda it: sum(lane.backlog.bytes for lane in it.lanes),
+        lambda it: it.parts.quota.waiting,
         metric="spool_bytes",
     ),
     Gauge("max_bytes", "The configured spool.max_bytes.", lambda it: int(it.parts.quota.config.max_bytes)),

@@ -1,5 +1,7 @@
 """
 Chunks: some events of one lane, encoded once, as they travel through the spool. The encoding is MessagePack.
+
+Events that several lanes get are encoded once for all of them; :mod:`salt_eventsd.event.sharing` puts a chunk together.
 """
 
 from __future__ import annotations
@@ -15,10 +17,34 @@ from salt_eventsd.event.parse import Event, undecodable
 OWN = "own"
 
 #: What decoding raises of bytes that a disk has changed.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 _ENCODER = msgspec.msgpack.Encoder()
 _EVENT = msgspec.msgpack.Decoder(Event)
 _EVENTS = msgspec.msgpack.Decoder(list[Event])
+
+
+class Shared(msgspec.Struct, frozen=True, eq=False):
+    """
+    Events of one commit that the chunks of several lanes have in common.
+
+    :param payload: from :func:`encode_events`.
+    """
+
+    payload: bytes
+
+
+class Share(NamedTuple):
+    """
+    What a chunk has in common with chunks of other lanes.
+
+    :param shared: the events.
+    :param rule: the name of the rule that takes them to this lane; None if it is the one they name.
+    :param into: the table they go into; None if it is the one they name.
+    """
+
+    shared: Shared
+    rule: str | None = None
+    into: str | None = None
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -29,7 +55,10 @@ class Chunk(msgspec.Struct, frozen=True):
     :param prio: whether they are written at once.
     :param events: how many they are.
     :param oldest: when the oldest of its events was read, in seconds since 1970 UTC.
-    :param payload: from :func:`encode_events`.
+    :param payload: the events that this lane alone gets, from :func:`encode_events`.
+    :param shares: the others.
+    :param ordering: in which order they came, from :func:`salt_eventsd.event.sharing.encode_ordering`; None without
+        shares.
     """
 
     lane: str
@@ -37,6 +66,13 @@ class Chunk(msgspec.Struct, frozen=True):
     events: int
     oldest: float
     payload: bytes
+    shares: tuple[Share, ...] = ()
+    ordering: bytes | None = None
+
+    @property
+    def bytes(self) -> int:
+        """The size of all its events."""
+        return len(self.payload) + sum(len(one.shared.payload) for one in self.shares)
 
 
 class StoredChunk(msgspec.Struct, frozen=True):
@@ -45,7 +81,7 @@ class StoredChunk(msgspec.Struct, frozen=True):
 
     :param id: its number in the spool's file.
     :param lane: the lane's name.
-    :param bytes: the size of its payload.
+    :param bytes: the size of all its events, those included that it shares.
     :param life: the id of the life it was put in.
     :param first: no chunk of its lane and life has an id from this one on to its own.
     """
@@ -84,6 +120,17 @@ def encode_events(events: Sequence[Event]) -> bytes:
     return _ENCODER.encode(events)
 
 
+def events_of(payload: bytes) -> list[Event]:
+    """
+    Return the events of a payload.
+
+    :param payload: from :func:`encode_events`.
+    :raises msgspec.DecodeError: a disk has changed it.
+    :raises UnicodeDecodeError: the same.
+    """
+    return _EVENTS.decode(payload)
+
+
 def decode_events(payload: bytes, now: float) -> Contents:
     """
     Return what is in a chunk.
@@ -92,8 +139,8 @@ def decode_events(payload: bytes, now: float) -> Contents:
     :param now: seconds since 1970 UTC.
     """
     try:
-        return Contents(_EVENTS.decode(payload))
-    except _UNREADABLE:
+        return Contents(events_of(payload))
+    except UNREADABLE:
         return Contents([undecodable(payload, now)], is_whole=False)
 
 
@@ -111,22 +158,8 @@ def decode_event(encoded: bytes, now: float) -> Event:
     """
     try:
         return _EVENT.decode(encoded)
-    except _UNREADABLE:
+    except UNREADABLE:
         return undecodable(encoded, now)
-
-
-def halved(chunk: Chunk) -> list[Chunk]:
-    """
-    Return a chunk's events as two chunks, for a disk that has no room for it as a whole.
-
-    :param chunk: of two events or more.
-    """
-    events = _EVENTS.decode(chunk.payload)
-    half = len(events) // 2
-    return [
-        Chunk(chunk.lane, chunk.prio, len(some), some[0].received, encode_events(some))
-        for some in (events[:half], events[half:])
-    ]
 
 
 def lane_of(worker: str, rule: str, into: str) -> str:

@@ -132,13 +132,16 @@ def _is_trimmed(data: dict[Any, Any]) -> bool:
 
 def for_route(event: Event, rule: str, into: str) -> Event:
     """
-    Return the event as a further destination gets it.
+    Return the event as a further destination gets it: the very same, where nothing differs.
 
     :param event: as the first destination gets it.
     :param rule: the name of the rule that takes it there.
     :param into: the table that the rule names; "" if it names none, and the kind of event decides.
     """
-    return msgspec.structs.replace(event, rule=rule, into=into or _INTO[event.phase])
+    into = into or _INTO[event.phase]
+    if rule == event.rule and into == event.into:
+        return event
+    return msgspec.structs.replace(event, rule=rule, into=into)
 
 
 def undecodable(payload: bytes, received: float) -> Event:

@@ -20,6 +20,7 @@ room does not know.
 :mod:`job_counts`  what metrics tell of jobs and their returns
 :mod:`labels`      names that minions choose, as labels of metrics
 :mod:`stage`       events in memory, on their way into chunks
+:mod:`parts`       what the stage has for each lane, and what several lanes have in common
 :mod:`commit`      chunks go into the spool, or wait while it cannot be written
 ================== =================================================================================
 """

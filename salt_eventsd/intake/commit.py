@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from salt_eventsd.dispatch.quota import Quota
-from salt_eventsd.event.chunk import Chunk, StoredChunk, halved
+from salt_eventsd.event.chunk import Chunk, StoredChunk
+from salt_eventsd.event.sharing import halved, sizes
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.redact.error_text import location
 from salt_eventsd.spool.keep import Spool
@@ -84,13 +85,15 @@ class Committer:
     def _portion(self) -> list[Chunk]:
         """Return what the next transaction takes: all of a usual commit, part of what has piled up, or what fits."""
         size = number = 0
-        while number < len(self.waiting) and (number == 0 or size < _PORTION_BYTES):
-            size += len(self.waiting[number].payload)
+        for one in sizes(self.waiting):
+            if number and size >= _PORTION_BYTES:
+                break
+            size += one
             number += 1
         for _ in range(_MOST_PUT_OFF):
             while not (fitting := self._quota.fitting(self.waiting[:number])) and self.waiting[0].events > 1:
                 self.waiting[:1] = halved(self.waiting[0])
-            if fitting or len(self.waiting[0].payload) < _LARGE_BYTES:
+            if fitting or self.waiting[0].bytes < _LARGE_BYTES:
                 return self.waiting[:fitting]
             # Move it to the back: its order is lost, but nothing waits behind it.
             self.waiting.append(self.waiting.pop(0))
@@ -101,8 +104,9 @@ class Committer:
             log.error("%s; events wait in memory, up to %d MiB", error, _MOST_UNKEPT_BYTES >> 20)
             self.error = error
         self.tried_at = time.monotonic()
-        size = sum(len(chunk.payload) for chunk in self.waiting)
+        # What is shared goes with the last chunk that has it.
+        taken = list(sizes(reversed(self.waiting)))
+        size = sum(taken)
         while size > _MOST_UNKEPT_BYTES:
-            gone = self.waiting.pop(0)
-            size -= len(gone.payload)
-            self.lost += gone.events
+            size -= taken.pop()
+            self.lost += self.waiting.pop(0).events

@@ -256,11 +256,14 @@ class Intake(threading.Thread):
             self.matched += 1
             if policy.metrics and not tells_again:
                 self.counting.kept(found, policy.metrics, from_bus=not (is_own or was_left))
-            for to, one in found.destinations:
-                if tells_again and not (one.into == "jobs" and to.worker in policy.merging):
-                    continue
+            destinations = found.destinations
+            if tells_again:
+                destinations = [
+                    (to, one) for to, one in destinations if one.into == "jobs" and to.worker in policy.merging
+                ]
+            for _, one in destinations:
                 self.taken[one.rule] += 1
-                self._stage.add(to, one, policy.batches[to.worker])
+            self._stage.add_to_all(destinations, policy.batches)
         except Exception as exc:
             self._leave_out(exc, 1)
 

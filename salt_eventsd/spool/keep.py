@@ -14,20 +14,24 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from salt_eventsd.event.chunk import Chunk, Contents, StoredChunk, Totals, decode_events
+from salt_eventsd.event.chunk import Chunk, Contents, StoredChunk, Totals
 from salt_eventsd.spool.burial import REPORT_PATIENCE_SECONDS, Burials
+from salt_eventsd.spool.contents import read
 from salt_eventsd.spool.disk import Disk
 from salt_eventsd.spool.file import SpoolFile
+from salt_eventsd.spool.shares import Keeping, saved_bytes
 
 #: What a spool may hold unless it is told.
 _MAX_BYTES = 2**30
 
-_PUT = "INSERT INTO chunks (worker, prio, events, bytes, oldest, life, first, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT = (
+    "INSERT INTO chunks (worker, prio, events, bytes, oldest, life, first, ordering, payload)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _TOTALS = "SELECT worker, SUM(events), SUM(bytes) FROM chunks GROUP BY worker"
 
 
@@ -60,6 +64,8 @@ class Spool:
         self.disk = Disk(self.file)
         #: How often the file was found put back in time under this engine.
         self.times_back = 0
+        #: How many bytes less are kept than all chunks have together: what several lanes get is kept once.
+        self.saved_bytes = 0
         self._transaction = self.file.transaction
         self._rows = self.file.rows
         # Of what was put in this life, the last chunk of each lane.
@@ -95,23 +101,25 @@ class Spool:
     def _put(self, chunks: Sequence[Chunk]) -> list[StoredChunk]:
         kept = []
         with self._transaction() as db:
+            keeping = Keeping(db)
             # Not before: a file that had to be opened again has another life by now.
             life = self.file.lives.current
             last = self._last if self._life == life else {}
             new: dict[str, int] = {}
             for one in chunks:
-                size = len(one.payload)
+                size = one.bytes
                 first = new.get(one.lane, last.get(one.lane, -1)) + 1
-                cursor = db.execute(
-                    _PUT, (one.lane, one.prio, one.events, size, one.oldest, life.number, first, one.payload)
-                )
-                new[one.lane] = id_ = cursor.lastrowid or 0
+                values = (one.lane, one.prio, one.events, size, one.oldest, life.number, first)
+                new[one.lane] = id_ = db.execute(_PUT, (*values, one.ordering, one.payload)).lastrowid or 0
+                if one.shares:
+                    keeping.put(id_, one.shares)
                 kept.append(StoredChunk(id_, one.lane, one.prio, one.events, size, one.oldest, life.id, first or id_))
             if kept and kept[0].id <= self.file.ids.highest:
                 raise _PutBack
+            saved = keeping.end()
         if kept:
             self.file.ids.highest = kept[-1].id
-        self._life, self._last = life, {**last, **new}
+        self._life, self._last, self.saved_bytes = life, {**last, **new}, saved
         return kept
 
     def renew(self, chunk_ids: Iterable[int]) -> None:
@@ -159,10 +167,7 @@ class Spool:
 
         :param chunk_ids: from :meth:`put` or :meth:`waiting`; all of them are in memory at once.
         """
-        marks = ",".join("?" * len(chunk_ids))
-        found = dict(self._rows(f"SELECT id, payload FROM chunks WHERE id IN ({marks})", tuple(chunk_ids)))
-        now = time.time()
-        return [decode_events(found.pop(one), now) if one in found else Contents([]) for one in chunk_ids]
+        return read(self._rows, chunk_ids)
 
     def settle(self, chunk_ids: Sequence[int]) -> None:
         """
@@ -173,6 +178,8 @@ class Spool:
         with self._transaction() as db:
             self.burials.settle(db, chunk_ids)
             db.executemany("DELETE FROM chunks WHERE id = ?", [(one,) for one in chunk_ids])
+            saved = saved_bytes(db)
+        self.saved_bytes = saved
 
     def totals(self) -> dict[str, Totals]:
         """Return what is kept, by lane."""
@@ -182,6 +189,7 @@ class Spool:
         """Return what is kept, by lane, what was put back until now included: :meth:`requeued` does not return that."""
         with self._transaction() as db:
             db.execute("DELETE FROM requeued")
+            self.saved_bytes = saved_bytes(db)
             return _by_lane(db.execute(_TOTALS).fetchall())
 
     def requeued(self) -> dict[str, Totals]:
@@ -223,6 +231,8 @@ class Spool:
                     dropped.append(StoredChunk(id_, lane, bool(prio), events, size, oldest))
                     freed += size
             db.executemany("DELETE FROM chunks WHERE id = ?", [(one.id,) for one in dropped])
+            saved = saved_bytes(db)
+        self.saved_bytes = saved
         return dropped
 
     def oldest_id(self, lane: str | None = None) -> int:

@@ -15,9 +15,10 @@ from pathlib import Path
 from salt_eventsd.exceptions import SpoolError
 
 #: The version this release writes. The first release wrote none, which reads as 0.
-VERSION = 2
+VERSION = 3
 
 #: ``lives`` has the ids of lives (:mod:`salt_eventsd.spool.lives`) by number; 0 is the life of a file without lives.
+#: ``ordering`` of ``chunks`` is NULL where a chunk shares nothing with others (:mod:`salt_eventsd.spool.shares`).
 #: The columns ``worker`` of ``chunks`` and ``requeued`` hold names of lanes, that of ``dead`` the name of a worker.
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -31,8 +32,19 @@ _TABLES = (
         oldest REAL NOT NULL,
         life INTEGER NOT NULL DEFAULT 0,
         first INTEGER NOT NULL DEFAULT 0,
+        ordering BLOB,
         payload BLOB NOT NULL
     )""",
+    "CREATE TABLE IF NOT EXISTS shared (id INTEGER PRIMARY KEY, payload BLOB NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS shares (
+        chunk INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        payload INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        rule TEXT,
+        destination TEXT,
+        PRIMARY KEY (chunk, number)
+    ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS dead (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         chunk INTEGER NOT NULL,
@@ -53,10 +65,11 @@ _TABLES = (
         bytes INTEGER NOT NULL
     )""",
 )
-#: Columns that a file of the first release lacks.
+#: Columns that files of earlier releases lack.
 _ADDED = (
     ("chunks", "life", "INTEGER NOT NULL DEFAULT 0"),
     ("chunks", "first", "INTEGER NOT NULL DEFAULT 0"),
+    ("chunks", "ordering", "BLOB"),
     ("dead", "tag", "TEXT"),
 )
 _SIZE = "length({0}.event) + length(CAST({0}.error AS BLOB))"
@@ -68,6 +81,18 @@ _INDEXES = (
     "DROP INDEX IF EXISTS chunks_by_worker",
     # It has all that is asked of a backlog, so SQLite need not skip over the payloads, which may be large.
     "CREATE INDEX IF NOT EXISTS chunks_by_lane ON chunks (worker, prio, id, events, bytes, oldest, life, first)",
+    "CREATE INDEX IF NOT EXISTS shares_by_payload ON shares (payload)",
+    # Whoever deletes a chunk, an earlier release included, leaves nothing behind that no chunk has.
+    """CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks
+    WHEN EXISTS (SELECT 1 FROM shares WHERE chunk = OLD.id) BEGIN
+        DELETE FROM shares WHERE chunk = OLD.id;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS share_removed AFTER DELETE ON shares BEGIN
+        UPDATE meta SET value = value - OLD.bytes
+        WHERE key = 'saved_bytes' AND EXISTS (SELECT 1 FROM shares WHERE payload = OLD.payload);
+        DELETE FROM shared
+        WHERE id = OLD.payload AND NOT EXISTS (SELECT 1 FROM shares WHERE payload = OLD.payload);
+    END""",
     "CREATE INDEX IF NOT EXISTS dead_by_worker ON dead (worker, id) WHERE settled = 1",
     f"CREATE TRIGGER IF NOT EXISTS dead_added AFTER INSERT ON dead WHEN NEW.settled = 1 {_COUNT_ONE}",
     f"""CREATE TRIGGER IF NOT EXISTS dead_settled AFTER UPDATE OF settled ON dead
@@ -77,10 +102,18 @@ _INDEXES = (
         WHERE worker = OLD.worker;
     END""",
 )
+#: What is left in one table where another was removed, and the sum of what is saved.
+_TIDYING = (
+    "DELETE FROM shares WHERE chunk NOT IN (SELECT id FROM chunks)",
+    "DELETE FROM shared WHERE id NOT IN (SELECT payload FROM shares)",
+    """INSERT OR REPLACE INTO meta SELECT 'saved_bytes', coalesce(SUM(bytes * (holders - 1)), 0)
+    FROM (SELECT bytes, COUNT(*) AS holders FROM shares GROUP BY payload)""",
+)
 _NAMES = frozenset(
     {
-        *("meta", "lives", "chunks", "dead", "requeued", "dead_counts"),
-        *("chunks_by_lane", "dead_by_worker", "dead_added", "dead_settled", "dead_removed"),
+        *("meta", "lives", "chunks", "shared", "shares", "dead", "requeued", "dead_counts"),
+        *("chunks_by_lane", "shares_by_payload", "chunk_removed", "share_removed"),
+        *("dead_by_worker", "dead_added", "dead_settled", "dead_removed"),
     }
 )
 #: What a dead letter takes, in bytes; for queries on ``dead``.
@@ -170,6 +203,8 @@ def _make(db: sqlite3.Connection) -> None:
     db.execute("INSERT OR IGNORE INTO lives SELECT 0, value FROM meta WHERE key = 'id'")
     lost = db.execute("SELECT DISTINCT life FROM chunks WHERE life NOT IN (SELECT number FROM lives)").fetchall()
     db.executemany("INSERT INTO lives (number, id) VALUES (?, ?)", [(number, uuid.uuid4().hex) for (number,) in lost])
+    for statement in _TIDYING:
+        db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 

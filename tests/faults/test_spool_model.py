@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from salt_eventsd.event.parse import Event
 from salt_eventsd.spool import dead_letters as letters
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
 from tests.support.events import numbered
-from tests.support.lanes import chunk
+from tests.support.lanes import chunk, shared_chunks
 
 WORKERS = strategies.sampled_from(["history", "graphs"])
 #: The highest id given, the chunks, what is noted of them, and the dead letters.
@@ -25,11 +27,16 @@ Contents = tuple[int, dict[int, tuple[str, list[str]]], dict[int, list[int]], di
 WHICH = strategies.integers(0, 10**6)
 
 
+def names(worker: str, events: Sequence[Event]) -> list[str]:
+    """Return the names of events in the model: one that two workers get is another for each of them."""
+    return [f"{worker}/{event.jid}" for event in events]
+
+
 class SpoolModel(RuleBasedStateMachine):
     """
     What the spool must hold, beside a spool.
 
-    An event is named by its jid. It is waiting, or dead, or gone: settled as written, or discarded.
+    An event is named by its worker and its jid. It is waiting, or dead, or gone: settled as written, or discarded.
     """
 
     def __init__(self) -> None:
@@ -38,7 +45,7 @@ class SpoolModel(RuleBasedStateMachine):
         self.lives = 0
         self.next_event = 0
         self.highest = 0
-        #: Chunk id -> worker and the jids of its events.
+        #: Chunk id -> worker and the names of its events.
         self.chunks: dict[int, tuple[str, list[str]]] = {}
         #: Chunk id -> positions a try has noted as refused, and no settling has made dead letters yet.
         self.noted: dict[int, list[int]] = {}
@@ -63,9 +70,20 @@ class SpoolModel(RuleBasedStateMachine):
         for kept, one in zip(self.spool.put(chunks), chunks):
             assert kept.id > self.highest
             self.highest = kept.id
-            jids = [event.jid for event in self.spool.read(kept.id).events]
-            assert len(jids) == one.events
-            self.chunks[kept.id] = (worker, jids)
+            found = names(worker, self.spool.read(kept.id).events)
+            assert len(found) == one.events
+            self.chunks[kept.id] = (worker, found)
+
+    @rule(size=strategies.integers(1, 5), own=strategies.integers(0, 2), times=strategies.integers(1, 2))
+    def put_for_both(self, size: int, own: int, times: int) -> None:
+        """Most events go to both workers, which share them."""
+        chunks = []
+        for _ in range(times):
+            chunks += shared_chunks(self._events(size), ("history", "graphs"), own=min(own, size - 1))
+        for kept, one in zip(self.spool.put(chunks), chunks):
+            self.highest = kept.id
+            self.chunks[kept.id] = (one.lane, names(one.lane, self.spool.read(kept.id).events))
+            assert len(self.chunks[kept.id][1]) == size
 
     @precondition(lambda self: self.chunks)
     @rule(which=WHICH)
@@ -99,7 +117,7 @@ class SpoolModel(RuleBasedStateMachine):
         assert letters.requeue(self.spool.folder, letters.Filter(worker=worker)) == len(jids)
         for kept in self.spool.waiting(worker, prio=False):
             if kept.id not in known:
-                back = [event.jid for event in self.spool.read(kept.id).events]
+                back = names(worker, self.spool.read(kept.id).events)
                 assert kept.id > self.highest
                 self.chunks[kept.id] = (worker, back)
                 self.revived.update(back)
@@ -117,7 +135,7 @@ class SpoolModel(RuleBasedStateMachine):
         listed = letters.listed(self.spool.folder, letters.Filter(), limit=1000)
         one = listed[which % len(listed)]
         assert letters.discard(self.spool.folder, letters.Filter(ids=[one["id"]])) == 1
-        del self.dead[one["data"]["jid"]]
+        del self.dead[f"{one['worker']}/{one['data']['jid']}"]
 
     @rule(worker=WORKERS, size=strategies.integers(1, 500), spare=strategies.booleans())
     def drop_oldest(self, worker: str, size: int, spare: bool) -> None:
@@ -189,7 +207,7 @@ class SpoolModel(RuleBasedStateMachine):
         for worker in ("history", "graphs"):
             for prio in (False, True):
                 for kept in self.spool.waiting(worker, prio=prio):
-                    found[kept.id] = (worker, [event.jid for event in self.spool.read(kept.id).events])
+                    found[kept.id] = (worker, names(worker, self.spool.read(kept.id).events))
                     assert kept.events == len(found[kept.id][1])
         assert found == self.chunks
         totals: dict[str, int] = {}
@@ -200,7 +218,9 @@ class SpoolModel(RuleBasedStateMachine):
     @invariant()
     def the_dead_are_who_was_buried(self) -> None:
         listed = letters.listed(self.spool.folder, letters.Filter(), limit=1000)
-        assert sorted((one["data"]["jid"], one["worker"]) for one in listed) == sorted(self.dead.items())
+        assert sorted((f"{one['worker']}/{one['data']['jid']}", one["worker"]) for one in listed) == sorted(
+            self.dead.items()
+        )
         for id_, positions in self.noted.items():
             assert self.spool.burials.noted([id_]) == bool(positions)
 
@@ -208,6 +228,18 @@ class SpoolModel(RuleBasedStateMachine):
     def ids_are_in_bounds(self) -> None:
         assert self.spool.newest_id() == self.highest
         assert self.spool.oldest_id() == min(self.chunks, default=self.highest + 1)
+
+    @invariant()
+    def what_is_shared_is_there_once_and_only_for_who_waits(self) -> None:
+        rows = self.spool.file.rows
+        (kept,) = rows(
+            "SELECT total(length(payload)) FROM (SELECT payload FROM shared UNION ALL SELECT payload FROM chunks)"
+        )
+        (of_chunks,) = rows("SELECT total(bytes) FROM chunks")
+        (saved,) = rows("SELECT value FROM meta WHERE key = 'saved_bytes'")
+        assert of_chunks[0] - int(saved[0]) == kept[0]
+        assert rows("SELECT id FROM shared WHERE id NOT IN (SELECT payload FROM shares)") == []
+        assert rows("SELECT chunk FROM shares WHERE chunk NOT IN (SELECT id FROM chunks)") == []
 
     def teardown(self) -> None:
         self.spool.close()

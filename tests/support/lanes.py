@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from salt_eventsd.config.structs import BatchLimits, Size, WorkerConfig
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.lane import Lane
-from salt_eventsd.event.chunk import Chunk, StoredChunk, encode_events
+from salt_eventsd.event.chunk import Chunk, Share, Shared, StoredChunk, encode_events
 from salt_eventsd.event.parse import Event
+from salt_eventsd.event.sharing import encode_ordering
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.write import Worker
 from tests.support.events import numbered
@@ -44,6 +45,16 @@ def chunk(
     """Return a chunk as the intake makes it. For a number, this builds so many events."""
     some = numbered(events) if isinstance(events, int) else events
     return Chunk(worker, prio, len(some), oldest, encode_events(some))
+
+
+def shared_chunks(
+    events: Sequence[Event] | int, lanes: Sequence[str], *, own: int = 0, prio: bool = False
+) -> list[Chunk]:
+    """Return chunks as the intake makes them of events that several lanes get, before as many as asked of their own."""
+    some = numbered(events) if isinstance(events, int) else list(events)
+    share = Share(Shared(encode_events(some[own:])))
+    ordering = encode_ordering([0, own, 1, len(some) - own])
+    return [Chunk(lane, prio, len(some), 0.0, encode_events(some[:own]), (share,), ordering) for lane in lanes]
 
 
 def keep(lane: Lane, spool: Spool, *chunks: Chunk) -> list[StoredChunk]:
