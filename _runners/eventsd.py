@@ -76,10 +76,7 @@ def status(seen: bool = False, detail: bool = False) -> dict[str, Any]:
     # A person at a terminal gets a page; everybody else gets data.
     if detail or not _is_asked_for("status") or __opts__.get("output"):
         return _answer(told)
-    _answer(told)
-    # Salt prints only the page of this, and salt-run exits with the retcode. A key `data` instead of `return` would be
-    # judged like the result of states.
-    return {"return": _page(told, found), "outputter": "highstate", "retcode": told["retcode"]}
+    return _printed(_page(told, found), told["retcode"])
 
 
 def top(seconds: float = 1, count: int | None = None) -> dict[str, Any] | str | None:
@@ -176,13 +173,9 @@ def flush(worker: str | None = None, seconds: float = 30) -> dict[str, Any]:
     """
     from salt_eventsd.config.load import state_file
     from salt_eventsd.engine.control import socket_path
-    from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate.flush import flush
 
-    try:
-        return _told("flush", flush(socket_path(state_file(__opts__)), worker, seconds))
-    except EventsdError as exc:
-        return _told("flush", {"problem": str(exc), "retcode": 2})
+    return _tried("flush", lambda: flush(socket_path(state_file(__opts__)), worker, seconds))
 
 
 def pause(worker: str | None = None) -> dict[str, Any]:
@@ -392,14 +385,10 @@ def dead(
         salt-run eventsd.dead by=error
         salt-run eventsd.dead worker=history contains='too long' limit=5
     """
-    from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate.dead import everywhere
 
-    try:
-        asked = {"worker": worker, "contains": contains, "limit": limit, "after": after, "by": by}
-        return _told("dead", everywhere(__opts__, **asked))
-    except EventsdError as exc:
-        return _told("dead", {"problem": str(exc), "retcode": 2})
+    asked = {"worker": worker, "contains": contains, "limit": limit, "after": after, "by": by}
+    return _tried("dead", lambda: everywhere(__opts__, **asked))
 
 
 def requeue(
@@ -464,12 +453,8 @@ def drop_orphaned(worker: str | None = None) -> dict[str, Any]:
     """
     from salt_eventsd.config.load import load
     from salt_eventsd.engine.control import orphans
-    from salt_eventsd.exceptions import EventsdError
 
-    try:
-        return _told("drop_orphaned", orphans.drop(load(__opts__), worker))
-    except EventsdError as exc:
-        return _told("drop_orphaned", {"problem": str(exc), "retcode": 2})
+    return _tried("drop_orphaned", lambda: orphans.drop(load(__opts__), worker))
 
 
 def purge(worker: str | None = None, dry_run: bool = False) -> dict[str, Any]:
@@ -1048,9 +1033,7 @@ def report(path: str, since: str = "7d", worker: str | None = None) -> dict[str,
     except EventsdError as exc:
         line = "; ".join(str(exc).splitlines())
         told = {"problem": line, "retcode": 2}
-    _answer(told)
-    # See eventsd.status.
-    return {"return": line, "outputter": "highstate", "retcode": told["retcode"]} if is_person else told
+    return _printed(line, told["retcode"]) if is_person else _answer(told)
 
 
 def _ask(question: str, worker: str | None, **arguments: Any) -> Any:
@@ -1063,24 +1046,31 @@ def _ask(question: str, worker: str | None, **arguments: Any) -> Any:
         found = history.ask(__opts__, question, worker, {**arguments, "own_jid": globals().get("__jid__")})
     except EventsdError as exc:
         problem = "; ".join(str(exc).splitlines())
-        told = _answer({"problem": problem, "retcode": 2})
-        return {"return": problem, "outputter": "highstate", "retcode": 2} if is_person else told
-    __context__["retcode"] = 0
+        return _printed(problem, 2) if is_person else _answer({"problem": problem, "retcode": 2})
     if not is_person:
+        __context__["retcode"] = 0
         return found
-    # See eventsd.status. What goes into a file or to grep is not cut off so early.
-    page = history_page.page(question, found, _width(otherwise=400))
-    return {"return": page, "outputter": "highstate", "retcode": 0}
+    # What goes into a file or to grep is not cut off so early.
+    return _printed(history_page.page(question, found, _width(otherwise=400)), 0)
 
 
 def _told(verb: str, found: dict[str, Any]) -> dict[str, Any]:
     """Return what a verb has found; a person at a terminal gets it as facts and tables."""
-    _answer(found)
     if not _is_asked_for(verb) or __opts__.get("output"):
-        return found
+        return _answer(found)
     from salt_eventsd.operate.answer_page import page
 
-    return {"return": page(found, _width(otherwise=400)), "outputter": "highstate", "retcode": found["retcode"]}
+    return _printed(page(found, _width(otherwise=400)), found["retcode"])
+
+
+def _tried(verb: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a verb finds, or why it cannot."""
+    from salt_eventsd.exceptions import EventsdError
+
+    try:
+        return _told(verb, find())
+    except EventsdError as exc:
+        return _told(verb, {"problem": str(exc), "retcode": 2})
 
 
 def _look(path: str) -> list[str]:
@@ -1112,15 +1102,11 @@ def _act(
     contains: str | None,
     everything: bool,
 ) -> dict[str, Any]:
-    from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate.letters import chosen
 
     if not (ids or worker or contains or everything):
         return _told(verb, {"problem": "say which: ids, worker=, contains= or everything=True", "retcode": 2})
-    try:
-        return _told(verb, action(__opts__, chosen(ids, worker, contains)))
-    except EventsdError as exc:
-        return _told(verb, {"problem": str(exc), "retcode": 2})
+    return _tried(verb, lambda: action(__opts__, chosen(ids, worker, contains)))
 
 
 def _teller(verb: str) -> Callable[[str], None]:
@@ -1138,9 +1124,16 @@ def _is_asked_for(verb: str) -> bool:
 
 
 def _shown(rest: str | None) -> str | None:
-    """End a verb that has printed its answer. Salt would judge a mapping with a key data like the result of states."""
+    """End a verb that has printed its answer."""
     __context__["retcode"] = 0
     return rest
+
+
+def _printed(text: Any, retcode: int) -> dict[str, Any]:
+    """Have Salt print a text alone, and ``salt-run`` exit with a return code."""
+    __context__["retcode"] = retcode
+    # With a key `data` instead of `return`, Salt would judge it like the result of states.
+    return {"return": text, "outputter": "highstate", "retcode": retcode}
 
 
 def _width(otherwise: int = 100) -> int:
