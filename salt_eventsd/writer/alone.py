@@ -16,11 +16,11 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from salt_eventsd.backends.broker.interface import Delivered
 from salt_eventsd.dispatch.settle import Suspicion
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.workers.load import load_modules
@@ -33,28 +33,6 @@ from salt_eventsd.writer.plan import planned
 #: How long such a process may take.
 _SECONDS = 300.0
 _BEGINS, _ENDS = b"begins\n", b"ends\n"
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """A parcel as it is handed to the process; there is nobody to acknowledge it there."""
-
-    id: str
-    lane: str
-    prio: bool
-    master: str
-    body: bytes
-    deliveries: int
-    kept: float
-
-    def working(self) -> None:
-        """Do nothing."""
-
-    def done(self) -> None:
-        """Do nothing."""
-
-    def back(self, seconds: float) -> None:
-        """Do nothing."""
 
 
 class Alone:
@@ -113,7 +91,7 @@ def main(path: str) -> None:
     """
     given: dict[str, Any] = msgspec.json.decode(sys.stdin.buffer.read())
     name = given.pop("worker")
-    copy = _Copy(**{**given, "body": base64.b64decode(given["body"])})
+    copy = Delivered(**{**given, "body": base64.b64decode(given["body"])})
     config = read(path)
     writers = planned(name, config, load_modules(config.opts)).writers
     writer = writers.of(copy.master)

@@ -26,7 +26,7 @@ def check(path: str) -> dict[str, Any]:
     """
     problems: list[str] = []
     away: list[str] = []
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"notes": []}
     try:
         config = read(path)
         if what := why_file_unwritable(Path(config.config.general.state_file)):
@@ -35,6 +35,7 @@ def check(path: str) -> dict[str, Any]:
     except ConfigError as exc:
         problems += exc.problems
     else:
+        told["notes"] = list(config.notes)
         told["source"] = _source(config, problems, away)
         told["workers"] = {one.name: _worker(one.name, one.writers, problems, away) for one in plans}
     return {

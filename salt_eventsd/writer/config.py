@@ -35,6 +35,7 @@ _GENERAL = ("max_workers", "state_file", "state_timer", "metrics", "redact")
 _KNOWN = ("source", "workers", "events", "defaults", *_GENERAL)
 #: Keys of the engine that a writer, which has no bus and no spool, cannot follow.
 _ENGINE_ONLY = ("spool", "repair", "forged", "peers", "syndics", "pillar", "ignore", "job_cache")
+_NO_BATCH = "has no effect in a writer, which writes each parcel as a master has made it; it counts on the masters"
 _NOT_HERE = "central sends to writers; name the place that the events go to, such as module: sql"
 
 
@@ -46,11 +47,13 @@ class WriterConfig:
     :param source: where parcels come from.
     :param config: the rest, as the engine has it; its rules are those with a table or a statement of the user's own.
     :param opts: what stands for Salt's options, for worker modules and their loader.
+    :param notes: what is right and has no effect here, a line each.
     """
 
     source: Source
     config: Config
     opts: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def read(path: str) -> WriterConfig:
@@ -85,7 +88,9 @@ def read(path: str) -> WriterConfig:
         ]
     if problems or config is None or source is None:
         raise ConfigError(problems)
-    return WriterConfig(source, config, opts)
+    given_batch = [name for name, one in dict(workers or {}).items() if "batch" in (one or ())]
+    notes = tuple(f"eventsd: workers.{name}.batch: {_NO_BATCH}" for name in given_batch)
+    return WriterConfig(source, config, opts, notes)
 
 
 def options(path: str) -> dict[str, Any]:

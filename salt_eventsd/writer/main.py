@@ -130,7 +130,7 @@ def _shown(told: dict[str, Any], as_json: bool, as_page: Any) -> int:
 
 
 def _check_page(told: dict[str, Any]) -> str:
-    lines = [*told["problems"], f"config: {told['config']}"]
+    lines = [*told["problems"], *told["notes"], f"config: {told['config']}"]
     lines += [f"source: {told['source']}"] if "source" in told else []
     return "\n".join([*lines, *(f"{name}: {how}" for name, how in told.get("workers", {}).items())])
 

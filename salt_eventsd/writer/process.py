@@ -52,6 +52,8 @@ def run(path: str) -> int:
     service.start()
     gc.collect()
     gc.freeze()
+    for note in config.notes:
+        log.warning("%s", note)
     log.info("eventsd: the writer has started; workers: %s", ", ".join(config.config.workers))
     while not asked.ended_at:
         if asked.reload:

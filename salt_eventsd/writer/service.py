@@ -7,8 +7,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -102,7 +103,7 @@ class Service:
         self._finish(old, time.monotonic() + FINISH_SECONDS)
         was.close()
         self.config, self._broker = config, broker
-        self._desks = self._desks_of(new)
+        self._desks = self._desks_of(new, {desk.name: desk for desk in old})
         for desk in self._desks:
             desk.start()
         if problem := self._metrics.settle():
@@ -152,11 +153,20 @@ class Service:
                 log.error("%s", text)
             self._unwritten = text
 
-    def _desks_of(self, plans: list[Planned]) -> list[Desk]:
+    def _desks_of(self, plans: list[Planned], before: Mapping[str, Desk] = MappingProxyType({})) -> list[Desk]:
         alone, letters = Alone(str(self.config.opts["conf_file"])), self._broker.dead_letters()
         shares = threads(plans, self.config.config.general.max_workers)
         return [
-            Desk(one, self._broker.consumer(one.name), letters, alone, shares[one.name], self._backoff) for one in plans
+            Desk(
+                one,
+                self._broker.consumer(one.name),
+                letters,
+                alone,
+                shares[one.name],
+                self._backoff,
+                before.get(one.name),
+            )
+            for one in plans
         ]
 
     def _problems(self) -> Iterator[Problem]:

@@ -6,29 +6,48 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import salt._logging
+from nats.js.errors import NotFoundError
 
 from tests.conftest import _installed
+from tests.support.central import Line, SmallMaster, Writer
+from tests.support.nats_cluster import NatsCluster
 from tests.support.nodes import Master, master_config
 from tests.support.rig import Engine, Rig
-from tests.support.servers import MariaDB, PostgreSQL, Server
+from tests.support.servers import PASSWORD, USER, MariaDB, PostgreSQL, Server
 from tests.support.targets import Target
 
 # Salt keeps what is logged early for a terminal that pytest has taken over, and complains of that at exit.
 salt._logging.shutdown_temp_handler()
 
 StartRig = Callable[..., Rig]
+StartLine = Callable[..., Line]
+
+#: The stream of a line's masters and writers.
+STREAM = "EVENTSD"
 
 #: The quick ones first; what is not named here comes before them.
 _ORDER = (
     *("spool_model", "spool_copies", "hostile", "canary", "poison", "workers"),
-    *("shutdown", "spool_full", "databases", "server_disk", "central", "engine_killed", "spool_disk", "master", "bus"),
+    *(
+        "shutdown",
+        "spool_full",
+        "databases",
+        "server_disk",
+        "central",
+        "central_apart",
+        "engine_killed",
+        "spool_disk",
+        "master",
+        "bus",
+    ),
 )
 
 
@@ -110,3 +129,37 @@ def start_rig(bus_master: Master, tmp_path: Path) -> Iterator[StartRig]:
 def rig(target: Target, start_rig: StartRig) -> Rig:
     """An engine that writes into the test's target, and nothing special."""
     return start_rig(target)
+
+
+@pytest.fixture(scope="session")
+def cluster(installed: Callable[[type[NatsCluster]], NatsCluster]) -> Iterator[NatsCluster]:
+    """Three nodes; a test that breaks one mends it."""
+    with installed(NatsCluster) as made:
+        yield made
+
+
+@pytest.fixture
+def start_line(cluster: NatsCluster, target: Target, tmp_path: Path) -> Iterator[StartLine]:
+    """Return a function that starts masters and writers, over a stream of the test's own."""
+    with ExitStack() as stack:
+
+        def start(*, masters: int = 2, writers: int = 3, confirm: str = "broker", preludes: Sequence[str] = ()) -> Line:
+            login: dict[str, Any] = {"url": cluster.addresses, "user": USER, "password": PASSWORD, "stream": STREAM}
+            options = {**login, "replicas": 3, "confirm": confirm, "timeout": 5}
+            senders = [SmallMaster(tmp_path, f"master-{number}", options).start() for number in range(1, masters + 1)]
+            for sender in senders:
+                stack.callback(sender.close)
+            eventsd = {"source": {**login, "timeout": 5}, "workers": {"history": {"module": "sql", **target.worker()}}}
+            given = [*preludes, *[""] * (writers - len(preludes))]
+            takers = [Writer(tmp_path, f"writer-{at}", eventsd, prelude) for at, prelude in enumerate(given, 1)]
+            for taker in takers:
+                stack.callback(taker.close)
+                taker.start()
+            line = Line(senders, takers, target.history)
+            line.lives()
+            return line
+
+        yield start
+    for name in (STREAM, f"{STREAM}_DEAD"):
+        with suppress(NotFoundError):
+            cluster.wipe_stream(name)

@@ -133,9 +133,11 @@ class Writer:
     :param folder: for its configuration, its state file and its log.
     :param name: names these.
     :param eventsd: its configuration.
+    :param prelude: code that its process runs before all else, such as one that sets its clock.
     """
 
-    def __init__(self, folder: Path, name: str, eventsd: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, name: str, eventsd: Mapping[str, Any], prelude: str = "") -> None:
+        self._prelude = prelude
         self.config = folder / f"{name}.yaml"
         self.log = folder / f"{name}.log"
         self._state = folder / f"{name}.json"
@@ -163,9 +165,11 @@ class Writer:
 
     def start(self) -> None:
         """Start it."""
+        code = f"import sys\n{self._prelude}\nfrom salt_eventsd.writer.main import main\nsys.exit(main())"
+        how = ["-c", code] if self._prelude else ["-m", "salt_eventsd.writer"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "salt_eventsd.writer", "-c", str(self.config)],
+                [sys.executable, *how, "-c", str(self.config)],
                 cwd=_ROOT,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
                 stdin=subprocess.DEVNULL,

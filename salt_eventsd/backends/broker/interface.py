@@ -92,36 +92,28 @@ class Publisher(Protocol):
         """Close the connection."""
 
 
-class Delivered(Protocol):
-    """A parcel that a writer has pulled. It comes again, to any writer, unless it is acknowledged in time."""
+@dataclass(frozen=True)
+class Delivered:
+    """
+    A parcel that a writer has pulled. It comes again, to any writer, unless it is acknowledged in time. What is only a
+    copy of one, in another process, has nobody to tell.
 
-    @property
-    def id(self) -> str:
-        """Of the parcel, as it was published."""
+    :param id: of the parcel, as it was published.
+    :param lane: the lane it was pulled from.
+    :param prio: whether it goes before others.
+    :param master: the id of the master that sent it.
+    :param body: see :func:`~salt_eventsd.backends.broker.parcel.decode`; anybody may have sent it.
+    :param deliveries: how often it was delivered, this time included.
+    :param kept: when the broker took it, in seconds since 1970 UTC.
+    """
 
-    @property
-    def lane(self) -> str:
-        """The lane it was pulled from."""
-
-    @property
-    def prio(self) -> bool:
-        """Whether it goes before others."""
-
-    @property
-    def master(self) -> str:
-        """The id of the master that sent it."""
-
-    @property
-    def body(self) -> bytes:
-        """See :func:`~salt_eventsd.backends.broker.parcel.decode`; anybody may have sent it."""
-
-    @property
-    def deliveries(self) -> int:
-        """How often it was delivered, this time included."""
-
-    @property
-    def kept(self) -> float:
-        """When the broker took it, in seconds since 1970 UTC."""
+    id: str
+    lane: str
+    prio: bool
+    master: str
+    body: bytes
+    deliveries: int
+    kept: float
 
     def working(self) -> None:
         """Ask for more time."""

@@ -27,6 +27,7 @@ class Desk:
     :param alone: see :data:`~salt_eventsd.writer.carry.lane.Alone`.
     :param threads: how many parcels without order are written at once.
     :param backoff: how long to wait after a failure.
+    :param before: the desk of this worker before a reload, whose numbers go on.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Desk:
         alone: Alone,
         threads: int = 1,
         backoff: Backoff | None = None,
+        before: Desk | None = None,
     ) -> None:
         self.name = name = planned.name
         self.planned = planned
@@ -47,8 +49,15 @@ class Desk:
         self.source = Source(consumer, own, backoff)
         means = Means(self.source, letters, self.writers.of, self.strangers, alone)
         #: By their names, the worker's own first.
-        self.lanes = {
-            lane: Lane(lane, name, means, Tries(lane, name, backoff), threads if lane == name else 1)
+        self.lanes: dict[str, Lane] = {
+            lane: Lane(
+                lane,
+                name,
+                means,
+                Tries(lane, name, backoff),
+                threads if lane == name else 1,
+                before.lanes.get(lane) if before else None,
+            )
             for lane in (name, *own)
         }
         #: What waited when the broker was last asked.

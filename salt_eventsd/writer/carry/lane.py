@@ -68,13 +68,19 @@ class Lane:
     :param means: what it has in common with the worker's other lanes.
     :param tries: when a try may be made, and what failed ones mean.
     :param threads: how many parcels are written at once.
+    :param before: the lane of this name before a reload, whose numbers go on.
     """
 
-    def __init__(self, name: str, worker: str, means: Means, tries: Tries, threads: int = 1) -> None:
+    def __init__(
+        self, name: str, worker: str, means: Means, tries: Tries, threads: int = 1, before: Lane | None = None
+    ) -> None:
         self.name, self.worker = name, worker
         self.tries = tries
-        self.counts = Counts()
-        self.write_seconds = Timings()
+        if before:
+            self.tries.retries = before.tries.retries
+        # The same ones: a try of before may still end.
+        self.counts: Counts = before.counts if before else Counts()
+        self.write_seconds: Timings = before.write_seconds if before else Timings()
         #: When each parcel that is being written was begun, by the monotonic clock.
         self.running: dict[str, float] = {}
         self._means = means

@@ -173,7 +173,7 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(
         eventually(lambda: len(database.rows("returns")) == 6, _SECONDS)
 
         # When
-        command.configure(workers={"history": {"url": other.url}})
+        command.configure(workers={"history": {"url": other.url, "batch": {"events": 10}}})
         process.send_signal(signal.SIGHUP)
         eventually(lambda: "reloaded" in command.log, _SECONDS)
         master.send(numbered(3, start=20))
@@ -181,6 +181,10 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(
         # Then
         eventually(lambda: len(other.rows("returns")) == 3, _SECONDS)
         eventually(lambda: command.status["retcode"] == 0, _SECONDS)
+        # What it has done before counts as well.
+        eventually(lambda: command.status["workers"]["history"]["written"] == 9, _SECONDS)
+        code, told = command.ask("--check")
+        assert (code, [line.split(" has")[0] for line in told["notes"]]) == (0, ["eventsd: workers.history.batch:"])
         process.send_signal(signal.SIGTERM)
         assert process.wait(_SECONDS) == 0
     assert len(database.rows("returns")) == 6

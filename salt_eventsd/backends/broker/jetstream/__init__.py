@@ -19,6 +19,8 @@ NATS JetStream as a broker: one stream for all parcels, and one for dead letters
     A connection whose stream was made or checked.
 ``stream``
     Make the stream, or check the one there is.
+``clock``
+    What time it is at the broker.
 ``passed``
     Parcels that a consumer does not hand out any more, though they are there.
 ``publisher``, ``consumer``, ``delivered``, ``letters``

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import unquote
@@ -15,6 +14,7 @@ from nats.js.api import Header
 from salt_eventsd.backends.broker.interface import Delivered, Depth
 from salt_eventsd.backends.broker.jetstream import api
 from salt_eventsd.backends.broker.jetstream.api import Denied, Missing, ask
+from salt_eventsd.backends.broker.jetstream.clock import BrokerClock
 from salt_eventsd.backends.broker.jetstream.delivered import JetStreamDelivered
 from salt_eventsd.backends.broker.jetstream.link import Link
 from salt_eventsd.backends.broker.jetstream.names import MASTER_HEADER, Names, Way, token
@@ -36,10 +36,18 @@ _NANOSECONDS = 10**9
 
 class _Counts(msgspec.Struct, frozen=True):
     subjects: dict[str, int] | None = None
+    last_seq: int = 0
+    last_ts: str = ""
 
 
 class _Counted(msgspec.Struct, frozen=True):
     state: _Counts
+    ts: str = ""
+
+    def now(self, clock: BrokerClock) -> float:
+        """What time it is at the broker."""
+        kept = moment(self.state.last_ts) if self.state.last_ts else 0.0
+        return clock.now(moment(self.ts) if self.ts else 0.0, self.state.last_seq, kept)
 
 
 class JetStreamConsumer:
@@ -68,6 +76,7 @@ class JetStreamConsumer:
         self._session = Session(options, self._naming, self._begin)
         self._pulling: Pulling | None = None
         self._passed = Passed()
+        self._clock = BrokerClock()
 
     def prepare(self, lanes: Sequence[str]) -> None:
         """See :class:`~salt_eventsd.backends.broker.interface.Consumer`."""
@@ -156,11 +165,6 @@ class JetStreamConsumer:
         headers = message.headers or {}
         tokens = message.subject.split(".")
         return JetStreamDelivered(
-            self._session,
-            self._names,
-            self._worker,
-            message.reply,
-            self._options.timeout,
             headers.get(Header.MSG_ID.value, f"{known.sequence.stream}"),
             lane,
             self._names.is_prio(tokens),
@@ -168,6 +172,11 @@ class JetStreamConsumer:
             message.data,
             known.num_delivered or 1,
             known.timestamp.timestamp(),
+            self._session,
+            self._names,
+            self._worker,
+            message.reply,
+            self._options.timeout,
         )
 
     async def _depth(self, link: Link) -> Depth:
@@ -179,10 +188,10 @@ class JetStreamConsumer:
         by_subject = counted.state.subjects or {}
         unacknowledged = sum(info.num_ack_pending for info in infos)
         waiting = max(0, sum(by_subject.values()) - unacknowledged)
-        oldest = 0.0
+        oldest, now = 0.0, counted.now(self._clock)
         if waiting:
             found = await self._first(link, subjects)
-            oldest = max(0.0, time.time() - moment(found.time)) if found else 0.0
+            oldest = max(0.0, now - moment(found.time)) if found else 0.0
         for way, info in zip(ways, infos):
             await self._look_at(link, way, info, sum(by_subject[one] for one in by_subject if way.takes(one)))
         return Depth(waiting, unacknowledged, sum(info.num_redelivered for info in infos), oldest)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from salt_eventsd.backends.broker.interface import Delivered
 from salt_eventsd.backends.broker.jetstream.api import ANSWER_SECONDS
 from salt_eventsd.backends.broker.jetstream.link import Link
 from salt_eventsd.backends.broker.jetstream.names import Names
@@ -24,7 +25,7 @@ class Back(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class JetStreamDelivered:
+class JetStreamDelivered(Delivered):
     """
     See :class:`~salt_eventsd.backends.broker.interface.Delivered`.
 
@@ -40,13 +41,6 @@ class JetStreamDelivered:
     worker: str
     reply: str
     timeout: float
-    id: str
-    lane: str
-    prio: bool
-    master: str
-    body: bytes
-    deliveries: int
-    kept: float
 
     def working(self) -> None:
         """See :class:`~salt_eventsd.backends.broker.interface.Delivered`."""

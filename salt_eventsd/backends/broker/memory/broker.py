@@ -1,6 +1,5 @@
 """
-A broker in this process, for tests: it does all that :mod:`~salt_eventsd.backends.broker.interface` asks for, and can
-be away, full or wiped.
+The broker itself, which all its clients share. What is written of the interface stands there.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from salt_eventsd.backends.broker.interface import Delivered, Depth, Letter, Place, Sent
+from salt_eventsd.backends.broker.memory.clients import MemoryConsumer, MemoryDelivered, MemoryPublisher
 from salt_eventsd.exceptions import Transient
 
 _REDELIVERY_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
-_LARGEST_BYTES = 2**20
 
 
 @dataclass
@@ -176,7 +175,7 @@ class Memory:
             sent, place = one.sent, Place(self._life, sequence)
             found.append(
                 MemoryDelivered(
-                    self, place, sent.id, sent.lane, sent.prio, sent.master, sent.body, one.deliveries, one.kept
+                    sent.id, sent.lane, sent.prio, sent.master, sent.body, one.deliveries, one.kept, self, place
                 )
             )
         return found
@@ -245,99 +244,3 @@ class Memory:
         with self._changed:
             self.require_there()
             return self._letters.pop(id_, None) is not None
-
-
-class MemoryPublisher:
-    """
-    See :class:`~salt_eventsd.backends.broker.interface.Publisher`.
-
-    :param broker: its broker.
-    """
-
-    def __init__(self, broker: Memory) -> None:
-        self._broker = broker
-        #: How large the body of a parcel may be, in bytes.
-        self.largest = _LARGEST_BYTES
-
-    def prepare(self) -> None:
-        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
-        self._broker.require_there()
-
-    def publish(self, parcels: Sequence[Sent]) -> list[Place]:
-        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
-        return self._broker.publish(parcels)
-
-    def is_waiting(self, place: Place) -> bool:
-        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
-        return self._broker.is_waiting(place)
-
-    def oldest(self) -> Place:
-        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
-        return self._broker.oldest()
-
-    def confirmed(self, worker: str, ids: Sequence[str], seconds: float) -> set[str]:
-        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
-        return self._broker.confirmed(worker, ids, seconds)
-
-    def close(self) -> None:
-        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
-
-
-@dataclass(frozen=True)
-class MemoryDelivered:
-    """
-    See :class:`~salt_eventsd.backends.broker.interface.Delivered`.
-
-    :param broker: its broker.
-    :param place: where it is.
-    """
-
-    broker: Memory
-    place: Place
-    id: str
-    lane: str
-    prio: bool
-    master: str
-    body: bytes
-    deliveries: int
-    kept: float
-
-    def working(self) -> None:
-        """See :class:`~salt_eventsd.backends.broker.interface.Delivered`."""
-        self.broker.due_in(self.place, self.broker.redelivery_seconds)
-
-    def done(self) -> None:
-        """See :class:`~salt_eventsd.backends.broker.interface.Delivered`."""
-        self.broker.done(self.place)
-
-    def back(self, seconds: float) -> None:
-        """See :class:`~salt_eventsd.backends.broker.interface.Delivered`."""
-        self.broker.due_in(self.place, seconds)
-
-
-class MemoryConsumer:
-    """
-    See :class:`~salt_eventsd.backends.broker.interface.Consumer`.
-
-    :param broker: its broker.
-    :param worker: the name of the worker whose parcels it pulls.
-    """
-
-    def __init__(self, broker: Memory, worker: str) -> None:
-        self._broker = broker
-        self._worker = worker
-
-    def prepare(self, lanes: Sequence[str]) -> None:
-        """See :class:`~salt_eventsd.backends.broker.interface.Consumer`."""
-        self._broker.require_there()
-
-    def pull(self, lane: str, most: int, seconds: float) -> list[Delivered]:
-        """See :class:`~salt_eventsd.backends.broker.interface.Consumer`."""
-        return self._broker.pull(self._worker, lane, most, seconds)
-
-    def depth(self) -> Depth:
-        """See :class:`~salt_eventsd.backends.broker.interface.Consumer`."""
-        return self._broker.depth(self._worker)
-
-    def close(self) -> None:
-        """See :class:`~salt_eventsd.backends.broker.interface.Consumer`."""
