@@ -1,5 +1,5 @@
 """
-Check a writer's configuration, from the file to the backends it names. Whatever is tried is undone.
+Check a writer's configuration, from the file to the backends it names. The check leaves nothing behind.
 """
 
 from __future__ import annotations

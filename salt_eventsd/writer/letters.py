@@ -67,7 +67,7 @@ def put_back(broker: Broker, which: Filter) -> dict[str, Any]:
     :raises WorkerError: one cannot be put back; those before it are.
     """
     letters = broker.dead_letters()
-    # Those of now: what is put back may be buried again before the last one is reached.
+    # Only letters that are there now: one that is put back may be buried again before the loop ends.
     newest = max((letter.id for letter in which.found(letters)), default=0)
     publisher = broker.publisher()
     publisher.prepare()

@@ -18,7 +18,7 @@ from salt_eventsd.writer.service import FINISH_SECONDS, Service, refuse, reload
 
 log = logging.getLogger(__name__)
 
-#: How soon a signal is heeded.
+#: How often the process looks for a signal.
 _LOOK_SECONDS = 0.1
 
 

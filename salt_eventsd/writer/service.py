@@ -30,13 +30,13 @@ from salt_eventsd.writer.told.report import Problem, Report, report
 
 log = logging.getLogger(__name__)
 
-#: How often the broker is told that somebody is still at what was pulled.
+#: How often the broker is told that a pulled parcel is still being worked on.
 BEAT_SECONDS = 5.0
 #: How often it is asked what waits.
 _DEPTH_SECONDS = 2.0
 #: How often a report is made, and at least written.
 _REPORT_SECONDS = 1.0
-#: What is being written at the end, or when the configuration changes, has so long.
+#: How long a batch may still be written at the end, or when the configuration changes.
 FINISH_SECONDS = 3.0
 
 

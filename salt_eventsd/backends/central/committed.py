@@ -21,7 +21,7 @@ from salt_eventsd.workers.write import Refusal
 _LOOK_SECONDS = 5.0
 #: How long a confirmation may take from the moment on in which a parcel has gone.
 _GRACE_SECONDS = 1.0
-#: Of so many parts it is remembered where they are, from one try to the next.
+#: For how many parts their place is remembered from one try to the next.
 _MOST_PARTS = 50_000
 #: How often a parcel gets another id because the broker knows the one before, and no longer has the parcel.
 _MOST_NAMES = 1000
@@ -69,7 +69,7 @@ class Committed:
             self._wait(left, 0.0)
             lost = self._not_waiting(left)
             if lost & self._published.keys():
-                # It is acknowledged first, and then confirmed.
+                # A writer acknowledges a parcel first, and confirms it then.
                 self._wait(left, _GRACE_SECONDS)
                 lost &= left
             for head, parts in groups:

@@ -1,8 +1,8 @@
 """
 What the broker has and no writer has confirmed, in a file beside the spool: a restart forgets none of it.
 
-It only says how much is lost with a stream, so it stops nothing: a file that cannot be read or written is told once,
-and begun anew, or done without.
+It only serves to say how much is lost with a stream, so it stops nothing: if the file cannot be read or written, that
+is logged once, and the worker begins a new one or does without.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from salt_eventsd.exceptions import WorkerError
 
 log = logging.getLogger(__name__)
 
-#: Of so many parcels it is remembered; mostly those are a few gigabytes of events.
+#: How many parcels are remembered; mostly those are a few gigabytes of events.
 _MOST_PARCELS = 10_000
 #: How often the broker is asked which parcels it still has: confirmations may be lost on their way.
 _LOOK_SECONDS = 10.0

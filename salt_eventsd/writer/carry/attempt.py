@@ -52,7 +52,8 @@ class Attempt:
             spool_id=pieces[0].receipt.life,
             chunks=tuple((piece.receipt.id, len(piece.events)) for piece in pieces),
             events=[event for piece in pieces for event in piece.events],
-            # Older chunks than those a spool holds may still be on their way: nothing between two receipts is done.
+            # Parcels of older chunks may still be on their way, though the spool has let them go. So a gap between two
+            # receipts says nothing of the chunks in it.
             oldest_chunk=0,
             # Any writer may have had it before.
             replay=True,

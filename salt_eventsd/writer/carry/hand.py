@@ -18,7 +18,7 @@ from salt_eventsd.writer.carry.strangers import Strangers
 
 #: How many parcels are pulled at once, and so wait in hand besides those that are being written.
 AHEAD = 2
-#: After how long a parcel of a newer version is handed out again: to another writer, perhaps.
+#: After how long the broker hands a parcel of a newer version out again, perhaps to another writer.
 TOO_NEW_SECONDS = 60.0
 
 
@@ -106,7 +106,7 @@ class Hand:
         :param seconds: after how long it is to come again.
         """
         self._held.pop(id(delivered), None)
-        # Where the broker is away, it comes again by itself, later.
+        # If the broker is away, it hands the parcel out again later by itself.
         with suppress(WorkerError):
             delivered.back(seconds)
 

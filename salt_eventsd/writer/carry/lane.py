@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 #: How long a thread waits for parcels before it looks whether it is to end.
 PULL_SECONDS = 0.5
-#: A parcel that was delivered more often than this may be what ends writers.
+#: A parcel that was delivered more often than this may be what kills writers.
 MOST_DELIVERIES = 5
 
 #: Writes a parcel in a process of its own, which alone is lost if the parcel ends it; returns why it is to be set aside
@@ -131,7 +131,7 @@ class Lane:
             if thread.ident:
                 thread.join(max(0.0, until - time.monotonic()))
         for delivered in self.in_hand:
-            # Also what is being written: a receipt tells the next writer, should it still be committed.
+            # Give back also what is being written: if it is committed after all, its receipt tells the next writer.
             self._hand.give_back(delivered, 0.0)
         return not any(thread.is_alive() for thread in self._threads)
 
@@ -185,7 +185,7 @@ class Lane:
                     return True
             Attempt(several).write(writer, self.tries.suspicion(pulled.key))
         except BaseException as exc:
-            # Even what would end a program: here it would end the thread, and hold the parcel for ever.
+            # Even what would end a program: here it would end the thread, and nobody would give the parcel back.
             self._failed(pulled, exc)
             if companion:
                 self._hand.put(companion, first=True)

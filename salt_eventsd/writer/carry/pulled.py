@@ -33,7 +33,7 @@ class Pulled:
         #: Why nobody can read it, "" if it can be read.
         self.broken = ""
         self.pieces: list[Piece] = []
-        #: By the name of each rule its events came by, what tells the rule from another of its name.
+        #: A fingerprint of each rule that took its events, by the rule's name: masters may have different rules of it.
         self.rules: dict[str, str] = {}
         try:
             parcel, self.pieces = unpack(delivered, worker)
@@ -44,7 +44,7 @@ class Pulled:
         self.spared: set[int] = set()
         #: Whether all but what is spared is committed.
         self.committed = False
-        #: What was refused, and is not buried yet, each by a name that it always has.
+        #: Refused events that are not buried yet, each by a name that stays the same.
         self.refused: dict[str, tuple[Event, str]] = {}
         #: How many events were written, and how many had been written before.
         self.written = self.already = self.buried = 0

@@ -17,9 +17,9 @@ from salt_eventsd.redact.error_text import masked
 log = logging.getLogger(__name__)
 
 _PLAIN = fingerprint(EventRule())
-#: What is not seen again for so long is over.
+#: How long a difference is reported after it was last seen.
 _LASTS_SECONDS = 600.0
-#: Of no more rules than so many it is said that they differ.
+#: How many rules are reported as different at the most.
 _MOST = 100
 
 

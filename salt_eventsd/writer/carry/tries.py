@@ -17,11 +17,10 @@ from salt_eventsd.exceptions import Doubted, Held, Reused
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.writer.carry.pulled import Pulled
 
-#: Of so many parcels it is remembered that a try of them has ended in this process, and of so many that they were
-#: passed by.
+#: How many parcels are remembered as tried in this process, and how many as passed by.
 _MOST_REMEMBERED = 10_000
 _LOOK_SECONDS = 0.2
-#: What was passed by and has not come back after so long was written by another writer.
+#: If a parcel that was passed by has not come back after so long, another writer has written it.
 _ELSEWHERE_SECONDS = 120.0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from salt_eventsd.workers.load import Loaded, close, start
 from salt_eventsd.workers.write import Worker
 
-#: What writes is kept for so many masters at most, where each master needs one for itself.
+#: How many writers are kept at most, where each master needs one of its own.
 _MOST_MASTERS = 64
 
 

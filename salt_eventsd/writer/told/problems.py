@@ -10,7 +10,7 @@ from salt_eventsd.writer.carry.desk import Desk
 from salt_eventsd.writer.told.numbers import LANE
 from salt_eventsd.writer.told.report import Problem
 
-#: For so long parcels that no lane pulls may only be on their way.
+#: How long parcels that no lane pulls may wait before they are reported: they may only be on their way.
 _UNFOUND_SECONDS = 10.0
 #: If the oldest parcel waits for longer, the writers do not keep up.
 _LAGS_SECONDS = 60.0

@@ -115,7 +115,7 @@ def _tls(options: Access) -> ssl.SSLContext | None:
     context = _trusting("ca_file", options.ca_file)
     if options.cert_file:
         try:
-            # Nobody is there to be asked for the password of a key.
+            # A password cannot be typed in here.
             context.load_cert_chain(options.cert_file, options.key_file, password=lambda: "")
         except (ssl.SSLError, OSError) as exc:
             _trusting("cert_file", options.cert_file)

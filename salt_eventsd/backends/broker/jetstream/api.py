@@ -16,7 +16,7 @@ _NO_STREAM, _NO_CONSUMER, _NO_MESSAGES = 10059, 10014, (10037, 10043, 10057)
 _PASSING = (10008, 10009, 10023, 10026, 10028, 10118, 10167)
 
 
-#: While a cluster elects a leader, requests get no answer at all; asked again soon, they do.
+#: While a cluster elects a leader, requests get no answer at all; soon afterwards they do.
 ANSWER_SECONDS = 5.0
 
 

@@ -58,7 +58,7 @@ class JetStreamLetters:
             try:
                 letter = _DECODER.decode(zlib.decompressobj().decompress(found.data, MOST_UNPACKED_BYTES))
             except (msgspec.DecodeError, zlib.error):
-                # Nobody of ours has put it there.
+                # None of our programs has put it there.
                 continue
             yield replace(letter, id=found.seq)
 

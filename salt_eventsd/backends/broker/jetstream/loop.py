@@ -15,7 +15,7 @@ from salt_eventsd.exceptions import Cut
 
 Result = TypeVar("Result")
 
-#: How much later than what runs would end for itself it is ended: its own error says more clearly what it waited for.
+#: A coroutine is stopped so long after its own time limit: its own error says more clearly what it waited for.
 _GRACE_SECONDS = 0.25
 
 

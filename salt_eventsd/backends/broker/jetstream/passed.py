@@ -12,7 +12,7 @@ import time
 
 from salt_eventsd.backends.broker.jetstream.api import Consumer
 
-#: What is acknowledged is gone from the stream at once; what is still there after so long stays.
+#: An acknowledged parcel leaves the stream at once; if one is still there after so long, it stays.
 _LEFT_SECONDS = 15.0
 
 

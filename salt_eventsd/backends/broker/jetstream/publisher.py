@@ -22,7 +22,7 @@ from salt_eventsd.backends.broker.jetstream.stream import HEADER_BYTES, check, p
 from salt_eventsd.backends.broker.parcel import OVERHEAD_BYTES, PART_BYTES
 from salt_eventsd.exceptions import Transient
 
-#: So many confirmations are remembered; each is about a hundred bytes.
+#: How many confirmations are remembered; each is about a hundred bytes.
 _MOST_CONFIRMED = 50_000
 #: How long a stream may take to keep parcels.
 _KEPT_SECONDS = 15.0

@@ -23,7 +23,7 @@ from salt_eventsd.backends.broker.jetstream.names import Way
 from salt_eventsd.exceptions import Cut
 
 _NANOSECONDS = 10**9
-#: How long requests that wait may take to run out at the end, and the last words to the server.
+#: How long waiting requests may take to end when the connection is closed, and the last messages to the server.
 _LEAVE_SECONDS = 1.0
 _FLUSH_SECONDS = 1
 #: How much later than a request ends the server may say so.
