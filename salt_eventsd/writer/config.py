@@ -73,7 +73,7 @@ def read(path: str) -> WriterConfig:
     given = {key: value for key, value in block.items() if key in _KNOWN}
     given.setdefault("state_file", f"{CACHEDIR}/{Path(path).stem}.status.json")
     if isinstance(workers, Mapping) and not given.get("events"):
-        # Only rules that say how to write their events are of use here. If there is none, a rule that takes nothing stands in.
+        # Only rules that say how to write their events matter here. If there is none, one that takes nothing stands in.
         given["events"] = {"none": {"tag": r"\Z.", "worker": [str(name) for name in workers]}}
     config = None
     try:
