@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
 import sqlalchemy as sa
 
 from salt_eventsd.backends.broker.memory import Memory
@@ -20,15 +18,6 @@ from tests.support.stores import Database
 from tests.support.writers import Master, configured, desk_of, is_empty, letters, running, to_sql
 
 _SECONDS = 90.0
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A database of SQLite's, for what has nothing to do with its kind."""
-    made = Database(f"sqlite:///{tmp_path / 'history.db'}")
-    made.make_tables()
-    yield made
-    made.close()
 
 
 def test_a_database_that_goes_away_counts_against_no_parcel(server: Server, served: Database, tmp_path: Path) -> None:

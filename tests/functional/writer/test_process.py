@@ -43,15 +43,6 @@ def stream(server: Streams) -> Iterator[OnJetStream]:
     made.close()
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A database with our tables, nothing in them."""
-    made = Database(f"sqlite:///{tmp_path / 'history.db'}")
-    made.make_tables()
-    yield made
-    made.close()
-
-
 class Command:
     """
     The command with a configuration.
