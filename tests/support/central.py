@@ -61,7 +61,7 @@ class SmallMaster:
         self.name = name
         self.fired: list[str] = []
         self.spool = Spool(folder / name)
-        worker = make(load_modules(opts), module, Context(WORKER, dict(options), name, opts=opts))
+        worker = make(load_modules(opts), module, Context(WORKER, dict(options), name, opts=opts, folder=folder / name))
         config = WorkerConfig(module=module, batch=BatchLimits(seconds=seconds))
         worker.hold()
         self.lane = Lane(WORKER, config, worker, "", self.spool, _SOON)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -48,6 +51,26 @@ def test_the_state_makes_a_configuration_and_a_service_of_each_writer(machine: M
         "eventsd-writer-service-running-history",
     } <= set(states)
     assert SECRET not in machine.text
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    # Given
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze is installed")
+    template = (ROOT / "eventsd" / "files" / "salt-eventsd-writer@.service.jinja").read_text(encoding="utf-8")
+    unit = tmp_path / "salt-eventsd-writer@.service"
+    unit.write_text(
+        jinja2.Template(template).render(user="root", python=sys.executable, folder="/etc/salt-eventsd"),
+        encoding="utf-8",
+    )
+
+    # When
+    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False)
+
+    # Then: it also tells of units of this machine's own
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if "eventsd" in line] == []
 
 
 @pytest.mark.parametrize(
