@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 from unittest import mock
 
 import pytest
+from pymysql.connections import Connection
 
 from salt_eventsd.database import sightings
 from tests.support.browser import Browser, chromium
@@ -38,6 +39,15 @@ def _at_once() -> Iterator[None]:
 def _way() -> Iterator[None]:
     """How rows get into databases, if the environment forces it."""
     with forced(os.environ.get("EVENTSD_WAY", "")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_read_once() -> Iterator[None]:
+    """PyMySQL reads those of the system for each connection, though it asks servers for none: 25 ms of CPU time."""
+    make = Connection._create_ssl_ctx
+    shared = cache(lambda: make(mock.Mock(), {}))
+    with mock.patch.object(Connection, "_create_ssl_ctx", lambda self, given: make(self, given) if given else shared()):
         yield
 
 

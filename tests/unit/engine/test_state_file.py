@@ -98,9 +98,10 @@ def at(data: Any, path: str) -> Any:
     return data
 
 
-@pytest.mark.parametrize("path", KEYS)
-def test_keys_that_programs_read_are_there(parts: Parts, path: str) -> None:
-    assert at(json.loads(encode(report(parts))), path).keys() >= KEYS[path]
+def test_keys_that_programs_read_are_there(parts: Parts) -> None:
+    told = json.loads(encode(report(parts)))
+
+    assert {path: keys - at(told, path).keys() for path, keys in KEYS.items()} == {path: set() for path in KEYS}
 
 
 def test_an_idle_engine_tells_less() -> None:
@@ -125,16 +126,17 @@ MAY_BE_MISSING = {
 NEEDED = sorted({f"{path}.{key}".strip(".") for path, keys in KEYS.items() for key in keys} - MAY_BE_MISSING)
 
 
-@pytest.mark.parametrize("path", NEEDED)
-def test_a_missing_key_is_an_error(parts: Parts, path: str) -> None:
-    # Given
-    data = to_data(report(parts))
-    above, _, key = path.rpartition(".")
-    del at(data, above)[key]
+def test_a_missing_key_is_an_error(parts: Parts) -> None:
+    whole = msgspec.json.encode(to_data(report(parts)))
+    for path in NEEDED:
+        # Given
+        data = msgspec.json.decode(whole)
+        above, _, key = path.rpartition(".")
+        del at(data, above)[key]
 
-    # When / Then
-    with pytest.raises(msgspec.ValidationError, match=key):
-        decode(msgspec.json.encode(data))
+        # When / Then
+        with pytest.raises(msgspec.ValidationError, match=key):
+            decode(msgspec.json.encode(data))
 
 
 def write(parts: Parts, path: Path, **changes: Any) -> None:

@@ -99,19 +99,19 @@ PASSWORDS = ["p@ss/w:rd", 'it\'s "x"\\', "münchen+1 %", "a b&c=d", "%41bcdef"]
         pytest.param(lambda text: b64encode(f"bob:{text}".encode()).decode(), id="as a header has it"),
     ],
 )
-@pytest.mark.parametrize("told", ["cannot connect to {} today", "host '{}' not found", "x{}y"])
-def test_the_passwords_of_workers_are_not_told(password: str, spell: Callable[[str], str], told: str) -> None:
+def test_the_passwords_of_workers_are_not_told(password: str, spell: Callable[[str], str]) -> None:
     # Given
     own_secrets.learn({"url": f"mariadb://bob:{password.replace(' ', '%20')}@db/salt", "auth": {"password": password}})
     own_secrets.learn({"url": f"mariadb://bob:{quote(password, safe='')}@db/salt"})
     spelled = spell(password)
 
-    # When
-    found = one_line(ValueError(told.format(spelled)))
+    for told in ("cannot connect to {} today", "host '{}' not found", "x{}y"):
+        # When
+        found = one_line(ValueError(told.format(spelled)))
 
-    # Then
-    assert spelled not in found
-    assert "***" in found
+        # Then
+        assert spelled not in found
+        assert "***" in found
 
 
 def test_a_password_of_a_configuration_that_was_read_is_not_told() -> None:
