@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,17 @@ _BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_
 _NOT_SHIPPED = {".gitignore"}
 
 
-def test_an_sdist_has_all_that_the_repository_has(tmp_path: Path) -> None:
+def test_an_sdist_has_all_that_the_repository_has(program: Callable[[str, str], str], tmp_path: Path) -> None:
     # Given
     if not (ROOT / ".git").exists():
         pytest.skip("this is no clone, so nothing says which files there should be")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        [program("git", "no sdist was looked through"), "ls-files"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     kept = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
     checkout, out = tmp_path / "checkout", tmp_path / "out"
     out.mkdir()
