@@ -227,7 +227,8 @@ def refuse(service: Service, error: ConfigError) -> None:
     :param service: the writer.
     :param error: why.
     """
-    service.not_reloaded = "; ".join(error.problems)
     for problem in error.problems:
         log.error("%s", problem)
     log.error("eventsd: SIGHUP: the running configuration stays")
+    # Whoever reads the status finds the reason in the log.
+    service.not_reloaded = "; ".join(error.problems)

@@ -5,9 +5,10 @@ The engine's own metrics, made of its last report. Which numbers are metrics is 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -28,18 +29,18 @@ from salt_eventsd.intake.labels import as_label
 _FAMILIES = {Kind.COUNTER: CounterMetricFamily, Kind.GAUGE: GaugeMetricFamily}
 _WORKER = ("worker",)
 
+Told = TypeVar("Told")
 
-class EngineMetrics(Collector):
+
+class OfReport(Collector, ABC, Generic[Told]):
     """
-    Collects the engine's own metrics.
+    Collects what is in a process's last report.
 
     :param latest: returns the last report; None while there is none.
-    :param lanes: the lanes there are.
     """
 
-    def __init__(self, latest: Callable[[], Report | None], lanes: Mapping[str, Lane]) -> None:
+    def __init__(self, latest: Callable[[], Told | None]) -> None:
         self._latest = latest
-        self._lanes = lanes
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: what there is to collect is asked for when it is collected."""
@@ -48,8 +49,31 @@ class EngineMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         found = self._latest()
-        if found is None:
-            return
+        return iter(()) if found is None else self.made_of(found)
+
+    @abstractmethod
+    def made_of(self, found: Told) -> Iterator[Metric]:
+        """
+        Yield the metrics of a report.
+
+        :param found: the report.
+        """
+
+
+class EngineMetrics(OfReport[Report]):
+    """
+    Collects the engine's own metrics.
+
+    :param latest: returns the last report; None while there is none.
+    :param lanes: the lanes there are.
+    """
+
+    def __init__(self, latest: Callable[[], Report | None], lanes: Mapping[str, Lane]) -> None:
+        super().__init__(latest)
+        self._lanes = lanes
+
+    def made_of(self, found: Report) -> Iterator[Metric]:
+        """See :class:`OfReport`."""
         yield from about(found.version, found.written)
         yield from of_problems("engine", [problem.kind for problem in problems(found)])
         yield from _whole(BUS, found.bus.counts)

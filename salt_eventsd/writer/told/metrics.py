@@ -4,21 +4,20 @@ The metrics of a writer, made of its last report and of how long its tries take.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 
 from salt_eventsd.config.structs import MetricsConfig
-from salt_eventsd.engine.metrics.families import about, of_problems, of_workers, write_seconds
+from salt_eventsd.engine.metrics.families import OfReport, about, of_problems, of_workers, write_seconds
 from salt_eventsd.engine.metrics.server import MetricsServer
 from salt_eventsd.writer.carry.desk import Desk
 from salt_eventsd.writer.told.numbers import LANE, WORKER
 from salt_eventsd.writer.told.report import Report
 
 
-class WriterMetrics(Collector):
+class WriterMetrics(OfReport[Report]):
     """
     Collects the metrics.
 
@@ -27,18 +26,11 @@ class WriterMetrics(Collector):
     """
 
     def __init__(self, latest: Callable[[], Report | None], desks: Callable[[], Sequence[Desk]]) -> None:
-        self._latest = latest
+        super().__init__(latest)
         self._desks = desks
 
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing: what there is to collect is asked for when it is collected."""
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metrics."""
-        found = self._latest()
-        if found is None:
-            return
+    def made_of(self, found: Report) -> Iterator[Metric]:
+        """See :class:`~salt_eventsd.engine.metrics.families.OfReport`."""
         yield from about(found.version, found.written)
         yield from of_problems("writer", [one.kind for one in found.problems])
         by_worker = {name: worker.counts for name, worker in found.workers.items()}
