@@ -16,5 +16,6 @@ does no I/O: the same bytes always become the same event.
 :mod:`weight`      how many values a payload has, before it is decoded
 :mod:`clip`        long names, cut to a bounded length
 :mod:`chunk`       several events of one lane, encoded, as the spool keeps them
+:mod:`sharing`     the same where other lanes have some of these events, too: they are encoded once
 ================== ===================================================================================
 """

@@ -6,7 +6,7 @@ what a batch is, it does not know.
 The road of an event:
 
 - ``keep`` is the door, class ``Spool``: put chunks, read those that wait, forget those that are settled
-- ``shares`` keeps what chunks of several lanes have in common
+- ``shares`` keeps what chunks of several lanes have in common; ``contents`` puts a chunk's events together again
 - ``burial`` notes the events that a backend refused, and makes dead letters of them
 - ``dead_letters`` lists, requeues and discards dead letters for an operator, whether an engine runs or not;
   ``letter_rows`` finds them in the file, ``letter_groups`` puts together those with one reason

@@ -66,12 +66,12 @@ def test_what_newer_masters_send_waits_for_a_newer_writer(
     monkeypatch.setattr(parcel, "VERSION", 2)
     for master in line.masters:
         master.keep(50)
-        wait_until(lambda master=master: not master.waiting, "events that are published", 60)  # type: ignore[misc]
+        wait_until(lambda master=master: not master.waiting, "events that are published", 60)
 
     # Then: the others leave it alone, and say so, once
     what = "a parcel of version 2; this writer knows those up to 1; such parcels are left to newer writers"
     for older in line.writers[:2]:
-        wait_until(lambda older=older: what in str(older.report()["problems"]), "a writer that says it", 60)  # type: ignore[misc]
+        wait_until(lambda older=older: what in str(older.report()["problems"]), "a writer that says it", 60)
         assert older.log.read_text(encoding="utf-8").count(what) == 1
     assert line.lost_and_doubled(0) == (100, 0)
 
@@ -91,9 +91,9 @@ def test_consumers_that_are_made_anew_hand_out_what_is_there(start_line: StartLi
     line = start_line()
 
     async def remove(js: object) -> int:
-        found = await js.consumers_info(STREAM)  # type: ignore[attr-defined]
+        found = await js.consumers_info(STREAM)
         for one in found:
-            await js.delete_consumer(STREAM, one.name)  # type: ignore[attr-defined]
+            await js.delete_consumer(STREAM, one.name)
         return len(found)
 
     # When: two of three nodes are killed and come back, and consumers go while writers pull

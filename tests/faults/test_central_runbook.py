@@ -154,7 +154,7 @@ def test_the_runbook_does_what_it_says(site: Site) -> None:
         shutil.rmtree(site.folder / f"nats-{number}")
         site.jobs()
         site.example.start_broker(number)
-        site.until(lambda number=number: site.healthy(number), "healthy node")  # type: ignore[misc]
+        site.until(lambda number=number: site.healthy(number), "healthy node")
 
     # Add a writer, remove one
     config = yaml.safe_load((site.folder / "writer-1.yaml").read_text(encoding="utf-8"))
