@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from benchmarks.fleet import delay, measure, place, writers
+from tests.support.nats_cluster import NatsCluster
+from tests.support.servers import PostgreSQL
+
+
+@pytest.fixture(autouse=True)
+def servers(installed: Callable[[type[Any]], Any]) -> None:
+    """Look whether there are servers to start."""
+    for kind in (NatsCluster, PostgreSQL):
+        installed(kind)
 
 
 @pytest.mark.slow

@@ -45,11 +45,13 @@ class Place:
     :param life: another one where the stream was made anew; what was kept in another life is gone.
     :param sequence: its number there.
     :param is_double: whether the broker had it already.
+    :param is_reused: whether its number had been another parcel's before: the stream has lost its end.
     """
 
     life: str
     sequence: int
     is_double: bool = False
+    is_reused: bool = False
 
 
 class Publisher(Protocol):

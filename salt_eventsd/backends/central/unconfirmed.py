@@ -64,7 +64,7 @@ class Unconfirmed:
                 if one.sent.id not in self._kept
             }
             before = {**self._kept, **new}
-            gone = self._tell_lost(places[-1].life)
+            gone = self._tell_lost(places)
             self._kept.update({id_: kept for id_, kept in new.items() if kept.life == places[-1].life})
             for id_ in self._publisher.confirmed(self._worker, list(self._kept), 0):
                 del self._kept[id_]
@@ -82,8 +82,13 @@ class Unconfirmed:
             self._file.change({}, list(self._counted))
             self._file.close()
 
-    def _tell_lost(self, life: str) -> set[str]:
+    def _tell_lost(self, places: Sequence[Place]) -> set[str]:
+        life = places[-1].life
         gone = {id_: kept for id_, kept in self._kept.items() if kept.life != life}
+        how = "was made anew"
+        if reused := [place.sequence for place in places if place.is_reused]:
+            how = "has lost its end"
+            gone |= {id_: kept for id_, kept in self._kept.items() if kept.sequence >= min(reused)}
         if gone:
             now = time.monotonic()
             self._counted.update(dict.fromkeys(gone, now))
@@ -92,10 +97,11 @@ class Unconfirmed:
             events = sum(kept.events for kept in gone.values())
             self.lost += events
             log.error(
-                "eventsd: workers.%s.stream: %s was made anew; up to %s that no writer had confirmed went with the old"
-                " one; confirm: database would have sent them again",
+                "eventsd: workers.%s.stream: %s %s; up to %s that no writer had confirmed went with it;"
+                " confirm: database would have sent them again",
                 self._worker,
                 self._stream,
+                how,
                 counted(events, "event"),
             )
         return set(gone)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -323,6 +325,35 @@ def test_what_a_lost_stream_had_is_counted_over_a_restart(center: Center, tmp_pa
     fourth = center.worker(folder=tmp_path)
     fourth.write(batch_of(numbered(1, start=13), first=5))
     assert fourth.lost == 0
+
+
+def test_an_end_that_a_stream_has_lost_is_counted_and_told(
+    center: Center, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given: a server that comes back with the disk of a moment ago, as after a power failure
+    server = center.broker.server
+    sink = center.worker()
+    sink.write(batch_of(numbered(5)))
+    server.stop()
+    # With their owner, as whom the server runs.
+    subprocess.run(["cp", "-a", server.folder / "streams", tmp_path / "streams"], check=True)
+    server.start()
+    for number in (2, 3):
+        eventually(lambda number=number: _is_written(sink, batch_of(numbered(4, start=4 * number), first=number)), 30)  # type: ignore[misc]
+    server.stop()
+    shutil.rmtree(server.folder / "streams")
+    subprocess.run(["cp", "-a", tmp_path / "streams", server.folder / "streams"], check=True)
+    server.start()
+
+    # When
+    eventually(lambda: _is_written(sink, batch_of(numbered(1, start=20), first=4)), 30)
+    eventually(lambda: _is_written(sink, batch_of(numbered(1, start=21), first=5)), 30)
+
+    # Then: once, and what is still there is not counted
+    assert sink.lost == 8
+    assert [one for one in caplog.text.splitlines() if "has lost its end; up to 8 events" in one]
+    center.write()
+    assert len(center.jids) == 7
 
 
 def test_a_start_that_was_killed_right_after_it_had_counted_a_loss_leaves_it_to_the_next(

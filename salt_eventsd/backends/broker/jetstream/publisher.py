@@ -172,13 +172,19 @@ class JetStreamPublisher:
         for answer in answers:
             self._require_kept(answer)
         new = [answer.sequence for answer in answers if not answer.is_double]
+        life = self._life
         if new and min(new) <= before:
             # Another stream numbers from the beginning.
             stream = await self._stream(link)
             check(stream, self._names, self._options, self._naming)
             self._note(stream)
-        self._highest = max([self._highest, *new])
-        return [Place(self._life, answer.sequence, answer.is_double) for answer in answers]
+        # What was acknowledged before these were sent had lower numbers, unless the servers have forgotten it.
+        is_reused = bool(new) and min(new) <= before and life == self._life
+        self._highest = max(new) if is_reused else max([self._highest, *new])
+        return [
+            Place(self._life, answer.sequence, answer.is_double, is_reused and not answer.is_double)
+            for answer in answers
+        ]
 
     def _require_kept(self, answer: Answer) -> None:
         if answer.code == NOBODY:
