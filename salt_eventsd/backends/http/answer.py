@@ -47,7 +47,7 @@ class Answer(NamedTuple):
         """Whether the server sends us elsewhere."""
         return 300 <= self.status < 400
 
-    def meaning(self, size: int) -> type[WorkerError]:
+    def classify(self, size: int) -> type[WorkerError]:
         """
         Return which error is to be raised, if the server has not accepted the events.
 

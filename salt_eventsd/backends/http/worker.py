@@ -124,9 +124,9 @@ class Http:
         answer = self._ask("OPTIONS", b"", {})
         # 501: the server does not know OPTIONS.
         if answer.status in (401, 403):
-            raise Held(str(self._meaning(answer, 0)))
+            raise Held(str(self._classified(answer, 0)))
         if answer.status >= 500 and answer.status != 501:
-            raise self._meaning(answer, 0)
+            raise self._classified(answer, 0)
         return f"{self._shown} answers"
 
     def close(self) -> None:
@@ -149,10 +149,10 @@ class Http:
             text = gzip.compress(text, 1, mtime=0)
         answer = self._ask("POST", text, {_KEY: events_id(ids)})
         if not answer.accepted:
-            meaning = self._meaning(answer, len(text))
-            if isinstance(meaning, Transient):
-                self._not_before, self._busy = time.monotonic() + answer.wait, str(meaning)
-            raise meaning
+            error = self._classified(answer, len(text))
+            if isinstance(error, Transient):
+                self._not_before, self._busy = time.monotonic() + answer.wait, str(error)
+            raise error
         self._ahead.add(ids)
 
     def _ask(self, method: str, text: bytes, headers: Mapping[str, str]) -> Answer:
@@ -180,9 +180,9 @@ class Http:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         _LIBRARY_LOG.addFilter(self._untold)
 
-    def _meaning(self, answer: Answer, size: int) -> WorkerError:
+    def _classified(self, answer: Answer, size: int) -> WorkerError:
         said = f"{self._shown}: {answer.status} {self._hidden(answer.text)}".rstrip()
-        return answer.meaning(size)(f"{said}: what url names is elsewhere now" if answer.redirects else said)
+        return answer.classify(size)(f"{said}: what url names is elsewhere now" if answer.redirects else said)
 
     def _fault(self, error: BaseException) -> WorkerError:
         inner = system = error

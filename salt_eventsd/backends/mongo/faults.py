@@ -60,13 +60,13 @@ def of_all(error: errors.OperationFailure, patient: bool) -> str:
     :param patient: the operator has had time to mend what he can.
     :raises WorkerError: the collection is not the reason.
     """
-    found = meaning(error)
+    found = classify(error)
     if isinstance(found, Transient) or not patient:
         raise found if isinstance(found, Transient) else Doubted(str(found))
     return str(found)
 
 
-def meaning(error: Exception, sent: bool = False) -> WorkerError:
+def classify(error: Exception, sent: bool = False) -> WorkerError:
     """
     Return what an error means for the batch.
 

@@ -21,7 +21,7 @@ from pymongo import errors
 
 from salt_eventsd.backends.connections import renewed_after_failure
 from salt_eventsd.backends.mongo.documents import LARGEST, Documents, fit_collection
-from salt_eventsd.backends.mongo.faults import TOO_LARGE, meaning, of_all, refused, write_errors
+from salt_eventsd.backends.mongo.faults import TOO_LARGE, classify, of_all, refused, write_errors
 from salt_eventsd.backends.mongo.options import MongoOptions, read_url
 from salt_eventsd.backends.options import read_field, read_options, read_template
 from salt_eventsd.backends.shape import event_id, sample_of
@@ -107,7 +107,7 @@ class Writer:
                 self._try_out(client[self._database])
                 return f"reachable, version {client.server_info().get('version', 'unknown')}"
         except (errors.PyMongoError, OSError) as exc:
-            raise meaning(exc) from exc
+            raise classify(exc) from exc
 
     def _try_out(self, database: Any) -> None:
         """
@@ -144,7 +144,7 @@ class Writer:
                     said = client[self._database].command("hello")
                 except (errors.PyMongoError, OSError) as exc:
                     client.close()
-                    raise meaning(exc) from exc
+                    raise classify(exc) from exc
                 self._documents.largest = int(said.get("maxBsonObjectSize") or LARGEST)
                 self._made = client
             return self._made
@@ -191,7 +191,7 @@ class Writer:
         except BSONError as exc:
             raise Refused(one_line(exc)) from exc
         except (errors.PyMongoError, OSError) as exc:
-            raise meaning(exc, sent=True) from exc
+            raise classify(exc, sent=True) from exc
         return []
 
 

@@ -19,7 +19,7 @@ _HELD_WORDS = re.compile(r"\b(?:NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|DENIED|unkn
 _COMMAND = " of pipeline caused error: "
 
 
-def meaning(error: Exception, sent: bool = False) -> WorkerError:
+def classify(error: Exception, sent: bool = False) -> WorkerError:
     """
     Return what an error means for the batch.
 

@@ -20,7 +20,7 @@ from salt_eventsd.backends.ahead import Ahead
 from salt_eventsd.backends.connections import end, ended_after, keepalive, renewed_after_failure
 from salt_eventsd.backends.options import read_options
 from salt_eventsd.backends.redis.commands import Command, Commands, Step, queue, read_steps
-from salt_eventsd.backends.redis.faults import meaning, shown
+from salt_eventsd.backends.redis.faults import classify, shown
 from salt_eventsd.backends.redis.options import RedisOptions
 from salt_eventsd.backends.shape import event_id
 from salt_eventsd.event.parse import Event
@@ -104,7 +104,7 @@ class Writer:
                 connection.disconnect()
                 pool.release(connection)
         except (errors.RedisError, OSError) as exc:
-            raise meaning(exc) from exc
+            raise classify(exc) from exc
         return "reachable"
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class Writer:
                 self._is_new = False
             return _taken_from(self._client.connection_pool)
         except (errors.RedisError, OSError) as exc:
-            raise meaning(exc) from exc
+            raise classify(exc) from exc
 
     def _limit(self) -> int | None:
         """Return how large a value may be, in bytes; None if the server does not say."""
@@ -141,7 +141,7 @@ class Writer:
                 with ended_after(self._seconds, lambda: end(getattr(connection, "_sock", None))):
                     results: list[Any] = pipe.execute(raise_on_error=False)
             except (errors.RedisError, OSError) as exc:
-                raise meaning(exc, sent=True) from exc
+                raise classify(exc, sent=True) from exc
         return results
 
     def _is_done(self, event: Event, number: int) -> bool:

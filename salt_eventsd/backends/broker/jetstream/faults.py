@@ -19,7 +19,7 @@ _INSECURE = (errors.SecureConnRequiredError, errors.SecureConnWantedError)
 _LOGINS = ("credentials", "token", "password")
 
 
-def meaning(error: Exception) -> WorkerError:
+def classify(error: Exception) -> WorkerError:
     """
     Return what an error means for what was asked.
 
@@ -40,7 +40,7 @@ def told(error: Exception, options: Access, naming: Naming) -> WorkerError:
     :param options: how the servers are reached.
     :param naming: how errors name the options.
     """
-    found = meaning(error)
+    found = classify(error)
     if not isinstance(found, Held) or isinstance(error, _CONFIGURED):
         return found
     return Held(naming.problem(*_blamed(error, options, str(found))))

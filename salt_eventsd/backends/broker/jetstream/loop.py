@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from nats import errors
 
-from salt_eventsd.backends.broker.jetstream.faults import meaning
+from salt_eventsd.backends.broker.jetstream.faults import classify
 from salt_eventsd.exceptions import Cut
 
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ class Loop:
         except (asyncio.TimeoutError, TimeoutError, FutureTimeout) as exc:
             raise Cut(f"no answer in {seconds:g} s") from exc
         except (errors.Error, OSError) as exc:
-            raise meaning(exc) from exc
+            raise classify(exc) from exc
 
     def close(self) -> None:
         """End the thread."""
