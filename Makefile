@@ -33,7 +33,10 @@ test: $(VENV)/.installed-test ## run the unit, functional and integration tests 
 	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi
 
 faults: $(VENV)/.installed-test ## run the tests that break things on purpose: full disks, killed servers, clocks set back
-	@$(BIN)/python -m tests.support.attempts $(PYTEST_ARGS) tests/faults
+	@failed=""; \
+	$(BIN)/python -m tests.support.attempts -m 'not alone' -n 2 --dist loadfile $(PYTEST_ARGS) tests/faults || test $$? = 5 || failed=yes; \
+	$(BIN)/python -m tests.support.attempts -m alone $(PYTEST_ARGS) tests/faults || test $$? = 5 || failed=yes; \
+	test -z "$$failed"
 
 soak: $(VENV)/.installed-test ## ten minutes at bus speed: is all there, does nothing grow? SOAK_SECONDS=..., SOAK_DATABASE=...
 	@$(BIN)/python -m benchmarks.soak

@@ -95,6 +95,7 @@ def disk_stalls(rig: Rig, target: Target) -> Iterator[None]:
     db.close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("target", "stall"),
     [

@@ -22,7 +22,7 @@ from tests.support.rig import Rig
 from tests.support.salt import wait_until
 from tests.support.targets import Target
 
-pytestmark = pytest.mark.parametrize("target", [SQLITE], indirect=True)
+pytestmark = [pytest.mark.alone, pytest.mark.parametrize("target", [SQLITE], indirect=True)]
 
 #: What stands still is told within this.
 TOLD_SECONDS = 5.0

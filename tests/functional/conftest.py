@@ -51,21 +51,24 @@ def _shared() -> Iterator[dict[str, Database]]:
         database.close()
 
 
+@pytest.fixture(scope="session")
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Database]:
+    """Makes an empty database of a kind that outlasts the test."""
+
+    def make(kind: str) -> Database:
+        if kind == "sqlite":
+            return Database(f"sqlite:///{tmp_path_factory.mktemp('lasting') / 'history.db'}")
+        server: Server = request.getfixturevalue(kind)
+        return Database(server.new_database())
+
+    return make
+
+
 @pytest.fixture
-def tables(
-    database_kind: str,
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    _shared: dict[str, Database],
-) -> Database:
+def tables(database_kind: str, lasting: Callable[[str], Database], _shared: dict[str, Database]) -> Database:
     """A database with our tables, nothing in them; much cheaper than one without, for tests that leave them whole."""
     if database_kind not in _shared:
-        if database_kind == "sqlite":
-            url = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'history.db'}"
-        else:
-            server: Server = request.getfixturevalue(database_kind)
-            url = server.new_database()
-        _shared[database_kind] = Database(url)
+        _shared[database_kind] = lasting(database_kind)
         _shared[database_kind].make_tables()
     _shared[database_kind].empty()
     return _shared[database_kind]

@@ -22,7 +22,8 @@ _TESTS_FAILED = 1
 
 
 def _run(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
+    command = [sys.executable, "-m", "pytest", "-p", "tests.support.times", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def _failed() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from typing import Any
@@ -46,12 +46,23 @@ def ask(tables: Database) -> Iterator[Asked]:
     tables.close()
 
 
+@pytest.fixture(scope="module")
+def _stories() -> Iterator[dict[str, Asked]]:
+    """The databases with a story, by kind."""
+    made: dict[str, Asked] = {}
+    yield made
+    for asked in made.values():
+        asked.database.close()
+
+
 @pytest.fixture
-def told(ask: Asked) -> Asked:
-    """With a story by chance."""
-    ask.story.by_chance(150)
-    ask.write()
-    return ask
+def told(database_kind: str, lasting: Callable[[str], Database], _stories: dict[str, Asked]) -> Asked:
+    """With a story by chance, told once for all tests: whoever asks changes nothing."""
+    if database_kind not in _stories:
+        _stories[database_kind] = Asked(lasting(database_kind))
+        _stories[database_kind].story.by_chance(150)
+        _stories[database_kind].write()
+    return _stories[database_kind]
 
 
 def newest(jobs: list[Job]) -> list[Job]:
