@@ -95,7 +95,6 @@ def disk_stalls(rig: Rig, target: Target) -> Iterator[None]:
     db.close()
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("target", "stall"),
     [

@@ -22,7 +22,7 @@ from tests.support.rig import Rig
 from tests.support.salt import wait_until
 from tests.support.targets import Target
 
-pytestmark = [pytest.mark.alone, pytest.mark.parametrize("target", [SQLITE], indirect=True)]
+pytestmark = pytest.mark.parametrize("target", [SQLITE], indirect=True)
 
 #: What stands still is told within this.
 TOLD_SECONDS = 5.0
@@ -34,6 +34,7 @@ def reader_of(rig: Rig) -> psutil.Process:
     return next(one for one in psutil.Process(rig.engine.pid).children(recursive=True) if "reader" in one.name())
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_an_engine_whose_lock_is_held_for_long_loses_nothing(rig: Rig) -> None:
     # Given
@@ -117,6 +118,7 @@ def stopped(pid: int) -> Iterator[float]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.alone
 def test_a_reader_that_stands_still_is_told_in_time_and_its_gap_begins_then(rig: Rig) -> None:
     # Given
     stream = rig.stream(per_second=2000)
@@ -232,6 +234,7 @@ def test_a_signal_that_asks_for_no_end_ends_nothing(
     assert rig.engine.report()["bus"]["gaps"] == []
 
 
+@pytest.mark.alone
 def test_what_waits_with_the_reader_is_kept_by_an_engine_that_ends(rig: Rig) -> None:
     # Given: some thousand events that the engine has not seen yet
     stream = rig.stream(per_second=1000)

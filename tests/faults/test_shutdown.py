@@ -19,8 +19,6 @@ from tests.support.targets import Target
 #: Salt kills an engine 5 s after it has asked.
 SHUTDOWN_SECONDS = 4.0
 
-pytestmark = pytest.mark.alone
-
 Fault = Callable[[Target], AbstractContextManager[None]]
 
 
