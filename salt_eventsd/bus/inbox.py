@@ -22,13 +22,15 @@ class Inbox:
     """
     Holds the frames that were read and are not yet kept.
 
-    Each counter has one writer: the intake writes ``_taken``, the thread that puts frames in writes all others.
+    Each counter has one writer: the intake writes ``_taken`` and ``_taken_bytes``, the thread that puts frames in
+    writes all others.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._frames: deque[tuple[bytes, float]] = deque()
+        # They come and go many at a time. With each lot is what it takes of memory.
+        self._lots: deque[tuple[Sequence[tuple[bytes, float]], int]] = deque()
         self._most_bytes = most_bytes
-        self._taken = 0
+        self._taken = self._taken_bytes = 0
         self._wake = threading.Event()
         self.received = 0
         self._put_bytes = 0
@@ -41,9 +43,10 @@ class Inbox:
 
         :param frames: the frames.
         """
+        size = sum([len(raw) for raw, _ in frames]) + FRAME_BYTES * len(frames)
         self.received += len(frames)
-        self._put_bytes += sum([len(raw) for raw, _ in frames]) + FRAME_BYTES * len(frames)
-        self._frames.extend(frames)
+        self._put_bytes += size
+        self._lots.append((frames, size))
         if not self._wake.is_set():
             self._wake.set()
 
@@ -60,7 +63,7 @@ class Inbox:
             self.dropped += 1
             self._dropped_bytes += size
             return
-        self._frames.append((raw, time.time()))
+        self._lots.append((((raw, time.time()),), size))
         if not self._wake.is_set():
             self._wake.set()
 
@@ -72,10 +75,14 @@ class Inbox:
         """
         self._wake.wait(timeout_seconds)
         self._wake.clear()
-        frames = []
-        while self._frames:
-            frames.append(self._frames.popleft())
-        self._taken += sum(len(raw) + FRAME_BYTES for raw, _ in frames)
+        frames: list[tuple[bytes, float]] = []
+        size = 0
+        while self._lots:
+            some, its_size = self._lots.popleft()
+            frames += some
+            size += its_size
+        self._taken += len(frames)
+        self._taken_bytes += size
         return frames
 
     def wake(self) -> None:
@@ -85,9 +92,9 @@ class Inbox:
     @property
     def waiting(self) -> int:
         """The number of frames put and not yet taken."""
-        return len(self._frames)
+        return self.received - self.dropped - self._taken
 
     @property
     def waiting_bytes(self) -> int:
         """The memory of the frames put and not yet taken, in bytes."""
-        return self._put_bytes - self._dropped_bytes - self._taken
+        return self._put_bytes - self._dropped_bytes - self._taken_bytes

@@ -29,8 +29,11 @@ log = logging.getLogger(__name__)
 _READ_SECONDS = 0.001
 #: ... the thread naps, while the publisher's socket buffers ...
 _NAP_SECONDS = 0.008
+#: ... or naps longer, and at once, where more than so many frames come a second ...
+_MANY_A_SECOND = 1500.0
+_LONG_NAP_SECONDS = 0.02
 #: ... unless so many bytes came in the meantime that a nap would let the reader fall behind.
-_BUSY_BYTES = 32_768
+_BUSY_BYTES = 49_152
 #: The most bytes per read. Salt asks for 4096 bytes, and each read costs it a task, as much as twenty frames.
 _PIECE_BYTES = 65_536
 #: How long to wait before connecting again, where Salt does not reconnect by itself.
@@ -187,25 +190,39 @@ class Bus:
             await ready.wait()
             if self._stopped:
                 return
-            await self._read(bus.subscriber.recv)
+            await self._read(bus.subscriber)
         finally:
             bus.destroy()
 
-    async def _read(self, receive: Callable[[], Any]) -> None:
-        sink, clock, pulse = self._sink, time.monotonic, self.pulse
-        since, size = clock(), 0
+    async def _read(self, subscriber: Any) -> None:
+        clock, receive, sink, pulse = time.monotonic, subscriber.recv, self._sink, self.pulse
+        # When the last nap began, and how long it was.
+        since, nap = clock(), 0.0
+        frames = size = 0
         while True:
             raw = await receive()
             if not raw:
                 continue
             sink(raw)
-            pulse.frames += 1
+            before, frames, size = frames, frames + 1, size + len(raw)
+            # What has come with it: Salt would return each of these frames in the same way, but from a coroutine of its
+            # own, which costs more than the frame.
+            for message in getattr(subscriber, "unpacker", ()):
+                if more := message[b"body"]:
+                    raw = more
+                    sink(raw)
+                    frames += 1
+                    size += len(raw)
+            pulse.frames += frames - before
             pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
-            size += len(raw)
-            if clock() - since > _READ_SECONDS:
+            passed = clock() - since
+            is_much = frames > _MANY_A_SECOND * passed
+            if is_much or passed > nap + _READ_SECONDS:
+                since, nap = clock(), 0.0
                 if size < _BUSY_BYTES:
-                    await asyncio.sleep(_NAP_SECONDS)
-                since, size = clock(), 0
+                    nap = _LONG_NAP_SECONDS if is_much else _NAP_SECONDS
+                    await asyncio.sleep(nap)
+                frames = size = 0
 
     def _run_tornado(self) -> None:
         """Read with Salt 3006, whose subscriber calls back with each frame and ends when the connection is lost."""

@@ -16,6 +16,9 @@ import msgpack
 import msgspec
 import orjson
 
+#: A payload as JSON text: all of it but its ``return``, and that, b"" if it has none.
+Texts = tuple[bytes, bytes]
+
 #: Salt packs a datetime as MessagePack extension type 78 (salt.payload).
 _SALT_DATETIME = 78
 #: The length of the text that Salt makes of a datetime.
@@ -42,16 +45,39 @@ def decode(payload: bytes) -> Any:
     """
     # Whatever the fast decoder refuses, the slower one takes more, and in the end anything is kept as text.
     try:
-        if len(payload) <= _FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
-            data = _DECODER.decode(payload)
-        else:
-            data = msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
+        data = _decoded(payload)
         # In Python 1, 1.0 and True are one key, so of several keys that are not text only one may be left. orjson
         # refuses such keys, which is the cheapest way to find out whether there are any.
         orjson.dumps(data, default=_nothing)
     except Exception:
         return _decode_odd(payload)
     return data
+
+
+def decode_as_texts(payload: bytes) -> tuple[Any, Texts | None]:
+    """
+    Decode a payload as :func:`decode` does, and return with it what :func:`encode` makes of it; None if that is still
+    to be done. To find out how a payload is to be decoded is most of the work of encoding it. Its ``return`` comes
+    last.
+
+    :param payload: MessagePack, as Salt packs it.
+    """
+    try:
+        data = _decoded(payload)
+        if type(data) is not dict or "return" not in data:
+            return data, (_json(data), b"")
+        value = data.pop("return")
+        texts = _json(data), _json(value)
+        data["return"] = value
+    except Exception:
+        return _decode_odd(payload), None
+    return data, texts
+
+
+def _decoded(payload: bytes) -> Any:
+    if len(payload) <= _FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
+        return _DECODER.decode(payload)
+    return msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
 
 
 def _decode_odd(payload: bytes) -> Any:
@@ -77,8 +103,7 @@ def encode(data: Any) -> bytes:
     :param data: what :func:`decode` returned.
     """
     try:
-        # The bytes that orjson returns occupy the whole buffer they were written into, 4 KiB and more; a copy does not.
-        return bytes(memoryview(orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS)))
+        return _json(data, orjson.OPT_NON_STR_KEYS)
     except (TypeError, ValueError, RecursionError):
         try:
             return json.dumps(_cleaned(data, 0), ensure_ascii=False).encode("utf-8", "backslashreplace")
@@ -116,6 +141,11 @@ def _ext(code: int, data: bytes | memoryview) -> Any:
 
 #: Making one costs more than decoding a small payload.
 _DECODER = msgspec.msgpack.Decoder(ext_hook=_ext)
+
+
+def _json(data: Any, option: int | None = None) -> bytes:
+    # The bytes that orjson returns occupy the whole buffer they were written into, 4 KiB and more; a copy does not.
+    return b"%b" % orjson.dumps(data, default=_plain, option=option)
 
 
 def _plain(value: Any) -> Any:

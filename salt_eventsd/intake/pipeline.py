@@ -18,6 +18,7 @@ import msgspec
 
 from salt_eventsd.config.structs import Config
 from salt_eventsd.event.beat import BEAT_TAG
+from salt_eventsd.event.codec import Texts
 from salt_eventsd.event.frame import OWN_TAGS, Frame, read_tag
 from salt_eventsd.event.parse import Event, build, for_route, function_of
 from salt_eventsd.intake.origin import EVERYTHING, PEER, Addressed, Origins, as_forged, origins_of
@@ -147,7 +148,7 @@ class Pipeline:
     ) -> Result:
         try:
             if len(frame.payload) <= _QUICK_BYTES:
-                return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
+                return self._follow(frame, candidates, addressed, *unpack(frame, is_cleared), is_cleared)
             with in_time(frame):
                 return self._follow(frame, candidates, addressed, *unpack(frame))
         except TooMuch as exc:
@@ -163,6 +164,7 @@ class Pipeline:
         addressed: Addressed | None,
         data: Any,
         fun: str,
+        texts: Texts | None = None,
         is_cleared: bool = False,
     ) -> Result:
         """Follow an event to where it goes; without candidates it goes nowhere, and is built to be shown."""
@@ -179,13 +181,15 @@ class Pipeline:
                 why = self.redactor.apply(why, "")
             if not routes:
                 return Result(forged=why) if why else IGNORED
-        masked, data, fun = self.redactor.clean(frame, data, fun, is_cleared)
+        masked, clean, fun = self.redactor.clean(frame, data, fun, is_cleared)
+        if clean is not data:
+            data, texts = clean, None
         if not routes:
             return Result(event=build(masked, data, fun), data=data)
         first = routes[0]
         # Building the event takes it out of the payload.
         returned = data.get("return") if isinstance(data, dict) else None
-        event = build(masked, data, fun, first.rule, first.into)
+        event = build(masked, data, fun, first.rule, first.into, texts)
         if why:
             full = self.redactor.tag(msgspec.structs.replace(frame, tag=frame.full_tag))
             event = as_forged(event, data, full.tag, why)

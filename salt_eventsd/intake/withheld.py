@@ -17,7 +17,7 @@ import msgspec
 
 from salt_eventsd.common.budget import OutOfTime, limited
 from salt_eventsd.event.clip import clipped
-from salt_eventsd.event.codec import decode
+from salt_eventsd.event.codec import Texts, decode, decode_as_texts
 from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.parse import function_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy, most_values
@@ -73,21 +73,22 @@ def in_time(frame: Frame) -> Iterator[None]:
         raise TooMuch(f"it took longer than {seconds:.2g} s") from None
 
 
-def unpack(frame: Frame) -> tuple[Any, str]:
+def unpack(frame: Frame, as_texts: bool = False) -> tuple[Any, str, Texts | None]:
     """
-    Return the payload of a frame, decoded, and its function.
+    Return the payload of a frame, decoded, its function, and the payload as JSON text if that is known.
 
     :param frame: the frame.
+    :param as_texts: whether it will most probably be encoded as it is.
     :raises TooMuch: decoding it, or a later step, would take too long.
     """
     payload = frame.payload
     if len(payload) > LIGHT_BYTES and is_heavy(payload):
         raise TooMuch(f"it holds more than {most_values(len(payload))} values")
-    data = decode(payload)
+    data, texts = decode_as_texts(payload) if as_texts else (decode(payload), None)
     fun = function_of(data)
     if len(fun) > _LONGEST_FUN:
         raise TooMuch(f"its function has {len(fun)} characters")
-    return data, fun
+    return data, fun, texts
 
 
 def withheld(frame: Frame, why: str) -> tuple[Frame, dict[str, Any]]:

@@ -106,17 +106,19 @@ class _Level:
 
     def __init__(self, undecided: Undecided) -> None:
         self._undecided = undecided
-        self._by_length: dict[int, dict[str, list[tuple[Pattern, tuple[int, ...]]]]] = {}
+        self._by_length: dict[int, dict[str, list[tuple[Pattern | None, tuple[int, ...]]]]] = {}
 
     def add(self, prefix: str, pattern: Pattern, numbers: tuple[int, ...]) -> None:
-        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((pattern, numbers))
+        # What is literal text altogether matches wherever a tag has that text.
+        wanted = None if pattern.pattern == prefix and not pattern.flags & re.IGNORECASE else pattern
+        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((wanted, numbers))
 
     def matching(self, tag: str, start: int) -> tuple[int, ...]:
         found: tuple[int, ...] = ()
         for length, by_prefix in self._by_length.items():
             for pattern, numbers in by_prefix.get(tag[start : start + length], ()):
                 try:
-                    if pattern.match(tag, start):
+                    if pattern is None or pattern.match(tag, start):
                         found += numbers
                 except PatternTimeout:
                     self._undecided(numbers)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt_eventsd.event.codec import decode, encode
+from salt_eventsd.event.codec import decode, decode_as_texts, encode
 from tests.support.growth import assert_linear
 
 PACKER = msgpack.Packer()
@@ -85,3 +85,26 @@ def test_no_value_is_lost(keys: list[Any]) -> None:
 )
 def test_naming_keys_costs_as_much_as_they_have_bytes(pairs: Callable[[int], list[tuple[Any, Any]]]) -> None:
     assert_linear(decode, lambda size: mapping(*pairs(size // 8)), largest=2**20)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(PACKER.pack({"a": 1, "return": {"b": b"\xff", "c": None}, "z": "\u00e4"}), id="in between"),
+        pytest.param(PACKER.pack({"a": {"return": 1}}), id="none of its own"),
+        pytest.param(mapping((1, "a"), ("return", True)), id="odd"),
+        pytest.param(PACKER.pack({"return": {1: "a", 2: "b"}}), id="odd keys in it"),
+        pytest.param(PACKER.pack([1, "return"]), id="no mapping"),
+        pytest.param(b"\xc1", id="no MessagePack"),
+    ],
+)
+def test_a_payload_that_is_decoded_and_encoded_at_once_is_the_same(payload: bytes) -> None:
+    # When
+    data, texts = decode_as_texts(payload)
+
+    # Then
+    plain = decode(payload)
+    assert data == plain
+    if texts is not None:
+        returned = encode(plain.pop("return")) if isinstance(plain, dict) and "return" in plain else b""
+        assert texts == (encode(plain), returned)
