@@ -9,6 +9,7 @@ Whether the events are to blame or their table is seen from what else the table 
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -80,8 +81,9 @@ class Insertion:
         built, refusals = self._attempts.build(todo)
         if refusals and not built:
             self._must_build()
+        now = time.monotonic()
         for one in built:
-            self._put_off(one)
+            self._put_off(one, now)
         refused: list[tuple[int, Refused]] = []
         size = max(1, -(-len(built) // pieces))
         for start in range(0, len(built), size):
@@ -102,8 +104,8 @@ class Insertion:
             self._doubt(target, [one for one, _ in some], some[0][1])
         return sorted(refusals)
 
-    def _put_off(self, one: Built) -> None:
-        """Take out of a return's rows that of its minion, if it was written a moment ago."""
+    def _put_off(self, one: Built, now: float) -> None:
+        """Take out of a return's rows that of its minion, if it was written a moment before ``now``."""
         rows = one.rows
         if not rows or rows[0][0] != "returns":
             return
@@ -111,7 +113,7 @@ class Insertion:
         at = len(rows) - 1
         if rows[at][0] != "minions":
             at -= 1
-        if at > 0 and rows[at][0] == "minions" and self._sightings.is_fresh(rows[at][1]):
+        if at > 0 and rows[at][0] == "minions" and self._sightings.is_fresh(rows[at][1], now):
             self.late.append((one.position, rows[at][1]))
             del rows[at]
 
@@ -222,9 +224,11 @@ class Insertion:
 
     def _note(self, some: Sequence[Built]) -> None:
         """Note what was taken."""
-        for name, count in Counter(name for one in some for name, _ in one.rows).items():
+        counts = Counter([name for one in some for name, _ in one.rows])
+        for name, count in counts.items():
             self.taken[PREFIX + name] += count
-        self.seen.update(row["minion_id"] for one in some for name, row in one.rows if name == "minions")
+        if "minions" in counts:
+            self.seen.update([row["minion_id"] for one in some for name, row in one.rows if name == "minions"])
         own_rows = [one.own for one in some if one.own]
         self.taken.update(writer.key for writer, _ in own_rows)
         for writer, row in {writer.key: (writer, row) for writer, row in own_rows}.values():

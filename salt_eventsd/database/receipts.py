@@ -31,6 +31,14 @@ _MOST_REFUSED_BYTES = 60_000
 _REFUSED = "refused when it was tried first"
 
 _TABLE = schema.receipts
+# Made once: it is asked for each batch, and making it costs more than the question.
+_OF_CHUNKS = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest, _TABLE.c.refused).where(
+    _TABLE.c.spool == sa.bindparam("life"),
+    _TABLE.c.chunk >= sa.bindparam("lowest"),
+    sa.func.coalesce(_TABLE.c.first_chunk, _TABLE.c.chunk) <= sa.bindparam("highest"),
+    sa.or_(_TABLE.c.lane == sa.bindparam("of_lane"), _TABLE.c.lane.is_(None)),
+)
+_INSERT = sa.insert(_TABLE)
 
 
 class Receipts:
@@ -79,7 +87,7 @@ class Receipts:
         new = [_row(id_, *keys[id_], batch.origins.get(id_), now) for id_ in ids if id_ not in known]
         if new:
             try:
-                connection.execute(sa.insert(_TABLE), new)
+                connection.execute(_INSERT, new)
             except IntegrityError:
                 raise Transient("an earlier try at this batch has not ended yet in the database") from None
         self.tidying.note({keys[id_] for id_ in ids if id_ not in known}, batch.oldest_chunk)
@@ -164,13 +172,8 @@ def _microseconds(kept: StoredChunk) -> int:
 
 def _runs(connection: Connection, life: str, lane: str, first: int, last: int) -> list[Run]:
     """Return the receipts that may be of some chunks, in order. Those of the first version name no lane."""
-    query = sa.select(_TABLE.c.chunk, _TABLE.c.first_chunk, _TABLE.c.oldest, _TABLE.c.refused).where(
-        _TABLE.c.spool == life,
-        _TABLE.c.chunk >= first,
-        sa.func.coalesce(_TABLE.c.first_chunk, _TABLE.c.chunk) <= last,
-        sa.or_(_TABLE.c.lane == lane, _TABLE.c.lane.is_(None)),
-    )
-    return sorted((Run(*row) for row in connection.execute(query)), key=lambda run: run.last)
+    found = connection.execute(_OF_CHUNKS, {"life": life, "of_lane": lane, "lowest": first, "highest": last})
+    return sorted((Run(*row) for row in found), key=lambda run: run.last)
 
 
 def _of(runs: Sequence[Run], id_: int) -> Run | None:

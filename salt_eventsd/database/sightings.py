@@ -59,14 +59,15 @@ class Sightings:
         self._late: dict[str, Row] = {}
         self._timer: threading.Timer | None = None
 
-    def is_fresh(self, row: Row) -> bool:
+    def is_fresh(self, row: Row, now: float) -> bool:
         """
         Say whether a minion's row was written a moment ago, so that this one may be put off.
 
         :param row: of the table of minions.
+        :param now: in seconds, as :func:`time.monotonic` says.
         """
         written = self._written.get(row[_KEY])
-        return written is not None and time.monotonic() - written < EVERY_SECONDS
+        return written is not None and now - written < EVERY_SECONDS
 
     def note(self, written: Iterable[str], late: Iterable[Row]) -> None:
         """

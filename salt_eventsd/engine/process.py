@@ -26,6 +26,8 @@ from salt_eventsd.workers.sync import sync_workers_quietly
 
 log = logging.getLogger(__name__)
 
+#: The collector looks once so many objects are new, not at 700 as usual: a batch has more rows, and they go without it.
+_COLLECTED_AT = 20_000
 #: After so long the engine tries again to be idle, where that has failed.
 _AGAIN_SECONDS = 30.0
 
@@ -69,6 +71,7 @@ def run(opts: Mapping[str, Any], given: Given = None, **loaded: Any) -> None:
         # What Salt and its modules have loaded lives as long as this process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_COLLECTED_AT)
         log.info("eventsd: started, spool %s", service.spool.folder)
         if not end.asked.is_set():
             code = _work(service)

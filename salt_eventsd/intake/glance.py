@@ -50,6 +50,9 @@ def glance(frames: Frames, redactor_now: Callable[[], Redactor]) -> Iterator[Gla
             # The closer look at each frame will meet the same error, and counts it for that frame alone.
             yield Glanced(some, None)
             continue
+        if not suspects and not large:
+            yield Glanced(some, redactor)
+            continue
         start = 0
         for number in sorted(suspects.union(large)):
             yield Glanced(some[start:number], redactor)
@@ -60,9 +63,14 @@ def glance(frames: Frames, redactor_now: Callable[[], Redactor]) -> Iterator[Gla
 
 def _portions(frames: Frames) -> Iterator[Frames]:
     """Yield portions of frames that are looked at together; a large frame ends its portion."""
+    sizes = [len(raw) for raw, _ in frames]
+    if sum(sizes) < _TOGETHER_BYTES:
+        if frames:
+            yield frames
+        return
     start = size = 0
-    for number, (raw, _) in enumerate(frames):
-        size += len(raw)
+    for number, its_size in enumerate(sizes):
+        size += its_size
         if size >= _TOGETHER_BYTES:
             yield frames[start : number + 1]
             start, size = number + 1, 0

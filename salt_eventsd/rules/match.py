@@ -93,20 +93,23 @@ class Candidates:
 
     def _key(self, subject: Subject) -> tuple[int, tuple[Any, ...]] | None:
         """Return how many characters the values have that the answer depends on, and the values; None if too many."""
-        texts: list[str] = [subject.fun, subject.full_tag if self._looks_at_tag else ""]
-        key: list[Any] = [self._number, *texts]
+        fun, tag = subject.fun, subject.full_tag if self._looks_at_tag else ""
+        key: list[Any] = [self._number, fun, tag]
+        longest = max(len(fun), len(tag))
+        chars = len(fun) + len(tag)
         for one in self._fields:
             value = subject.value(one)
             if isinstance(value, str):
-                texts.append(value)
                 key.append(value)
+                size = len(value)
+                chars += size
+                longest = max(longest, size)
             elif isinstance(value, (int, float)) or value is None or value is MISSING:
                 # A condition tells 1 from true, but a dict does not.
                 key.append((type(value), value))
             else:
                 return None
-        lengths = [len(text) for text in texts]
-        return None if max(lengths) > _LONGEST_REMEMBERED else (sum(lengths), tuple(key))
+        return None if longest > _LONGEST_REMEMBERED else (chars, tuple(key))
 
     def _routes(self, subject: Subject) -> list[Route]:
         routes: dict[tuple[str, str], Route] = {}

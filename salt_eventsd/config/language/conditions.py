@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from salt_eventsd.common.patterns import compile_pattern
 from salt_eventsd.config.language.fields import EARLY_ROOTS, MISSING, Field, compile_field, dig, outcome_of
 
@@ -20,8 +22,7 @@ from salt_eventsd.config.language.fields import EARLY_ROOTS, MISSING, Field, com
 Test = Callable[[Any], bool]
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """
     What is known of an event before it is kept; conditions look at this.
 

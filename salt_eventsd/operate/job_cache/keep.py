@@ -170,7 +170,7 @@ def _redacted(places: Places, tag: str, told: Mapping[str, Any]) -> bytes:
     frame = Frame(tag, tag, payload, time.time())
     try:
         with in_time(frame):
-            data, fun = unpack(frame)
+            data, fun, _ = unpack(frame)
             redacted = pack(_applied(redactor, data, fun))
     except TooMuch as exc:
         _, data = withheld(frame, str(exc))
