@@ -30,7 +30,7 @@ _READ_SECONDS = 0.001
 #: ... the thread naps, while the publisher's socket buffers ...
 _NAP_SECONDS = 0.008
 #: ... or naps longer, and at once, where more than so many frames come a second ...
-_MANY_A_SECOND = 1500.0
+_MANY_A_SECOND = 1000.0
 _LONG_NAP_SECONDS = 0.02
 #: ... unless so many bytes came in the meantime that a nap would let the reader fall behind.
 _BUSY_BYTES = 49_152
@@ -206,9 +206,9 @@ class Bus:
             sink(raw)
             before, frames, size = frames, frames + 1, size + len(raw)
             # What has come with it: Salt would return each of these frames in the same way, but from a coroutine of its
-            # own, which costs more than the frame.
+            # own, which costs more than the frame. What is no frame it passes by.
             for message in getattr(subscriber, "unpacker", ()):
-                if more := message[b"body"]:
+                if isinstance(message, dict) and (more := message[b"body"]):
                     raw = more
                     sink(raw)
                     frames += 1

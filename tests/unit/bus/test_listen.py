@@ -54,10 +54,12 @@ class Subscriber:
     async def recv(self) -> bytes:
         self.asked += 1
         for message in self.unpacker:
-            return bytes(message[b"body"])
+            if isinstance(message, dict):
+                return bytes(message[b"body"])
         if not self._pieces:
             raise EOFError
         for body in self._pieces.pop(0):
+            self.unpacker.feed(b"\x00")
             self.unpacker.feed(salt.utils.msgpack.dumps({"head": {}, "body": body}))
         return await self.recv()
 
