@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -338,8 +339,8 @@ def test_an_end_that_a_stream_has_lost_is_counted_and_told(
     # With their owner, as whom the server runs.
     subprocess.run(["cp", "-a", server.folder / "streams", tmp_path / "streams"], check=True)
     server.start()
-    for number in (2, 3):
-        eventually(lambda number=number: _is_written(sink, batch_of(numbered(4, start=4 * number), first=number)), 30)  # type: ignore[misc]
+    for batch in (batch_of(numbered(4, start=4 * number), first=number) for number in (2, 3)):
+        eventually(partial(_is_written, sink, batch), 30)
     server.stop()
     shutil.rmtree(server.folder / "streams")
     subprocess.run(["cp", "-a", tmp_path / "streams", server.folder / "streams"], check=True)
