@@ -20,6 +20,7 @@ from tests.support.ways import WAYS, forced
 _SIGNS = [
     "\x1e",
     "\x1d",
+    "\x1dN",
     "\n",
     "\r",
     "\t",

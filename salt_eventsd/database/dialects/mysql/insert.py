@@ -14,7 +14,9 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, by_driver
 from salt_eventsd.database.dialects.base.insert import Conflict, Inserts, Upsert
+from salt_eventsd.database.dialects.base.quickly import Quickly
 from salt_eventsd.database.dialects.mysql.bulk import by_json_table
+from salt_eventsd.database.dialects.mysql.loading import by_load, can_load
 from salt_eventsd.database.dialects.mysql.session import packet_bytes
 
 #: A document of rows is no longer than this, in bytes.
@@ -43,7 +45,10 @@ class MySQLInserts(Inserts):
     def inserter(self, connection: Connection, table: sa.Table, columns: Sequence[str], key: Sequence[str]) -> Inserter:
         """See :class:`Inserts`. INSERT IGNORE would hide errors in the data; a no-op update ignores only the double."""
         first = next(iter(table.primary_key.columns))
-        return self.bulk(connection, table, columns, lambda insert: insert.on_duplicate_key_update({first.name: first}))
+        carefully = self.bulk(
+            connection, table, columns, lambda insert: insert.on_duplicate_key_update({first.name: first})
+        )
+        return Quickly(by_load(table, columns), carefully) if can_load(connection, table) else carefully
 
     def counts(self, connection: Connection) -> bool:
         """See :class:`Inserts`; not over a connection that counts what was found rather than what was changed."""

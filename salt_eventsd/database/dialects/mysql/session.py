@@ -23,6 +23,7 @@ _SESSION = {
     "foreign_key_checks": "1",
     "innodb_strict_mode": "1",
     "sql_auto_is_null": "0",
+    "sql_notes": "1",
     "sql_quote_show_create": "1",
     "sql_safe_updates": "0",
     "sql_select_limit": "18446744073709551615",
@@ -61,6 +62,14 @@ class MySQLSession(Session):
 
     def prepare(self, engine: Engine, timeout: float) -> None:
         """See :class:`Session`. What a server has set for its users is not for us; bad data is an error."""
+        self._prepare(engine, timeout, loads=True)
+
+    def _prepare(self, engine: Engine, timeout: float, *, loads: bool) -> None:
+        if engine.dialect.driver == "pymysql":
+            # Who uses another driver need not have this one.
+            from salt_eventsd.database.dialects.mysql.connection import connect_through
+
+            connect_through(engine, loads)
         wanted = {
             **_SESSION,
             "max_statement_time": str(timeout),
@@ -84,17 +93,10 @@ class MySQLSession(Session):
             _set(cursor, [f"SESSION {name} = {wanted[name]}" for name in known])
 
         begin_with(engine, say)
-        if engine.dialect.driver == "pymysql":
-
-            @sa.event.listens_for(engine, "do_connect")
-            def _encode(_dialect: Any, _record: Any, _args: Any, named: dict[str, Any]) -> None:
-                # The driver takes a password for Latin 1, and the server for UTF-8.
-                if isinstance(named.get("password"), str):
-                    named["password"] = named["password"].encode()
 
     def prepare_to_read(self, engine: Engine, timeout: float) -> None:
         """See :class:`Session`. A transaction that has begun cannot be changed any more."""
-        self.prepare(engine, timeout)
+        self._prepare(engine, timeout, loads=False)
         begin_with(engine, lambda cursor: cursor.execute("SET SESSION TRANSACTION READ ONLY"))
         # A list that is longer would be cut off, and be no JSON.
         begin_with(engine, lambda cursor: cursor.execute("SET SESSION group_concat_max_len = 1073741824"))

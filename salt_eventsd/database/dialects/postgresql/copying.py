@@ -5,24 +5,21 @@ Many rows by ``COPY``, in a savepoint, which costs PostgreSQL half of what an in
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES, Row
+from salt_eventsd.database.dialects.base.bulk import Row
+from salt_eventsd.database.dialects.base.lines import BETWEEN, MARK, Lines
 from salt_eventsd.database.dialects.base.quickly import Quick
 from salt_eventsd.database.dialects.postgresql.faults import PostgreSQLFaults
 from salt_eventsd.exceptions import Transient
 
 #: The option of a statement that says what is copied.
 _SOURCE = "eventsd_copied"
-# None of these is in a usual text: JSON escapes them.
-_BETWEEN, _NULL = "\x1e", "\x1d"
 _RULES = sa.text("SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = to_regclass(:table)")
 
 
@@ -36,7 +33,7 @@ class Source(io.RawIOBase):
     """
 
     def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
-        self._pieces = _pieces(rows)
+        self._pieces = _LINES.pieces(rows)
         self.taken = 0
         self.broke = False
 
@@ -106,43 +103,12 @@ def prepare(engine: Engine) -> None:
         return True
 
 
-def _pieces(rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    for some in grouped(map(line, rows), len, USUAL_DOCUMENT_BYTES):
-        yield "".join(some).encode()
-
-
-def line(values: Sequence[Any]) -> str:
-    """
-    Return a row as a line for ``COPY``, with the separators of this module.
-
-    :param values: of the row; JSON as ``msgspec.Raw``.
-    """
-    texts = [
-        _NULL
-        if value is None
-        else value
-        if (kind := type(value)) is str
-        else str(value, "utf-8")
-        if kind is msgspec.Raw
-        else _WRITERS[kind](value)
-        for value in values
-    ]
-    text = _BETWEEN.join(texts)
-    if text.count(_BETWEEN) == len(texts) - 1 and text.count(_NULL) == values.count(None):
-        return _escaped(text) + "\n"
-    escaped = [
-        one if value is None else _escaped(one).replace(_BETWEEN, "\\" + _BETWEEN).replace(_NULL, "\\" + _NULL)
-        for one, value in zip(texts, values, strict=True)
-    ]
-    return _BETWEEN.join(escaped) + "\n"
-
-
-def _escaped(text: str) -> str:
+def _usual(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
-_WRITERS: dict[type, Callable[[Any], str]] = {
-    bool: lambda value: "t" if value else "f",
-    int: str,
-    float: repr,
-}
+def _odd(text: str) -> str:
+    return _usual(text).replace(BETWEEN, "\\" + BETWEEN).replace(MARK, "\\" + MARK)
+
+
+_LINES = Lines(null=MARK, end="\n", usual=_usual, odd=_odd)
