@@ -120,6 +120,8 @@ class MariaDB(Server):
             f"--datadir={self.folder / 'data'}",
             f"--port={self.port}",
             f"--socket={self.folder / 'socket'}",
+            # A server that starts deletes what others have in a folder they share.
+            f"--tmpdir={self.folder}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'administrator.sql'}",
             *(f"--{key.replace('_', '-')}={value}" for key, value in self._settings.items()),

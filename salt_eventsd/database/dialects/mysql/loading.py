@@ -7,6 +7,7 @@ warns of each, however the session is set. So it counts only if every row went i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
@@ -16,12 +17,13 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects.base.bulk import Row
 from salt_eventsd.database.dialects.base.faults import number_of, original_of
-from salt_eventsd.database.dialects.base.lines import BETWEEN, MARK, Lines
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, Lines
 from salt_eventsd.database.dialects.base.quickly import Quick
 from salt_eventsd.database.dialects.mysql.faults import MySQLFaults
 from salt_eventsd.database.dialects.mysql.reflection import MySQLReflection
 from salt_eventsd.exceptions import Transient
 
+_SIGNS = re.compile(f"[{MARK}{BETWEEN}{END}]")
 #: The server, or something before it, does not let anybody load.
 _FORBIDDEN = frozenset((1148, 2068, 3948, 4166))
 _ASKED = ("local_infile", "max_allowed_packet", "wsrep_on", "wsrep_load_data_splitting")
@@ -39,7 +41,8 @@ def by_load(table: sa.Table, columns: Sequence[str]) -> Quick:
     names = ", ".join(f"`{name}`" for name in columns)
     into = (
         f"INTO TABLE {table.name} CHARACTER SET utf8mb4"
-        f" FIELDS TERMINATED BY {_literal(BETWEEN)} ESCAPED BY {_literal(MARK)} ({names})"
+        f" FIELDS TERMINATED BY {_literal(BETWEEN)} ESCAPED BY {_literal(MARK)}"
+        f" LINES TERMINATED BY {_literal(END)} ({names})"
     )
     values = itemgetter(*columns)
     faults = MySQLFaults()
@@ -93,15 +96,15 @@ def can_load(connection: Connection, table: sa.Table) -> bool:
 
 
 def _usual(text: str) -> str:
-    return text.replace("\n", f"{MARK}\n")
+    return text
 
 
 def _odd(text: str) -> str:
-    return _usual(text.replace(MARK, MARK * 2).replace(BETWEEN, f"{MARK}{BETWEEN}"))
+    return _SIGNS.sub(f"{MARK}\\g<0>", text)
 
 
 def _literal(sign: str) -> str:
     return f"X'{ord(sign):02X}'"
 
 
-_LINES = Lines(null=f"{MARK}N", end="\n", usual=_usual, odd=_odd)
+_LINES = Lines(null=f"{MARK}N", usual=_usual, odd=_odd, end=END)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.dialects.base.bulk import Row
-from salt_eventsd.database.dialects.base.lines import BETWEEN, MARK, Lines
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, Lines
 from salt_eventsd.database.dialects.base.quickly import Quick
 from salt_eventsd.database.dialects.postgresql.faults import PostgreSQLFaults
 from salt_eventsd.exceptions import Transient
@@ -103,12 +103,16 @@ def prepare(engine: Engine) -> None:
         return True
 
 
-def _usual(text: str) -> str:
+def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
+def _usual(text: str) -> str:
+    return _escaped(text).replace(END, "\n")
+
+
 def _odd(text: str) -> str:
-    return _usual(text).replace(BETWEEN, "\\" + BETWEEN).replace(MARK, "\\" + MARK)
+    return _escaped(text).replace(BETWEEN, "\\" + BETWEEN).replace(MARK, "\\" + MARK)
 
 
-_LINES = Lines(null=MARK, end="\n", usual=_usual, odd=_odd)
+_LINES = Lines(null=MARK, usual=_usual, odd=_odd, end="\n")
