@@ -163,7 +163,8 @@ def states_of(results: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[str, An
     :param results: what a function returned; anything in it that is no result of a state is skipped.
     """
     for tag, result in results.items():
-        if isinstance(tag, str) and STATE_SEPARATOR in tag and isinstance(result, Mapping):
+        # Most are plain, and to ask the class of all mappings takes much longer.
+        if isinstance(tag, str) and STATE_SEPARATOR in tag and isinstance(result, (dict, Mapping)):
             yield tag, result
 
 

@@ -31,6 +31,7 @@ PLACES: dict[str, type[Place]] = {
     "sql-postgresql": places_local.OnPostgreSQL,
     "sql-postgresql-quickly": places_local.QuicklyOnPostgreSQL,
     "sql-mariadb": places_local.OnMariaDB,
+    "sql-mariadb-quickly": places_local.QuicklyOnMariaDB,
     "stats-postgresql": places_local.Numbers,
     "stats-graphite": places_local.NumbersAsMetrics,
 }

@@ -194,6 +194,12 @@ class QuicklyOnPostgreSQL(OnPostgreSQL):
         super().close()
 
 
+class QuicklyOnMariaDB(QuicklyOnPostgreSQL):
+    """The worker sql, which writes all there is in the database's quickest way."""
+
+    kind = MariaDB
+
+
 class Numbers(OnPostgreSQL):
     """The worker stats, into a table; hostile texts become names of counters."""
 

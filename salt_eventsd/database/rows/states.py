@@ -16,6 +16,7 @@ from salt_eventsd.event.parse import Event
 
 #: A return without it tells of no states.
 STATE_MARK = outcome.STATE_SEPARATOR.encode()
+_AS_JSON = msgspec.json.Encoder().encode
 #: The counts of a return that does not tell how a minion is.
 NO_RUN: Row = {"states": None, "states_changed": None, "states_failed": None}
 
@@ -52,6 +53,7 @@ def states_of(cells: Cells, event: Event, parts: list[outcome.Part], node_id: st
     if STATE_MARK not in event.returned:
         return rows
     used: dict[str, Numbers] = {}
+    jid, stamp = cells.key(event.jid, JID_LENGTH), cells.time(event.stamp)
     for part in parts:
         if not isinstance(part.value, dict):
             continue
@@ -61,22 +63,20 @@ def states_of(cells: Cells, event: Event, parts: list[outcome.Part], node_id: st
             numbers = used.setdefault(minion_id, Numbers())
             numbers.next_run()
             for tag, result in outcome.states_of(results):
-                row = _state(cells, event, minion_id, numbers.of(result.get("__run_num__")), tag, result)
-                row["test"] = bool(part.test) or (row["result"] is None and "result" in result)
-                row["changed"] = row["changed"] and not row["test"]
-                row["fun"] = fun
+                row = _state(cells, numbers.of(result.get("__run_num__")), tag, result)
+                is_test = bool(part.test) or (row["result"] is None and "result" in result)
+                row["jid"], row["minion_id"], row["stamp"], row["fun"], row["test"] = jid, minion_id, stamp, fun, is_test
+                row["changed"] = row["changed"] and not is_test
                 rows.append(("states", row))
     return rows
 
 
-def _state(cells: Cells, event: Event, minion_id: str, number: int, tag: str, result: Mapping[str, Any]) -> Row:
+def _state(cells: Cells, number: int, tag: str, result: Mapping[str, Any]) -> Row:
     parts = tag.split(outcome.STATE_SEPARATOR)
     changes = result.get("changes")
     done = result.get("result")
     name = result.get("name")
     return {
-        "jid": cells.key(event.jid, JID_LENGTH),
-        "minion_id": minion_id,
         "run_num": number,
         "sls": cells.text(str(result.get("__sls__") or "")),
         "state_id": cells.text(str(result.get("__id__") or parts[1])),
@@ -86,8 +86,7 @@ def _state(cells: Cells, event: Event, minion_id: str, number: int, tag: str, re
         "changed": bool(changes),
         "duration_ms": milliseconds(result.get("duration")),
         "comment": cells.text(_joined(result.get("comment"))),
-        "changes": cells.value(msgspec.json.encode(changes if changes is not None else {})),
-        "stamp": cells.time(event.stamp),
+        "changes": cells.value(b"{}" if changes is None else _AS_JSON(changes)),
     }
 
 

@@ -21,8 +21,8 @@ part            module              what it knows
 ``partitions``  ``partitions``      tables in parts that go at once
 =============== =================== ==============================================================
 
-``bulk`` inserts many rows at little cost; ``quickly`` at still less, where nothing is there already; ``insert`` chooses
-how.
+``bulk`` inserts many rows at little cost; ``quickly`` at still less, where nothing is there already, and ``lines``
+writes them for that; ``insert`` chooses how.
 """
 
 from __future__ import annotations
