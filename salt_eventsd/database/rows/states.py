@@ -65,7 +65,8 @@ def states_of(cells: Cells, event: Event, parts: list[outcome.Part], node_id: st
             for tag, result in outcome.states_of(results):
                 row = _state(cells, numbers.of(result.get("__run_num__")), tag, result)
                 is_test = bool(part.test) or (row["result"] is None and "result" in result)
-                row["jid"], row["minion_id"], row["stamp"], row["fun"], row["test"] = jid, minion_id, stamp, fun, is_test
+                row["jid"], row["minion_id"], row["stamp"] = jid, minion_id, stamp
+                row["fun"], row["test"] = fun, is_test
                 row["changed"] = row["changed"] and not is_test
                 rows.append(("states", row))
     return rows

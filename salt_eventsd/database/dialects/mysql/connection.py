@@ -88,27 +88,31 @@ class LoadingConnection(Connection):
 
     def _execute_command(self, *args: Any, **named: Any) -> None:
         self._awaits_first = True
-        super()._execute_command(*args, **named)  # type: ignore[misc]
+        inside: Any = super()
+        inside._execute_command(*args, **named)
 
     def _read_query_result(self, *args: Any, **named: Any) -> Any:
         # Also that of a statement behind the first.
         self._awaits_first = True
-        return super()._read_query_result(*args, **named)  # type: ignore[misc]
+        inside: Any = super()
+        return inside._read_query_result(*args, **named)
 
     def _read_packet(self, *args: Any, **named: Any) -> Any:
         # Only the first packet of an answer can be a request: a row may begin with the same byte.
         is_first, self._awaits_first = self._awaits_first, False
-        packet = super()._read_packet(*args, **named)  # type: ignore[no-untyped-call]
+        inside: Any = super()
+        packet = inside._read_packet(*args, **named)
         if not is_first or not packet.is_load_local_packet():
             return packet
         self._answer(bytes(packet.get_all_data()[1:]))
-        return super()._read_packet(*args, **named)  # type: ignore[no-untyped-call]
+        return inside._read_packet(*args, **named)
 
     def _answer(self, asked: bytes) -> None:
+        inside: Any = super()
         offered, self._offered = self._offered, None
         if offered is None or asked != offered[0]:
             self.write_packet(b"")
-            self._force_close()  # type: ignore[attr-defined]
+            inside._force_close()
             said = (
                 f"the server has asked for the file {asked[:_SHOWN_BYTES]!r}, which nobody has offered; nothing was"
                 " sent, and the connection was closed. Is this your database server?"
@@ -131,5 +135,5 @@ class LoadingConnection(Connection):
         self.write_packet(b"")
         if failed is not None:
             # The server takes the rows before it, and says so.
-            super()._read_packet()  # type: ignore[no-untyped-call]
+            inside._read_packet()
             raise failed
