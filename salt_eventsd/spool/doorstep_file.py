@@ -71,6 +71,8 @@ class DoorstepFile:
 
     def __init__(self, folder: Path, max_bytes: int = 2**30) -> None:
         self.path = folder / FILE
+        # As texts: each return looks at the files, and to make texts of paths would take longer than that.
+        self._file, self._log = str(self.path), f"{self.path}-wal"
         self.max_bytes = max_bytes
         #: What returns leave free for loads, in bytes: without its load, ``salt`` does not wait for a job's returns.
         self.kept_free = max_bytes // 10
@@ -123,7 +125,7 @@ class DoorstepFile:
         :raises SpoolError: it cannot be read.
         """
         size = 0
-        for path in (self.path, self.path.with_name(f"{FILE}-wal")):
+        for path in (self._file, self._log):
             with suppress(OSError):
                 size += os.stat(path).st_size
         if size < self.max_bytes // 4:
@@ -204,7 +206,7 @@ class DoorstepFile:
         """Return this process's connection to the file of our name."""
         if self._db is not None and self._pid == os.getpid():
             with suppress(OSError):
-                status = os.stat(self.path)
+                status = os.stat(self._file)
                 if (status.st_dev, status.st_ino) == self._identity:
                     return self._db
             self._shut()
