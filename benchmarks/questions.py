@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from benchmarks.baseline import QUARTILE
 from benchmarks.table import percentile
 from salt_eventsd.database import schema
-from salt_eventsd.database.questions import jobs, minions, missing, returns, states
+from salt_eventsd.database.questions import job, jobs, minions, missing, returns, states
 from salt_eventsd.database.questions.read import Reader, reading
 
 MINIONS = tuple(f"minion{number:04d}.example.com" for number in range(1000))
@@ -76,8 +76,8 @@ def _questions(chance: random.Random, known: list[str], large: list[str]) -> Ite
     yield "jobs outcome=failed", lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 50)
     yield "jobs outcome=missing", lambda reader: jobs.find(reader, jobs.Which(outcome="missing"), 50)
     yield "jobs user= of nobody", lambda reader: jobs.find(reader, jobs.Which(user="nobody"), 50)
-    yield "job", lambda reader: jobs.one(reader, jid())
-    yield "job of 1,000 minions", lambda reader: jobs.one(reader, chance.choice(large))
+    yield "job", lambda reader: job.one(reader, jid())
+    yield "job of 1,000 minions", lambda reader: job.one(reader, chance.choice(large))
     yield "returns", lambda reader: returns.find(reader, returns.Which(), 50)
     yield "returns jid=", lambda reader: returns.find(reader, returns.Which(jid=jid()), 50)
     yield "returns minion=", lambda reader: returns.find(reader, returns.Which(minion=minion()), 50)

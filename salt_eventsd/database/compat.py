@@ -54,6 +54,7 @@ def _jids(dialect: Dialect) -> str:
     return f"""
 SELECT j.jid AS jid, {views.object(told)} AS {views.quote}load{views.quote}
   FROM eventsd_jobs j
+ WHERE j.apart = ''
 UNION ALL
 SELECT r.jid, {views.object(alone)}
   FROM eventsd_returns r

@@ -45,14 +45,18 @@ def only(postgresql: str, sqlite: str | None = None) -> dict[str, Any]:
     return {"postgresql_where": sa.text(postgresql), "sqlite_where": sa.text(sqlite or postgresql)}
 
 
-#: An index that costs more than it is worth where it has to have all rows.
+#: An index that costs more than it is worth where it has to have all rows, or that another one stands for there.
 _PARTIAL = {"partial": True}
+#: An index for databases that have none over some rows only.
+_WHOLE = {"partial": False}
 
 
 jobs = sa.Table(
     "eventsd_jobs",
     metadata,
     sa.Column("jid", _JID, primary_key=True),
+    # "" for nearly all. Where two masters give one jid to two jobs, the second is told apart by the id of its master.
+    sa.Column("apart", _NAME, primary_key=True, server_default=sa.text("''")),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("fun", _NAME),
     sa.Column("arg", JSON),
@@ -96,7 +100,9 @@ returns = sa.Table(
     sa.Column("states_changed", sa.Integer),
     sa.Column("states_failed", sa.Integer),
     sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
-    sa.Index("eventsd_returns_by_minion", "minion_id", "stamp"),
+    sa.Index("eventsd_returns_by_minion", "minion_id", "stamp", info=_PARTIAL),
+    # With all that tells a run of states or a failure, so that only those are read.
+    sa.Index("eventsd_returns_of_minion", "minion_id", "stamp", "id", "fun", "states", "test", "success", info=_WHOLE),
     sa.Index("eventsd_returns_by_stamp", "stamp"),
     sa.Index("eventsd_returns_by_fun", "fun", "stamp"),
     sa.Index("eventsd_returns_failed", "success", "stamp", **only("NOT success", "success = 0")),
@@ -218,5 +224,5 @@ def indexes(*, partial: bool) -> list[tuple[str, sa.Index]]:
         (table.name, index)
         for table in metadata.sorted_tables
         for index in sorted(table.indexes, key=lambda one: str(one.name))
-        if partial or not index.info.get("partial")
+        if index.info.get("partial", partial) == partial
     ]

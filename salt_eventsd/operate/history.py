@@ -16,7 +16,7 @@ from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config
 from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.engines import ANSWER_SECONDS
-from salt_eventsd.database.questions import jobs, minions, missing, returns, states
+from salt_eventsd.database.questions import job, jobs, minions, missing, returns, states
 from salt_eventsd.database.questions.answers import OUTCOMES
 from salt_eventsd.database.questions.read import (
     Reader,
@@ -119,7 +119,7 @@ def _jobs(reader: Reader, asked: Asked) -> Answer:
 
 def _job(reader: Reader, asked: Asked) -> Answer:
     jid = asked.jid() or ""
-    found = jobs.one(reader, jid)
+    found = job.one(reader, jid)
     return {jid: found} if found else {}
 
 

@@ -64,7 +64,8 @@ def page(question: str, found: Any, width: int) -> str:
     if not found:
         return "nothing found"
     if question == "job":
-        return "\n\n".join(_job(job, width) for job in found.values())
+        with_twins = [job for one in found.values() for job in (one, *one.get("same_jid", ()))]
+        return "\n\n".join(_job(job, width) for job in with_twins)
     if question == "minion":
         return "\n\n".join(_minion(minion, width) for minion in found.values())
     if question == "failures":
@@ -165,6 +166,7 @@ def _job(job: Mapping[str, Any], width: int) -> str:
         ("missing", ", ".join(job["missing_minions"])),
         ("started", ", ".join(job["started"])),
         ("started by", job["started_by"]),
+        ("same id", ", ".join(f"{other['fun']} of master {other['master_id']}" for other in job.get("same_jid", ()))),
     ]
     lines = facts(told, width)
     lines += section("states that failed", job["failed_states"], _STATES, width)

@@ -70,7 +70,7 @@ def test_two_masters_share_a_database(start_master: StartMaster, postgresql: Pos
         with minions[0].started(), minions[1].started():
             # When
             jids = [_publish(master, "*", "test.echo", master.daemon.id)[0] for master in (east, west)]
-            # Both masters give one job id, to different jobs, and then to the same one.
+            # Both masters give one job id, to different jobs.
             same = "20260101000000000001"
             for master, fun in ((east, "test.ping"), (west, "test.false")):
                 with _client(master) as client:
@@ -85,10 +85,12 @@ def test_two_masters_share_a_database(start_master: StartMaster, postgresql: Pos
             told = [[_told(asked, jid)["Result"] for jid in jids] for asked in (east, west)]
             assert told[0] == told[1]
             assert [list(one) for one in told[0]] == [[minions[0].id], [minions[1].id]]
-            assert len(_masters(history, "eventsd_jobs", same)) == 1
-            wait_until(
-                lambda: history.count("eventsd_events", "tag = :tag", tag=f"salt/job/{same}/new"), "second start"
-            )
+            wait_until(lambda: len(_masters(history, "eventsd_jobs", same)) == 2, "both starts", _WRITTEN_SECONDS)
+            assert sorted(_masters(history, "eventsd_jobs", same)) == ["east", "west"]
+            for master, minion, fun in zip((east, west), minions, ("test.ping", "test.false"), strict=True):
+                found = _told(master, same)
+                assert (found["Function"], found["Minions"], list(found["Result"])) == (fun, [minion.id], [minion.id])
+                assert master.run("jobs.list_jobs").data[same]["Function"] == fun
 
 
 @contextmanager

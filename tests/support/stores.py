@@ -109,7 +109,11 @@ class Database:
         """Make a sql worker as the engine does, with rules and further options."""
         if self.kind != "sqlite" and _PARTITIONS:
             options.setdefault("partitions", _PARTITIONS)
-        context = Context("history", {"url": self.url, **options}, NODE, 2, rules=rules or {})
+        return self.worker_of(NODE, rules, **options)
+
+    def worker_of(self, master_id: str, rules: Mapping[str, EventRule] | None = None, **options: Any) -> Any:
+        """Make a sql worker as the engine of a master does."""
+        context = Context("history", {"url": self.url, **options}, master_id, 2, rules=rules or {})
         worker = make(_modules(), "sql", context)
         self._workers.append(worker)
         return worker

@@ -116,6 +116,9 @@ def _checker(table: str) -> Callable[[bytes], Any]:
             fields.append((name, kind, msgspec.Raw(b"null")))
         elif column.nullable or column.autoincrement is True:
             fields.append((name, kind | None, None))
+        elif column.server_default is not None:
+            # An archive of an older version has not got it.
+            fields.append((name, kind, default_of(column)))
         else:
             fields.append((name, kind))
     row = msgspec.defstruct("Row", fields, kw_only=True)
@@ -143,7 +146,19 @@ def key_of(line: Line) -> tuple[Any, ...]:
     :param line: a row.
     """
     table = TABLES[line.table]
-    return tuple(value_of(table.c[name], line.row[name]) for name in schema.key_of(table))
+    return tuple(
+        value_of(table.c[name], line.row[name]) if name in line.row else default_of(table.c[name])
+        for name in schema.key_of(table)
+    )
+
+
+def default_of(column: sa.Column[Any]) -> str | None:
+    """
+    Return what stands in a cell of which nothing is said: where a column has a default, that is an empty text.
+
+    :param column: the cell's.
+    """
+    return None if column.server_default is None else ""
 
 
 def value_of(column: sa.Column[Any], text: msgspec.Raw) -> Any:
@@ -163,7 +178,7 @@ def row_of(line: Line, dialect: Dialect) -> dict[str, Any]:
     """
     Return a row as an inserter takes it: see :mod:`salt_eventsd.database.dialects.base.encode`.
 
-    :param line: the row. A column that it lacks, being of an older version, is NULL.
+    :param line: the row. A column that it lacks, being of an older version, has its default.
     :param dialect: of the database that the row goes to.
     """
     row: dict[str, Any] = {}
@@ -172,7 +187,7 @@ def row_of(line: Line, dialect: Dialect) -> dict[str, Any]:
             continue
         text = line.row.get(column.name)
         if text is None or bytes(text) == b"null":
-            row[column.name] = None
+            row[column.name] = default_of(column)
         elif isinstance(column.type, sa.JSON):
             is_text = column.name in line.texts
             row[column.name] = dialect.json(msgspec.json.decode(text, type=str).encode() if is_text else bytes(text))

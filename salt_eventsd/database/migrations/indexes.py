@@ -74,9 +74,8 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
         ddl.make_index(connection, index, beside=beside)
         if (took := time.monotonic() - begun) > 1:
             log.info("eventsd: made the index %s in %.0f s", index.name, took)
-    for name, table in GONE.items():
-        if name in _names(connection, table):
-            ddl.drop_index(connection, name, table, beside=beside)
+    for name, table in _needless(connection):
+        ddl.drop_index(connection, name, table, beside=beside)
     if not count_states(connection, go_on):
         return False
     name = _note(connection)
@@ -89,6 +88,16 @@ def _missing(connection: Connection) -> list[tuple[str, sa.Index]]:
     there = {table: _names(connection, table) for table in schema.metadata.tables}
     wanted = schema.indexes(partial=dialect_of(connection).ddl.partial_indexes)
     return [(table, index) for table, index in wanted if index.name not in there[table]]
+
+
+def _needless(connection: Connection) -> list[tuple[str, str]]:
+    """Return the indexes that are of no use here any more, each with its table."""
+    has_partial = dialect_of(connection).ddl.partial_indexes
+    others = {str(index.name): table for table, index in schema.indexes(partial=not has_partial)}
+    for _, index in schema.indexes(partial=has_partial):
+        others.pop(str(index.name), None)
+    there = {table: _names(connection, table) for table in schema.metadata.tables}
+    return [(name, table) for name, table in (GONE | others).items() if name in there[table]]
 
 
 def _names(connection: Connection, table: str) -> set[str | None]:

@@ -9,11 +9,15 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``read``      the door: connects to read, and makes plain values of what the database returns
 ``which``     conditions that several questions share: globs, times, limits
 ``answers``   who was asked and who answered, and how it went, for a page of jobs
-``jobs``      jobs, one job, who ran what
+``jobs``      jobs, who ran what
+``job``       all about one job
+``of_minion`` the newest jobs of a minion
+``twins``     two jobs of two masters that have one id
 ``returns``   returns, and those that failed
 ``missing``   minions that did not answer
 ``states``    what was changed, and what took long
 ``jobcache``  what Salt asks of its job cache
+``joblists``  its lists of jobs
 ``known``     which jobs and returns of a job cache the history has
 ``last_runs`` the last run of states of each minion, also where the table has partitions
 ``minions``   what is known of a minion, and how minions are

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.twins import outcomes_of, twins_of
 from salt_eventsd.database.schema import returns
 from salt_eventsd.event.outcome import parts_of
 
@@ -53,16 +54,15 @@ class Answers:
         return {"answered": answered, "succeeded": answered - failed, "failed": failed, "missing": len(self.missing)}
 
 
-def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[str, Answers]:
+def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[tuple[str, str], Answers]:
     """
-    Return what came of some jobs, by their jid.
+    Return what came of some jobs, by ``jid`` and ``apart``.
 
     :param reader: of the history.
-    :param jobs: rows with ``jid``, ``minions`` and ``stamp``.
+    :param jobs: rows with ``jid``, ``apart``, ``minions`` and ``stamp``.
     """
     page = list(jobs)
-    asked = {job["jid"]: names_of(job["minions"]) for job in page}
-    found: dict[str, dict[str, bool]] = {jid: {} for jid in asked}
+    found: dict[str, dict[str, bool]] = {job["jid"]: {} for job in page}
     for start in range(0, len(page), _AT_ONCE):
         part = page[start : start + _AT_ONCE]
         jids = [job["jid"] for job in part]
@@ -73,7 +73,13 @@ def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[str, Answers]:
         oldest = min(datetime.fromisoformat(job["stamp"]) for job in part)
         for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - _SLACK)):
             found[jid][minion_id] = True
-    return {jid: Answers(asked[jid], found[jid]) for jid in asked}
+    told: dict[tuple[str, str], dict[str, bool]] = {(job["jid"], job["apart"]): found[job["jid"]] for job in page}
+    if twins := twins_of(reader, found):
+        told.update((key, {}) for key in told if key[0] in twins)
+        told.update(outcomes_of(reader, twins))
+    return {
+        (job["jid"], job["apart"]): Answers(names_of(job["minions"]), told[job["jid"], job["apart"]]) for job in page
+    }
 
 
 def _answered(reader: Reader, jids: list[str]) -> sa.Select[Any]:

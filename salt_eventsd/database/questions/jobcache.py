@@ -4,13 +4,14 @@ What Salt's job cache is asked: jobs as the loads that Salt knows, returns as Sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.twins import own_of, twins_of, whose
 from salt_eventsd.database.schema import jobs, minions, returns
 
 _RUNNERS = ("runner", "wheel")
@@ -19,25 +20,24 @@ _BEGUN_BY_MINION = ("call", "schedule")
 _OF_EVENTS = frozenset(("_stamp", "minions", "missing", "eventsd_trimmed"))
 #: What Salt says of each return, if the minion has said it.
 _SAID = ("retcode", "success", "out")
-FIND_JOB = "saltutil.find_job"
-_COLUMNS = [jobs.c[name] for name in ("jid", "kind", "fun", "arg", "tgt", "tgt_type", "user", "master_id")]
-#: The whole of a job is read only for what no column has: metadata, and the names of several functions.
-_LOAD_TEXT = sa.cast(jobs.c.load, sa.Text)
-_SOME_LOADS = sa.case((sa.or_(_LOAD_TEXT.like('%"metadata"%'), jobs.c.fun.like("%,%")), _LOAD_TEXT)).label("whole")
+#: What is told of a job.
+COLUMNS = [jobs.c[name] for name in ("jid", "kind", "fun", "arg", "tgt", "tgt_type", "user", "master_id")]
 
 
-def load_of(reader: Reader, jid: str) -> Row:
+def load_of(reader: Reader, jid: str, master_id: str | None = None) -> Row:
     """
     Return a job's load, as ``get_load`` does; {} if nothing is known of the job.
 
     :param reader: of the history.
     :param jid: the job id.
+    :param master_id: the master that asks: of two jobs that have this id, its own is meant.
     """
-    found = reader.rows(sa.select(*_COLUMNS, jobs.c.minions, jobs.c.load).where(jobs.c.jid == jid))
+    asked = sa.select(*COLUMNS, jobs.c.minions, jobs.c.load).where(jobs.c.jid == jid)
+    found = reader.rows(asked.order_by(jobs.c.apart))
     if not found:
         return _load_by_returns(reader, jid)
-    row = found[0]
-    load = _load(row, row["load"])
+    row = own_of(found, master_id)
+    load = load_of_row(row, row["load"])
     if row["kind"] in (*_RUNNERS, *_BEGUN_BY_MINION):
         for one in _returns(reader, jid):
             load["return"] = whole_return(one)["return"]
@@ -47,40 +47,19 @@ def load_of(reader: Reader, jid: str) -> Row:
     return load
 
 
-def loads(reader: Reader) -> Iterator[tuple[str, Row]]:
-    """
-    Yield all jobs, each with as much of its load as a list of jobs shows.
-
-    :param reader: of the history.
-    """
-    for row in reader.rows(sa.select(*_COLUMNS, _SOME_LOADS)):
-        yield row["jid"], _load(row, _decoded(row["whole"]))
-
-
-def newest_loads(reader: Reader, count: int, without_find_job: bool = True) -> list[tuple[str, Row]]:
-    """
-    Return the newest jobs as :func:`loads` does, the oldest of them first.
-
-    :param reader: of the history.
-    :param count: how many.
-    :param without_find_job: leave out Salt's own questions whether a job still runs.
-    """
-    which = sa.select(*_COLUMNS, _SOME_LOADS).order_by(jobs.c.jid.desc()).limit(count)
-    if without_find_job:
-        which = which.where(sa.or_(jobs.c.fun.is_(None), jobs.c.fun != FIND_JOB))
-    return [(row["jid"], _load(row, _decoded(row["whole"]))) for row in reversed(reader.rows(which))]
-
-
-def answers_to(reader: Reader, jid: str) -> dict[str, Row]:
+def answers_to(reader: Reader, jid: str, master_id: str | None = None) -> dict[str, Row]:
     """
     Return what minions have answered to a job, as ``get_jid`` does: the first answer of each.
 
     :param reader: of the history.
     :param jid: the job id.
+    :param master_id: as in :func:`load_of`.
     """
     found: dict[str, Row] = {}
+    twins = twins_of(reader, [jid]).get(jid, [])
+    own = own_of(twins, master_id)["apart"] if twins else ""
     for row in _returns(reader, jid):
-        if row["minion_id"] not in found:
+        if row["minion_id"] not in found and (not twins or whose(twins, row) == own):
             found[row["minion_id"]] = answer_of(whole_return(row))
     return found
 
@@ -128,7 +107,7 @@ def readable(load: Row) -> Row:
 
     :param load: a job's.
     """
-    odd = {name for name in ("user",) if load.get(name, "") is None}
+    odd = {"user"} if load.get("user", "") is None else set()
     if "arg" in load and not isinstance(load["arg"], list):
         odd.add("arg")
     if "kwargs" in load and not isinstance(load["kwargs"], dict):
@@ -165,17 +144,21 @@ def whole_return(row: Mapping[str, Any]) -> Row:
     return {"id": row["minion_id"], **told, **load, "return": row["return"]}
 
 
-_RETURNS = sa.select(
-    *[returns.c[name] for name in ("jid", "minion_id", "fun", "fun_args", "retcode", "success", "return", "load")]
-)
+_OF_RETURN = ("jid", "minion_id", "fun", "fun_args", "retcode", "success", "return", "load", "master_id")
+_RETURNS = sa.select(*[returns.c[name] for name in _OF_RETURN])
 
 
 def _returns(reader: Reader, jid: str) -> list[Row]:
     return reader.rows(_RETURNS.where(returns.c.jid == jid).order_by(returns.c.id))
 
 
-def _load(row: Row, told: Any) -> Row:
-    """Return a job's load, of its columns and of as much of the whole as there is."""
+def load_of_row(row: Row, told: Any) -> Row:
+    """
+    Return a job's load, of its columns and of as much of the whole as there is.
+
+    :param row: with :data:`COLUMNS`.
+    :param told: the whole, or None.
+    """
     told = {name: value for name, value in told.items() if name not in _OF_EVENTS} if isinstance(told, dict) else {}
     load = {name: told.get(name, row[name]) for name in ("fun", "user", "jid")}
     if row["kind"] in _RUNNERS:
@@ -189,7 +172,7 @@ def _load(row: Row, told: Any) -> Row:
 
 def _target(row: Row, told: Mapping[str, Any]) -> Any:
     target = row["tgt"]
-    if isinstance(target, str) and target.startswith("[") and isinstance(found := _decoded(target), list):
+    if isinstance(target, str) and target.startswith("[") and isinstance(found := decoded(target), list):
         # Several rounds of a batch were sent to the minions of all of them.
         return found
     return target if target is not None else told.get("tgt", "unknown-target")
@@ -213,7 +196,12 @@ def _load_by_returns(reader: Reader, jid: str) -> Row:
     }
 
 
-def _decoded(text: Any) -> Any:
+def decoded(text: Any) -> Any:
+    """
+    Return what JSON says; None if it is none, and what is no text as it is.
+
+    :param text: from a column.
+    """
     if not isinstance(text, str):
         return text
     try:

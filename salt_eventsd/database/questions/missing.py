@@ -13,7 +13,7 @@ from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.which import Condition, since
 from salt_eventsd.database.schema import jobs, returns
 
-_NAMES = ("jid", "fun", "tgt", "user", "stamp")
+_NAMES = ("jid", "apart", "fun", "tgt", "user", "stamp")
 
 
 def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) -> list[Row]:
@@ -33,7 +33,7 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
     order = (jobs.c.stamp.desc(), jobs.c.jid.desc())
     rows = reader.rows(sa.select(*names).select_from(jobs, asked).where(*conditions).order_by(*order).limit(limit))
     # Whoever is in a job's list twice is missing once.
-    found = {(row["jid"], row["minion_id"]): row for row in rows}
+    found = {(row["jid"], row.pop("apart"), row["minion_id"]): row for row in rows}
     newest = sorted(found.values(), key=lambda row: row["minion_id"])
     newest.sort(key=lambda row: (row["stamp"], row["jid"]), reverse=True)
     return [{"minion_id": row.pop("minion_id"), **row, "outcome": "missing"} for row in newest]

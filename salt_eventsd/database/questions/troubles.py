@@ -160,12 +160,12 @@ def silent_minions(reader: Reader, start: datetime, end: datetime, limit: int) -
     found: dict[str, Row] = {}
     looked_at = 0
     for part in _parts(waiting):
-        names = (jobs.c.jid, jobs.c.fun, jobs.c.stamp, jobs.c.minions)
+        names = (jobs.c.jid, jobs.c.apart, jobs.c.fun, jobs.c.stamp, jobs.c.minions)
         page = reader.rows(sa.select(*names).where(jobs.c.jid.in_(part)).order_by(jobs.c.stamp.desc()))
         told = answers_of(reader, page)
         for job in page:
             looked_at += 1
-            for minion_id in told[job["jid"]].missing:
+            for minion_id in told[job["jid"], job["apart"]].missing:
                 about = {name: job[name] for name in ("jid", "fun", "stamp")}
                 one = found.setdefault(minion_id, {"minion_id": minion_id, "silent": 0, **about})
                 one["silent"] += 1

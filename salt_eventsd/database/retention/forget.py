@@ -84,7 +84,7 @@ class Forget:
             self._do([sa.delete(_MINIONS).where(is_its)])
 
     def _jobs(self) -> Iterator[Counts]:
-        columns = [JOBS.c[name] for name in _NAMING]
+        columns = [JOBS.c.apart, *(JOBS.c[name] for name in _NAMING)]
         for rows in self._pages(JOBS.c.jid, columns):
             statements: list[sa.Delete | sa.Update] = []
             counts = Counts()
@@ -101,7 +101,7 @@ class Forget:
                 if isinstance(new.get("minions"), list):
                     new["minion_count"] = len(new["minions"])
                 is_alone = new.get("minions") == [] and not self._steps.ask(_answers_of_others, jid, self._id)
-                is_job = JOBS.c.jid == jid
+                is_job = sa.and_(JOBS.c.jid == jid, JOBS.c.apart == row.apart)
                 counts["jobs", "deleted" if is_alone else "changed"] += 1
                 statements.append(sa.delete(JOBS).where(is_job) if is_alone else _update(JOBS, new).where(is_job))
             self._do(statements)

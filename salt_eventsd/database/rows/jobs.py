@@ -45,6 +45,7 @@ def told_job(cells: Cells, event: Event, node_id: str, load: bool = True) -> Row
     arg = bytes(job.arg) or bytes(job.fun_args)
     row: Row = {
         "jid": cells.key(event.jid, JID_LENGTH),
+        "apart": "",
         "kind": _KINDS.get(event.kind, "job"),
         "fun": cells.clip(event.fun, NAME_LENGTH),
         "arg": cells.value(arg),
@@ -74,6 +75,7 @@ def begun_job(cells: Cells, kind: str, row: Row, user: Any) -> Row:
     minion_id = row["minion_id"]
     return {
         "jid": row["jid"],
+        "apart": "",
         "kind": kind,
         "fun": row["fun"],
         "arg": row["fun_args"],

@@ -26,7 +26,8 @@ Row = dict[str, Any]
 AsJson = Callable[[bytes], Any]
 
 #: The columns of a row in the database that are compared with a new one.
-COMPARED = ("kind", "fun", "user", "tgt", "tgt_type", "minions", "minion_count", "stamp", "syndics", "load")
+_COMPARED_TEXTS = ("kind", "fun", "arg", "user", "tgt", "tgt_type", "master_id")
+COMPARED = (*_COMPARED_TEXTS, "minions", "minion_count", "stamp", "syndics", "load")
 #: Kinds of jobs that no master has published.
 _BEGUN_BY_MINION = ("call", "schedule")
 #: Columns that keep what was said first.
@@ -39,20 +40,29 @@ class AnotherJob(Refused):
     """Another job has this job id."""
 
 
-def together(rows: Iterable[Row], as_json: AsJson) -> dict[str, Row]:
+def together(rows: Iterable[Row], as_json: AsJson) -> tuple[dict[str, Row], list[Row]]:
     """
-    Return one row for each job.
+    Return one row for each job id, and the rows of further jobs that other masters have given one of these ids.
 
     :param rows: those of a batch, in order.
     :param as_json: of the database.
-    :raises AnotherJob: two jobs have the same id.
+    :raises AnotherJob: two jobs of one master have the same id.
     """
     found: dict[str, Row] = {}
+    others: list[Row] = []
     for row in rows:
         jid = row["jid"]
         known = found.get(jid)
-        found[jid] = row if known is None else {**known, **changes(known, row, as_json)}
-    return found
+        if known is None:
+            found[jid] = row
+            continue
+        try:
+            found[jid] = {**known, **changes(known, row, as_json)}
+        except AnotherJob:
+            if row["master_id"] == known["master_id"]:
+                raise
+            others.append(row)
+    return found, others
 
 
 def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
@@ -65,11 +75,14 @@ def changes(known: Mapping[str, Any], new: Row, as_json: AsJson) -> Row:
     :raises AnotherJob: it is another job.
     """
     known_begun, new_begun = is_begun(known["kind"]), is_begun(new["kind"])
-    if new_begun and not (known_begun and all(known[name] == new[name] for name in _SAME)):
+    is_same = all(known[name] == new[name] for name in _SAME)
+    if new_begun and known_begun and not is_same and _are_of_two_masters(known, new) and known["tgt"] != new["tgt"]:
+        raise AnotherJob("another job has this job id: it began on another minion")
+    if new_begun and not (known_begun and is_same):
         # It is another job, of another minion; the return is kept in any case.
         return {}
     if known_begun and not new_begun:
-        return {name: value for name, value in new.items() if name != "jid"}
+        return {name: value for name, value in new.items() if name not in ("jid", "apart")}
     told, telling = _lists(known), _lists(new)
     _must_be_one_job(known, new, "" in told and "" in telling)
     changed: Row = {}
@@ -117,9 +130,33 @@ def _is_published(row: Mapping[str, Any]) -> bool:
 
 def _must_be_one_job(known: Mapping[str, Any], new: Row, both_by_master: bool) -> None:
     """Two masters may give one id to two jobs, at the same microsecond."""
-    for name in _SAME if both_by_master else _SAME[:-1]:
-        if known[name] != new[name]:
-            raise AnotherJob(f"another job has this job id: it has another {name}")
+    different = [name for name in _SAME if known[name] != new[name]]
+    if not both_by_master or ("user" in different and _is_passed_on(known, new)):
+        different = [name for name in different if name != "user"]
+    if both_by_master and _are_of_two_masters(known, new):
+        # A syndic publishes what it was sent, in the rounds of a batch for some of the minions at a time.
+        if _decoded(known["arg"]) != _decoded(new["arg"]):
+            different.append("arg")
+        targets = {str(one["tgt"]) for one in (known, new) if one["tgt"] is not None}
+        if len(targets) > 1 and not any(one.startswith("[") for one in targets):
+            different.append("tgt")
+    if different:
+        raise AnotherJob(f"another job has this job id: it has another {different[0]}")
+
+
+def _are_of_two_masters(known: Mapping[str, Any], new: Row) -> bool:
+    return bool(known["master_id"] != new["master_id"])
+
+
+def _is_passed_on(known: Mapping[str, Any], new: Row) -> bool:
+    """Say whether one master has the syndic of the other among the minions of its job."""
+    for above, below in ((known, new), (new, known)):
+        names = {name for some in _lists(above).values() if isinstance(some, list) for name in map(_name, some)}
+        # A master that is given no id takes that of its minion, with this behind it.
+        ids = {below["master_id"], below["master_id"].removesuffix("_master")}
+        if _are_of_two_masters(known, new) and ids & names:
+            return True
+    return False
 
 
 def _lists(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ import salt.utils.jid
 from salt.exceptions import CommandExecutionError
 
 from salt_eventsd.config.load import load as load_config
-from salt_eventsd.database.questions import jobcache
+from salt_eventsd.database.engines import ANSWER_SECONDS
+from salt_eventsd.database.questions import jobcache, joblists
 from salt_eventsd.database.questions.read import Reader, Unanswered, Unmade, asked_worker, reader_of, reading
 from salt_eventsd.event.codec import decode
 from salt_eventsd.event.handed import of_all_rounds
@@ -28,6 +29,8 @@ from salt_eventsd.spool.doorstep import Doorstep, Load
 
 log = logging.getLogger(__name__)
 
+#: The list of all jobs has no end, and whoever asks for it reckons with that.
+_LIST_SECONDS = 120.0
 #: As Salt writes times.
 _FORMAT = "%Y, %b %d %H:%M:%S.%f"
 
@@ -58,7 +61,7 @@ def load(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
     if here and fresh and not here.is_return:
         return fresh
     try:
-        found: dict[str, Any] = _ask(opts, lambda reader: jobcache.load_of(reader, jid), {})
+        found: dict[str, Any] = _ask(opts, lambda reader: jobcache.load_of(reader, jid, _own_id(opts)), {})
     except CommandExecutionError:
         if fresh:
             return fresh
@@ -83,7 +86,7 @@ def answers(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
     jid = str(jid)
     fresh = _fresh_answers(opts, jid)
     try:
-        found: dict[str, Any] = _ask(opts, lambda reader: jobcache.answers_to(reader, jid), {})
+        found: dict[str, Any] = _ask(opts, lambda reader: jobcache.answers_to(reader, jid, _own_id(opts)), {})
     except CommandExecutionError as exc:
         here = _doorstep(opts, lambda doorstep: doorstep.load(jid), None)
         if not fresh and not (here and here.load is not None):
@@ -100,9 +103,13 @@ def jobs(opts: Mapping[str, Any]) -> dict[str, Any]:
     :param opts: Salt's options.
     :raises CommandExecutionError: the database does not answer.
     """
-    found: dict[str, Any] = dict(_ask(opts, lambda reader: list(jobcache.loads(reader)), []))
-    found = {**found, **_fresh_loads(opts, found)}
-    told = {jid: _shown(salt.utils.jid.format_jid_instance, jid, load) for jid, load in found.items()}
+    form = salt.utils.jid.format_jid_instance
+
+    def all_of(reader: Reader) -> dict[str, Any]:
+        return {jid: _shown(form, jid, load) for jid, load in joblists.loads(reader, _own_id(opts))}
+
+    told: dict[str, Any] = _ask(opts, all_of, {}, _LIST_SECONDS)
+    told.update({jid: _shown(form, jid, load) for jid, load in _fresh_loads(opts, told).items()})
     if opts.get("job_cache_store_endtime"):
         for one in _doorstep(opts, lambda doorstep: doorstep.loads(), []):
             if one.endtime and one.jid in told:
@@ -123,7 +130,9 @@ def newest_jobs(opts: Mapping[str, Any], count: Any, without_find_job: bool = Tr
         number = max(0, int(count))
     except (TypeError, ValueError):
         raise CommandExecutionError(f"count: expected a number of jobs, got {count!r}") from None
-    found: dict[str, Any] = dict(_ask(opts, lambda reader: jobcache.newest_loads(reader, number, without_find_job), []))
+    own = _own_id(opts)
+    newest_loads = _ask(opts, lambda reader: joblists.newest_loads(reader, number, without_find_job, own), [])
+    found: dict[str, Any] = dict(newest_loads)
     found = {**found, **_fresh_loads(opts, found, without_find_job)}
     newest = sorted(found)[-number:] if number else []
     return [_shown(salt.utils.jid.format_jid_instance_ext, jid, found[jid]) for jid in newest]
@@ -169,12 +178,19 @@ def end(opts: Mapping[str, Any], jid: str) -> str | bool:
     return datetime.fromisoformat(found).astimezone(timezone.utc).strftime(_FORMAT) if found else False
 
 
-def _ask(opts: Mapping[str, Any], question: Callable[[Reader], Any], nothing: Any) -> Any:
+def _own_id(opts: Mapping[str, Any]) -> str:
+    """Return whose job is meant by an id that two masters have given: that of the master that asks."""
+    return str(opts.get("id") or "")
+
+
+def _ask(
+    opts: Mapping[str, Any], question: Callable[[Reader], Any], nothing: Any, seconds: float = ANSWER_SECONDS
+) -> Any:
     """Ask the database; one whose tables nobody has made yet knows nothing."""
     try:
         config = load_config(opts)
         name = asked_worker(config)
-        engine = reader_of(config, name)
+        engine = reader_of(config, name, seconds)
     except EventsdError as exc:
         raise CommandExecutionError(str(exc)) from None
     try:
@@ -223,7 +239,7 @@ def _fresh_loads(
     found = {}
     for one in _doorstep(opts, lambda doorstep: doorstep.loads(), []):
         load = _as_load(one)
-        if not (one.is_return and one.jid in known) and not (without_find_job and load.get("fun") == jobcache.FIND_JOB):
+        if not (one.is_return and one.jid in known) and not (without_find_job and load.get("fun") == joblists.FIND_JOB):
             found[one.jid] = load
     return found
 

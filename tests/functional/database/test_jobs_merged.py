@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from salt_eventsd.database.engines import SqlOptions, make_reader
+from salt_eventsd.database.questions import job as job_question
+from salt_eventsd.database.questions import jobcache, joblists, jobs, missing
+from salt_eventsd.database.questions.read import reading
 from salt_eventsd.exceptions import Transient
 from tests.support.events import JID, fired, job, job_data, returned
 from tests.support.stores import Buried, Database, batch_of
@@ -56,14 +60,14 @@ def test_a_master_of_masters(tables: Database, order: tuple[int, ...]) -> None:
 
 def test_many_that_tell_of_the_same_jobs_at_one_moment(tables: Database) -> None:
     # Given: two masters, two batches in flight each
-    jobs = [f"2026010203040500{number:04}" for number in range(20)]
+    jids = [f"2026010203040500{number:04}" for number in range(20)]
     errors: list[BaseException] = []
     start = threading.Barrier(4)
 
     def tell(number: int) -> None:
         worker = tables.worker()
         events = [
-            group(number, f"w{number}", f"w{number + 1}", jid=jid) for jid in (jobs if number % 2 else reversed(jobs))
+            group(number, f"w{number}", f"w{number + 1}", jid=jid) for jid in (jids if number % 2 else reversed(jids))
         ]
         events = [fired(f"salt/job/{event.jid}/new", event.data) for event in events]
         start.wait(30)
@@ -90,7 +94,7 @@ def test_many_that_tell_of_the_same_jobs_at_one_moment(tables: Database) -> None
     # Then
     assert errors == []
     found = tables.rows("jobs")
-    assert [row["jid"] for row in found] == jobs
+    assert [row["jid"] for row in found] == jids
     for row in found:
         assert (row["minions"], row["minion_count"]) == (["w0", "w1", "w2", "w3", "w4"], 5)
         assert row["stamp"].second == 0
@@ -108,6 +112,72 @@ def test_another_job_of_the_same_id_is_kept_as_an_event(tables: Database) -> Non
     ]
     kept = [(row["tag"], row["data"]["fun"], row["data"]["user"]) for row in tables.rows("events")]
     assert sorted(kept) == [(f"salt/job/{JID}/new", "cmd.run", "root"), (f"salt/job/{JID}/new", "test.ping", "bob")]
+
+
+def test_two_masters_give_one_id_to_two_jobs(tables: Database) -> None:
+    # Given: two masters whose batches are told in turn, the start of a job more than once; the same minions answer
+    def of(master: str, fun: str, spool: str, *minions: str, **more: Any) -> None:
+        start = job(fun=fun, minions=list(minions), **more)
+        answers = [returned(minion_id=name, fun=fun, success=fun == "test.ping") for name in minions[:1]]
+        for first in (1, 3):
+            tables.worker_of(master).write(batch_of([start], answers, spool=spool, first=first))
+
+    # When
+    of("east", "test.ping", "spool-1", "e1", "both")
+    of("west", "cmd.run", "spool-2", "w1", "both", user="bob", _stamp="2026-01-02T03:04:09")
+    of("north", "cmd.run", "spool-3", "n1", user="bob", arg=["other"])
+
+    # Then: each has a row of its own, and everything else stays as it is
+    kept = [
+        (row["apart"], row["master_id"], row["fun"], row["user"], sorted(row["minions"])) for row in tables.rows("jobs")
+    ]
+    assert kept == [
+        ("", "east", "test.ping", "root", ["both", "e1"]),
+        ("north", "north", "cmd.run", "bob", ["n1"]),
+        ("west", "west", "cmd.run", "bob", ["both", "w1"]),
+    ]
+    assert tables.rows("events") == []
+    with reading(make_reader(SqlOptions(url=tables.url))) as reader:
+        told = jobs.find(reader, jobs.Which(), 1)
+        assert told[0]["master_id"] == "west"
+        assert sorted((row["master_id"], row["outcome"], row["failed"], row["missing"]) for row in told) == [
+            ("east", "missing", 0, 1),
+            ("north", "failed", 1, 0),
+            ("west", "failed", 1, 1),
+        ]
+        assert jobs.find(reader, jobs.Which(), 1, JID) == []
+        assert [row["master_id"] for row in jobs.find(reader, jobs.Which(user="bob"), 50)] == ["west", "north"]
+        whole = job_question.one(reader, JID)
+        assert whole is not None
+        assert [row["minion_id"] for row in whole["answers"]] == ["both", "e1"]
+        assert [one["missing_minions"] for one in (whole, *whole["same_jid"])] == [["both"], [], ["both"]]
+        silent = {(row["minion_id"], row["fun"]) for row in missing.find(reader, JID, None, 9)}
+        assert silent == {("both", "test.ping"), ("both", "cmd.run")}
+        # Salt's job cache tells each master of its own job, and others of the first.
+        loads = {name: jobcache.load_of(reader, JID, name) for name in ("west", "east", "else")}
+        assert {name: load["fun"] for name, load in loads.items()} == {
+            "west": "cmd.run",
+            "east": "test.ping",
+            "else": "test.ping",
+        }
+        assert list(jobcache.answers_to(reader, JID, "west")) == ["w1"]
+        assert dict(joblists.loads(reader, "west"))[JID]["fun"] == "cmd.run"
+        assert [load["fun"] for _, load in joblists.newest_loads(reader, 9, master_id="else")] == ["test.ping"]
+    assert len(tables.query("SELECT DISTINCT minion_id FROM eventsd_v_answers")) == 4
+
+
+def test_a_job_that_a_syndic_passes_on_is_one_job_whoever_publishes_it_below(tables: Database) -> None:
+    # Given: the syndic of the master below has its id
+    above = job(minions=["below"], user="alice", tgt="*")
+    below = job(minions=["w1"], user="root", tgt="*", _stamp="2026-01-02T03:04:09")
+
+    # When
+    tables.worker_of("below_master").write(batch_of([below], spool="spool-1"))
+    tables.worker_of("top").write(batch_of([above], spool="spool-2"))
+
+    # Then
+    [kept] = tables.rows("jobs")
+    assert (kept["user"], kept["minions"], kept["master_id"]) == ("alice", ["below", "w1"], "top")
 
 
 def test_jobs_that_began_on_a_minion(tables: Database) -> None:

@@ -36,6 +36,7 @@ def test_a_job(tables: Database) -> None:
     assert load["missing"] == []
     assert row == {
         "jid": JID,
+        "apart": "",
         "kind": "job",
         "fun": "cmd.run",
         "arg": ["uptime", {"shell": "/bin/sh"}],

@@ -40,7 +40,7 @@ def told(*events: Event) -> dict[str, Any]:
     kept = row(events[0])
     for event in events[1:]:
         kept = {**kept, **changes(kept, row(event), DIALECT.json)}
-    assert together(map(row, events), DIALECT.json) == {JID: kept}
+    assert together(map(row, events), DIALECT.json) == ({JID: kept}, [])
     return kept
 
 

@@ -44,6 +44,7 @@ def test_a_jobs_start_is_a_job() -> None:
     assert list(tables(event)) == ["jobs"]
     assert json.loads(row.pop("load")) == job_data(fun="cmd.run", arg=["uptime"], tgt="web*")
     assert row == {
+        "apart": "",
         "jid": JID,
         "kind": "job",
         "fun": "cmd.run",

@@ -4,11 +4,11 @@ What matters when tables are made or changed: locks, sizes, and what a change do
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy.schema import CreateColumn, CreateIndex
 
 
 class Ddl:
@@ -101,6 +101,21 @@ class Ddl:
         """
         return True
 
+    def extend_key(self, connection: Connection, table: str, column: sa.Column[Any]) -> None:
+        """
+        Add a column to a table and to the end of its primary key.
+
+        :param connection: to the database.
+        :param table: the table's name.
+        :param column: with a default, so that the rows that are there have it.
+        """
+        key = sa.inspect(connection).get_pk_constraint(table)
+        for change in (
+            f"ADD COLUMN {definition(connection, column)}",
+            f"DROP CONSTRAINT {key['name']}, ADD PRIMARY KEY ({', '.join((*key['constrained_columns'], column.name))})",
+        ):
+            connection.exec_driver_sql(f"ALTER TABLE {table} {change}")
+
     def finish(self, connection: Connection, table: str) -> None:
         """
         Give a table that an interrupted migration has made the form that a new one would have.
@@ -126,3 +141,13 @@ class Ddl:
         :param error: from SQLAlchemy.
         """
         return False
+
+
+def definition(connection: Connection, column: sa.Column[Any]) -> str:
+    """
+    Return a column as it is written in a statement.
+
+    :param connection: to the database.
+    :param column: of no table.
+    """
+    return str(CreateColumn(column).compile(dialect=connection.dialect))

@@ -104,6 +104,18 @@ class Questions:
         """
         return sa.func.jsonb_extract_path_text(column, key)
 
+    def may_have(self, column: sa.ColumnElement[Any], key: str, within: str) -> sa.ColumnElement[bool]:
+        """
+        Return a condition that costs little, and is true at least where a mapping in a column of JSON has a key, or
+        another mapping in it has.
+
+        :param column: of JSON.
+        :param key: the key.
+        :param within: the key of the other mapping.
+        """
+        has = column.op("?", is_comparison=True)
+        return sa.or_(has(key), sa.func.jsonb_extract_path(column, within).op("?", is_comparison=True)(key))
+
     def bytes_of(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """
         Return how many bytes a text takes, or JSON as text.

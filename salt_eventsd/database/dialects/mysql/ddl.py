@@ -4,13 +4,13 @@ Changes of the schema in MySQL and MariaDB: each ends the transaction.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateIndex
 
-from salt_eventsd.database.dialects.base.ddl import Ddl
+from salt_eventsd.database.dialects.base.ddl import Ddl, definition
 from salt_eventsd.database.dialects.base.faults import number_of, original_of
 from salt_eventsd.exceptions import Transient
 
@@ -75,6 +75,16 @@ class MySQLDdl(Ddl):
     def is_wide(self, connection: Connection, table: str, column: str) -> bool:
         """See :class:`Ddl`. SQLAlchemy's way to ask takes a privilege that a user need not have."""
         return connection.execute(_TYPE, {"table": table, "column": column}).scalar() == "bigint"
+
+    def extend_key(self, connection: Connection, table: str, column: sa.Column[Any]) -> None:
+        """See :class:`Ddl`. The table is written anew, while others read and write it."""
+        self.finish(connection, table)
+        key = sa.inspect(connection).get_pk_constraint(table)["constrained_columns"]
+        changes = (
+            f"ADD COLUMN {definition(connection, column)}",
+            f"DROP PRIMARY KEY, ADD PRIMARY KEY ({', '.join((*key, column.name))})",
+        )
+        connection.exec_driver_sql(f"ALTER TABLE {table} {', '.join(changes)}{_BESIDE.replace(' ', ', ')}")
 
     def finish(self, connection: Connection, table: str) -> None:
         """See :class:`Ddl`. In older row formats an index over a whole name is too long."""

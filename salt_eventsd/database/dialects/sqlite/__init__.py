@@ -14,6 +14,7 @@ from salt_eventsd.database.dialects.base import Dialect
 from salt_eventsd.database.dialects.base.column_types import Types
 from salt_eventsd.database.dialects.base.reflection import Reflection
 from salt_eventsd.database.dialects.base.statements import Statements
+from salt_eventsd.database.dialects.sqlite.ddl import SQLiteDdl
 from salt_eventsd.database.dialects.sqlite.faults import SQLiteFaults
 from salt_eventsd.database.dialects.sqlite.insert import SQLiteInserts
 from salt_eventsd.database.dialects.sqlite.questions import SQLiteQuestions
@@ -43,6 +44,7 @@ class SQLite(Dialect):
     # itself only where the key is INTEGER. Its integers have 64 bits in any case.
     types: ClassVar = Types(json=sa.Text(), row_id=sa.Integer(), code=sa.Integer())
     session: ClassVar = SQLiteSession()
+    ddl: ClassVar = SQLiteDdl()
     inserts: ClassVar = SQLiteInserts()
     reflection: ClassVar = SQLiteReflection()
     statements: ClassVar = SQLiteStatements()

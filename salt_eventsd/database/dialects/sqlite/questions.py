@@ -49,6 +49,10 @@ class SQLiteQuestions(Questions):
         """See :class:`Questions`."""
         return sa.case((sa.func.json_valid(column), sa.func.json_extract(column, f"$.{key}")))
 
+    def may_have(self, column: sa.ColumnElement[Any], key: str, within: str) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return sa.cast(column, sa.Text).like(f'%"{key}"%')
+
     def bytes_of(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`. Older releases of SQLite count no bytes of texts."""
         return sa.func.length(sa.cast(column, sa.LargeBinary))
