@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.attempt import PREFIX, Attempts, Built, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
 from salt_eventsd.database.rows.cells import Row
@@ -28,6 +29,8 @@ from salt_eventsd.workers.write import ChunkName, Refusal
 
 #: Where a table has refused all that was tried, so many events are tried before all are.
 _SAMPLE = 12
+#: The rows of so many bytes of events are made and inserted at a time: the rows of states take several times as much.
+_BUILT_AT_ONCE_BYTES = 2**20
 
 
 class Insertion:
@@ -62,6 +65,7 @@ class Insertion:
         self._connection = connection
         self._attempts = Attempts(connection, tables, writers, events, check_at_once)
         self._writers = writers
+        self._events = events
         self._chunks = chunks
         self._evidence = evidence
         self._sightings = sightings
@@ -78,24 +82,18 @@ class Insertion:
         :param pieces: in how many pieces they are sent.
         :raises WorkerError: none of them was, and why.
         """
-        built, refusals = self._attempts.build(todo)
-        if refusals and not built:
+        refusals: list[Refusal] = []
+        refused: list[tuple[Built, Refused]] = []
+        count = 0
+        for positions in grouped(todo, self._size, _BUILT_AT_ONCE_BYTES):
+            count += self._build_and_put(positions, pieces, refusals, refused)
+        if refusals and not count:
             self._must_build()
-        now = time.monotonic()
-        for one in built:
-            self._put_off(one, now)
-        refused: list[tuple[int, Refused]] = []
-        size = max(1, -(-len(built) // pieces))
-        for start in range(0, len(built), size):
-            refused += [(start + at, error) for at, error in self._separated(built[start : start + size])]
-        bad = {at for at, _ in refused}
-        self._note([one for at, one in enumerate(built) if at not in bad] if bad else built)
         doubted: dict[str, list[tuple[Built, Rejected]]] = {}
         without_place = Counter(
             error.target for _, error in refused if isinstance(error, Rejected) and error.has_no_place
         )
-        for at, error in refused:
-            one = built[at]
+        for one, error in refused:
             if isinstance(error, Rejected) and not self._takes(one, error, without_place[error.target]):
                 doubted.setdefault(error.target, []).append((one, error))
             elif not self._taken_after_all(one, error):
@@ -103,6 +101,28 @@ class Insertion:
         for target, some in doubted.items():
             self._doubt(target, [one for one, _ in some], some[0][1])
         return sorted(refusals)
+
+    def _build_and_put(
+        self, todo: Sequence[int], pieces: int, refusals: list[Refusal], refused: list[tuple[Built, Refused]]
+    ) -> int:
+        """Insert some events, add to what was refused, and return of how many there were rows."""
+        built, without_rows = self._attempts.build(todo)
+        refusals += without_rows
+        now = time.monotonic()
+        for one in built:
+            self._put_off(one, now)
+        errors: list[tuple[int, Refused]] = []
+        size = max(1, -(-len(built) // pieces))
+        for start in range(0, len(built), size):
+            errors += [(start + at, error) for at, error in self._separated(built[start : start + size])]
+        bad = {at for at, _ in errors}
+        self._note([one for at, one in enumerate(built) if at not in bad] if bad else built)
+        refused += [(built[at], error) for at, error in errors]
+        return len(built)
+
+    def _size(self, position: int) -> int:
+        event = self._events[position]
+        return len(event.body) + len(event.returned)
 
     def _put_off(self, one: Built, now: float) -> None:
         """Take out of a return's rows that of its minion, if it was written a moment before ``now``."""

@@ -46,6 +46,25 @@ def test_only_the_bad_events_are_buried(database: Database, poison: set[int]) ->
     assert database.column("receipts", "chunk") == [1, 2]
 
 
+def test_rows_that_are_made_a_few_at_a_time_lose_no_event(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: bad events alone in their portion, beside good ones, and one of which no row can be made
+    monkeypatch.setattr("salt_eventsd.database.insertion._BUILT_AT_ONCE_BYTES", 500)
+    database.make_tables()
+    database.refuse("returns", "fun = 'poison'")
+    poison = {0, 1, 2, 3, 4, 5, 17, _COUNT - 1}
+    events = _events(poison)
+    events[20] = msgspec.structs.replace(events[20], body=b"{broken")
+    buried = Buried()
+
+    # When
+    database.worker().write(batch_of(events, buried=buried))
+
+    # Then
+    assert buried.positions == sorted({*poison, 20})
+    kept = [str(n) for n in range(_COUNT) if n not in {*poison, 20}]
+    assert sorted(database.column("returns", "jid"), key=int) == kept
+
+
 @pytest.mark.parametrize(
     "poison",
     [
