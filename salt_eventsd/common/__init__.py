@@ -17,7 +17,7 @@ Tools for numbers:
 
 - ``timings`` counts how long something takes, for a histogram
 
-``machine`` has a clock that nobody sets, and says whether a process is there.
+``machine`` has a clock that nobody sets, and says whether a process is there; ``heap`` has all threads share one heap.
 
 ``salt_modules`` tells Salt's loader where this package's modules are.
 """

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from salt_eventsd.bus.nursery import Nursery
+from salt_eventsd.common.heap import share_heap
 from salt_eventsd.config.load import load, state_file
 from salt_eventsd.config.options import engines_of, fresh_opts
 from salt_eventsd.engine import signals
@@ -60,6 +61,7 @@ def run(opts: Mapping[str, Any], given: Given = None, **loaded: Any) -> None:
     :param given: the options under ``engines:``.
     :param loaded: ``functions`` and ``runners``, for workers.
     """
+    share_heap()
     end = _End()
     signals.install(end, lambda: _reload(opts))
     # Before anything that might start a thread or open something.
