@@ -147,8 +147,11 @@ class Twin:
         return self._process.submit(_run, self.master.daemon.config["conf_file"], fun, args, kwargs).result(120)
 
     @contextmanager
-    def api(self) -> Iterator[Callable[[str], Any]]:
-        """Run salt-api, and give what asks it for a path, as a user who has logged in; needs :data:`API`."""
+    def api(self) -> Iterator[Callable[..., Any]]:
+        """
+        Run salt-api, and give what asks it for a path, or sends something there, as a user who has logged in; needs
+        :data:`API`.
+        """
         login = {"eauth": "sharedsecret", "username": "ann", "password": API["sharedsecret"]}
         port = free_port()
         conf_file = Path(self.master.daemon.config["conf_file"])
@@ -163,7 +166,13 @@ class Twin:
             try:
                 wait_until(lambda: _answers(url), "salt-api", 90.0)
                 session.post(f"{url}/login", json=login, timeout=60).raise_for_status()
-                yield lambda path: session.get(url + path, headers={"Accept": "application/json"}, timeout=90).json()
+                session.headers["Accept"] = "application/json"
+
+                def ask(path: str, body: Any = None) -> Any:
+                    method = "GET" if body is None else "POST"
+                    return session.request(method, url + path, json=body, timeout=90).json()
+
+                yield ask
             finally:
                 process.terminate()
                 extra.unlink()
