@@ -65,12 +65,23 @@ class LoadingConnection(Connection):
     """
 
     packet_bytes: ClassVar[int] = 2**16
+    _usual_tls: ClassVar[Any] = None
 
     def __init__(self, *args: Any, **named: Any) -> None:
         self.can_send = bool(named.get("client_flag", 0) & CLIENT.LOCAL_FILES)
         self._offered: tuple[bytes, Iterable[bytes]] | None = None
         self._awaits_first = False
         super().__init__(*args, **{**named, "local_infile": False})
+
+    def _create_ssl_ctx(self, given: Any) -> Any:
+        # Without options no server has to show a certificate. PyMySQL still reads those of the system for each
+        # connection, which takes 25 ms.
+        inside: Any = super()
+        if given:
+            return inside._create_ssl_ctx(given)
+        if LoadingConnection._usual_tls is None:
+            LoadingConnection._usual_tls = inside._create_ssl_ctx(given)
+        return LoadingConnection._usual_tls
 
     @contextmanager
     def offering(self, pieces: Iterable[bytes]) -> Iterator[str]:
