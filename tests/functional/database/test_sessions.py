@@ -122,7 +122,7 @@ def test_tables_that_were_begun_in_another_row_format_are_finished(
         "DROP TABLE eventsd_receipts, eventsd_returns, eventsd_states, eventsd_stats, eventsd_schema_version",
         "ALTER TABLE eventsd_jobs DROP INDEX eventsd_jobs_by_fun, DROP INDEX eventsd_jobs_by_stamp,"
         " DROP INDEX eventsd_jobs_by_user,"
-        " DROP COLUMN syndics, ROW_FORMAT=COMPACT",
+        " DROP PRIMARY KEY, ADD PRIMARY KEY (jid), DROP COLUMN apart, DROP COLUMN syndics, ROW_FORMAT=COMPACT",
     )
 
     # When
