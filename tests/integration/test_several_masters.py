@@ -238,7 +238,10 @@ def test_a_master_of_masters_shares_a_database_with_the_master_of_its_syndic(
             # The syndic passes its start on, too.
             wait_until(lambda: _matched(top) >= 3, "starts and return above", 180)
             wait_until(lambda: all(_is_idle(one) for one in (top, below)), "end of what waits", _WRITTEN_SECONDS)
-            [job] = history.rows("SELECT * FROM eventsd_jobs WHERE jid = :jid", jid=jid)
+            # Three events above need not be these three.
+            started = "SELECT * FROM eventsd_jobs WHERE jid = :jid"
+            wait_until(lambda: history.rows(started, jid=jid)[0]["syndics"], "what the syndic told", _WRITTEN_SECONDS)
+            [job] = history.rows(started, jid=jid)
             assert (job["fun"], job["tgt"], job["minions"]) == ("test.echo", "*", ["below", "under"])
             # The minion beside the syndic has the syndic's id.
             assert job["syndics"]["below"] == ["below", "under"]

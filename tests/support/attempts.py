@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
+_CACHE = ROOT / ".pytest_cache"
+_FAILED = _CACHE / "v/cache/lastfailed"
 #: More than so many do not fail by chance.
 MOST = 4
 #: What pytest returns if tests have failed, and nothing else went wrong.
@@ -22,7 +23,9 @@ _TESTS_FAILED = 1
 
 
 def _run(*arguments: str) -> int:
-    command = [sys.executable, "-m", "pytest", "-p", "tests.support.times", *arguments]
+    # tox would have it elsewhere.
+    cache = f"cache_dir={_CACHE}"
+    command = [sys.executable, "-m", "pytest", "-p", "tests.support.times", "-o", cache, *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
