@@ -25,7 +25,7 @@ class Servers:
 
     def __init__(self, options: Source) -> None:
         try:
-            import nats  # noqa: F401
+            import nats  # noqa: F401 - only to see whether it exists
         except ImportError as exc:
             what = f"needs a library that is missing: {exc}; pip install 'salt-eventsd[nats]'"
             raise ConfigError([f"eventsd: source: {what}"]) from exc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 from concurrent.futures import Future
 from contextlib import suppress
@@ -31,14 +30,11 @@ class Hijack(Relay):
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
-            while not self._closed.is_set():
-                for source in select.select([client, server], [], [], 0.2)[0]:
-                    if not (data := source.recv(65_536)):
-                        return
-                    if source is client and self._is_query(data):
-                        self._ask(client)
-                        return
-                    (server if source is client else client).sendall(data)
+            for is_client, data in self._sent(client, server):
+                if is_client and self._is_query(data):
+                    self._ask(client)
+                    return
+                (server if is_client else client).sendall(data)
 
     def _is_query(self, data: bytes) -> bool:
         """Say whether it is the query to answer. A client waits for each answer, so a query begins what is read."""

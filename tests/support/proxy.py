@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 
@@ -54,6 +55,14 @@ class Relay:
     def _serve(self, client: socket.socket) -> None:
         raise NotImplementedError
 
+    def _sent(self, client: socket.socket, server: socket.socket) -> Iterator[tuple[bool, bytes]]:
+        """Yield what both sides send, each with whether it is the client's, until one of them has ended."""
+        while not self._closed.is_set():
+            for source in select.select([client, server], [], [], 0.2)[0]:
+                if not (data := source.recv(65_536)):
+                    return
+                yield source is client, data
+
 
 class CommitCutter(Relay):
     """Passes everything on to a server, and loses the answer to a commit."""
@@ -70,17 +79,14 @@ class CommitCutter(Relay):
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
-            while not self._closed.is_set():
-                for source in select.select([client, server], [], [], 0.2)[0]:
-                    if not (data := source.recv(65_536)):
-                        return
-                    (server if source is client else client).sendall(data)
-                    if source is client and data.endswith(_COMMITS) and self._cut.is_set():
-                        self._cut.clear()
-                        # The server has committed once it answers.
-                        server.recv(65_536)
-                        self.cuts += 1
-                        return
+            for is_client, data in self._sent(client, server):
+                (server if is_client else client).sendall(data)
+                if is_client and data.endswith(_COMMITS) and self._cut.is_set():
+                    self._cut.clear()
+                    # The server has committed once it answers.
+                    server.recv(65_536)
+                    self.cuts += 1
+                    return
 
 
 class Switch(Relay):

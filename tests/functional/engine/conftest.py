@@ -16,6 +16,8 @@ from salt_eventsd.engine.plan import Plan, make_plan
 from salt_eventsd.engine.service import Service
 from tests.support.childless import Childless
 from tests.support.events import frame, return_data
+from tests.support.job_cache import JobCache, master_opts
+from tests.support.stores import Database
 
 
 class Engine:
@@ -66,3 +68,15 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made.service.start()
     yield made
     made.service.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> JobCache:
+    """The job cache of the engine's master."""
+    return JobCache(master_opts(tmp_path, workers={"history": {"url": f"sqlite:///{tmp_path / 'history.db'}"}}))
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Database:
+    """The engine's database."""
+    return Database(f"sqlite:///{tmp_path / 'history.db'}")

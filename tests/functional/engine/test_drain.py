@@ -10,7 +10,7 @@ import pytest
 from salt_eventsd.intake import drain
 from tests.functional.engine.conftest import Engine
 from tests.support.events import frame, job_data, return_data
-from tests.support.job_cache import JobCache, master_opts, stamp_of
+from tests.support.job_cache import JobCache, stamp_of
 from tests.support.lanes import eventually
 from tests.support.stores import Database
 
@@ -24,18 +24,6 @@ EVENTS = {
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "_BUS_SECONDS", 0.5)
     monkeypatch.setattr(drain, "_SECONDS", 0.1)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> JobCache:
-    """The job cache of the engine's master."""
-    return JobCache(master_opts(tmp_path, workers={"history": {"url": f"sqlite:///{tmp_path / 'history.db'}"}}))
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> Database:
-    """The engine's database."""
-    return Database(f"sqlite:///{tmp_path / 'history.db'}")
 
 
 def _engine(tmp_path: Path) -> Engine:

@@ -10,7 +10,7 @@ import pytest
 
 from salt_eventsd.intake import drain
 from tests.functional.engine.conftest import Engine
-from tests.functional.engine.test_drain import _engine, _rows, _soon, cache, history  # noqa: F401
+from tests.functional.engine.test_drain import _engine, _rows, _soon  # noqa: F401 - the last is a fixture that every test here has
 from tests.support.events import frame, job_data, return_data
 from tests.support.job_cache import JobCache, stamp_of
 from tests.support.lanes import eventually
@@ -19,7 +19,7 @@ from tests.support.stores import Database
 
 def test_the_doorstep_keeps_what_the_bus_has_brought_until_it_is_in_the_spool(
     tmp_path: Path,
-    cache: JobCache,  # noqa: F811
+    cache: JobCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Given
@@ -44,8 +44,8 @@ def test_the_doorstep_keeps_what_the_bus_has_brought_until_it_is_in_the_spool(
 
 def test_what_cannot_be_read_keeps_nothing_waiting(
     tmp_path: Path,
-    cache: JobCache,  # noqa: F811
-    history: Database,  # noqa: F811
+    cache: JobCache,
+    history: Database,
 ) -> None:
     # Given
     bad = cache.publish(["web1"])
@@ -65,8 +65,8 @@ def test_what_cannot_be_read_keeps_nothing_waiting(
 
 def test_an_engine_that_begins_knows_what_is_not_to_be_kept(
     tmp_path: Path,
-    cache: JobCache,  # noqa: F811
-    history: Database,  # noqa: F811
+    cache: JobCache,
+    history: Database,
 ) -> None:
     # Given
     jid = cache.publish(["web1"], nocache=True)
@@ -86,8 +86,8 @@ def test_an_engine_that_begins_knows_what_is_not_to_be_kept(
 
 def test_the_start_of_a_job_is_told_once_to_whoever_makes_no_row_of_it(
     tmp_path: Path,
-    cache: JobCache,  # noqa: F811
-    history: Database,  # noqa: F811
+    cache: JobCache,
+    history: Database,
 ) -> None:
     # Given
     both = {"tag": "salt/job/[^/]+/new", "worker": "history"}
@@ -110,7 +110,7 @@ def test_the_start_of_a_job_is_told_once_to_whoever_makes_no_row_of_it(
 
 def test_a_doorstep_that_is_nearly_full_does_not_wait_for_a_database_that_is_away(
     tmp_path: Path,
-    cache: JobCache,  # noqa: F811
+    cache: JobCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Given
