@@ -7,7 +7,6 @@ warns of each, however the session is set. So it counts only if every row went i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
@@ -23,7 +22,6 @@ from salt_eventsd.database.dialects.mysql.faults import MySQLFaults
 from salt_eventsd.database.dialects.mysql.reflection import MySQLReflection
 from salt_eventsd.exceptions import Transient
 
-_SIGNS = re.compile(f"[{MARK}{BETWEEN}{END}]")
 #: The server, or something before it, does not let anybody load.
 _FORBIDDEN = frozenset((1148, 2068, 3948, 4166))
 _ASKED = ("local_infile", "max_allowed_packet", "wsrep_on", "wsrep_load_data_splitting")
@@ -100,7 +98,8 @@ def _usual(text: str) -> str:
 
 
 def _odd(text: str) -> str:
-    return _SIGNS.sub(f"{MARK}\\g<0>", text)
+    # An expression would take fifty times as long where a text is nothing but signs.
+    return text.replace(MARK, MARK + MARK).replace(BETWEEN, MARK + BETWEEN).replace(END, MARK + END)
 
 
 def _literal(sign: str) -> str:
