@@ -64,6 +64,14 @@ class Publisher(Protocol):
     def prepare(self) -> None:
         """Make the stream, or check the one there is."""
 
+    def resume(self, place: Place) -> None:
+        """
+        Note where the newest parcel is that an earlier process had kept: newer ones stand behind it, or the stream has
+        lost its end.
+
+        :param place: where.
+        """
+
     def publish(self, parcels: Sequence[Sent]) -> list[Place]:
         """
         Have parcels kept; return where, in the same order, once all are as safe as they are asked to be.

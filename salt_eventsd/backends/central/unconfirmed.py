@@ -48,6 +48,17 @@ class Unconfirmed:
         #: How many events were in streams that are gone, and had not been confirmed, as far as this start has seen it.
         self.lost = 0
 
+    def load(self) -> None:
+        """Take up what an earlier start has left; call it before anything is published."""
+        with self._mutex:
+            if self._is_loaded:
+                return
+            self._kept, self._is_loaded = self._file.load(), True
+            if self._kept:
+                newest = list(self._kept.values())[-1]
+                most = max(kept.sequence for kept in self._kept.values() if kept.life == newest.life)
+                self._publisher.resume(Place(newest.life, most))
+
     def note(self, packed: Sequence[Packed], places: Sequence[Place]) -> None:
         """
         Note what was published.
@@ -56,8 +67,6 @@ class Unconfirmed:
         :param places: where they were kept.
         """
         with self._mutex:
-            if not self._is_loaded:
-                self._kept, self._is_loaded = self._file.load(), True
             new = {
                 one.sent.id: Kept(place.life, place.sequence, one.events)
                 for one, place in zip(packed, places, strict=True)

@@ -85,6 +85,7 @@ class Central:
 
     def _send(self, batch: Batch) -> list[Refusal]:
         if not self._is_prepared:
+            self._unconfirmed.load()
             self._publisher.prepare()
             self._is_prepared = True
         groups = list(self._packing.parts(batch))

@@ -328,12 +328,15 @@ def test_what_a_lost_stream_had_is_counted_over_a_restart(center: Center, tmp_pa
     assert fourth.lost == 0
 
 
+@pytest.mark.parametrize("is_started_again", [False, True], ids=["", "and the master starts again"])
 def test_an_end_that_a_stream_has_lost_is_counted_and_told(
-    center: Center, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    center: Center, tmp_path: Path, caplog: pytest.LogCaptureFixture, is_started_again: bool
 ) -> None:
     # Given: a server that comes back with the disk of a moment ago, as after a power failure
     server = center.broker.server
-    sink = center.worker()
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    sink = center.worker(folder=folder)
     sink.write(batch_of(numbered(5)))
     server.stop()
     # With their owner, as whom the server runs.
@@ -345,6 +348,9 @@ def test_an_end_that_a_stream_has_lost_is_counted_and_told(
     shutil.rmtree(server.folder / "streams")
     subprocess.run(["cp", "-a", tmp_path / "streams", server.folder / "streams"], check=True)
     server.start()
+    if is_started_again:
+        sink.close()
+        sink = center.worker(folder=folder)
 
     # When
     eventually(lambda: _is_written(sink, batch_of(numbered(1, start=20), first=4)), 30)

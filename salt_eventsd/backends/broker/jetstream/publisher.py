@@ -82,6 +82,11 @@ class JetStreamPublisher:
         finally:
             session.close()
 
+    def resume(self, place: Place) -> None:
+        """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
+        if not self._life:
+            self._life, self._highest = place.life, place.sequence
+
     def publish(self, parcels: Sequence[Sent]) -> list[Place]:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
         self._masters.update(dict.fromkeys(sent.master for sent in parcels))

@@ -30,6 +30,9 @@ class MemoryPublisher:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
         self._broker.require_there()
 
+    def resume(self, place: Place) -> None:
+        """Memory loses no end of what it holds."""
+
     def publish(self, parcels: Sequence[Sent]) -> list[Place]:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
         return self._broker.publish(parcels)
