@@ -21,7 +21,7 @@ from pymysql.connections import Connection
 from salt_eventsd.database import sightings
 from tests.support.browser import Browser, chromium
 from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
-from tests.support.ways import forced
+from tests.support.ways import forced_everywhere
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 
@@ -38,7 +38,7 @@ def _at_once() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _way() -> Iterator[None]:
     """How rows get into databases, if the environment forces it."""
-    with forced(os.environ.get("EVENTSD_WAY", "")):
+    with forced_everywhere(os.environ.get("EVENTSD_WAY", "")):
         yield
 
 
