@@ -15,6 +15,7 @@ module                         what it does
 :mod:`benchmarks.writing`      writing to databases alone, compared with the driver's plain batch insert
 :mod:`benchmarks.history`      fills a large history: ``make bench-history``
 :mod:`benchmarks.questions`    the questions to it
+:mod:`benchmarks.growing`      inserts into a large history, beside an empty one
 :mod:`benchmarks.yardstick`    what this machine takes for a little work that is always the same
 :mod:`benchmarks.baseline`     figures that were kept in ``baseline.json``, and the comparison with them
 :mod:`benchmarks.verdict`      what a run says of the baseline, and the options for that
