@@ -128,9 +128,9 @@ def get_load(jid: str) -> dict[str, Any]:
 
     :param jid: the job id.
     """
-    from salt_eventsd.operate.job_cache import answer
+    from salt_eventsd.operate.job_cache import load
 
-    return answer.load(__opts__, jid)
+    return load.load_of(__opts__, jid)
 
 
 def get_jid(jid: str) -> dict[str, Any]:

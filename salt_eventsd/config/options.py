@@ -12,7 +12,6 @@ import salt.config
 import salt.utils.dictupdate
 
 from salt_eventsd.config.checks import CACHEDIR
-from salt_eventsd.config.pillar import pillar_block
 from salt_eventsd.config.plain import plain, said
 from salt_eventsd.config.sources import read_sources
 from salt_eventsd.exceptions import ConfigError, Unavailable
@@ -65,12 +64,26 @@ def merged(opts: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> d
     """
     result = without_pillar(opts, given)
     if which := result.get("pillar"):
+        # Half of Salt comes along.
+        from salt_eventsd.config.pillar import pillar_block
+
         result = salt.utils.dictupdate.update(plain(pillar_block(opts, which), "pillar"), result)
+    if not _asks_sdb(result):
+        # Salt's options cost more to copy than all else here.
+        return result
     try:
         resolved: dict[str, Any] = salt.config.apply_sdb(dict(opts), result)
     except Exception as exc:
         raise Unavailable([f"eventsd: a value in SDB cannot be looked up: {said(exc)}"]) from exc
     return resolved
+
+
+def _asks_sdb(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_asks_sdb, value.values()))
+    if isinstance(value, list):
+        return any(map(_asks_sdb, value))
+    return isinstance(value, str) and value.startswith("sdb://")
 
 
 def pillar_key(opts: Mapping[str, Any]) -> Any:

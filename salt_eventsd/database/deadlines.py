@@ -8,6 +8,7 @@ thread here shuts the socket down, and the driver that waits for it finds the co
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any
@@ -39,8 +40,7 @@ class _Watchman:
             self._until[id(connection)] = (time.monotonic() + seconds, connection, session)
             if len(self._until) == 1:
                 self._change.notify()
-            # A forked process has this object, but not its thread.
-            if self._thread is None or not self._thread.is_alive():
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="eventsd-deadlines", daemon=True)
                 self._thread.start()
 
@@ -69,6 +69,15 @@ class _Watchman:
 
 
 _WATCHMAN = _Watchman()
+
+
+def _begin_anew() -> None:
+    # What the parent waits for is the parent's to cut off, and its lock may never be released here.
+    global _WATCHMAN
+    _WATCHMAN = _Watchman()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def limit(engine: Engine, session: Session, seconds: float, ping_seconds: float) -> None:

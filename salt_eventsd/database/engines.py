@@ -163,9 +163,7 @@ def make_engine(options: SqlOptions, concurrency: int = 1, *, reads_only: bool =
             url = dialect.session.to_read(url)
         engine = sa.create_engine(
             url,
-            pool_size=concurrency + 1,
-            max_overflow=0,
-            pool_timeout=30,
+            **_pool(concurrency, is_file=dialect.session.is_file, reads_only=reads_only),
             # Values of JSON columns come as JSON text already.
             json_serializer=_as_it_is,
             # Values of a failing statement may be secrets.
@@ -189,6 +187,17 @@ def make_engine(options: SqlOptions, concurrency: int = 1, *, reads_only: bool =
         dialect.session.prepare(engine, options.timeout)
     limit(engine, dialect.session, options.timeout, min(options.timeout, max(2.0, options.connect_seconds)))
     return engine
+
+
+def _pool(concurrency: int, *, is_file: bool, reads_only: bool) -> dict[str, Any]:
+    """Return the arguments of ``create_engine`` that say which connections are kept."""
+    if not reads_only:
+        return {"pool_size": concurrency + 1, "max_overflow": 0, "pool_timeout": 30}
+    if is_file:
+        # A file is opened in no time. One that is kept open may have been replaced, and must not be shared by a fork.
+        return {"poolclass": sa.NullPool}
+    # As many as ask at once, of which one stays.
+    return {"pool_size": 1, "max_overflow": -1}
 
 
 def shown(url: URL) -> str:

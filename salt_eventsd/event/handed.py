@@ -13,12 +13,16 @@ from typing import Any
 from salt_eventsd.event.outcome import STATE_SEPARATOR
 from salt_eventsd.event.parse import text_of
 
+#: Salt's own question whether a job still runs.
+FIND_JOB = "saltutil.find_job"
 #: The master's own key: whoever has it publishes as any user.
 _SECRET = ("key",)
 #: What a client that logs in hands to the master among the arguments of the publication.
 _LOGIN = ("key", "token", "username", "password", "eauth")
 #: What the master writes into each state that has failed; ``retcode`` is written into all of them.
 _ADDED = ("jid", "id", "success", "return", "fun", "user", "_stamp")
+#: What Salt says of each return, if the minion has said it.
+_SAID = ("retcode", "success", "out")
 
 
 def tag_of_load(jid: str) -> str:
@@ -67,6 +71,29 @@ def of_all_rounds(load: dict[str, Any], minions: Collection[str]) -> dict[str, A
         return load
     names = {text_of(one) for one in target}
     return load if names.issuperset(minions) else {**load, "tgt": sorted(names.union(minions))}
+
+
+def readable(load: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return a load that Salt can list: one that it cannot read would end the whole list. A minion may return anything.
+
+    :param load: a job's.
+    """
+    odd = {"user"} if load.get("user", "") is None else set()
+    if "arg" in load and not isinstance(load["arg"], list):
+        odd.add("arg")
+    if "kwargs" in load and not isinstance(load["kwargs"], dict):
+        odd.add("kwargs")
+    return {name: value for name, value in load.items() if name not in odd} if odd else load
+
+
+def answer_of(whole: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what Salt says of a return in a job's answers.
+
+    :param whole: the return.
+    """
+    return {"return": whole.get("return"), **{name: whole[name] for name in _SAID if name in whole}}
 
 
 def as_fired(load: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,12 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import own_of, twins_of, whose
 from salt_eventsd.database.schema import jobs, minions, returns
+from salt_eventsd.event.handed import answer_of, readable
 
 _RUNNERS = ("runner", "wheel")
 _BEGUN_BY_MINION = ("call", "schedule")
 #: What an event has besides what Salt has handed over.
 _OF_EVENTS = frozenset(("_stamp", "minions", "missing", "eventsd_trimmed"))
-#: What Salt says of each return, if the minion has said it.
-_SAID = ("retcode", "success", "out")
 #: What is told of a job.
 COLUMNS = [jobs.c[name] for name in ("jid", "kind", "fun", "arg", "tgt", "tgt_type", "user", "master_id")]
 
@@ -32,8 +31,7 @@ def load_of(reader: Reader, jid: str, master_id: str | None = None) -> Row:
     :param jid: the job id.
     :param master_id: the master that asks: of two jobs that have this id, its own is meant.
     """
-    asked = sa.select(*COLUMNS, jobs.c.minions, jobs.c.load).where(jobs.c.jid == jid)
-    found = reader.rows(asked.order_by(jobs.c.apart))
+    found = reader.rows(_JOBS_OF_ID, {"jid": jid})
     if not found:
         return _load_by_returns(reader, jid)
     row = own_of(found, master_id)
@@ -56,9 +54,10 @@ def answers_to(reader: Reader, jid: str, master_id: str | None = None) -> dict[s
     :param master_id: as in :func:`load_of`.
     """
     found: dict[str, Row] = {}
-    twins = twins_of(reader, [jid]).get(jid, [])
+    rows = _returns(reader, jid)
+    twins = twins_of(reader, [jid])[jid] if rows and rows[0]["has_twins"] else []
     own = own_of(twins, master_id)["apart"] if twins else ""
-    for row in _returns(reader, jid):
+    for row in rows:
         if row["minion_id"] not in found and (not twins or whose(twins, row) == own):
             found[row["minion_id"]] = answer_of(whole_return(row))
     return found
@@ -101,29 +100,6 @@ def minion_ids(reader: Reader) -> list[str]:
     return [str(one) for one in reader.values(sa.select(minions.c.minion_id).order_by(minions.c.minion_id))]
 
 
-def readable(load: Row) -> Row:
-    """
-    Return a load that Salt can list: one that it cannot read would end the whole list. A minion may return anything.
-
-    :param load: a job's.
-    """
-    odd = {"user"} if load.get("user", "") is None else set()
-    if "arg" in load and not isinstance(load["arg"], list):
-        odd.add("arg")
-    if "kwargs" in load and not isinstance(load["kwargs"], dict):
-        odd.add("kwargs")
-    return {name: value for name, value in load.items() if name not in odd} if odd else load
-
-
-def answer_of(whole: Mapping[str, Any]) -> Row:
-    """
-    Return what Salt says of a return in a job's answers.
-
-    :param whole: the return.
-    """
-    return {"return": whole.get("return"), **{name: whole[name] for name in _SAID if name in whole}}
-
-
 def whole_return(row: Mapping[str, Any]) -> Row:
     """
     Return a return as Salt has handed it over.
@@ -146,10 +122,15 @@ def whole_return(row: Mapping[str, Any]) -> Row:
 
 _OF_RETURN = ("jid", "minion_id", "fun", "fun_args", "retcode", "success", "return", "load", "master_id")
 _RETURNS = sa.select(*[returns.c[name] for name in _OF_RETURN])
+_THIS = sa.bindparam("jid", type_=jobs.c.jid.type)
+# In one question, and made once: to make one takes as long as its answer.
+_HAS_TWINS = sa.exists().where(jobs.c.jid == _THIS, jobs.c.apart != "").label("has_twins")
+_RETURNS_OF_ID = _RETURNS.add_columns(_HAS_TWINS).where(returns.c.jid == _THIS).order_by(returns.c.id)
+_JOBS_OF_ID = sa.select(*COLUMNS, jobs.c.minions, jobs.c.load).where(jobs.c.jid == _THIS).order_by(jobs.c.apart)
 
 
 def _returns(reader: Reader, jid: str) -> list[Row]:
-    return reader.rows(_RETURNS.where(returns.c.jid == jid).order_by(returns.c.id))
+    return reader.rows(_RETURNS_OF_ID, {"jid": jid})
 
 
 def load_of_row(row: Row, told: Any) -> Row:

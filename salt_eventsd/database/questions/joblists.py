@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions.jobcache import COLUMNS, decoded, load_of_row
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.schema import jobs
+from salt_eventsd.event.handed import FIND_JOB
 
-FIND_JOB = "saltutil.find_job"
 #: So many different arguments of jobs are remembered while jobs are listed; most jobs have the same few.
 _MOST_ARGUMENTS = 10_000
 

@@ -21,6 +21,10 @@ from salt_eventsd.exceptions import ConfigError, EventsdError, WorkerError
 from salt_eventsd.workers.write import Context
 
 Row = dict[str, Any]
+#: What is asked, for rooms that know nothing of SQLAlchemy.
+History = Engine
+#: The key of a connection's ``info`` that says that its tables were found to be of use.
+_USABLE = "eventsd_usable"
 #: Columns of JSON, which not every database decodes.
 _JSON = frozenset(
     column.name for table in schema.metadata.tables.values() for column in table.c if isinstance(column.type, sa.JSON)
@@ -116,14 +120,10 @@ def reading(engine: Engine) -> Iterator[Reader]:
     dialect = dialect_of(engine)
     try:
         with engine.connect() as connection, connection.begin():
-            found = migrate.version(connection)
-            if found is None:
-                raise Unmade("it has no tables of ours yet; the engine makes them when it first writes")
-            if found < migrate.HEAD:
-                raise Unanswered(
-                    f"its tables are of version {found}, and this salt-eventsd asks those of {migrate.HEAD}; a running"
-                    " engine of this release upgrades them"
-                )
+            if not connection.info.get(_USABLE):
+                _look_at_version(connection)
+                # Tables are never made older.
+                connection.info[_USABLE] = True
             yield Reader(connection)
     except FileNotFoundError as exc:
         raise Unmade(f"there is no file {exc.filename} yet; the engine makes it when it first writes") from exc
@@ -131,6 +131,17 @@ def reading(engine: Engine) -> Iterator[Reader]:
         if isinstance(exc, EventsdError) and not isinstance(exc, WorkerError):
             raise
         raise Unanswered(str(dialect.faults.classify(exc))) from exc
+
+
+def _look_at_version(connection: Connection) -> None:
+    found = migrate.version(connection)
+    if found is None:
+        raise Unmade("it has no tables of ours yet; the engine makes them when it first writes")
+    if found < migrate.HEAD:
+        raise Unanswered(
+            f"its tables are of version {found}, and this salt-eventsd asks those of {migrate.HEAD}; a running"
+            " engine of this release upgrades them"
+        )
 
 
 def asked_worker(config: Config) -> str:
@@ -145,7 +156,7 @@ def asked_worker(config: Config) -> str:
     return config.asked
 
 
-def reader_of(config: Config, name: str, seconds: float = ANSWER_SECONDS) -> Engine:
+def reader_of(config: Config, name: str, seconds: float = ANSWER_SECONDS) -> History:
     """
     Return an engine that only reads what a worker has written.
 

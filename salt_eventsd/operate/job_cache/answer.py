@@ -16,16 +16,11 @@ from typing import Any
 import salt.utils.jid
 from salt.exceptions import CommandExecutionError
 
-from salt_eventsd.config.load import load as load_config
-from salt_eventsd.database.engines import ANSWER_SECONDS
 from salt_eventsd.database.questions import jobcache, joblists
-from salt_eventsd.database.questions.read import Reader, Unanswered, Unmade, asked_worker, reader_of, reading
-from salt_eventsd.event.codec import decode
-from salt_eventsd.event.handed import of_all_rounds
-from salt_eventsd.exceptions import EventsdError, SpoolError
-from salt_eventsd.operate.job_cache.places import places_of
-from salt_eventsd.redact.error_text import one_line
-from salt_eventsd.spool.doorstep import Doorstep, Load
+from salt_eventsd.database.questions.read import Reader
+from salt_eventsd.operate.job_cache import fresh
+from salt_eventsd.operate.job_cache.ask import ask, own_id
+from salt_eventsd.spool.doorstep import Load
 
 log = logging.getLogger(__name__)
 
@@ -33,45 +28,6 @@ log = logging.getLogger(__name__)
 _LIST_SECONDS = 120.0
 #: As Salt writes times.
 _FORMAT = "%Y, %b %d %H:%M:%S.%f"
-
-
-def load(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
-    """
-    Return a job's load; {} if there is no such job.
-
-    :param opts: Salt's options.
-    :param jid: the job id.
-    :raises CommandExecutionError: the job is not on the doorstep, and the database does not answer; or the database
-        does not know it, and the doorstep cannot be read or has no room for it.
-    """
-    jid = str(jid)
-    blind = ""
-    here: Load | None = None
-    try:
-        doorstep = places_of(opts).doorstep
-        here = doorstep.load(jid)
-        if here is None or here.load is None:
-            # One that is nearly full, or whose disk is, may have refused the job.
-            doorstep.room(doorstep.max_bytes // 100, is_wanted=False)
-            doorstep.disk()
-    except SpoolError as exc:
-        # Under publisher_acl, ``salt`` runs as a user who may not read the master's files.
-        blind = str(exc)
-    fresh = _as_load(here) if here else {}
-    if here and fresh and not here.is_return:
-        return fresh
-    try:
-        found: dict[str, Any] = _ask(opts, lambda reader: jobcache.load_of(reader, jid, _own_id(opts)), {})
-    except CommandExecutionError:
-        if fresh:
-            return fresh
-        raise
-    if fresh and (not found or "cmd" not in found):
-        return fresh
-    if blind and not found:
-        # The database may not have it yet.
-        raise CommandExecutionError(f"{blind}; so nobody can say that there is no job {jid}")
-    return found
 
 
 def answers(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
@@ -84,16 +40,16 @@ def answers(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
     :raises CommandExecutionError: nothing of it is on the doorstep, and the database does not answer.
     """
     jid = str(jid)
-    fresh = _fresh_answers(opts, jid)
+    lately = fresh.answers(opts, jid)
     try:
-        found: dict[str, Any] = _ask(opts, lambda reader: jobcache.answers_to(reader, jid, _own_id(opts)), {})
+        found: dict[str, Any] = ask(opts, lambda reader: jobcache.answers_to(reader, jid, own_id(opts)), dict)
     except CommandExecutionError as exc:
-        here = _doorstep(opts, lambda doorstep: doorstep.load(jid), None)
-        if not fresh and not (here and here.load is not None):
+        here = fresh.on_doorstep(opts, lambda doorstep: doorstep.load(jid), lambda: None)
+        if not lately and not (here and here.load is not None):
             raise
         log.warning("%s; only what came lately is known", exc)
-        return fresh
-    return {**fresh, **found}
+        return lately
+    return {**lately, **found}
 
 
 def jobs(opts: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,12 +62,12 @@ def jobs(opts: Mapping[str, Any]) -> dict[str, Any]:
     form = salt.utils.jid.format_jid_instance
 
     def all_of(reader: Reader) -> dict[str, Any]:
-        return {jid: _shown(form, jid, load) for jid, load in joblists.loads(reader, _own_id(opts))}
+        return {jid: _shown(form, jid, load) for jid, load in joblists.loads(reader, own_id(opts))}
 
-    told: dict[str, Any] = _ask(opts, all_of, {}, _LIST_SECONDS)
-    told.update({jid: _shown(form, jid, load) for jid, load in _fresh_loads(opts, told).items()})
+    told: dict[str, Any] = ask(opts, all_of, dict, _LIST_SECONDS)
+    told.update({jid: _shown(form, jid, load) for jid, load in fresh.loads(opts, told).items()})
     if opts.get("job_cache_store_endtime"):
-        for one in _doorstep(opts, lambda doorstep: doorstep.loads(), []):
+        for one in fresh.on_doorstep(opts, lambda doorstep: doorstep.loads(), list[Load]):
             if one.endtime and one.jid in told:
                 told[one.jid]["EndTime"] = one.endtime
     return told
@@ -130,10 +86,9 @@ def newest_jobs(opts: Mapping[str, Any], count: Any, without_find_job: bool = Tr
         number = max(0, int(count))
     except (TypeError, ValueError):
         raise CommandExecutionError(f"count: expected a number of jobs, got {count!r}") from None
-    own = _own_id(opts)
-    newest_loads = _ask(opts, lambda reader: joblists.newest_loads(reader, number, without_find_job, own), [])
-    found: dict[str, Any] = dict(newest_loads)
-    found = {**found, **_fresh_loads(opts, found, without_find_job)}
+    own = own_id(opts)
+    found = ask(opts, lambda reader: dict(joblists.newest_loads(reader, number, without_find_job, own)), dict[str, Any])
+    found = {**found, **fresh.loads(opts, found, without_find_job)}
     newest = sorted(found)[-number:] if number else []
     return [_shown(salt.utils.jid.format_jid_instance_ext, jid, found[jid]) for jid in newest]
 
@@ -146,7 +101,7 @@ def latest(opts: Mapping[str, Any], fun: str) -> dict[str, Any]:
     :param fun: the function.
     :raises CommandExecutionError: the database does not answer.
     """
-    found: dict[str, Any] = _ask(opts, lambda reader: jobcache.latest_of(reader, str(fun)), {})
+    found: dict[str, Any] = ask(opts, lambda reader: jobcache.latest_of(reader, str(fun)), dict)
     return found
 
 
@@ -157,7 +112,7 @@ def minions(opts: Mapping[str, Any]) -> list[str]:
     :param opts: Salt's options.
     :raises CommandExecutionError: the database does not answer.
     """
-    found: list[str] = _ask(opts, jobcache.minion_ids, [])
+    found: list[str] = ask(opts, jobcache.minion_ids, list)
     return found
 
 
@@ -169,50 +124,13 @@ def end(opts: Mapping[str, Any], jid: str) -> str | bool:
     :param jid: the job id.
     :raises CommandExecutionError: it is not on the doorstep, and the database does not answer.
     """
-    here: Load | None = _doorstep(opts, lambda doorstep: doorstep.load(str(jid)), None)
+    here = fresh.on_doorstep(opts, lambda doorstep: doorstep.load(str(jid)), lambda: None)
     if here and here.endtime:
         return here.endtime
     if not opts.get("job_cache_store_endtime"):
         return False
-    found = _ask(opts, lambda reader: jobcache.end_of(reader, str(jid)), None)
+    found = ask(opts, lambda reader: jobcache.end_of(reader, str(jid)), lambda: None)
     return datetime.fromisoformat(found).astimezone(timezone.utc).strftime(_FORMAT) if found else False
-
-
-def _own_id(opts: Mapping[str, Any]) -> str:
-    """Return whose job is meant by an id that two masters have given: that of the master that asks."""
-    return str(opts.get("id") or "")
-
-
-def _ask(
-    opts: Mapping[str, Any], question: Callable[[Reader], Any], nothing: Any, seconds: float = ANSWER_SECONDS
-) -> Any:
-    """Ask the database; one whose tables nobody has made yet knows nothing."""
-    try:
-        config = load_config(opts)
-        name = asked_worker(config)
-        engine = reader_of(config, name, seconds)
-    except EventsdError as exc:
-        raise CommandExecutionError(str(exc)) from None
-    try:
-        with reading(engine) as reader:
-            return question(reader)
-    except Unmade:
-        return nothing
-    except Unanswered as exc:
-        raise CommandExecutionError(
-            f"eventsd: job cache: the database of worker {name} does not answer: {one_line(exc.__cause__ or exc)}"
-        ) from None
-    finally:
-        engine.dispose()
-
-
-def _doorstep(opts: Mapping[str, Any], what: Callable[[Doorstep], Any], otherwise: Any) -> Any:
-    try:
-        return what(places_of(opts).doorstep)
-    except SpoolError as exc:
-        # Under publisher_acl, ``salt`` runs as a user who may not read the master's files.
-        log.debug("%s", exc)
-        return otherwise
 
 
 def _shown(form: Callable[[str, dict[str, Any]], dict[str, Any]], jid: str, load: dict[str, Any]) -> dict[str, Any]:
@@ -221,33 +139,3 @@ def _shown(form: Callable[[str, dict[str, Any]], dict[str, Any]], jid: str, load
         return form(jid, load)
     except (LookupError, ValueError):
         return {**form("", load), **({"JID": jid} if form is salt.utils.jid.format_jid_instance_ext else {})}
-
-
-def _as_load(here: Load) -> dict[str, Any]:
-    found = decode(here.load) if here.load is not None else None
-    if not isinstance(found, dict):
-        return {}
-    found = jobcache.readable(found)
-    found = of_all_rounds(found, here.minions_by_syndic.get("", ()))
-    return {**found, "Minions": here.minions} if here.minions else found
-
-
-def _fresh_loads(
-    opts: Mapping[str, Any], known: Mapping[str, Any], without_find_job: bool = True
-) -> dict[str, dict[str, Any]]:
-    """Return the loads on the doorstep; those of returns only for jobs of which nothing else is known."""
-    found = {}
-    for one in _doorstep(opts, lambda doorstep: doorstep.loads(), []):
-        load = _as_load(one)
-        if not (one.is_return and one.jid in known) and not (without_find_job and load.get("fun") == joblists.FIND_JOB):
-            found[one.jid] = load
-    return found
-
-
-def _fresh_answers(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in _doorstep(opts, lambda doorstep: doorstep.returns(jid), []):
-        load = decode(one.payload)
-        if isinstance(load, dict):
-            found.setdefault(str(load.get("id") or one.minion), jobcache.answer_of(load))
-    return found

@@ -11,16 +11,17 @@ import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from salt.loader.context import NamedLoaderContext
 
 from salt_eventsd.config.options import engines_of, merged, placed
-from salt_eventsd.config.plain import without_empty
+from salt_eventsd.config.plain import said, without_empty
 from salt_eventsd.config.structs import RedactConfig, Size, SpoolConfig
-from salt_eventsd.redact import Redactor
-from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.spool.doorstep import Doorstep
+
+if TYPE_CHECKING:
+    from salt_eventsd.redact import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Places:
         try:
             found = msgspec.convert(without_empty(dict(self._redact)), RedactConfig)
         except msgspec.ValidationError as exc:
-            log.error("eventsd: redact: %s; only what is masked by default is masked", one_line(exc))
+            log.error("eventsd: redact: %s; only what is masked by default is masked", said(exc))
             found = RedactConfig()
         return compile_redactor(found.keys, found.values, found.by_function)
 
@@ -98,7 +99,7 @@ def _block(opts: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return merged(opts)
     except Exception as exc:
-        log.error("eventsd: the configuration cannot be read, its defaults hold: %s", one_line(exc))
+        log.error("eventsd: the configuration cannot be read, its defaults hold: %s", said(exc))
         return {}
 
 

@@ -37,6 +37,12 @@ _SET_PATH = (
 )
 
 
+#: For a transaction alone: a proxy may give the session to others.
+_TO_READ = (
+    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), pg_catalog.set_config('jit', 'off', true)"
+)
+
+
 class PostgreSQLSession(Session):
     """Connects to PostgreSQL."""
 
@@ -85,11 +91,11 @@ class PostgreSQLSession(Session):
 
     def prepare_to_read(self, engine: Engine, timeout: float) -> None:
         """See :class:`Session`. To compile a question takes longer than to answer it row by row."""
-        super().prepare_to_read(engine, timeout)
+        self.prepare(engine, timeout)
 
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("SET LOCAL jit = off")
+            connection.exec_driver_sql(_TO_READ)
 
     def be_patient(self, connection: Connection) -> None:
         """See :class:`Session`."""
