@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import salt._logging
 
 from tests.support.carbon import CarbonCache
+from tests.support.memory import prefer_memory
 from tests.support.places import Site
 from tests.support.servers import MariaDB, PostgreSQL, Server
 from tests.support.stores import Database
@@ -19,6 +21,16 @@ salt._logging.shutdown_temp_handler()
 
 #: Servers that have a fixture of their own.
 _SHARED = {PostgreSQL: "postgresql", MariaDB: "mariadb", CarbonCache: "carbon"}
+
+
+def pytest_configure() -> None:
+    """Wait for no disk."""
+    prefer_memory()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Most of these tests wait for servers half of the time, so two share a processor."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture

@@ -11,11 +11,17 @@ import pytest
 import salt._logging
 
 from salt_eventsd.spool.keep import Spool
+from tests.support.memory import prefer_memory
 
 #: HYPOTHESIS_PROFILE=thorough looks ten times as hard, for whoever changes what it looks at.
 for name, examples in (("default", 30), ("thorough", 300)):
     hypothesis.settings.register_profile(name, deadline=None, max_examples=examples, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "default")
+
+
+def pytest_configure() -> None:
+    """Wait for no disk."""
+    prefer_memory()
 
 
 @pytest.fixture(scope="session", autouse=True)
