@@ -21,7 +21,7 @@ from salt_eventsd.bus.reader import ReaderState
 log = logging.getLogger(__name__)
 
 #: How many bytes may wait in the engine itself.
-_INBOX_BYTES = 16 * 2**20
+_INBOX_BYTES = 2 * 2**20
 _READ_BYTES = 262_144
 #: How long the thread waits for frames at a time.
 _LOOK_SECONDS = 0.5

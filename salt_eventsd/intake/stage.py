@@ -19,7 +19,7 @@ from salt_eventsd.rules.rule import Route
 _ENVELOPE_BYTES = 200
 #: So many events, or bytes, are committed at once, however long ``commit_seconds`` is.
 _MOST_EVENTS = 10_000
-MOST_BYTES = 4 * 2**20
+MOST_BYTES = 2 * 2**20
 
 
 class Stage:

@@ -128,10 +128,13 @@ class Behind:
     :param overlap: how many batches more may be in flight, of those whose order does not matter. Each is smaller then,
         so that all of them take no more memory than one.
     :param times: how many times as many events a batch has; never more bytes.
+    :param most_bytes: how large a batch is at most. Of large events, a few are as quick to write as many, and take less
+        memory; larger than usual it is never.
     """
 
     overlap: int = 0
     times: int = 1
+    most_bytes: int = 2 * 2**20
 
     def limits(self, usual: BatchLimits) -> BatchLimits:
         """
@@ -139,9 +142,8 @@ class Behind:
 
         :param usual: as configured.
         """
-        return msgspec.structs.replace(
-            usual, events=usual.events * self.times, bytes=max(1, usual.bytes // (1 + self.overlap))
-        )
+        size = max(1, min(self.most_bytes, usual.bytes // (1 + self.overlap)))
+        return msgspec.structs.replace(usual, events=usual.events * self.times, bytes=size)
 
 
 class Worker(Protocol):
