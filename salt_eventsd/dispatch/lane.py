@@ -177,8 +177,8 @@ class Lane:
         behind: Behind | None = getattr(self.worker, "behind", None)
         if behind is None or self.owner != self.name:
             return None
-        batches = (self.flights.places_taken(prio=False) + 1) * behind.times
-        return behind if self.backlog.exceeds(self.config.batch, batches) else None
+        batches = self.flights.places_taken(prio=False) + 1
+        return behind if self.backlog.exceeds(behind.limits(self.config.batch), batches) else None
 
     def _claimed(self, chunks: list[StoredChunk]) -> list[StoredChunk]:
         self.flights.claimed(chunks[0])

@@ -168,6 +168,17 @@ def test_a_worker_that_is_not_behind_has_one_batch_in_flight(spool: Spool) -> No
     assert [claimed(lane) for _ in range(2)] == [kept[:2], []]
 
 
+def test_the_batches_of_a_worker_that_is_behind_are_small_where_events_are_large(spool: Spool) -> None:
+    # Given
+    size = len(chunk(1).payload)
+    recorder = Recorder()
+    recorder.behind = Behind(times=4, most_bytes=2 * size)  # type: ignore[attr-defined]
+    lane = lane_of(spool, recorder, size=8 * size)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(20)))]
+
+    assert claimed(lane) == kept[:2]
+
+
 def test_the_batches_of_a_worker_that_is_behind_have_no_more_bytes_together(spool: Spool) -> None:
     # Given
     size = len(chunk(1).payload)
