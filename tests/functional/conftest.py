@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.memory import prefer_memory
 from tests.support.places import Site
 from tests.support.servers import MariaDB, PostgreSQL, Server
 from tests.support.stores import Database
+from tests.support.templates import Template
 
 # Salt keeps what is logged early for a terminal that pytest has taken over, and complains of that at exit.
 salt._logging.shutdown_temp_handler()
@@ -74,6 +76,20 @@ def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         return Database(server.new_database())
 
     return make
+
+
+@pytest.fixture(scope="session")
+def template(request: pytest.FixtureRequest, lasting: Callable[[str], Database]) -> Callable[[str], Template]:
+    """Gives a database of a kind that can be copied."""
+    return cache(lambda kind: Template(lasting(kind), None if kind == "sqlite" else request.getfixturevalue(kind)))
+
+
+@pytest.fixture
+def made(database_kind: str, template: Callable[[str], Template], tmp_path: Path) -> Iterator[Database]:
+    """A database of the test's own with our tables, for tests that change these."""
+    database = Database(template(database_kind).copy(tmp_path))
+    yield database
+    database.close()
 
 
 @pytest.fixture

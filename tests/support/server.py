@@ -149,10 +149,14 @@ class Server:
         name = database or self.system_database
         return f"{self.drivername}://{user}:{password}@127.0.0.1:{self.port}/{name}"
 
-    def new_database(self) -> str:
-        """Make an empty database and return its URL."""
+    def new_database(self, options: str = "") -> str:
+        """
+        Make an empty database and return its URL.
+
+        :param options: those of ``CREATE DATABASE``.
+        """
         name = f"eventsd_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
     def execute(self, *statements: str, database: str = "") -> None:

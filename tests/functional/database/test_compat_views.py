@@ -71,63 +71,61 @@ def test_a_program_finds_what_it_reads(fresh: Database, load: bool) -> None:
     assert _views(fresh, compat="salt")["retcode"] == 0
 
 
-def test_the_newest_returns_are_found_by_the_index(fresh: Database) -> None:
+def test_the_newest_returns_are_found_by_the_index(made: Database) -> None:
     # Given
-    _fill(fresh)
-    _views(fresh, compat="salt")
-    explain = fresh.by_kind("EXPLAIN QUERY PLAN", "EXPLAIN", "EXPLAIN")
-    off = ["SET enable_seqscan = off", "SET enable_sort = off"] if fresh.kind == "postgresql" else []
+    _fill(made)
+    _views(made, compat="salt")
+    explain = made.by_kind("EXPLAIN QUERY PLAN", "EXPLAIN", "EXPLAIN")
+    off = ["SET enable_seqscan = off", "SET enable_sort = off"] if made.kind == "postgresql" else []
 
     # When
-    with fresh.engine.connect() as connection:
+    with made.engine.connect() as connection:
         for statement in off:
             connection.exec_driver_sql(statement)
         asked = f"{explain} SELECT jid, id FROM salt_returns ORDER BY alter_time DESC LIMIT 50"
         plan = str(connection.exec_driver_sql(asked).all())
 
     # Then
-    if fresh.kind == "postgresql":
+    if made.kind == "postgresql":
         assert "eventsd_returns_by_stamp" in plan
         assert "Sort" not in plan
-    elif fresh.kind == "sqlite":
+    elif made.kind == "sqlite":
         assert "eventsd_returns_by_stamp" in plan
         assert "TEMP B-TREE" not in plan
 
 
-def test_tables_of_a_returner_are_left_alone(fresh: Database) -> None:
+def test_tables_of_a_returner_are_left_alone(made: Database) -> None:
     # Given
-    fresh.make_tables()
-    fresh.execute("CREATE TABLE salt_returns (jid VARCHAR(255))", "INSERT INTO salt_returns VALUES ('theirs')")
+    made.execute("CREATE TABLE salt_returns (jid VARCHAR(255))", "INSERT INTO salt_returns VALUES ('theirs')")
 
     # When
-    told = _views(fresh, compat="salt")
+    told = _views(made, compat="salt")
 
     # Then
     assert told["retcode"] == 2
     assert "there is a salt_returns that is not ours" in told["problem"]
     assert "\n" not in told["problem"]
-    assert fresh.query("SELECT jid FROM salt_returns") == [("theirs",)]
+    assert made.query("SELECT jid FROM salt_returns") == [("theirs",)]
 
     # When: they have a schema of their own
-    if fresh.kind == "postgresql":
-        fresh.execute("CREATE SCHEMA alcali")
-        _fill(fresh)
-        assert _views(fresh, compat="salt", schema="alcali")["made"][1]["view"] == "alcali.salt_returns"
-        assert len(fresh.query("SELECT jid FROM alcali.salt_returns")) == 4
+    if made.kind == "postgresql":
+        made.execute("CREATE SCHEMA alcali")
+        _fill(made)
+        assert _views(made, compat="salt", schema="alcali")["made"][1]["view"] == "alcali.salt_returns"
+        assert len(made.query("SELECT jid FROM alcali.salt_returns")) == 4
 
 
-def test_missing_views_are_made(fresh: Database) -> None:
+def test_missing_views_are_made(made: Database) -> None:
     # Given
-    fresh.make_tables()
-    fresh.execute("DROP VIEW eventsd_v_changes", "DROP VIEW eventsd_v_answers")
+    made.execute("DROP VIEW eventsd_v_changes", "DROP VIEW eventsd_v_answers")
 
     # When
-    told = _views(fresh)
+    told = _views(made)
 
     # Then
     assert {one["view"] for one in told["made"]} == {"eventsd_v_changes", "eventsd_v_answers"}
-    assert fresh.query("SELECT * FROM eventsd_v_changes") == []
-    assert _views(fresh) == {"made": [], "retcode": 0}
+    assert made.query("SELECT * FROM eventsd_v_changes") == []
+    assert _views(made) == {"made": [], "retcode": 0}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,12 @@ from tests.support.stores import Buried, Database, batch_of
 _SECRET = "pa55-of-somebody"
 
 
+@pytest.fixture
+def database(made: Database) -> Database:
+    """A database with our tables, which a test may change."""
+    return made
+
+
 @pytest.mark.parametrize("table", [pytest.param(name, id=name) for name in ("returns", "minions", "receipts")])
 def test_a_missing_table_holds_the_worker_until_it_is_back(database: Database, table: str) -> None:
     # Given
@@ -105,7 +111,6 @@ def test_a_user_who_may_make_no_tables_is_held(served: Database, server: Server)
 
 def test_a_database_that_may_only_be_read_buries_nothing(database: Database) -> None:
     # Given
-    database.make_tables()
     path = sa.make_url(database.url).database
     urls = {
         "sqlite": f"sqlite:///file:{path}?mode=ro&uri=true",

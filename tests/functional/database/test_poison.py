@@ -12,6 +12,12 @@ from tests.support.stores import Buried, Database, batch_of
 _COUNT = 40
 
 
+@pytest.fixture
+def database(made: Database) -> Database:
+    """A database with our tables, which a test may change."""
+    return made
+
+
 def _events(poison: set[int]) -> list[Event]:
     return [returned(n, jid=str(n), fun="poison" if n in poison else "test.ping") for n in range(_COUNT)]
 
@@ -30,7 +36,6 @@ def _events(poison: set[int]) -> list[Event]:
 )
 def test_only_the_bad_events_are_buried(database: Database, poison: set[int]) -> None:
     # Given
-    database.make_tables()
     database.refuse("returns", "fun = 'poison'")
     events = _events(poison)
     buried = Buried()
@@ -49,7 +54,6 @@ def test_only_the_bad_events_are_buried(database: Database, poison: set[int]) ->
 def test_rows_that_are_made_a_few_at_a_time_lose_no_event(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given: bad events alone in their portion, beside good ones, and one of which no row can be made
     monkeypatch.setattr("salt_eventsd.database.insertion._BUILT_AT_ONCE_BYTES", 500)
-    database.make_tables()
     database.refuse("returns", "fun = 'poison'")
     poison = {0, 1, 2, 3, 4, 5, 17, _COUNT - 1}
     events = _events(poison)
@@ -75,7 +79,6 @@ def test_rows_that_are_made_a_few_at_a_time_lose_no_event(database: Database, mo
 )
 def test_of_a_large_batch_only_the_bad_events_are_buried(database: Database, poison: set[int]) -> None:
     # Given: so many rows that they travel in several documents
-    database.make_tables()
     database.refuse("returns", "fun = 'poison'")
     events = [
         returned(n, jid=str(n), minion_id=f"m{n % 9}", fun="poison" if n in poison else "test.ping") for n in range(700)
@@ -97,7 +100,6 @@ def test_of_a_large_batch_only_the_bad_events_are_buried(database: Database, poi
 
 def test_a_replay_after_a_burial_buries_nothing_again(database: Database) -> None:
     # Given
-    database.make_tables()
     database.refuse("returns", "fun = 'poison'")
     worker = database.worker()
     worker.write(batch_of(_events({3})))
@@ -113,7 +115,6 @@ def test_a_replay_after_a_burial_buries_nothing_again(database: Database) -> Non
 
 def test_an_event_is_written_whole_or_not_at_all(database: Database) -> None:
     # Given: the database takes the return and refuses one of its states
-    database.make_tables()
     database.refuse("states", "sls = 'poison'")
     good = {"a_|-a_|-a_|-run": state_result("a", 0), "b_|-b_|-b_|-run": state_result("b", 1)}
     bad = {**good, "c_|-c_|-c_|-run": state_result("c", 2, __sls__="poison")}
@@ -136,7 +137,6 @@ def test_an_event_is_written_whole_or_not_at_all(database: Database) -> None:
 
 def test_bad_events_of_one_table_do_not_touch_those_of_another(database: Database) -> None:
     # Given
-    database.make_tables()
     database.refuse("jobs", "fun = 'poison'")
     buried = Buried()
 
@@ -152,7 +152,6 @@ def test_bad_events_of_one_table_do_not_touch_those_of_another(database: Databas
 
 def test_what_a_trigger_of_the_users_refuses_is_buried(database: Database) -> None:
     # Given: triggers fail with a code of their own, not with that of a constraint
-    database.make_tables()
     database.refuse_by_trigger("returns", "fun = 'poison'")
     buried = Buried()
 
@@ -166,7 +165,6 @@ def test_what_a_trigger_of_the_users_refuses_is_buried(database: Database) -> No
 
 def test_a_column_the_user_has_made_mandatory(database: Database) -> None:
     # Given
-    database.make_tables()
     database.refuse("returns", "retcode IS NULL")
     buried = Buried()
 
@@ -181,7 +179,6 @@ def test_a_column_the_user_has_made_mandatory(database: Database) -> None:
 
 def test_why_an_event_was_refused_does_not_tell_what_was_in_it(database: Database) -> None:
     # Given
-    database.make_tables()
     database.refuse("returns", "fun = 'poison'")
     buried = Buried()
 

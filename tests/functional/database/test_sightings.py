@@ -109,21 +109,21 @@ def test_what_another_engine_has_written_since_is_not_overwritten(
     assert known(tables) == {"web1": (9, "9")}
 
 
-def test_a_refused_return_says_nothing_of_its_minion(fresh: Database, every: Callable[[float], None]) -> None:
+def test_a_refused_return_says_nothing_of_its_minion(made: Database, every: Callable[[float], None]) -> None:
     # Given
     every(60)
-    worker = fresh.worker()
+    worker = made.worker()
     worker.write(batch_of([seen(1)]))
-    fresh.refuse("returns", "jid = '8'")
+    made.refuse("returns", "jid = '8'")
 
     # When
     buried = Buried()
     worker.write(batch_of([seen(8), seen(2)], first=2, buried=buried))
-    fresh.close()
+    made.close()
 
     # Then
     assert buried.positions == [0]
-    assert known(fresh) == {"web1": (2, "2")}
+    assert known(made) == {"web1": (2, "2")}
 
 
 def test_what_a_start_says_is_never_put_off(tables: Database, every: Callable[[float], None]) -> None:

@@ -111,12 +111,12 @@ UNIQUE = [
 
 @pytest.mark.parametrize(("table", "column", "events"), UNIQUE)
 def test_what_a_users_own_unique_index_keeps_out_is_not_written(
-    fresh: Database, table: str, column: str, events: list[Event]
+    made: Database, table: str, column: str, events: list[Event]
 ) -> None:
     # Given
-    worker = fresh.worker()
+    worker = made.worker()
     worker.write(batch_of())
-    fresh.execute(f"CREATE UNIQUE INDEX mine ON eventsd_{table} ({column})")
+    made.execute(f"CREATE UNIQUE INDEX mine ON eventsd_{table} ({column})")
 
     # When
     buried = settled(worker, events)
@@ -124,21 +124,21 @@ def test_what_a_users_own_unique_index_keeps_out_is_not_written(
     # Then
     assert buried.positions == [1]
     assert buried.refusals[0][1]
-    assert len(fresh.rows(table)) == len(events) - 1
+    assert len(made.rows(table)) == len(events) - 1
 
     # When: the index is gone, and the event put back
-    fresh.execute(fresh.by_kind("DROP INDEX mine", "DROP INDEX mine", f"DROP INDEX mine ON eventsd_{table}"))
+    made.execute(made.by_kind("DROP INDEX mine", "DROP INDEX mine", f"DROP INDEX mine ON eventsd_{table}"))
     worker.write(batch_of([events[1]], first=9))
 
     # Then
-    assert len(fresh.rows(table)) == len(events)
+    assert len(made.rows(table)) == len(events)
 
 
-def test_somebody_elses_minion_is_not_overwritten(fresh: Database) -> None:
+def test_somebody_elses_minion_is_not_overwritten(made: Database) -> None:
     # Given
-    worker = fresh.worker()
+    worker = made.worker()
     worker.write(batch_of([returned(minion_id="a", fun="x.y", _stamp="2026-01-02T03:04:05")]))
-    fresh.execute("CREATE UNIQUE INDEX mine ON eventsd_minions (last_fun)")
+    made.execute("CREATE UNIQUE INDEX mine ON eventsd_minions (last_fun)")
 
     # When
     buried = Buried()
@@ -147,7 +147,7 @@ def test_somebody_elses_minion_is_not_overwritten(fresh: Database) -> None:
 
     # Then
     assert buried.positions == [0]
-    kept = {row["minion_id"]: (row["last_jid"], row["last_fun"]) for row in fresh.rows("minions")}
+    kept = {row["minion_id"]: (row["last_jid"], row["last_fun"]) for row in made.rows("minions")}
     assert kept == {"a": (JID, "x.y"), MINION: (JID, "test.ping")}
 
 
@@ -178,12 +178,12 @@ def _keep_out(database: Database, table: str, condition: str) -> None:
     ],
 )
 def test_what_a_trigger_keeps_out_without_a_word_is_not_written(
-    fresh: Database, table: str, condition: str, events: list[Event]
+    made: Database, table: str, condition: str, events: list[Event]
 ) -> None:
     # Given
-    worker = fresh.worker()
+    worker = made.worker()
     worker.write(batch_of())
-    _keep_out(fresh, table, condition)
+    _keep_out(made, table, condition)
 
     # When
     buried = settled(worker, events)
@@ -191,16 +191,16 @@ def test_what_a_trigger_keeps_out_without_a_word_is_not_written(
     # Then
     assert buried.positions == [1]
     assert f"eventsd_{table} did not take 1 of the rows" in buried.refusals[0][1]
-    assert len(fresh.rows(table)) == len(events) - 1
+    assert len(made.rows(table)) == len(events) - 1
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("table", ["returns", "jobs", "states", "minions"])
-def test_a_table_that_takes_nothing_buries_nothing(fresh: Database, table: str) -> None:
+def test_a_table_that_takes_nothing_buries_nothing(made: Database, table: str) -> None:
     # Given
-    worker = fresh.worker()
+    worker = made.worker()
     worker.write(batch_of())
-    _keep_out(fresh, table, "master_id <> ''" if table != "states" else "jid <> ''")
+    _keep_out(made, table, "master_id <> ''" if table != "states" else "jid <> ''")
     run = {TAG: state_result()}
     events = [job("1"), job("2"), *(returned(run, jid=str(number), fun="state.apply") for number in range(3))]
     buried = Buried()
@@ -230,42 +230,42 @@ def test_rows_that_a_trigger_sends_elsewhere_in_the_table_are_there(postgres: Da
     assert postgres.query("SELECT count(*) FROM eventsd_returns") == [(5,)]
 
 
-def test_two_names_that_a_database_takes_for_one_are_not_one(fresh: Database) -> None:
+def test_two_names_that_a_database_takes_for_one_are_not_one(made: Database) -> None:
     # Given: MariaDB compares text as if it ended with blanks
     events = [returned(jid="7", minion_id="m"), returned(jid="7", minion_id="m "), returned(jid="8", minion_id="m")]
 
     # When
-    buried = settled(fresh.worker(), events)
+    buried = settled(made.worker(), events)
 
     # Then
-    assert (buried.positions, len(fresh.rows("returns"))) == (([1], 2) if fresh.kind == "mysql" else ([], 3))
+    assert (buried.positions, len(made.rows("returns"))) == (([1], 2) if made.kind == "mysql" else ([], 3))
 
 
-def test_copies_are_written_without_a_word(fresh: Database) -> None:
+def test_copies_are_written_without_a_word(made: Database) -> None:
     # Given
     events = [*numbered(20), *(job(str(number)) for number in range(20)), alarm(1)]
     events.append(returned({TAG: state_result()}, jid="s", fun="state.apply"))
-    worker = fresh.worker()
+    worker = made.worker()
 
     # When
     buried = Buried()
     worker.write(batch_of([*events, *events], buried=buried))
-    fresh.worker().write(batch_of(events, spool="another", buried=buried))
+    made.worker().write(batch_of(events, spool="another", buried=buried))
 
     # Then
     assert buried.refusals == []
-    counts = [len(fresh.rows(name)) for name in ("returns", "jobs", "events", "states", "minions")]
+    counts = [len(made.rows(name)) for name in ("returns", "jobs", "events", "states", "minions")]
     assert counts == [21, 20, 1, 1, 1]
 
 
-def test_states_that_a_minion_runs_again_in_a_job_are_kept(fresh: Database) -> None:
+def test_states_that_a_minion_runs_again_in_a_job_are_kept(made: Database) -> None:
     # Given
     def run(*comments: str) -> Event:
         results = {f"{TAG}{n}": state_result(comment=text, number=n) for n, text in enumerate(comments)}
         return returned(results, fun="state.apply")
 
     first, second, third = run("a", "b", "c"), run("d", "b"), run("e")
-    worker = fresh.worker()
+    worker = made.worker()
 
     # When: also as copies, and again
     worker.write(batch_of([first, second]))
@@ -273,23 +273,21 @@ def test_states_that_a_minion_runs_again_in_a_job_are_kept(fresh: Database) -> N
     worker.write(batch_of([second, first, third], spool="another"))
 
     # Then
-    found = [(row["run_num"], row["comment"]) for row in fresh.rows("states")]
+    found = [(row["run_num"], row["comment"]) for row in made.rows("states")]
     assert found[:3] == [(0, "a"), (1, "b"), (2, "c")]
     assert sorted(comment for _, comment in found[3:]) == ["d", "e"]
-    assert len(fresh.rows("returns")) == 3
+    assert len(made.rows("returns")) == 3
 
 
-def test_a_connection_that_counts_what_it_finds_is_no_obstacle(
-    fresh: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_counts_what_it_finds_is_no_obstacle(made: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given: as another driver may do it
     monkeypatch.setattr("salt_eventsd.database.dialects.mysql.MySQLInserts.counts", lambda *_: False)
-    worker = fresh.worker()
+    worker = made.worker()
     worker.write(batch_of())
-    fresh.execute("CREATE UNIQUE INDEX mine ON eventsd_returns (fun)")
+    made.execute("CREATE UNIQUE INDEX mine ON eventsd_returns (fun)")
 
     # When
     buried = settled(worker, [returned(jid="1"), returned(jid="2"), job("1"), job("1")])
 
     # Then
-    assert (buried.positions, len(fresh.rows("returns")), len(fresh.rows("jobs"))) == ([1], 1, 1)
+    assert (buried.positions, len(made.rows("returns")), len(made.rows("jobs"))) == ([1], 1, 1)

@@ -20,6 +20,12 @@ from tests.support.stores import Buried, Database, batch_of
 _STATES = {"a_|-a_|-a_|-run": state_result("a", 0)}
 
 
+@pytest.fixture
+def database(made: Database) -> Database:
+    """A database with our tables, which a test may change."""
+    return made
+
+
 def refuse_all(database: Database, table: str, state: str = "45000") -> None:
     """Have a trigger refuse all rows of a table."""
     if database.kind == "sqlite":
@@ -178,7 +184,6 @@ def test_a_table_beside_that_refuses_everything_holds_what_has_rows_for_it(datab
 @pytest.mark.parametrize(("state", "good"), [("45000", 0), ("MY001", 0), ("MY001", 18), ("55000", 1)])
 def test_one_event_that_a_trigger_refuses_is_buried(database: Database, state: str, good: int) -> None:
     # Given: also where it is alone
-    database.make_tables()
     if database.kind == "postgresql":
         database.execute(
             "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -310,7 +315,6 @@ def test_what_is_refused_again_and_again_costs_little(database: Database) -> Non
 
 def test_probes_leave_nothing_behind(database: Database) -> None:
     # Given
-    database.make_tables()
     refuse_all(database, "eventsd_minions")
     buried = Buried()
     events = [returned(_STATES, jid="1"), job("1"), fired("a/b", {})]

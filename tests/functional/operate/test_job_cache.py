@@ -27,9 +27,19 @@ AWAY = {"url": "postgresql://nobody:nothing@127.0.0.1:1/nothing", "connect_secon
 
 
 @pytest.fixture
+def database(made: Database) -> Database:
+    """A database with our tables, which a test may change."""
+    return made
+
+
+@pytest.fixture
 def cache(tmp_path: Path, database: Database) -> JobCache:
     """A job cache whose database is there."""
-    return JobCache(master_opts(tmp_path, workers={"history": {"module": "sql", "url": database.url}}))
+    return _cache_of(tmp_path, database)
+
+
+def _cache_of(home: Path, database: Database) -> JobCache:
+    return JobCache(master_opts(home, workers={"history": {"module": "sql", "url": database.url}}))
 
 
 @pytest.fixture
@@ -125,9 +135,10 @@ def test_a_job_and_its_answers_are_the_same_before_and_after_they_are_written(
     assert cache.get_fun("test.ping")["web1"]["return"] == {"a": [1, None]}
 
 
-def test_what_nobody_knows_is_empty(cache: JobCache, database: Database) -> None:
+def test_what_nobody_knows_is_empty(tmp_path: Path, fresh: Database) -> None:
+    cache = _cache_of(tmp_path, fresh)
     assert (cache.get_load("1"), cache.get_jid("1"), cache.get_jids(), cache.get_jids_filter(3)) == ({}, {}, {}, [])
-    database.make_tables()
+    fresh.make_tables()
     assert (cache.get_load("1"), cache.get_jid("1"), cache.get_jids(), cache.get_jids_filter(3)) == ({}, {}, {}, [])
     assert (cache.get_fun("test.ping"), cache.get_minions(), cache.get_endtime("1")) == ({}, [], False)
 
