@@ -13,6 +13,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``job``       all about one job
 ``of_minion`` the newest jobs of a minion
 ``twins``     two jobs of two masters that have one id
+``syndics``   which minions of a job each of several masters has heard of
 ``returns``   returns, and those that failed
 ``missing``   minions that did not answer
 ``states``    what was changed, and what took long

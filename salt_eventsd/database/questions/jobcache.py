@@ -4,13 +4,14 @@ What Salt's job cache is asked: jobs as the loads that Salt knows, returns as Sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.syndics import minions_seen, own_minions
 from salt_eventsd.database.questions.twins import own_of, twins_of, whose
 from salt_eventsd.database.schema import jobs, minions, returns
 from salt_eventsd.event.handed import answer_of, readable
@@ -40,8 +41,8 @@ def load_of(reader: Reader, jid: str, master_id: str | None = None) -> Row:
         for one in _returns(reader, jid):
             load["return"] = whole_return(one)["return"]
             break
-    if isinstance(row["minions"], list) and row["minions"]:
-        load["Minions"] = sorted(map(str, row["minions"]))
+    if seen := minions_seen(row, master_id):
+        load["Minions"] = seen
     return load
 
 
@@ -55,12 +56,25 @@ def answers_to(reader: Reader, jid: str, master_id: str | None = None) -> dict[s
     """
     found: dict[str, Row] = {}
     rows = _returns(reader, jid)
-    twins = twins_of(reader, [jid])[jid] if rows and rows[0]["has_twins"] else []
-    own = own_of(twins, master_id)["apart"] if twins else ""
+    is_own = _own_answers(reader, jid, master_id) if rows and rows[0]["is_shared"] else lambda _: True
     for row in rows:
-        if row["minion_id"] not in found and (not twins or whose(twins, row) == own):
+        if row["minion_id"] not in found and is_own(row):
             found[row["minion_id"]] = answer_of(whole_return(row))
     return found
+
+
+def _own_answers(reader: Reader, jid: str, master_id: str | None) -> Callable[[Row], bool]:
+    """Return what says whether an answer is to a master's own job, and has come to that master."""
+    twins = twins_of(reader, [jid]).get(jid, [])
+    job = own_of(reader.rows(_MINIONS_OF_ID, {"jid": jid}), master_id)
+    minions = own_minions(job, master_id)
+
+    def is_own(row: Row) -> bool:
+        if twins and whose(twins, row) != job["apart"]:
+            return False
+        return minions is None or row["minion_id"] in minions or row["master_id"] == master_id
+
+    return is_own
 
 
 def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
@@ -124,9 +138,20 @@ _OF_RETURN = ("jid", "minion_id", "fun", "fun_args", "retcode", "success", "retu
 _RETURNS = sa.select(*[returns.c[name] for name in _OF_RETURN])
 _THIS = sa.bindparam("jid", type_=jobs.c.jid.type)
 # In one question, and made once: to make one takes as long as its answer.
-_HAS_TWINS = sa.exists().where(jobs.c.jid == _THIS, jobs.c.apart != "").label("has_twins")
-_RETURNS_OF_ID = _RETURNS.add_columns(_HAS_TWINS).where(returns.c.jid == _THIS).order_by(returns.c.id)
-_JOBS_OF_ID = sa.select(*COLUMNS, jobs.c.minions, jobs.c.load).where(jobs.c.jid == _THIS).order_by(jobs.c.apart)
+_IS_SHARED = sa.or_(jobs.c.apart != "", jobs.c.syndics.is_not(None))
+_RETURNS_OF_ID = (
+    _RETURNS.add_columns(sa.exists().where(jobs.c.jid == _THIS, _IS_SHARED).label("is_shared"))
+    .where(returns.c.jid == _THIS)
+    .order_by(returns.c.id)
+)
+_JOBS_OF_ID = (
+    sa.select(*COLUMNS, jobs.c.minions, jobs.c.syndics, jobs.c.load).where(jobs.c.jid == _THIS).order_by(jobs.c.apart)
+)
+_MINIONS_OF_ID = (
+    sa.select(*(jobs.c[name] for name in ("apart", "master_id", "minions", "syndics")))
+    .where(jobs.c.jid == _THIS)
+    .order_by(jobs.c.apart)
+)
 
 
 def _returns(reader: Reader, jid: str) -> list[Row]:

@@ -26,10 +26,10 @@ from salt.exceptions import CommandExecutionError
 
 from salt_eventsd.config.load import load
 from salt_eventsd.config.options import without_pillar
+from salt_eventsd.config.plain import said
 from salt_eventsd.database.engines import ANSWER_SECONDS
 from salt_eventsd.database.questions.read import History, Reader, Unanswered, Unmade, asked_worker, reader_of, reading
 from salt_eventsd.exceptions import EventsdError, Unavailable
-from salt_eventsd.redact.error_text import one_line
 
 Answer = TypeVar("Answer")
 
@@ -117,7 +117,7 @@ def ask(
         except Unanswered as exc:
             _give_up(kept)
             if is_new or time.monotonic() - began > _QUICK_SECONDS:
-                why = f"the database of worker {kept.asked[0]} does not answer: {one_line(exc.__cause__ or exc)}"
+                why = f"the database of worker {kept.asked[0]} does not answer: {said(exc.__cause__ or exc)}"
                 raise CommandExecutionError(f"eventsd: job cache: {why}") from None
         finally:
             kept.used = time.monotonic()

@@ -46,7 +46,9 @@ def as_load(here: Load) -> dict[str, Any]:
         return {}
     found = readable(found)
     found = of_all_rounds(found, here.minions_by_syndic.get("", ()))
-    return {**found, "Minions": here.minions} if here.minions else found
+    # Salt's own job cache has those of syndics and the syndics, too.
+    minions = {one for some in here.minions_by_syndic.values() for one in some}
+    return {**found, "Minions": sorted(minions)} if minions else found
 
 
 def loads(

@@ -58,6 +58,24 @@ def test_a_master_of_masters(tables: Database, order: tuple[int, ...]) -> None:
     assert kept["syndics"] == {"": ["eu", "w0"], "eu": ["w1", "west"], "eu/west": ["w2"]}
 
 
+def test_salts_job_cache_tells_each_master_what_came_to_it(tables: Database) -> None:
+    # Given
+    write(
+        tables,
+        job(minions=["eu", "w0"], tgt="*"),
+        by_syndic("eu", "w1", "west"),
+        by_syndic("eu/west", "w2"),
+        *(returned(jid=JID, minion_id=name) for name in ("w0", "w1", "w2")),
+    )
+
+    # Then: as by the job cache of files, in which a syndic is a minion of the master above
+    seen = {"top": ["eu", "w0", "w1", "w2", "west"], "eu_master": ["w1", "w2", "west"], "west": ["w2"]}
+    answered = {"top": ["w0", "w1", "w2"], "eu_master": ["w1", "w2"], "west": ["w2"]}
+    with reading(make_reader(SqlOptions(url=tables.url))) as reader:
+        assert {one: jobcache.load_of(reader, JID, one)["Minions"] for one in seen} == seen
+        assert {one: list(jobcache.answers_to(reader, JID, one)) for one in seen} == answered
+
+
 def test_many_that_tell_of_the_same_jobs_at_one_moment(tables: Database) -> None:
     # Given: two masters, two batches in flight each
     jids = [f"2026010203040500{number:04}" for number in range(20)]

@@ -84,6 +84,23 @@ def test_whoever_asks_the_history_does_not_wait_for_what_looks_for_secrets() -> 
     assert among(found, {*looking, "alembic", "regex", "salt_eventsd.dispatch", "salt_eventsd.database.store"}) == set()
 
 
+def test_whoever_asks_for_the_load_of_a_new_job_waits_for_no_database() -> None:
+    found = imported(
+        "import json, sys, tempfile, tests.support.job_cache\n"
+        "from pathlib import Path\n"
+        "with tempfile.TemporaryDirectory() as home:\n"
+        "    cache = tests.support.job_cache.JobCache(tests.support.job_cache.master_opts(Path(home)))\n"
+        "    jid = cache.prep_jid()\n"
+        "    cache.save_load(jid, {'jid': jid, 'fun': 'test.ping'}, ['web1'])\n"
+        "    before = set(sys.modules)\n"
+        "    assert cache.get_load(jid)['Minions'] == ['web1']\n"
+        "print(json.dumps(list(sys.modules)))"
+    )
+
+    assert "salt_eventsd.operate.job_cache.load" in found
+    assert among(found, {"sqlalchemy", "alembic", "salt_eventsd.database"}) == set()
+
+
 def test_the_verb_imports_the_configuration_and_the_status(tmp_path: Path) -> None:
     found = by_runner(tmp_path, "status")
 
