@@ -17,8 +17,7 @@ from typing import Any
 from salt_eventsd.common.english import counted
 from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.config.structs import Config
-from salt_eventsd.database.questions.known import Known, known
-from salt_eventsd.database.questions.read import Unmade, reader_of, reading
+from salt_eventsd.database.questions.read import Reader, Unmade, reader_of, reading
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.engine.ledger import Ledger
@@ -26,7 +25,7 @@ from salt_eventsd.engine.plan import Plan
 from salt_eventsd.engine.report import ReportedGap
 from salt_eventsd.exceptions import Transient
 from salt_eventsd.intake.past import local_cache
-from salt_eventsd.intake.past.missing import Lacked, look, portions
+from salt_eventsd.intake.past.missing import Ask, Lacked, look, portions
 from salt_eventsd.intake.past.told import Unread, Wanted
 from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact.error_text import one_line
@@ -201,7 +200,7 @@ def wanted_of(since: float, until: float) -> Wanted:
     return Wanted(since - SLACK_SECONDS, until + SLACK_SECONDS, as_kept=True)
 
 
-def asking(config: Config, worker: str) -> Callable[[Iterable[str], Iterable[tuple[str, str]]], Known]:
+def asking(config: Config, worker: str) -> Ask:
     """
     Return what asks the history for what it has.
 
@@ -211,12 +210,12 @@ def asking(config: Config, worker: str) -> Callable[[Iterable[str], Iterable[tup
     """
     engine = reader_of(config, worker)
 
-    def ask(jids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> Known:
+    def ask(question: Callable[[Reader], Any]) -> Any:
         try:
             with reading(engine) as reader:
-                return known(reader, jids, pairs)
+                return question(reader)
         except Unmade:
-            return Known()
+            return None
         finally:
             engine.dispose()
 

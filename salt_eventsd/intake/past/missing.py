@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from salt_eventsd.database.questions.known import Known
+from salt_eventsd.database.questions.known import Known, known, lacking
+from salt_eventsd.database.questions.read import Reader
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.past.told import Item, Place, Told, Unread
-from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.intake.pipeline import Pipeline, Result
 from salt_eventsd.rules.rule import Route
 
 #: A portion has no more pieces and bytes than this, but for one; and it comes after so many jobs, if nothing is in it.
@@ -21,8 +22,8 @@ _MOST_PIECES, _MOST_BYTES, _MOST_PLACES = 500, 8 * 2**20, 2000
 #: The tables whose rows tell whether the history has something.
 _JUDGED = ("jobs", "returns")
 
-#: Asks the history: ids of jobs, and job id and minion id of returns.
-Ask = Callable[[Iterable[str], Iterable[tuple[str, str]]], Known]
+#: Asks the history; the answer is None if it has no tables yet.
+Ask = Callable[[Callable[[Reader], Any]], Any]
 
 
 @dataclass
@@ -105,27 +106,54 @@ def look(portion: Portion, pipeline: Pipeline, worker: str, node_id: str, ask: A
     if not portion.told:
         return found
     pairs = [(one.jid, one.minion or node_id) for one in portion.told if not one.is_start]
-    known = ask([one.jid for one in portion.told if one.is_start], pairs)
+    jids = [one.jid for one in portion.told if one.is_start]
+    has_all: Known = ask(lambda reader: known(reader, jids, pairs, node_id)) or Known()
+    taken, lacks = _of_others(portion.told, has_all, pipeline, worker, node_id, ask)
     again: set[tuple[str, str]] = set()
-    for one in portion.told:
+    for number, one in enumerate(portion.told):
         pair = (one.jid, one.minion or node_id)
         completes = False
-        if one.is_start:
-            count = known.jobs.get(one.jid, -1)
+        if number in lacks:
+            completes = lacks[number] == "minions"
+            has = not lacks[number]
+        elif one.is_start:
+            count = has_all.jobs.get(one.jid, -1)
             completes = count != -1 and one.minions is not None and one.minions > (count or 0)
             has = count != -1 and not completes
         else:
-            has = pair in known.returns or pair in again
+            has = pair in has_all.returns or pair in again
             again.add(pair)
         if has:
             found.known.append(one)
             continue
-        result = pipeline.trusting.take(one.frame, time.time())
+        result = taken.get(number) or pipeline.trusting.take(one.frame, time.time())
         if any(is_judged(worker, to, event) for to, event in result.destinations):
             found.lacked.append(Lacked(one, result.destinations, completes))
         else:
             found.unwanted.append(one)
     return found
+
+
+def _of_others(
+    told: Sequence[Told], has: Known, pipeline: Pipeline, worker: str, node_id: str, ask: Ask
+) -> tuple[dict[int, Result], dict[int, str]]:
+    """
+    Look at starts of jobs with whose ids the history has jobs of other masters: return what became of them by the
+    rules, and what the history lacks of them, by their numbers. Two masters may give one id to two jobs.
+    """
+    taken = {
+        number: pipeline.trusting.take(one.frame, time.time())
+        for number, one in enumerate(told)
+        if one.is_start and one.jid in has.of_others
+    }
+    starts = {
+        number: event
+        for number, result in taken.items()
+        for to, event in result.destinations
+        if is_judged(worker, to, event) and event.into == "jobs"
+    }
+    lacks = ask(lambda reader: lacking(reader, list(starts.values()), node_id)) if starts else []
+    return taken, dict(zip(starts, lacks or [], strict=False))
 
 
 def is_judged(worker: str, to: Route, event: Event) -> bool:

@@ -6,15 +6,17 @@ import os
 import shutil
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from salt_eventsd.operate.imports.gaps import repair
 from salt_eventsd.operate.imports.run import import_jobs
-from tests.support.events import frame, read, state_result
+from tests.support.events import frame, job_data, read, state_result
 from tests.support.job_cache import SECRETS, held_by, master_opts, publication
-from tests.support.local_cache import LocalCache, jid_of
+from tests.support.local_cache import LocalCache, jid_of, stamp
 from tests.support.stores import Database, batch_of
 
 #: What the bus tells and the job cache does not: when it was, and what a load holds of that.
@@ -139,6 +141,38 @@ def test_a_job_gets_the_minions_it_lacks(cache: LocalCache, tables: Database) ->
     # Then
     assert (first["completed"], second["completed"]) == (1, 0)
     assert tables.rows("jobs")[0]["minions"] == ["web1", "web2"]
+
+
+@pytest.mark.parametrize(
+    "verb", [import_jobs, lambda opts: repair(opts, since="2h", source="local_cache")["repair"][0]]
+)
+def test_a_job_whose_id_another_master_has_given_to_another_job_is_brought_once(
+    cache: LocalCache, tables: Database, verb: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    # Given: the first id is shared by two jobs; the second job was passed on, and the other master has told of it
+    shared, one = jid_of(time.time() - HOUR), jid_of(time.time() - HOUR + 1)
+    other = tables.worker_of("m2_master")
+    theirs = [
+        job_data(shared, "cmd.run", minions=["web9"], user="bob", arg=["id"], _stamp=stamp()),
+        job_data(one, "test.ping", minions=["web1"], user="ann", tgt="web*", _stamp=stamp()),
+    ]
+    other.write(batch_of([read(frame(f"salt/job/{data['jid']}/new", data), into="jobs") for data in theirs]))
+    cache.publish(shared, ["web1"])
+    cache.answer(True, shared, "web1")
+    cache.publish(one, ["web1", "web2"], tgt="web*")
+
+    # When
+    first, second = verb(cache.opts), verb(cache.opts)
+
+    # Then
+    assert (first["added"], first["completed"], first["known"]["jobs"]) == ({"jobs": 1, "returns": 1}, 1, 1)
+    assert (second["added"], second["completed"], second["known"]) == (NONE, 0, {"jobs": 2, "returns": 1})
+    rows = [(row["jid"], row["master_id"], row["fun"], row["minions"]) for row in tables.rows("jobs")]
+    assert sorted(rows) == [
+        (shared, "m1_master", "test.ping", ["web1"]),
+        (shared, "m2_master", "cmd.run", ["web9"]),
+        (one, "m1_master", "test.ping", ["web1", "web2"]),
+    ]
 
 
 def test_the_master_s_key_and_passwords_stay_behind(cache: LocalCache, tables: Database, tmp_path: Path) -> None:
