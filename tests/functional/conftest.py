@@ -16,7 +16,7 @@ from tests.support.memory import prefer_memory
 from tests.support.places import Site
 from tests.support.servers import MariaDB, PostgreSQL, Server
 from tests.support.stores import Database
-from tests.support.templates import Template
+from tests.support.templates import Template, template_of
 
 # Salt keeps what is logged early for a terminal that pytest has taken over, and complains of that at exit.
 salt._logging.shutdown_temp_handler()
@@ -81,7 +81,12 @@ def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def template(request: pytest.FixtureRequest, lasting: Callable[[str], Database]) -> Callable[[str], Template]:
     """Gives a database of a kind that can be copied."""
-    return cache(lambda kind: Template(lasting(kind), None if kind == "sqlite" else request.getfixturevalue(kind)))
+
+    @cache
+    def give(kind: str) -> Template:
+        return Template(lasting(kind), None) if kind == "sqlite" else template_of(request.getfixturevalue(kind))
+
+    return give
 
 
 @pytest.fixture

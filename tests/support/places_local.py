@@ -21,6 +21,7 @@ from tests.support.place import BAD, Place, Served, Servers, number_of
 from tests.support.server import PASSWORD, Server
 from tests.support.servers import MariaDB, PostgreSQL
 from tests.support.stores import Database
+from tests.support.templates import template_of
 from tests.support.ways import forced
 
 _NUMBERS = itertools.count(1)
@@ -163,7 +164,7 @@ class OnPostgreSQL(SQLite, Served):
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         Served.__init__(self, servers, folder)
-        self.database = Database(self.server.new_database())
+        self.database = Database(template_of(self.server).copy(folder))
 
     def stop(self) -> None:
         self.server.stop()

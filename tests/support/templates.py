@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -42,6 +43,12 @@ class Template:
         url = self._server.new_database()
         self._server.execute(*self._statements, database=str(sa.make_url(url).database))
         return url
+
+
+@cache
+def template_of(server: Server) -> Template:
+    """Return the template on a server."""
+    return Template(Database(server.new_database()), server)
 
 
 def _statements(database: Database) -> list[str]:
