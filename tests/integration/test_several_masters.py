@@ -18,6 +18,10 @@ from tests.support.salt import History, wait_until
 from tests.support.servers import PostgreSQL
 
 _WRITTEN_SECONDS = 60.0
+_RELEASE = int(salt.version.__version__.split(".")[0])
+# Over ZeroMQ, a syndic of 3008.4 gets through with one request and no more: Salt's ``SyncWrapper`` ends the task that
+# sends them, ``RequestClient._send_recv``, which it takes for one that nobody waits for.
+_TRANSPORT = {"transport": "tcp"} if _RELEASE >= 3008 else {}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.database("postgresql"),
@@ -118,9 +122,7 @@ def _cluster(salt_factories: Any, url: str, folder: Path) -> Iterator[list[Maste
         yield running
 
 
-@pytest.mark.skipif(
-    int(salt.version.__version__.split(".")[0]) < 3008, reason="only Salt 3008 copies all events between masters"
-)
+@pytest.mark.skipif(_RELEASE < 3008, reason="only Salt 3008 copies all events between masters")
 def test_a_cluster_shares_a_database_and_keeps_what_an_engine_that_is_down_does_not(
     salt_factories: Any, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
@@ -199,15 +201,15 @@ def _is_idle(master: Master) -> bool:
 @contextmanager
 def _syndic(start_master: StartMaster, salt_factories: Any, url: str) -> Iterator[tuple[Master, Master]]:
     """Run a master of masters, and a master below it with a syndic."""
-    with start_master("top", order_masters=True, auto_accept=True, **_ours(url)) as top:
+    with start_master("top", order_masters=True, auto_accept=True, **_TRANSPORT, **_ours(url)) as top:
         syndic = salt_factories.salt_syndic_daemon(
             "below",
             master_of_masters=top.daemon,
-            master_overrides=master_config(**_ours(url)),
+            master_overrides=master_config(**_TRANSPORT, **_ours(url)),
             # A syndic takes the port of its master's jobs for that of the master above, unless its minion says another.
-            minion_overrides=minion_config(publish_port=top.daemon.config["publish_port"]),
+            minion_overrides=minion_config(publish_port=top.daemon.config["publish_port"], **_TRANSPORT),
             # The file of the syndic's options stands beside that of its master, which reads it, too.
-            overrides={"engines": ["eventsd"]},
+            overrides={"engines": ["eventsd"], **_TRANSPORT},
         )
         with syndic.started():
             below = Master(syndic.master)
@@ -216,10 +218,6 @@ def _syndic(start_master: StartMaster, salt_factories: Any, url: str) -> Iterato
 
 
 @pytest.mark.smoke
-@pytest.mark.skipif(
-    int(salt.version.__version__.split(".")[0]) >= 3008,
-    reason="after its first request, the syndic of 3008.4 gets no answer from the master above, and passes nothing on",
-)
 def test_a_master_of_masters_shares_a_database_with_the_master_of_its_syndic(
     start_master: StartMaster, salt_factories: Any, postgresql: PostgreSQL
 ) -> None:
@@ -227,7 +225,7 @@ def test_a_master_of_masters_shares_a_database_with_the_master_of_its_syndic(
     url = postgresql.new_database()
     history = History(url)
     with _syndic(start_master, salt_factories, url) as (top, below):
-        minion = below.daemon.salt_minion_daemon("under", overrides=minion_config())
+        minion = below.daemon.salt_minion_daemon("under", overrides=minion_config(**_TRANSPORT))
         with minion.started():
             # When
             with _client(top) as client:
@@ -248,9 +246,11 @@ def test_a_master_of_masters_shares_a_database_with_the_master_of_its_syndic(
             [returned] = history.rows("SELECT * FROM eventsd_returns WHERE jid = :jid", jid=jid)
             assert (returned["minion_id"], returned["return"], returned["success"]) == ("under", "from above", True)
             assert {job["master_id"], returned["master_id"]} <= {"top", "below"}
-            told = [_told(one, jid)["Result"] for one in (top, below)]
-            assert told[0] == told[1]
-            assert told[0]["under"]["return"] == "from above"
+            # The local cache of each names the same.
+            told = [_told(one, jid) for one in (top, below)]
+            assert [list(one["Result"]) for one in told] == [["under"], ["under"]]
+            assert [one["Result"]["under"]["return"] for one in told] == ["from above", "from above"]
+            assert [one["Minions"] for one in told] == [["below", "under"], job["syndics"]["below"]]
 
 
 def _matched(master: Master) -> int:
