@@ -9,7 +9,8 @@ configuration file either: a worker's options come in through ``engines``.
 ``store``           the door: one transaction for each batch
 ``engines``         options of a worker, and the connections made of them; ``deadlines`` limits each statement
 ``receipts``        which chunks are written already; ``receipts_tidy`` keeps them few
-``rows``            events become rows of the built-in tables
+``turns``           batches wait for each other, where the database has one writer at a time
+``rows``            events become rows of the built-in tables; ``building`` makes those of a batch, some at a time
 ``insertion``       finds what of a batch the database refuses; ``attempt`` inserts some of it, all or none
 ``sightings``       puts off what each return says of its minion: when it was last seen
 ``keeping``         sees to it that each row is in its table, and merges jobs

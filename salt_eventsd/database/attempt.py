@@ -5,12 +5,14 @@ One attempt to insert events: their rows, in a savepoint, all of them or none.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.blame.plain import plain_event
+from salt_eventsd.database.building import PREFIX, Ahead, Built, build
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.rows import RowBuilder
@@ -19,40 +21,14 @@ from salt_eventsd.database.rows.merging import AnotherJob
 from salt_eventsd.database.schema import JID_LENGTH
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Failed, Writers
-from salt_eventsd.database.user_tables.writer import Writer
-from salt_eventsd.event.chunk import OWN
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Refused, Transient
-from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.workers.write import Refusal
 
 log = logging.getLogger(__name__)
 
 #: How often in one try something is mended in the database.
 _MOST_MENDED = 4
-#: The names of the built-in tables begin so.
-PREFIX = "eventsd_"
-#: Rows of built-in tables, each with the name of its table.
-Rows = list[tuple[str, Row]]
-
-
-class Built(NamedTuple):
-    """
-    What is written for an event.
-
-    :param position: of the event in its batch, -1 for one that is made up.
-    :param rows: of built-in tables.
-    :param own: of a table or statement of the user's own.
-    """
-
-    position: int
-    rows: Rows
-    own: tuple[Writer, Row] | None
-
-    @property
-    def targets(self) -> set[str]:
-        """The tables and the rule it has rows for, by their names."""
-        return {self.own[0].key} if self.own else {PREFIX + name for name, _ in self.rows}
 
 
 class Tables(NamedTuple):
@@ -78,6 +54,7 @@ class Attempts:
     :param writers: of the rules with tables and statements of the user's own that have events in the batch.
     :param events: of the batch.
     :param check_at_once: check now the constraints that the database would check only at the commit.
+    :param ahead: rows of the events that were made before.
     """
 
     def __init__(
@@ -87,12 +64,14 @@ class Attempts:
         writers: Writers,
         events: Sequence[Event],
         check_at_once: bool = False,
+        ahead: Ahead | None = None,
     ) -> None:
         self._connection = connection
         self._dialect, self._builder, self._keepers = tables
         self._writers = writers
         self._events = events
         self._check_at_once = check_at_once
+        self._ahead = ahead
 
     def build(self, positions: Sequence[int]) -> tuple[list[Built], list[Refusal]]:
         """
@@ -100,18 +79,9 @@ class Attempts:
 
         :param positions: of the events in the batch.
         """
-        built: list[Built] = []
-        refusals: list[Refusal] = []
-        for position in positions:
-            event = self._events[position]
-            try:
-                if event.into == OWN:
-                    built.append(Built(position, [], user_tables.row_of(self._writers, event)))
-                else:
-                    built.append(Built(position, self._builder.rows(event), None))
-            except Exception as exc:
-                refusals.append((position, one_line(exc)))
-        return built, refusals
+        if self._ahead and (made := self._ahead.take(positions)):
+            return made
+        return build(self._builder, self._writers, self._events, positions)
 
     def plain(self, table: str) -> Built:
         """
@@ -139,7 +109,7 @@ class Attempts:
                     raise
                 event = self._events[some[0].position]
                 log.warning("eventsd: %s; it is in eventsd_events instead: %s", exc, event.jid[:JID_LENGTH])
-                some = [some[0]._replace(rows=self._builder.as_event(event))]
+                some = [Built(some[0].position, self._builder.as_event(event), some[0].own)]
             except Refused as exc:
                 cause = exc.__cause__.__cause__ if isinstance(exc.__cause__, Failed) else exc.__cause__
                 if cause is None or not (done := self._dialect.inserts.mend(self._connection, cause)):
@@ -168,12 +138,12 @@ class Attempts:
             raise error from exc
 
     def _insert(self, some: Sequence[Built]) -> None:
-        by_table: dict[str, list[Row]] = {}
+        by_table: defaultdict[str, list[Row]] = defaultdict(list)
         minions: dict[str, Row] = {}
         for one in some:
             for name, row in one.rows:
                 if name != "minions":
-                    by_table.setdefault(name, []).append(row)
+                    by_table[name].append(row)
                     continue
                 known = minions.setdefault(row["minion_id"], row)
                 if row["last_seen"] >= known["last_seen"]:

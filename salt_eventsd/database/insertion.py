@@ -9,15 +9,14 @@ Whether the events are to blame or their table is seen from what else the table 
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.attempt import PREFIX, Attempts, Built, Tables
+from salt_eventsd.database.attempt import Attempts, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
+from salt_eventsd.database.building import PREFIX, Ahead, Built, parts
 from salt_eventsd.database.rows.cells import Row
 from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import Writers
@@ -29,8 +28,6 @@ from salt_eventsd.workers.write import ChunkName, Refusal
 
 #: Where a table has refused all that was tried, so many events are tried before all are.
 _SAMPLE = 12
-#: The rows of so many bytes of events are made and inserted at a time: the rows of states take several times as much.
-_BUILT_AT_ONCE_BYTES = 2**20
 
 
 class Insertion:
@@ -45,6 +42,7 @@ class Insertion:
     :param evidence: what earlier tries have shown.
     :param sightings: which minions' rows may be put off.
     :param check_at_once: check now the constraints that the database would check only at the commit.
+    :param ahead: rows of the events that were made before.
     :ivar taken: how many rows tables and rules have taken, by their names.
     :ivar seen: the ids of minions whose rows were taken.
     :ivar late: rows of minions that were put off, with the position of their event.
@@ -61,9 +59,10 @@ class Insertion:
         sightings: Sightings,
         *,
         check_at_once: bool = False,
+        ahead: Ahead | None = None,
     ) -> None:
         self._connection = connection
-        self._attempts = Attempts(connection, tables, writers, events, check_at_once)
+        self._attempts = Attempts(connection, tables, writers, events, check_at_once, ahead)
         self._writers = writers
         self._events = events
         self._chunks = chunks
@@ -85,7 +84,7 @@ class Insertion:
         refusals: list[Refusal] = []
         refused: list[tuple[Built, Refused]] = []
         count = 0
-        for positions in grouped(todo, self._size, _BUILT_AT_ONCE_BYTES):
+        for positions in parts(self._events, todo):
             count += self._build_and_put(positions, pieces, refusals, refused)
         if refusals and not count:
             self._must_build()
@@ -108,9 +107,7 @@ class Insertion:
         """Insert some events, add to what was refused, and return of how many there were rows."""
         built, without_rows = self._attempts.build(todo)
         refusals += without_rows
-        now = time.monotonic()
-        for one in built:
-            self._put_off(one, now)
+        self._put_off(built)
         errors: list[tuple[int, Refused]] = []
         size = max(1, -(-len(built) // pieces))
         for start in range(0, len(built), size):
@@ -120,22 +117,21 @@ class Insertion:
         refused += [(built[at], error) for at, error in errors]
         return len(built)
 
-    def _size(self, position: int) -> int:
-        event = self._events[position]
-        return len(event.body) + len(event.returned)
-
-    def _put_off(self, one: Built, now: float) -> None:
-        """Take out of a return's rows that of its minion, if it was written a moment before ``now``."""
-        rows = one.rows
-        if not rows or rows[0][0] != "returns":
-            return
-        # It is the last, or a job's is.
-        at = len(rows) - 1
-        if rows[at][0] != "minions":
-            at -= 1
-        if at > 0 and rows[at][0] == "minions" and self._sightings.is_fresh(rows[at][1], now):
-            self.late.append((one.position, rows[at][1]))
-            del rows[at]
+    def _put_off(self, built: Sequence[Built]) -> None:
+        """Take out of the rows of returns those of minions whose rows were written a moment ago."""
+        is_fresh = self._sightings.fresh()
+        for one in built:
+            rows = one.rows
+            if len(rows) < 2 or rows[0][0] != "returns":
+                continue
+            # It is the last, or a job's is.
+            at = len(rows) - 1
+            if rows[at][0] != "minions":
+                at -= 1
+            name, row = rows[at]
+            if name == "minions" and is_fresh(row["minion_id"]):
+                self.late.append((one.position, row))
+                del rows[at]
 
     def attempt(self, todo: Sequence[int]) -> None:
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -59,15 +59,10 @@ class Sightings:
         self._late: dict[str, Row] = {}
         self._timer: threading.Timer | None = None
 
-    def is_fresh(self, row: Row, now: float) -> bool:
-        """
-        Say whether a minion's row was written a moment ago, so that this one may be put off.
-
-        :param row: of the table of minions.
-        :param now: in seconds, as :func:`time.monotonic` says.
-        """
-        written = self._written.get(row[_KEY])
-        return written is not None and now - written < EVERY_SECONDS
+    def fresh(self) -> Callable[[str], bool]:
+        """Return what says of a minion's id whether its row was written a moment ago, so that a new one may wait."""
+        written, since = self._written, time.monotonic() - EVERY_SECONDS
+        return lambda minion: written.get(minion, since) > since
 
     def note(self, written: Iterable[str], late: Iterable[Row]) -> None:
         """

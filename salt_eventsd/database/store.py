@@ -17,6 +17,7 @@ from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.attempt import Tables
 from salt_eventsd.database.blame.evidence import Evidence
 from salt_eventsd.database.blame.suspects import Suspects, Verdict
+from salt_eventsd.database.building import Ahead, ahead_of
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.insertion import Insertion
 from salt_eventsd.database.keeping import keeper
@@ -27,6 +28,7 @@ from salt_eventsd.database.receipts import Receipts
 from salt_eventsd.database.retention.nightly import Nightly
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.sightings import Sightings
+from salt_eventsd.database.turns import Turns
 from salt_eventsd.database.user_tables.tables import UserTables
 from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.event.chunk import OWN
@@ -96,6 +98,9 @@ class Store:
         self._suspects = Suspects(self._attempt)
         self._receipts = Receipts()
         self._has_been_up = False
+        self._turns = Turns(self._dialect.inserts.has_one_writer)
+        # What the last connection makes rows with, if rows are made before their turn.
+        self._builder_before: RowBuilder | None = None
         self._deferred = False
         self._nightly = nightly
         self._states = states
@@ -117,15 +122,24 @@ class Store:
         :raises SpoolError: nothing was written, for what was refused could not be noted.
         """
         try:
-            self._transact(batch, self._suspects.of(batch))
-            self._suspects.forget(batch)
-            self._receipts.tidying.run(self._engine)
+            verdict = self._suspects.of(batch)
+            ahead = self._ahead_of(batch)
+            with self._turns.take():
+                self._transact(batch, verdict, ahead)
+                self._suspects.forget(batch)
+                self._receipts.tidying.run(self._engine)
         except SpoolError:
             raise
         except Exception as exc:
             raise self._of_all(self._dialect.faults.classify(exc)) from exc
 
-    def _transact(self, batch: Batch, verdict: Verdict) -> None:
+    def _ahead_of(self, batch: Batch) -> Ahead | None:
+        """Make rows before it is the batch's turn, as the connection before this one has shown how."""
+        if self._builder_before is None:
+            return None
+        return ahead_of(self._builder_before, batch.events, batch.master)
+
+    def _transact(self, batch: Batch, verdict: Verdict, ahead: Ahead | None) -> None:
         """
         Write a batch in one transaction, but for events that are known to be bad.
 
@@ -136,7 +150,9 @@ class Store:
             known = self._known(connection)
             with connection.begin():
                 chunks, todo, before = self._receive(connection, batch)
-                insertion = self._insertion(connection, known, batch, todo)
+                if ahead and ahead.builder is not known.tables.builder:
+                    ahead = None
+                insertion = self._insertion(connection, known, batch, todo, ahead)
                 try:
                     refusals = insertion.run([at for at in todo if at not in bad], verdict.pieces)
                 except Lost:
@@ -154,7 +170,9 @@ class Store:
             # Somebody may mend the table and put back what was refused.
             self._user_tables.forget()
 
-    def _insertion(self, connection: Connection, known: _Known, batch: Batch, todo: Sequence[int]) -> Insertion:
+    def _insertion(
+        self, connection: Connection, known: _Known, batch: Batch, todo: Sequence[int], ahead: Ahead | None = None
+    ) -> Insertion:
         owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
         writers = self._user_tables.writers(connection, owned, known.values, batch.master)
         chunks = [name for chunk, events in batch.chunks for name in [batch.name_of(chunk)] * events]
@@ -162,7 +180,8 @@ class Store:
         if batch.master:
             tables = tables._replace(builder=tables.builder.of(batch.master))
         noted = (self._evidence, self._sightings)
-        return Insertion(connection, tables, writers, batch.events, chunks, *noted, check_at_once=self._deferred)
+        late = self._deferred
+        return Insertion(connection, tables, writers, batch.events, chunks, *noted, check_at_once=late, ahead=ahead)
 
     def _attempt(self, batch: Batch, positions: Sequence[int]) -> None:
         """
@@ -269,6 +288,8 @@ class Store:
             )
             values = Values(self._dialect, largest, self._truncate)
             known = connection.info[_KNOWN] = _Known(Tables(self._dialect, builder, keepers), values)
+        if self._turns.are_taken:
+            self._builder_before = known.tables.builder
         return known
 
     def _receive(self, connection: Connection, batch: Batch) -> tuple[set[int], list[int], list[Refusal]]:

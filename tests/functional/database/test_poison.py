@@ -53,7 +53,7 @@ def test_only_the_bad_events_are_buried(database: Database, poison: set[int]) ->
 
 def test_rows_that_are_made_a_few_at_a_time_lose_no_event(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given: bad events alone in their portion, beside good ones, and one of which no row can be made
-    monkeypatch.setattr("salt_eventsd.database.insertion._BUILT_AT_ONCE_BYTES", 500)
+    monkeypatch.setattr("salt_eventsd.database.building._AT_ONCE_BYTES", 500)
     database.refuse("returns", "fun = 'poison'")
     poison = {0, 1, 2, 3, 4, 5, 17, _COUNT - 1}
     events = _events(poison)

@@ -18,7 +18,7 @@ _INSERT = sqlite.insert(_TABLE)
     ("sizes", "statements"),
     [
         pytest.param([1], 1, id="one"),
-        pytest.param([3] * 450, 3, id="small"),
+        pytest.param([3] * 675, 4, id="small"),
         pytest.param([300_000] * 7, 3, id="large"),
         pytest.param([3_000_000] * 2, 1, id="too-large-for-a-copy-of-several"),
     ],

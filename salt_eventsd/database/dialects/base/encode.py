@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 
 from sqlalchemy.engine import Connection
 
+#: Added to microseconds of any year, it makes them a positive number that ends in the same six digits.
+_DIGITS = 10**18
+
 
 class Encoder:
     """
@@ -42,7 +45,8 @@ class Encoder:
         :param seconds: since 1970.
         """
         micros = round(seconds * 1_000_000)
-        return f"{_second(micros // 1_000_000)}.{micros % 1_000_000:06d}{self.zone}"
+        # To cut the last digits off takes half the time of padding them.
+        return f"{_second(micros // 1_000_000)}.{str(micros + _DIGITS)[-6:]}{self.zone}"
 
     def moment(self, when: datetime) -> Any:
         """

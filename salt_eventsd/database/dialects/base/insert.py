@@ -37,13 +37,16 @@ class Inserts:
 
     :cvar counts_upserts: an upsert says how many rows it was given, and not how many it has changed.
     :cvar reads_old_rows: a plain select does not see what other sessions have committed since the transaction began.
-    :cvar behind: how a worker catches up. While a server has one batch, the rows of the next are made.
+    :cvar behind: how a worker catches up. While a server has one batch, the rows of the next are made; and each batch
+        costs some ten statements, however large it is.
+    :cvar has_one_writer: the database has one writer at a time.
     :cvar sorts_upserts: two upserts that name the same rows in different orders can block each other.
     """
 
-    behind: ClassVar[Behind] = Behind(overlap=1)
+    behind: ClassVar[Behind] = Behind(overlap=1, times=4)
     counts_upserts: ClassVar[bool] = True
     reads_old_rows: ClassVar[bool] = False
+    has_one_writer: ClassVar[bool] = False
     sorts_upserts: ClassVar[bool] = False
 
     def insert(self, table: sa.Table) -> Any:

@@ -18,8 +18,10 @@ from sqlalchemy.sql.dml import Insert
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row, by_driver, values_of
 
-#: How many rows a statement has at most, and how many bytes, roughly: SQLite makes a copy of each value.
-_MOST_ROWS = 200
+#: How many rows a statement has. SQLite keeps what it has made of a statement, and that is large for many rows: so
+#: there are few kinds of them. The rest of a batch goes into one of fewer rows than the smallest.
+_ROWS = (512, 128, 32, 8)
+#: How many bytes a statement has at most, roughly: SQLite makes a copy of each value.
 _MOST_BYTES = 2**20
 #: SQLite itself takes no more values than this.
 _MOST_VALUES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
@@ -37,27 +39,30 @@ def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
     values = values_of(columns)
     one_by_one = by_driver(statement, columns)
     marks = f"({', '.join('?' * len(columns))})"
-    single = ""
+    statements: dict[int, str] = {}
+
+    def of_rows(count: int, connection: Connection) -> str:
+        if count not in statements:
+            single = str(statement.compile(dialect=connection.dialect, column_keys=list(columns)))
+            statements[count] = single.replace(marks, ", ".join([marks] * count), 1)
+        return statements[count]
 
     def insert(connection: Connection, rows: Sequence[Row]) -> int:
-        nonlocal single
-        made = [values(row) for row in rows]
-        at_once = _rows_at_once(made, len(columns))
-        if at_once < 2:
+        most = _rows_at_once([values(row) for row in rows[:: max(1, len(rows) // _SAMPLE)]], len(columns))
+        if most < 2 or len(rows) == 1:
             return one_by_one(connection, rows)
-        if not single:
-            single = str(statement.compile(dialect=connection.dialect, column_keys=list(columns)))
-        count = 0
-        for start in range(0, len(made), at_once):
-            part = made[start : start + at_once]
-            sql = single.replace(marks, ", ".join([marks] * len(part)), 1)
-            count += connection.exec_driver_sql(sql, tuple(chain.from_iterable(part))).rowcount
+        count = start = 0
+        while start < len(rows):
+            some = min(most, len(rows) - start)
+            end = start + next((usual for usual in _ROWS if usual <= some), some)
+            sent = tuple(chain.from_iterable(map(values, rows[start:end])))
+            count += connection.exec_driver_sql(of_rows(end - start, connection), sent).rowcount
+            start = end
         return count
 
     return insert
 
 
-def _rows_at_once(rows: Sequence[tuple[Any, ...]], columns: int) -> int:
-    some = rows[:: max(1, len(rows) // _SAMPLE)]
+def _rows_at_once(some: Sequence[tuple[Any, ...]], columns: int) -> int:
     size = sum(len(value) for row in some for value in row if isinstance(value, (str, bytes)))
-    return min(len(rows), _MOST_ROWS, _MOST_VALUES // columns, _MOST_BYTES * len(some) // (size + 1))
+    return min(_MOST_VALUES // columns, _MOST_BYTES * len(some) // (size + 1))

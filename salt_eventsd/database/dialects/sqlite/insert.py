@@ -14,14 +14,12 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.dialects.base.bulk import Inserter
 from salt_eventsd.database.dialects.base.insert import Conflict, Inserts
 from salt_eventsd.database.dialects.sqlite.bulk import by_statements
-from salt_eventsd.workers.write import Behind
 
 
 class SQLiteInserts(Inserts):
     """Makes the inserters of SQLite."""
 
-    # It has one writer at a time, whose cost is largely that of each commit.
-    behind: ClassVar = Behind(times=4)
+    has_one_writer: ClassVar = True
 
     def insert(self, table: sa.Table) -> Any:
         """See :class:`Inserts`."""
