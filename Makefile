@@ -9,6 +9,8 @@ PYTHON     := $(or $(PYTHON),$(shell for one in python3 python3.13 python3.12 py
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 LAYERS     := unit functional integration
+# What one process has compiled, the others read; thousands of them start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
