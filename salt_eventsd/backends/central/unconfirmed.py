@@ -42,6 +42,8 @@ class Unconfirmed:
         self._file = Remembered(path)
         self._kept: dict[str, Kept] = {}
         self._is_loaded = False
+        # Of which all that is kept is; "" until the first was published.
+        self._life = ""
         # By the monotonic clock: when the broker was last asked, and when those were counted that are lost.
         self._looked_at = float("-inf")
         self._counted: dict[str, float] = {}
@@ -72,17 +74,18 @@ class Unconfirmed:
                 for one, place in zip(packed, places, strict=True)
                 if one.sent.id not in self._kept
             }
-            before = {**self._kept, **new}
-            gone = self._tell_lost(places)
-            self._kept.update({id_: kept for id_, kept in new.items() if kept.life == places[-1].life})
-            for id_ in self._publisher.confirmed(self._worker, list(self._kept), 0):
+            lost = self._tell_lost(places)
+            self._kept.update({id_: kept for id_, kept in new.items() if kept.life == self._life})
+            gone = self._publisher.confirmed(self._worker, list(self._kept), 0)
+            for id_ in gone:
                 del self._kept[id_]
-            self._forget_what_has_gone()
+            gone |= self._forget_what_has_gone()
             while len(self._kept) > _MOST_PARCELS:
-                del self._kept[next(iter(self._kept))]
+                gone.add(oldest := next(iter(self._kept)))
+                del self._kept[oldest]
+            # What is lost is in the file until it is certain that the status has told it.
             self._file.change(
-                {id_: kept for id_, kept in new.items() if id_ in self._kept},
-                [*(before.keys() - self._kept.keys() - gone), *self._told()],
+                {id_: kept for id_, kept in new.items() if id_ in self._kept}, [*(gone - lost), *self._told()]
             )
 
     def close(self) -> None:
@@ -92,8 +95,10 @@ class Unconfirmed:
             self._file.close()
 
     def _tell_lost(self, places: Sequence[Place]) -> set[str]:
-        life = places[-1].life
-        gone = {id_: kept for id_, kept in self._kept.items() if kept.life != life}
+        gone: dict[str, Kept] = {}
+        if self._life != places[-1].life:
+            self._life = places[-1].life
+            gone = {id_: kept for id_, kept in self._kept.items() if kept.life != self._life}
         how = "was made anew"
         if reused := [place.sequence for place in places if place.is_reused]:
             how = "has lost its end"
@@ -115,21 +120,20 @@ class Unconfirmed:
             )
         return set(gone)
 
-    def _forget_what_has_gone(self) -> None:
+    def _forget_what_has_gone(self) -> set[str]:
         """What stood before the oldest parcel in the stream was acknowledged, whether or not that was heard here."""
         now = time.monotonic()
         if now < self._looked_at + _LOOK_SECONDS or not self._kept:
-            return
+            return set()
         self._looked_at = now
         try:
             oldest = self._publisher.oldest()
         except WorkerError:
-            return
-        self._kept = {
-            id_: kept
-            for id_, kept in self._kept.items()
-            if kept.life != oldest.life or kept.sequence >= oldest.sequence
-        }
+            return set()
+        gone = {id_ for id_, kept in self._kept.items() if kept.life == oldest.life and kept.sequence < oldest.sequence}
+        for id_ in gone:
+            del self._kept[id_]
+        return gone
 
     def _told(self) -> list[str]:
         """Return what need not be counted once more by the next start."""

@@ -103,14 +103,14 @@ class JetStreamPublisher:
     def confirmed(self, worker: str, ids: Sequence[str], seconds: float) -> set[str]:
         """See :class:`~salt_eventsd.backends.broker.interface.Publisher`."""
         until = time.monotonic() + seconds
-        wanted = [(worker, id_) for id_ in ids]
         while True:
             with self._told:
-                self._told.wait_for(
-                    lambda: all(one in self._confirmed for one in wanted),
-                    max(0.0, min(until - time.monotonic(), _LOOK_SECONDS)),
-                )
-                found = {id_ for key in wanted for id_ in key[1:] if key in self._confirmed}
+                # Without time there is nothing to wait for, and there may be thousands of ids.
+                if (left := until - time.monotonic()) > 0:
+                    self._told.wait_for(
+                        lambda: all((worker, id_) in self._confirmed for id_ in ids), min(left, _LOOK_SECONDS)
+                    )
+                found = {id_ for id_ in ids if (worker, id_) in self._confirmed}
             if len(found) == len(set(ids)) or time.monotonic() >= until:
                 return found
             self._session.run(self._nothing)
