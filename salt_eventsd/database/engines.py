@@ -192,7 +192,8 @@ def make_engine(options: SqlOptions, concurrency: int = 1, *, reads_only: bool =
 def _pool(concurrency: int, *, is_file: bool, reads_only: bool) -> dict[str, Any]:
     """Return the arguments of ``create_engine`` that say which connections are kept."""
     if not reads_only:
-        return {"pool_size": concurrency + 1, "max_overflow": 0, "pool_timeout": 30}
+        # What a connection has of a file in memory is right until another connection writes.
+        return {"pool_size": concurrency + 1, "max_overflow": 0, "pool_timeout": 30, "pool_use_lifo": is_file}
     if is_file:
         # A file is opened in no time. One that is kept open may have been replaced, and must not be shared by a fork.
         return {"poolclass": sa.NullPool}

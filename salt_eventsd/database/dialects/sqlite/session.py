@@ -5,7 +5,6 @@ SQLite's file: where it may be, who may read it, and what each connection is tol
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,10 +43,6 @@ class SQLiteSession(Session):
         """See :class:`Session`. A file that is missing is like an empty one; to connect to it would make it."""
         is_missing = _may_make(engine.url) and not os.path.exists(_file_of(engine.url))
         return sa.create_engine("sqlite://") if is_missing else engine
-
-    def engine_args(self, driver: str) -> Mapping[str, Any]:
-        """See :class:`Session`. What a connection has of the file in memory is right until another one writes."""
-        return {"pool_use_lifo": True}
 
     def connect_args(self, driver: str, connect_seconds: float, timeout: float) -> dict[str, Any]:
         """See :class:`Session`. A reader of the history may hold the lock for a moment."""
