@@ -146,9 +146,9 @@ def get_jid(jid: str) -> dict[str, Any]:
 
 def get_jids() -> dict[str, Any]:
     """Return all jobs by their jids."""
-    from salt_eventsd.operate.job_cache import answer
+    from salt_eventsd.operate.job_cache import lists
 
-    return answer.jobs(__opts__)
+    return lists.jobs(__opts__)
 
 
 def get_jids_filter(count: int, filter_find_job: bool = True) -> list[dict[str, Any]]:
@@ -158,9 +158,9 @@ def get_jids_filter(count: int, filter_find_job: bool = True) -> list[dict[str, 
     :param count: how many.
     :param filter_find_job: leave out Salt's own questions whether a job still runs.
     """
-    from salt_eventsd.operate.job_cache import answer
+    from salt_eventsd.operate.job_cache import lists
 
-    return answer.newest_jobs(__opts__, count, filter_find_job)
+    return lists.newest_jobs(__opts__, count, filter_find_job)
 
 
 def get_fun(fun: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ each costs little.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,25 +15,31 @@ from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.schema import jobs
 from salt_eventsd.event.handed import FIND_JOB
 
-#: So many different arguments of jobs are remembered while jobs are listed; most jobs have the same few.
-_MOST_ARGUMENTS = 10_000
+#: The id of a job, whether it stands apart, whose it is, and its load.
+_Listed = tuple[str, str, str, Row]
+#: So many different jobs are remembered while jobs are listed, with so many characters at most; most are the same few.
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 10_000, 2000
 
 
 def loads(reader: Reader, master_id: str | None = None) -> Iterator[tuple[str, Row]]:
     """
-    Yield all jobs, each with as much of its load as a list of jobs shows.
+    Ask for all jobs, and yield each with as much of its load as a list of jobs shows. Jobs that do not differ in it
+    have one load among them, which says the id of the first.
 
     :param reader: of the history.
     :param master_id: as in :func:`.jobcache.load_of`.
     """
+    return _own_last(_listed(reader, _list_of(reader)), master_id)
+
+
+def _own_last(found: Iterable[_Listed], master_id: str | None) -> Iterator[tuple[str, Row]]:
     own = []
-    for row in _listed(reader, _list_of(reader)):
-        if not row["apart"]:
-            yield row["jid"], load_of_row(row, row["whole"])
-        elif row["master_id"] == master_id:
-            own.append(row)
-    for row in own:
-        yield row["jid"], load_of_row(row, row["whole"])
+    for jid, apart, told_by, load in found:
+        if not apart:
+            yield jid, load
+        elif told_by == master_id:
+            own.append((jid, load))
+    yield from own
 
 
 def newest_loads(
@@ -52,7 +58,7 @@ def newest_loads(
     which = which.where(sa.or_(jobs.c.apart == "", jobs.c.master_id == (master_id or "")))
     if without_find_job:
         which = which.where(sa.or_(jobs.c.fun.is_(None), jobs.c.fun != FIND_JOB))
-    return [(row["jid"], load_of_row(row, row["whole"])) for row in reversed(list(_listed(reader, which)))]
+    return [(jid, load) for jid, _, _, load in reversed(list(_listed(reader, which)))]
 
 
 def _list_of(reader: Reader) -> sa.Select[Any]:
@@ -64,18 +70,24 @@ def _list_of(reader: Reader) -> sa.Select[Any]:
     return sa.select(*columns, jobs.c.apart, whole)
 
 
-def _listed(reader: Reader, which: sa.Select[Any]) -> Iterator[Row]:
-    """Yield what a question for jobs finds; it may be all of them, so nothing is done twice."""
-    names = [column.name for column in which.selected_columns]
-    known: dict[str | None, Any] = {}
-    for values in reader.tuples(which):
-        row = dict(zip(names, values, strict=True))
-        text = row["arg"]
-        if text not in known:
-            if len(known) >= _MOST_ARGUMENTS:
-                known.clear()
-            known[text] = decoded(text)
-        row["arg"] = known[text]
-        if row["whole"] is not None:
-            row["whole"] = decoded(row["whole"])
-        yield row
+def _listed(reader: Reader, which: sa.Select[Any]) -> Iterator[_Listed]:
+    return _loads_of([column.name for column in which.selected_columns], reader.each(which))
+
+
+def _loads_of(names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> Iterator[_Listed]:
+    """Yield jobs. It may be all there are, so nothing is done twice."""
+    of_arg, of_tgt = names.index("arg"), names.index("tgt")
+    known: dict[tuple[Any, ...], Row] = {}
+    for values in found:
+        # The id comes first; ``apart`` and the whole come last.
+        jid, apart, whole, same = values[0], values[-2], values[-1], values[1:-2]
+        load = known.get(same) if whole is None else None
+        if load is None:
+            row = dict(zip(names, values, strict=True))
+            row["arg"] = decoded(values[of_arg])
+            load = load_of_row(row, decoded(whole))
+            if whole is None and len(values[of_tgt] or "") + len(values[of_arg] or "") <= _LONGEST_REMEMBERED:
+                if len(known) >= _MOST_REMEMBERED:
+                    known.clear()
+                known[same] = load
+        yield jid, apart, same[-1], load

@@ -69,7 +69,15 @@ class Reader:
 
         :param statement: the question.
         """
-        return [tuple(row) for row in self._connection.execute(statement)]
+        return list(self.each(statement))
+
+    def each(self, statement: sa.Executable) -> Iterator[tuple[Any, ...]]:
+        """
+        Ask a question, and yield what :meth:`tuples` returns.
+
+        :param statement: the question.
+        """
+        return map(tuple, self._connection.execute(statement))
 
     def values(self, statement: sa.Executable) -> list[Any]:
         """

@@ -42,7 +42,7 @@ def answers(database: Database, story: Story) -> dict[str, Any]:
         # What took equally long has no order.
         told[question] = sorted(found, key=repr) if question == "slow" else found
     with reading(database.engine) as reader:
-        told["loads"] = {jid: shown(load) for jid, load in joblists.loads(reader)}
+        told["loads"] = {jid: shown({**load, "jid": jid}) for jid, load in joblists.loads(reader)}
         for one in story.jobs:
             load = jobcache.load_of(reader, one.jid)
             told[one.jid] = {**shown(load), "Minions": load.get("Minions"), "return": load.get("return")}

@@ -13,16 +13,27 @@ from typing import Any
 
 import pytest
 from salt.exceptions import CommandExecutionError
+from salt.utils.jid import format_jid_instance
 
 from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.intake.drain import frames_of_load, frames_of_return
 from salt_eventsd.intake.origin import EVERYTHING
 from salt_eventsd.operate.job_cache.places import places_of
 from salt_eventsd.operate.purge import forget
-from tests.support.events import job_data, read, return_data, returned, state_result
+from tests.support.events import fired, job_data, read, return_data, returned, state_result
 from tests.support.job_cache import SECRETS, JobCache, held_by, master_opts, publication, stamp_of
 from tests.support.stores import Database, batch_of
 
+_JID = "20260102030407000000"
+#: What tells jobs of a list apart.
+_SHAPES: list[dict[str, Any]] = [
+    {"metadata": {"ticket": 7}},
+    {"kwargs": {"metadata": {"ticket": 8}}},
+    {"arg": [{"__kwarg__": True, "metadata": {"ticket": 9}}]},
+    {"fun": ["test.ping", "test.arg"], "arg": [[], ["a"]]},
+    {"tgt": ["web1", "web2"], "tgt_type": "list"},
+    {"user": "sudo_ann", "arg": ["long" * 1000]},
+]
 AWAY = {"url": "postgresql://nobody:nothing@127.0.0.1:1/nothing", "connect_seconds": 1}
 
 
@@ -133,6 +144,32 @@ def test_a_job_and_its_answers_are_the_same_before_and_after_they_are_written(
     assert [(one["JID"], one["User"]) for one in cache.get_jids_filter(5)] == [(jid, "ann")]
     assert cache.get_minions() == ["web1", "web2"]
     assert cache.get_fun("test.ping")["web1"]["return"] == {"a": [1, None]}
+
+
+def test_a_list_shows_each_job_as_salt_shows_it(cache: JobCache, database: Database) -> None:
+    # Given: jobs that look the same and that do not, of several days, also with ids of which Salt can make no time
+    shapes: list[tuple[str, dict[str, Any]]] = [
+        (f"2026{day}030405{number:06}", {"arg": ["a", {"n": 1}]}) for day in ("0102", "1231") for number in range(3)
+    ]
+    shapes += [(f"2026010203040600000{number}", more) for number, more in enumerate(_SHAPES)]
+    shapes += [(jid, {}) for jid in ("20260102030405678901_4711", "20261302030405678901", "x" * 20, "mine")]
+    starts = [fired(f"salt/job/{jid}/new", {**job_data(jid), **more}) for jid, more in shapes]
+    database.worker().write(batch_of([*starts, fired(f"salt/run/{_JID}/new", job_data(_JID, "runner.test.arg"))]))
+
+    # When
+    listed, newest = cache.get_jids(), cache.get_jids_filter(100)
+
+    # Then
+    assert len(listed) == len(shapes) + 1
+    for jid, told in listed.items():
+        try:
+            whole = format_jid_instance(jid, cache.get_load(jid))
+        except (LookupError, ValueError):
+            whole = format_jid_instance("", cache.get_load(jid))
+        assert told == whole
+    assert newest == [{**listed[jid], "JID": jid} for jid in sorted(listed)]
+    listed["20260102030405000000"]["Arguments"].append("changed")
+    assert listed["20260102030405000001"]["Arguments"] == ["a", {"n": 1}]
 
 
 def test_what_nobody_knows_is_empty(tmp_path: Path, fresh: Database) -> None:
