@@ -23,6 +23,7 @@ from salt_eventsd.database.questions.read import (
     Row,
     Unanswered,
     asked_worker,
+    plain_time,
     reader_of,
     reading,
 )
@@ -186,14 +187,17 @@ def ask(opts: Mapping[str, Any], question: str, worker: str | None, arguments: M
     :param arguments: of the question, by name; what is None is not said. ``own_jid`` is the jid of the runner
         that asks: its own job has not been answered yet, and is not listed.
     :raises EventsdError: an argument is wrong, or the database is away; one line.
-    :returns: the rows, or a mapping by jid or minion. Where nothing was found, ``note`` may say why.
+    :returns: the rows, or a mapping by jid or minion. Where nothing was found, ``note`` may say why; and where not all
+        of a large history was looked through, how far back the answer reaches.
     """
     asked = Asked(arguments)
     with asking(load(opts), worker) as (_, reader):
         found = QUESTIONS[question](reader, asked)
-        if not found and (note := _note(reader, asked)):
-            found = {question: found, "note": note} if isinstance(found, list) else {"note": note}
-        return found
+        note = _unknown(reader, asked) if not found else ""
+        note = note or _reach(reader, question, asked, found)
+        if not note:
+            return found
+        return {question: found, "note": note} if isinstance(found, list) else {**found, "note": note}
 
 
 @contextmanager
@@ -232,7 +236,16 @@ def _which_returns(asked: Asked) -> returns.Which:
     return returns.Which(asked.jid(), **names, since=asked.time("since"), until=asked.time("until"))
 
 
-def _note(reader: Reader, asked: Asked) -> str:
+def _reach(reader: Reader, question: str, asked: Asked, found: Answer) -> str:
+    """Say it if only so many of the newest rows were looked through, and there may be more to be found."""
+    if reader.begin is None or len(found) >= asked.limit:
+        return next(iter(reader.notes), "")
+    back = plain_time(reader.begin)
+    further = "eventsd.jobs outcome=missing until=" if question == "missing" else "until="
+    return f"only what is not older than {back} was looked through; {further}{back} goes on"
+
+
+def _unknown(reader: Reader, asked: Asked) -> str:
     """Say it if the history does not know what a question was about."""
     if (jid := asked.jid()) is not None and not jobs.is_known(reader, jid):
         return f"unknown jid {jid}: neither such a job nor a return of it is in the history"

@@ -60,7 +60,9 @@ def page(question: str, found: Any, width: int) -> str:
     :param width: of the terminal, in columns.
     """
     if isinstance(found, Mapping) and "note" in found:
-        return str(found["note"])
+        note = str(found["note"])
+        rows = found.get(question)
+        return f"{page(question, rows, width)}\n\n{note}" if rows else note
     if not found:
         return "nothing found"
     if question == "job":

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from salt_eventsd.database.questions.answers import Answers, names_of
 from salt_eventsd.database.questions.jobs import COLUMNS, about, schedule, select
+from salt_eventsd.database.questions.newest import functions
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import whose
-from salt_eventsd.database.questions.which import of_function, since
+from salt_eventsd.database.questions.which import since
 from salt_eventsd.database.schema import jobs, returns, states
 
 #: The functions of runners that start jobs and tell their jids in what they return.
@@ -128,7 +129,7 @@ def _started_by(reader: Reader, job: Row) -> str | None:
     """The orchestration that started a job: one that returned later, and tells its jid."""
     begun = datetime.fromisoformat(job["stamp"])
     conditions = [
-        *of_function(reader, returns, f"{_ORCHESTRATION}*"),
+        functions(reader, returns.c.fun, f"{_ORCHESTRATION}*").whole,
         *since(returns.c.stamp, begun, begun + _LONGEST_ORCHESTRATION),
     ]
     text = sa.cast(returns.c["return"], sa.Text)

@@ -5,24 +5,30 @@ Jobs: what was run lately, and who ran what.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions import of_minion
-from salt_eventsd.database.questions.answers import FAILED, MISSING, Answers, answers_of, is_test
-from salt_eventsd.database.questions.missing import is_unanswered
+from salt_eventsd.database.questions.answers import FAILED, MISSING, NOBODY, Answers, answers_of, is_test
+from salt_eventsd.database.questions.missing import is_missing
+from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.twins import twins_of
-from salt_eventsd.database.questions.which import Condition, all_of, of_function, of_name, older, since
+from salt_eventsd.database.questions.twins import HAS_TWIN, twins_of
+from salt_eventsd.database.questions.which import Condition, of_name, older, since
 from salt_eventsd.database.schema import jobs, returns
 
 COLUMNS = tuple(jobs.c[name] for name in ("jid", "apart", "kind", "fun", "arg", "tgt", "tgt_type", "user", "minions"))
 COLUMNS += tuple(jobs.c[name] for name in ("minion_count", "stamp", "master_id"))
 #: What tells rows apart, and nothing of a job.
 _HIDDEN = ("minions", "schedule", "apart")
+# A look into the index for each job, whatever else the database thinks. And not with =: SQLite would look through all
+# failed returns for each job, by the index of those.
+_FAILED_RETURN: sa.Select[Any] = sa.select(sa.literal_column("1"))
+_FAILED_RETURN = _FAILED_RETURN.where(returns.c.jid == jobs.c.jid, returns.c.success.is_(sa.false()))
+_HAS_FAILED = _FAILED_RETURN.limit(1).correlate(jobs).scalar_subquery().is_not(None)
 #: Jobs of a certain outcome are looked for among so many at a time.
 _AT_ONCE = 200
 
@@ -53,24 +59,28 @@ class Which:
     but: str | None = None
     outcome: str | None = None
 
-    def conditions(self, reader: Reader) -> list[Condition]:
+    def wanted(self, reader: Reader) -> Wanted:
         """Return the conditions of a question, but for that of the minion."""
-        found = [
-            *since(jobs.c.stamp, self.since, self.until),
-            *of_function(reader, jobs, self.fun),
-            *of_name(reader, jobs.c.user, self.user),
+        more: list[Condition] = [
             *of_name(reader, jobs.c.tgt, self.target),
             *of_name(reader, jobs.c.kind, self.kind),
         ]
-        if self.but is not None:
-            found.append(jobs.c.jid != self.but)
         # What else makes an outcome is seen only when all answers of a job are.
         if self.outcome == FAILED:
-            # Not with =: SQLite would look through all failed returns for each job, by the index of those.
-            found.append(sa.exists().where(returns.c.jid == jobs.c.jid, returns.c.success.is_(sa.false())))
+            more.append(_HAS_FAILED)
+        elif self.outcome is not None:
+            # Where two jobs have one id, it may be the other one that failed.
+            more.append(sa.or_(~_HAS_FAILED, HAS_TWIN))
         if self.outcome == MISSING:
-            found.append(sa.or_(_is_somebody_missing(reader), ~sa.exists().where(returns.c.jid == jobs.c.jid)))
-        return found
+            more.append(sa.or_(is_missing(reader), ~sa.exists().where(returns.c.jid == jobs.c.jid)))
+        if self.outcome == NOBODY:
+            more.append(jobs.c.minion_count == 0)
+        found = functions(reader, jobs.c.fun, self.fun).joined(names(reader, jobs.c.user, self.user))
+        if self.kind in ("runner", "wheel"):
+            # Their functions begin so, which an index knows.
+            found = found.joined(functions(reader, jobs.c.fun, f"{self.kind}.*"))
+        nearly = () if self.but is None else (jobs.c.jid != self.but,)
+        return replace(found.also(*since(jobs.c.stamp, self.since, self.until)), rest=tuple(more), nearly=nearly)
 
 
 def find(reader: Reader, which: Which, limit: int, before: str | None = None) -> list[Row]:
@@ -85,7 +95,7 @@ def find(reader: Reader, which: Which, limit: int, before: str | None = None) ->
     found: list[Row] = []
     shown: list[Row] = []
     # Of most jobs that are looked at, this is the outcome; of others, many may have to be.
-    is_rare = which.outcome not in (None, FAILED, MISSING)
+    is_rare = which.outcome not in (None, FAILED, MISSING, NOBODY)
     for page in _pages(reader, which, max(limit, _AT_ONCE) if is_rare else limit, before):
         told = answers_of(reader, page)
         for job in page:
@@ -146,7 +156,7 @@ def schedule(reader: Reader) -> sa.ColumnElement[Any]:
 
 
 def _pages(reader: Reader, which: Which, size: int, before: str | None) -> Iterator[list[Row]]:
-    conditions = which.conditions(reader)
+    wanted = which.wanted(reader)
     last: Any = None
     if before is not None:
         # A jid that is unknown, or is gone, has its place by its time all the same: the next one below it.
@@ -155,14 +165,14 @@ def _pages(reader: Reader, which: Which, size: int, before: str | None) -> Itera
         if place:
             last = place[0]
         elif found := reader.rows(below):
-            conditions = [*conditions, jobs.c.stamp <= datetime.fromisoformat(found[0]["stamp"])]
+            wanted = wanted.also(jobs.c.stamp <= datetime.fromisoformat(found[0]["stamp"]))
         else:
             return
     while True:
-        wanted = list(conditions)
+        behind = []
         if last is not None:
-            wanted.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(last["stamp"]), last["jid"])))
-        page = _page(reader, wanted, which.minion, size)
+            behind.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(last["stamp"]), last["jid"])))
+        page = _page(reader, wanted.also(*behind), which.minion, size)
         if page:
             yield page
         if len(page) < size:
@@ -176,19 +186,28 @@ def _cut_off(reader: Reader, which: Which, page: list[Row], limit: int) -> list[
     if len(page) < limit or not (twins := twins_of(reader, [jid])):
         return []
     shown = {job["apart"] for job in page if job["jid"] == jid}
-    found = _page(reader, [*which.conditions(reader), jobs.c.jid == jid], which.minion, len(twins[jid]))
+    found = _page(reader, which.wanted(reader).also(jobs.c.jid == jid), which.minion, len(twins[jid]))
     return [job for job in found if job["apart"] not in shown]
 
 
-def _page(reader: Reader, wanted: list[Condition], minion: str | None, size: int) -> list[Row]:
+def _page(reader: Reader, wanted: Wanted, minion: str | None, size: int) -> list[Row]:
     order = (jobs.c.stamp.desc(), jobs.c.jid.desc())
-    if minion is not None:
+    if minion is not None or wanted.is_nothing or wanted.has_several:
         # First which jobs they are: some have the names of thousands of minions, which would be sorted along.
-        newest = of_minion.newest(reader, minion, wanted, size)
-        if not newest:
-            return []
-        wanted = [jobs.c.jid.in_([jid for _, jid in newest])]
-    return reader.rows(select(reader).where(all_of(wanted)).order_by(*order).limit(size))
+        if minion is not None:
+            jids = [jid for _, jid in of_minion.newest(reader, minion, wanted, size)]
+        else:
+            jids = [
+                jid for _, jid in newest(reader, (jobs.c.stamp, jobs.c.jid), near(reader, jobs.c.stamp, wanted), size)
+            ]
+        rows = [
+            row
+            for start in range(0, len(jids), _AT_ONCE)
+            for row in reader.rows(select(reader).where(jobs.c.jid.in_(jids[start : start + _AT_ONCE]), wanted.aside))
+        ]
+        return sorted(rows, key=lambda row: (row["stamp"], row["jid"]), reverse=True)[:size]
+    wanted = near(reader, jobs.c.stamp, wanted)
+    return reader.rows(select(reader).where(wanted.whole).order_by(*order).limit(size))
 
 
 def about(job: Row, answers: Answers) -> Row:
@@ -200,8 +219,3 @@ def about(job: Row, answers: Answers) -> Row:
     """
     told = {name: value for name, value in job.items() if name not in _HIDDEN}
     return {**told, "schedule": job["schedule"], "test": is_test(job), **answers.counts(), "outcome": answers.outcome}
-
-
-def _is_somebody_missing(reader: Reader) -> Condition:
-    asked, minion_id = reader.dialect.questions.elements(jobs.c.minions)
-    return sa.exists(sa.select(sa.literal_column("1")).select_from(asked).where(is_unanswered(minion_id)))

@@ -1,9 +1,9 @@
 """
 The last run of states of each minion: one look for a minion into an index.
 
-Where the table has partitions, each look would be one into each of them. There the last days come first, by the job id,
-whose beginning is its time; then what has come late, or has another job id, in one question; and only what is not found
-so is looked for everywhere.
+Where the table has partitions, each look is one into each of them. If these are many, the last days come first, by the
+job id, whose beginning is its time; then what has come late, or has another job id, in one question; and only what is
+not found so is looked for everywhere.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _WITHIN = " AND jid >= :first AND jid < :behind"
 _NAMES_AT_ONCE = 100
 #: No database has to read a statement with more values than this.
 _MOST_NAMES = 500
+#: With no more looks into partitions, all are looked at.
+_FEW_LOOKS = 5000
 #: The last days: most minions have a run in them, or none that is of interest.
 _LAST = timedelta(days=9)
 #: A job id is of the master's own time, which no zone puts further ahead than this.
@@ -63,7 +65,9 @@ def last_runs(reader: Reader, conditions: list[Condition], at: datetime | None) 
     :param conditions: of minions.
     :param at: no run that came later.
     """
-    if not reader.has_partitions(returns):
+    partitions = reader.partitions_of(returns)
+    asked = sa.select(minions.c.minion_id).where(all_of(conditions)).limit(_FEW_LOOKS + 1).subquery()
+    if not partitions or partitions * reader.values(sa.select(sa.func.count()).select_from(asked))[0] <= _FEW_LOOKS:
         return _looked_up(reader, conditions, at)
     now = at or datetime.now(timezone.utc)
     begin = now - _LAST

@@ -9,11 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from salt_eventsd.database.questions.answers import MISSING, answers_of
+from salt_eventsd.database.questions.newest import Wanted, near
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.which import Condition, since
+from salt_eventsd.database.questions.twins import HAS_TWIN
+from salt_eventsd.database.questions.which import Condition, older, since
 from salt_eventsd.database.schema import jobs, returns
 
-_NAMES = ("jid", "apart", "fun", "tgt", "user", "stamp")
+_NAMES = ("jid", "apart", "fun", "tgt", "user", "stamp", "minions")
+_TOLD = ("jid", "fun", "tgt", "user", "stamp")
+#: So many jobs are looked at together.
+_AT_ONCE = 200
 
 
 def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) -> list[Row]:
@@ -25,27 +31,37 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
     :param start: only of jobs that were published then or later.
     :param limit: no more than so many.
     """
+    # First the jobs, and only then who is missing: that of two jobs of one id no condition tells.
+    wanted = Wanted(tuple(since(jobs.c.stamp, start)), rest=(is_missing(reader),))
+    wanted = wanted.also(jobs.c.jid == jid) if jid is not None else near(reader, jobs.c.stamp, wanted)
+    asked = sa.select(*(jobs.c[name] for name in _NAMES)).order_by(jobs.c.stamp.desc(), jobs.c.jid.desc())
+    found: list[Row] = []
+    page: list[Row] = []
+    while len(found) < limit:
+        behind: list[Condition] = []
+        if page:
+            behind.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(page[-1]["stamp"]), page[-1]["jid"])))
+        page = reader.rows(asked.where(wanted.also(*behind).whole).limit(_AT_ONCE))
+        told = answers_of(reader, page)
+        for job in page:
+            about = {name: job[name] for name in _TOLD}
+            missing = told[job["jid"], job["apart"]].missing
+            found += [{"minion_id": minion_id, **about, "outcome": MISSING} for minion_id in missing]
+        if len(page) < _AT_ONCE:
+            break
+    return found[:limit]
+
+
+def is_missing(reader: Reader) -> Condition:
+    """
+    Return the condition that a job has a minion that did not answer. It may be true of other jobs, too: of those that
+    have one id.
+
+    :param reader: of the history.
+    """
     asked, minion_id = reader.dialect.questions.elements(jobs.c.minions)
-    conditions = [is_unanswered(minion_id), *since(jobs.c.stamp, start)]
-    if jid is not None:
-        conditions.append(jobs.c.jid == jid)
-    names = (*(jobs.c[name] for name in _NAMES), minion_id.label("minion_id"))
-    order = (jobs.c.stamp.desc(), jobs.c.jid.desc())
-    rows = reader.rows(sa.select(*names).select_from(jobs, asked).where(*conditions).order_by(*order).limit(limit))
-    # Whoever is in a job's list twice is missing once.
-    found = {(row["jid"], row.pop("apart"), row["minion_id"]): row for row in rows}
-    newest = sorted(found.values(), key=lambda row: row["minion_id"])
-    newest.sort(key=lambda row: (row["stamp"], row["jid"]), reverse=True)
-    return [{"minion_id": row.pop("minion_id"), **row, "outcome": "missing"} for row in newest]
-
-
-def is_unanswered(minion_id: sa.ColumnElement[Any]) -> Condition:
-    """
-    Return the condition that a minion has not answered a job.
-
-    :param minion_id: the column of minions that were asked.
-    """
     # A look into the index for each minion, whatever else the database thinks.
     answer: sa.Select[Any] = sa.select(sa.literal_column("1"))
     answer = answer.where(returns.c.jid == jobs.c.jid, returns.c.minion_id == minion_id)
-    return answer.limit(1).correlate_except(returns).scalar_subquery().is_(None)
+    is_unanswered = answer.limit(1).correlate_except(returns).scalar_subquery().is_(None)
+    return sa.or_(sa.exists(sa.select(sa.literal_column("1")).select_from(asked).where(is_unanswered)), HAS_TWIN)

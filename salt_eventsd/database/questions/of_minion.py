@@ -1,76 +1,91 @@
 """
 The newest jobs that were for a minion, or that it answered.
 
-Those it answered are found by its returns, the newest of them first: a job is older than its returns, so what is newer
-than the last return that was looked at is found. Those it has not answered stand only in the lists of jobs, and are
-looked for among the jobs that are as new as the ones already found.
+Most minions are soon met among the newest jobs, which are looked through first: so many, with all that they asked and
+were answered. Those behind them that a minion answered are found by its returns, the newest of them first: a job is
+older than its returns, so what is newer than the last return that was looked at is found. Those behind them that it has
+not answered stand only in the lists of jobs, which no index knows; the answer says that they are not in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from salt_eventsd.database.dialects.base.questions import is_glob
-from salt_eventsd.database.questions.read import Reader
-from salt_eventsd.database.questions.which import Condition, all_of, of_name, older
+from salt_eventsd.database.questions import newest as by_name
+from salt_eventsd.database.questions.newest import Wanted
+from salt_eventsd.database.questions.read import Reader, aware, plain_time
+from salt_eventsd.database.questions.which import of_name, older
 from salt_eventsd.database.schema import jobs, returns
 
 #: So many returns are looked at first, and then twice as many each time.
 _FIRST = 200
 _MOST_AT_ONCE = 6400
-#: No database has to read a statement with more values than this.
-_NAMED_AT_ONCE = 500
+#: And no more than so many: those of others are of jobs that the history does not have.
+_MOST_RETURNS = 10_000
+#: A list of minions takes so many times as long to look through as a row.
+_LISTS = 4
 #: When a job was published, and its id.
 Place = tuple[str, str]
+_PLACE = (jobs.c.stamp, jobs.c.jid)
+_RETURN = (returns.c.stamp, returns.c.id)
 
 
-def newest(reader: Reader, minion: str, conditions: Sequence[Condition], size: int) -> list[Place]:
+def newest(reader: Reader, minion: str, wanted: Wanted, size: int) -> list[Place]:
     """
     Return where the newest jobs of a minion are in time, the newest first.
 
     :param reader: of the history.
     :param minion: its id, or a glob.
-    :param conditions: of jobs.
+    :param wanted: which jobs.
     :param size: no more than so many.
     """
-    asked = [*conditions, reader.dialect.questions.has(jobs.c.minions, minion)]
-    if is_glob(minion):
-        answer = of_name(reader, returns.c.minion_id, minion)
-        found = _places(reader, [*conditions, sa.exists().where(returns.c.jid == jobs.c.jid, *answer)], size)
-    else:
-        found = _answered(reader, minion, conditions, size)
-    if len(found) == size:
-        asked.append(jobs.c.stamp >= datetime.fromisoformat(found[-1][0]))
-    found = [*found, *_places(reader, asked, size)]
-    return sorted(set(found), reverse=True)[:size]
+    of_its = by_name.names(reader, returns.c.minion_id, minion)
+    begin = by_name.floor(reader, jobs.c.stamp, wanted, reader.dialect.questions.reach // _LISTS)
+    near = wanted if begin is None else wanted.also(jobs.c.stamp >= begin)
+    has_answered = sa.exists().where(returns.c.jid == jobs.c.jid, *of_name(reader, returns.c.minion_id, minion))
+    asked = reader.dialect.questions.has(jobs.c.minions, minion)
+    whose = asked if of_its.is_nothing else sa.or_(has_answered, asked)
+    found = [(plain_time(stamp), jid) for stamp, jid in by_name.newest(reader, _PLACE, near.also(whose), size)]
+    if begin is None or len(found) == size:
+        return found
+    reader.notes.append(
+        f"behind {plain_time(begin)} there are only jobs that {minion} has answered; until= that time has the others"
+    )
+    return sorted({*found, *_answered(reader, minion, of_its, wanted, size)}, reverse=True)[:size]
 
 
-def _answered(reader: Reader, minion_id: str, conditions: Sequence[Condition], size: int) -> list[Place]:
+def _answered(reader: Reader, minion: str, of_its: Wanted, wanted: Wanted, size: int) -> list[Place]:
     found: set[Place] = set()
-    order = (returns.c.stamp.desc(), returns.c.id.desc())
-    look = sa.select(returns.c.jid, returns.c.stamp, returns.c.id).where(returns.c.minion_id == minion_id)
-    behind: list[Condition] = []
+    best: list[Place] = []
+    looked = 0
     count = max(_FIRST, 2 * size)
+    behind = of_its
     while True:
-        page = reader.rows(look.where(all_of(behind)).order_by(*order).limit(count))
-        jids = list(dict.fromkeys(row["jid"] for row in page))
-        for start in range(0, len(jids), _NAMED_AT_ONCE):
-            some = jobs.c.jid.in_(jids[start : start + _NAMED_AT_ONCE])
-            found.update(_places(reader, [*conditions, some]))
+        page = _page(reader, behind, wanted, count)
+        found.update((plain_time(stamp), jid) for _, _, stamp, jid in page if jid is not None)
         best = sorted(found, reverse=True)[:size]
-        if len(page) < count or (len(best) == size and best[-1][0] >= page[-1]["stamp"]):
+        if len(page) < count:
             return best
-        last = (datetime.fromisoformat(page[-1]["stamp"]), page[-1]["id"])
-        behind = [older(returns.c.stamp, returns.c.id, last)]
+        stamp, key = page[-1][:2]
+        if len(best) == size and best[-1][0] >= plain_time(stamp):
+            return best
+        looked += len(page)
+        if looked >= _MOST_RETURNS:
+            reader.notes.append(
+                f"of {minion}, {looked:,} returns were looked at, down to {plain_time(stamp)}; until= that time goes on"
+            )
+            return best
+        behind = of_its.also(older(*_RETURN, (aware(stamp), key)))
         count = min(2 * count, _MOST_AT_ONCE)
 
 
-def _places(reader: Reader, conditions: Sequence[Condition], size: int | None = None) -> list[Place]:
-    which: sa.Select[Any] = sa.select(jobs.c.stamp, jobs.c.jid).where(all_of(conditions))
-    if size is not None:
-        which = which.order_by(jobs.c.stamp.desc(), jobs.c.jid.desc()).limit(size)
-    return [(row["stamp"], row["jid"]) for row in reader.rows(which)]
+def _page(reader: Reader, of_its: Wanted, wanted: Wanted, count: int) -> list[tuple[Any, ...]]:
+    """Return so many returns, each with the place of its job if that is wanted."""
+    if of_its.is_nothing or wanted.is_nothing:
+        return []
+    page = by_name.select(reader, (*_RETURN, returns.c.jid), of_its, count).subquery()
+    stamp, key, jid = page.c
+    joined = page.outerjoin(jobs, sa.and_(jobs.c.jid == jid, wanted.aside))
+    return reader.tuples(sa.select(stamp, key, *_PLACE).select_from(joined).order_by(stamp.desc(), key.desc()))

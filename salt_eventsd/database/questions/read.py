@@ -45,10 +45,14 @@ class Reader:
 
     :param connection: to the database.
     :ivar dialect: what differs in it.
+    :ivar begin: if only so many of the newest rows were looked through, down to which time.
+    :ivar notes: what else an answer does not tell.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.dialect: Dialect = dialect_of(connection)
+        self.begin: datetime | None = None
+        self.notes: list[str] = []
         self._connection = connection
         own = schema.jobs.c.minions.type.dialect_impl(connection.dialect)
         self._decodes = isinstance(own, sa.JSON)
@@ -87,14 +91,14 @@ class Reader:
         """
         return list(self._connection.execute(statement).scalars())
 
-    def has_partitions(self, table: sa.Table) -> bool:
+    def partitions_of(self, table: sa.Table) -> int:
         """
-        Say whether a table has partitions.
+        Return how many partitions a table has; 0 if it has none.
 
         :param table: one of ours.
         """
         partitions = self.dialect.partitions
-        return partitions.known and partitions.ranges(self._connection, table) is not None
+        return len(partitions.ranges(self._connection, table) or ()) if partitions.known else 0
 
     def _plain(self, key: str, value: Any) -> Any:
         if isinstance(value, datetime):
@@ -113,8 +117,16 @@ def plain_time(when: datetime) -> str:
 
     :param when: SQLite's and MariaDB's have no zone.
     """
-    told = when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)
-    return told.isoformat("T", "microseconds")
+    return aware(when).isoformat("T", "microseconds")
+
+
+def aware(when: datetime) -> datetime:
+    """
+    Return a time of the database's in UTC.
+
+    :param when: as in :func:`plain_time`.
+    """
+    return when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)
 
 
 @contextmanager

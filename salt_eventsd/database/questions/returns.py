@@ -5,16 +5,22 @@ Returns: what minions, runners and wheels returned, and what of it failed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.which import Condition, all_of, of_function, of_name, older, since
+from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
+from salt_eventsd.database.questions.read import Reader, Row, aware
+from salt_eventsd.database.questions.which import Condition, of_name, older, since
 from salt_eventsd.database.schema import returns, states
 
+#: No database has to read a statement with more values than this.
+_MOST_NAMED = 500
+#: To look into the states of a return takes as long as to read so many.
+_LOOKS = 4
 _NAMES = ("id", "jid", "minion_id", "fun", "fun_args", "retcode", "success", "test", "return", "duration_ms", "stamp")
 _COLUMNS = tuple(returns.c[name] for name in (*_NAMES, "master_id"))
 
@@ -37,14 +43,22 @@ class Which:
     since: datetime | None = None
     until: datetime | None = None
 
-    def conditions(self, reader: Reader) -> list[Condition]:
+    @property
+    def is_of_few(self) -> bool:
+        """Whether it is one job or one minion, which have few returns, whatever else is asked for."""
+        return self.jid is not None or (self.minion is not None and not is_glob(self.minion))
+
+    def wanted(self, reader: Reader) -> Wanted:
         """Return the conditions of a question."""
-        return [
-            *([] if self.jid is None else [returns.c.jid == self.jid]),
-            *since(returns.c.stamp, self.since, self.until),
-            *of_function(reader, returns, self.fun),
-            *of_name(reader, returns.c.minion_id, self.minion),
-        ]
+        beside = reader.dialect.questions.beside
+        stamp = returns.c.stamp if self.jid is None else beside(returns.c.stamp)
+        found = Wanted(tuple(since(stamp, self.since, self.until)))
+        if self.jid is not None:
+            found = found.also(returns.c.jid == self.jid, *of_name(reader, returns.c.minion_id, self.minion))
+        else:
+            found = found.joined(names(reader, returns.c.minion_id, self.minion))
+        has_lead = self.jid is not None or self.minion is not None
+        return found.joined(functions(reader, returns.c.fun, self.fun, is_beside=has_lead))
 
 
 def find(reader: Reader, which: Which, limit: int, before: int | None = None) -> list[Row]:
@@ -56,7 +70,7 @@ def find(reader: Reader, which: Which, limit: int, before: int | None = None) ->
     :param limit: no more than so many.
     :param before: only returns that come after this one, by its ``id``: the last one of a page gives the next.
     """
-    return _page(reader, which.conditions(reader), limit, before)
+    return _page(reader, which.wanted(reader), limit, before)
 
 
 def failures(
@@ -77,15 +91,17 @@ def failures(
     :param state: only where a state failed whose module, id or name fits this glob.
     :param sls: only where a state of such a file failed.
     """
-    conditions = [*which.conditions(reader), returns.c.success == sa.false()]
+    wanted = which.wanted(reader)
+    if which.is_of_few:
+        wanted = wanted.also(reader.dialect.questions.beside(returns.c.success) == sa.false())
+    else:
+        # Failures are few, and have an index of their own.
+        failed = (returns.c.success == sa.false(), *since(returns.c.stamp, which.since, which.until))
+        wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(wanted.aside,))
     if state is not None or sls is not None:
-        # Written so that the index over jids is taken: the one over results would lead to all failed states each time.
-        is_false = sa.case((states.c.result == sa.false(), 1), else_=0) == 1
-        failed = [states.c.jid == returns.c.jid, is_false, *of_name(reader, states.c.sls, sls)]
-        if state is not None:
-            failed.append(of_state(reader, state))
-        conditions.append(sa.exists().where(_is_of_minion(), *failed))
-    found = _page(reader, conditions, limit, before)
+        wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
+        wanted = wanted if which.is_of_few else near(reader, returns.c.stamp, wanted, _LOOKS)
+    found = _page(reader, wanted, limit, before)
     known = _failed_states(reader, [row["jid"] for row in found])
     for row in found:
         is_runner = str(row["fun"] or "").startswith("runner.")
@@ -112,20 +128,35 @@ def of_state(reader: Reader, glob: str) -> Condition:
     )
 
 
-def _is_of_minion() -> Condition:
-    """An orchestration's states are told under the master's name, which is not always the one it returned under."""
-    return sa.or_(states.c.minion_id == returns.c.minion_id, returns.c.fun.like("runner.%"))
+def _has_failed(reader: Reader, state: str | None, sls: str | None) -> Condition:
+    """A state that fits has failed. An orchestration's are told under the master's name, and not always its own."""
+    # Written so that the index over jids is taken: the one over results would lead to all failed states each time.
+    is_false = sa.case((states.c.result == sa.false(), 1), else_=0) == 1
+    failed = [states.c.jid == returns.c.jid, is_false, *of_name(reader, states.c.sls, sls)]
+    if state is not None:
+        failed.append(of_state(reader, state))
+    return sa.or_(
+        sa.exists().where(states.c.minion_id == returns.c.minion_id, *failed),
+        sa.and_(returns.c.fun.like("runner.%"), sa.exists().where(*failed)),
+    )
 
 
-def _page(reader: Reader, conditions: Sequence[Condition], limit: int, before: int | None) -> list[Row]:
-    wanted = list(conditions)
+def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None) -> list[Row]:
     if before is not None:
         place = reader.rows(sa.select(returns.c.stamp, returns.c.id).where(returns.c.id == before))
         if not place:
             return []
         than = (datetime.fromisoformat(place[0]["stamp"]), before)
-        wanted.append(older(returns.c.stamp, returns.c.id, than))
-    asked = sa.select(*_COLUMNS, _schedule(reader)).where(all_of(wanted))
+        wanted = wanted.also(older(returns.c.stamp, returns.c.id, than))
+    which = wanted.whole
+    if wanted.has_several or wanted.is_nothing:
+        places = newest(reader, (returns.c.stamp, returns.c.id), wanted, limit)
+        if not places:
+            return []
+        is_short = len(places) <= _MOST_NAMED
+        which = returns.c.id.in_([key for _, key in places]) if is_short else wanted.aside
+        which = sa.and_(which, returns.c.stamp >= aware(places[-1][0]))
+    asked = sa.select(*_COLUMNS, _schedule(reader)).where(which)
     return reader.rows(asked.order_by(returns.c.stamp.desc(), returns.c.id.desc()).limit(limit))
 
 

@@ -8,9 +8,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.questions.newest import Wanted, near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
-from salt_eventsd.database.questions.which import all_of, of_name, since
+from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
 from salt_eventsd.database.schema import IS_SLOW, RUNS_STATES, SLOW_MS, jobs, returns, states
 
 #: Of states, a time is found by an index over results and times: each of these begins in it.
@@ -43,20 +45,22 @@ def changes(
     :param start: not before this.
     :param end: before this.
     """
-    conditions = [
-        # The condition of the index, as it stands there.
-        states.c.changed == sa.true(),
+    rest = of_name(reader, states.c.minion_id, minion)
+    if state is not None:
+        rest.append(of_state(reader, state))
+    if name is not None:
+        fits = reader.dialect.questions.fits
+        rest.append(sa.or_(fits(states.c.name, name), fits(states.c.state_id, name)))
+    nearly = (
         sa.or_(states.c.test.is_(None), states.c.test == sa.false()),
         # An orchestration repeats what the minions have told themselves.
         sa.or_(states.c.state.is_(None), states.c.state != RUNS_STATES),
-        *of_name(reader, states.c.minion_id, minion),
-        *since(states.c.stamp, start, end),
-    ]
-    if state is not None:
-        conditions.append(of_state(reader, state))
-    if name is not None:
-        fits = reader.dialect.questions.fits
-        conditions.append(sa.or_(fits(states.c.name, name), fits(states.c.state_id, name)))
+    )
+    changed = _is_changed(reader, minion)
+    wanted = Wanted((changed, *since(states.c.stamp, start, end)), rest=tuple(rest), nearly=nearly)
+    if minion is None or is_glob(minion):
+        wanted = near(reader, states.c.stamp, wanted)
+    conditions = [wanted.whole]
     # An index knows no more of the order than the time; so first comes how old the page is.
     newest = sa.select(states.c.stamp).where(all_of(conditions)).order_by(states.c.stamp.desc()).limit(limit)
     times = [datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest)]
@@ -72,6 +76,14 @@ def changes(
     found = reader.rows(page)
     who = _who(reader, {row["jid"] for row in found})
     return [{**row, **who.get(row["jid"], {"user": None, "kind": None})} for row in found]
+
+
+def _is_changed(reader: Reader, minion: str | None) -> Condition:
+    if minion is not None and not is_glob(minion):
+        # One minion has fewer states than there are changes.
+        return reader.dialect.questions.beside(states.c.changed) == sa.true()
+    # The condition of the index, as it stands there.
+    return states.c.changed == sa.true()
 
 
 def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]:

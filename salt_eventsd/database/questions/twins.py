@@ -17,6 +17,9 @@ from salt_eventsd.database.schema import jobs, returns
 #: What an answer is told apart by.
 TOLD_BY = ("jid", "minion_id", "fun", "master_id")
 _COLUMNS = tuple(jobs.c[name] for name in ("jid", "apart", "fun", "minions", "master_id"))
+_twin = jobs.alias("twin")
+#: The condition that another master has given a job's id to one of its own.
+HAS_TWIN = sa.exists().where(_twin.c.jid == jobs.c.jid, _twin.c.apart != "")
 #: No database has to read a statement with more values than this.
 _AT_ONCE = 500
 

@@ -184,6 +184,24 @@ def test_two_masters_give_one_id_to_two_jobs(tables: Database) -> None:
     assert len(tables.query("SELECT DISTINCT minion_id FROM eventsd_v_answers")) == 4
 
 
+def test_who_answered_one_of_two_jobs_of_one_id_is_missing_in_the_other(tables: Database) -> None:
+    # When
+    for master, fun, user in (("east", "test.ping", "root"), ("west", "cmd.run", "bob")):
+        start = job(fun=fun, minions=["both"], user=user)
+        tables.worker_of(master).write(batch_of([start], spool=f"spool-{master}"))
+    answer = returned(minion_id="both", fun="test.ping", success=True)
+    tables.worker_of("east").write(batch_of([answer], spool="spool-east", first=2))
+
+    # Then
+    with reading(make_reader(SqlOptions(url=tables.url))) as reader:
+        for jid in (JID, None):
+            silent = [(row["minion_id"], row["fun"]) for row in missing.find(reader, jid, None, 9)]
+            assert silent == [("both", "cmd.run")]
+        for outcome, master in (("missing", "west"), ("succeeded", "east")):
+            told = jobs.find(reader, jobs.Which(outcome=outcome), 9)
+            assert [row["master_id"] for row in told] == [master]
+
+
 def test_a_job_that_a_syndic_passes_on_is_one_job_whoever_publishes_it_below(tables: Database) -> None:
     # Given: the syndic of the master below has its id
     above = job(minions=["below"], user="alice", tgt="*")

@@ -89,9 +89,33 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
         pytest.param(lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9), ONCE, "", id="failed jobs"),
         pytest.param(
             lambda reader: jobs.find(reader, jobs.Which(minion=random.choice(MINIONS)), 9),
-            OF_MINION,
+            ONCE,
             "",
             id="jobs of a minion",
+        ),
+        pytest.param(
+            lambda reader: jobs.find(reader, jobs.Which(fun="s*", user="*o*"), 9), "eventsd_jobs_by_fun", "", id="globs"
+        ),
+        pytest.param(
+            lambda reader: returns.find(reader, returns.Which(minion="gone", fun="test.ping"), 9),
+            OF_MINION,
+            "sqlite",
+            id="a function on a minion",
+        ),
+        pytest.param(
+            lambda reader: returns.failures(reader, returns.Which(minion=MINIONS[0]), 9),
+            OF_MINION,
+            "sqlite",
+            id="failures of a minion",
+        ),
+        pytest.param(
+            lambda reader: returns.find(reader, returns.Which(jid="1", fun="test.ping"), 9), ONCE, "", id="in a job"
+        ),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, minion=MINIONS[0]),
+            "eventsd_states_by_minion",
+            "sqlite",
+            id="changes of a minion",
         ),
         pytest.param(lambda reader: missing.find(reader, None, NOW - DAY, 100), ONCE, "", id="missing"),
         pytest.param(
@@ -114,7 +138,7 @@ def test_a_question_takes_its_index(reader: sa.Engine, ask: Callable[[Reader], A
 
 def test_failed_jobs_are_not_found_by_a_look_at_all_failed_returns_for_each_job(reader: sa.Engine) -> None:
     # When
-    plan = _plan(reader, lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9), "EXISTS")
+    plan = _plan(reader, lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9), "success IS")
 
     # Then
     assert ONCE.removesuffix("_once") in plan

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from salt_eventsd.database.dialects import dialect_for
 from salt_eventsd.operate import history
 from tests.support.events import fired, return_data, state_result
 from tests.support.history import FAILED, MASTER, MINIONS, MISSING, SUCCEEDED, Job, Story
@@ -126,12 +127,47 @@ def test_jobs_with_what_came_of_them(told: Asked) -> None:
         ({"target": "web*"}, lambda job: fnmatchcase(job.target, "web*")),
         ({"outcome": "failed"}, lambda job: job.outcome == FAILED),
         ({"outcome": "missing"}, lambda job: job.outcome == MISSING),
+        ({"outcome": "succeeded"}, lambda job: job.outcome == SUCCEEDED),
+        ({"outcome": "nobody"}, lambda job: job.outcome == "nobody"),
+        ({"minion": "web?.*", "outcome": "missing"}, lambda job: job.outcome == MISSING and _is_of(job, "web?.*")),
+        ({"fun": "*", "user": "alice"}, lambda job: job.user == "alice"),
+        ({"fun": "*e*", "user": "*lice"}, lambda job: fits(job.fun, "*e*") and job.user in ("alice", "Alice")),
+        ({"fun": "state.*", "user": "root"}, lambda job: fits(job.fun, "state.*") and job.user == "root"),
+        ({"minion": "nobody*"}, lambda job: False),
         ({"kind": "schedule"}, lambda job: job.kind == "schedule"),
+        ({"kind": "runner"}, lambda job: job.kind == "runner"),
     ],
     ids=lambda one: "-".join(f"{key}={value}" for key, value in one.items()) if isinstance(one, dict) else "",
 )
 def test_some_jobs(told: Asked, arguments: dict[str, Any], is_meant: Any) -> None:
     assert jids(told("jobs", **arguments)) == [job.jid for job in newest(told.story.jobs) if is_meant(job)]
+
+
+def _is_of(job: Job, glob: str) -> bool:
+    return any(fnmatchcase(one, glob) for one in {*job.answers, *(job.asked or ())})
+
+
+def test_only_so_many_jobs_are_looked_through_and_the_answer_says_so(
+    told: Asked, database_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    known = newest(told.story.jobs)
+    reach = 40
+    monkeypatch.setattr(type(dialect_for(database_kind).questions), "reach", reach)
+
+    # When
+    by_target = told("jobs", target="web*")
+    by_minion = told("jobs", minion="db1")
+
+    # Then
+    assert jids(by_target["jobs"]) == [job.jid for job in known[: reach + 1] if fnmatchcase(job.target, "web*")]
+    assert _begun(known[reach]).isoformat(timespec="microseconds") in by_target["note"]
+    near = known[: reach // 4 + 1]
+    meant = [job for job in known if "db1" in job.answers or (job in near and _is_of(job, "db1"))]
+    assert jids(by_minion["jobs"]) == [job.jid for job in meant]
+    assert _begun(near[-1]).isoformat(timespec="microseconds") in by_minion["note"]
+    # What is found at once is all there is to tell.
+    assert jids(told("jobs", user="alice", limit=1)) == [next(job.jid for job in known if job.user == "alice")]
 
 
 def test_jobs_of_a_time(told: Asked) -> None:

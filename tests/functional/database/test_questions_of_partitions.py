@@ -83,15 +83,18 @@ def test_how_minions_are_is_the_same_in_partitions(history: Database, monkeypatc
     # When
     partition(history)
 
-    # Then, also where more is late than is looked through
+    # Then, also where looks are many, and where more is late than is looked through
+    assert how_minions_were(history) == whole
+    monkeypatch.setattr(last_runs, "_FEW_LOOKS", 0)
     assert how_minions_were(history) == whole
     monkeypatch.setattr(last_runs, "_MOST_LATE", 1)
     assert how_minions_were(history) == whole
 
 
-def test_the_last_days_are_looked_at_first(history: Database) -> None:
+def test_the_last_days_are_looked_at_first(history: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     partition(history)
+    monkeypatch.setattr(last_runs, "_FEW_LOOKS", 0)
     told: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:

@@ -244,6 +244,18 @@ def test_a_table_keeps_within_its_width_and_control_characters_out() -> None:
     assert "\x1b" not in "".join(lines)
 
 
+def test_how_far_back_an_answer_reaches_stands_below_it() -> None:
+    rows = [{"stamp": "2026-01-02T03:04:05", "user": "alice", "jid": "1", "fun": "test.ping"}]
+    assert history_page.page("audit", {"audit": rows, "note": "only so far"}, 80).splitlines()[-2:] == [
+        "",
+        "only so far",
+    ]
+    assert history_page.page("audit", {"audit": rows, "note": "only so far"}, 80).startswith(
+        history_page.page("audit", rows, 80)
+    )
+    assert history_page.page("audit", {"audit": [], "note": "only so far"}, 80) == "only so far"
+
+
 def test_a_narrow_table_shows_whole_jids_and_why_something_failed() -> None:
     # Given
     jid = "20260102030405678901"

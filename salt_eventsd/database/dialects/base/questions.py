@@ -17,10 +17,12 @@ class Questions:
 
     :cvar looks_within: a look into an index for each row of another table begins at a time that the question says.
     :cvar lateral: such a look may bring several columns at once.
+    :cvar reach: so many rows can be read in a moment, where an index has no more of them than their order.
     """
 
     looks_within: ClassVar[bool] = True
     lateral: ClassVar[bool] = True
+    reach: ClassVar[int] = 40_000
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """
@@ -67,6 +69,15 @@ class Questions:
         """
         # A constant, for a function would be called for each row.
         return column.op("@>", is_comparison=True)(sa.literal(json.dumps([text])).op("::")(sa.text("jsonb")))
+
+    def beside(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """
+        Return a column for a condition that another one goes before, whose index finds fewer rows.
+
+        :param column: of a table.
+        """
+        # The server knows how often values are there.
+        return column
 
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """

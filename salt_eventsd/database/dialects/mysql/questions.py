@@ -15,6 +15,8 @@ class MySQLQuestions(Questions):
     # It begins at the newest row, however far that is from the time.
     looks_within: ClassVar = False
     lateral: ClassVar = False
+    # Each is looked up by its key.
+    reach: ClassVar = 10_000
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.TextClause, sa.ColumnElement[Any]]:
         """See :class:`Questions`."""

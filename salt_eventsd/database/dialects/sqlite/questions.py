@@ -6,6 +6,8 @@ import re
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import UnaryExpression
 
 from salt_eventsd.database.dialects.base.questions import Questions, is_glob
 
@@ -36,6 +38,10 @@ class SQLiteQuestions(Questions):
         rows, value = self.elements(column)
         found = sa.exists(sa.select(sa.literal_column("1")).select_from(rows).where(value == text))
         return sa.and_(sa.func.instr(column, sa.func.json_quote(text)) > 0, found)
+
+    def beside(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """See :class:`Questions`. It takes any index for as good as another, but none for an expression."""
+        return sa.type_coerce(UnaryExpression(column, operator=operators.custom_op("+")), column.type)
 
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. Spelled with ``=``, it would always begin with the index of what is false."""

@@ -1,0 +1,238 @@
+"""
+The newest rows that fit names and globs.
+
+An index has the rows of one name in the order of their times. Of several names no database begins with the newest rows:
+it would sort all rows of theirs. So each name is looked for by itself, and the newest of all are taken. Which names
+there are is known quickly, from that same index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import sqlalchemy as sa
+
+from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.questions.read import Reader, aware
+from salt_eventsd.database.questions.which import Condition, all_of
+
+#: More names than this are not matched one by one: somebody sends names they made up.
+_MOST_KNOWN = 2000
+#: So many names are looked for one by one. More are so many of all that the newest rows have some of them.
+_MOST_ALTERNATIVES = 50
+#: With more rows than this, one name is as good to begin with as another.
+_MANY = 10_000
+
+
+@dataclass(frozen=True)
+class Names:
+    """
+    The condition that a column has one of some values.
+
+    :param column: an index begins with it, and goes on with the time.
+    :param beside: the same column, where another index is to be taken.
+    :param values: which values.
+    """
+
+    column: sa.ColumnElement[Any]
+    beside: sa.ColumnElement[Any]
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """
+    The conditions of a question.
+
+    :param all: all of them are true.
+    :param names: so are these.
+    :param rest: so are these, which no index knows.
+    :param nearly: so are these, which hold for nearly all rows.
+    """
+
+    all: tuple[Condition, ...] = ()
+    names: tuple[Names, ...] = ()
+    rest: tuple[Condition, ...] = ()
+    nearly: tuple[Condition, ...] = ()
+
+    def also(self, *conditions: Condition) -> Wanted:
+        """
+        Return these conditions and some more.
+
+        :param conditions: they are true, too.
+        """
+        return replace(self, all=(*self.all, *conditions))
+
+    def joined(self, other: Wanted) -> Wanted:
+        """
+        Return these conditions and those of another.
+
+        :param other: the other.
+        """
+        return Wanted(
+            (*self.all, *other.all),
+            (*self.names, *other.names),
+            (*self.rest, *other.rest),
+            (*self.nearly, *other.nearly),
+        )
+
+    @property
+    def whole(self) -> Condition:
+        """All of it as one condition, for a database to find its way by."""
+        return self._and(_has(one.column, one.values) for one in self.names)
+
+    @property
+    def aside(self) -> Condition:
+        """The same for rows that are found by other conditions."""
+        return self._and(_has(one.beside, one.values) for one in self.names)
+
+    def _and(self, names: Iterable[Condition]) -> Condition:
+        return all_of((*self.all, *names, *self.nearly, *self.rest))
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there are several names to look for."""
+        return any(len(one.values) > 1 for one in self.names)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is no name that fits."""
+        return not all(one.values for one in self.names)
+
+    def parts(self, reader: Reader) -> list[Condition]:
+        """
+        Return conditions that are true for different rows, and together for all: each begins with one name.
+
+        :param reader: of the history.
+        """
+        if not self.has_several:
+            return [self.whole]
+        lead = self.names[0] if len(self.names) == 1 else min(self.names, key=lambda one: _rows_of(reader, one))
+        rest = replace(self, names=tuple(one for one in self.names if one is not lead)).aside
+        return [sa.and_(lead.column == value, rest) for value in lead.values]
+
+
+def _has(column: sa.ColumnElement[Any], values: Sequence[Any]) -> Condition:
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
+def _rows_of(reader: Reader, names: Names) -> tuple[int, int]:
+    """Return how many rows have such names, if they are few, and how many names these are."""
+    some = sa.select(names.column).where(_has(names.column, names.values)).limit(_MANY).subquery()
+    return reader.values(sa.select(sa.func.count()).select_from(some))[0], len(names.values)
+
+
+def newest(
+    reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int
+) -> list[tuple[Any, ...]]:
+    """
+    Return some columns of the newest rows.
+
+    :param reader: of the history.
+    :param columns: the times, and a column that tells rows of one time apart; then others.
+    :param wanted: which rows.
+    :param size: no more than so many.
+    """
+    return [] if wanted.is_nothing else reader.tuples(select(reader, columns, wanted, size))
+
+
+def select(reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int) -> sa.Select[Any]:
+    """
+    Return the question that :func:`newest` asks.
+
+    :param reader: of the history.
+    :param columns: as in :func:`newest`.
+    :param wanted: likewise; something may fit.
+    :param size: likewise.
+    """
+    order = [column.desc() for column in columns[:2]]
+    parts = [sa.select(*columns).where(one).order_by(*order).limit(size) for one in wanted.parts(reader)]
+    if len(parts) == 1:
+        return parts[0]
+    every = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
+    return sa.select(every).order_by(*(column.desc() for column in list(every.c)[:2])).limit(size)
+
+
+def names(reader: Reader, column: sa.ColumnElement[Any], glob: str | None) -> Wanted:
+    """
+    Return the condition that a name fits a glob.
+
+    :param reader: of the history.
+    :param column: of names; an index begins with it, and goes on with the time.
+    :param glob: with ``*``, ``?`` and ``[...]``, or a name; None for no condition.
+    """
+    if glob is None:
+        return Wanted()
+    if not is_glob(glob):
+        return Wanted(names=(Names(column, reader.dialect.questions.beside(column), (glob,)),))
+    questions = reader.dialect.questions
+    known = questions.distinct(column).limit(_MOST_KNOWN + 1).subquery()
+    told = reader.tuples(sa.select(known.c[0], questions.fits(known.c[0], glob)))
+    if len(told) > _MOST_KNOWN:
+        return Wanted((questions.fits(questions.beside(column), glob),))
+    return _one_of(reader, column, [name for name, is_meant in told if is_meant], len(told), _MOST_ALTERNATIVES)
+
+
+def functions(reader: Reader, column: sa.ColumnElement[Any], glob: str | None, *, is_beside: bool = False) -> Wanted:
+    """
+    Return the condition that a function fits a glob, or one of the several functions of a job does.
+
+    :param reader: of the history.
+    :param column: as in :func:`names`.
+    :param glob: likewise.
+    :param is_beside: another condition finds fewer rows.
+    """
+    if glob is None:
+        return Wanted()
+    known = reader.values(reader.dialect.questions.distinct(column).limit(_MOST_KNOWN + 1))
+    if len(known) > _MOST_KNOWN:
+        return Wanted((reader.dialect.questions.fits(column, glob),))
+    fitting = [fun for fun in known if any(fnmatchcase(one, glob) for one in (fun, *fun.split(",")))]
+    most = 0 if is_beside and fitting else _MOST_ALTERNATIVES
+    return _one_of(reader, column, fitting, len(known), most)
+
+
+def floor(reader: Reader, stamp: sa.ColumnElement[Any], wanted: Wanted, most: int) -> datetime | None:
+    """
+    Return down to which time the newest rows reach; None if there are no more rows.
+
+    :param reader: of the history.
+    :param stamp: the times.
+    :param wanted: which rows, by what an index knows.
+    :param most: so many rows.
+    """
+    known = replace(wanted, rest=(), nearly=())
+    found = reader.values(sa.select(stamp).where(known.whole).order_by(stamp.desc()).offset(most).limit(1))
+    return aware(found[0]) if found else None
+
+
+def near(reader: Reader, stamp: sa.ColumnElement[Any], wanted: Wanted, cost: int = 1) -> Wanted:
+    """
+    Return conditions with a bound, where no index knows all of them: a database looks through so many of the newest
+    rows and no more, and the answer says so.
+
+    :param reader: of the history.
+    :param stamp: the times.
+    :param wanted: the conditions.
+    :param cost: how many times as long as to read a row it takes to look at one.
+    """
+    if not wanted.rest or wanted.is_nothing:
+        return wanted
+    begin = floor(reader, stamp, wanted, reader.dialect.questions.reach // cost)
+    if begin is None:
+        return wanted
+    reader.begin = begin
+    return wanted.also(stamp >= begin)
+
+
+def _one_of(reader: Reader, column: sa.ColumnElement[Any], fitting: Sequence[Any], known: int, most: int) -> Wanted:
+    beside = reader.dialect.questions.beside(column)
+    if fitting and len(fitting) == known:
+        return Wanted((beside.is_not(None),))
+    if len(fitting) > most:
+        return Wanted((beside.in_(fitting),))
+    return Wanted(names=(Names(column, beside, tuple(fitting)),))
