@@ -29,7 +29,7 @@ test: $(VENV)/.installed-test ## run the unit, functional and integration tests 
 	for layer in $(LAYERS); do \
 	  number=$$((number + 1)); \
 	  echo; echo "==> $$number/$(words $(LAYERS)) $$layer tests"; \
-	  beside="-n auto"; if [ $$layer = integration ]; then beside="-n 2"; fi; \
+	  beside="-n auto"; if [ $$layer = integration ]; then beside="-n 3"; fi; \
 	  $(BIN)/python -m tests.support.attempts -m 'not slow' $$beside --dist loadfile $(PYTEST_ARGS) tests/$$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "==> failed:$$failed"; exit 1; fi

@@ -24,9 +24,12 @@ StartMaster = Callable[..., AbstractContextManager[Master]]
 
 @pytest.fixture(scope="session")
 def salt_factories_config() -> Iterator[dict[str, Any]]:
-    """Short paths: a unix socket's may have 107 bytes, and pytest's temporary folders are deep."""
+    """
+    Short paths: a unix socket's may have 107 bytes, and pytest's temporary folders are deep. Daemons are killed: an end
+    in order takes each of them seconds, and tests of it bring it about themselves.
+    """
     folder = Path(tempfile.mkdtemp(prefix="eventsd-"))
-    yield {"root_dir": folder, "inject_sitecustomize": False, "start_timeout": 90}
+    yield {"root_dir": folder, "inject_sitecustomize": False, "start_timeout": 90, "slow_stop": False}
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -18,6 +19,8 @@ from tests.support.salt import wait_until
 from tests.support.server import Server
 from tests.support.twin_jobs import BATCHED, FROZEN, JOBS, PUBLISHER, STOPPED, Job, alike
 from tests.support.twins import API, Twin, twin_of
+
+Answer = TypeVar("Answer")
 
 VERBS = ("list_job", "lookup_jid", "print_job", "exit_success")
 _UNKNOWN = "20200101000000000000"
@@ -75,9 +78,16 @@ def both(request: pytest.FixtureRequest, start_master: StartMaster) -> Iterator[
         yield found
 
 
+def _at_once(both: Both, ask: Callable[[Twin], Answer]) -> tuple[Answer, Answer]:
+    """Return the answers of both; each takes its time, so they are asked at once."""
+    with ThreadPoolExecutor(2) as pool:
+        ours, theirs = pool.map(ask, both[:2])
+    return ours, theirs
+
+
 def _run(both: Both, jobs: list[Job]) -> None:
     for name, run in jobs:
-        both.told[name] = run(both.ours), run(both.theirs)
+        both.told[name] = _at_once(both, run)
 
 
 def _run_without(both: Both, jobs: list[Job], fail: Callable[[], None], mend: Callable[[], None]) -> None:
@@ -96,8 +106,8 @@ def _run_without(both: Both, jobs: list[Job], fail: Callable[[], None], mend: Ca
             for twin in (both.ours, both.theirs):
                 twin.number([twin.latest])
             for verb in VERBS:
-                both.away[f"{name}: {verb}"] = tuple(
-                    twin.ask(f"jobs.{verb}", twin.latest) for twin in (both.ours, both.theirs)
+                both.away[f"{name}: {verb}"] = _at_once(
+                    both, lambda twin, verb=verb: twin.ask(f"jobs.{verb}", twin.latest)
                 )
     finally:
         mend()
@@ -116,7 +126,7 @@ def test_the_client_is_told_the_same(both: Both) -> None:
 
 def test_the_same_jobs_are_known(both: Both) -> None:
     # When
-    ours, theirs = [twin.listed(twin.ask("jobs.list_jobs")) for twin in both[:2]]
+    ours, theirs = _at_once(both, lambda twin: twin.listed(twin.ask("jobs.list_jobs")))
 
     # Then
     assert [ours[jid]["Function"] for jid in sorted(ours)] == [theirs[jid]["Function"] for jid in sorted(theirs)]
@@ -128,10 +138,11 @@ def test_the_same_jobs_are_known(both: Both) -> None:
 
 def test_each_job_is_told_in_the_same_way(both: Both) -> None:
     # When
-    ours, theirs = [
-        {(verb, number): twin.ask(f"jobs.{verb}", jid) for number, jid in enumerate(jids) for verb in VERBS}
-        for twin, jids in zip(both[:2], both.jids, strict=True)
-    ]
+    def told(twin: Twin) -> dict[tuple[str, int], Any]:
+        jids = both.jids[both.index(twin)]
+        return {(verb, number): twin.ask(f"jobs.{verb}", jid) for number, jid in enumerate(jids) for verb in VERBS}
+
+    ours, theirs = _at_once(both, told)
 
     # Then
     different = [(key, ours[key], theirs[key]) for key in theirs if alike(ours[key]) != alike(theirs[key])]
@@ -168,7 +179,7 @@ def test_other_questions_have_the_same_answers(
     both: Both, fun: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     # When
-    ours, theirs = [twin.ask(fun, *args, **kwargs) for twin in both[:2]]
+    ours, theirs = _at_once(both, lambda twin: twin.ask(fun, *args, **kwargs))
 
     # Then
     if fun == "jobs.list_jobs":
@@ -178,7 +189,7 @@ def test_other_questions_have_the_same_answers(
 
 def test_the_newest_jobs_are_the_same(both: Both) -> None:
     # When
-    ours, theirs = [twin.listed(twin.ask("jobs.list_jobs_filter", 500)) for twin in both[:2]]
+    ours, theirs = _at_once(both, lambda twin: twin.listed(twin.ask("jobs.list_jobs_filter", 500)))
 
     # Then
     assert [one["JID"] for one in ours] == [one["JID"] for one in theirs]
@@ -187,39 +198,17 @@ def test_the_newest_jobs_are_the_same(both: Both) -> None:
 
 def test_who_is_missing_is_the_same(both: Both) -> None:
     # When
-    ours, theirs = [
-        [twin.ask("jobs.lookup_jid", jid, missing=True) for jid in jids]
-        for twin, jids in zip(both[:2], both.jids, strict=True)
-    ]
+    def told(twin: Twin) -> list[Any]:
+        return [twin.ask("jobs.lookup_jid", jid, missing=True) for jid in both.jids[both.index(twin)]]
+
+    ours, theirs = _at_once(both, told)
 
     # Then
     assert ours == theirs
 
 
-def test_a_job_that_runs_is_active(both: Both) -> None:
-    # Given
-    jids = []
-    for twin in both[:2]:
-        with twin.client() as client:
-            jids.append(client.cmd_async("one-*", "test.sleep", (20,)))
-
-    # When
-    active = [
-        wait_until(lambda twin=twin, jid=jid: twin.run("jobs.active").get(jid), "active job", 30.0)
-        for twin, jid in zip(both[:2], jids, strict=True)
-    ]
-
-    # Then
-    for twin, one, jid in zip(both[:2], active, jids, strict=True):
-        twin.number([*both.jids[both.index(twin)], jid])
-        # The numbers of processes.
-        one["Running"] = [list(minion) for minion in one["Running"]]
-    assert both.ours.plain(active[0]) == both.theirs.plain(active[1])
-    assert both.ours.plain(active[0])["Running"] == [["one"]]
-
-
 def test_salt_api_answers_the_same(both: Both) -> None:
-    ours, theirs = [_over_http(twin, jids) for twin, jids in zip(both[:2], both.jids, strict=True)]
+    ours, theirs = _at_once(both, lambda twin: _over_http(twin, both.jids[both.index(twin)]))
 
     # Then
     assert [alike(listed) for listed in ours[0]] == [alike(listed) for listed in theirs[0]]
@@ -257,3 +246,25 @@ def test_no_key_of_the_master_is_on_disk(both: Both) -> None:
     assert len(keys) >= 2
     assert (cachedir / "eventsd" / "spool" / FILE).exists()
     assert held_by(cachedir / "eventsd", keys) == []
+
+
+def test_a_job_that_runs_is_active(both: Both) -> None:
+    # Given: it runs longer than this test, so this is the last one
+    jids = []
+    for twin in both[:2]:
+        with twin.client() as client:
+            jids.append(client.cmd_async("one-*", "test.sleep", (20,)))
+
+    # When
+    active = [
+        wait_until(lambda twin=twin, jid=jid: twin.run("jobs.active").get(jid), "active job", 30.0)
+        for twin, jid in zip(both[:2], jids, strict=True)
+    ]
+
+    # Then
+    for twin, one, jid in zip(both[:2], active, jids, strict=True):
+        twin.number([*both.jids[both.index(twin)], jid])
+        # The numbers of processes.
+        one["Running"] = [list(minion) for minion in one["Running"]]
+    assert both.ours.plain(active[0]) == both.theirs.plain(active[1])
+    assert both.ours.plain(active[0])["Running"] == [["one"]]
