@@ -32,7 +32,9 @@ _NAMES_AT_ONCE = 100
 #: No database has to read a statement with more values than this.
 _MOST_NAMES = 500
 #: With no more looks into partitions, all are looked at.
-_FEW_LOOKS = 5000
+_FEW_LOOKS = 20_000
+#: No more returns than these are passed over on the way back to a time.
+_FEW_LATER = 100_000
 #: The last days: most minions have a run in them, or none that is of interest.
 _LAST = timedelta(days=9)
 #: A job id is of the master's own time, which no zone puts further ahead than this.
@@ -91,7 +93,7 @@ def last_runs(reader: Reader, conditions: list[Condition], at: datetime | None) 
 def _looked_up(
     reader: Reader, conditions: list[Condition], at: datetime | None, within: Within | None = None
 ) -> list[Row]:
-    if at is not None and not reader.dialect.questions.looks_within:
+    if at is not None and not reader.dialect.questions.looks_within and _has_many_later(reader, at):
         return _one_by_one(reader, conditions, at, within)
     bounds = within.conditions() if within else []
     is_its: list[Any] = [returns.c.minion_id == minions.c.minion_id, sa.text(IS_RUN), *bounds]
@@ -107,6 +109,12 @@ def _looked_up(
     is_last = all_of([returns.c.id == each.c.last_id, *bounds])
     asked = sa.select(each.c.minion_id, *_RUN).select_from(each.outerjoin(returns, is_last))
     return reader.rows(asked.order_by(each.c.minion_id))
+
+
+def _has_many_later(reader: Reader, at: datetime) -> bool:
+    """Whether it takes long to look from the newest return of each minion back to a time."""
+    later = sa.select(returns.c.stamp).where(returns.c.stamp > at).order_by(returns.c.stamp)
+    return bool(reader.values(later.offset(_FEW_LATER).limit(1)))
 
 
 def _one_by_one(reader: Reader, conditions: list[Condition], at: datetime, within: Within | None) -> list[Row]:

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from salt_eventsd.database.dialects.base.questions import is_glob
-from salt_eventsd.database.questions.newest import Wanted, near
+from salt_eventsd.database.questions.newest import Wanted, floor, near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
 from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
@@ -19,6 +19,8 @@ from salt_eventsd.database.schema import IS_SLOW, RUNS_STATES, SLOW_MS, jobs, re
 _RESULTS = (states.c.result == sa.true(), states.c.result == sa.false(), states.c.result.is_(None))
 #: No database has to read a statement with more values than this.
 _MOST_MOMENTS = 500
+#: So many rows there are for a return, at most places.
+_STATES_OF_RETURN = 8
 _CHANGED = ("stamp", "minion_id", "fun", "sls", "state_id", "state", "name", "result", "changes", "comment")
 _SLOW = ("duration_ms", "minion_id", "jid", "fun", "sls", "state_id", "state", "name", "result", "stamp")
 _SLOW_RETURNS = ("duration_ms", "minion_id", "jid", "fun", "success", "stamp")
@@ -95,19 +97,31 @@ def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]
     :param start: not before this.
     """
     found: list[Row] = []
+    is_short = start is not None and _is_short(reader, start)
     for table, names, what in ((states, _SLOW, "state"), (returns, _SLOW_RETURNS, "job")):
         took = table.c.duration_ms
-        asked = sa.select(*(table.c[name] for name in names)).where(*since(table.c.stamp, start))
-        page = asked.order_by(took.desc()).limit(limit)
-        # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through. Where
-        # the index has to have all rows, it finds the rest, too.
-        is_partial = reader.dialect.ddl.partial_indexes
-        rows = reader.rows(page.where(sa.text(IS_SLOW) if is_partial else took.is_not(None)))
-        if is_partial and len(rows) < limit:
-            parts = _RESULTS if table is states and start is not None else (sa.true(),)
-            rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
+        asked = sa.select(*(table.c[name] for name in names)).where(*since(table.c.stamp, start)).limit(limit)
+        parts = _RESULTS if table is states and start is not None else (sa.true(),)
+        if is_short:
+            # No index over what took long is wanted, and an expression has none.
+            by_time = asked.where(took.is_not(None)).order_by((took + 0).desc())
+            rows = [row for part in parts for row in reader.rows(by_time.where(part))]
+        else:
+            # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through.
+            # Where the index has to have all rows, it finds the rest, too.
+            page = asked.order_by(took.desc())
+            is_partial = reader.dialect.ddl.partial_indexes
+            rows = reader.rows(page.where(sa.text(IS_SLOW) if is_partial else took.is_not(None)))
+            if is_partial and len(rows) < limit:
+                rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
         found += [{"what": what, **row} for row in rows]
     return sorted(found, key=lambda row: -row["duration_ms"])[:limit]
+
+
+def _is_short(reader: Reader, start: datetime) -> bool:
+    """Whether so little is newer than a time that to look through all of it is the least work."""
+    most = reader.dialect.questions.reach // _STATES_OF_RETURN
+    return floor(reader, returns.c.stamp, Wanted((returns.c.stamp >= start,)), most) is None
 
 
 def _who(reader: Reader, jids: set[str]) -> dict[str, Row]:
