@@ -3,7 +3,7 @@ Salt's ``jobs.*`` with our job cache, and with Salt's own ``pgjsonb``, on the sa
 
 .. code-block:: console
 
-    BENCH_URL=postgresql://... python -m benchmarks.listing
+    BENCH_URL=postgresql+psycopg2://... python -m benchmarks.listing
 
 The database is one that ``make bench-history`` has filled. The tables of ``pgjsonb`` are made beside ours, and dropped
 again. Each answer is taken in turn from one and the other, over the functions that ``salt-run`` calls. CPU is

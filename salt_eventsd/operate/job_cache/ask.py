@@ -1,6 +1,6 @@
 """
 Ask the database behind the job cache. Processes that ask again and again keep what they ask with: the configuration as
-it was read, the engine, and one connection. A question costs a fifth of what it costs to make these.
+it was read, the engine, and one connection. A question costs an eighth of what it costs to make these.
 
 What is kept has to be right each time:
 
