@@ -57,7 +57,7 @@ def test_what_it_has_kept_is_imported_once(opts: dict[str, Any], fresh: Database
         fresh.worker().write(batch_of([read(frame(f"salt/job/{one}/ret/{told['id']}", told), into="returns")]))
         fresh.close()
         fresh.execute("DELETE FROM eventsd_receipts")
-    start = read(frame(f"salt/job/{one}/new", job_data(one, "test.arg", user="ann")), into="jobs")
+    start = read(frame(f"salt/job/{one}/new", job_data(one, "test.arg", user="ann", arg=["a"])), into="jobs")
     fresh.worker().write(batch_of([start]))
     _keep(opts, other, "web1")
     (overwriting,) = _keep(opts, third, "web1")
