@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions import newest as by_name
 from salt_eventsd.database.questions.newest import Wanted
 from salt_eventsd.database.questions.read import Reader, aware, plain_time
-from salt_eventsd.database.questions.which import of_name, older
+from salt_eventsd.database.questions.which import is_there, of_name, older
 from salt_eventsd.database.schema import jobs, returns
 
 #: So many returns are looked at first, and then twice as many each time.
@@ -44,7 +44,8 @@ def newest(reader: Reader, minion: str, wanted: Wanted, size: int) -> list[Place
     of_its = by_name.names(reader, returns.c.minion_id, minion)
     begin = by_name.floor(reader, jobs.c.stamp, wanted, reader.dialect.questions.reach // _LISTS)
     near = wanted if begin is None else wanted.also(jobs.c.stamp >= begin)
-    has_answered = sa.exists().where(returns.c.jid == jobs.c.jid, *of_name(reader, returns.c.minion_id, minion))
+    answer = (returns.c.jid == jobs.c.jid, *of_name(reader, returns.c.minion_id, minion))
+    has_answered = is_there(returns, answer)
     asked = reader.dialect.questions.has(jobs.c.minions, minion)
     whose = asked if of_its.is_nothing else sa.or_(has_answered, asked)
     found = [(plain_time(stamp), jid) for stamp, jid in by_name.newest(reader, _PLACE, near.also(whose), size)]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
-from salt_eventsd.database.questions.which import Condition, of_name, older, since
+from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
 from salt_eventsd.database.schema import returns, states
 
 #: No database has to read a statement with more values than this.
@@ -136,8 +136,8 @@ def _has_failed(reader: Reader, state: str | None, sls: str | None) -> Condition
     if state is not None:
         failed.append(of_state(reader, state))
     return sa.or_(
-        sa.exists().where(states.c.minion_id == returns.c.minion_id, *failed),
-        sa.and_(returns.c.fun.like("runner.%"), sa.exists().where(*failed)),
+        is_there(states, [states.c.minion_id == returns.c.minion_id, *failed]),
+        sa.and_(returns.c.fun.like("runner.%"), is_there(states, failed)),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.which import is_there
 from salt_eventsd.database.schema import jobs, returns
 
 #: What an answer is told apart by.
@@ -19,7 +20,7 @@ TOLD_BY = ("jid", "minion_id", "fun", "master_id")
 _COLUMNS = tuple(jobs.c[name] for name in ("jid", "apart", "fun", "minions", "master_id"))
 _twin = jobs.alias("twin")
 #: The condition that another master has given a job's id to one of its own.
-HAS_TWIN = sa.exists().where(_twin.c.jid == jobs.c.jid, _twin.c.apart != "")
+HAS_TWIN = is_there(_twin, [_twin.c.jid == jobs.c.jid, _twin.c.apart != ""])
 #: No database has to read a statement with more values than this.
 _AT_ONCE = 500
 

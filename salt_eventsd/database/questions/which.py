@@ -56,3 +56,15 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
     :param conditions: the conditions.
     """
     return sa.and_(sa.true(), *conditions)
+
+
+def is_there(table: sa.FromClause, conditions: Iterable[Condition]) -> Condition:
+    """
+    Return the condition that a table has a row: by a look into an index for each row of the question's own table,
+    whatever else the database thinks.
+
+    :param table: looked into.
+    :param conditions: of its row, with columns of the question's own table.
+    """
+    row: sa.Select[Any] = sa.select(sa.literal_column("1")).where(*conditions)
+    return row.limit(1).correlate_except(table).scalar_subquery().is_not(None)
