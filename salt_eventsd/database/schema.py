@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.database.column_types import CODE, JSON, ROW_ID, TABLE_OPTIONS, TEXT, TIME
+from salt_eventsd.database.dialects.beginning import Beginning
 
 metadata = sa.MetaData()
 
@@ -49,6 +50,9 @@ def only(postgresql: str, sqlite: str | None = None) -> dict[str, Any]:
 _PARTIAL = {"partial": True}
 #: An index for databases that have none over some rows only.
 _WHOLE = {"partial": False}
+_CHANGED = only("changed", "changed = 1")
+#: The same rows. SQLite finds an index only by the same spelling, and so takes this one where a name is known.
+_NAMED = only("changed", "+changed = 1")
 
 
 jobs = sa.Table(
@@ -132,7 +136,9 @@ states = sa.Table(
     sa.Column("fun", _NAME),
     sa.Index("eventsd_states_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_states_by_result", "result", "stamp"),
-    sa.Index("eventsd_states_changed", "changed", "stamp", **only("changed", "changed = 1")),
+    sa.Index("eventsd_states_changed", "changed", "stamp", **_CHANGED),
+    sa.Index("eventsd_states_changed_id", Beginning(sa.column("state_id")), "stamp", info=_PARTIAL, **_NAMED),
+    sa.Index("eventsd_states_changed_name", Beginning(sa.column("name")), "stamp", info=_PARTIAL, **_NAMED),
     sa.Index("eventsd_states_slow", "duration_ms", "stamp", **only(IS_SLOW)),
     **TABLE_OPTIONS,
 )

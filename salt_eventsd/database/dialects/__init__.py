@@ -1,5 +1,6 @@
 """
-All that differs between the databases: a folder for each, and what they share in :mod:`~.dialects.base`.
+All that differs between the databases: a folder for each, and what they share in :mod:`~.dialects.base`;
+:mod:`~.dialects.beginning` is how an index over long texts is spelled in each.
 
 To add a database, make a folder like the others and name its dialect in :data:`KINDS`. No module outside this package
 asks for the name of a database: it takes the dialect, and asks what differs.

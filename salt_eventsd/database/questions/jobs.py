@@ -80,7 +80,8 @@ class Which:
             # Their functions begin so, which an index knows.
             found = found.joined(functions(reader, jobs.c.fun, f"{self.kind}.*"))
         nearly = () if self.but is None else (jobs.c.jid != self.but,)
-        return replace(found.also(*since(jobs.c.stamp, self.since, self.until)), rest=tuple(more), nearly=nearly)
+        found = found.also(*since(jobs.c.stamp, self.since, self.until))
+        return replace(found, rest=tuple(more), nearly=nearly, has_begin=self.since is not None)
 
 
 def find(reader: Reader, which: Which, limit: int, before: str | None = None) -> list[Row]:

@@ -32,7 +32,7 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
     :param limit: no more than so many.
     """
     # First the jobs, and only then who is missing: that of two jobs of one id no condition tells.
-    wanted = Wanted(tuple(since(jobs.c.stamp, start)), rest=(is_missing(reader),))
+    wanted = Wanted(tuple(since(jobs.c.stamp, start)), rest=(is_missing(reader),), has_begin=start is not None)
     wanted = wanted.also(jobs.c.jid == jid) if jid is not None else near(reader, jobs.c.stamp, wanted)
     asked = sa.select(*(jobs.c[name] for name in _NAMES)).order_by(jobs.c.stamp.desc(), jobs.c.jid.desc())
     found: list[Row] = []

@@ -52,12 +52,14 @@ class Wanted:
     :param names: so are these.
     :param rest: so are these, which no index knows.
     :param nearly: so are these, which hold for nearly all rows.
+    :param has_begin: whoever asks has said how far back; all of that is looked through, however long it takes.
     """
 
     all: tuple[Condition, ...] = ()
     names: tuple[Names, ...] = ()
     rest: tuple[Condition, ...] = ()
     nearly: tuple[Condition, ...] = ()
+    has_begin: bool = False
 
     def also(self, *conditions: Condition) -> Wanted:
         """
@@ -78,6 +80,7 @@ class Wanted:
             (*self.names, *other.names),
             (*self.rest, *other.rest),
             (*self.nearly, *other.nearly),
+            self.has_begin or other.has_begin,
         )
 
     @property
@@ -220,7 +223,7 @@ def near(reader: Reader, stamp: sa.ColumnElement[Any], wanted: Wanted, cost: int
     :param wanted: the conditions.
     :param cost: how many times as long as to read a row it takes to look at one.
     """
-    if not wanted.rest or wanted.is_nothing:
+    if wanted.has_begin or not wanted.rest or wanted.is_nothing:
         return wanted
     begin = floor(reader, stamp, wanted, reader.dialect.questions.reach // cost)
     if begin is None:

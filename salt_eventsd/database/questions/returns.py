@@ -97,7 +97,8 @@ def failures(
     else:
         # Failures are few, and have an index of their own.
         failed = (returns.c.success == sa.false(), *since(returns.c.stamp, which.since, which.until))
-        wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(wanted.aside,))
+        has_begin = which.since is not None
+        wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(wanted.aside,), has_begin=has_begin)
     if state is not None or sls is not None:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
         wanted = wanted if which.is_of_few else near(reader, returns.c.stamp, wanted, _LOOKS)

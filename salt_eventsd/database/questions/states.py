@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.dialects.beginning import Beginning
 from salt_eventsd.database.questions.newest import Wanted, floor, near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
@@ -50,6 +51,10 @@ def changes(
     rest = of_name(reader, states.c.minion_id, minion)
     if state is not None:
         rest.append(of_state(reader, state))
+    is_of_one = minion is not None and not is_glob(minion)
+    is_name = name is not None and not is_glob(name)
+    # Without indexes of names, all changes are looked through: whoever asks for a name wants its last change.
+    named = _named(name) if name and is_name and not is_of_one and reader.dialect.ddl.partial_indexes else []
     if name is not None:
         fits = reader.dialect.questions.fits
         rest.append(sa.or_(fits(states.c.name, name), fits(states.c.state_id, name)))
@@ -58,17 +63,21 @@ def changes(
         # An orchestration repeats what the minions have told themselves.
         sa.or_(states.c.state.is_(None), states.c.state != RUNS_STATES),
     )
-    changed = _is_changed(reader, minion)
-    wanted = Wanted((changed, *since(states.c.stamp, start, end)), rest=tuple(rest), nearly=nearly)
-    if minion is None or is_glob(minion):
+    # One minion, or one name, has fewer states than there are changes.
+    changed = reader.dialect.questions.beside(states.c.changed) if is_of_one or named else states.c.changed
+    of_time = since(states.c.stamp, start, end)
+    wanted = Wanted((changed == sa.true(), *of_time), rest=tuple(rest), nearly=nearly, has_begin=start is not None)
+    if not is_of_one and not is_name:
         wanted = near(reader, states.c.stamp, wanted)
     conditions = [wanted.whole]
     # An index knows no more of the order than the time; so first comes how old the page is.
-    newest = sa.select(states.c.stamp).where(all_of(conditions)).order_by(states.c.stamp.desc()).limit(limit)
-    times = [datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest)]
+    times: set[datetime] = set()
+    for one in named or [sa.true()]:
+        newest = sa.select(states.c.stamp).where(all_of([*conditions, one])).order_by(states.c.stamp.desc())
+        times.update(datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest.limit(limit)))
     if not times:
         return []
-    moments = sorted(set(times))
+    moments = sorted(times)
     conditions.append(states.c.stamp.in_(moments) if len(moments) <= _MOST_MOMENTS else states.c.stamp >= moments[0])
     # The page, and only then who ran it.
     order = (states.c.stamp.desc(), states.c.jid.desc(), states.c.minion_id, states.c.run_num)
@@ -80,12 +89,9 @@ def changes(
     return [{**row, **who.get(row["jid"], {"user": None, "kind": None})} for row in found]
 
 
-def _is_changed(reader: Reader, minion: str | None) -> Condition:
-    if minion is not None and not is_glob(minion):
-        # One minion has fewer states than there are changes.
-        return reader.dialect.questions.beside(states.c.changed) == sa.true()
-    # The condition of the index, as it stands there.
-    return states.c.changed == sa.true()
+def _named(name: str) -> list[Condition]:
+    """Return the conditions of the two indexes over the beginnings of names and of ids."""
+    return [Beginning(column) == Beginning(sa.literal(name)) for column in (states.c.name, states.c.state_id)]
 
 
 def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]:

@@ -117,6 +117,18 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
             "sqlite",
             id="changes of a minion",
         ),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, name="/etc/ntp.conf"),
+            "eventsd_states_changed_name",
+            "sqlite postgresql",
+            id="changes of a file",
+        ),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, name="ntp"),
+            "eventsd_states_changed_id",
+            "sqlite postgresql",
+            id="changes by an id",
+        ),
         pytest.param(lambda reader: missing.find(reader, None, NOW - DAY, 100), ONCE, "", id="missing"),
         pytest.param(
             lambda reader: missing.find(reader, None, NOW - DAY, 100), "eventsd_jobs_by_stamp", "", id="of a day"

@@ -166,6 +166,9 @@ def test_only_so_many_jobs_are_looked_through_and_the_answer_says_so(
     meant = [job for job in known if "db1" in job.answers or (job in near and _is_of(job, "db1"))]
     assert jids(by_minion["jobs"]) == [job.jid for job in meant]
     assert _begun(near[-1]).isoformat(timespec="microseconds") in by_minion["note"]
+    # Who says how far back gets all of it.
+    oldest = known[-1].when.isoformat()
+    assert jids(told("jobs", target="web*", since=oldest)) == [j.jid for j in known if fnmatchcase(j.target, "web*")]
     # What is found at once is all there is to tell.
     assert jids(told("jobs", user="alice", limit=1)) == [next(job.jid for job in known if job.user == "alice")]
 
@@ -311,6 +314,30 @@ def test_what_was_changed(told: Asked) -> None:
     assert {row["name"] for row in told("changes", name="/etc/ntp.conf")} == {"/etc/ntp.conf"}
     assert told("changes", name="/etc/motd") == []
     assert {row["minion_id"] for row in told("changes", minion="DB1", state="file.managed")} <= {"DB1"}
+
+
+def test_the_last_change_of_a_name_is_found_however_old_it_is(
+    ask: Asked, database_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: names that differ where an index does not look any more, and many newer changes
+    names = ["/" + "x" * 5000 + end for end in "ab"]
+    old = [ask.story.states({"db1": "changed"}, names=[name]).jid for name in names]
+    for number in range(9):
+        ask.story.states({"db1": "changed"}, names=[f"/etc/{number}"])
+    ask.write()
+    monkeypatch.setattr(type(dialect_for(database_kind).questions), "reach", 4)
+
+    # When
+    found = [ask("changes", name=name) for name in names]
+    twice = ask("changes", name=names[0], limit=1)
+    by_glob = ask("changes", name="/x*")
+
+    # Then
+    assert [[row["jid"] for row in rows] for rows in found] == [[jid] for jid in old]
+    assert [row["name"] for row in twice] == names[:1]
+    assert (by_glob["changes"], "until=" in by_glob["note"]) == ([], True)
+    [row] = found[0]
+    assert [one["jid"] for one in ask("changes", name=row["state_id"])][-1:] == [old[0]]
 
 
 def _conformity(story: Story, moment: datetime) -> dict[str, str]:
