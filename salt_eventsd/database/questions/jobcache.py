@@ -10,13 +10,18 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.common.grouping import grouped
+from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.syndics import minions_seen, own_minions
 from salt_eventsd.database.questions.twins import own_of, twins_of, whose
 from salt_eventsd.database.schema import jobs, minions, returns
 from salt_eventsd.event.handed import answer_of, readable
 
 _RUNNERS = ("runner", "wheel")
+#: Of no more returns of a function, all are looked at.
+_FEW = 5000
+#: So many returns are asked for in one statement.
+_AT_ONCE = 200
 _BEGUN_BY_MINION = ("call", "schedule")
 #: What an event has besides what Salt has handed over.
 _OF_EVENTS = frozenset(("_stamp", "minions", "missing", "eventsd_trimmed"))
@@ -85,10 +90,22 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
     :param fun: the function.
     """
     # By time: what was restored from an archive is numbered anew.
-    latest = sa.func.max(returns.c.stamp).label("stamp")
-    newest = sa.select(returns.c.minion_id, latest).where(returns.c.fun == fun).group_by(returns.c.minion_id).subquery()
-    is_it = (returns.c.minion_id == newest.c.minion_id) & (returns.c.stamp == newest.c.stamp)
-    found = reader.rows(_RETURNS.join(newest, is_it).where(returns.c.fun == fun).order_by(returns.c.id))
+    latest: sa.ColumnElement[Any] = sa.func.max(returns.c.stamp)
+    asked = sa.select(returns.c.minion_id, latest).where(returns.c.fun == fun).group_by(returns.c.minion_id)
+    if reader.values(sa.select(returns.c.stamp).where(returns.c.fun == fun).offset(_FEW).limit(1)):
+        # A look back for each minion soon meets one; to read all of them takes as long as there are many.
+        known = reader.dialect.questions.distinct(returns.c.minion_id).subquery()
+        its = returns.alias()
+        back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], its.c.fun == fun)
+        latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
+        asked = sa.select(known.c[0], latest)
+    newest = [(minion, aware(stamp)) for minion, stamp in reader.tuples(asked) if stamp is not None]
+    which = sa.tuple_(returns.c.minion_id, returns.c.stamp)
+    found = [
+        row
+        for some in grouped(newest, lambda _: 1, _AT_ONCE)
+        for row in reader.rows(_RETURNS.where(returns.c.fun == fun, which.in_(some)).order_by(returns.c.id))
+    ]
     return {row["minion_id"]: whole_return(row) for row in found}
 
 

@@ -92,6 +92,24 @@ def database(tables: Database) -> Iterator[Database]:
 GATHERED = {"jobs": 3, "returns": 5, "states": 3, "events": 1, "minions": 3}
 
 
+def test_the_newest_returns_of_a_function_are_the_same_however_many_there_are(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    functions = {row["fun"] for row in database.rows("returns")}
+    with reading(database.engine) as reader:
+        few = {fun: jobcache.latest_of(reader, fun) for fun in functions}
+
+    # When
+    monkeypatch.setattr(jobcache, "_FEW", 0)
+    with reading(database.engine) as reader:
+        many = {fun: jobcache.latest_of(reader, fun) for fun in functions}
+
+    # Then
+    assert many == few
+    assert all(few.values())
+
+
 def test_what_is_old_goes_into_the_file_and_then_from_the_database(database: Database, tmp_path: Path) -> None:
     # Given
     before, path = content(database), tmp_path / "old.jsonl.zst"
