@@ -56,6 +56,7 @@ def test_nodes_that_are_killed_or_stand_still_cost_nothing(start_line: StartLine
         wait_until(lambda: all(one.waiting > 400 for one in line.masters), "spools that grow", 60)
         for node in cluster.nodes[1:]:
             node.start()
+        cluster.wait()
 
     # Then
     line.lives()
