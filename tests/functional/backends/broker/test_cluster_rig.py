@@ -66,6 +66,8 @@ def test_a_node_that_stands_still_or_has_lost_its_disk_gets_all_again(cluster: N
     first.pause()
     cluster.ask(lambda js: js.publish("kept.more", b"x", headers={"Nats-Msg-Id": "more"}))
     first.resume()
+    # Whoever takes two of three at a time has to reckon with losses.
+    cluster.wait_current(_STREAM)
     second.wipe()
     second.start()
 
