@@ -113,13 +113,18 @@ def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]
             by_time = asked.where(took.is_not(None)).order_by((took + 0).desc())
             rows = [row for part in parts for row in reader.rows(by_time.where(part))]
         else:
-            # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through.
-            # Where the index has to have all rows, it finds the rest, too.
             page = asked.order_by(took.desc())
-            is_partial = reader.dialect.ddl.partial_indexes
-            rows = reader.rows(page.where(sa.text(IS_SLOW) if is_partial else took.is_not(None)))
-            if is_partial and len(rows) < limit:
-                rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
+            if reader.dialect.ddl.partial_indexes:
+                # Mostly there is enough of what took long, which has an index; else all of the time is looked through.
+                rows = reader.rows(page.where(sa.text(IS_SLOW)))
+                if len(rows) < limit:
+                    rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
+            else:
+                # The index has all rows, and the times of what took longer at other times need no look at their rows.
+                key = list(table.primary_key)
+                longest = page.with_only_columns(*key).where(took.is_not(None)).subquery()
+                its = all_of([column == longest.c[column.name] for column in key])
+                rows = reader.rows(sa.select(*(table.c[name] for name in names)).join(longest, its))
         found += [{"what": what, **row} for row in rows]
     return sorted(found, key=lambda row: -row["duration_ms"])[:limit]
 
