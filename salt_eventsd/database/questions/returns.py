@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
@@ -103,9 +104,9 @@ def failures(
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
         wanted = wanted if which.is_of_few else near(reader, returns.c.stamp, wanted, _LOOKS)
     found = _page(reader, wanted, limit, before)
-    known = _failed_states(reader, [row["jid"] for row in found])
+    known = _failed_states(reader, found)
     for row in found:
-        is_runner = str(row["fun"] or "").startswith("runner.")
+        is_runner = _is_of_runner(row)
         told = [
             one for one in known if one["jid"] == row["jid"] and (is_runner or one["minion_id"] == row["minion_id"])
         ]
@@ -165,8 +166,20 @@ def _schedule(reader: Reader) -> sa.Label[Any]:
     return reader.dialect.questions.member(returns.c.load, "schedule").label("schedule")
 
 
-def _failed_states(reader: Reader, jids: Sequence[str]) -> list[Row]:
+def _is_of_runner(row: Row) -> bool:
+    """Whether its states are those of an orchestration, which are told under other names than its own."""
+    return str(row["fun"] or "").startswith("runner.")
+
+
+def _failed_states(reader: Reader, found: Sequence[Row]) -> list[Row]:
     names = ("jid", "minion_id", "run_num", "sls", "state_id", "state", "name", "comment")
-    asked = sa.select(*(states.c[name] for name in names))
-    failed = asked.where(states.c.jid.in_(sorted(set(jids))), states.c.result == sa.false())
-    return reader.rows(failed.order_by(states.c.jid, states.c.minion_id, states.c.run_num)) if jids else []
+    asked = sa.select(*(states.c[name] for name in names)).where(states.c.result == sa.false())
+    asked = asked.order_by(states.c.jid, states.c.minion_id, states.c.run_num)
+    # A job of thousands of minions has tens of thousands of states.
+    pairs = {(row["jid"], row["minion_id"]) for row in found if not _is_of_runner(row)}
+    jids = {row["jid"] for row in found if _is_of_runner(row)}
+    rows: list[Row] = []
+    for column, values in ((sa.tuple_(states.c.jid, states.c.minion_id), pairs), (states.c.jid, jids)):
+        for some in grouped(sorted(values), lambda _: 1, _MOST_NAMED):
+            rows += reader.rows(asked.where(column.in_(some)))
+    return rows
