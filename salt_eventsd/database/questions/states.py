@@ -4,6 +4,7 @@ States: what was changed on minions, and what took long.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -102,31 +103,34 @@ def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]
     :param limit: no more than so many.
     :param start: not before this.
     """
-    found: list[Row] = []
     is_short = start is not None and _is_short(reader, start)
-    for table, names, what in ((states, _SLOW, "state"), (returns, _SLOW_RETURNS, "job")):
-        took = table.c.duration_ms
-        asked = sa.select(*(table.c[name] for name in names)).where(*since(table.c.stamp, start)).limit(limit)
-        parts = _RESULTS if table is states and start is not None else (sa.true(),)
-        if is_short:
-            # No index over what took long is wanted, and an expression has none.
-            by_time = asked.where(took.is_not(None)).order_by((took + 0).desc())
-            rows = [row for part in parts for row in reader.rows(by_time.where(part))]
-        else:
-            page = asked.order_by(took.desc())
-            if reader.dialect.ddl.partial_indexes:
-                # Mostly there is enough of what took long, which has an index; else all of the time is looked through.
-                rows = reader.rows(page.where(sa.text(IS_SLOW)))
-                if len(rows) < limit:
-                    rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
-            else:
-                # The index has all rows, and the times of what took longer at other times need no look at their rows.
-                key = list(table.primary_key)
-                longest = page.with_only_columns(*key).where(took.is_not(None)).subquery()
-                its = all_of([column == longest.c[column.name] for column in key])
-                rows = reader.rows(sa.select(*(table.c[name] for name in names)).join(longest, its))
-        found += [{"what": what, **row} for row in rows]
+    found = [{"what": "state", **row} for row in _slowest(reader, states, _SLOW, limit, start, is_short)]
+    found += [{"what": "job", **row} for row in _slowest(reader, returns, _SLOW_RETURNS, limit, start, is_short)]
     return sorted(found, key=lambda row: -row["duration_ms"])[:limit]
+
+
+def _slowest(
+    reader: Reader, table: sa.Table, names: Sequence[str], limit: int, start: datetime | None, is_short: bool
+) -> list[Row]:
+    """Return the rows of a table that took longest, in no order, and some more."""
+    took = table.c.duration_ms
+    columns = [table.c[name] for name in names]
+    page = sa.select(*columns).where(*since(table.c.stamp, start)).order_by(took.desc()).limit(limit)
+    parts = _RESULTS if table is states and start is not None else (sa.true(),)
+    if is_short:
+        # No index over what took long is wanted, and an expression has none.
+        by_time = page.where(took.is_not(None)).order_by(None).order_by((took + 0).desc())
+        return [row for part in parts for row in reader.rows(by_time.where(part))]
+    if not reader.dialect.ddl.partial_indexes:
+        # The index has all rows, and the times of what took longer at other times need no look at their rows.
+        key = list(table.primary_key)
+        longest = page.with_only_columns(*key).where(took.is_not(None)).subquery()
+        return reader.rows(sa.select(*columns).join(longest, all_of(one == longest.c[one.name] for one in key)))
+    # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through.
+    rows = reader.rows(page.where(sa.text(IS_SLOW)))
+    if len(rows) < limit:
+        rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
+    return rows
 
 
 def _is_short(reader: Reader, start: datetime) -> bool:

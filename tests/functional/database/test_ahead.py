@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from tests.support.events import numbered, returned
+from tests.support.kinds import SQLITE
 from tests.support.stores import Buried, Database, batch_of
 
-
-@pytest.fixture
-def file(tmp_path: Path) -> Iterator[Database]:
-    """Return a history in a file, with tables."""
-    database = Database(f"sqlite:///{tmp_path}/history.db")
-    database.make_tables()
-    yield database
-    database.close()
+pytestmark = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 
 
-def test_many_batches_at_once_are_written_without_one_having_to_try_again(file: Database) -> None:
+def test_many_batches_at_once_are_written_without_one_having_to_try_again(made: Database) -> None:
     # Given: SQLite itself would have none of them wait
-    worker = file.worker(timeout=0.001)
+    worker = made.worker(timeout=0.001)
     worker.write(batch_of(numbered(1), first=1))
     batches = [batch_of(numbered(200, start=1 + 200 * at), first=2 + at) for at in range(12)]
 
@@ -33,28 +25,28 @@ def test_many_batches_at_once_are_written_without_one_having_to_try_again(file: 
         list(pool.map(worker.write, batches))
 
     # Then
-    assert sorted(file.column("returns", "jid"), key=int) == [str(n) for n in range(1 + 200 * 12)]
+    assert sorted(made.column("returns", "jid"), key=int) == [str(n) for n in range(1 + 200 * 12)]
 
 
-def test_rows_made_ahead_are_of_the_events_that_are_written_then(file: Database) -> None:
+def test_rows_made_ahead_are_of_the_events_that_are_written_then(made: Database) -> None:
     # Given: another engine writes a chunk of the next batch, and one of its events is bad
-    worker, buried = file.worker(), Buried()
+    worker, buried = made.worker(), Buried()
     worker.write(batch_of(numbered(1), first=1))
-    file.refuse("returns", "fun = 'poison'")
+    made.refuse("returns", "fun = 'poison'")
     bad = returned(6, jid="6", fun="poison")
-    file.worker().write(batch_of(numbered(3, start=1), first=2))
+    made.worker().write(batch_of(numbered(3, start=1), first=2))
 
     # When
     worker.write(batch_of(numbered(3, start=1), [*numbered(2, start=4), bad], first=2, replay=True, buried=buried))
 
     # Then
     assert buried.positions == [5]
-    assert sorted(file.column("returns", "jid")) == [str(n) for n in range(6)]
+    assert sorted(made.column("returns", "jid")) == [str(n) for n in range(6)]
 
 
-def test_rows_made_ahead_name_the_master_of_their_batch(file: Database) -> None:
+def test_rows_made_ahead_name_the_master_of_their_batch(made: Database) -> None:
     # Given
-    worker = file.worker()
+    worker = made.worker()
     worker.write(batch_of(numbered(1), first=1))
 
     # When
@@ -62,6 +54,6 @@ def test_rows_made_ahead_name_the_master_of_their_batch(file: Database) -> None:
     worker.write(batch_of(numbered(1, start=2), first=3))
 
     # Then
-    found = {row["jid"]: row["master_id"] for row in file.rows("returns")}
+    found = {row["jid"]: row["master_id"] for row in made.rows("returns")}
     assert found["1"] == "another"
     assert found["2"] == found["0"]

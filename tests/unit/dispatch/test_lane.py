@@ -171,9 +171,13 @@ def test_a_worker_that_is_not_behind_has_one_batch_in_flight(spool: Spool) -> No
 def test_the_batches_of_a_worker_that_is_behind_are_small_where_events_are_large(spool: Spool) -> None:
     # Given
     size = len(chunk(1).payload)
-    recorder = Recorder()
-    recorder.behind = Behind(times=4, most_bytes=2 * size)  # type: ignore[attr-defined]
-    lane = lane_of(spool, recorder, size=8 * size)
+
+    class Sips(Recorder):
+        """Takes small batches while it is behind."""
+
+        behind = Behind(times=4, most_bytes=2 * size)
+
+    lane = lane_of(spool, Sips(), size=8 * size)
     kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(20)))]
 
     assert claimed(lane) == kept[:2]
