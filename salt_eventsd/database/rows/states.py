@@ -87,7 +87,7 @@ def _state(cells: Cells, number: int, tag: str, result: Mapping[str, Any]) -> Ro
         "changed": bool(changes),
         "duration_ms": milliseconds(result.get("duration")),
         "comment": cells.text(_joined(result.get("comment"))),
-        "changes": cells.value(b"{}" if changes is None else _AS_JSON(changes)),
+        "changes": cells.value(b"{}" if changes is None or changes == {} else _AS_JSON(changes)),
     }
 
 

@@ -115,6 +115,18 @@ def test_few_rows_are_inserted(copied: Database) -> None:
     assert ways(copied, "returns") == ["INSERT"]
 
 
+def test_few_rows_are_copied_if_one_of_them_is_large(copied: Database) -> None:
+    # Given
+    large = returned("x" * (quickly.LARGE_VALUE + 1), "9")
+
+    # When
+    copied.worker().write(batch_of([*numbered(2), large]))
+
+    # Then
+    assert ways(copied, "returns") == ["COPY"]
+    assert sorted(copied.column("returns", "jid")) == ["0", "1", "9"]
+
+
 def test_copies_are_left_out_and_the_rest_is_written(copied: Database) -> None:
     # Given
     worker = copied.worker()

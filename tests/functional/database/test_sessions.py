@@ -168,6 +168,23 @@ def test_settings_of_a_postgresql(postgresql: PostgreSQL, settings: Mapping[str,
     database.close()
 
 
+@pytest.mark.database("postgresql")
+def test_what_is_large_is_made_smaller_the_quick_way(postgresql: PostgreSQL) -> None:
+    # Given
+    database = Database(postgresql.new_database())
+    (quick,) = database.query(
+        "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
+    ) or [(False,)]
+
+    # When
+    database.worker().write(batch_of([returned("beside " * 10_000, "1")]))
+
+    # Then
+    (found,) = database.query('SELECT pg_column_compression("return") FROM eventsd_returns')
+    assert found[0] == ("lz4" if quick[0] else "pglz")
+    database.close()
+
+
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 @pytest.mark.parametrize(
     ("user", "password"),

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import Any
 
 import msgspec
 
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES
 
 # None of these is in a usual text: JSON escapes them.
 MARK, BETWEEN, END = "\x1d", "\x1e", "\x1f"
+#: The values of so many rows are made text together.
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -39,51 +43,51 @@ class Lines:
         """
         Yield lines, many in a piece.
 
-        :param rows: of values; JSON as text or as ``msgspec.Raw``.
+        :param rows: of values, all of the same columns; JSON as text or as ``msgspec.Raw``.
         """
-        some: list[Sequence[Any]] = []
-        texts: list[str] = []
-        size = 0
-        for values in rows:
-            text = BETWEEN.join(self._texts(values))
-            if texts and size + len(text) > USUAL_DOCUMENT_BYTES:
-                yield self._piece(some, texts)
-                some, texts, size = [], [], 0
-            some.append(values)
-            texts.append(text)
-            size += len(text)
-        if texts:
-            yield self._piece(some, texts)
+        waiting = iter(rows)
+        while some := list(islice(waiting, _ROWS_AT_ONCE)):
+            texts = self._texts(some)
+            at = 0
+            for part in grouped(texts, len, USUAL_DOCUMENT_BYTES):
+                yield self._piece(some[at : at + len(part)], part)
+                at += len(part)
 
-    def _texts(self, values: Sequence[Any]) -> list[str]:
-        null = self.null
-        return [
-            null
-            if value is None
-            else value
-            if (kind := type(value)) is str
-            else str(value, "utf-8")
-            if kind is msgspec.Raw
-            else _WRITERS[kind](value)
-            for value in values
-        ]
+    def _texts(self, rows: Sequence[Sequence[Any]]) -> list[str]:
+        # The values of a column are mostly of one type, so that no value needs to be asked for its own.
+        return list(map(BETWEEN.join, zip(*map(self._column, zip(*rows, strict=True)), strict=True)))
+
+    def _column(self, values: Sequence[Any]) -> Iterable[str]:
+        kinds = set(map(type, values))
+        if kinds == {str}:
+            return values
+        if kinds == {type(None)}:
+            return repeat(self.null, len(values))
+        if len(kinds) == 1:
+            return map(_WRITERS[kinds.pop()], values)
+        return [self._text(value) for value in values]
+
+    def _text(self, value: Any) -> str:
+        return self.null if value is None else _WRITERS[type(value)](value)
 
     def _piece(self, rows: Sequence[Sequence[Any]], texts: Sequence[str]) -> bytes:
         text = END.join(texts) + END
         is_usual = (
             text.count(END) == len(rows)
             and text.count(BETWEEN) == sum(map(len, rows)) - len(rows)
-            and text.count(MARK) == sum(values.count(None) for values in rows)
+            and text.count(MARK) == sum([values.count(None) for values in rows])
         )
         return (self.usual(text) if is_usual else "".join(map(self._odd_line, rows))).encode()
 
     def _odd_line(self, values: Sequence[Any]) -> str:
-        written = zip(values, self._texts(values), strict=True)
-        return BETWEEN.join([text if value is None else self.odd(text) for value, text in written]) + self.end
+        texts = [self.null if value is None else self.odd(self._text(value)) for value in values]
+        return BETWEEN.join(texts) + self.end
 
 
 _WRITERS: dict[type, Callable[[Any], str]] = {
-    bool: lambda value: "1" if value else "0",
+    str: str,
+    msgspec.Raw: lambda value: str(value, "utf-8"),
+    bool: {True: "1", False: "0"}.__getitem__,
     int: str,
     float: repr,
 }

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row
 
-#: Fewer rows cost more in a try of their own than they save. 0 is never to try.
+#: Fewer rows cost more in a try of their own than they save, unless they are large. 0 is never to try.
 FEWEST_ROWS = 20
+#: A row with a longer value is large, in bytes or characters: to take it out of a document costs a database more.
+LARGE_VALUE = 2**14
 #: So many failures in a row may be chance. From then on, each doubles how often the quick way is left out ...
 CHANCES = 2
 #: ... up to so many times.
@@ -48,7 +51,7 @@ class Quickly:
         :param connection: in a transaction.
         :param rows: all with the same columns.
         """
-        if not 0 < FEWEST_ROWS <= len(rows):
+        if not FEWEST_ROWS or (len(rows) < FEWEST_ROWS and not any(map(_is_large, rows))):
             return self._carefully(connection, rows)
         if self._left_out:
             self._left_out -= 1
@@ -61,3 +64,7 @@ class Quickly:
         if self._failures >= CHANCES:
             self._left_out = min(_MOST_LEFT_OUT, 2 ** min(self._failures, 16))
         return self._carefully(connection, rows)
+
+
+def _is_large(row: Row) -> bool:
+    return any(isinstance(value, (str, msgspec.Raw)) and len(value) > LARGE_VALUE for value in row.values())
