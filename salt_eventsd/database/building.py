@@ -98,7 +98,8 @@ def parts(events: Sequence[Event], positions: Sequence[int]) -> Iterator[list[in
 
 def build(builder: RowBuilder, writers: Writers, events: Sequence[Event], positions: Sequence[int]) -> Made:
     """
-    Make the rows of events; an event of which none can be made is refused like one that the database refuses.
+    Make the rows of events; an event of which none can be made is refused like one that the database refuses. What a
+    return says of its minion is mostly put off, so its row is not made here.
 
     :param builder: makes rows of built-in tables.
     :param writers: of the rules with tables and statements of the user's own.
@@ -107,13 +108,14 @@ def build(builder: RowBuilder, writers: Writers, events: Sequence[Event], positi
     """
     built: list[Built] = []
     refusals: list[Refusal] = []
+    rows_of = builder.without_sighting
     for position in positions:
         event = events[position]
         try:
             if event.into == OWN:
                 built.append(Built(position, [], user_tables.row_of(writers, event)))
             else:
-                built.append(Built(position, builder.rows(event), None))
+                built.append(Built(position, rows_of(event), None))
         except Exception as exc:
             refusals.append((position, one_line(exc)))
     return built, refusals

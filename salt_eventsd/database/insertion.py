@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.attempt import Attempts, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
 from salt_eventsd.database.building import PREFIX, Ahead, Built, parts
-from salt_eventsd.database.rows.cells import Row
-from salt_eventsd.database.sightings import Sightings
+from salt_eventsd.database.rows.build import seen_in
+from salt_eventsd.database.sightings import Sighting, Sightings, sighting_in
 from salt_eventsd.database.user_tables.tables import Writers
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused
@@ -45,7 +45,7 @@ class Insertion:
     :param ahead: rows of the events that were made before.
     :ivar taken: how many rows tables and rules have taken, by their names.
     :ivar seen: the ids of minions whose rows were taken.
-    :ivar late: rows of minions that were put off, with the position of their event.
+    :ivar late: when minions were seen whose rows were put off, with the position of the event.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Insertion:
         self._probed: dict[tuple[str, bool, bool], bool] = {}
         self.taken: Counter[str] = Counter()
         self.seen: set[str] = set()
-        self.late: list[tuple[int, Row]] = []
+        self.late: list[tuple[int, Sighting]] = []
 
     def run(self, todo: Sequence[int], pieces: int = 1) -> list[Refusal]:
         """
@@ -107,7 +107,7 @@ class Insertion:
         """Insert some events, add to what was refused, and return of how many there were rows."""
         built, without_rows = self._attempts.build(todo)
         refusals += without_rows
-        self._put_off(built)
+        self._add_sightings(built, self._sightings.fresh())
         errors: list[tuple[int, Refused]] = []
         size = max(1, -(-len(built) // pieces))
         for start in range(0, len(built), size):
@@ -117,21 +117,17 @@ class Insertion:
         refused += [(built[at], error) for at, error in errors]
         return len(built)
 
-    def _put_off(self, built: Sequence[Built]) -> None:
-        """Take out of the rows of returns those of minions whose rows were written a moment ago."""
-        is_fresh = self._sightings.fresh()
+    def _add_sightings(self, built: Sequence[Built], is_fresh: Callable[[str], bool]) -> None:
+        """Add to the rows of returns those of their minions, unless these were written a moment ago."""
+        late, events = self.late, self._events
         for one in built:
             rows = one.rows
-            if len(rows) < 2 or rows[0][0] != "returns":
-                continue
-            # It is the last, or a job's is.
-            at = len(rows) - 1
-            if rows[at][0] != "minions":
-                at -= 1
-            name, row = rows[at]
-            if name == "minions" and is_fresh(row["minion_id"]):
-                self.late.append((one.position, row))
-                del rows[at]
+            if rows and rows[0][0] == "returns" and events[one.position].minion_id:
+                row = rows[0][1]
+                if is_fresh(row["minion_id"]):
+                    late.append((one.position, sighting_in(row)))
+                else:
+                    rows.append(("minions", seen_in(row)))
 
     def attempt(self, todo: Sequence[int]) -> None:
         """
@@ -141,7 +137,11 @@ class Insertion:
         :raises Lost: it does not.
         :raises Transient: the database has a fault that no event causes.
         """
-        built = self._attempts.build(todo)[0] if todo else [self._attempts.plain("returns")]
+        if todo:
+            built = self._attempts.build(todo)[0]
+            self._add_sightings(built, lambda _: False)
+        else:
+            built = [self._attempts.plain("returns")]
         if built:
             Sieve(self._attempts.put).put(built)
 

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -29,6 +30,11 @@ EVERY_SECONDS = 10.0
 _LAST_SECONDS = 2.0
 #: Of no more minions than this is it known when they were written. Their names are as long as a column at most.
 _MOST_MINIONS = 20_000
+
+#: A minion's id, when it was seen, the job and the function it returned, "" for none, and the master it returned to.
+Sighting = tuple[str, str, str, str, str]
+#: Makes one of a return's row.
+sighting_in: Callable[[Row], Sighting] = itemgetter("minion_id", "stamp", "jid", "fun", "master_id")
 
 _KEY = "minion_id"
 _NEW = ("last_seen", "last_jid", "last_fun", "master_id")
@@ -56,7 +62,7 @@ class Sightings:
         self._mutex = threading.Lock()
         # When each minion's row was last written, by the monotonic clock.
         self._written: dict[str, float] = {}
-        self._late: dict[str, Row] = {}
+        self._late: dict[str, Sighting] = {}
         self._timer: threading.Timer | None = None
 
     def fresh(self) -> Callable[[str], bool]:
@@ -64,22 +70,22 @@ class Sightings:
         written, since = self._written, time.monotonic() - EVERY_SECONDS
         return lambda minion: written.get(minion, since) > since
 
-    def note(self, written: Iterable[str], late: Iterable[Row]) -> None:
+    def note(self, written: Iterable[str], late: Iterable[Sighting]) -> None:
         """
         Note what a transaction that was committed has written, and what it has put off.
 
         :param written: ids of minions.
-        :param late: rows of the table of minions.
+        :param late: when others were seen.
         """
         now = time.monotonic()
         with self._mutex:
             if len(self._written) > _MOST_MINIONS:
                 self._written.clear()
             self._written.update(dict.fromkeys(written, now))
-            for row in late:
-                known = self._late.get(row[_KEY])
-                if known is None or known["last_seen"] <= row["last_seen"]:
-                    self._late[row[_KEY]] = row
+            for one in late:
+                known = self._late.get(one[0])
+                if known is None or known[1] <= one[1]:
+                    self._late[one[0]] = one
             if self._late and self._timer is None:
                 self._timer = threading.Timer(EVERY_SECONDS, self._write)
                 self._timer.name = "eventsd-sightings"
@@ -117,5 +123,13 @@ class Sightings:
             log.debug("eventsd: when minions were last seen cannot be written now: %s", one_line(exc))
 
 
-def _parameters(row: Row) -> Row:
-    return {"its_id": row[_KEY], "its_time": row["last_seen"], **{name: row[name] for name in _NEW}}
+def _parameters(sighting: Sighting) -> Row:
+    minion, when, jid, fun, master = sighting
+    return {
+        "its_id": minion,
+        "its_time": when,
+        "last_seen": when,
+        "last_jid": jid or None,
+        "last_fun": fun or None,
+        "master_id": master,
+    }

@@ -4,7 +4,6 @@ The engine's process, from Salt's start to SIGTERM: wait until there is a right 
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from salt_eventsd.bus.nursery import Nursery
-from salt_eventsd.common.heap import share_heap
+from salt_eventsd.common.heap import collect_rarely, share_heap
 from salt_eventsd.config.load import load, state_file
 from salt_eventsd.config.options import engines_of, fresh_opts
 from salt_eventsd.engine import signals
@@ -27,8 +26,6 @@ from salt_eventsd.workers.sync import sync_workers_quietly
 
 log = logging.getLogger(__name__)
 
-#: The collector looks once so many objects are new, not at 700 as usual: a batch has more rows, and they go without it.
-_COLLECTED_AT = 20_000
 #: After so long the engine tries again to be idle, where that has failed.
 _AGAIN_SECONDS = 30.0
 
@@ -70,10 +67,7 @@ def run(opts: Mapping[str, Any], given: Given = None, **loaded: Any) -> None:
     code = 0
     if service:
         end.service = service
-        # What Salt and its modules have loaded lives as long as this process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_COLLECTED_AT)
+        collect_rarely()
         log.info("eventsd: started, spool %s", service.spool.folder)
         if not end.asked.is_set():
             code = _work(service)

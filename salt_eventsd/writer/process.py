@@ -4,11 +4,11 @@ The process of a writer, from its start to SIGTERM.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import time
 
+from salt_eventsd.common.heap import collect_rarely
 from salt_eventsd.engine import signals
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.redact.error_text import one_line, traceback_text
@@ -50,8 +50,7 @@ def run(path: str) -> int:
     config = read(path)
     service = asked.service = Service(config, Servers(config.source))
     service.start()
-    gc.collect()
-    gc.freeze()
+    collect_rarely()
     for note in config.notes:
         log.warning("%s", note)
     log.info("eventsd: the writer has started; workers: %s", ", ".join(config.config.workers))

@@ -14,16 +14,15 @@ import msgspec
 
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.rows import remainder
+from salt_eventsd.database.rows.alike import Alike, decoded
 from salt_eventsd.database.rows.cells import Cells, Row, milliseconds, narrow
 from salt_eventsd.database.rows.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.rows.jobs import begun_job, kind_of_begun, told_job
-from salt_eventsd.database.rows.states import NO_RUN, STATE_MARK, counts_of, states_of
+from salt_eventsd.database.rows.states import STATE_MARK, counts_of, states_of
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
 
-#: Longer arguments of a function are not kept until the next return of its job, in bytes.
-_LONGEST_LATEST = 16 * 2**10
 #: What a runner's code stands under in what it returned.
 _RETCODE = b'"retcode"'
 
@@ -76,8 +75,7 @@ class RowBuilder:
         self._wide_codes = wide_codes
         self._states = states
         self._load = load
-        self._latest_job: tuple[Any, tuple[str, str, Any]] = (None, ("", "", None))
-        self._latest_outcome: tuple[Any, outcome.Outcome] = (None, outcome.Outcome(None, None, None))
+        self._alike = Alike(cells)
 
     def of(self, node_id: str) -> RowBuilder:
         """
@@ -94,6 +92,17 @@ class RowBuilder:
     def rows(self, event: Event) -> list[tuple[str, Row]]:
         """
         Return the rows of an event, each with the table it belongs into ("jobs", "returns", ...).
+
+        :param event: from the spool.
+        """
+        rows = self.without_sighting(event)
+        if event.into == "returns" and event.minion_id:
+            rows.append(("minions", seen_in(rows[0][1])))
+        return rows
+
+    def without_sighting(self, event: Event) -> list[tuple[str, Row]]:
+        """
+        Return the rows of an event, but for what a return says of its minion: :func:`seen_in` makes that of its row.
 
         :param event: from the spool.
         """
@@ -116,39 +125,51 @@ class RowBuilder:
         return [("events", self._event(event))]
 
     def _returned(self, event: Event) -> list[tuple[str, Row]]:
-        ret = _AS_RETURN(event.body) if event.body.startswith(b"{") else _Return()
+        body, returned = event.body, event.returned
+        ret = _AS_RETURN(body) if body.startswith(b"{") else _Return()
         text = bytes(ret.fun_args) or bytes(ret.arg)
-        (retcode, success, is_test), parts = self._outcome(event, ret, text)
-        states = states_of(self._cells, event, parts, self._node_id) if parts else []
-        durations = [row["duration_ms"] for _, row in states if row["duration_ms"] is not None] if states else []
-        seen = self._time(event.stamp)
-        jid, fun, args = self._of_job(event, text)
-        minion_id = self._key(event.minion_id or self._node_id, NAME_LENGTH)
-        row = {
-            "jid": jid,
-            "minion_id": minion_id,
-            "fun": fun,
-            "fun_args": args,
-            "retcode": retcode if retcode is None or self._wide_codes else narrow(retcode),
-            "success": success,
-            "test": is_test,
-            "return": self._value(event.returned),
-            "duration_ms": milliseconds(sum(durations)) if durations else milliseconds(ret.duration),
-            "stamp": seen,
+        parts: list[outcome.Part] = []
+        several = isinstance(ret.fun, (list, tuple))
+        if several or _tells(event):
+            # Only then is what was returned decoded.
+            parts = outcome.parts_of(ret.fun if several else event.fun, decoded(text), decoded(returned))
+            common = self._alike.told(event, text, outcome.read(parts, ret.retcode, ret.success, event.kind == "run"))
+        else:
+            common = self._alike.of(event, text, ret.retcode, ret.success)
+        digest = common.digest
+        row: Row = {
+            "jid": common.jid,
+            "minion_id": self._key(event.minion_id or self._node_id, NAME_LENGTH),
+            "fun": common.fun,
+            "fun_args": common.fun_args,
+            "retcode": common.retcode if self._wide_codes or common.retcode is None else narrow(common.retcode),
+            "success": common.success,
+            "test": common.test,
+            "return": self._value(returned),
+            "duration_ms": None if ret.duration is None else milliseconds(ret.duration),
+            "stamp": self._time(event.stamp),
             "received": self._time(event.received),
             "master_id": self._node_id,
             "load": None,
-            "digest": of_return(event, retcode),
-            **(NO_RUN if is_test or "state." not in fun else counts_of(fun, parts, [one for _, one in states])),
+            "digest": digest.of(returned) if digest and returned else of_return(event, common.retcode),
+            "states": None,
+            "states_changed": None,
+            "states_failed": None,
         }
-        row["load"] = self._value(event.body if self._load else remainder.of_return(event, row, text))
-        # The duration above is that of all states.
         rows = [("returns", row)]
+        states = states_of(self._cells, event, parts, self._node_id) if parts else []
         if states:
+            # The duration of a return that has some is that of all its states.
+            durations = [one["duration_ms"] for _, one in states if one["duration_ms"] is not None]
+            if durations:
+                row["duration_ms"] = milliseconds(sum(durations))
             rows += [one for one in states if self._is_kept(one[1])]
-        if event.minion_id:
-            rows.append(("minions", self._seen(minion_id, seen, jid, fun)))
-            if (ret.schedule or ret.tgt_type) and (kind := kind_of_begun(event, ret.schedule, ret.tgt, ret.tgt_type)):
+        if common.may_count:
+            row.update(counts_of(common.fun, parts, [one for _, one in states]))
+        row["load"] = self._value(body if self._load else remainder.of_return(event, row, text))
+        if (ret.schedule or ret.tgt_type) and event.minion_id:
+            kind = kind_of_begun(event, ret.schedule, ret.tgt, ret.tgt_type)
+            if kind:
                 rows.append(("jobs", begun_job(self._cells, kind, row, ret.user)))
         return rows
 
@@ -157,39 +178,6 @@ class RowBuilder:
         if self._states == "changed_or_failed":
             return bool(state["changed"]) or state["result"] is not True
         return self._states == "all"
-
-    def _of_job(self, event: Event, arguments: bytes) -> tuple[str, str, Any]:
-        """Return what the returns of a job have in common, which come one by one: jid, function and arguments."""
-        told = (event.jid, event.fun, arguments)
-        # Another thread may change it in between.
-        latest = self._latest_job
-        if latest[0] == told:
-            return latest[1]
-        found = self._key(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH), self._value(arguments)
-        if len(arguments) <= _LONGEST_LATEST:
-            self._latest_job = (told, found)
-        return found
-
-    def _outcome(self, event: Event, ret: _Return, arguments: bytes) -> tuple[outcome.Outcome, list[outcome.Part]]:
-        """
-        Return the outcome of a return, and its functions where what they returned tells more than that.
-
-        What was returned is decoded only then. The returns of a job come one by one, and mostly tell the same.
-        """
-        several = isinstance(ret.fun, (list, tuple))
-        if several or _tells(event):
-            fun = ret.fun if several else event.fun
-            parts = outcome.parts_of(fun, _decoded(arguments), _decoded(event.returned))
-            return outcome.read(parts, ret.retcode, ret.success, event.kind == "run"), parts
-        told = (event.fun, arguments, ret.retcode, ret.success)
-        # Another thread may change it in between.
-        latest = self._latest_outcome
-        if latest[0] == told:
-            return latest[1], []
-        found = outcome.read(outcome.parts_of(event.fun, _decoded(arguments), None), ret.retcode, ret.success)
-        if len(arguments) <= _LONGEST_LATEST and _is_short(ret.retcode) and _is_short(ret.success):
-            self._latest_outcome = (told, found)
-        return found, []
 
     def _event(self, event: Event) -> Row:
         whole = event.json()
@@ -203,31 +191,36 @@ class RowBuilder:
         }
 
     def _minion(self, event: Event) -> Row:
-        jid, fun = self._key(event.jid, JID_LENGTH), self._clip(event.fun, NAME_LENGTH)
-        return self._seen(self._key(event.minion_id, NAME_LENGTH), self._time(event.stamp), jid, fun)
+        return seen_in(
+            {
+                "minion_id": self._key(event.minion_id, NAME_LENGTH),
+                "stamp": self._time(event.stamp),
+                "jid": self._key(event.jid, JID_LENGTH),
+                "fun": self._clip(event.fun, NAME_LENGTH),
+                "master_id": self._node_id,
+            }
+        )
 
-    def _seen(self, minion_id: str, when: str, jid: str, fun: str) -> Row:
-        return {
-            "minion_id": minion_id,
-            "first_seen": when,
-            "last_seen": when,
-            "last_jid": jid or None,
-            "last_fun": fun or None,
-            "master_id": self._node_id,
-        }
+
+def seen_in(row: Row) -> Row:
+    """
+    Return the row of the minion that a return shows to be there.
+
+    :param row: the return's.
+    """
+    return {
+        "minion_id": row["minion_id"],
+        "first_seen": row["stamp"],
+        "last_seen": row["stamp"],
+        "last_jid": row["jid"] or None,
+        "last_fun": row["fun"] or None,
+        "master_id": row["master_id"],
+    }
 
 
 def _tells(event: Event) -> bool:
     """Whether what was returned may tell of states, of why there are none, or a runner's code."""
     returned = event.returned
-    if returned.startswith(b'["') and "state." in event.fun:
+    if STATE_MARK in returned or (event.kind == "run" and _RETCODE in returned):
         return True
-    return STATE_MARK in returned or (event.kind == "run" and _RETCODE in returned)
-
-
-def _is_short(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float))
-
-
-def _decoded(text: bytes) -> Any:
-    return msgspec.json.decode(text) if text else None
+    return "state." in event.fun and returned.startswith(b'["')
