@@ -128,7 +128,7 @@ class Pipeline:
     ) -> Result:
         try:
             if len(frame.payload) <= _QUICK_BYTES:
-                return self._follow(frame, candidates, addressed, *unpack(frame, is_cleared), is_cleared)
+                return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
             with in_time(frame):
                 return self._follow(frame, candidates, addressed, *unpack(frame))
         except TooMuch as exc:
