@@ -63,7 +63,7 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
         is_odd = data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
         if is_odd or ((drops or RUNNER in fun) and redactor.dropped(fun)):
             return None
-        routes = candidates.routes(tag, fun, data, tag)
+        routes = candidates.routes(tag, fun, data, tag, (jid, minion_id))
         if not routes:
             return IGNORED
         returned = data.pop("return", None)

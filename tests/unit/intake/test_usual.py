@@ -45,7 +45,7 @@ _PIPELINES = [
     for rules, functions, origins in (
         (default_events("history"), {}, Origins(places=_WORKERS)),
         (_TWO, {"cmd.*": "return"}, Origins("drop", (), _WORKERS, "skip")),
-        ({"minion": EventRule(tag=r"salt/job/\d+/ret/web", worker="history")}, {}, Origins("take")),
+        ({"web": EventRule(tag=r"salt/job/\d+/ret/", minion="web*", worker="history")}, {}, Origins("take")),
     )
 ]
 _ODD = st.none() | st.integers(-2, 2**63) | st.floats() | st.text(max_size=3) | st.binary(max_size=3) | st.booleans()
