@@ -38,6 +38,8 @@ _LONGEST_JSON = 2**22
 _FIELDS = frozenset(
     ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
+#: Of so few texts, a look at each is cheaper than to find out where there is none to look at.
+_FEW_TEXTS = 64
 _NOTHING_CLEAN: frozenset[int] = frozenset()
 _ONLY_TEXT = {str}
 _HOLDS_TEXT = frozenset((str, bytes, bytearray, dict, list, tuple))
@@ -80,7 +82,8 @@ class Walk:
             return value
         before = self._odd, self._has_tools, self._clean
         self._odd, self._has_tools, self._most = odd.texts, odd.has_tools, max(self._most, odd.most)
-        self._clean = _NOTHING_CLEAN if odd.has_tools or self._values else inside.without(odd.texts)
+        looks_at_all = odd.has_tools or self._values or len(inside.texts) <= _FEW_TEXTS
+        self._clean = _NOTHING_CLEAN if looks_at_all else inside.without(odd.texts)
         try:
             return self._value(value)
         finally:
