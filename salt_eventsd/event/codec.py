@@ -16,6 +16,7 @@ import msgpack
 import msgspec
 import orjson
 
+_dumps = orjson.dumps
 #: A payload as JSON text: all of it but its ``return``, and that, b"" if it has none.
 Texts = tuple[bytes, bytes]
 
@@ -63,11 +64,12 @@ def decode_as_texts(payload: bytes) -> tuple[Any, Texts | None]:
     :param payload: MessagePack, as Salt packs it.
     """
     try:
-        data = _decoded(payload)
+        data = _DECODER.decode(payload) if len(payload) <= _FEW_BYTES else _decoded(payload)
         if type(data) is not dict or "return" not in data:
             return data, (_json(data), b"")
         value = data.pop("return")
-        texts = _json(data), _json(value)
+        # As _json does it; this is done for each event.
+        texts = b"%b" % _dumps(data, _plain), b"%b" % _dumps(value, _plain)
         data["return"] = value
     except Exception:
         return _decode_odd(payload), None

@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1)
 _LATEST_SECONDS = 253_402_214_400.0
 #: What Salt puts in place of a value that makes an event too large (salt.utils.dicttrim).
 _TRIMMED_VALUE = "VALUE_TRIMMED"
-_TRIMMED = _TRIMMED_VALUE.encode()
+TRIMMED = _TRIMMED_VALUE.encode()
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -95,7 +95,7 @@ def build(frame: Frame, data: Any, fun: str, rule: str = "", into: str = "", tex
     fields: dict[Any, Any] = {}
     if isinstance(data, dict):
         fields = data
-        if _TRIMMED in frame.payload and _is_trimmed(data):
+        if TRIMMED in frame.payload and _is_trimmed(data):
             data["eventsd_trimmed"] = True
             texts = None
         if "return" in data:

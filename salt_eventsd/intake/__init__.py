@@ -12,6 +12,8 @@ room does not know.
 :mod:`heard`       which returns the bus has brought already, and which jobs are not to be kept
 :mod:`glance`      the first look for secrets, at many frames at once
 :mod:`pipeline`    what becomes of one frame; the tap and rule tests use it, too
+:mod:`usual`       the same for the returns of minions in which nothing is odd, at half of the cost
+:mod:`result`      what the two of them say of a frame
 :mod:`origin`      events that are not what their tag says
 :mod:`withheld`    events that would take too long, kept without their payload
 :mod:`peers`       the other masters of a cluster, and their copies that nobody else keeps

@@ -10,7 +10,8 @@ import logging
 from salt_eventsd.config.structs import MetricsConfig
 from salt_eventsd.event.frame import read_tag
 from salt_eventsd.intake.job_counts import BEACON, JobCounts
-from salt_eventsd.intake.pipeline import Pipeline, Result
+from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.intake.result import Result
 from salt_eventsd.redact.error_text import location
 
 log = logging.getLogger(__name__)

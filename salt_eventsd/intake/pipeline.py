@@ -9,7 +9,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,8 @@ from salt_eventsd.event.codec import Texts
 from salt_eventsd.event.frame import OWN_TAGS, Frame, read_tag
 from salt_eventsd.event.parse import Event, build, for_route, function_of
 from salt_eventsd.intake.origin import EVERYTHING, PEER, Addressed, Origins, as_forged, origins_of
+from salt_eventsd.intake.result import IGNORED, Result
+from salt_eventsd.intake.usual import RET, RET_PLACE, usual_returns
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules.compile import compile_rules
@@ -34,35 +36,6 @@ _QUICK_BYTES = 16 * 2**10
 _TELLING = ("jid", "id", "_stamp")
 #: How the tags begin of what the engine says of itself.
 _OWN = (OWN_TAGS, BEAT_TAG)
-
-
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """
-    What becomes of a frame.
-
-    :param destinations: where the event goes, and the event as it is kept there; empty if nobody gets it.
-    :param event: the event as the first destination gets it; None if nobody does and it was not to be shown.
-    :param data: the payload of the event, redacted and without its ``return``.
-    :param returned: the payload's ``return``, redacted.
-    :param forged: why the event is not what its tag says, redacted; "" if it is.
-    :param withheld: why the event is kept without its payload; "" if it is kept with it.
-    :param copied: the event without its payload, if another master of the cluster has copied it to this one and its
-        own engine keeps it.
-    :param peer: the id of that master; "" if it can be none.
-    """
-
-    destinations: Sequence[tuple[Route, Event]] = ()
-    event: Event | None = None
-    data: Any = None
-    returned: Any = None
-    forged: str = ""
-    withheld: str = ""
-    copied: Event | None = None
-    peer: str = ""
-
-
-#: No rule takes the event.
-IGNORED = Result()
 
 
 @dataclass(frozen=True)
@@ -89,6 +62,10 @@ class Pipeline:
         """The same for copies of another master whose engine does not keep them."""
         return replace(self, origins=replace(self.origins, peers="take"))
 
+    @cached_property
+    def _usual(self) -> Callable[[bytes, float], Result | None]:
+        return usual_returns(self.rules, self.redactor, self.origins)
+
     def take(
         self,
         raw: bytes,
@@ -104,11 +81,14 @@ class Pipeline:
         :param addressed: the jobs the master has published; a job's start is added to it.
         :param cleared_by: the redactor that has looked at the frame and found nothing, if one has.
         """
+        is_cleared = cleared_by is self.redactor
+        if is_cleared and raw[RET_PLACE] == RET and (usual := self._usual(raw, received)) is not None:
+            return usual
         frame = read_tag(raw, received)
         candidates = self.rules.candidates(frame.tag, frame.full_tag)
         if not candidates.rules:
             return IGNORED
-        found = self._limited(frame, candidates, addressed, cleared_by is self.redactor)
+        found = self._limited(frame, candidates, addressed, is_cleared)
         # What the engine says of itself makes it no work; that a minion pretends to be the engine is kept.
         return found if found.forged or not frame.full_tag.startswith(_OWN) else IGNORED
 
@@ -148,7 +128,7 @@ class Pipeline:
     ) -> Result:
         try:
             if len(frame.payload) <= _QUICK_BYTES:
-                return self._follow(frame, candidates, addressed, *unpack(frame, is_cleared), is_cleared)
+                return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
             with in_time(frame):
                 return self._follow(frame, candidates, addressed, *unpack(frame))
         except TooMuch as exc:

@@ -27,7 +27,8 @@ from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.origin import Addressed, Origins
 from salt_eventsd.intake.peers import Peers
-from salt_eventsd.intake.pipeline import Pipeline, Result
+from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.intake.result import Result
 from salt_eventsd.intake.stage import MOST_BYTES, Stage
 from salt_eventsd.redact import Redactor
 from salt_eventsd.redact.error_text import location

@@ -29,6 +29,8 @@ MARK = "eventsd_withheld"
 _LONGEST = 256
 #: A payload is withheld if the name of its function, or the names of several together, are longer, in characters.
 _LONGEST_FUN = 16 * 2**10
+#: Of a larger payload the text is not kept until it is known whether there is a secret in it, in bytes.
+_TEXTS_BYTES = 4 * 2**20
 #: How much of a thread's processor time an event may take until it is built.
 _SECONDS_A_MEGABYTE, _MOST_SECONDS = 0.35, 0.9
 
@@ -73,18 +75,17 @@ def in_time(frame: Frame) -> Iterator[None]:
         raise TooMuch(f"it took longer than {seconds:.2g} s") from None
 
 
-def unpack(frame: Frame, as_texts: bool = False) -> tuple[Any, str, Texts | None]:
+def unpack(frame: Frame) -> tuple[Any, str, Texts | None]:
     """
     Return the payload of a frame, decoded, its function, and the payload as JSON text if that is known.
 
     :param frame: the frame.
-    :param as_texts: whether it will most probably be encoded as it is.
     :raises TooMuch: decoding it, or a later step, would take too long.
     """
     payload = frame.payload
     if len(payload) > LIGHT_BYTES and is_heavy(payload):
         raise TooMuch(f"it holds more than {most_values(len(payload))} values")
-    data, texts = decode_as_texts(payload) if as_texts else (decode(payload), None)
+    data, texts = decode_as_texts(payload) if len(payload) <= _TEXTS_BYTES else (decode(payload), None)
     fun = function_of(data)
     if len(fun) > _LONGEST_FUN:
         raise TooMuch(f"its function has {len(fun)} characters")

@@ -5,6 +5,7 @@ Redact: replaces the secrets in a payload with ``***``, before the spool writes 
 :mod:`redactor`     the door for other rooms; compiles the ``redact`` block of the configuration
 :mod:`families`     what ``redact.keys`` adds to the default, and takes out of it
 :mod:`structure`    mappings and lists: keys, pairs, options
+:mod:`inside`       all texts of a payload, and which of its mappings need no look
 :mod:`hidden`       which values beside a secret's name are masked
 :mod:`own_patterns` what ``redact.values`` finds, in bounded time
 :mod:`text`         one text: the passes through it

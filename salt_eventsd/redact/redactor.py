@@ -34,7 +34,8 @@ OWN_ANSWERS = (
         )
     ),
 )
-_RUNNER = "runner."
+#: What the name of a function that a runner has begins with.
+RUNNER = "runner."
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Redactor:
 
     def dropped(self, fun: str) -> str:
         """Return what to drop of this function's events: "", "return", "arguments" or "both"."""
-        if not self.functions and _RUNNER not in fun:
+        if not self.functions and RUNNER not in fun:
             return ""
         # One payload may be of several functions; it loses what any of them must lose.
         found = {
@@ -158,7 +159,7 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
 
 
 def _of_own(fun: str) -> str:
-    is_answer = fun.startswith(_RUNNER) and any(fnmatch.fnmatchcase(fun, glob) for glob in OWN_ANSWERS)
+    is_answer = fun.startswith(RUNNER) and any(fnmatch.fnmatchcase(fun, glob) for glob in OWN_ANSWERS)
     return "return" if is_answer else ""
 
 

@@ -12,6 +12,7 @@ from salt_eventsd.common.budget import step
 from salt_eventsd.common.patterns import Pattern
 from salt_eventsd.redact.commands import in_words
 from salt_eventsd.redact.hidden import is_hidden
+from salt_eventsd.redact.inside import Inside, as_text
 from salt_eventsd.redact.names import Kind
 from salt_eventsd.redact.own_patterns import OwnPatterns, Tally
 from salt_eventsd.redact.text import MASK, TextMasker
@@ -37,6 +38,9 @@ _LONGEST_JSON = 2**22
 _FIELDS = frozenset(
     ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
 ).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
+#: Of so few texts, a look at each is cheaper than to find out where there is none to look at.
+_FEW_TEXTS = 64
+_NOTHING_CLEAN: frozenset[int] = frozenset()
 _ONLY_TEXT = {str}
 _HOLDS_TEXT = frozenset((str, bytes, bytearray, dict, list, tuple))
 
@@ -58,6 +62,8 @@ class Walk:
         self._looks = 0
         self._odd: set[str] = set()
         self._has_tools = False
+        #: Mappings with nothing odd in them.
+        self._clean = _NOTHING_CLEAN
         self._most = 0
         #: Texts seen before in this event, with their masked form.
         self._known: dict[str, str] = {}
@@ -70,27 +76,28 @@ class Walk:
         :param value: a decoded payload, or a part of one.
         :raises RecursionError: the value is nested too deeply.
         """
-        texts: list[str] = []
-        _collect(value, texts)
-        odd = self._masker.odd(texts)
+        inside = Inside(value)
+        odd = self._masker.odd(inside.texts)
         if not odd.texts and not odd.has_tools and not self._values:
             return value
-        before = self._odd, self._has_tools
+        before = self._odd, self._has_tools, self._clean
         self._odd, self._has_tools, self._most = odd.texts, odd.has_tools, max(self._most, odd.most)
+        looks_at_all = odd.has_tools or self._values or len(inside.texts) <= _FEW_TEXTS
+        self._clean = _NOTHING_CLEAN if looks_at_all else inside.without(odd.texts)
         try:
             return self._value(value)
         finally:
-            self._odd, self._has_tools = before
+            self._odd, self._has_tools, self._clean = before
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._text(value) if self._values or value in self._odd else value
         if isinstance(value, dict):
-            return self._mapping(value) if value else value
+            return self._mapping(value) if value and id(value) not in self._clean else value
         if isinstance(value, (list, tuple)):
             return self._list(value) if value else value
         if isinstance(value, (bytes, bytearray)):
-            return self._text(_as_text(value))
+            return self._text(as_text(value))
         return value
 
     def _text(self, text: str) -> str:
@@ -219,7 +226,7 @@ class Walk:
         """Return a key with its secrets masked: the key of a state holds the state's name, which may be a command."""
         if not isinstance(key, (str, bytes)):
             return key
-        text = key if isinstance(key, str) else _as_text(key)
+        text = key if isinstance(key, str) else as_text(key)
         masked = self._known_keys.get(text)
         if masked is None:
             masked = self._known_keys[text] = self._masked_key(text)
@@ -235,37 +242,11 @@ class Walk:
         return self._own.masked(masked) if self._values and text not in _FIELDS else masked
 
 
-def _collect(value: Any, texts: list[str]) -> None:
-    """Append all texts and keys of a value to a list."""
-    if isinstance(value, str):
-        texts.append(value)
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            if isinstance(key, (str, bytes)):
-                texts.append(key if isinstance(key, str) else _as_text(key))
-            if isinstance(one, str):
-                texts.append(one)
-            elif isinstance(one, (dict, list, tuple, bytes, bytearray)):
-                _collect(one, texts)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            if isinstance(one, str):
-                texts.append(one)
-            elif isinstance(one, (dict, list, tuple, bytes, bytearray)):
-                _collect(one, texts)
-    elif isinstance(value, (bytes, bytearray)):
-        texts.append(_as_text(value))
-
-
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("of two values under one key, only one would be looked at")
     return found
-
-
-def _as_text(value: bytes | bytearray) -> str:
-    return bytes(value).decode("utf-8", "backslashreplace")
 
 
 def _numbered(key: Any, found: dict[Any, Any], numbers: dict[str, int]) -> Any:

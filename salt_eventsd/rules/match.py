@@ -55,7 +55,9 @@ class Candidates:
     def __bool__(self) -> bool:
         return bool(self.rules)
 
-    def routes(self, tag: str, fun: str, data: Any = None, full_tag: str = "") -> list[Route]:
+    def routes(
+        self, tag: str, fun: str, data: Any = None, full_tag: str = "", names: tuple[str, str] | None = None
+    ) -> list[Route]:
         """
         Return where an event goes. A worker gets it once for each table, however many rules send it there.
 
@@ -63,6 +65,7 @@ class Candidates:
         :param fun: the function, "" if it has none.
         :param data: its payload, decoded.
         :param full_tag: the tag as it came off the bus.
+        :param names: its job id and its minion id, if they are known.
         """
         key: tuple[Any, ...] = (self._number, fun)
         chars = len(fun)
@@ -73,7 +76,7 @@ class Candidates:
             if chars > _LONGEST_REMEMBERED:
                 return self._routes(Subject(tag, fun, "", "", data))
         else:
-            jid, minion_id, _, _ = identity(data, tag)
+            jid, minion_id = names or identity(data, tag)[:2]
             subject = Subject(tag, fun, jid, minion_id, data, full_tag)
             asked = self._key(subject) if self._remembers else None
             if asked is None:

@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from salt_eventsd.common.patterns import Pattern, PatternTimeout, compile_pattern
 
@@ -87,6 +87,8 @@ class TagIndex:
             else:
                 for pattern, shared in alike:
                     self._plain.add(pattern.prefix, pattern.regex, shared)
+        #: Asked for each event: this saves a look-up.
+        self._in_plain = self._plain.matching
 
     def matching(self, tag: str) -> tuple[int, ...]:
         """
@@ -94,11 +96,25 @@ class TagIndex:
 
         :param tag: a tag.
         """
-        found = self._plain.matching(tag, 0)
+        found = self._in_plain(tag, 0)
         for head, level in self._behind:
             if hit := head.match(tag):
                 found += level.matching(tag, hit.end())
         return found
+
+
+class _Tried(NamedTuple):
+    """
+    A pattern that is tried on a tag.
+
+    :param suffix: the literal text that every tag ends with that it matches.
+    :param match: matches it; None if the tag need not be looked at again.
+    :param numbers: its numbers.
+    """
+
+    suffix: str
+    match: Callable[..., re.Match[str] | None] | None
+    numbers: tuple[int, ...]
 
 
 class _Level:
@@ -106,19 +122,20 @@ class _Level:
 
     def __init__(self, undecided: Undecided) -> None:
         self._undecided = undecided
-        self._by_length: dict[int, dict[str, list[tuple[Pattern | None, tuple[int, ...]]]]] = {}
+        self._by_length: dict[int, dict[str, list[_Tried]]] = {}
 
     def add(self, prefix: str, pattern: Pattern, numbers: tuple[int, ...]) -> None:
         # What is literal text altogether matches wherever a tag has that text.
-        wanted = None if pattern.pattern == prefix and not pattern.flags & re.IGNORECASE else pattern
-        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append((wanted, numbers))
+        is_literal = pattern.pattern == prefix and not pattern.flags & re.IGNORECASE
+        tried = _Tried(_suffix(pattern.pattern), None if is_literal else pattern.match, numbers)
+        self._by_length.setdefault(len(prefix), {}).setdefault(prefix, []).append(tried)
 
     def matching(self, tag: str, start: int) -> tuple[int, ...]:
         found: tuple[int, ...] = ()
         for length, by_prefix in self._by_length.items():
-            for pattern, numbers in by_prefix.get(tag[start : start + length], ()):
+            for suffix, match, numbers in by_prefix.get(tag[start : start + length], ()):
                 try:
-                    if pattern is None or pattern.match(tag, start):
+                    if match is None or (tag.endswith(suffix) and match(tag, start)):
                         found += numbers
                 except PatternTimeout:
                     self._undecided(numbers)
@@ -134,11 +151,26 @@ def _head(regex: re.Pattern[str]) -> str:
 
 
 def _prefix(expression: str) -> str:
-    parsed = _parser.parse(expression)
-    if parsed.state.flags & re.IGNORECASE:
+    return _literal(_parsed(expression))
+
+
+def _suffix(expression: str) -> str:
+    parsed = _parsed(expression)
+    if not parsed or parsed[-1] != (_parser.AT, _parser.AT_END_STRING):
         return ""
+    return _literal(parsed[-2::-1])[::-1]
+
+
+def _parsed(expression: str) -> list[tuple[Any, Any]]:
+    """Return the parts of an expression; none if it may match the same text in capitals."""
+    parsed = _parser.parse(expression)
+    return [] if parsed.state.flags & re.IGNORECASE else list(parsed)
+
+
+def _literal(parts: Iterable[tuple[Any, Any]]) -> str:
+    """Return the literal text with which parts begin."""
     literal = []
-    for operator, argument in parsed:
+    for operator, argument in parts:
         if operator is not _parser.LITERAL:
             break
         literal.append(chr(argument))

@@ -160,7 +160,7 @@ def outcome_of(data: Any, field: Field, of_runner: bool) -> Any:
     :param of_runner: whether the return is a runner's.
     :returns: the value, :data:`MISSING` if the return does not say, or the payload is no return's.
     """
-    if not isinstance(data, Mapping) or "return" not in data:
+    if not isinstance(data, (dict, Mapping)) or "return" not in data:
         return MISSING
     found = outcome.field_of(data, field.outcome, of_runner)
     return MISSING if found is None else found
@@ -174,7 +174,8 @@ def dig(value: Any, path: tuple[str, ...]) -> Any:
     :param path: keys, and positions in lists.
     """
     for key in path:
-        if isinstance(value, Mapping):
+        # Nearly all are plain, and to ask the class of all mappings takes much longer.
+        if isinstance(value, (dict, Mapping)):
             value = value.get(key, MISSING)
         elif isinstance(value, (list, tuple)) and key.isdecimal() and int(key) < len(value):
             value = value[int(key)]

@@ -14,7 +14,8 @@ from salt_eventsd.database.questions.known import Known, known, lacking
 from salt_eventsd.database.questions.read import Reader
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.past.told import Item, Place, Told, Unread
-from salt_eventsd.intake.pipeline import Pipeline, Result
+from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.intake.result import Result
 from salt_eventsd.rules.rule import Route
 
 #: A portion has no more pieces and bytes than this, but for one; and it comes after so many jobs, if nothing is in it.

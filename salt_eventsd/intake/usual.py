@@ -1,0 +1,90 @@
+"""
+Usual: the return of a minion in which nothing is odd, as nearly all events are, taken in one go.
+
+Each step of the pipeline has to expect anything, and to ask all of them takes twice as long as what they do for such a
+return. What is found here is the same, and whatever is not usual is left to the pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from salt_eventsd.event.clip import LONGEST_NAME
+from salt_eventsd.event.codec import decode_as_texts
+from salt_eventsd.event.frame import TAG_END
+from salt_eventsd.event.parse import TRIMMED, Event, for_route, seconds_of
+from salt_eventsd.intake.origin import MINION_EVENT, PEER, Origins
+from salt_eventsd.intake.result import IGNORED, Result
+from salt_eventsd.redact import Redactor
+from salt_eventsd.redact.redactor import RUNNER
+from salt_eventsd.rules.match import Rules
+
+#: A larger frame is not usual, in bytes. In a smaller one no name is so long that it would be clipped.
+_MOST_BYTES = LONGEST_NAME
+#: ``salt/job/``, a job id of Salt's own, ``/ret/`` and the id of a minion.
+_BEGINNING, RET = b"salt/job/", b"/ret/"
+#: Where the tag of a usual return has :data:`RET`.
+RET_PLACE = slice(len(_BEGINNING) + 20, len(_BEGINNING) + 20 + len(RET))
+_SLASHES = 4
+#: As the tags of jobs' starts end, which are remembered.
+_NEW = b"/new"
+
+
+def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callable[[bytes, float], Result | None]:
+    """
+    Return a function that says what becomes of a frame, or None if the frame is not that of a usual return. It takes a
+    frame that has :data:`RET` at :data:`RET_PLACE`, and in which the redactor has looked and found nothing.
+
+    :param rules: which workers get an event.
+    :param redactor: what is masked.
+    :param origins: what becomes of an event that is not what its tag says.
+    """
+    candidates_of = rules.candidates
+    drops = bool(redactor.functions)
+    leaves_copies = origins.peers != "take"
+
+    def take(raw: bytes, received: float) -> Result | None:
+        if len(raw) > _MOST_BYTES or not raw.startswith(_BEGINNING):
+            return None
+        head, _, payload = raw.partition(TAG_END)
+        # With so many slashes there is none in the job id, and none in the id of the minion.
+        if len(head) <= RET_PLACE.stop or head.count(b"/") != _SLASHES or head.endswith(_NEW) or TRIMMED in payload:
+            return None
+        tag = head.decode("utf-8", "backslashreplace")
+        candidates = candidates_of(tag, tag)
+        if not candidates.rules:
+            return IGNORED
+        data, texts = decode_as_texts(payload)
+        if texts is None or type(data) is not dict:
+            return None
+        fun, jid, minion_id = data.get("fun"), data.get("jid"), data.get("id")
+        if not (type(fun) is str and type(jid) is str and type(minion_id) is str and jid and minion_id):
+            return None
+        is_odd = data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
+        if is_odd or ((drops or RUNNER in fun) and redactor.dropped(fun)):
+            return None
+        routes = candidates.routes(tag, fun, data, tag, (jid, minion_id))
+        if not routes:
+            return IGNORED
+        returned = data.pop("return", None)
+        first = routes[0]
+        event = Event(
+            tag,
+            received,
+            seconds_of(data.get("_stamp"), received),
+            jid,
+            minion_id,
+            fun,
+            "job",
+            "ret",
+            texts[0],
+            texts[1],
+            first.rule,
+            first.into or "returns",
+        )
+        destinations = [(first, event)]
+        if len(routes) > 1:
+            destinations += [(one, for_route(event, one.rule, one.into)) for one in routes[1:]]
+        return Result(destinations, event, data, returned)
+
+    return take
