@@ -447,10 +447,10 @@ def test_an_error_nobody_foresaw_does_not_end_the_dispatching(
     errors = [KeyError("a bug"), KeyError("a bug")]
     claim = lane.claim
 
-    def failing_claim(now: float) -> object:
+    def failing_claim(*given: Any) -> object:
         if errors:
             raise errors.pop()
-        return claim(now)
+        return claim(*given)
 
     monkeypatch.setattr(lane, "claim", failing_claim)
 
