@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _READ_SECONDS = 0.001
 #: ... the thread naps, while the publisher's socket buffers ...
 _NAP_SECONDS = 0.008
-#: ... or naps longer, and at once, where more than so many frames come a second ...
+#: ... or naps at once, and the second time in a row longer, where more than so many frames come a second ...
 _MANY_A_SECOND = 1000.0
 _LONG_NAP_SECONDS = 0.02
 #: ... unless so many bytes came in the meantime that a nap would let the reader fall behind.
@@ -198,6 +198,7 @@ class Bus:
         clock, receive, sink, pulse = time.monotonic, subscriber.recv, self._sink, self.pulse
         # When the last nap began, and how long it was.
         since, nap = clock(), 0.0
+        was_much = False
         frames = size = 0
         while True:
             raw = await receive()
@@ -220,8 +221,9 @@ class Bus:
             if is_much or passed > nap + _READ_SECONDS:
                 since, nap = clock(), 0.0
                 if size < _BUSY_BYTES:
-                    nap = _LONG_NAP_SECONDS if is_much else _NAP_SECONDS
+                    nap = _LONG_NAP_SECONDS if is_much and was_much else _NAP_SECONDS
                     await asyncio.sleep(nap)
+                was_much = is_much
                 frames = size = 0
 
     def _run_tornado(self) -> None:
@@ -282,12 +284,20 @@ def _ignoring(function: Callable[[], object]) -> Callable[[int, int], None]:
 
 
 def _in_large_pieces(stream: Any) -> None:
-    """Make a subscriber's stream return all bytes that have come, even if the caller asks for fewer."""
+    """
+    Make a subscriber's stream return all bytes that have come, even if the caller asks for fewer.
+
+    While nobody reads, Tornado watches for the end of the connection, and so buffers the first bytes that come. By
+    itself it would return these alone, and what came after them only the next time, after another nap.
+    """
     if stream is None:
         return
     read_bytes = stream.read_bytes
+    to_buffer = getattr(stream, "_read_to_buffer", None)
 
     def read(size: int, partial: bool = False) -> Any:
+        if partial and to_buffer and not stream.closed():
+            to_buffer()
         return read_bytes(max(size, _PIECE_BYTES) if partial else size, partial=partial)
 
     stream.read_bytes = read

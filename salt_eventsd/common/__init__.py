@@ -19,5 +19,5 @@ Tools for numbers:
 
 ``machine`` has a clock that nobody sets, and says whether a process is there; ``heap`` has all threads share one heap.
 
-``salt_modules`` tells Salt's loader where this package's modules are.
+``salt_modules`` tells Salt's loader where this package's modules are; ``imports`` leaves out what a library would load.
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.common.imports import without
 from salt_eventsd.database.deadlines import PATIENCE
 from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.migrations import indexes
@@ -106,9 +107,10 @@ def upgrade(connection: Connection) -> None:
 
     :param connection: in a transaction that keeps others from doing the same.
     """
-    from alembic.migration import MigrationContext
-    from alembic.operations import Operations
-    from alembic.script import ScriptDirectory
+    with without("mako.ext.pygmentplugin"):
+        from alembic.migration import MigrationContext
+        from alembic.operations import Operations
+        from alembic.script import ScriptDirectory
 
     # Alembic's commands keep their state in a module, and another worker may be migrating at the same time.
     scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))

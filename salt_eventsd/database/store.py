@@ -68,10 +68,12 @@ class Store:
     :param builder: makes the indexes of large tables; None if nobody is to.
     :cvar takes_tables: rules may have ``table`` and ``statement`` for this worker.
     :cvar takes_masters: each batch says whose events it has.
+    :cvar makes_way: batches wait for each other, in SQLite for their turn, elsewhere for Python's global lock.
     """
 
     takes_tables: ClassVar[bool] = True
     takes_masters: ClassVar[bool] = True
+    makes_way: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ class Store:
         try:
             verdict = self._suspects.of(batch)
             ahead = self._ahead_of(batch)
-            with self._turns.take():
+            with self._turns.take(batch.is_prio):
                 self._transact(batch, verdict, ahead)
                 self._suspects.forget(batch)
                 self._receipts.tidying.run(self._engine)

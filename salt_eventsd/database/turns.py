@@ -24,14 +24,36 @@ class Turns:
 
     def __init__(self, are_taken: bool) -> None:
         self.are_taken = are_taken
-        self._mutex = threading.Lock()
+        self._changed = threading.Condition()
+        self._is_taken = False
+        self._urgent = 0
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for those before, and keep others waiting in the ``with`` block."""
-        is_mine = self.are_taken and self._mutex.acquire(timeout=_LONGEST_SECONDS)
+    def take(self, is_urgent: bool = False) -> Iterator[None]:
+        """
+        Wait for those before, and keep others waiting in the ``with`` block.
+
+        :param is_urgent: go before all that wait and are not.
+        """
+        is_mine = self.are_taken and self._wait(is_urgent)
         try:
             yield
         finally:
             if is_mine:
-                self._mutex.release()
+                with self._changed:
+                    self._is_taken = False
+                    self._changed.notify_all()
+
+    def _wait(self, is_urgent: bool) -> bool:
+        """Return whether it is the caller's turn now; if not, it has waited as long as it may."""
+        with self._changed:
+            self._urgent += is_urgent
+            try:
+                is_mine = self._changed.wait_for(lambda: self._is_free(is_urgent), _LONGEST_SECONDS)
+            finally:
+                self._urgent -= is_urgent
+            self._is_taken = self._is_taken or is_mine
+            return is_mine
+
+    def _is_free(self, is_urgent: bool) -> bool:
+        return not self._is_taken and (is_urgent or not self._urgent)

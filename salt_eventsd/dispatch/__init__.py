@@ -13,6 +13,7 @@ A lane, which is the way of events to one worker (or to one rule with a table of
 - ``lane`` puts the rest of this list together; ``lanes`` is all lanes by name; ``lane_log`` is what the log says of one
 - ``backlog`` counts what waits and what is in flight; ``batching`` chooses the chunks of the next batch
 - ``flights`` has the worker and its batches in flight, also while one worker takes over from another
+- ``way`` says how its batches make way for prio batches
 - ``pauses`` has the workers that an operator has told to wait
 - ``retry`` remembers failed tries; ``backoff`` says how long to wait after one
 

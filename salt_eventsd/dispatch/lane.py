@@ -21,6 +21,7 @@ from salt_eventsd.dispatch.flights import HANGING_SECONDS, Flights
 from salt_eventsd.dispatch.lane_log import LaneLog
 from salt_eventsd.dispatch.retry import Retry
 from salt_eventsd.dispatch.settle import write_batch
+from salt_eventsd.dispatch.way import Way
 from salt_eventsd.event.chunk import StoredChunk
 from salt_eventsd.exceptions import Doubted, Held, Reused, SpoolError
 from salt_eventsd.redact.error_text import one_line
@@ -85,6 +86,7 @@ class Lane:
         self._lost_behind = 0
         # Chunks up to this one need not wait until a batch is full; 0 if all do.
         self._hurried = 0
+        self._way = Way(self.backlog, self.flights)
         self._spool = spool
         self._log = LaneLog(name, self.owner)
 
@@ -130,13 +132,14 @@ class Lane:
         if to_close is not None:
             close(to_close)
 
-    def claim(self, now: float) -> tuple[list[StoredChunk], float]:
+    def claim(self, now: float, beside_prio: bool = False) -> tuple[list[StoredChunk], float]:
         """
         Take the next batch if one is due.
 
         Prio chunks go alone and need not wait for a free place: one batch of them may be in flight besides the others.
 
         :param now: seconds since 1970 UTC.
+        :param beside_prio: some rule has prio, and its events are not to wait for a large batch.
         :returns: the chunks (none if nothing is due) and the seconds until something may be.
         """
         if self.worker is None or self.paused_at or not self.backlog.events:
@@ -147,11 +150,15 @@ class Lane:
             chunks, _ = self.backlog.claim(self.config.batch, True, now)
             if chunks:
                 return self._claimed(chunks), 0.0
+        makes_way = beside_prio and not self.fails and getattr(self.worker, "makes_way", False)
+        if makes_way and (wait := self._way.wait_seconds(self.config.batch)) > 0:
+            return [], wait
         behind = None if self.fails else self._behind()
         most = 1 if self.fails else self.config.concurrency + (behind.overlap if behind else 0)
         if self.flights.places_taken(prio=False) >= most:
             return [], NOTHING_DUE_SECONDS
-        limits = behind.limits(self.config.batch) if behind else self.config.batch
+        usual = self.config.batch
+        limits = behind.limits(usual) if behind else self._way.limits(usual) if makes_way else usual
         if self._hurried:
             limits = msgspec.structs.replace(limits, seconds=_AT_ONCE_SECONDS)
         chunks, wait = self.backlog.claim(limits, False, now)

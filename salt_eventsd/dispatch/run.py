@@ -36,6 +36,7 @@ class Dispatcher(threading.Thread):
     :param max_workers: returns how many threads there are to be now; asked each round. See
         :class:`~salt_eventsd.dispatch.shares.Shares` for when there are more.
     :param adopt: adds a lane for dead letters that were put back for a worker or a rule that is not configured.
+    :param has_prio: returns whether some rule has prio now; asked each round.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Dispatcher(threading.Thread):
         lanes: Mapping[str, Lane],
         max_workers: Callable[[], int],
         adopt: Callable[[str], object] = lambda _name: None,
+        has_prio: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(name="eventsd-dispatch", daemon=True)
         self.lanes = lanes
@@ -51,6 +53,7 @@ class Dispatcher(threading.Thread):
         self.threads = Shares(lanes.values(), max_workers()).threads
         self._spool = spool
         self._adopt = adopt
+        self._has_prio = has_prio
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="eventsd-worker")
         self._running: dict[Future[None], tuple[Lane, StoredChunk, ThreadPoolExecutor]] = {}
         self._mutex = threading.Lock()
@@ -149,6 +152,7 @@ class Dispatcher(threading.Thread):
         self._resize()
         self._look_at_spool()
         patience = _LOOK_SECONDS
+        has_prio = self._has_prio()
         # A batch that hangs in threads from before a reload takes none of these.
         shares = Shares(
             self.lanes.values(),
@@ -157,7 +161,7 @@ class Dispatcher(threading.Thread):
         )
         for lane in self._in_turn():
             while shares.may_start(lane):
-                chunks, wait_seconds = lane.claim(time.time())
+                chunks, wait_seconds = lane.claim(time.time(), has_prio)
                 if not chunks:
                     patience = min(patience, wait_seconds)
                     break

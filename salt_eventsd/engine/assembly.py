@@ -107,7 +107,9 @@ class Assembly:
         for name, left in self.spool.begin().items():
             self._lane(name).backlog.restore(left, self.spool.newest_id())
         # run
-        self.dispatcher = Dispatcher(self.spool, self.lanes, lambda: self.general.max_workers, self._adopt)
+        self.dispatcher = Dispatcher(
+            self.spool, self.lanes, lambda: self.general.max_workers, self._adopt, lambda: self.plan.has_prio
+        )
         # What Salt hands to its job cache waits on the doorstep.
         self.pauses = Pauses(self.spool.folder)
         self.doorstep = Doorstep(self.spool.folder, int(self.general.spool.max_bytes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,11 @@ class Plan:
     policy: Policy
     workers: dict[str, Planned]
     made: float = field(default_factory=time.time)
+
+    @cached_property
+    def has_prio(self) -> bool:
+        """Whether some rule has prio."""
+        return any(rule.prio for _, rule in named(self.config.events))
 
     @property
     def lanes(self) -> dict[str, Planned]:

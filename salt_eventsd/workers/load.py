@@ -50,6 +50,11 @@ class Loaded:
         return getattr(self.worker, "behind", None)
 
     @property
+    def makes_way(self) -> bool:
+        """Whether its batches make way for prio batches; see :class:`Worker`."""
+        return bool(getattr(self.worker, "makes_way", False))
+
+    @property
     def lost(self) -> int:
         """How many events were lost that it had written, as far as it knows of that."""
         return int(getattr(self.worker, "lost", 0))

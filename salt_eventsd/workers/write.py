@@ -110,6 +110,11 @@ class Batch:
     origins: Mapping[int, StoredChunk] = field(default_factory=dict)
     master: str = ""
 
+    @property
+    def is_prio(self) -> bool:
+        """Whether its events are to be written at once."""
+        return any(origin.prio for origin in self.origins.values())
+
     def name_of(self, chunk: int) -> ChunkName:
         """
         Return what tells a chunk from all others, also from those of other spools.
@@ -154,6 +159,9 @@ class Worker(Protocol):
     called again later, :class:`~salt_eventsd.exceptions.Held` if an operator has to act, and
     :class:`~salt_eventsd.exceptions.Refused` if the backend does not accept something in the batch: the engine then
     splits the batch until the bad events stand alone. Several threads may call it if ``concurrency`` is above 1.
+
+    ``makes_way = True`` (optional) says that batches of it slow each other down: while some rule has prio, other events
+    are written in small batches, and none begins while a prio batch is in flight.
 
     ``check`` (optional) returns a line that says the backend can be reached, or raises like ``write``.
     ``start`` (optional) is called once, when the engine begins to use the worker, and must not wait for anything.

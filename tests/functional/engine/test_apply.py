@@ -35,6 +35,24 @@ def test_each_part_goes_by_the_plan_in_force(engine: Engine) -> None:
     eventually(lambda: [lane.written for lane in engine.service.lanes.values()] == [3, 3], SECONDS)
 
 
+def test_a_plan_knows_whether_some_rule_has_prio_and_the_dispatcher_goes_by_it(engine: Engine) -> None:
+    # Given
+    rule = {"tag": "company/", "worker": "history", "into": "events"}
+    sub = {"fun": "state", "prio": 1, "into": "events"}
+
+    # When, Then
+    for events, has_prio in (
+        ({"alarms": {**rule, "prio": 1}}, True),
+        ({"alarms": {**rule, "prio": 0}}, False),
+        ({"alarms": {**rule, "subs": {"states": sub}}}, True),
+        ({"alarms": rule}, False),
+    ):
+        plan = engine.plan("history", events=events)
+        engine.service.apply(plan)
+        assert plan.has_prio == has_prio
+        assert engine.service.dispatcher._has_prio() == has_prio
+
+
 def test_a_lane_without_a_place_in_the_plan_retires_and_comes_back(engine: Engine) -> None:
     # Given
     both = engine.plan("history", "other")

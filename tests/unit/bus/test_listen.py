@@ -7,7 +7,7 @@ import socket
 
 import pytest
 import salt.utils.msgpack
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, StreamClosedError
 
 from salt_eventsd.bus.listen import Bus, _has_own_tornado, _in_large_pieces
 
@@ -37,6 +37,27 @@ def test_all_that_has_come_is_taken_at_once_however_little_is_asked_for() -> Non
 
 def test_who_asks_for_an_exact_number_of_bytes_gets_them() -> None:
     assert len(read(4096, partial=False)) == 4096
+
+
+def test_what_comes_while_nobody_reads_is_taken_all_at_once_also_at_the_end_of_the_connection() -> None:
+    async def session() -> tuple[bytes, bytes]:
+        ours, theirs = socket.socketpair()
+        stream = IOStream(ours)
+        stream.set_close_callback(lambda: None)
+        _in_large_pieces(stream)
+        theirs.sendall(b"before")
+        first = await stream.read_bytes(4096, partial=True)
+        # Now the stream watches for the end of the connection.
+        for text in (b"one ", b"two ", b"three"):
+            theirs.sendall(text)
+            await asyncio.sleep(0.02)
+        theirs.close()
+        rest = await stream.read_bytes(4096, partial=True)
+        with pytest.raises(StreamClosedError):
+            await stream.read_bytes(4096, partial=True)
+        return first, rest
+
+    assert asyncio.run(session()) == (b"before", b"one two three")
 
 
 def test_a_subscriber_without_a_stream_of_the_kind_is_left_as_it_is() -> None:
@@ -79,3 +100,23 @@ def test_all_frames_of_a_piece_are_taken_at_once_and_in_order() -> None:
     assert taken == frames
     assert (bus.pulse.frames, bus.pulse.newest) == (50, frames[-1])
     assert subscriber.asked < 10
+
+
+def test_a_long_nap_needs_many_frames_twice_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    naps: list[float] = []
+    sleep = asyncio.sleep
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    many = [b"x"] * 200
+
+    # When
+    with pytest.raises(EOFError):
+        asyncio.run(Bus({}, lambda _raw: None)._read(Subscriber([many, many, many])))
+
+    # Then
+    assert naps == [0.008, 0.02, 0.02]

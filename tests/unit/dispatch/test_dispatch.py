@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,8 +29,9 @@ def start(spool: Spool) -> Iterator[Start]:
     """Start a dispatcher over these lanes; stopped when the test ends."""
     started: list[Dispatcher] = []
 
-    def start(*lanes: Lane, max_workers: int = 1) -> Dispatcher:
-        dispatcher = Dispatcher(spool, {lane.name: lane for lane in lanes}, lambda: max_workers)
+    def start(*lanes: Lane, max_workers: int = 1, has_prio: bool = False) -> Dispatcher:
+        by_name = {lane.name: lane for lane in lanes}
+        dispatcher = Dispatcher(spool, by_name, lambda: max_workers, has_prio=lambda: has_prio)
         dispatcher.start()
         started.append(dispatcher)
         return dispatcher
@@ -74,6 +76,41 @@ def test_prio_does_not_wait_for_a_batch_to_fill(spool: Spool, start: Start) -> N
     # Then
     eventually(lambda: worker.batches)
     assert worker.batches == [["7"]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_is_written_once_and_in_order_whether_or_not_batches_make_way_for_prio(
+    spool: Spool, start: Start, seed: int
+) -> None:
+    # Given
+    class MakesWay(Recorder):
+        """A worker whose batches slow each other down."""
+
+        makes_way = True
+
+    generated = random.Random(seed)
+    chunks, usual, urgent = [], [], []
+    for number in range(60):
+        size = generated.choice([1, 5, 40, 120])
+        is_urgent = generated.random() < 0.3
+        chunks.append((size, number * 1000, is_urgent))
+        (urgent if is_urgent else usual).extend(str(number * 1000 + at) for at in range(size))
+
+    for makes_way in (False, True):
+        worker = MakesWay()
+        name = f"history{makes_way}"
+        dispatcher = start(lane_of(spool, worker, name, events=300, seconds=0.01), max_workers=2, has_prio=makes_way)
+
+        # When
+        for size, first, is_urgent in chunks:
+            put(dispatcher, spool, chunk(numbered(size, start=first), name, prio=is_urgent, oldest=time.time()))
+
+        # Then
+        expected = len(usual) + len(urgent)
+        eventually(lambda worker=worker, expected=expected: len(worker.written) >= expected)
+        assert [jid for jid in worker.written if jid in set(usual)] == usual
+        assert [jid for jid in worker.written if jid in set(urgent)] == urgent
+        dispatcher.stop(10)
 
 
 def test_prio_overtakes_a_batch_that_hangs(spool: Spool, start: Start) -> None:
@@ -447,10 +484,10 @@ def test_an_error_nobody_foresaw_does_not_end_the_dispatching(
     errors = [KeyError("a bug"), KeyError("a bug")]
     claim = lane.claim
 
-    def failing_claim(now: float) -> object:
+    def failing_claim(*given: Any) -> object:
         if errors:
             raise errors.pop()
-        return claim(now)
+        return claim(*given)
 
     monkeypatch.setattr(lane, "claim", failing_claim)
 

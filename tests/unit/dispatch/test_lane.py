@@ -15,7 +15,7 @@ from salt_eventsd.exceptions import Held, Refused, Transient
 from salt_eventsd.spool.burial import Burial
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.write import Batch, Behind
-from tests.support.events import numbered
+from tests.support.events import numbered, returned
 from tests.support.lanes import LATER, SOON, chunk, eventually, keep, lane_of
 from tests.support.workers import Recorder
 
@@ -120,6 +120,102 @@ def test_prio_goes_at_once_alone_and_besides_a_batch_in_flight(spool: Spool) -> 
     # Then
     assert claimed(lane) == [urgent[1].id]
     assert lane.flights.count == 2
+
+
+class MakesWay(Recorder):
+    """A worker whose batches slow each other down."""
+
+    makes_way = True
+
+
+def test_beside_prio_a_batch_is_a_step_unless_more_waits_than_a_batch_takes(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, MakesWay(), events=300, seconds=3600)
+    kept = keep(lane, spool, *(chunk(40, oldest=NOW) for _ in range(4)))
+
+    # When
+    step, _ = lane.claim(NOW, beside_prio=True)
+
+    # Then
+    assert [one.id for one in step] == [one.id for one in kept[:2]]
+    lane.run(step)
+    lane.flights.ended(step[0])
+    assert lane.claim(NOW, beside_prio=True)[0] == []
+
+    # When
+    more = keep(lane, spool, *(chunk(40, oldest=NOW) for _ in range(6)))
+
+    # Then
+    whole, _ = lane.claim(NOW, beside_prio=True)
+    assert [one.id for one in whole] == [one.id for one in [*kept, *more][2:9]]
+
+
+def test_beside_prio_large_events_are_written_few_at_a_time(spool: Spool) -> None:
+    lane = lane_of(spool, MakesWay(), seconds=3600)
+    large = [chunk([returned(value="x" * 150_000)], oldest=NOW) for _ in range(3)]
+    kept = keep(lane, spool, *large)
+
+    assert [one.id for one in lane.claim(NOW, beside_prio=True)[0]] == [kept[0].id]
+
+
+def test_a_batch_waits_for_the_prio_batch_in_flight(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, MakesWay(), seconds=5)
+    usual = keep(lane, spool, chunk(1, oldest=NOW - 5))
+    keep(lane, spool, chunk(1, prio=True, oldest=NOW))
+    urgent, _ = lane.claim(NOW, beside_prio=True)
+    assert urgent[0].prio
+
+    # When
+    chunks, wait = lane.claim(NOW, beside_prio=True)
+
+    # Then
+    assert chunks == []
+    assert wait == pytest.approx(0.1)
+
+    # When
+    lane.run(urgent)
+    lane.flights.ended(urgent[0])
+
+    # Then
+    assert [one.id for one in lane.claim(NOW, beside_prio=True)[0]] == [usual[0].id]
+
+
+def test_a_batch_waits_for_prio_batches_no_longer_than_a_moment(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, MakesWay(), seconds=5)
+    usual = keep(lane, spool, chunk(1, oldest=NOW - 5))
+    taken: list[int] = []
+
+    # When
+    end = time.monotonic() + 10
+    while usual[0].id not in taken and time.monotonic() < end:
+        keep(lane, spool, chunk(1, prio=True, oldest=NOW))
+        urgent, _ = lane.claim(NOW, beside_prio=True)
+        taken += [one.id for one in lane.claim(NOW, beside_prio=True)[0]]
+        lane.run(urgent)
+        lane.flights.ended(urgent[0])
+
+    # Then
+    assert usual[0].id in taken
+
+
+def test_what_piles_up_does_not_wait_for_prio(spool: Spool) -> None:
+    lane = lane_of(spool, MakesWay(), events=10, seconds=5)
+    usual = keep(lane, spool, chunk(10, oldest=NOW), chunk(10, oldest=NOW))
+    keep(lane, spool, chunk(1, prio=True, oldest=NOW))
+    assert lane.claim(NOW, beside_prio=True)[0][0].prio
+
+    assert [one.id for one in lane.claim(NOW, beside_prio=True)[0]] == [usual[0].id]
+
+
+def test_a_worker_that_does_not_say_so_makes_no_way_for_prio(spool: Spool) -> None:
+    lane = lane_of(spool, Recorder(), seconds=5)
+    usual = keep(lane, spool, *(chunk(90, oldest=NOW - 5) for _ in range(3)))
+    keep(lane, spool, chunk(1, prio=True, oldest=NOW))
+    assert lane.claim(NOW, beside_prio=True)[0][0].prio
+
+    assert [one.id for one in lane.claim(NOW, beside_prio=True)[0]] == [one.id for one in usual]
 
 
 def test_no_more_batches_are_in_flight_than_concurrency_allows(spool: Spool) -> None:
