@@ -14,7 +14,7 @@ from benchmarks.history import MINIONS, fill
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import jobs, last_runs, minions, missing, returns, states
+from salt_eventsd.database.questions import earlier_runs, jobs, last_runs, minions, missing, returns, states
 from salt_eventsd.database.questions.read import Reader, reading
 
 DAY = timedelta(days=1)
@@ -168,7 +168,7 @@ def test_a_page_of_changes_is_not_sorted_out_of_all_changes(reader: sa.Engine) -
 
 def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given much has happened since then
-    monkeypatch.setattr(last_runs, "_FEW_LATER", 0)
+    monkeypatch.setattr(earlier_runs, "_FEW_LATER", 0)
 
     # When
     plan = _plan(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "eventsd_returns")
@@ -179,3 +179,24 @@ def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, m
         assert "DEPENDENT SUBQUERY" not in plan
     else:
         assert "eventsd_returns_of_runs" in plan
+
+
+def test_how_minions_were_is_the_same_whichever_way_it_is_looked_for(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reader.dialect.name == "sqlite":
+        pytest.skip("a look into its index begins at the time")
+    # Given
+    monkeypatch.setattr(last_runs, "has_many_later", lambda *_: False)
+    chance = random.Random(7)
+    times = [NOW - DAY * chance.uniform(-1, 92) for _ in range(5)]
+
+    with reading(reader) as asked:
+        for at in times:
+            by_looks = last_runs.last_runs(asked, [], at)
+            for most, few in (((1, 4), 1), ((3,), 300), ((), 100)):
+                # When
+                monkeypatch.setattr(earlier_runs, "_RETURNS", most)
+                monkeypatch.setattr(earlier_runs, "_FEW", few)
+                # Then
+                assert earlier_runs.earlier_runs(asked, [], at, None) == by_looks
