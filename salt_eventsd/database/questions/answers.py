@@ -54,12 +54,13 @@ class Answers:
         return {"answered": answered, "succeeded": answered - failed, "failed": failed, "missing": len(self.missing)}
 
 
-def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[tuple[str, str], Answers]:
+def answers_of(reader: Reader, jobs: Iterable[Row], *, tells_failed: bool = True) -> dict[tuple[str, str], Answers]:
     """
     Return what came of some jobs, by ``jid`` and ``apart``.
 
     :param reader: of the history.
     :param jobs: rows with ``jid``, ``apart``, ``minions`` and ``stamp``.
+    :param tells_failed: whether it matters which minions have failed.
     """
     page = list(jobs)
     found: dict[str, dict[str, bool]] = {job["jid"]: {} for job in page}
@@ -70,6 +71,8 @@ def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[tuple[str, str], Ans
         # read here; to read of each answer how it went costs as much again, and few have failed.
         for jid, answered in reader.tuples(_answered(reader, jids)):
             found[jid].update(dict.fromkeys(msgspec.json.decode(answered), False))
+        if not tells_failed:
+            continue
         oldest = min(datetime.fromisoformat(job["stamp"]) for job in part)
         for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - _SLACK)):
             found[jid][minion_id] = True

@@ -42,7 +42,7 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
         if page:
             behind.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(page[-1]["stamp"]), page[-1]["jid"])))
         page = reader.rows(asked.where(wanted.also(*behind).whole).limit(_AT_ONCE))
-        told = answers_of(reader, page)
+        told = answers_of(reader, page, tells_failed=False)
         for job in page:
             about = {name: job[name] for name in _TOLD}
             missing = told[job["jid"], job["apart"]].missing

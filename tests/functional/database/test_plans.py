@@ -14,7 +14,7 @@ from benchmarks.history import MINIONS, fill
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import earlier_runs, jobs, last_runs, minions, missing, returns, states
+from salt_eventsd.database.questions import earlier_runs, jobs, last_runs, minions, missing, returns, states, totals
 from salt_eventsd.database.questions.read import Reader, reading
 
 DAY = timedelta(days=1)
@@ -200,3 +200,26 @@ def test_how_minions_were_is_the_same_whichever_way_it_is_looked_for(
                 monkeypatch.setattr(earlier_runs, "_FEW", few)
                 # Then
                 assert earlier_runs.earlier_runs(asked, [], at, None) == by_looks
+
+
+@pytest.mark.parametrize(
+    ("ask", "begin"),
+    [
+        pytest.param(lambda reader: states.changes(reader, 9, state="file"), "(changed = ", id="changes"),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, name="/etc/file1"), "(changed = ", id="changes of a name"
+        ),
+        pytest.param(
+            lambda reader: returns.failures(reader, returns.Which(since=NOW - DAY), 9), "(success = ", id="failures"
+        ),
+        pytest.param(lambda reader: totals.of_time(reader, NOW - DAY, NOW), "(success = ", id="how many failed"),
+        pytest.param(lambda reader: totals.of_time(reader, NOW - DAY, NOW), "(changed = ", id="how many changed"),
+    ],
+)
+def test_postgresql_finds_a_time_in_an_index_of_some_rows(
+    reader: sa.Engine, ask: Callable[[Reader], Any], begin: str
+) -> None:
+    if reader.dialect.name != "postgresql":
+        pytest.skip("others begin at the time anyway")
+    conditions = [line for line in _plan(reader, ask).splitlines() if "Index Cond" in line]
+    assert [line for line in conditions if f"({begin}" in line and "AND (stamp" in line]

@@ -79,13 +79,25 @@ class Questions:
         # The server knows how often values are there.
         return column
 
+    def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """
+        Return the condition that a boolean has a value, for an index over such rows alone that begins with it.
+
+        :param column: of booleans.
+        :param value: the value.
+        """
+        # The server leaves out what is true of the whole index, and then reads all of that for a time. What comes of a
+        # question it does not leave out.
+        told = sa.true() if value else sa.false()
+        return sa.and_(column == told, column == sa.select(told).scalar_subquery())
+
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """
         Return the condition that a boolean is false, where another condition may be the better one to begin with.
 
         :param column: of booleans.
         """
-        return column == sa.false()
+        return self.among(column, False)
 
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """

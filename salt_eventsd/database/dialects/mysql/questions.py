@@ -33,6 +33,14 @@ class MySQLQuestions(Questions):
             sa.func.instr(column, quoted) > 0, sa.func.json_valid(column), sa.func.json_contains(column, quoted)
         )
 
+    def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return column == (sa.true() if value else sa.false())
+
+    def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return column == sa.false()
+
     def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """See :class:`Questions`. The server itself goes from one value to the next."""
         return sa.select(column).where(column.is_not(None)).group_by(column)

@@ -43,6 +43,10 @@ class SQLiteQuestions(Questions):
         """See :class:`Questions`. It takes any index for as good as another, but none for an expression."""
         return sa.type_coerce(UnaryExpression(column, operator=operators.custom_op("+")), column.type)
 
+    def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return column == (sa.true() if value else sa.false())
+
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. Spelled with ``=``, it would always begin with the index of what is false."""
         return column.is_(sa.false())
