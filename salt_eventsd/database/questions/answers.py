@@ -20,7 +20,7 @@ from salt_eventsd.event.outcome import parts_of
 #: No database has to read a statement with more values than this.
 _AT_ONCE = 500
 #: No clock is set back so far that an answer seems to come this long before its job.
-_SLACK = timedelta(days=2)
+SLACK = timedelta(days=2)
 
 SUCCEEDED, FAILED, MISSING, NOBODY = OUTCOMES = ("succeeded", "failed", "missing", "nobody")
 
@@ -74,7 +74,7 @@ def answers_of(reader: Reader, jobs: Iterable[Row], *, tells_failed: bool = True
         if not tells_failed:
             continue
         oldest = min(datetime.fromisoformat(job["stamp"]) for job in part)
-        for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - _SLACK)):
+        for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - SLACK)):
             found[jid][minion_id] = True
     told: dict[tuple[str, str], dict[str, bool]] = {(job["jid"], job["apart"]): found[job["jid"]] for job in page}
     if twins := twins_of(reader, found):

@@ -14,7 +14,17 @@ from benchmarks.history import MINIONS, fill
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import earlier_runs, jobs, last_runs, minions, missing, returns, states, totals
+from salt_eventsd.database.questions import (
+    earlier_runs,
+    jobs,
+    last_runs,
+    minions,
+    missing,
+    of_minion,
+    returns,
+    states,
+    totals,
+)
 from salt_eventsd.database.questions.read import Reader, reading
 
 DAY = timedelta(days=1)
@@ -223,3 +233,28 @@ def test_postgresql_finds_a_time_in_an_index_of_some_rows(
         pytest.skip("others begin at the time anyway")
     conditions = [line for line in _plan(reader, ask).splitlines() if "Index Cond" in line]
     assert [line for line in conditions if f"({begin}" in line and "AND (stamp" in line]
+
+
+def test_jobs_of_minions_are_the_same_whichever_way_they_are_looked_for(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a few jobs alone are looked through
+    monkeypatch.setattr(type(dialect_of(reader).questions), "reach", 2000)
+    chance = random.Random(5)
+    names = [chance.choice(MINIONS) for _ in range(6)] + ["minion033*", "minion0*", "*", "gone"]
+    whiches = [
+        jobs.Which(minion=name, outcome=outcome, fun=chance.choice((None, "state.*")))
+        for name in names
+        for outcome in (None, "failed", "missing", "succeeded")
+    ]
+
+    def found(which: jobs.Which) -> Any:
+        with reading(reader) as asked:
+            return jobs.find(asked, which, 9), asked.notes
+
+    # When
+    by_ids = [found(which) for which in whiches]
+    monkeypatch.setattr(of_minion, "_FEW_ANSWERED", -1)
+
+    # Then
+    assert by_ids == [found(which) for which in whiches]
