@@ -94,7 +94,7 @@ def failures(
     """
     wanted = which.wanted(reader)
     if which.is_of_few:
-        wanted = wanted.also(reader.dialect.questions.beside(returns.c.success) == sa.false())
+        wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
     else:
         # Failures are few, and have an index of their own.
         is_failed = reader.dialect.questions.among(returns.c.success, False)

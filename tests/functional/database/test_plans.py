@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.history import MINIONS, fill
-from salt_eventsd.database import migrate
+from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.questions import (
@@ -235,6 +235,22 @@ def test_postgresql_finds_a_time_in_an_index_of_some_rows(
     assert [line for line in conditions if f"({begin}" in line and "AND (stamp" in line]
 
 
+def test_jobs_that_lack_an_answer_are_the_same_whichever_way_they_are_looked_for(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> list[Any]:
+        with reading(reader) as asked:
+            which = sa.select(schema.jobs.c.jid).where(missing.is_missing(asked)).order_by(schema.jobs.c.jid)
+            return asked.values(which)
+
+    # When
+    together = found()
+    monkeypatch.setattr(missing, "_FEW_ASKED", -1)
+
+    # Then
+    assert together == found() != []
+
+
 def test_jobs_of_minions_are_the_same_whichever_way_they_are_looked_for(
     reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,3 +274,13 @@ def test_jobs_of_minions_are_the_same_whichever_way_they_are_looked_for(
 
     # Then
     assert by_ids == [found(which) for which in whiches]
+
+
+def test_failures_of_a_minion_are_not_looked_for_in_an_index_of_all_answers(reader: sa.Engine) -> None:
+    if reader.dialect.name != "postgresql":
+        pytest.skip("others have none that is larger and knows the minion")
+    which = returns.Which(minion=MINIONS[0], since=NOW - 6 * DAY)
+    plan = _plan(reader, lambda reader: returns.failures(reader, which, 9, state="file"), "eventsd_returns")
+    assert not [
+        line for line in plan.splitlines() if "eventsd_returns_once" in line or "eventsd_returns_failed" in line
+    ]

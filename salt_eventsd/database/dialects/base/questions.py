@@ -48,6 +48,20 @@ class Questions:
         rows = sa.func.jsonb_array_elements_text(array).table_valued("value", name="told", joins_implicitly=True)
         return rows, rows.c.value
 
+    def is_within(
+        self, column: sa.ColumnElement[Any], texts: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]
+    ) -> sa.ColumnElement[bool] | None:
+        """
+        Return the condition that all texts of a short list in a column of JSON are among those of another table; None
+        where a look for each of them costs no more.
+
+        :param column: of JSON.
+        :param texts: a column of the other table.
+        :param conditions: of its rows.
+        """
+        listed = sa.select(sa.func.coalesce(sa.func.jsonb_agg(texts), sa.text("'[]'::jsonb"))).where(*conditions)
+        return listed.correlate_except(texts.table).scalar_subquery().op("@>", is_comparison=True)(column)
+
     def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """
         Return the condition that a list in a column of JSON has a text that fits a glob.
@@ -90,6 +104,17 @@ class Questions:
         # question it does not leave out.
         told = sa.true() if value else sa.false()
         return sa.and_(column == told, column == sa.select(told).scalar_subquery())
+
+    def aside(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """
+        Return the condition that a boolean has a value, where an index that knows it is none to go by.
+
+        :param column: of booleans.
+        :param value: the value.
+        """
+        # Else the server would rather look through all of another index than at the few rows that are meant.
+        told, other = (sa.true(), sa.false()) if value else (sa.false(), sa.true())
+        return sa.func.coalesce(column, other, type_=sa.Boolean()) == told
 
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """

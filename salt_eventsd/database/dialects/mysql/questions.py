@@ -26,6 +26,9 @@ class MySQLQuestions(Questions):
         )
         return rows, sa.literal_column("told.value", sa.String())
 
+    def is_within(self, *_: sa.ColumnElement[Any]) -> None:
+        """See :class:`Questions`."""
+
     def lists(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. To look for its text first costs much less than to read each list."""
         quoted = sa.func.json_quote(text)
@@ -36,6 +39,10 @@ class MySQLQuestions(Questions):
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """See :class:`Questions`."""
         return column == (sa.true() if value else sa.false())
+
+    def aside(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return self.beside(column) == (sa.true() if value else sa.false())
 
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """See :class:`Questions`."""

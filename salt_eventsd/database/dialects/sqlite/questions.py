@@ -33,6 +33,9 @@ class SQLiteQuestions(Questions):
         rows = sa.func.json_each(array).table_valued("value", name="told", joins_implicitly=True)
         return rows, rows.c.value
 
+    def is_within(self, *_: sa.ColumnElement[Any]) -> None:
+        """See :class:`Questions`."""
+
     def lists(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. To look for its text first costs much less than to read each list."""
         rows, value = self.elements(column)
@@ -46,6 +49,10 @@ class SQLiteQuestions(Questions):
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """See :class:`Questions`."""
         return column == (sa.true() if value else sa.false())
+
+    def aside(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return self.beside(column) == (sa.true() if value else sa.false())
 
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. Spelled with ``=``, it would always begin with the index of what is false."""
