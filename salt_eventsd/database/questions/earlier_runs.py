@@ -33,9 +33,9 @@ _ONE_RUN = (
 )
 _WITHIN = " AND jid >= :first AND jid < :behind"
 #: No more returns than these are passed over on the way back to a time.
-_FEW_LATER = 20_000
+_FEW_LATER = 40_000
 #: So much time is looked through as has so many returns for each minion, and then so many.
-_RETURNS = (10, 40)
+_RETURNS = (20, 80)
 #: No database has to read a statement with more values than this.
 _MOST_NAMES = 500
 #: So many are asked for by their names at once: each has a part of a statement of its own.
