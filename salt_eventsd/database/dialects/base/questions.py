@@ -126,11 +126,11 @@ class Questions:
 
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """
-        Return the texts of a group as one JSON list.
+        Return the texts of a group as one, with a newline between each two. To make JSON of them takes twice as long.
 
         :param column: of the texts.
         """
-        return sa.cast(sa.func.json_agg(column), sa.Text)
+        return sa.func.string_agg(column, "\n")
 
     def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """

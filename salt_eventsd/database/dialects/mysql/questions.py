@@ -54,7 +54,7 @@ class MySQLQuestions(Questions):
 
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
-        return sa.func.json_arrayagg(column)
+        return sa.func.group_concat(column.op("SEPARATOR")(sa.text("0x0A")))
 
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""

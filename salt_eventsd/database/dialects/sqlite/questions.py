@@ -60,7 +60,7 @@ class SQLiteQuestions(Questions):
 
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
-        return sa.func.json_group_array(column)
+        return sa.func.group_concat(column, "\n")
 
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
