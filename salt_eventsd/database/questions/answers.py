@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
@@ -20,7 +19,7 @@ from salt_eventsd.event.outcome import parts_of
 #: No database has to read a statement with more values than this.
 _AT_ONCE = 500
 #: No clock is set back so far that an answer seems to come this long before its job.
-_SLACK = timedelta(days=2)
+SLACK = timedelta(days=2)
 
 SUCCEEDED, FAILED, MISSING, NOBODY = OUTCOMES = ("succeeded", "failed", "missing", "nobody")
 
@@ -54,12 +53,13 @@ class Answers:
         return {"answered": answered, "succeeded": answered - failed, "failed": failed, "missing": len(self.missing)}
 
 
-def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[tuple[str, str], Answers]:
+def answers_of(reader: Reader, jobs: Iterable[Row], *, tells_failed: bool = True) -> dict[tuple[str, str], Answers]:
     """
     Return what came of some jobs, by ``jid`` and ``apart``.
 
     :param reader: of the history.
     :param jobs: rows with ``jid``, ``apart``, ``minions`` and ``stamp``.
+    :param tells_failed: whether it matters which minions have failed.
     """
     page = list(jobs)
     found: dict[str, dict[str, bool]] = {job["jid"]: {} for job in page}
@@ -68,10 +68,16 @@ def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[tuple[str, str], Ans
         jids = [job["jid"] for job in part]
         # A row for each job: one for each of its answers costs several times as much on its way. Nothing but a key is
         # read here; to read of each answer how it went costs as much again, and few have failed.
-        for jid, answered in reader.tuples(_answered(reader, jids)):
-            found[jid].update(dict.fromkeys(msgspec.json.decode(answered), False))
+        for jid, answers, count in reader.tuples(_answered(reader, jids)):
+            answered = answers.split("\n")
+            if len(answered) != count:
+                # There is a newline in a name.
+                answered = reader.values(sa.select(returns.c.minion_id).where(returns.c.jid == jid))
+            found[jid].update(dict.fromkeys(answered, False))
+        if not tells_failed:
+            continue
         oldest = min(datetime.fromisoformat(job["stamp"]) for job in part)
-        for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - _SLACK)):
+        for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - SLACK)):
             found[jid][minion_id] = True
     told: dict[tuple[str, str], dict[str, bool]] = {(job["jid"], job["apart"]): found[job["jid"]] for job in page}
     if twins := twins_of(reader, found):
@@ -84,7 +90,7 @@ def answers_of(reader: Reader, jobs: Iterable[Row]) -> dict[tuple[str, str], Ans
 
 def _answered(reader: Reader, jids: list[str]) -> sa.Select[Any]:
     listed = reader.dialect.questions.listed(returns.c.minion_id)
-    return sa.select(returns.c.jid, listed).where(returns.c.jid.in_(jids)).group_by(returns.c.jid)
+    return sa.select(returns.c.jid, listed, sa.func.count()).where(returns.c.jid.in_(jids)).group_by(returns.c.jid)
 
 
 def _failed(reader: Reader, jids: list[str], oldest: datetime) -> sa.Select[Any]:

@@ -9,14 +9,16 @@ not answered stand only in the lists of jobs, which no index knows; the answer s
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions import newest as by_name
+from salt_eventsd.database.questions.answers import SLACK
 from salt_eventsd.database.questions.newest import Wanted
 from salt_eventsd.database.questions.read import Reader, aware, plain_time
-from salt_eventsd.database.questions.which import is_there, of_name, older
+from salt_eventsd.database.questions.which import Condition, is_there, of_name, older
 from salt_eventsd.database.schema import jobs, returns
 
 #: So many returns are looked at first, and then twice as many each time.
@@ -24,6 +26,8 @@ _FIRST = 200
 _MOST_AT_ONCE = 6400
 #: And no more than so many: those of others are of jobs that the history does not have.
 _MOST_RETURNS = 10_000
+#: Of no more answers, the jobs are known by their ids.
+_FEW_ANSWERED = 1000
 #: A list of minions takes so many times as long to look through as a row.
 _LISTS = 4
 #: When a job was published, and its id.
@@ -44,8 +48,7 @@ def newest(reader: Reader, minion: str, wanted: Wanted, size: int) -> list[Place
     of_its = by_name.names(reader, returns.c.minion_id, minion)
     begin = by_name.floor(reader, jobs.c.stamp, wanted, reader.dialect.questions.reach // _LISTS)
     near = wanted if begin is None else wanted.also(jobs.c.stamp >= begin)
-    answer = (returns.c.jid == jobs.c.jid, *of_name(reader, returns.c.minion_id, minion))
-    has_answered = is_there(returns, answer)
+    has_answered = _has_answered(reader, minion, of_its, begin)
     asked = reader.dialect.questions.has(jobs.c.minions, minion)
     whose = asked if of_its.is_nothing else sa.or_(has_answered, asked)
     found = [(plain_time(stamp), jid) for stamp, jid in by_name.newest(reader, _PLACE, near.also(whose), size)]
@@ -55,6 +58,17 @@ def newest(reader: Reader, minion: str, wanted: Wanted, size: int) -> list[Place
         f"behind {plain_time(begin)} there are only jobs that {minion} has answered; until= that time has the others"
     )
     return sorted({*found, *_answered(reader, minion, of_its, wanted, size)}, reverse=True)[:size]
+
+
+def _has_answered(reader: Reader, minion: str, of_its: Wanted, begin: datetime | None) -> Condition:
+    """Return the condition that a minion has answered a job: one of those that it answered of late, if they are few."""
+    known = of_its.names[0].values if of_its.names else ()
+    if known and begin is not None:
+        late = sa.select(returns.c.jid).where(returns.c.minion_id.in_(known), returns.c.stamp >= begin - SLACK)
+        answered = reader.values(late.limit(_FEW_ANSWERED + 1))
+        if len(answered) <= _FEW_ANSWERED:
+            return jobs.c.jid.in_(sorted(set(answered)))
+    return is_there(returns, (returns.c.jid == jobs.c.jid, *of_name(reader, returns.c.minion_id, minion)))
 
 
 def _answered(reader: Reader, minion: str, of_its: Wanted, wanted: Wanted, size: int) -> list[Place]:

@@ -73,7 +73,8 @@ class Reader:
 
         :param statement: the question.
         """
-        return list(self.each(statement))
+        # One by one they cost several times as much.
+        return list(map(tuple, self._connection.execute(statement).all()))
 
     def each(self, statement: sa.Executable) -> Iterator[tuple[Any, ...]]:
         """
@@ -89,7 +90,7 @@ class Reader:
 
         :param statement: the question.
         """
-        return list(self._connection.execute(statement).scalars())
+        return list(self._connection.execute(statement).scalars().all())
 
     def partitions_of(self, table: sa.Table) -> int:
         """

@@ -94,10 +94,11 @@ def failures(
     """
     wanted = which.wanted(reader)
     if which.is_of_few:
-        wanted = wanted.also(reader.dialect.questions.beside(returns.c.success) == sa.false())
+        wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
     else:
         # Failures are few, and have an index of their own.
-        failed = (returns.c.success == sa.false(), *since(returns.c.stamp, which.since, which.until))
+        is_failed = reader.dialect.questions.among(returns.c.success, False)
+        failed = (is_failed, *since(returns.c.stamp, which.since, which.until))
         has_begin = which.since is not None
         wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(wanted.aside,), has_begin=has_begin)
     if state is not None or sls is not None:

@@ -65,9 +65,11 @@ def changes(
         sa.or_(states.c.state.is_(None), states.c.state != RUNS_STATES),
     )
     # One minion, or one name, has fewer states than there are changes.
-    changed = reader.dialect.questions.beside(states.c.changed) if is_of_one or named else states.c.changed
+    questions = reader.dialect.questions
+    is_beside = bool(is_of_one or named)
+    changed = questions.beside(states.c.changed) == sa.true() if is_beside else questions.among(states.c.changed, True)
     of_time = since(states.c.stamp, start, end)
-    wanted = Wanted((changed == sa.true(), *of_time), rest=tuple(rest), nearly=nearly, has_begin=start is not None)
+    wanted = Wanted((changed, *of_time), rest=tuple(rest), nearly=nearly, has_begin=start is not None)
     if not is_of_one and not is_name:
         wanted = near(reader, states.c.stamp, wanted)
     conditions = [wanted.whole]
@@ -79,6 +81,9 @@ def changes(
     if not times:
         return []
     moments = sorted(times)
+    if named:
+        # By their times now.
+        conditions.append(questions.among(states.c.changed, True))
     conditions.append(states.c.stamp.in_(moments) if len(moments) <= _MOST_MOMENTS else states.c.stamp >= moments[0])
     # The page, and only then who ran it.
     order = (states.c.stamp.desc(), states.c.jid.desc(), states.c.minion_id, states.c.run_num)

@@ -45,6 +45,7 @@ def per_interval(reader: Reader, edges: Sequence[datetime]) -> list[Row]:
     :param reader: of the history.
     :param edges: where the intervals begin, and where the last one ends.
     """
+    is_failed = reader.dialect.questions.among(returns.c.success, False)
     found: list[Row] = []
     intervals = list(itertools.pairwise(edges))
     for first in range(0, len(intervals), _MOST_AT_ONCE):
@@ -53,7 +54,7 @@ def per_interval(reader: Reader, edges: Sequence[datetime]) -> list[Row]:
                 sa.literal(first + number).label("place"),
                 _count(jobs, start, end).label("jobs"),
                 _count(returns, start, end).label("answers"),
-                _count(returns, start, end, returns.c.success == sa.false()).label("failed"),
+                _count(returns, start, end, is_failed).label("failed"),
             )
             for number, (start, end) in enumerate(intervals[first : first + _MOST_AT_ONCE])
         ]
@@ -69,14 +70,16 @@ def of_time(reader: Reader, start: datetime, end: datetime) -> Row:
     :param start: the beginning of the time.
     :param end: its end, which is not in it.
     """
+    among = reader.dialect.questions.among
+    is_failed, has_changed = among(returns.c.success, False), among(states.c.changed, True)
     no_test = sa.or_(states.c.test.is_(None), states.c.test == sa.false())
     asked = sa.select(
         _count(jobs, start, end).label("jobs"),
         _count(returns, start, end).label("answers"),
-        _count(returns, start, end, returns.c.success == sa.false()).label("failed"),
-        _count(states, start, end, states.c.changed == sa.true(), no_test).label("changed"),
+        _count(returns, start, end, is_failed).label("failed"),
+        _count(states, start, end, has_changed, no_test).label("changed"),
         sa.select(sa.func.count()).select_from(minions).scalar_subquery().label("minions"),
-        _failed_jobs(start, end).label("failed_jobs"),
+        _failed_jobs(is_failed, start, end).label("failed_jobs"),
     )
     return reader.rows(asked)[0]
 
@@ -178,6 +181,6 @@ def _count(table: sa.Table, start: datetime, end: datetime, *more: Condition) ->
     return asked.where(*more, *since(table.c.stamp, start, end)).scalar_subquery()
 
 
-def _failed_jobs(start: datetime, end: datetime) -> sa.ScalarSelect[Any]:
+def _failed_jobs(is_failed: Condition, start: datetime, end: datetime) -> sa.ScalarSelect[Any]:
     asked = sa.select(sa.func.count(sa.distinct(returns.c.jid))).select_from(returns)
-    return asked.where(returns.c.success == sa.false(), *since(returns.c.stamp, start, end)).scalar_subquery()
+    return asked.where(is_failed, *since(returns.c.stamp, start, end)).scalar_subquery()

@@ -49,7 +49,8 @@ def failed_functions(reader: Reader, start: datetime, end: datetime, limit: int)
     :param end: its end, which is not in it.
     :param limit: no more than so many, what failed most often first.
     """
-    failed = all_of([returns.c.success == sa.false(), *since(returns.c.stamp, start, end)])
+    is_failed = reader.dialect.questions.among(returns.c.success, False)
+    failed = all_of([is_failed, *since(returns.c.stamp, start, end)])
     times = sa.func.count().label("failed")
     asked = sa.select(
         returns.c.fun,
@@ -108,7 +109,8 @@ def newest_failures(reader: Reader, start: datetime, end: datetime, limit: int) 
     """
     names = (returns.c.stamp, returns.c.minion_id, returns.c.fun, returns.c.retcode, returns.c.jid)
     asked = sa.select(*names, beginning(returns.c["return"], "returned"))
-    failed = asked.where(returns.c.success == sa.false(), *since(returns.c.stamp, start, end))
+    is_failed = reader.dialect.questions.among(returns.c.success, False)
+    failed = asked.where(is_failed, *since(returns.c.stamp, start, end))
     return with_states(reader, reader.rows(failed.order_by(returns.c.stamp.desc(), returns.c.id.desc()).limit(limit)))
 
 
@@ -131,7 +133,7 @@ def newest_changes(reader: Reader, start: datetime, end: datetime, limit: int) -
         beginning(states.c.changes, "changed"),
         sa.select(jobs.c.user).where(jobs.c.jid == states.c.jid).scalar_subquery().label("user"),
     ).where(
-        states.c.changed == sa.true(),
+        reader.dialect.questions.among(states.c.changed, True),
         sa.or_(states.c.test.is_(None), states.c.test == sa.false()),
         *since(states.c.stamp, start, end),
     )
@@ -162,7 +164,7 @@ def silent_minions(reader: Reader, start: datetime, end: datetime, limit: int) -
     for part in _parts(waiting):
         names = (jobs.c.jid, jobs.c.apart, jobs.c.fun, jobs.c.stamp, jobs.c.minions)
         page = reader.rows(sa.select(*names).where(jobs.c.jid.in_(part)).order_by(jobs.c.stamp.desc()))
-        told = answers_of(reader, page)
+        told = answers_of(reader, page, tells_failed=False)
         for job in page:
             looked_at += 1
             for minion_id in told[job["jid"], job["apart"]].missing:

@@ -11,10 +11,20 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.history import MINIONS, fill
-from salt_eventsd.database import migrate
+from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import jobs, last_runs, minions, missing, returns, states
+from salt_eventsd.database.questions import (
+    earlier_runs,
+    jobs,
+    last_runs,
+    minions,
+    missing,
+    of_minion,
+    returns,
+    states,
+    totals,
+)
 from salt_eventsd.database.questions.read import Reader, reading
 
 DAY = timedelta(days=1)
@@ -168,7 +178,7 @@ def test_a_page_of_changes_is_not_sorted_out_of_all_changes(reader: sa.Engine) -
 
 def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given much has happened since then
-    monkeypatch.setattr(last_runs, "_FEW_LATER", 0)
+    monkeypatch.setattr(earlier_runs, "_FEW_LATER", 0)
 
     # When
     plan = _plan(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "eventsd_returns")
@@ -179,3 +189,98 @@ def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, m
         assert "DEPENDENT SUBQUERY" not in plan
     else:
         assert "eventsd_returns_of_runs" in plan
+
+
+def test_how_minions_were_is_the_same_whichever_way_it_is_looked_for(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reader.dialect.name == "sqlite":
+        pytest.skip("a look into its index begins at the time")
+    # Given
+    monkeypatch.setattr(last_runs, "has_many_later", lambda *_: False)
+    chance = random.Random(7)
+    times = [NOW - DAY * chance.uniform(-1, 92) for _ in range(5)]
+
+    with reading(reader) as asked:
+        for at in times:
+            by_looks = last_runs.last_runs(asked, [], at)
+            for most, few in (((1, 4), 1), ((3,), 300), ((), 100)):
+                # When
+                monkeypatch.setattr(earlier_runs, "_RETURNS", most)
+                monkeypatch.setattr(earlier_runs, "_FEW", few)
+                # Then
+                assert earlier_runs.earlier_runs(asked, [], at, None) == by_looks
+
+
+@pytest.mark.parametrize(
+    ("ask", "begin"),
+    [
+        pytest.param(lambda reader: states.changes(reader, 9, state="file"), "(changed = ", id="changes"),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, name="/etc/file1"), "(changed = ", id="changes of a name"
+        ),
+        pytest.param(
+            lambda reader: returns.failures(reader, returns.Which(since=NOW - DAY), 9), "(success = ", id="failures"
+        ),
+        pytest.param(lambda reader: totals.of_time(reader, NOW - DAY, NOW), "(success = ", id="how many failed"),
+        pytest.param(lambda reader: totals.of_time(reader, NOW - DAY, NOW), "(changed = ", id="how many changed"),
+    ],
+)
+def test_postgresql_finds_a_time_in_an_index_of_some_rows(
+    reader: sa.Engine, ask: Callable[[Reader], Any], begin: str
+) -> None:
+    if reader.dialect.name != "postgresql":
+        pytest.skip("others begin at the time anyway")
+    conditions = [line for line in _plan(reader, ask).splitlines() if "Index Cond" in line]
+    assert [line for line in conditions if f"({begin}" in line and "AND (stamp" in line]
+
+
+def test_jobs_that_lack_an_answer_are_the_same_whichever_way_they_are_looked_for(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> list[Any]:
+        with reading(reader) as asked:
+            which = sa.select(schema.jobs.c.jid).where(missing.is_missing(asked)).order_by(schema.jobs.c.jid)
+            return asked.values(which)
+
+    # When
+    together = found()
+    monkeypatch.setattr(missing, "_FEW_ASKED", -1)
+
+    # Then
+    assert together == found() != []
+
+
+def test_jobs_of_minions_are_the_same_whichever_way_they_are_looked_for(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a few jobs alone are looked through
+    monkeypatch.setattr(type(dialect_of(reader).questions), "reach", 2000)
+    chance = random.Random(5)
+    names = [chance.choice(MINIONS) for _ in range(6)] + ["minion033*", "minion0*", "*", "gone"]
+    whiches = [
+        jobs.Which(minion=name, outcome=outcome, fun=chance.choice((None, "state.*")))
+        for name in names
+        for outcome in (None, "failed", "missing", "succeeded")
+    ]
+
+    def found(which: jobs.Which) -> Any:
+        with reading(reader) as asked:
+            return jobs.find(asked, which, 9), asked.notes
+
+    # When
+    by_ids = [found(which) for which in whiches]
+    monkeypatch.setattr(of_minion, "_FEW_ANSWERED", -1)
+
+    # Then
+    assert by_ids == [found(which) for which in whiches]
+
+
+def test_failures_of_a_minion_are_not_looked_for_in_an_index_of_all_answers(reader: sa.Engine) -> None:
+    if reader.dialect.name != "postgresql":
+        pytest.skip("others have none that is larger and knows the minion")
+    which = returns.Which(minion=MINIONS[0], since=NOW - 6 * DAY)
+    plan = _plan(reader, lambda reader: returns.failures(reader, which, 9, state="file"), "eventsd_returns")
+    assert not [
+        line for line in plan.splitlines() if "eventsd_returns_once" in line or "eventsd_returns_failed" in line
+    ]

@@ -532,6 +532,17 @@ class TestKindsOfJobs:
         assert (row["answered"], row["failed"], row["succeeded"]) == (2, 1, 1)
         assert len(ask("returns", jid=job.jid)) == 3
 
+    def test_names_with_odd_characters_are_told_apart(self, ask: Asked) -> None:
+        # Given
+        names = ["db1", "db\n2", 'db"3', "db,4", "db\\5"]
+        job = ask.story.ping(names)
+        ask.story.ping(names[:2])
+        ask.write()
+
+        # Then
+        assert [(row["answered"], row["missing"]) for row in ask("jobs")] == [(2, 0), (5, 0)]
+        assert sorted(row["minion_id"] for row in ask("job", jid=job.jid)[job.jid]["answers"]) == sorted(names)
+
     def test_a_false_state_with_retcode_0_is_failed(self, ask: Asked) -> None:
         ask.story.states({"db1": "failed"}, retcode=0)
         ask.write()

@@ -26,6 +26,9 @@ class MySQLQuestions(Questions):
         )
         return rows, sa.literal_column("told.value", sa.String())
 
+    def is_within(self, *_: sa.ColumnElement[Any]) -> None:
+        """See :class:`Questions`."""
+
     def lists(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. To look for its text first costs much less than to read each list."""
         quoted = sa.func.json_quote(text)
@@ -33,13 +36,25 @@ class MySQLQuestions(Questions):
             sa.func.instr(column, quoted) > 0, sa.func.json_valid(column), sa.func.json_contains(column, quoted)
         )
 
+    def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return column == (sa.true() if value else sa.false())
+
+    def aside(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return self.beside(column) == (sa.true() if value else sa.false())
+
+    def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return column == sa.false()
+
     def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """See :class:`Questions`. The server itself goes from one value to the next."""
         return sa.select(column).where(column.is_not(None)).group_by(column)
 
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
-        return sa.func.json_arrayagg(column)
+        return sa.func.group_concat(column.op("SEPARATOR")(sa.text("0x0A")))
 
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""

@@ -33,6 +33,9 @@ class SQLiteQuestions(Questions):
         rows = sa.func.json_each(array).table_valued("value", name="told", joins_implicitly=True)
         return rows, rows.c.value
 
+    def is_within(self, *_: sa.ColumnElement[Any]) -> None:
+        """See :class:`Questions`."""
+
     def lists(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. To look for its text first costs much less than to read each list."""
         rows, value = self.elements(column)
@@ -43,13 +46,21 @@ class SQLiteQuestions(Questions):
         """See :class:`Questions`. It takes any index for as good as another, but none for an expression."""
         return sa.type_coerce(UnaryExpression(column, operator=operators.custom_op("+")), column.type)
 
+    def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return column == (sa.true() if value else sa.false())
+
+    def aside(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`."""
+        return self.beside(column) == (sa.true() if value else sa.false())
+
     def is_false(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. Spelled with ``=``, it would always begin with the index of what is false."""
         return column.is_(sa.false())
 
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
-        return sa.func.json_group_array(column)
+        return sa.func.group_concat(column, "\n")
 
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
