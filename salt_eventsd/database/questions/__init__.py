@@ -21,8 +21,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``jobcache``     what Salt asks of its job cache
 ``joblists``     its lists of jobs
 ``known``        which jobs and returns of a job cache the history has
-``last_runs``    the last run of states of each minion, also where the table has partitions
-``earlier_runs`` the same as of a time, where a look for each minion would begin at its newest return
+``runs``         the last run of states of each minion
 ``minions``      what is known of a minion, and how minions are
 ``totals``       how much there was in a time: per interval, function, user, state
 ``troubles``     what went wrong in a time, by what it was, with one error each

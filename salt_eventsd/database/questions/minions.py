@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions import returns as of_returns
-from salt_eventsd.database.questions.last_runs import last_runs
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.runs.last import last_runs
 from salt_eventsd.database.questions.which import of_name
 from salt_eventsd.database.schema import STATE_RUNS, minions, returns, states
 from salt_eventsd.database.views import STALE_DAYS

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.support.events import numbered, returned
 from tests.support.kinds import SQLITE
@@ -14,9 +17,15 @@ from tests.support.stores import Buried, Database, batch_of
 pytestmark = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 
 
+def _wait_for_nobody(connection: Connection) -> None:
+    link: Any = connection.connection.dbapi_connection
+    link.execute("PRAGMA busy_timeout = 0")
+
+
 def test_many_batches_at_once_are_written_without_one_having_to_try_again(made: Database) -> None:
     # Given: SQLite itself would have none of them wait
-    worker = made.worker(timeout=0.001)
+    worker = made.worker()
+    sa.event.listen(worker.worker._engine, "begin", _wait_for_nobody, insert=True)
     worker.write(batch_of(numbered(1), first=1))
     batches = [batch_of(numbered(200, start=1 + 200 * at), first=2 + at) for at in range(12)]
 

@@ -15,9 +15,7 @@ from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.questions import (
-    earlier_runs,
     jobs,
-    last_runs,
     minions,
     missing,
     of_minion,
@@ -26,6 +24,7 @@ from salt_eventsd.database.questions import (
     totals,
 )
 from salt_eventsd.database.questions.read import Reader, reading
+from salt_eventsd.database.questions.runs import earlier, last
 
 DAY = timedelta(days=1)
 NOW = datetime.now(timezone.utc)
@@ -178,7 +177,7 @@ def test_a_page_of_changes_is_not_sorted_out_of_all_changes(reader: sa.Engine) -
 
 def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given much has happened since then
-    monkeypatch.setattr(earlier_runs, "_FEW_LATER", 0)
+    monkeypatch.setattr(earlier, "_FEW_LATER", 0)
 
     # When
     plan = _plan(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "eventsd_returns")
@@ -197,19 +196,19 @@ def test_how_minions_were_is_the_same_whichever_way_it_is_looked_for(
     if reader.dialect.name == "sqlite":
         pytest.skip("a look into its index begins at the time")
     # Given
-    monkeypatch.setattr(last_runs, "has_many_later", lambda *_: False)
+    monkeypatch.setattr(last, "has_many_later", lambda *_: False)
     chance = random.Random(7)
     times = [NOW - DAY * chance.uniform(-1, 92) for _ in range(5)]
 
     with reading(reader) as asked:
         for at in times:
-            by_looks = last_runs.last_runs(asked, [], at)
+            by_looks = last.last_runs(asked, [], at)
             for most, few in (((1, 4), 1), ((3,), 300), ((), 100)):
                 # When
-                monkeypatch.setattr(earlier_runs, "_RETURNS", most)
-                monkeypatch.setattr(earlier_runs, "_FEW", few)
+                monkeypatch.setattr(earlier, "_RETURNS", most)
+                monkeypatch.setattr(earlier, "_FEW", few)
                 # Then
-                assert earlier_runs.earlier_runs(asked, [], at, None) == by_looks
+                assert earlier.earlier_runs(asked, [], at, None) == by_looks
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from salt_eventsd.database.questions import last_runs, minions
+from salt_eventsd.database.questions import minions
 from salt_eventsd.database.questions.read import reading
+from salt_eventsd.database.questions.runs import last
 from salt_eventsd.event.parse import Event
 from salt_eventsd.operate.schema import schema as verb
 from tests.support.events import returned, state_result
@@ -85,16 +86,16 @@ def test_how_minions_are_is_the_same_in_partitions(history: Database, monkeypatc
 
     # Then, also where looks are many, and where more is late than is looked through
     assert how_minions_were(history) == whole
-    monkeypatch.setattr(last_runs, "_FEW_LOOKS", 0)
+    monkeypatch.setattr(last, "_FEW_LOOKS", 0)
     assert how_minions_were(history) == whole
-    monkeypatch.setattr(last_runs, "_MOST_LATE", 1)
+    monkeypatch.setattr(last, "_MOST_LATE", 1)
     assert how_minions_were(history) == whole
 
 
 def test_the_last_days_are_looked_at_first(history: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     partition(history)
-    monkeypatch.setattr(last_runs, "_FEW_LOOKS", 0)
+    monkeypatch.setattr(last, "_FEW_LOOKS", 0)
     told: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from salt_eventsd.database.questions.earlier_runs import RUN, Within, earlier_runs, has_many_later
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.runs.earlier import RUN, Within, earlier_runs, has_many_later
 from salt_eventsd.database.questions.which import Condition, all_of
 from salt_eventsd.database.schema import IS_RUN, minions, returns
 
