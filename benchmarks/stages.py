@@ -8,7 +8,6 @@ the least that an engine can have.
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -82,9 +81,6 @@ def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Eve
     for one in raw[:100]:
         _pipeline().take(one, time.time())
 
-    # As in the engine, the collector need not look again at what has been loaded.
-    gc.collect()
-    gc.freeze()
     lots = parts([(one, time.time()) for one in raw], LOT_EVENTS)
     inbox = Inbox()
     frames: list[tuple[bytes, float]] = []

@@ -37,7 +37,7 @@ _FEW_LATER = 40_000
 #: So much time is looked through as has so many returns for each minion, and then so many.
 _RETURNS = (20, 80)
 #: No database has to read a statement with more values than this.
-_MOST_NAMES = 500
+MOST_NAMES = 500
 #: So many are asked for by their names at once: each has a part of a statement of its own.
 _FEW = 100
 
@@ -87,7 +87,7 @@ def earlier_runs(reader: Reader, conditions: list[Condition], at: datetime, with
         known = reader.values(sa.select(sa.func.count()).select_from(minions))[0]
         begin = floor(reader, returns.c.stamp, Wanted((returns.c.stamp <= at,)), each * known)
         time = [returns.c.stamp <= at, *since(returns.c.stamp, begin), *_bounds(within)]
-        for some in grouped(rest, lambda _: 1, _MOST_NAMES):
+        for some in grouped(rest, lambda _: 1, MOST_NAMES):
             found.update(_last_of(reader.rows(_newest(some, time))))
         # Without a beginning, that was all there is.
         rest = [name for name in rest if name not in found] if begin else []

@@ -14,12 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.runs.earlier import RUN, Within, earlier_runs, has_many_later
+from salt_eventsd.database.questions.runs.earlier import MOST_NAMES, RUN, Within, earlier_runs, has_many_later
 from salt_eventsd.database.questions.which import Condition, all_of
 from salt_eventsd.database.schema import IS_RUN, minions, returns
 
-#: No database has to read a statement with more values than this.
-_MOST_NAMES = 500
 #: With no more looks into partitions, all are looked at.
 _FEW_LOOKS = 20_000
 #: The last days: most minions have a run in them, or none that is of interest.
@@ -55,8 +53,8 @@ def last_runs(reader: Reader, conditions: list[Condition], at: datetime | None) 
             found[row["minion_id"]] = row
     # Of a run before those days, nobody has looked yet whether there is a later one.
     rest = [name for name, row in found.items() if row["id"] is None or datetime.fromisoformat(row["stamp"]) < begin]
-    for start in range(0, len(rest), _MOST_NAMES):
-        some = minions.c.minion_id.in_(rest[start : start + _MOST_NAMES])
+    for start in range(0, len(rest), MOST_NAMES):
+        some = minions.c.minion_id.in_(rest[start : start + MOST_NAMES])
         found.update((row["minion_id"], row) for row in _looked_up(reader, [some], at))
     return list(found.values())
 
