@@ -146,16 +146,15 @@ def _listen(opts: dict[str, Any], pull_socket: Path, frames: Sequence[bytes]) ->
     cpu_before = cpu_after = 0.0
     last = time.monotonic()
 
-    def sink(raw: bytes) -> None:
+    def sink(raws: list[bytes]) -> None:
         nonlocal read, last, cpu_before, cpu_after
+        if not read:
+            cpu_before = time.thread_time()
         # The master fires events of its own.
-        if raw.startswith(b"salt/job/"):
-            if not read:
-                cpu_before = time.thread_time()
-            read += 1
-            if read == len(frames):
-                cpu_after = time.thread_time()
-            last = time.monotonic()
+        read += sum(raw.startswith(b"salt/job/") for raw in raws)
+        if read == len(frames):
+            cpu_after = time.thread_time()
+        last = time.monotonic()
 
     bus = Bus({**opts, "__role": "master"}, sink)
     thread = threading.Thread(target=bus.run, name="bench-listen", daemon=True)

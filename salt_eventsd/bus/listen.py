@@ -50,12 +50,12 @@ class Bus:
     Reads one event bus.
 
     :param opts: Salt's options, which say where the bus is.
-    :param sink: called with each frame; it must not block.
+    :param sink: called with frames that were read together; it must not block.
     :param tick: called every :data:`~salt_eventsd.bus.gaps.TICK_SECONDS`.
     """
 
     def __init__(
-        self, opts: Mapping[str, Any], sink: Callable[[bytes], None], tick: Callable[[], object] | None = None
+        self, opts: Mapping[str, Any], sink: Callable[[list[bytes]], None], tick: Callable[[], object] | None = None
     ) -> None:
         self.connected = False
         self.connected_since = 0.0
@@ -204,18 +204,21 @@ class Bus:
             raw = await receive()
             if not raw:
                 continue
-            sink(raw)
-            before, frames, size = frames, frames + 1, size + len(raw)
-            # What has come with it: Salt would return each of these frames in the same way, but from a coroutine of its
-            # own, which costs more than the frame. What is no frame it passes by.
-            for message in getattr(subscriber, "unpacker", ()):
-                if isinstance(message, dict) and (more := message[b"body"]):
-                    raw = more
-                    sink(raw)
-                    frames += 1
-                    size += len(raw)
-            pulse.frames += frames - before
-            pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
+            raws = [raw]
+            try:
+                # What has come with it: Salt would return each of these frames in the same way, but from a coroutine of
+                # its own, which costs more than the frame. What is no frame it passes by.
+                raws += (
+                    more
+                    for message in getattr(subscriber, "unpacker", ())
+                    if isinstance(message, dict) and (more := message[b"body"])
+                )
+            finally:
+                sink(raws)
+                pulse.frames += len(raws)
+                pulse.newest = raws[-1] if len(raws[-1]) < STAMPED_BYTES else b""
+            frames += len(raws)
+            size += sum(map(len, raws))
             passed = clock() - since
             is_much = frames > _MANY_A_SECOND * passed
             if is_much or passed > nap + _READ_SECONDS:
@@ -263,7 +266,7 @@ class Bus:
             loop.start()
 
     def _taken(self, raw: bytes) -> None:
-        self._sink(raw)
+        self._sink([raw])
         self.pulse.frames += 1
         self.pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
 

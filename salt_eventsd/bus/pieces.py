@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Sequence
 
 #: The length of the frame that follows, and the time it was read.
 _HEAD = struct.Struct("<Id")
@@ -45,26 +46,31 @@ class Hopper:
         self._pieces: deque[bytearray] = deque()
         self._piece = bytearray()
 
-    def put(self, raw: bytes) -> bool:
+    def put(self, raws: Sequence[bytes]) -> bool:
         """
-        Take a frame, and say whether a whole piece is ready to be sent.
+        Take frames that were read together, and say whether a whole piece is ready to be sent.
 
-        :param raw: the frame.
+        :param raws: the frames.
         """
-        self.received += 1
-        size = len(raw) + _HEAD_BYTES
-        if self.waiting_bytes + size > self._most_bytes:
-            self.dropped += 1
-            return False
+        now, pack = time.time(), _HEAD.pack
+        room = self._most_bytes - self.waiting_bytes
         piece = self._piece
-        piece += _HEAD.pack(size - _HEAD_BYTES, time.time())
-        piece += raw
-        self.waiting_bytes += size
-        if len(piece) < PIECE_BYTES:
-            return False
-        self._pieces.append(piece)
-        self._piece = bytearray()
-        return True
+        has_piece = False
+        for raw in raws:
+            size = len(raw)
+            if size + _HEAD_BYTES > room:
+                self.dropped += 1
+                continue
+            room -= size + _HEAD_BYTES
+            piece += pack(size, now)
+            piece += raw
+            if len(piece) >= PIECE_BYTES:
+                self._pieces.append(piece)
+                piece = self._piece = bytearray()
+                has_piece = True
+        self.received += len(raws)
+        self.waiting_bytes = self._most_bytes - room
+        return has_piece
 
     def tell(self, level: int, text: str) -> None:
         """

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -98,8 +98,8 @@ class Reader:
             self._hopper.send(self._engine)
         self._tell()
 
-    def _take(self, raw: bytes) -> None:
-        if self._hopper.put(raw):
+    def _take(self, raws: Sequence[bytes]) -> None:
+        if self._hopper.put(raws):
             self._send()
         elif not self._is_due:
             # The loop does this as soon as there is nothing more to read.

@@ -113,12 +113,13 @@ def watch(
     waiting: queue.Queue[tuple[bytes, float]] = queue.Queue(_MOST_WAITING)
     left_out = 0
 
-    def sink(raw: bytes) -> None:
+    def sink(raws: list[bytes]) -> None:
         nonlocal left_out
-        try:
-            waiting.put_nowait((raw, time.time()))
-        except queue.Full:
-            left_out += 1
+        for raw in raws:
+            try:
+                waiting.put_nowait((raw, time.time()))
+            except queue.Full:
+                left_out += 1
 
     explainer, bus = Explainer(config), Bus(opts, sink)
     reader = threading.Thread(target=bus.run, name="eventsd-tap", daemon=True)

@@ -88,7 +88,7 @@ class Subscriber:
 def test_all_frames_of_a_piece_are_taken_at_once_and_in_order() -> None:
     # Given
     taken: list[bytes] = []
-    bus = Bus({}, taken.append)
+    bus = Bus({}, taken.extend)
     frames = [b"frame %d" % number for number in range(50)]
     subscriber = Subscriber([frames[:30], [b""], frames[30:]])
 
@@ -116,7 +116,7 @@ def test_a_long_nap_needs_many_frames_twice_in_a_row(monkeypatch: pytest.MonkeyP
 
     # When
     with pytest.raises(EOFError):
-        asyncio.run(Bus({}, lambda _raw: None)._read(Subscriber([many, many, many])))
+        asyncio.run(Bus({}, lambda _raws: None)._read(Subscriber([many, many, many])))
 
     # Then
     assert naps == [0.008, 0.02, 0.02]

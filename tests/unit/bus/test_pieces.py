@@ -19,8 +19,7 @@ def test_frames_come_out_as_they_went_in(frames: list[bytes], cut: int) -> None:
     hopper, unpacker = Hopper(), Unpacker()
     ours, its = socket.socketpair()
     with ours, its:
-        for frame in frames:
-            hopper.put(frame)
+        hopper.put(frames)
         hopper.tell(logging.ERROR, "a line \ud800")
         assert hopper.send(its)
         its.shutdown(socket.SHUT_WR)
@@ -38,13 +37,14 @@ def test_frames_come_out_as_they_went_in(frames: list[bytes], cut: int) -> None:
     assert hopper.waiting_bytes == 0
 
 
-def test_what_does_not_fit_is_counted() -> None:
+@pytest.mark.parametrize("together", [1, 4, 10])
+def test_what_does_not_fit_is_counted(together: int) -> None:
     # Given
     hopper = Hopper(most_bytes=100)
 
     # When
-    for _ in range(10):
-        hopper.put(bytes(20))
+    for start in range(0, 10, together):
+        hopper.put([bytes(20)] * min(together, 10 - start))
 
     # Then
     assert (hopper.received, hopper.dropped) == (10, 7)
@@ -61,7 +61,7 @@ def test_a_socket_that_takes_nothing_more_is_not_waited_for() -> None:
     # When
     with ours, its:
         for _ in range(50):
-            assert hopper.put(frame)
+            assert hopper.put([frame])
         while_full = hopper.send(its)
         left = hopper.waiting_bytes
         unpacker, found = Unpacker(), 0
