@@ -76,6 +76,8 @@ class RowBuilder:
         self._states = states
         self._load = load
         self._alike = Alike(cells)
+        # When the latest event was read, and that as a cell: many are read together.
+        self._latest = (0.0, cells.time(0.0))
 
     def of(self, node_id: str) -> RowBuilder:
         """
@@ -148,7 +150,7 @@ class RowBuilder:
             "return": self._value(returned),
             "duration_ms": None if ret.duration is None else milliseconds(ret.duration),
             "stamp": self._time(event.stamp),
-            "received": self._time(event.received),
+            "received": self._received(event.received),
             "master_id": self._node_id,
             "load": None,
             "digest": digest.of(returned) if digest and returned else of_return(event, common.retcode),
@@ -172,6 +174,13 @@ class RowBuilder:
             if kind:
                 rows.append(("jobs", begun_job(self._cells, kind, row, ret.user)))
         return rows
+
+    def _received(self, seconds: float) -> str:
+        # Another thread may change it in between.
+        latest = self._latest
+        if latest[0] != seconds:
+            latest = self._latest = (seconds, self._time(seconds))
+        return latest[1]
 
     def _is_kept(self, state: Row) -> bool:
         """Say whether a state's result gets a row. A dry run shows what would have changed, and that is no success."""

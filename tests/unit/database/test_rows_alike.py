@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,8 @@ FIELDS: dict[str, list[Any]] = {
     "duration": [None, 12.5, "7 ms"],
     "schedule": ["", "daily"],
     "_stamp": ["2026-01-02T03:04:05.678901", "2026-01-02T03:04:05.000000"],
+    # No field of a payload: when it was read.
+    "received": [1767323046.5, 1767323046.500001],
 }
 EVENTS = st.fixed_dictionaries({}, optional={name: st.sampled_from(some) for name, some in FIELDS.items()})
 
@@ -43,7 +46,8 @@ EVENTS = st.fixed_dictionaries({}, optional={name: st.sampled_from(some) for nam
 def event_of(fields: dict[str, Any]) -> Event:
     """A return with these fields."""
     value = fields.get("return", "nothing")
-    return returned(value, **{name: one for name, one in fields.items() if name != "return"})
+    event = returned(value, **{name: one for name, one in fields.items() if name not in ("return", "received")})
+    return msgspec.structs.replace(event, received=fields.get("received", event.received))
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "mysql"])
