@@ -6,6 +6,7 @@ after a gap are the least that the gap has cost.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 from salt_eventsd.event.parse import Event
@@ -33,12 +34,7 @@ class Unanswered:
         :param data: its payload.
         """
         if event.phase == "ret":
-            if known := self._jobs.get(event.jid):
-                began, left = known
-                if left > 1:
-                    self._jobs[event.jid] = (began, left - 1)
-                else:
-                    del self._jobs[event.jid]
+            self._answered(event.jid)
         elif event.phase == "new" and len(event.jid) <= _LONGEST_JID:
             minions = data.get("minions") if isinstance(data, dict) else None
             if not isinstance(minions, list) or not minions:
@@ -48,6 +44,24 @@ class Unanswered:
             self._jobs[event.jid] = (began, left + len(minions))
             if len(self._jobs) > _MOST_JOBS:
                 self._jobs.popitem(last=False)
+
+    def note_answers(self, events: Iterable[Event]) -> None:
+        """
+        Note answers.
+
+        :param events: the returns of minions.
+        """
+        if self._jobs:
+            for event in events:
+                self._answered(event.jid)
+
+    def _answered(self, jid: str) -> None:
+        if known := self._jobs.get(jid):
+            began, left = known
+            if left > 1:
+                self._jobs[jid] = (began, left - 1)
+            else:
+                del self._jobs[jid]
 
     def since(self, when: float, until: float) -> int:
         """

@@ -63,7 +63,8 @@ class Pipeline:
         return replace(self, origins=replace(self.origins, peers="take"))
 
     @cached_property
-    def _usual(self) -> Callable[[bytes, float], Result | None]:
+    def usual(self) -> Callable[[bytes, float], Result | None]:
+        """What :meth:`take` asks first for frames in which nothing was found; see :func:`.usual.usual_returns`."""
         return usual_returns(self.rules, self.redactor, self.origins)
 
     def take(
@@ -82,7 +83,7 @@ class Pipeline:
         :param cleared_by: the redactor that has looked at the frame and found nothing, if one has.
         """
         is_cleared = cleared_by is self.redactor
-        if is_cleared and raw[RET_PLACE] == RET and (usual := self._usual(raw, received)) is not None:
+        if is_cleared and raw[RET_PLACE] == RET and (usual := self.usual(raw, received)) is not None:
             return usual
         frame = read_tag(raw, received)
         candidates = self.rules.candidates(frame.tag, frame.full_tag)

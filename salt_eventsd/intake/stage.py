@@ -66,6 +66,29 @@ class Stage:
             add_run(part.ordering, 0, 1)
         self._added(1, size, to.prio)
 
+    def add_run(self, to: Route, events: Sequence[Event], limits: BatchLimits) -> None:
+        """
+        Add events that go to one place, at a fraction of the cost of adding each.
+
+        :param to: where they go.
+        :param events: as they are kept there, in their order; at least one.
+        :param limits: those of the worker's batches.
+        """
+        size = sum([len(one.body) + len(one.returned) for one in events]) + _ENVELOPE_BYTES * len(events)
+        if self._run is not None:
+            self._end_run()
+        part = self._part((to.lane, to.prio), events[0], 0, limits)
+        if part.events + len(events) > limits.events or part.bytes + size > limits.bytes:
+            for one in events:
+                self.add(to, one, limits)
+            return
+        part.own += events
+        part.events += len(events)
+        part.bytes += size
+        if part.ordering:
+            add_run(part.ordering, 0, len(events))
+        self._added(len(events), size, to.prio)
+
     def add_to_all(self, destinations: Sequence[tuple[Route, Event]], limits: Mapping[str, BatchLimits]) -> None:
         """
         Add an event to each lane that gets it.

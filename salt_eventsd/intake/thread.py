@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from salt_eventsd.bus.inbox import Inbox
@@ -21,17 +21,20 @@ from salt_eventsd.config.structs import BatchLimits, MetricsConfig
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.event.beat import BEAT_FRAME
 from salt_eventsd.event.chunk import StoredChunk
+from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.commit import Committer
 from salt_eventsd.intake.counting import Counting
-from salt_eventsd.intake.glance import glance
+from salt_eventsd.intake.glance import Frames, glance
 from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.origin import Addressed, Origins
 from salt_eventsd.intake.peers import Peers
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.result import Result
 from salt_eventsd.intake.stage import MOST_BYTES, Stage
+from salt_eventsd.intake.usual import RET, RET_PLACE
 from salt_eventsd.redact import Redactor
 from salt_eventsd.redact.error_text import location
+from salt_eventsd.rules.rule import Route
 from salt_eventsd.spool.keep import Spool
 
 log = logging.getLogger(__name__)
@@ -128,12 +131,9 @@ class Intake(threading.Thread):
         while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
             self.turns += 1
             for frames, cleared_by in glance(self._inbox.take(self._patience()), self._redactor):
-                for raw, received in frames:
-                    if raw.startswith(BEAT_FRAME):
-                        self.peers.hear(raw)
-                    self._take(raw, received, cleared_by)
-                    if self._stage.bytes >= MOST_BYTES:
-                        self._commit()
+                self._take_lot(frames, cleared_by)
+                if self._stage.bytes >= MOST_BYTES:
+                    self._commit()
             while self._offered:
                 number, frame, tells_again = self._offered.popleft()
                 if frame:
@@ -230,6 +230,57 @@ class Intake(threading.Thread):
     def _redactor(self) -> Redactor:
         return self._policy().pipeline.redactor
 
+    def _take_lot(self, frames: Frames, cleared_by: Redactor | None) -> None:
+        """
+        Take frames off the bus. Usual returns that come one after the other and go to the same place are kept together:
+        all that has to be done for an event by itself is to read it.
+        """
+        policy = self._policy()
+        pipeline = policy.pipeline
+        is_cleared = cleared_by is pipeline.redactor
+        refuses = self.heard.refuses if self.heard.is_used else None
+        together: list[Event] = []
+        to: Route | None = None
+        for raw, received in frames:
+            try:
+                found = pipeline.usual(raw, received) if is_cleared and raw[RET_PLACE] == RET else None
+                if found is None:
+                    self._keep_together(to, together, policy)
+                    if raw.startswith(BEAT_FRAME):
+                        self.peers.hear(raw)
+                    self._take(raw, received, cleared_by)
+                elif (event := found.event) is None or (refuses and refuses(event)):
+                    self.ignored += 1
+                else:
+                    if policy.metrics:
+                        self.counting.kept(found, policy.metrics)
+                    its = found.destinations[0][0]
+                    if its is not to or len(found.destinations) > 1:
+                        self._keep_together(to, together, policy)
+                        to = its
+                    if len(found.destinations) > 1:
+                        self.unanswered.note(event, found.data)
+                        self._keep(found.destinations, policy)
+                    else:
+                        together.append(event)
+            except Exception as exc:
+                self._leave_out(exc, 1)
+        self._keep_together(to, together, policy)
+
+    def _keep_together(self, to: Route | None, events: list[Event], policy: Policy) -> None:
+        """Keep the returns that have gathered, and begin anew."""
+        some = events[:]
+        events.clear()
+        if not some or to is None:
+            return
+        try:
+            self.unanswered.note_answers(some)
+            self.matched += len(some)
+            self.taken[to.rule] += len(some)
+            self._stage.add_run(to, some, policy.batches[to.worker])
+        except Exception as exc:
+            self._leave_out(exc, len(some))
+
     def _take(
         self,
         raw: bytes,
@@ -255,7 +306,6 @@ class Intake(threading.Thread):
                 return
             if event.kind == "job" and not was_left:
                 self.unanswered.note(event, found.data)
-            self.matched += 1
             if policy.metrics and not tells_again:
                 self.counting.kept(found, policy.metrics, from_bus=not (is_own or was_left))
             destinations = found.destinations
@@ -263,11 +313,15 @@ class Intake(threading.Thread):
                 destinations = [
                     (to, one) for to, one in destinations if one.into == "jobs" and to.worker in policy.merging
                 ]
-            for _, one in destinations:
-                self.taken[one.rule] += 1
-            self._stage.add_to_all(destinations, policy.batches)
+            self._keep(destinations, policy)
         except Exception as exc:
             self._leave_out(exc, 1)
+
+    def _keep(self, destinations: Sequence[tuple[Route, Event]], policy: Policy) -> None:
+        self.matched += 1
+        for _, one in destinations:
+            self.taken[one.rule] += 1
+        self._stage.add_to_all(destinations, policy.batches)
 
     def _take_left(self, is_last: bool = False) -> None:
         """Take what was left to engines that have not kept it."""

@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 
 from salt_eventsd.bus.inbox import Inbox
-from salt_eventsd.config.structs import BatchLimits, SpoolConfig, default_events
+from salt_eventsd.config.structs import BatchLimits, EventRule, MetricsConfig, SpoolConfig, default_events
 from salt_eventsd.dispatch.quota import Quota
-from salt_eventsd.event.chunk import Chunk
+from salt_eventsd.event.beat import BEAT_FRAME
+from salt_eventsd.event.chunk import Chunk, events_of
 from salt_eventsd.event.frame import Frame
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake.labels import Series
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.thread import Intake, Policy
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
-from tests.support.events import frame, return_data
+from tests.support.events import JID, RECEIVED, frame, job_data, return_data
 from tests.support.lanes import eventually, lane_of
 from tests.support.workers import Recorder
 
@@ -102,3 +105,71 @@ def test_events_wait_in_memory_while_a_bug_keeps_them_from_the_spool(
     assert len(errors) == 1
     assert "events cannot be kept: KeyError in test_intake.py" in errors[0]
     assert SECRET not in caplog.text
+
+
+_TWO = {
+    **default_events(["history"]),
+    "commands": EventRule(tag=r"salt/job/[^/]+/ret/", fun=r"cmd\.", worker="second", into="events"),
+    "alarms": EventRule(tag=r"salt/job/[^/]+/ret/", fun="alarm", worker="second", prio=True),
+}
+_BATCHES = {"history": BatchLimits(events=7), "second": BatchLimits()}
+#: The functions of returns, in some of which there is more than is usual.
+_FUNCTIONS = ("test.ping", "cmd.run", "saltutil.find_job", "alarm.raised", ["test.ping", "cmd.run"], "nothing.odd")
+
+
+def mixed() -> list[bytes]:
+    """Return frames of all kinds, many of one kind one after the other."""
+    frames = []
+    for number, fun in enumerate(one for one in _FUNCTIONS for _ in range(20)):
+        jid = f"{20260102030405000000 + number // 30}"
+        if number % 30 == 0:
+            frames.append(frame(f"salt/job/{jid}/new", job_data(jid, minions=[f"m{one}" for one in range(40)])))
+        # Some are as no return of Salt's is.
+        data = return_data(number, jid, f"m{number}", fun, **({"cmd": "_minion_event"} if number % 17 == 0 else {}))
+        frames.append(frame(f"salt/job/{jid}/ret/m{number}", data))
+    return [*frames, BEAT_FRAME, b"no frame at all", frame("salt/auth", {})]
+
+
+@pytest.mark.parametrize("lot", [1, 5, 1000])
+@pytest.mark.parametrize("unkept", [(), ("20260102030405000001",)])
+def test_returns_that_come_together_are_kept_as_if_each_had_come_alone(
+    spool: Spool, quota: Faulty, lot: int, unkept: Sequence[str]
+) -> None:
+    redactor = compile_redactor(["password"], [], {})
+    policy = Policy(Pipeline(compile_rules(_TWO), redactor), _BATCHES, metrics=MetricsConfig())
+
+    def kept(size: int, cleared_by: Redactor | None) -> Any:
+        intake = Intake(Inbox(), spool, lambda: policy, lambda: 60.0, quota, lambda kept: None)
+        if unkept:
+            intake.heard.begin(unkept)
+        frames = [(raw, RECEIVED) for raw in mixed()]
+        for start in range(0, len(frames), size):
+            intake._take_lot(frames[start : start + size], cleared_by)
+        chunks: dict[tuple[str, bool], list[Event]] = {}
+        for chunk in intake._stage.take():
+            assert chunk.events <= _BATCHES[chunk.lane].events
+            chunks.setdefault((chunk.lane, chunk.prio), []).extend(events_of(chunk.payload))
+        told = (intake.matched, intake.ignored, intake.forged, intake.lost, intake.taken, intake.unanswered._jobs)
+        series = [one for one in vars(intake.counting.counts).values() if isinstance(one, Series)]
+        return chunks, told, [list(one.items()) for one in series]
+
+    # When, Then: no shorter way for what nobody has looked at
+    assert kept(lot, redactor) == kept(1, None)
+
+
+def test_a_bug_that_a_usual_return_brings_out_costs_no_other(spool: Spool, quota: Faulty) -> None:
+    # Given
+    redactor = compile_redactor(["password"], [], {})
+    pipeline = Pipeline(compile_rules(default_events(["history"])), redactor)
+    usual = pipeline.usual
+    pipeline.__dict__["usual"] = lambda raw, received: usual(raw, int(received))
+    policy = Policy(pipeline, _BATCHES)
+    intake = Intake(Inbox(), spool, lambda: policy, lambda: 60.0, quota, lambda kept: None)
+    frames = [frame(f"salt/job/{JID}/ret/m", return_data(number)) for number in range(5)]
+
+    # When
+    intake._take_lot([(raw, float("nan") if at == 2 else RECEIVED) for at, raw in enumerate(frames)], redactor)
+
+    # Then
+    assert [chunk.events for chunk in intake._stage.take()] == [4]
+    assert (intake.lost, intake.matched) == (1, 4)

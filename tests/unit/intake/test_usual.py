@@ -25,7 +25,7 @@ class Thorough(Pipeline):
     """A pipeline without the short way."""
 
     @cached_property
-    def _usual(self) -> Callable[[bytes, float], Result | None]:
+    def usual(self) -> Callable[[bytes, float], Result | None]:
         return lambda raw, received: None
 
 
@@ -133,7 +133,7 @@ def test_also_of_returns_with_one_thing_that_is_odd(tag: str, more: dict[str, An
 def test_a_usual_return_goes_the_short_way() -> None:
     pipeline = Pipeline(*_PIPELINES[0])
 
-    found = pipeline._usual(frame(f"salt/job/{JID}/ret/{MINION}", return_data()), RECEIVED)
+    found = pipeline.usual(frame(f"salt/job/{JID}/ret/{MINION}", return_data()), RECEIVED)
 
     assert found is not None
     assert found.event is not None
