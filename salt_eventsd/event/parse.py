@@ -26,7 +26,8 @@ _EPOCH = datetime(1970, 1, 1)
 _LATEST_SECONDS = 253_402_214_400.0
 #: What Salt puts in place of a value that makes an event too large (salt.utils.dicttrim).
 _TRIMMED_VALUE = "VALUE_TRIMMED"
-TRIMMED = _TRIMMED_VALUE.encode()
+#: Its end, in payloads where it may be: to search for all of it takes twice as long.
+TRIMMED = b"_TRIMMED"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
