@@ -126,7 +126,7 @@ class Assembly:
             heard=Heard(self._is_nocache),
             peers=Peers(str(self.opts.get("id", ""))),
         )
-        self.beating = Beating(self.opts, self.intake.peers, to_bus(self.opts), self._life)
+        self.beating = Beating(self.opts, self.intake.taking.peers, to_bus(self.opts), self._life)
         self.drain = Drain(self.doorstep, self.intake, self._oldest)
         self._observe(state_file)
 
@@ -190,7 +190,7 @@ class Assembly:
         self.reporter = Reporter(
             state_file, lambda: self.general.state_timer, lambda: report(parts), self._reported, self.announcer.look
         )
-        counts = self.intake.counting.counts
+        counts = self.intake.taking.counting.counts
         self.metrics = metrics_of(lambda: self.general.metrics, self.opts, self.reporter, counts, self.lanes)
         self.watch.add("metrics", sign_of(self.metrics, lambda: self.metrics.turns))
 

@@ -43,7 +43,7 @@ def report(parts: Parts) -> Report:
     dead = parts.ask("dead", parts.spool.burials.dead_letters, {})
     oldest = {lane.name: parts.ask(f"oldest.{lane.name}", lane.backlog.oldest, 0.0) for lane in lanes}
     moment = time.time()
-    unanswered = parts.intake.unanswered.since(moment - ANSWERED_SECONDS, moment)
+    unanswered = parts.intake.taking.unanswered.since(moment - ANSWERED_SECONDS, moment)
     reading = Reading(parts, lanes, oldest, unanswered)
     made = Report(
         version=__version__,
@@ -131,7 +131,7 @@ def _shown_name(lane: Lane) -> str:
 def _bus(reading: Reading) -> BusReport:
     parts, reader = reading.parts, reading.parts.link.state
     # Before the counters are read: the ledger counts the gaps it has not known.
-    gaps = parts.ledger.gaps(parts.link.gaps, parts.intake.unanswered)
+    gaps = parts.ledger.gaps(parts.link.gaps, parts.intake.taking.unanswered)
     return BusReport(
         connected=reader.connected,
         since=reader.since,
@@ -139,7 +139,10 @@ def _bus(reading: Reading) -> BusReport:
         rate=reader.rate,
         reader=ReaderReport(reader.pid, reader.waiting_bytes, reader.dropped),
         gaps=gaps,
-        peers={one.name: PeerReport(one.state, one.heard, one.copied, one.taken) for one in parts.intake.peers.told()},
+        peers={
+            one.name: PeerReport(one.state, one.heard, one.copied, one.taken)
+            for one in parts.intake.taking.peers.told()
+        },
         counts=BUS.read(reading),
     )
 

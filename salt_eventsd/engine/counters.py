@@ -126,26 +126,30 @@ BUS: Section[Reading] = Section(
         lambda it: it.parts.link.received,
         metric="events_received_total",
     ),
-    Counter("matched", "Events that a rule takes.", lambda it: it.parts.intake.matched, metric="events_matched_total"),
-    Counter("ignored", "Events that no rule takes.", lambda it: it.parts.intake.ignored),
+    Counter(
+        "matched", "Events that a rule takes.", lambda it: it.parts.intake.taking.matched, metric="events_matched_total"
+    ),
+    Counter("ignored", "Events that no rule takes.", lambda it: it.parts.intake.taking.ignored),
     Counter(
         "lost",
         "Events that were read and lost before they could be spooled.",
         lambda it: it.parts.link.lost + it.parts.inbox.dropped + it.parts.intake.lost,
         metric="events_lost_total",
     ),
-    Counter("forged", "Job-like events that a minion fired by itself.", lambda it: it.parts.intake.forged),
+    Counter("forged", "Job-like events that a minion fired by itself.", lambda it: it.parts.intake.taking.forged),
     Counter(
         "copied",
         "Events of other masters of the cluster, which are left to the engines there.",
-        lambda it: it.parts.intake.copied,
+        lambda it: it.parts.intake.taking.copied,
     ),
     Counter(
         "taken_over",
         "Events of other masters of the cluster that the engines there have not kept.",
-        lambda it: it.parts.intake.peers.taken,
+        lambda it: it.parts.intake.taking.peers.taken,
     ),
-    Counter("withheld", "Events that were not given to a worker as they are.", lambda it: it.parts.intake.withheld),
+    Counter(
+        "withheld", "Events that were not given to a worker as they are.", lambda it: it.parts.intake.taking.withheld
+    ),
     Counter(
         "undecided",
         "Events for which an expression of a rule ran out of time.",

@@ -18,7 +18,7 @@ from salt_eventsd.config.structs import Config, EventRule, WorkerConfig
 from salt_eventsd.event.chunk import OWN, lane_of
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.intake.pipeline import pipeline_of
-from salt_eventsd.intake.thread import Policy
+from salt_eventsd.intake.taking import Policy
 from salt_eventsd.rules.compile import named
 from salt_eventsd.workers.load import Loaded, load_modules, make
 from salt_eventsd.workers.write import Context

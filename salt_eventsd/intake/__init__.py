@@ -6,7 +6,8 @@ and secrets are is decided in :mod:`salt_eventsd.rules` and :mod:`salt_eventsd.r
 room does not know.
 
 ================== =================================================================================
-:mod:`thread`      the thread: inbox, pipeline, stage, commit, in a loop
+:mod:`thread`      the thread: inbox, stage, commit, in a loop
+:mod:`taking`      what becomes of each frame: pipeline, counters, stage
 :mod:`drain`       the thread that takes in what Salt has handed to its job cache
 :mod:`past`        what a job cache of Salt's has kept, and which of it the history lacks
 :mod:`heard`       which returns the bus has brought already, and which jobs are not to be kept

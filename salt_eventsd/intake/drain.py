@@ -100,11 +100,11 @@ class Drain(threading.Thread):
         """
         if not self.doorstep.path.exists() or self._intake.spool_error:
             return False
-        if not self._intake.heard.is_used:
+        if not self._intake.taking.heard.is_used:
             if last := self.doorstep.last_taken():
                 # An engine before this one has taken them in.
                 self._marks.append((self._began, last))
-            self._intake.heard.begin(self.doorstep.nocache(_NOCACHE))
+            self._intake.taking.heard.begin(self.doorstep.nocache(_NOCACHE))
         if self._ticket and not self._settle():
             return False
         now = time.time()
@@ -113,9 +113,9 @@ class Drain(threading.Thread):
         if not loads and not returns:
             return False
         for load in loads:
-            self._offer(frames_of_load(load, self._intake.origins), self._intake.heard.has_start(load.jid))
+            self._offer(frames_of_load(load, self._intake.origins), self._intake.taking.heard.has_start(load.jid))
         for one in returns:
-            if not self._intake.heard.has(one.jid, one.minion, one.stamp):
+            if not self._intake.taking.heard.has(one.jid, one.minion, one.stamp):
                 self.taken += 1
                 self._offer(frames_of_return(one))
         # What the bus has brought has to be on disk, too, before the doorstep lets go of it.

@@ -190,7 +190,7 @@ def test_none_stops_a_worker_and_each_is_accounted_for(
     # When
     for frame in frames.values():
         service.inbox.put(frame)
-    wait_until(lambda: service.intake.matched + service.intake.lost == len(frames), "intake of all", FRAMES / 50)
+    wait_until(lambda: service.intake.taking.matched + service.intake.lost == len(frames), "intake of all", FRAMES / 50)
     time.sleep(0.3)
     wait_until(lambda: not lane.backlog.events, "queue that is empty", FRAMES / 50)
 

@@ -22,7 +22,8 @@ from salt_eventsd.engine.report import Report
 from salt_eventsd.engine.state_file import IdleReport, to_data
 from salt_eventsd.engine.watch import Watch
 from salt_eventsd.intake.pipeline import Pipeline
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.intake.taking import Policy
+from salt_eventsd.intake.thread import Intake
 from salt_eventsd.operate.status import read
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.compile import compile_rules

@@ -63,7 +63,7 @@ def _drop_orphaned(service: Service, request: Request) -> Answer:
 
 
 def _rules(service: Service, _request: Request) -> Answer:
-    taken = service.intake.taken.copy()
+    taken = service.intake.taking.taken.copy()
     # Also of rules that have taken none yet, and none of rules that a reload has taken away.
     return {"rules": {name: taken[name] for name, _ in named(service.plan.config.events)}, "retcode": 0}
 

@@ -70,7 +70,7 @@ def test_what_the_bus_has_brought_is_not_taken_again(tmp_path: Path, cache: JobC
     # Given
     engine = _engine(tmp_path)
     jid = cache.publish(["web1"])
-    eventually(lambda: engine.service.intake.heard.is_used)
+    eventually(lambda: engine.service.intake.taking.heard.is_used)
 
     # When
     engine.service.inbox.put(frame(f"salt/job/{jid}/new", job_data(jid, "test.arg", user="ann", _stamp=stamp_of())))
@@ -93,7 +93,7 @@ def test_returns_of_a_nocache_job_are_kept_by_nobody(tmp_path: Path, cache: JobC
     # Given
     engine = _engine(tmp_path)
     cache.publish(["web1"])
-    eventually(lambda: engine.service.intake.heard.is_used)
+    eventually(lambda: engine.service.intake.taking.heard.is_used)
     jid = cache.publish(["web1"], nocache=True)
 
     # When

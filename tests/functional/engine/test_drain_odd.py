@@ -25,7 +25,7 @@ def test_the_doorstep_keeps_what_the_bus_has_brought_until_it_is_in_the_spool(
     # Given
     engine = _engine(tmp_path)
     jid = cache.publish(["web1"])
-    eventually(lambda: engine.service.intake.heard.is_used)
+    eventually(lambda: engine.service.intake.taking.heard.is_used)
     eventually(lambda: not engine.service.doorstep.changed(10))
     monkeypatch.setattr(engine.service.intake, "_commit_seconds", lambda: 30.0)
     monkeypatch.setattr(drain, "_KEPT_SECONDS", 0.2)
@@ -71,7 +71,7 @@ def test_an_engine_that_begins_knows_what_is_not_to_be_kept(
     # Given
     jid = cache.publish(["web1"], nocache=True)
     engine = _engine(tmp_path)
-    eventually(lambda: engine.service.intake.heard.is_used)
+    eventually(lambda: engine.service.intake.taking.heard.is_used)
 
     # When
     told = return_data(1, jid=jid, id="web1", _stamp=stamp_of())
@@ -94,7 +94,7 @@ def test_the_start_of_a_job_is_told_once_to_whoever_makes_no_row_of_it(
     engine = Engine(tmp_path, events={"jobs": {**both, "into": "jobs"}, "kept": {**both, "into": "events"}})
     engine.service.start()
     cache.publish(["web1"])
-    eventually(lambda: engine.service.intake.heard.is_used)
+    eventually(lambda: engine.service.intake.taking.heard.is_used)
 
     # When
     jid = cache.publish(["web1"])

@@ -354,7 +354,7 @@ def test_without_metrics_nothing_listens_and_nothing_is_counted(tmp_path: Path) 
         made.put(2)
         eventually(lambda: made.service.lanes["history"].written == 2, SECONDS)
         assert made.service.metrics.port is None
-        assert dict(made.service.intake.counting.counts.responses.items()) == {}
+        assert dict(made.service.intake.taking.counting.counts.responses.items()) == {}
     finally:
         made.service.close()
     assert not made.service.metrics.is_alive()

@@ -71,8 +71,10 @@ def test_a_counter_registered_in_one_place_is_told_everywhere(
     section: str, parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given something that counts, and a counter that reads it
-    parts.intake.forged = 3
-    register(monkeypatch, section, Counter("curious", "Twice the forged.", lambda it: 2 * it.parts.intake.forged))
+    parts.intake.taking.forged = 3
+    register(
+        monkeypatch, section, Counter("curious", "Twice the forged.", lambda it: 2 * it.parts.intake.taking.forged)
+    )
 
     # When
     status, stats = told(parts, tmp_path / "status.json")

@@ -15,7 +15,8 @@ from salt_eventsd.dispatch.run import Dispatcher
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.pipeline import Pipeline
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.intake.taking import Policy
+from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.rules.rule import Route

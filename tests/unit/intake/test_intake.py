@@ -16,7 +16,8 @@ from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.labels import Series
 from salt_eventsd.intake.pipeline import Pipeline
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.intake.taking import Policy
+from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact import Redactor, compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
@@ -141,16 +142,23 @@ def test_returns_that_come_together_are_kept_as_if_each_had_come_alone(
     def kept(size: int, cleared_by: Redactor | None) -> Any:
         intake = Intake(Inbox(), spool, lambda: policy, lambda: 60.0, quota, lambda kept: None)
         if unkept:
-            intake.heard.begin(unkept)
+            intake.taking.heard.begin(unkept)
         frames = [(raw, RECEIVED) for raw in mixed()]
         for start in range(0, len(frames), size):
-            intake._take_lot(frames[start : start + size], cleared_by)
+            intake.taking.lot(frames[start : start + size], cleared_by)
         chunks: dict[tuple[str, bool], list[Event]] = {}
         for chunk in intake._stage.take():
             assert chunk.events <= _BATCHES[chunk.lane].events
             chunks.setdefault((chunk.lane, chunk.prio), []).extend(events_of(chunk.payload))
-        told = (intake.matched, intake.ignored, intake.forged, intake.lost, intake.taken, intake.unanswered._jobs)
-        series = [one for one in vars(intake.counting.counts).values() if isinstance(one, Series)]
+        told = (
+            intake.taking.matched,
+            intake.taking.ignored,
+            intake.taking.forged,
+            intake.lost,
+            intake.taking.taken,
+            intake.taking.unanswered._jobs,
+        )
+        series = [one for one in vars(intake.taking.counting.counts).values() if isinstance(one, Series)]
         return chunks, told, [list(one.items()) for one in series]
 
     # When, Then: no shorter way for what nobody has looked at
@@ -168,8 +176,8 @@ def test_a_bug_that_a_usual_return_brings_out_costs_no_other(spool: Spool, quota
     frames = [frame(f"salt/job/{JID}/ret/m", return_data(number)) for number in range(5)]
 
     # When
-    intake._take_lot([(raw, float("nan") if at == 2 else RECEIVED) for at, raw in enumerate(frames)], redactor)
+    intake.taking.lot([(raw, float("nan") if at == 2 else RECEIVED) for at, raw in enumerate(frames)], redactor)
 
     # Then
     assert [chunk.events for chunk in intake._stage.take()] == [4]
-    assert (intake.lost, intake.matched) == (1, 4)
+    assert (intake.lost, intake.taking.matched) == (1, 4)

@@ -15,7 +15,8 @@ from salt_eventsd.event.chunk import decode_events
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.pipeline import Pipeline
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.intake.taking import Policy
+from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
@@ -45,7 +46,7 @@ def staged(spool: Spool) -> Callable[..., list[Event]]:
         quota = Quota(lambda: SpoolConfig(), spool, {"history": lane_of(spool, Recorder())})
         run.intake = Intake(Inbox(), spool, lambda: policy, lambda: 0.01, quota, lambda kept: None)
         for raw in frames:
-            run.intake._take(raw, 1.0)
+            run.intake.taking.one(raw, 1.0)
         chunks = run.intake._stage.take()
         return [event for one in chunks for event in decode_events(one.payload, 0.0).events]
 
@@ -190,7 +191,7 @@ def test_the_configuration_says_what_becomes_of_it(
 
     # Then
     assert [event.into for event in found] == into * 2
-    assert staged.intake.forged == (0 if forged == "take" else 2)
+    assert staged.intake.taking.forged == (0 if forged == "take" else 2)
     assert [record.levelname for record in caplog.records] == ["WARNING"] * (forged != "take")
     assert "hunter2" not in caplog.text + str([event.json() for event in found])
 
@@ -219,7 +220,7 @@ def test_an_event_that_takes_too_long_is_kept_without_its_payload(
     assert set(event.data["return"]) == {"eventsd_withheld", "bytes", "sha256"}
     assert event.data["return"]["bytes"] == len(payload)
     assert "secret" not in event.json().decode()
-    assert staged.intake.withheld == 1
+    assert staged.intake.taking.withheld == 1
     assert "more than 200000 values" in caplog.text
 
 
@@ -269,8 +270,8 @@ def test_a_copy_of_another_masters_answers_a_job_and_is_not_kept(staged: Callabl
     # Then
     intake: Intake = staged.intake
     assert [event.phase for event in found] == ["new"]
-    assert (intake.copied, intake.ignored, intake.matched) == (1, 1, 1)
-    assert intake.unanswered.since(0.0, 10.0) == 0
+    assert (intake.taking.copied, intake.taking.ignored, intake.taking.matched) == (1, 1, 1)
+    assert intake.taking.unanswered.since(0.0, 10.0) == 0
 
 
 def test_a_copy_that_nobody_else_keeps_is_kept_and_answers_a_job_once(staged: Callable[..., list[Event]]) -> None:
@@ -286,8 +287,8 @@ def test_a_copy_that_nobody_else_keeps_is_kept_and_answers_a_job_once(staged: Ca
     # Then
     [event] = [one for chunk in intake._stage.take() for one in decode_events(chunk.payload, 0.0).events]
     assert (event.phase, event.minion_id, event.received) == ("ret", MINION, 1.0)
-    assert intake.peers.taken == 1
-    assert intake.unanswered.since(0.0, 10.0) == 1
+    assert intake.taking.peers.taken == 1
+    assert intake.taking.unanswered.since(0.0, 10.0) == 1
 
 
 def test_a_copy_that_a_minion_has_forged_is_forged_here_too(staged: Callable[..., list[Event]]) -> None:
@@ -302,4 +303,4 @@ def test_a_copy_that_a_minion_has_forged_is_forged_here_too(staged: Callable[...
     # Then
     [event] = [one for chunk in intake._stage.take() for one in decode_events(chunk.payload, 0.0).events]
     assert (event.into, event.minion_id) == ("events", EVIL)
-    assert intake.forged == 1
+    assert intake.taking.forged == 1

@@ -10,7 +10,8 @@ from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.config.structs import BatchLimits, SpoolConfig
 from salt_eventsd.dispatch.quota import Quota
 from salt_eventsd.intake.pipeline import Pipeline
-from salt_eventsd.intake.thread import Intake, Policy
+from salt_eventsd.intake.taking import Policy
+from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool

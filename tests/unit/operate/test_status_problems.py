@@ -39,7 +39,7 @@ def lose_the_bus(parts: Parts) -> None:
 
 
 def lose_events(parts: Parts) -> None:
-    parts.intake.left_out = 2
+    parts.intake.taking.left_out = 2
     parts.inbox.dropped = 3
 
 
@@ -166,7 +166,7 @@ def test_what_has_been_looked_at_degrades_no_more_and_what_comes_after_does(
     seen = told()
     assert (seen["state"], seen["retcode"], seen["notes"]) == ("well", 0, [])
     assert seen["seen"].endswith(" UTC")
-    parts.intake.left_out += 7
+    parts.intake.taking.left_out += 7
     assert told()["notes"] == ["7 events were lost before they could be spooled"]
 
 
@@ -182,7 +182,7 @@ def test_what_nobody_has_looked_at_is_told_by_the_next_engine_for_a_day(
 
     # When
     tell(parts.link, gaps=[])
-    parts.intake.left_out = parts.inbox.dropped = 0
+    parts.intake.taking.left_out = parts.inbox.dropped = 0
     again = replace(parts, ledger=Ledger(found))
 
     # Then
