@@ -60,7 +60,7 @@ def test_what_all_rows_have_is_sent_once(keep: Any) -> None:
 def test_values_that_are_equal_and_not_the_same_stay_what_they_are(keep: Any, first: Any) -> None:
     # Given
     rows = [(first, first, first, first, number) for number in range(_MANY)]
-    rows += [(1.0, 1, True, 0, 0)]
+    rows[1] = (1.0, 1, True, 0, 0)
 
     # When
     found, _ = keep(rows)
