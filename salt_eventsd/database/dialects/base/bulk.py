@@ -49,11 +49,11 @@ def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
     return insert
 
 
-def values_of(columns: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+def values_of(columns: Sequence[str]) -> Callable[[Row], tuple[Any, ...]]:
     """
     Return what makes a row the tuple of its values.
 
-    :param columns: by what the row has them under, in this order.
+    :param columns: in this order.
     """
     # Of one column, itemgetter returns no tuple.
     return itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)

@@ -20,14 +20,14 @@ class Alike:
     def __init__(self) -> None:
         self._sets: list[frozenset[int]] = [frozenset()]
 
-    def of(self, rows: Sequence[Sequence[Any]]) -> frozenset[int]:
+    def of(self, columns: Sequence[Sequence[Any]]) -> frozenset[int]:
         """
         Return the places of columns in which all rows have the value of the first, but never of all columns.
 
-        :param rows: the values of each row, at least one row.
+        :param columns: the values of each column, at least one value.
         """
-        found = [at for at, column in enumerate(zip(*rows, strict=True)) if _is_one(column)]
-        alike = frozenset(found[: len(rows[0]) - 1])
+        found = [at for at, column in enumerate(columns) if _is_one(column)]
+        alike = frozenset(found[: len(columns) - 1])
         best = max((known for known in self._sets if known <= alike), key=len)
         if len(alike) < len(best) + _FEWEST_MORE or len(self._sets) > _MOST_SETS:
             return best

@@ -57,16 +57,15 @@ def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
         most = _rows_at_once([values(row) for row in rows[:: max(1, len(rows) // _SAMPLE)]], len(columns))
         if most < 2 or len(rows) == 1:
             return one_by_one(connection, rows)
-        made = [values(row) for row in rows]
-        once = alike.of(made) if min(most, len(rows)) >= _ALIKE_ROWS else frozenset()
-        of_others = values_of([at for at in range(len(columns)) if at not in once])
+        cells = [[row[name] for row in rows] for name in columns]
+        once = alike.of(cells) if min(most, len(rows)) >= _ALIKE_ROWS else frozenset()
         count = start = 0
         while start < len(rows):
             some = min(most, len(rows) - start)
             end = start + next((usual for usual in _ROWS if usual <= some), some)
             shared = once if end - start >= _ALIKE_ROWS else frozenset()
-            others = map(of_others, made[start + 1 : end]) if shared else made[start + 1 : end]
-            sent = (*made[start], *chain.from_iterable(others))
+            others = zip(*[one[start + 1 : end] for at, one in enumerate(cells) if at not in shared], strict=True)
+            sent = (*[one[start] for one in cells], *chain.from_iterable(others))
             count += connection.exec_driver_sql(of_rows(end - start, shared, connection), sent).rowcount
             start = end
         return count
