@@ -25,7 +25,7 @@ from sqlalchemy.engine import Engine
 from benchmarks import questions, verdict, yardstick
 from benchmarks.table import plain, render
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.dialects import Dialect, Inserter, dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.schema import STATE_RUNS
 
@@ -46,6 +46,9 @@ _FUNCTIONS = (
 _WEIGHTS = (40, 25, 8, 10, 8, 5, 4)
 _USERS = ("root", "alice", "sudo_bob", "ci")
 _STATES = 6
+
+_TIMES = frozenset(("stamp", "received"))
+_JSON = frozenset(("arg", "minions", "load", "fun_args", "return", "changes"))
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -85,10 +88,13 @@ def fill(engine: Engine, count: int) -> None:
     begin = first or datetime.now(timezone.utc) - timedelta(days=DAYS)
     step = timedelta(days=DAYS) / count
     start = time.monotonic()
+    dialect, inserters = dialect_of(engine), dict[str, Inserter]()
     for number in range(done, count, _AT_ONCE):
         rows = _rows(range(number, min(count, number + _AT_ONCE)), begin, step)
         with engine.begin() as connection:
-            _insert(connection, rows, is_first=number == 0)
+            if number == 0:
+                _insert_minions(connection)
+            _insert(connection, rows, dialect, inserters)
         written = number + _AT_ONCE - done
         left = (time.monotonic() - start) / written * (count - number)
         print(f"\r{min(number + _AT_ONCE, count):,} of {count:,} jobs, {left:,.0f} s left  ", end="", file=sys.stderr)
@@ -97,14 +103,25 @@ def fill(engine: Engine, count: int) -> None:
         _analyze(engine)
 
 
-def _insert(connection: sa.Connection, rows: Rows, is_first: bool) -> None:
-    if is_first:
-        seen = datetime.now(timezone.utc)
-        about = {"first_seen": seen - timedelta(days=DAYS + 1), "last_seen": seen, "master_id": "bench"}
-        connection.execute(sa.insert(schema.minions), [{"minion_id": one, **about} for one in MINIONS])
+def _insert_minions(connection: sa.Connection) -> None:
+    seen = datetime.now(timezone.utc)
+    about = {"first_seen": seen - timedelta(days=DAYS + 1), "last_seen": seen, "master_id": "bench"}
+    connection.execute(sa.insert(schema.minions), [{"minion_id": one, **about} for one in MINIONS])
+
+
+def _insert(connection: sa.Connection, found: Rows, dialect: Dialect, inserters: dict[str, Inserter]) -> None:
+    """Insert as the engine does, which takes a fifth less time than SQLAlchemy's own way."""
     for table in (schema.jobs, schema.returns, schema.states):
-        if rows[table.name]:
-            connection.execute(sa.insert(table), rows[table.name])
+        if rows := [_ready(row, dialect) for row in found[table.name]]:
+            if table.name not in inserters:
+                columns = [column.name for column in table.columns if column.name in rows[0]]
+                inserters[table.name] = dialect.inserts.inserter(connection, table, columns, schema.key_of(table))
+            inserters[table.name](connection, rows)
+
+
+def _ready(row: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    times = {name: dialect.time(row[name].timestamp()) for name in _TIMES.intersection(row)}
+    return {**row, **times, **{name: dialect.json(row[name].encode()) for name in _JSON.intersection(row)}}
 
 
 def _analyze(engine: Engine) -> None:

@@ -7,7 +7,9 @@ commit whose answer was lost, finds them and writes nothing twice.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import ClassVar, NamedTuple
 
 from sqlalchemy.engine import Connection, Engine
@@ -101,6 +103,8 @@ class Store:
         self._receipts = Receipts()
         self._has_been_up = False
         self._turns = Turns(self._dialect.inserts.has_one_writer)
+        # One batch at a time makes rows before its turn: of two, neither would be ready before both are.
+        self._building = threading.Lock()
         # What the last connection makes rows with, if rows are made before their turn.
         self._builder_before: RowBuilder | None = None
         self._deferred = False
@@ -139,7 +143,8 @@ class Store:
         """Make rows before it is the batch's turn, as the connection before this one has shown how."""
         if self._builder_before is None:
             return None
-        return ahead_of(self._builder_before, batch.events, batch.master)
+        with nullcontext() if batch.is_prio else self._building:
+            return ahead_of(self._builder_before, batch.events, batch.master)
 
     def _transact(self, batch: Batch, verdict: Verdict, ahead: Ahead | None) -> None:
         """

@@ -66,14 +66,16 @@ class Backlog:
         """Whether some chunks wait while those behind them are written."""
         return bool(self._passed_by)
 
-    def exceeds(self, limits: BatchLimits, batches: int) -> bool:
+    def exceeds(self, limits: BatchLimits, batches: int, last: BatchLimits | None = None) -> bool:
         """
         Say whether more waits than some batches take.
 
         :param limits: of a batch.
         :param batches: how many.
+        :param last: the limits of the last of them, if they are others.
         """
-        return self.events > limits.events * batches or self.bytes > limits.bytes * batches
+        before, last = batches - 1, last or limits
+        return self.events > limits.events * before + last.events or self.bytes > limits.bytes * before + last.bytes
 
     def oldest(self) -> float:
         """

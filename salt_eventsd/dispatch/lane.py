@@ -184,8 +184,11 @@ class Lane:
         behind: Behind | None = getattr(self.worker, "behind", None)
         if behind is None or self.owner != self.name:
             return None
-        batches = self.flights.places_taken(prio=False) + 1
-        return behind if self.backlog.exceeds(behind.limits(self.config.batch), batches) else None
+        usual, taken = self.config.batch, self.flights.places_taken(prio=False)
+        limits = behind.limits(usual)
+        # The last of a backlog is written beside what is in flight, and not after it in batches of the usual size.
+        last = msgspec.structs.replace(limits, events=usual.events) if taken else limits
+        return behind if self.backlog.exceeds(limits, taken + 1, last) else None
 
     def _claimed(self, chunks: list[StoredChunk]) -> list[StoredChunk]:
         self.flights.claimed(chunks[0])

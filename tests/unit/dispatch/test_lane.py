@@ -319,6 +319,20 @@ def test_a_worker_that_is_behind_has_larger_batches_if_it_likes(spool: Spool) ->
     assert [claimed(lane) for _ in range(2)] == [kept[:8], []]
 
 
+def test_the_last_of_a_backlog_is_one_batch_beside_that_in_flight(spool: Spool) -> None:
+    # Given
+    class Both(Recorder):
+        """Takes larger batches while it is behind, and two of them."""
+
+        behind = Behind(overlap=1, times=4)
+
+    lane = lane_of(spool, Both(), events=2)
+    kept = [one.id for one in keep(lane, spool, *(chunk(1) for _ in range(12)))]
+
+    # When / Then
+    assert [claimed(lane) for _ in range(3)] == [kept[:8], kept[8:], []]
+
+
 def test_what_fills_a_usual_batch_does_not_wait_for_a_larger_one(spool: Spool) -> None:
     # Given: they have just come
     lane = lane_of(spool, Gulps(), events=2)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy.engine import Connection
 
-#: Added to microseconds of any year, it makes them a positive number that ends in the same six digits.
-_DIGITS = 10**18
+#: To look three digits up takes a third of the time of writing them out.
+_DIGITS = tuple(f"{number:03}" for number in range(1000))
 
 
 class Encoder:
@@ -45,8 +45,8 @@ class Encoder:
         :param seconds: since 1970.
         """
         micros = round(seconds * 1_000_000)
-        # To cut the last digits off takes half the time of padding them.
-        return f"{_second(micros // 1_000_000)}.{str(micros + _DIGITS)[-6:]}{self.zone}"
+        millis = micros // 1000
+        return f"{_second(millis // 1000)}.{_DIGITS[millis % 1000]}{_DIGITS[micros % 1000]}{self.zone}"
 
     def moment(self, when: datetime) -> Any:
         """

@@ -17,10 +17,13 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row, by_driver, values_of
+from salt_eventsd.database.dialects.sqlite.alike import Alike
 
 #: How many rows a statement has. SQLite keeps what it has made of a statement, and that is large for many rows: so
 #: there are few kinds of them. The rest of a batch goes into one of fewer rows than the smallest.
 _ROWS = (512, 128, 32, 8)
+#: In a statement of so many rows, values that all of them have are sent once.
+_ALIKE_ROWS = 128
 #: How many bytes a statement has at most, roughly: SQLite makes a copy of each value.
 _MOST_BYTES = 2**20
 #: SQLite itself takes no more values than this.
@@ -39,24 +42,31 @@ def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
     values = values_of(columns)
     one_by_one = by_driver(statement, columns)
     marks = f"({', '.join('?' * len(columns))})"
-    statements: dict[int, str] = {}
+    alike = Alike()
+    statements: dict[tuple[int, frozenset[int]], str] = {}
 
-    def of_rows(count: int, connection: Connection) -> str:
-        if count not in statements:
+    def of_rows(count: int, once: frozenset[int], connection: Connection) -> str:
+        if (count, once) not in statements:
             single = str(statement.compile(dialect=connection.dialect, column_keys=list(columns)))
-            statements[count] = single.replace(marks, ", ".join([marks] * count), 1)
-        return statements[count]
+            # The values of the first row have the numbers of their columns.
+            others = f"({', '.join(f'?{at + 1}' if at in once else '?' for at in range(len(columns)))})"
+            statements[count, once] = single.replace(marks, ", ".join([marks, *[others] * (count - 1)]), 1)
+        return statements[count, once]
 
     def insert(connection: Connection, rows: Sequence[Row]) -> int:
         most = _rows_at_once([values(row) for row in rows[:: max(1, len(rows) // _SAMPLE)]], len(columns))
         if most < 2 or len(rows) == 1:
             return one_by_one(connection, rows)
+        cells = [[row[name] for row in rows] for name in columns]
+        once = alike.of(cells) if min(most, len(rows)) >= _ALIKE_ROWS else frozenset()
         count = start = 0
         while start < len(rows):
             some = min(most, len(rows) - start)
             end = start + next((usual for usual in _ROWS if usual <= some), some)
-            sent = tuple(chain.from_iterable(map(values, rows[start:end])))
-            count += connection.exec_driver_sql(of_rows(end - start, connection), sent).rowcount
+            shared = once if end - start >= _ALIKE_ROWS else frozenset()
+            others = zip(*[one[start + 1 : end] for at, one in enumerate(cells) if at not in shared], strict=True)
+            sent = (*[one[start] for one in cells], *chain.from_iterable(others))
+            count += connection.exec_driver_sql(of_rows(end - start, shared, connection), sent).rowcount
             start = end
         return count
 
