@@ -49,7 +49,7 @@ def _asked(engine: Engine, what: str) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [pytest.param(1, id="one"), pytest.param(_FEW, id="few")])
-def test_a_small_batch_has_no_savepoint_of_its_own(database: Database, engine: Engine, store: Store, count: int) -> None:
+def test_a_small_batch_has_no_savepoint(database: Database, engine: Engine, store: Store, count: int) -> None:
     # Given: to copy rows in takes one
     savepoints = _asked(engine, "savepoint")
     own = 0 if database.kind == "sqlite" or count < 20 else 1
