@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -25,13 +26,14 @@ from typing import Any
 import salt.version
 
 import salt_eventsd
-from benchmarks import engine, event_return, rules, stages, verdict, writing, yardstick
+from benchmarks import engine, event_return, rules, stages, verdict, writing
 from benchmarks.carry import Figures
 from benchmarks.databases import KINDS, POSTGRESQL, Databases
 from benchmarks.fleet import __main__ as fleet
 from benchmarks.rig import RigError
 from benchmarks.table import plain, render
 from benchmarks.targets import targets
+from benchmarks.yardstick import Yardsticks
 from salt_eventsd.common.heap import collect_rarely
 from salt_eventsd.event.parse import Event
 
@@ -47,16 +49,17 @@ class Bench:
     :param sizes: how many events to fire.
     :param databases: the databases to write into.
     :param folder: a folder for files.
-    :param yardstick_us: what this machine's yardstick takes.
+    :ivar yardsticks: what this machine's yardstick takes, before and after each run.
     """
 
-    def __init__(self, sizes: argparse.Namespace, databases: Databases, folder: Path, yardstick_us: float) -> None:
+    def __init__(self, sizes: argparse.Namespace, databases: Databases, folder: Path) -> None:
         self.figures: dict[str, list[Figures]] = {}
         self.failed: list[str] = []
         self._sizes = sizes
         self._databases = databases
         self._folder = folder
-        self._yardstick_us = yardstick_us
+        self.yardsticks = Yardsticks()
+        self._of_run: list[Figures] = []
 
     def stages(self, kinds: list[str]) -> None:
         """Time each step alone."""
@@ -110,21 +113,22 @@ class Bench:
         return lambda: self._databases.fresh(kind)
 
     def _add(self, section: str, rows: list[Figures]) -> None:
-        yardstick.told(rows, self._yardstick_us)
+        self._of_run += rows
         self.figures.setdefault(section, []).extend(rows)
 
     @contextmanager
     def _run(self, what: str) -> Iterator[None]:
-        """Say how long a run took. A run that fails is named, and the others go on."""
+        """Say how long a run took, and a yardstick then. A run that fails is named, and the others go on."""
         say(f"{what} ...")
+        self._of_run = []
         began = time.monotonic()
         try:
             yield
+            said = f"{time.monotonic() - began:.1f} s"
         except Exception as exc:
             self.failed.append(what)
-            say(f"{what}: FAILED: {type(exc).__name__}: {exc}")
-        else:
-            say(f"{what}: {time.monotonic() - began:.1f} s")
+            said = f"FAILED: {type(exc).__name__}: {exc}"
+        say(f"{what}: {said}; a yardstick was {self.yardsticks.tell(self._of_run):.2f} us")
 
 
 def main() -> int:
@@ -142,9 +146,7 @@ def main() -> int:
         except RigError as exc:
             say(f"FAILED: {exc}")
             return 1
-        yardstick_us = yardstick.measure()
-        say(f"a yardstick is {yardstick_us:.2f} us here")
-        bench = Bench(chosen, databases, folder, yardstick_us)
+        bench = Bench(chosen, databases, folder)
         kinds = [kind for kind in chosen.kinds if kind in databases.kinds]
         if "stages" in chosen.sections:
             bench.stages(kinds)
@@ -158,7 +160,7 @@ def main() -> int:
     for section, rows in {**bench.figures, "targets": found}.items():
         if rows:
             print(f"\n{render(section, rows)}")
-    about = _about(chosen, time.monotonic() - began, yardstick_us, versions)
+    about = _about(chosen, time.monotonic() - began, statistics.mean(bench.yardsticks.taken), versions)
     if chosen.json:
         chosen.json.write_text(json.dumps(plain({**about, **bench.figures, "targets": found}), indent=1) + "\n")
     passes = verdict.given(chosen, f"bench of {chosen.events:,} events", about, bench.figures, say)

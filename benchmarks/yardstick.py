@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgpack
@@ -48,7 +49,7 @@ def told(rows: Sequence[dict[str, Any]], yardstick_us: float) -> None:
     Add to each row that has a CPU time what it is in yardsticks, beside it.
 
     :param rows: a section's rows of figures.
-    :param yardstick_us: of this machine, from :func:`measure`.
+    :param yardstick_us: of this machine at that time.
     """
     for row in rows:
         if CPU in row:
@@ -58,3 +59,28 @@ def told(rows: Sequence[dict[str, Any]], yardstick_us: float) -> None:
                 row[key] = value
                 if key == CPU:
                     row[YARDSTICKS] = value / yardstick_us
+
+
+class Yardsticks:
+    """
+    The yardsticks of one benchmark, measured between its runs: a machine may change by half within minutes.
+
+    :param take: measures one, in microseconds.
+    :ivar taken: those measured so far.
+    """
+
+    def __init__(self, take: Callable[[], float] = measure) -> None:
+        self._take = take
+        self.taken = [take()]
+
+    def tell(self, rows: Sequence[dict[str, Any]]) -> float:
+        """
+        Add to the rows of a run that has just ended what they are in yardsticks of its time, and return how long one
+        was then, in microseconds: the mean of one before it and one after it.
+
+        :param rows: the run's rows of figures.
+        """
+        self.taken.append(self._take())
+        yardstick_us = statistics.mean(self.taken[-2:])
+        told(rows, yardstick_us)
+        return yardstick_us

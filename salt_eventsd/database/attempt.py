@@ -22,13 +22,17 @@ from salt_eventsd.database.schema import JID_LENGTH
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Failed, Writers
 from salt_eventsd.event.parse import Event
-from salt_eventsd.exceptions import Refused, Transient
+from salt_eventsd.exceptions import EventsdError, Refused, Transient
 from salt_eventsd.workers.write import Refusal
 
 log = logging.getLogger(__name__)
 
 #: How often in one try something is mended in the database.
 _MOST_MENDED = 4
+
+
+class Spoilt(EventsdError):
+    """The transaction is to be undone and begun again, with savepoints: something in it was refused."""
 
 
 class Tables(NamedTuple):
@@ -55,6 +59,7 @@ class Attempts:
     :param events: of the batch.
     :param check_at_once: check now the constraints that the database would check only at the commit.
     :param ahead: rows of the events that were made before.
+    :ivar is_bold: without savepoints.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Attempts:
         self._events = events
         self._check_at_once = check_at_once
         self._ahead = ahead
+        self.is_bold = False
 
     def build(self, positions: Sequence[int]) -> tuple[list[Built], list[Refusal]]:
         """
@@ -99,7 +105,11 @@ class Attempts:
         :param some: what is inserted.
         :param undo: undo it; this only shows whether it can be done.
         :raises WorkerError: it cannot, and what that means.
+        :raises Spoilt: something was refused, and there was no savepoint.
         """
+        if self.is_bold:
+            self._put_boldly(some)
+            return
         for _ in range(_MOST_MENDED):
             try:
                 self._put_once(some, undo)
@@ -117,14 +127,20 @@ class Attempts:
                 log.warning("eventsd: %s", done)
         raise Transient("what was mended in the database does not stay mended")
 
+    def _put_boldly(self, some: Sequence[Built]) -> None:
+        try:
+            self._insert(some)
+        except Exception as exc:
+            cause = exc.__cause__ if isinstance(exc, Failed) else exc
+            error = self._dialect.faults.classify(cause or exc)
+            raise (error if isinstance(error, Transient) else Spoilt(str(error))) from exc
+
     def _put_once(self, some: Sequence[Built], undo: bool) -> None:
         failed: Exception | None = None
         try:
             with self._connection.begin_nested() as savepoint:
                 try:
                     self._insert(some)
-                    if self._check_at_once:
-                        self._dialect.inserts.check_constraints(self._connection)
                 except Exception as exc:
                     failed = exc
                     raise
@@ -138,6 +154,7 @@ class Attempts:
             raise error from exc
 
     def _insert(self, some: Sequence[Built]) -> None:
+        """Insert all of these, which raises if one of them is refused."""
         by_table: defaultdict[str, list[Row]] = defaultdict(list)
         minions: dict[str, Row] = {}
         for one in some:
@@ -158,3 +175,5 @@ class Attempts:
                 except Exception as exc:
                     raise Failed(f"{PREFIX}{table}") from exc
         user_tables.write(self._connection, [one.own for one in some if one.own is not None])
+        if self._check_at_once:
+            self._dialect.inserts.check_constraints(self._connection)

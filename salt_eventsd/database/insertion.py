@@ -73,14 +73,17 @@ class Insertion:
         self.seen: set[str] = set()
         self.late: list[tuple[int, Sighting]] = []
 
-    def run(self, todo: Sequence[int], pieces: int = 1) -> list[Refusal]:
+    def run(self, todo: Sequence[int], pieces: int = 1, boldly: bool = False) -> list[Refusal]:
         """
         Insert, and return what was refused.
 
         :param todo: positions of the events that are to be inserted.
         :param pieces: in how many pieces they are sent.
+        :param boldly: without savepoints, each of which costs two round trips.
         :raises WorkerError: none of them was, and why.
+        :raises Spoilt: none of them was, for something was refused that was inserted boldly.
         """
+        self._attempts.is_bold = boldly
         refusals: list[Refusal] = []
         refused: list[tuple[Built, Refused]] = []
         count = 0

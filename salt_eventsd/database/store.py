@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.attempt import Tables
+from salt_eventsd.database.attempt import Spoilt, Tables
 from salt_eventsd.database.blame.evidence import Evidence
 from salt_eventsd.database.blame.suspects import Suspects, Verdict
 from salt_eventsd.database.building import Ahead, ahead_of
@@ -44,6 +44,9 @@ _TABLES = {
     "events": schema.events,
     "minions": schema.minions,
 }
+#: A batch of no more events than this is tried without savepoints first. If something in it is refused, that costs it
+#: one more try; what many minions send is not to make every large batch be tried twice.
+_BOLD_EVENTS = 100
 #: Where a connection keeps what is known of its database.
 _KNOWN = "eventsd_known"
 
@@ -152,24 +155,44 @@ class Store:
 
         :raises Exception: nothing was written.
         """
-        bad = verdict.bad
+        boldly = len(batch.events) <= _BOLD_EVENTS and not (verdict.bad or verdict.pieces > 1 or batch.replay)
         with self._engine.connect() as connection:
             known = self._known(connection)
-            with connection.begin():
-                chunks, todo, before = self._receive(connection, batch)
-                if ahead and ahead.builder is not known.tables.builder:
-                    ahead = None
-                insertion = self._insertion(connection, known, batch, todo, ahead)
-                try:
-                    refusals = insertion.run([at for at in todo if at not in bad], verdict.pieces)
-                except Lost:
-                    self._suspects.note(batch)
-                    raise
-                refusals = sorted([*refusals, *((at, bad[at]) for at in todo if at in bad)])
-                if refusals:
-                    self._receipts.note(connection, batch, refusals)
-                # Where an earlier try has written a chunk, what it buried of that chunk stays buried.
-                batch.bury([*before, *refusals], chunks)
+            if ahead and ahead.builder is not known.tables.builder:
+                ahead = None
+            try:
+                self._insert(connection, known, batch, verdict, ahead, boldly)
+            except Spoilt:
+                self._insert(connection, known, batch, verdict)
+
+    def _insert(
+        self,
+        connection: Connection,
+        known: _Known,
+        batch: Batch,
+        verdict: Verdict,
+        ahead: Ahead | None = None,
+        boldly: bool = False,
+    ) -> None:
+        """
+        Do so over a connection.
+
+        :raises Spoilt: nothing was written, for something was refused that was inserted boldly.
+        """
+        bad = verdict.bad
+        with connection.begin():
+            chunks, todo, before = self._receive(connection, batch)
+            insertion = self._insertion(connection, known, batch, todo, ahead)
+            try:
+                refusals = insertion.run([at for at in todo if at not in bad], verdict.pieces, boldly)
+            except Lost:
+                self._suspects.note(batch)
+                raise
+            refusals = sorted([*refusals, *((at, bad[at]) for at in todo if at in bad)])
+            if refusals:
+                self._receipts.note(connection, batch, refusals)
+            # Where an earlier try has written a chunk, what it buried of that chunk stays buried.
+            batch.bury([*before, *refusals], chunks)
         self._evidence.took(insertion.taken, [batch.name_of(chunk) for chunk in chunks])
         refused = {at for at, _ in refusals}
         self._sightings.note(insertion.seen, [one for at, one in insertion.late if at not in refused])

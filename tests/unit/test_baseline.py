@@ -151,6 +151,21 @@ def test_cpu_time_is_told_in_yardsticks_beside_it() -> None:
     ]
 
 
+def test_each_run_is_told_in_yardsticks_of_its_own_time() -> None:
+    # Given: a machine that becomes slower
+    times = iter([10.0, 20.0, 40.0])
+    yardsticks = yardstick.Yardsticks(lambda: next(times))
+    runs: list[list[dict[str, Any]]] = [[{"run": "a", "CPU us/event": 30.0}], [{"run": "b", "CPU us/event": 30.0}]]
+
+    # When
+    told = [yardsticks.tell(rows) for rows in runs]
+
+    # Then
+    assert told == [15.0, 30.0]
+    assert [rows[0]["yardsticks"] for rows in runs] == [2.0, 1.0]
+    assert yardsticks.taken == [10.0, 20.0, 40.0]
+
+
 def test_a_yardstick_is_a_time() -> None:
     assert 0 < yardstick.measure(events=100, rounds=2) < 1000
 

@@ -71,6 +71,8 @@ class LoadingConnection(Connection):
         self.can_send = bool(named.get("client_flag", 0) & CLIENT.LOCAL_FILES)
         self._offered: tuple[bytes, Iterable[bytes]] | None = None
         self._awaits_first = False
+        # Whether nothing was asked since the last transaction ended.
+        self._is_clear = False
         super().__init__(*args, **{**named, "local_infile": False})
 
     def _create_ssl_ctx(self, given: Any) -> Any:
@@ -82,6 +84,22 @@ class LoadingConnection(Connection):
         if LoadingConnection._usual_tls is None:
             LoadingConnection._usual_tls = inside._create_ssl_ctx(given)
         return LoadingConnection._usual_tls
+
+    def query(self, *args: Any, **named: Any) -> Any:
+        """Execute a statement, which may begin a transaction."""
+        self._is_clear = False
+        return super().query(*args, **named)
+
+    def commit(self) -> None:
+        """Commit."""
+        super().commit()
+        self._is_clear = True
+
+    def rollback(self) -> None:
+        """Roll back what there is; SQLAlchemy has that done to each connection that it is given back."""
+        if not self._is_clear:
+            super().rollback()
+            self._is_clear = True
 
     @contextmanager
     def offering(self, pieces: Iterable[bytes]) -> Iterator[str]:
