@@ -5,7 +5,7 @@ Many rows by ``COPY``, in a savepoint, which costs PostgreSQL half of what an in
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -27,13 +27,13 @@ class Source(io.RawIOBase):
     """
     Rows as a file that psycopg2 reads, a piece at a time.
 
-    :param rows: of values.
+    :param pieces: lines of rows.
     :ivar taken: how many rows the database counts as copied.
     :ivar broke: whether a row could not be written as a line; the driver says something else then.
     """
 
-    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
-        self._pieces = _LINES.pieces(rows)
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
         self.taken = 0
         self.broke = False
 
@@ -60,7 +60,7 @@ def by_copy(table: sa.Table, columns: Sequence[str]) -> Quick:
     faults = PostgreSQLFaults()
 
     def copy(connection: Connection, rows: Sequence[Row]) -> int | None:
-        source = Source(map(values, rows))
+        source = Source(_LINES.of(rows, values))
         try:
             with connection.begin_nested():
                 connection.exec_driver_sql(sql, execution_options={_SOURCE: source})

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row, by_driver, values_of
+from salt_eventsd.database.dialects.base.runs import tuples_of
 
 #: How many rows a statement has. SQLite keeps what it has made of a statement, and that is large for many rows: so
 #: there are few kinds of them. The rest of a batch goes into one of fewer rows than the smallest.
@@ -48,14 +49,15 @@ def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
         return statements[count]
 
     def insert(connection: Connection, rows: Sequence[Row]) -> int:
-        most = _rows_at_once([values(row) for row in rows[:: max(1, len(rows) // _SAMPLE)]], len(columns))
+        tuples = tuples_of(rows, values)
+        most = _rows_at_once(tuples[:: max(1, len(tuples) // _SAMPLE)], len(columns))
         if most < 2 or len(rows) == 1:
             return one_by_one(connection, rows)
         count = start = 0
         while start < len(rows):
             some = min(most, len(rows) - start)
             end = start + next((usual for usual in _ROWS if usual <= some), some)
-            sent = tuple(chain.from_iterable(map(values, rows[start:end])))
+            sent = tuple(chain.from_iterable(tuples[start:end]))
             count += connection.exec_driver_sql(of_rows(end - start, connection), sent).rowcount
             start = end
         return count
