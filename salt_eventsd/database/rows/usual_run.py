@@ -25,9 +25,10 @@ _COLUMNS = tuple(column.name for column in _TABLE.columns)
 _RESULT, _CHANGED, _DURATION, _TEST = map(_COLUMNS.index, ("result", "changed", "duration_ms", "test"))
 #: What is larger takes the long way, in bytes: the lines of all results are made at once.
 _LARGEST_BYTES = 2**20
-#: How JSON writes what stands between values and rows.
+#: How JSON writes any sign that a text may not have in it.
+_ESCAPES = b"\\u00"
+#: And what stands between values and rows.
 _SIGNS = re.compile(rb"\\u001[d-fD-F]")
-_SIGN_BEGINS = b"\\u001"
 _NOTHING = (b"{}", b"null")
 _TRUTH = {True: "1", False: "0", None: MARK}
 
@@ -122,7 +123,11 @@ def usual_run(cells: Cells, event: Event, test: bool | None, node_id: str) -> Us
     :param node_id: the master's (or minion's) id, for a return without one.
     """
     text = event.returned
-    if event.kind == "run" or "," in event.fun or len(text) > _LARGEST_BYTES or not cells.leaves(text):
+    if event.kind == "run" or "," in event.fun or len(text) > _LARGEST_BYTES:
+        return None
+    # To look through a large text takes long: so it is done once, for all that may not be in it.
+    escapes = _ESCAPES in text
+    if not cells.leaves(text if escapes else b""):
         return None
     try:
         results = _RESULTS(text)
@@ -167,6 +172,6 @@ def usual_run(cells: Cells, event: Event, test: bool | None, node_id: str) -> Us
                 fun,
             )
         )
-    has_signs = _SIGN_BEGINS in text and _SIGNS.search(text) is not None
+    has_signs = escapes and _SIGNS.search(text) is not None
     may_be_lines = not has_signs and not any(sign in f"{jid}{minion_id}{fun}" for sign in (MARK, BETWEEN, END))
     return UsualRun(values, test, did, may_be_lines)

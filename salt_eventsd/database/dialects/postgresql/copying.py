@@ -20,6 +20,8 @@ from salt_eventsd.exceptions import Transient
 
 #: The option of a statement that says what is copied.
 _SOURCE = "eventsd_copied"
+#: Signs that have a meaning in lines, the one that escapes the others first.
+_ESCAPED = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"))
 _RULES = sa.text("SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = to_regclass(:table)")
 
 
@@ -104,7 +106,11 @@ def prepare(engine: Engine) -> None:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    for sign, escaped in _ESCAPED:
+        # To see that a sign is nowhere takes a tenth of the time of replacing it nowhere.
+        if sign in text:
+            text = text.replace(sign, escaped)
+    return text
 
 
 def _usual(text: str) -> str:
