@@ -71,7 +71,7 @@ def run_of(results: Any, backend: str = "postgresql", **more: Any) -> UsualRun |
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(told=_RETURNS, states=st.sampled_from(["all", "changed_or_failed", "none"]), largest=st.sampled_from([None, 12]))
 def test_the_rows_are_those_of_the_long_way(
     backend: str, told: dict[str, Any], states: str, largest: int | None
@@ -85,7 +85,7 @@ def test_the_rows_are_those_of_the_long_way(
         assert found == made.rows(event)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(results=_RUNS, minion_id=st.sampled_from(["web1", f"web{END}", f"web\n{MARK}"]))
 @pytest.mark.parametrize("lines", [copying._LINES, loading._LINES])
 def test_the_lines_are_those_of_the_rows(lines: Lines, results: Any, minion_id: str) -> None:
