@@ -66,6 +66,27 @@ def highstates(count: int, size: int) -> list[bytes]:
     ]
 
 
+def usual_highstates(count: int, states: int) -> list[bytes]:
+    """
+    Build returns of state runs of which one state in twenty has changed something, half a KB a state.
+
+    :param states: how many states each has.
+    """
+
+    def result(number: int, at: int) -> tuple[str, dict[str, Any]]:
+        tag, changed = _state(number, at)
+        if at % 20 == 0:
+            return tag, changed
+        path = changed["name"]
+        said = f"File {path} is in the correct state: owner root, group root, mode 0644, and all that its source has"
+        return tag, {**changed, "changes": {}, "comment": said, "__saltfunc__": "file.managed", "__state_ran__": True}
+
+    return [
+        _return(number, "state.highstate", [], dict(result(number, at) for at in range(states)))
+        for number in range(count)
+    ]
+
+
 def alarms(count: int) -> list[bytes]:
     """Build small events with a tag of the user's own."""
     return [frame("company/alarm/disk", {"number": number, "host": "web1", "full": 97}) for number in range(count)]

@@ -11,6 +11,8 @@ from benchmarks.yardstick import YARDSTICKS
 _BATCH_SECONDS = 1.0
 #: How many times as fast as the driver's plain insert a backlog drains, and the yardsticks of an event, by database.
 _DRAIN = {POSTGRESQL: 1.5, MARIADB: 1.0, SQLITE: 0.8}
+#: How many MB of highstates a backlog drains in a second.
+_HIGHSTATES = {POSTGRESQL: 25.0, MARIADB: 20.0}
 _YARDSTICKS = {POSTGRESQL: 7.0, MARIADB: 7.0, SQLITE: 8.0}
 
 
@@ -37,7 +39,9 @@ def _targets(figures: Mapping[str, Sequence[Figures]]) -> Iterator[Figures]:
         yield _target(row, "lost", "0", lambda value: value == 0)
         yield _target(row, "peak RSS MB", "<= 150", lambda value: value <= 150)
     for row in figures.get("stages", ()):
-        if "drain" in row["stage"]:
+        if "MB/s" in row and (least := _HIGHSTATES.get(row["stage"].partition(":")[0])):
+            yield _target(row, "MB/s", f">= {least:.0f}", least.__le__)
+        elif "of plain insert" in row and "drain" in row["stage"]:
             least = _of(_DRAIN, row["stage"])
             yield _target(row, "of plain insert", f">= {least:.1f}", least.__le__)
         if "of built-in" in row:

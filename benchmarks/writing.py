@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks import own
+from benchmarks import fire, own, stages
 from benchmarks.carry import Figures
 from benchmarks.rig import RigError
 from benchmarks.stages import CHUNK_EVENTS, WORKER, Stopwatch, chunk_of, parts
@@ -32,12 +32,17 @@ from salt_eventsd.database.store import Store
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.dispatch.run import Dispatcher
+from salt_eventsd.event.chunk import encode_events
 from salt_eventsd.event.parse import Event
 from salt_eventsd.spool.keep import Spool
 from salt_eventsd.workers.write import Batch
 
 _BATCH_EVENTS = 1000
 _LONGEST_SECONDS = 120.0
+#: So many runs of so many states are drained.
+_WARM_UP_RUNS, _RUNS, _STATES = 10, 500, 200
+#: The engine cuts chunks of large events about so small.
+_CHUNK_BYTES = 2**20
 #: As many as the engine has by default.
 _THREADS = 4
 
@@ -55,13 +60,18 @@ def writing(kind: str, fresh: Callable[[], str], folder: Path, events: Sequence[
     warm_up, timed = events[:100], events[100:]
     _plain_insert(f"{kind}: driver's plain batch insert", fresh(), warm_up, timed, watch)
     _store(f"{kind}: write batches of {_BATCH_EVENTS}", fresh(), warm_up, timed, watch)
-    _drain(f"{kind}: drain the spool", fresh(), folder, warm_up, timed, watch)
+    _drain(f"{kind}: drain the spool", fresh(), folder / "backlog", warm_up, timed, watch)
     plain, written, drained = watch.rows
     for row in (written, drained):
         row["of plain insert"] = row["events/s"] / plain["events/s"]
     for what, rule in own.rules(kind).items():
         _store(f"{kind}: {what}", fresh(), own.of_rule(warm_up), own.of_rule(timed), watch, rule)
         watch.rows[-1]["of built-in"] = watch.rows[-1]["events/s"] / written["events/s"]
+    runs = _runs_of_states()
+    warm_up, timed = runs[:_WARM_UP_RUNS], runs[_WARM_UP_RUNS:]
+    _drain(f"{kind}: drain highstates", fresh(), folder / "highstates", warm_up, timed, watch)
+    size = sum(len(event.body) + len(event.returned) for event in timed)
+    watch.rows[-1]["MB/s"] = watch.rows[-1]["events/s"] * size / len(timed) / 1e6
     return watch.rows
 
 
@@ -90,10 +100,11 @@ def _drain(
 ) -> None:
     store = _make_store(url)
     store.write(_batch(warm_up, 1))
-    spool = Spool(folder / "backlog")
+    spool = Spool(folder)
     lane = Lane(WORKER, WorkerConfig(), store, "", spool, Backoff())
     dispatcher = Dispatcher(spool, {WORKER: lane}, lambda: _THREADS)
-    dispatcher.kept(spool.put([chunk_of(part) for part in parts(timed, CHUNK_EVENTS)]))
+    size = len(encode_events(timed)) // len(timed)
+    dispatcher.kept(spool.put([chunk_of(part) for part in parts(timed, min(CHUNK_EVENTS, _CHUNK_BYTES // size))]))
     deadline = time.monotonic() + _LONGEST_SECONDS
     with watch.time(stage, len(timed)):
         dispatcher.start()
@@ -103,6 +114,13 @@ def _drain(
     spool.close()
     _must_have(store._engine, len(warm_up) + len(timed))
     store.close()
+
+
+def _runs_of_states() -> list[Event]:
+    """Return returns of 100 KB with 200 states, of which one in twenty has changed something."""
+    pipeline = stages._pipeline()
+    frames = [fire.unframed(one) for one in fire.usual_highstates(_WARM_UP_RUNS + _RUNS, _STATES)]
+    return [event for one in frames for _, event in pipeline.take(one, time.time()).destinations]
 
 
 def _plain_insert(stage: str, url: str, warm_up: Sequence[Event], timed: Sequence[Event], watch: Stopwatch) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.blame.plain import plain_event
 from salt_eventsd.database.building import PREFIX, Ahead, Built, build
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.dialects.base.runs import Runs
 from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.rows.cells import Row
@@ -169,7 +170,10 @@ class Attempts:
         if minions:
             by_table["minions"] = [minions[key] for key in sorted(minions)]
         for table, keep in self._keepers.items():
-            if rows := by_table.get(table):
+            rows: Sequence[Row] = by_table.get(table, [])
+            if table == "states" and (runs := [one.run for one in some if one.run]):
+                rows = Runs(runs, rows)
+            if rows:
                 try:
                     keep(self._connection, rows)
                 except Exception as exc:

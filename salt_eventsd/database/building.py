@@ -15,6 +15,7 @@ import msgspec
 
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.rows.cells import Row
+from salt_eventsd.database.rows.usual_run import UsualRun
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Writers
 from salt_eventsd.database.user_tables.writer import Writer
@@ -38,16 +39,24 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     :param position: of the event in its batch, -1 for one that is made up.
     :param rows: of built-in tables.
     :param own: of a table or statement of the user's own.
+    :param run: further rows of the table of states.
     """
 
     position: int
     rows: Rows
     own: tuple[Writer, Row] | None
+    run: UsualRun | None = None
 
     @property
     def targets(self) -> set[str]:
         """The tables and the rule it has rows for, by their names."""
-        return {self.own[0].key} if self.own else {PREFIX + name for name, _ in self.rows}
+        return {self.own[0].key} if self.own else {PREFIX + name for name in self.tables}
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of the tables of its rows; a run counts as one."""
+        names = [name for name, _ in self.rows]
+        return [*names, "states"] if self.run else names
 
 
 #: What is written for some events, and of which no rows can be made, and why.
@@ -115,7 +124,8 @@ def build(builder: RowBuilder, writers: Writers, events: Sequence[Event], positi
             if event.into == OWN:
                 built.append(Built(position, [], user_tables.row_of(writers, event)))
             else:
-                built.append(Built(position, rows_of(event), None))
+                rows, run = rows_of(event)
+                built.append(Built(position, rows, None, run))
         except Exception as exc:
             refusals.append((position, one_line(exc)))
     return built, refusals

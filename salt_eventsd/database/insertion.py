@@ -243,7 +243,7 @@ class Insertion:
 
     def _note(self, some: Sequence[Built]) -> None:
         """Note what was taken."""
-        counts = Counter([name for one in some for name, _ in one.rows])
+        counts = Counter([name for one in some for name in one.tables])
         for name, count in counts.items():
             self.taken[PREFIX + name] += count
         if "minions" in counts:

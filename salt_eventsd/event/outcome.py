@@ -96,9 +96,7 @@ def read(parts: Sequence[Part], retcode: Any, success: Any, of_runner: bool = Fa
     code = code_of(retcode)
     if code is None and of_runner and len(parts) == 1 and isinstance(parts[0].value, Mapping):
         code = code_of(parts[0].value.get("retcode"))
-    told = _truth(success)
-    failed = bool(code) or told is False
-    ran = would = did = False
+    failed = ran = would = did = False
     for part in parts:
         value = part.value
         if isinstance(value, Mapping):
@@ -114,16 +112,35 @@ def read(parts: Sequence[Part], retcode: Any, success: Any, of_runner: bool = Fa
                     did = did or bool(result.get("changes"))
         elif isinstance(value, (list, tuple)) and _is_refusal(part.fun, value):
             failed = True
-    if failed:
-        well: bool | None = False
-    elif told is not None:
-        well = told
-    else:
-        well = True if code is not None or ran else None
     # A minion with ``test: true`` in its configuration does not say so, but the results of its states show it.
-    if any(part.test for part in parts) or (would and not did and not of_runner):
-        return Outcome(code, well, True)
-    return Outcome(code, well, None if not parts or (any(part.test is None for part in parts) and not ran) else False)
+    test: bool | None = any(part.test for part in parts) or (would and not did and not of_runner)
+    if not test and (not parts or (any(part.test is None for part in parts) and not ran)):
+        test = None
+    return Outcome(code, _success_of(code, success, failed, ran), test)
+
+
+def of_results(test: bool | None, results: Sequence[bool | None], did: bool, retcode: Any, success: Any) -> Outcome:
+    """
+    Return the outcome of a return of one function, from the results of its states.
+
+    :param test: whether it was called as a test; None if the return does not say.
+    :param results: each state's, at least one.
+    :param did: whether one of them has changed something.
+    :param retcode: as in the payload.
+    :param success: as in the payload.
+    """
+    code = code_of(retcode)
+    is_test = bool(test) or (None in results and not did)
+    return Outcome(code, _success_of(code, success, False in results, True), is_test)
+
+
+def _success_of(code: int | None, success: Any, failed: bool, ran: bool) -> bool | None:
+    told = _truth(success)
+    if failed or code or told is False:
+        return False
+    if told is not None:
+        return told
+    return True if code is not None or ran else None
 
 
 def of_payload(data: Mapping[Any, Any], of_runner: bool = False) -> Outcome:

@@ -85,6 +85,9 @@ def test_targets_say_which_figure_misses_them() -> None:
             {"stage": "sqlite: drain the spool", "of plain insert": math.nan},
             {"stage": "mariadb: drain the spool", "of plain insert": 1.0},
             {"stage": "postgresql: drain the spool", "of plain insert": 1.49},
+            {"stage": "listen: returns of 100 KB", "MB/s": 1.0},
+            {"stage": "postgresql: drain highstates", "MB/s": 25.0},
+            {"stage": "mariadb: drain highstates", "MB/s": 19.9},
         ],
     }
 
@@ -104,6 +107,8 @@ def test_targets_say_which_figure_misses_them() -> None:
         ("sqlite: drain the spool", "of plain insert", False),
         ("mariadb: drain the spool", "of plain insert", True),
         ("postgresql: drain the spool", "of plain insert", False),
+        ("postgresql: drain highstates", "MB/s", True),
+        ("mariadb: drain highstates", "MB/s", False),
     ]
 
 
@@ -173,7 +178,8 @@ def test_writing_alone_is_compared_with_the_same_rows_inserted_plainly(tmp_path:
 
     # Then
     assert ["of plain insert" in row for row in rows[:3]] == [False, True, True]
-    assert ["of built-in" in row for row in rows[2:]] == [False, True, True, True, True]
+    assert ["of built-in" in row for row in rows[2:]] == [False, True, True, True, True, False]
+    assert [row["stage"] for row in rows if "MB/s" in row] == ["sqlite: drain highstates"]
 
 
 def test_each_question_to_a_history_is_asked_and_told_in_yardsticks(tmp_path: Path) -> None:

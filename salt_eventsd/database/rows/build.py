@@ -13,14 +13,17 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.database.dialects import Dialect
+from salt_eventsd.database.dialects.base.runs import Runs
 from salt_eventsd.database.rows import remainder
 from salt_eventsd.database.rows.alike import Alike, decoded
 from salt_eventsd.database.rows.cells import Cells, Row, milliseconds, narrow
 from salt_eventsd.database.rows.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.rows.jobs import begun_job, kind_of_begun, told_job
 from salt_eventsd.database.rows.states import STATE_MARK, counts_of, states_of
+from salt_eventsd.database.rows.usual_run import UsualRun, usual_run
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event import outcome
+from salt_eventsd.event.dry_run import is_test
 from salt_eventsd.event.parse import Event
 
 #: What a runner's code stands under in what it returned.
@@ -97,42 +100,51 @@ class RowBuilder:
 
         :param event: from the spool.
         """
-        rows = self.without_sighting(event)
+        rows, run = self.without_sighting(event)
+        if run:
+            rows += [("states", row) for row in Runs([run], [])]
         if event.into == "returns" and event.minion_id:
             rows.append(("minions", seen_in(rows[0][1])))
         return rows
 
-    def without_sighting(self, event: Event) -> list[tuple[str, Row]]:
+    def without_sighting(self, event: Event) -> tuple[list[tuple[str, Row]], UsualRun | None]:
         """
-        Return the rows of an event, but for what a return says of its minion: :func:`seen_in` makes that of its row.
+        Return the rows of an event, and apart from them those of a usual run of states. What a return says of its
+        minion is not among them: :func:`seen_in` makes that of its row.
 
         :param event: from the spool.
         """
         if event.into == "returns":
             return self._returned(event)
         if event.into == "jobs" and event.jid not in NO_JID:
-            return [("jobs", told_job(self._cells, event, self._node_id, self._load))]
+            return [("jobs", told_job(self._cells, event, self._node_id, self._load))], None
         if event.into == "states":
-            return [row for row in self._returned(event) if row[0] == "states"]
+            rows, run = self._returned(event)
+            return [row for row in rows if row[0] == "states"], run
         if event.into == "minions" and event.minion_id:
-            return [("minions", self._minion(event))]
+            return [("minions", self._minion(event))], None
         # What has no table of its own comes here, a job without a jid among it.
         rows = self.as_event(event)
         if event.minion_id and event.tag.startswith("salt/minion/"):
             rows.append(("minions", self._minion(event)))
-        return rows
+        return rows, None
 
     def as_event(self, event: Event) -> list[tuple[str, Row]]:
         """Return the row of an event in the table for events of any kind."""
         return [("events", self._event(event))]
 
-    def _returned(self, event: Event) -> list[tuple[str, Row]]:
+    def _returned(self, event: Event) -> tuple[list[tuple[str, Row]], UsualRun | None]:
         body, returned = event.body, event.returned
         ret = _AS_RETURN(body) if body.startswith(b"{") else _Return()
         text = bytes(ret.fun_args) or bytes(ret.arg)
         parts: list[outcome.Part] = []
         several = isinstance(ret.fun, (list, tuple))
-        if several or _tells(event):
+        run = None
+        if not several and STATE_MARK in returned:
+            run = usual_run(self._cells, event, is_test(event.fun, decoded(text)), self._node_id)
+        if run:
+            common = self._alike.told(event, text, run.outcome(ret.retcode, ret.success))
+        elif several or _tells(event):
             # Only then is what was returned decoded.
             parts = outcome.parts_of(ret.fun if several else event.fun, decoded(text), decoded(returned))
             common = self._alike.told(event, text, outcome.read(parts, ret.retcode, ret.success, event.kind == "run"))
@@ -166,14 +178,20 @@ class RowBuilder:
             if durations:
                 row["duration_ms"] = milliseconds(sum(durations))
             rows += [one for one in states if self._is_kept(one[1])]
-        if common.may_count:
+        if run:
+            if (duration := run.duration()) is not None:
+                row["duration_ms"] = duration
+            if common.may_count:
+                row.update(run.counts(common.fun))
+            run = self._kept_of(run)
+        elif common.may_count:
             row.update(counts_of(common.fun, parts, [one for _, one in states]))
         row["load"] = self._value(body if self._load else remainder.of_return(event, row, text))
         if (ret.schedule or ret.tgt_type) and event.minion_id:
             kind = kind_of_begun(event, ret.schedule, ret.tgt, ret.tgt_type)
             if kind:
                 rows.append(("jobs", begun_job(self._cells, kind, row, ret.user)))
-        return rows
+        return rows, run
 
     def _received(self, seconds: float) -> str:
         # Another thread may change it in between.
@@ -187,6 +205,12 @@ class RowBuilder:
         if self._states == "changed_or_failed":
             return bool(state["changed"]) or state["result"] is not True
         return self._states == "all"
+
+    def _kept_of(self, run: UsualRun) -> UsualRun | None:
+        if self._states == "changed_or_failed":
+            run = run.changed_or_failed()
+            return run if run.values else None
+        return run if self._states == "all" else None
 
     def _event(self, event: Event) -> Row:
         whole = event.json()

@@ -25,11 +25,13 @@ class Cells:
     :param truncate: keep the beginning of a larger value, rather than refuse its event.
     :ivar text: makes text for a text column.
     :ivar time: makes a time, of seconds since 1970.
+    :ivar leaves: whether all texts in JSON text are kept as they are.
     """
 
     def __init__(self, dialect: Dialect, largest: int | None, truncate: bool) -> None:
         self.text = dialect.text
         self.time = dialect.time
+        self.leaves = dialect.leaves
         self._json = dialect.json
         self._largest = largest
         self._fit = Values(dialect, largest, truncate).fit_json

@@ -72,6 +72,14 @@ class Encoder:
         """
         return value
 
+    def leaves(self, text: bytes) -> bool:
+        """
+        Return whether all texts in JSON text are kept as they are.
+
+        :param text: the JSON text.
+        """
+        return True
+
     def boolean(self, value: bool) -> Any:
         """
         Return true or false as a column of booleans or numbers takes it.

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES
+from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES, Row
+from salt_eventsd.database.dialects.base.runs import Run, Runs, Values
 
 # None of these is in a usual text: JSON escapes them.
 MARK, BETWEEN, END = "\x1d", "\x1e", "\x1f"
@@ -38,6 +39,29 @@ class Lines:
     usual: Callable[[str], str]
     odd: Callable[[str], str]
     end: str
+
+    def of(self, rows: Sequence[Row], values: Callable[[Row], Values]) -> Iterator[bytes]:
+        """
+        Yield lines, many in a piece.
+
+        :param rows: of the same columns.
+        :param values: makes a row the tuple of its values.
+        """
+        if not isinstance(rows, Runs):
+            yield from self.pieces(map(values, rows))
+            return
+        yield from self.pieces(map(values, rows.others))
+        odd: list[Run] = []
+        for part in grouped(self._usual_of(rows.runs, odd), len, USUAL_DOCUMENT_BYTES):
+            yield self.usual("".join(part)).encode()
+        yield from self.pieces(one for run in odd for one in run.values)
+
+    def _usual_of(self, runs: Iterable[Run], odd: list[Run]) -> Iterator[str]:
+        for run in runs:
+            if (text := run.text()) is None:
+                odd.append(run)
+            else:
+                yield text.replace(MARK, self.null)
 
     def pieces(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
         """

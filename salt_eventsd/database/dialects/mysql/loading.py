@@ -55,7 +55,7 @@ def by_load(table: sa.Table, columns: Sequence[str]) -> Quick:
         try:
             with connection.begin_nested() as savepoint:
                 try:
-                    with link.offering(_LINES.pieces(map(values, rows))) as name:
+                    with link.offering(_LINES.of(rows, values)) as name:
                         found: Any = connection.exec_driver_sql(f"LOAD DATA LOCAL INFILE '{name}' {into}")
                 except Exception as exc:
                     failed = exc

@@ -5,7 +5,7 @@ Many rows by ``COPY``, in a savepoint, which costs PostgreSQL half of what an in
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -20,6 +20,8 @@ from salt_eventsd.exceptions import Transient
 
 #: The option of a statement that says what is copied.
 _SOURCE = "eventsd_copied"
+#: Signs that have a meaning in lines, the one that escapes the others first.
+_ESCAPED = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"))
 _RULES = sa.text("SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = to_regclass(:table)")
 
 
@@ -27,13 +29,13 @@ class Source(io.RawIOBase):
     """
     Rows as a file that psycopg2 reads, a piece at a time.
 
-    :param rows: of values.
+    :param pieces: lines of rows.
     :ivar taken: how many rows the database counts as copied.
     :ivar broke: whether a row could not be written as a line; the driver says something else then.
     """
 
-    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
-        self._pieces = _LINES.pieces(rows)
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
         self.taken = 0
         self.broke = False
 
@@ -60,7 +62,7 @@ def by_copy(table: sa.Table, columns: Sequence[str]) -> Quick:
     faults = PostgreSQLFaults()
 
     def copy(connection: Connection, rows: Sequence[Row]) -> int | None:
-        source = Source(map(values, rows))
+        source = Source(_LINES.of(rows, values))
         try:
             with connection.begin_nested():
                 connection.exec_driver_sql(sql, execution_options={_SOURCE: source})
@@ -104,7 +106,11 @@ def prepare(engine: Engine) -> None:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    for sign, escaped in _ESCAPED:
+        # To see that a sign is nowhere takes a tenth of the time of replacing it nowhere.
+        if sign in text:
+            text = text.replace(sign, escaped)
+    return text
 
 
 def _usual(text: str) -> str:

@@ -72,6 +72,10 @@ class PostgreSQLEncoder(Encoder):
             return value.encode(self._codec, "backslashreplace").decode(self._codec)
         return value
 
+    def leaves(self, text: bytes) -> bool:
+        """See :meth:`json`."""
+        return not self._codec and b"\\u0000" not in text
+
     def boolean(self, value: bool) -> Any:
         """See :class:`Encoder`. No column of booleans takes a number."""
         return value

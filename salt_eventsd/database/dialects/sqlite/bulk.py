@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row, by_driver, values_of
+from salt_eventsd.database.dialects.base.runs import tuples_of
 from salt_eventsd.database.dialects.sqlite.alike import Alike
 
 #: How many rows a statement has. SQLite keeps what it has made of a statement, and that is large for many rows: so
@@ -54,10 +55,11 @@ def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
         return statements[count, once]
 
     def insert(connection: Connection, rows: Sequence[Row]) -> int:
-        most = _rows_at_once([values(row) for row in rows[:: max(1, len(rows) // _SAMPLE)]], len(columns))
+        tuples = tuples_of(rows, values)
+        most = _rows_at_once(tuples[:: max(1, len(tuples) // _SAMPLE)], len(columns))
         if most < 2 or len(rows) == 1:
             return one_by_one(connection, rows)
-        cells = [[row[name] for row in rows] for name in columns]
+        cells = list(zip(*tuples, strict=True))
         once = alike.of(cells) if min(most, len(rows)) >= _ALIKE_ROWS else frozenset()
         count = start = 0
         while start < len(rows):

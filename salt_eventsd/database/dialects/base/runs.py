@@ -1,0 +1,79 @@
+"""
+Rows that come many at a time, as the results of states do: tuples, of which few ever need to be mappings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any, Protocol, overload
+
+from salt_eventsd.database.dialects.base.bulk import Row
+
+Values = tuple[Any, ...]
+
+
+class Run(Protocol):
+    """
+    Rows that came together.
+
+    :ivar columns: the columns of their table that are inserted, in its order.
+    :ivar values: of each row, in this order.
+    """
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+    @property
+    def values(self) -> Sequence[Values]: ...
+
+    def text(self) -> str | None:
+        """Return them as lines of text with the signs of :mod:`.lines`; None if a value has one of these in it."""
+
+
+class Runs(Sequence[Row]):
+    """
+    All rows that are inserted into a table at a time: a sequence of mappings, which are made when somebody asks.
+
+    :param runs: the rows that came together, at least one such.
+    :param others: the other rows.
+    """
+
+    def __init__(self, runs: Sequence[Run], others: Sequence[Row]) -> None:
+        self.runs = runs
+        self.others = others
+        self._count = len(others) + sum(len(run.values) for run in runs)
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        # Made once: those who compare rows tell them apart by their id().
+        columns = self.runs[0].columns
+        return [*self.others, *(dict(zip(columns, one, strict=True)) for run in self.runs for one in run.values)]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        return self._rows[place]
+
+
+def tuples_of(rows: Sequence[Row], values: Callable[[Row], Values]) -> list[Values]:
+    """
+    Return the values of each row, without making a mapping of what is a tuple already.
+
+    :param rows: all with the same columns.
+    :param values: makes a row the tuple of its values, in the order of its table.
+    """
+    if isinstance(rows, Runs):
+        return list(chain(map(values, rows.others), *(run.values for run in rows.runs)))
+    return [values(row) for row in rows]
