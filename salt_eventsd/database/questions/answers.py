@@ -19,6 +19,8 @@ from salt_eventsd.event.outcome import parts_of
 
 #: No database has to read a statement with more values than this.
 _AT_ONCE = 500
+#: To look at each of more answers than these takes longer than to find all that have failed since.
+_MANY = 5000
 #: No clock is set back so far that an answer seems to come this long before its job.
 SLACK = timedelta(days=2)
 
@@ -69,14 +71,14 @@ def answers_of(reader: Reader, jobs: Iterable[Row], *, tells_failed: bool = True
         jids = [job["jid"] for job in part]
         # A row for each job: one for each of its answers costs several times as much on its way. Nothing but a key is
         # read here; to read of each answer how it went costs as much again, and few have failed.
-        for jid, answered in _minions(reader, returns.c.jid.in_(jids)):
+        count = 0
+        for jid, answered in _minions(reader, jids):
             found[jid].update(dict.fromkeys(answered, False))
+            count += len(answered)
         if not tells_failed:
             continue
-        # Found either by the jobs or by what has failed since then, whichever is less.
         oldest = min(datetime.fromisoformat(job["stamp"]) for job in part)
-        has_failed = reader.dialect.questions.is_false(returns.c.success)
-        for jid, failed in _minions(reader, returns.c.jid.in_(jids), has_failed, returns.c.stamp >= oldest - SLACK):
+        for jid, failed in _minions(reader, jids, oldest - SLACK, has_many=count > _MANY):
             found[jid].update(dict.fromkeys(failed, True))
     told: dict[tuple[str, str], dict[str, bool]] = {(job["jid"], job["apart"]): found[job["jid"]] for job in page}
     if twins := twins_of(reader, found):
@@ -87,10 +89,20 @@ def answers_of(reader: Reader, jobs: Iterable[Row], *, tells_failed: bool = True
     }
 
 
-def _minions(reader: Reader, *which: Condition) -> Iterator[tuple[str, list[str]]]:
-    """Yield jobs, each with the minions of those of its returns that are meant."""
-    listed = reader.dialect.questions.listed(returns.c.minion_id)
-    asked = sa.select(returns.c.jid, listed, sa.func.count()).where(*which).group_by(returns.c.jid)
+def _minions(
+    reader: Reader, jids: list[str], failed_since: datetime | None = None, *, has_many: bool = False
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield jobs, each with the minions that answered it, or that have failed; some have many answers."""
+    questions = reader.dialect.questions
+    asked = sa.select(returns.c.jid, questions.listed(returns.c.minion_id), sa.func.count())
+    asked = asked.where(returns.c.jid.in_(jids)).group_by(returns.c.jid)
+    which: list[Condition] = []
+    if failed_since is not None:
+        # Found either by the jobs or by what has failed since then, whichever is less.
+        which = [questions.is_false(returns.c.success), returns.c.stamp >= failed_since]
+        if has_many:
+            which[0] = questions.among(returns.c.success, False)
+    asked = questions.that_are(asked, returns.c.id, *which) if has_many else asked.where(*which)
     for jid, text, count in reader.tuples(asked):
         names = text.split("\n")
         if len(names) != count:

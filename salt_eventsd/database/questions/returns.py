@@ -93,7 +93,9 @@ def failures(
     :param sls: only where a state of such a file failed.
     """
     wanted = which.wanted(reader)
-    if which.is_of_few:
+    # Without indexes over some rows, that of a minion's returns tells what failed, and the rows of others are not read.
+    is_of_named = which.minion is not None and bool(wanted.names) and not reader.dialect.ddl.partial_indexes
+    if which.is_of_few or is_of_named:
         wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
     else:
         # Failures are few, and have an index of their own.
