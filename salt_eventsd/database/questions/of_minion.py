@@ -22,7 +22,7 @@ from salt_eventsd.database.questions.which import Condition, is_there, of_name, 
 from salt_eventsd.database.schema import jobs, returns
 
 #: So many returns are looked at first, and then twice as many each time.
-_FIRST = 100
+_FIRST = 200
 _MOST_AT_ONCE = 6400
 #: And no more than so many: those of others are of jobs that the history does not have.
 _MOST_RETURNS = 10_000
