@@ -312,8 +312,12 @@ def test_failures_of_some_minions_are_found_without_the_rows_of_others(reader: s
     plan = _plan(reader, lambda reader: returns.failures(reader, which, 9), "eventsd_returns.success")
 
     # Then
-    assert ("eventsd_returns_failed" in plan) == (reader.dialect.name != "mysql")
-    assert ("eventsd_returns_of_minion" in plan) == (reader.dialect.name == "mysql")
+    if reader.dialect.name == "mysql":
+        # It names the indexes that it might have taken, too.
+        assert "'eventsd_returns_of_minion', '" in plan
+        assert "'eventsd_returns_failed', '" not in plan
+    else:
+        assert "eventsd_returns_failed" in plan
     assert ONCE not in plan
 
 
@@ -334,8 +338,12 @@ def test_globs_fit_names_in_lists_whatever_is_in_them(reader: sa.Engine, name: s
         pytest.skip("others look for a text at no names but those in a list")
     questions = dialect_of(reader).questions
     texts = [json.dumps(["other", name], ensure_ascii=False), json.dumps(["other"])]
+    given = [sa.select(sa.literal(text).label("listed")).subquery("given") for text in texts]
     with reading(reader) as asked:
-        fits = [asked.values(sa.select(questions.has(sa.literal(text), glob)))[0] for text in texts]
+        fits = [
+            asked.values(sa.select(questions.has(one.c.listed, glob).label("fits")).select_from(one))[0]
+            for one in given
+        ]
     assert fits == [1, 0]
 
 
