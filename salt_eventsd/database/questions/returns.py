@@ -103,8 +103,8 @@ def failures(
         is_failed = reader.dialect.questions.among(returns.c.success, False)
         failed = (is_failed, *since(returns.c.stamp, which.since, which.until))
         has_begin = which.since is not None
-        # As what no index knows: PostgreSQL would look through all of another one for the names of many minions.
-        is_meant = sa.case((wanted.aside, 1), else_=0) == 1
+        # Beside a look into states, PostgreSQL would look through all of another index for the names of many minions.
+        is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
         wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(is_meant,), has_begin=has_begin)
     if has_state:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
