@@ -5,7 +5,7 @@ each minion by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,11 +13,14 @@ import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import outcomes_of, twins_of
+from salt_eventsd.database.questions.which import Condition
 from salt_eventsd.database.schema import returns
 from salt_eventsd.event.outcome import parts_of
 
 #: No database has to read a statement with more values than this.
 _AT_ONCE = 500
+#: To look at each of more answers than these takes longer than to find all that have failed since.
+_MANY = 5000
 #: No clock is set back so far that an answer seems to come this long before its job.
 SLACK = timedelta(days=2)
 
@@ -68,17 +71,15 @@ def answers_of(reader: Reader, jobs: Iterable[Row], *, tells_failed: bool = True
         jids = [job["jid"] for job in part]
         # A row for each job: one for each of its answers costs several times as much on its way. Nothing but a key is
         # read here; to read of each answer how it went costs as much again, and few have failed.
-        for jid, answers, count in reader.tuples(_answered(reader, jids)):
-            answered = answers.split("\n")
-            if len(answered) != count:
-                # There is a newline in a name.
-                answered = reader.values(sa.select(returns.c.minion_id).where(returns.c.jid == jid))
+        count = 0
+        for jid, answered in _minions(reader, jids):
             found[jid].update(dict.fromkeys(answered, False))
+            count += len(answered)
         if not tells_failed:
             continue
         oldest = min(datetime.fromisoformat(job["stamp"]) for job in part)
-        for jid, minion_id in reader.tuples(_failed(reader, jids, oldest - SLACK)):
-            found[jid][minion_id] = True
+        for jid, failed in _minions(reader, jids, oldest - SLACK, has_many=count > _MANY):
+            found[jid].update(dict.fromkeys(failed, True))
     told: dict[tuple[str, str], dict[str, bool]] = {(job["jid"], job["apart"]): found[job["jid"]] for job in page}
     if twins := twins_of(reader, found):
         told.update((key, {}) for key in told if key[0] in twins)
@@ -88,16 +89,26 @@ def answers_of(reader: Reader, jobs: Iterable[Row], *, tells_failed: bool = True
     }
 
 
-def _answered(reader: Reader, jids: list[str]) -> sa.Select[Any]:
-    listed = reader.dialect.questions.listed(returns.c.minion_id)
-    return sa.select(returns.c.jid, listed, sa.func.count()).where(returns.c.jid.in_(jids)).group_by(returns.c.jid)
-
-
-def _failed(reader: Reader, jids: list[str], oldest: datetime) -> sa.Select[Any]:
-    # Found either by the jobs or by what has failed since then, whichever is less.
-    has_failed = reader.dialect.questions.is_false(returns.c.success)
-    which = (returns.c.jid.in_(jids), has_failed, returns.c.stamp >= oldest)
-    return sa.select(returns.c.jid, returns.c.minion_id).where(*which)
+def _minions(
+    reader: Reader, jids: list[str], failed_since: datetime | None = None, *, has_many: bool = False
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield jobs, each with the minions that answered it, or that have failed; some have many answers."""
+    questions = reader.dialect.questions
+    asked = sa.select(returns.c.jid, questions.listed(returns.c.minion_id), sa.func.count())
+    asked = asked.where(returns.c.jid.in_(jids)).group_by(returns.c.jid)
+    which: list[Condition] = []
+    if failed_since is not None:
+        # Found either by the jobs or by what has failed since then, whichever is less.
+        which = [questions.is_false(returns.c.success), returns.c.stamp >= failed_since]
+        if has_many:
+            which[0] = questions.among(returns.c.success, False)
+    asked = questions.that_are(asked, returns.c.id, *which) if has_many else asked.where(*which)
+    for jid, text, count in reader.tuples(asked):
+        names = text.split("\n")
+        if len(names) != count:
+            # There is a newline in a name.
+            names = reader.values(sa.select(returns.c.minion_id).where(returns.c.jid == jid, *which))
+        yield jid, names
 
 
 def names_of(minions: Any) -> list[str] | None:

@@ -93,6 +93,9 @@ def find(reader: Reader, which: Which, limit: int, before: str | None = None) ->
     :param limit: no more than so many; but two jobs of one id are on one page, which goes on behind that id.
     :param before: only jobs that come after this one, by its jid: the last one of a page gives the next.
     """
+    if which.outcome == NOBODY and which.minion is not None:
+        # A job that is of this minion was for somebody.
+        return []
     found: list[Row] = []
     shown: list[Row] = []
     # Of most jobs that are looked at, this is the outcome; of others, many may have to be.

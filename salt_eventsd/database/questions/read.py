@@ -64,8 +64,16 @@ class Reader:
         :param statement: the question.
         :param parameters: its values, for a question that is text.
         """
-        found = self._connection.execute(statement, dict(parameters or {})).mappings().all()
-        return [{str(key): self._plain(str(key), value) for key, value in row.items()} for row in found]
+        found = self._connection.execute(statement, dict(parameters or {}))
+        keys = list(map(str, found.keys()))
+        documents = () if self._decodes else _JSON.intersection(keys)
+        rows = []
+        for row in found.all():
+            told = {key: plain_time(value) if isinstance(value, datetime) else value for key, value in zip(keys, row)}
+            for key in documents:
+                told[key] = _document(told[key])
+            rows.append(told)
+        return rows
 
     def tuples(self, statement: sa.Executable) -> list[tuple[Any, ...]]:
         """
@@ -101,15 +109,13 @@ class Reader:
         partitions = self.dialect.partitions
         return len(partitions.ranges(self._connection, table) or ()) if partitions.known else 0
 
-    def _plain(self, key: str, value: Any) -> Any:
-        if isinstance(value, datetime):
-            return plain_time(value)
-        if isinstance(value, str) and key in _JSON and not self._decodes:
-            try:
-                return json.loads(value)
-            except ValueError:
-                return value
-        return value
+
+def _document(text: Any) -> Any:
+    """Return a value of a column of JSON that is text; what is no JSON stays as it is."""
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return text
 
 
 def plain_time(when: datetime) -> str:

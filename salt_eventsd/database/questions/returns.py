@@ -93,15 +93,20 @@ def failures(
     :param sls: only where a state of such a file failed.
     """
     wanted = which.wanted(reader)
-    if which.is_of_few:
+    has_state = state is not None or sls is not None
+    # Without indexes over some rows, that of a minion's returns tells what failed, and the rows of others are not read.
+    is_of_named = which.minion is not None and bool(wanted.names) and not reader.dialect.ddl.partial_indexes
+    if which.is_of_few or (is_of_named and not has_state):
         wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
     else:
         # Failures are few, and have an index of their own.
         is_failed = reader.dialect.questions.among(returns.c.success, False)
         failed = (is_failed, *since(returns.c.stamp, which.since, which.until))
         has_begin = which.since is not None
-        wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(wanted.aside,), has_begin=has_begin)
-    if state is not None or sls is not None:
+        # Beside a look into states, PostgreSQL would look through all of another index for the names of many minions.
+        is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
+        wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(is_meant,), has_begin=has_begin)
+    if has_state:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
         wanted = wanted if which.is_of_few else near(reader, returns.c.stamp, wanted, _LOOKS)
     found = _page(reader, wanted, limit, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -15,6 +16,7 @@ from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.questions import (
+    answers,
     jobs,
     minions,
     missing,
@@ -186,6 +188,9 @@ def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, m
     if reader.dialect.name == "mysql":
         assert "range" in plan
         assert "DEPENDENT SUBQUERY" not in plan
+        together = _plans(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "row_number")[0]
+        assert OF_MINION not in together
+        assert "eventsd_returns_of_minion" not in together
     else:
         assert "eventsd_returns_of_runs" in plan
 
@@ -273,6 +278,73 @@ def test_jobs_of_minions_are_the_same_whichever_way_they_are_looked_for(
 
     # Then
     assert by_ids == [found(which) for which in whiches]
+
+
+def test_how_jobs_went_is_the_same_whichever_way_it_is_looked_for(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> list[Any]:
+        with reading(reader) as asked:
+            return jobs.find(asked, jobs.Which(until=NOW - 40 * DAY), 200)
+
+    # When
+    one_by_one = found()
+    monkeypatch.setattr(answers, "_MANY", -1)
+
+    # Then
+    assert found() == one_by_one
+    assert {row["outcome"] for row in one_by_one} == {"failed", "missing", "succeeded"}
+    if reader.dialect.name != "postgresql":
+        # Of both indexes, no more is read than the keys.
+        which = jobs.Which(until=NOW - 40 * DAY)
+        plan = _plan(reader, lambda reader: jobs.find(reader, which, 200), "eventsd_returns.success")
+        assert "eventsd_returns_failed" in plan
+        assert ONCE.removesuffix("_once") in plan
+
+
+def test_jobs_that_were_for_nobody_are_of_no_minion(reader: sa.Engine) -> None:
+    assert _plans(reader, lambda reader: jobs.find(reader, jobs.Which(minion="*", outcome="nobody"), 9)) == []
+
+
+def test_failures_of_some_minions_are_found_without_the_rows_of_others(reader: sa.Engine) -> None:
+    # When
+    which = returns.Which(minion="minion000*")
+    plan = _plan(reader, lambda reader: returns.failures(reader, which, 9), "eventsd_returns.success")
+
+    # Then
+    if reader.dialect.name == "mysql":
+        # It names the indexes that it might have taken, too.
+        assert "'eventsd_returns_of_minion', '" in plan
+        assert "'eventsd_returns_failed', '" not in plan
+    else:
+        assert "eventsd_returns_failed" in plan
+    assert ONCE not in plan
+
+
+@pytest.mark.parametrize(
+    ("name", "glob"),
+    [
+        ('a"b', "a?b"),
+        ("a\\b", "a[!x]b"),
+        ("ä_b", "?_*"),
+        ("a%b", "*%b"),
+        ('a"b', 'a"*'),
+        ("a\\b", "a\\*"),
+        ("[b", "[[]b"),
+    ],
+)
+def test_globs_fit_names_in_lists_whatever_is_in_them(reader: sa.Engine, name: str, glob: str) -> None:
+    if reader.dialect.name != "mysql":
+        pytest.skip("others look for a text at no names but those in a list")
+    questions = dialect_of(reader).questions
+    texts = [json.dumps(["other", name], ensure_ascii=False), json.dumps(["other"])]
+    given = [sa.select(sa.literal(text).label("listed")).subquery("given") for text in texts]
+    with reading(reader) as asked:
+        fits = [
+            asked.values(sa.select(questions.has(one.c.listed, glob).label("fits")).select_from(one))[0]
+            for one in given
+        ]
+    assert fits == [1, 0]
 
 
 def test_failures_of_a_minion_are_not_looked_for_in_an_index_of_all_answers(reader: sa.Engine) -> None:

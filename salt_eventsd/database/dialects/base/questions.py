@@ -34,7 +34,7 @@ class Questions:
         if not is_glob(glob):
             return column == glob
         if "[" not in glob:
-            return column.like(_like(glob), escape="!")
+            return column.like(like(glob), escape="!")
         return column.regexp_match(_expression(glob))
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.FromClause | sa.TextClause, sa.ColumnElement[Any]]:
@@ -124,6 +124,18 @@ class Questions:
         """
         return self.among(column, False)
 
+    def that_are(
+        self, asked: sa.Select[Any], key: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]
+    ) -> sa.Select[Any]:
+        """
+        Return a question that finds many rows by one index, with conditions that another index finds many by.
+
+        :param asked: about a table.
+        :param key: the table's primary key, which is in each index in some databases.
+        :param conditions: which of its rows.
+        """
+        return asked.where(*conditions)
+
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """
         Return the texts of a group as one, with a newline between each two. To make JSON of them takes twice as long.
@@ -182,7 +194,12 @@ def is_glob(text: str) -> bool:
     return any(mark in text for mark in "*?[")
 
 
-def _like(glob: str) -> str:
+def like(glob: str) -> str:
+    """
+    Return a glob as a pattern for ``LIKE``, with ``!`` to escape.
+
+    :param glob: without brackets.
+    """
     plain = re.sub(r"([!%_])", r"!\1", glob)
     return plain.replace("*", "%").replace("?", "_")
 

@@ -58,6 +58,12 @@ class SQLiteQuestions(Questions):
         """See :class:`Questions`. Spelled with ``=``, it would always begin with the index of what is false."""
         return column.is_(sa.false())
 
+    def that_are(
+        self, asked: sa.Select[Any], key: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]
+    ) -> sa.Select[Any]:
+        """See :class:`Questions`. It would look at all rows that one of both indexes finds."""
+        return asked.where(self.beside(key).in_(sa.select(key).where(*conditions).correlate(None)))
+
     def listed(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`."""
         return sa.func.group_concat(column, "\n")

@@ -2,9 +2,8 @@
 The last run of states that each minion had had by a time, where a look for each minion would begin at its newest
 return, and not at the time.
 
-Instead, some time before is looked through for all minions together, by the index of their returns: first as much as
-has a few returns of each, and then, for those without a run in it, four times as much. Who has none in that either is
-asked for by its name.
+Instead, some time before is looked through for all minions together: first as much as has a few returns of each, and
+then, for those without a run in it, four times as much. Who has none in that either is asked for by its name.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _ONE_RUN = (
 )
 _WITHIN = " AND jid >= :first AND jid < :behind"
 #: No more returns than these are passed over on the way back to a time.
-_FEW_LATER = 40_000
+_FEW_LATER = 10_000
 #: So much time is looked through as has so many returns for each minion, and then so many.
 _RETURNS = (20, 80)
 #: No database has to read a statement with more values than this.
@@ -85,14 +84,11 @@ def earlier_runs(reader: Reader, conditions: list[Condition], at: datetime, with
         if len(rest) <= _FEW:
             break
         known = reader.values(sa.select(sa.func.count()).select_from(minions))[0]
-        begin = floor(reader, returns.c.stamp, Wanted((returns.c.stamp <= at,)), each * known)
-        time = [returns.c.stamp <= at, *since(returns.c.stamp, begin), *_bounds(within)]
-        for some in grouped(rest, lambda _: 1, MOST_NAMES):
-            found.update(_last_of(reader.rows(_newest(some, time))))
-        # Without a beginning, that was all there is.
-        rest = [name for name in rest if name not in found] if begin else []
+        time, is_all = _before(reader, at, each * known)
+        found.update(_by_name(reader.rows(_newest(rest, [*time, *_bounds(within)]))))
+        rest = [] if is_all else [name for name in rest if name not in found]
     for some in grouped(rest, lambda _: 1, _FEW):
-        found.update(_last_of(_one_by_one(reader, some, at, within)))
+        found.update(_by_name(_one_by_one(reader, some, at, within)))
     nothing = dict.fromkeys(column.name for column in RUN)
     return [found.get(name) or {"minion_id": name, **nothing} for name in names]
 
@@ -101,19 +97,27 @@ def _bounds(within: Within | None) -> list[Condition]:
     return within.conditions() if within else []
 
 
-def _last_of(rows: Iterable[Row]) -> dict[str, Row]:
-    """Return the last of each minion's rows, by its name."""
-    return {row["minion_id"]: row for row in sorted(rows, key=lambda row: (row["stamp"], row["id"]))}
+def _by_name(rows: Iterable[Row]) -> dict[str, Row]:
+    return {row["minion_id"]: row for row in rows}
+
+
+def _before(reader: Reader, at: datetime, most: int) -> tuple[list[Condition], bool]:
+    """Return the conditions of so many returns before a time, and whether there are no more."""
+    begin = floor(reader, returns.c.stamp, Wanted((returns.c.stamp <= at,)), most)
+    time = [returns.c.stamp <= at, *since(returns.c.stamp, begin)]
+    first, last = reader.tuples(sa.select(sa.func.min(returns.c.id), sa.func.max(returns.c.id)).where(*time))[0]
+    # Most of them stand beside one another, and are read several times as fast so as by any other index.
+    return [*time, returns.c.id >= (first or 0), returns.c.id <= (last or 0)], begin is None
 
 
 def _newest(names: Sequence[str], bounds: list[Condition]) -> sa.Select[Any]:
-    """Return the question for the newest runs of some minions in a time, of which several may have one moment."""
-    are_runs = sa.and_(sa.text(IS_RUN), *bounds)
-    last = sa.select(returns.c.minion_id, sa.func.max(returns.c.stamp).label("stamp"))
-    last = last.where(returns.c.minion_id.in_(names), are_runs).group_by(returns.c.minion_id)
-    newest = last.subquery("newest")
-    is_its = sa.and_(returns.c.minion_id == newest.c.minion_id, returns.c.stamp == newest.c.stamp)
-    return sa.select(returns.c.minion_id, *RUN).select_from(newest.join(returns, is_its)).where(are_runs)
+    """Return the question for the last runs of some minions, and perhaps of others, in a time."""
+    order = (returns.c.stamp.desc(), returns.c.id.desc())
+    place = sa.func.row_number().over(partition_by=returns.c.minion_id, order_by=order)
+    are_its = [returns.c.minion_id.in_(names)] if len(names) <= MOST_NAMES else []
+    runs = sa.select(returns.c.minion_id, *RUN, place.label("place")).where(sa.text(IS_RUN), *bounds, *are_its)
+    told = runs.subquery("told")
+    return sa.select(*(told.c[name] for name in ("minion_id", *(one.name for one in RUN)))).where(told.c.place == 1)
 
 
 def _one_by_one(reader: Reader, names: Sequence[str], at: datetime, within: Within | None) -> list[Row]:
