@@ -7,6 +7,7 @@ configuration file either: a worker's options come in through ``engines``.
 
 =================== ===================================================================================================
 ``store``           the door: one transaction for each batch
+``known``           what is found out of a database over each connection
 ``engines``         options of a worker, and the connections made of them; ``deadlines`` limits each statement
 ``receipts``        which chunks are written already; ``receipts_tidy`` keeps them few
 ``turns``           batches wait for each other, where the database has one writer at a time

@@ -10,19 +10,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import ClassVar
 
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import migrate, schema
-from salt_eventsd.database.attempt import Spoilt, Tables
+from salt_eventsd.database.attempt import Spoilt
 from salt_eventsd.database.blame.evidence import Evidence
 from salt_eventsd.database.blame.suspects import Suspects, Verdict
 from salt_eventsd.database.building import Ahead, ahead_of
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.insertion import Insertion
 from salt_eventsd.database.keeping import keeper
+from salt_eventsd.database.known import TABLES, Known, learn
 from salt_eventsd.database.migrations.builder import Builder
 from salt_eventsd.database.partitions import make
 from salt_eventsd.database.probe import try_out
@@ -32,30 +34,15 @@ from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.turns import Turns
 from salt_eventsd.database.user_tables.tables import UserTables
-from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.event.chunk import OWN
 from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError, Transient, WorkerError
 from salt_eventsd.workers.write import Batch, Behind, Refusal
 
-_TABLES = {
-    "jobs": schema.jobs,
-    "returns": schema.returns,
-    "states": schema.states,
-    "events": schema.events,
-    "minions": schema.minions,
-}
 #: A batch of no more events than this is tried without savepoints first. If something in it is refused, that costs it
 #: one more try; what many minions send is not to make every large batch be tried twice.
 _BOLD_EVENTS = 100
 #: Where a connection keeps what is known of its database.
 _KNOWN = "eventsd_known"
-
-
-class _Known(NamedTuple):
-    """What was found out over a connection: of the built-in tables, and how large values may be."""
-
-    tables: Tables
-    values: Values
 
 
 class Store:
@@ -95,8 +82,8 @@ class Store:
     ) -> None:
         self._engine = engine
         self._truncate = truncate
-        self._node_id = node_id
         self._dialect = dialect_of(engine)
+        self._make_builder = partial(RowBuilder, node_id, self._dialect, truncate=truncate, states=states, load=load)
         #: See :class:`Behind`. In the built-in tables the order of events does not matter.
         self.behind: Behind = self._dialect.inserts.behind
         self._user_tables = UserTables(rules or {}, node_id, self._dialect)
@@ -112,8 +99,6 @@ class Store:
         self._builder_before: RowBuilder | None = None
         self._deferred = False
         self._nightly = nightly
-        self._states = states
-        self._load = load
         self._partitions = partitions
         self._builder = builder
 
@@ -168,7 +153,7 @@ class Store:
     def _insert(
         self,
         connection: Connection,
-        known: _Known,
+        known: Known,
         batch: Batch,
         verdict: Verdict,
         ahead: Ahead | None = None,
@@ -201,7 +186,7 @@ class Store:
             self._user_tables.forget()
 
     def _insertion(
-        self, connection: Connection, known: _Known, batch: Batch, todo: Sequence[int], ahead: Ahead | None = None
+        self, connection: Connection, known: Known, batch: Batch, todo: Sequence[int], ahead: Ahead | None = None
     ) -> Insertion:
         owned = {event.rule for at in todo if (event := batch.events[at]).into == OWN}
         writers = self._user_tables.writers(connection, owned, known.values, batch.master)
@@ -275,7 +260,7 @@ class Store:
                 found = migrate.version(connection)
                 problems = self._user_tables.problems(connection)
                 connection.rollback()
-                tables = (*_TABLES.values(), schema.receipts)
+                tables = (*TABLES.values(), schema.receipts)
                 lacks = try_out(connection, self._dialect, tables, keeper, found)
         except Exception as exc:
             raise self._of_all(self._dialect.faults.classify(exc)) from exc
@@ -293,7 +278,7 @@ class Store:
             self._builder.stop()
         self._engine.dispose()
 
-    def _known(self, connection: Connection) -> _Known:
+    def _known(self, connection: Connection) -> Known:
         """
         Return what is known of the database; each new connection learns it again.
 
@@ -306,18 +291,7 @@ class Store:
             self._has_been_up = True
             self._user_tables.forget()
             self._sightings.forget()
-            # SQLAlchemy asks for the version only once, but the address may lead to another server, or an upgraded one.
-            connection.dialect.initialize(connection)
-            self._dialect.learn(connection)
-            largest = self._dialect.largest_value(connection)
-            wide_codes = self._dialect.ddl.is_wide(connection, schema.returns.name, "retcode")
-            keepers = {name: keeper(self._dialect, connection, table) for name, table in _TABLES.items()}
-            connection.rollback()
-            builder = RowBuilder(
-                self._node_id, self._dialect, largest, self._truncate, wide_codes, self._states, self._load
-            )
-            values = Values(self._dialect, largest, self._truncate)
-            known = connection.info[_KNOWN] = _Known(Tables(self._dialect, builder, keepers), values)
+            known = connection.info[_KNOWN] = learn(connection, self._dialect, self._make_builder, self._truncate)
         if self._turns.are_taken:
             self._builder_before = known.tables.builder
         return known
