@@ -195,7 +195,7 @@ class Bus:
             bus.destroy()
 
     async def _read(self, subscriber: Any) -> None:
-        clock, receive, sink, pulse = time.monotonic, subscriber.recv, self._sink, self.pulse
+        clock, receive = time.monotonic, subscriber.recv
         # When the last nap began, and how long it was.
         since, nap = clock(), 0.0
         was_much = False
@@ -214,9 +214,7 @@ class Bus:
                     if isinstance(message, dict) and (more := message[b"body"])
                 )
             finally:
-                sink(raws)
-                pulse.frames += len(raws)
-                pulse.newest = raws[-1] if len(raws[-1]) < STAMPED_BYTES else b""
+                self._hand_on(raws)
             frames += len(raws)
             size += sum(map(len, raws))
             passed = clock() - since
@@ -266,9 +264,12 @@ class Bus:
             loop.start()
 
     def _taken(self, raw: bytes) -> None:
-        self._sink([raw])
-        self.pulse.frames += 1
-        self.pulse.newest = raw if len(raw) < STAMPED_BYTES else b""
+        self._hand_on([raw])
+
+    def _hand_on(self, raws: list[bytes]) -> None:
+        self._sink(raws)
+        self.pulse.frames += len(raws)
+        self.pulse.newest = raws[-1] if len(raws[-1]) < STAMPED_BYTES else b""
 
 
 def _nothing() -> None:

@@ -59,12 +59,7 @@ class Stage:
         if self._run is not None:
             self._end_run()
         part = self._part((to.lane, to.prio), event, size, limits)
-        part.own.append(event)
-        part.events += 1
-        part.bytes += size
-        if part.ordering:
-            add_run(part.ordering, 0, 1)
-        self._added(1, size, to.prio)
+        self._put(part, [event], size, to.prio)
 
     def add_run(self, to: Route, events: Sequence[Event], limits: BatchLimits) -> None:
         """
@@ -82,12 +77,15 @@ class Stage:
             for one in events:
                 self.add(to, one, limits)
             return
+        self._put(part, events, size, to.prio)
+
+    def _put(self, part: Part, events: Sequence[Event], size: int, is_prio: bool) -> None:
         part.own += events
         part.events += len(events)
         part.bytes += size
         if part.ordering:
             add_run(part.ordering, 0, len(events))
-        self._added(len(events), size, to.prio)
+        self._added(len(events), size, is_prio)
 
     def add_to_all(self, destinations: Sequence[tuple[Route, Event]], limits: Mapping[str, BatchLimits]) -> None:
         """
