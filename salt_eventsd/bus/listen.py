@@ -29,9 +29,11 @@ log = logging.getLogger(__name__)
 _READ_SECONDS = 0.001
 #: ... the thread naps, while the publisher's socket buffers ...
 _NAP_SECONDS = 0.008
-#: ... or naps at once, and the second time in a row longer, where more than so many frames come a second ...
+#: ... or naps at once where more than so many frames come a second; then the second nap in a row, and each after it, is
+#: so long that about so many frames come meanwhile ...
 _MANY_A_SECOND = 1000.0
-_LONG_NAP_SECONDS = 0.02
+_FRAMES_A_NAP = 100
+_LONGEST_NAP_SECONDS = 0.05
 #: ... unless so many bytes came in the meantime that a nap would let the reader fall behind.
 _BUSY_BYTES = 49_152
 #: The most bytes per read. Salt asks for 4096 bytes, and each read costs it a task, as much as twenty frames.
@@ -222,7 +224,9 @@ class Bus:
             if is_much or passed > nap + _READ_SECONDS:
                 since, nap = clock(), 0.0
                 if size < _BUSY_BYTES:
-                    nap = _LONG_NAP_SECONDS if is_much and was_much else _NAP_SECONDS
+                    nap = _NAP_SECONDS
+                    if is_much and was_much:
+                        nap = min(max(nap, _FRAMES_A_NAP * passed / frames), _LONGEST_NAP_SECONDS)
                     await asyncio.sleep(nap)
                 was_much = is_much
                 frames = size = 0

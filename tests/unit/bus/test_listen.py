@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
+from types import SimpleNamespace
 
 import pytest
 import salt.utils.msgpack
 from tornado.iostream import IOStream, StreamClosedError
 
+from salt_eventsd.bus import listen
 from salt_eventsd.bus.listen import Bus, _has_own_tornado, _in_large_pieces
 
 pytestmark = pytest.mark.skipif(_has_own_tornado(), reason="Salt 3006 reads with a Tornado of its own")
@@ -102,21 +105,44 @@ def test_all_frames_of_a_piece_are_taken_at_once_and_in_order() -> None:
     assert subscriber.asked < 10
 
 
-def test_a_long_nap_needs_many_frames_twice_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given
-    naps: list[float] = []
-    sleep = asyncio.sleep
+@pytest.mark.parametrize(
+    ("pieces", "naps"),
+    [
+        pytest.param([1, 1, 1], [8, 8, 8], id="few frames"),
+        pytest.param([20, 40, 60], [8, 25, 45], id="many, from the second time in a row"),
+        pytest.param([20, 15, 60], [8, 50, 50], id="no longer than that"),
+        pytest.param([20, 400, 400], [8, 8, 8], id="no shorter than usual"),
+        pytest.param([20, 40, 1, 20, 40], [8, 25, 8, 8, 25], id="few in between"),
+    ],
+)
+def test_naps_are_as_long_as_a_hundred_frames_take(
+    pieces: list[int], naps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a piece comes 2 ms after it was asked for
+    now = 100.0
+    napped: list[float] = []
 
     async def nap(seconds: float) -> None:
-        naps.append(seconds)
-        await sleep(seconds)
+        nonlocal now
+        napped.append(seconds)
+        now += seconds
+
+    def clock() -> float:
+        return now
+
+    class Waiting(Subscriber):
+        async def recv(self) -> bytes:
+            nonlocal now
+            # Of two calls for each piece.
+            now += 0.001
+            return await super().recv()
 
     monkeypatch.setattr(asyncio, "sleep", nap)
-    many = [b"x"] * 200
+    monkeypatch.setattr(listen, "time", SimpleNamespace(monotonic=clock, time=time.time))
 
     # When
     with pytest.raises(EOFError):
-        asyncio.run(Bus({}, lambda _raws: None)._read(Subscriber([many, many, many])))
+        asyncio.run(Bus({}, lambda _raws: None)._read(Waiting([[b"x"] * count for count in pieces])))
 
     # Then
-    assert naps == [0.008, 0.02, 0.02]
+    assert [round(seconds * 1000) for seconds in napped] == naps
