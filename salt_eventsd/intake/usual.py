@@ -17,15 +17,18 @@ from salt_eventsd.intake.origin import MINION_EVENT, PEER, Origins
 from salt_eventsd.intake.result import IGNORED, Result
 from salt_eventsd.redact import Redactor
 from salt_eventsd.redact.redactor import RUNNER
-from salt_eventsd.rules.match import Rules
+from salt_eventsd.rules.match import Candidates, Rules
 
 #: A larger frame is not usual, in bytes. In a smaller one no name is so long that it would be clipped.
 _MOST_BYTES = LONGEST_NAME
 #: ``salt/job/``, a job id of Salt's own, ``/ret/`` and the id of a minion.
 _BEGINNING, RET = b"salt/job/", b"/ret/"
-#: Where the tag of a usual return has :data:`RET`.
+#: Where the tag of a usual return has :data:`RET`, and where that ends.
 RET_PLACE = slice(len(_BEGINNING) + 20, len(_BEGINNING) + 20 + len(RET))
+_JOB_END = RET_PLACE.stop
 _SLASHES = 4
+#: The rules that may take a job's returns are remembered for so many jobs.
+_MOST_JOBS = 1000
 #: As the tags of jobs' starts end, which are remembered.
 _NEW = b"/new"
 
@@ -40,6 +43,8 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
     :param origins: what becomes of an event that is not what its tag says.
     """
     candidates_of = rules.candidates
+    is_of_job = rules.slashes is not None and rules.slashes <= _SLASHES
+    of_jobs: dict[bytes, Candidates] = {}
     drops = bool(redactor.functions)
     leaves_copies = origins.peers != "take"
 
@@ -48,10 +53,17 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
             return None
         head, _, payload = raw.partition(TAG_END)
         # With so many slashes there is none in the job id, and none in the id of the minion.
-        if len(head) <= RET_PLACE.stop or head.count(b"/") != _SLASHES or head.endswith(_NEW) or TRIMMED in payload:
+        if len(head) <= _JOB_END or head.count(b"/") != _SLASHES or head.endswith(_NEW) or TRIMMED in payload:
             return None
         tag = head.decode("utf-8", "backslashreplace")
-        candidates = candidates_of(tag, tag)
+        job = raw[:_JOB_END]
+        candidates = of_jobs.get(job)
+        if candidates is None:
+            candidates = candidates_of(tag, tag)
+            if is_of_job:
+                if len(of_jobs) >= _MOST_JOBS:
+                    of_jobs.clear()
+                of_jobs[job] = candidates
         if not candidates.rules:
             return IGNORED
         data, texts = decode_as_texts(payload)

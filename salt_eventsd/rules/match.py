@@ -144,6 +144,8 @@ class Rules:
         self._answers: Remembered[list[Route]] = Remembered(_ANSWERS_BYTES)
         self._known: Remembered[Candidates] = Remembered(_CANDIDATES_BYTES)
         self._made = 0
+        #: The candidates are the same for all tags that are the same up to so many slashes; None if that is not known.
+        self.slashes = self._index.slashes
 
     def candidates(self, tag: str, full_tag: str) -> Candidates:
         """

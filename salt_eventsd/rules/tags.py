@@ -25,6 +25,9 @@ _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 1
 #: The beginning of an expression that can match a tag in one way only: literal text and runs of digits or of anything
 #: but slashes, each run followed by a slash.
 _HEAD = re.compile(r"(?:[A-Za-z0-9_/-]*(?:\\d|\[0-9\]|\[\^/\])[*+]/(?![*+?{]))+")
+#: An expression of such beginnings, and after them nothing but literal text. The group is that text.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_-]*(?:(?:\\d|\[0-9\]|\[\^/\])[*+])?/)*([A-Za-z0-9_-]*)")
+_SLASH_OF_ITS_OWN = "[^/]"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class TagIndex:
                     self._plain.add(pattern.prefix, pattern.regex, shared)
         #: Asked for each event: this saves a look-up.
         self._in_plain = self._plain.matching
+        #: To so many slashes of a tag the patterns look, and no further; None if that cannot be told.
+        self.slashes = _most_slashes(together)
 
     def matching(self, tag: str) -> tuple[int, ...]:
         """
@@ -148,6 +153,18 @@ def _head(regex: re.Pattern[str]) -> str:
         return ""
     found = _HEAD.match(regex.pattern)
     return found[0] if found else ""
+
+
+def _most_slashes(regexes: Iterable[re.Pattern[str]]) -> int | None:
+    """Return with which slash of a tag it is decided which expressions match it; None if that cannot be told."""
+    most = 0
+    for regex in regexes:
+        found = _PLAIN.fullmatch(regex.pattern)
+        if regex.flags != re.UNICODE or not found:
+            return None
+        # Whether a part of a tag is the literal text that was asked for, is known where it ends.
+        most = max(most, regex.pattern.replace(_SLASH_OF_ITS_OWN, "").count("/") + bool(found[1]))
+    return most
 
 
 def _prefix(expression: str) -> str:

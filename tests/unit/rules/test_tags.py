@@ -6,7 +6,7 @@ import fnmatch
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from salt_eventsd.rules.tags import TagIndex, tag_glob, tag_pattern
@@ -42,30 +42,64 @@ def test_an_index_finds_what_each_pattern_matches(tag: str) -> None:
     assert sorted(index.matching(tag)) == naive(PATTERNS, tag)
 
 
-@given(
-    patterns=st.lists(
-        st.lists(
-            st.sampled_from(
-                ["salt/", "job/", r"\d+/", r"[^/]+/", "ret/", "web", "1", r"\w*", "?", "*", "|", ".", r"\Z", "-"]
-            ),
-            max_size=6,
-        ).map("".join),
-        max_size=8,
-    ),
-    tag=st.lists(st.sampled_from(["salt/", "job/", "12/", "ret/", "web", "1", "-", "/", "x"]), max_size=6).map("".join),
-)
+_PATTERNS = st.lists(
+    st.sampled_from(["salt/", "job/", r"\d+/", r"[^/]+/", "ret/", "web", "1", r"\w*", "?", "*", "|", ".", r"\Z", "-"]),
+    max_size=6,
+).map("".join)
+_TAGS = st.lists(st.sampled_from(["salt/", "job/", "12/", "ret/", "web", "1", "-", "/", "x"]), max_size=6).map("".join)
+
+
+def compiling(patterns: list[str]) -> list[str]:
+    return [pattern for pattern in patterns if _compiles(pattern)]
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+@given(patterns=st.lists(_PATTERNS, max_size=8), tag=_TAGS)
 def test_any_patterns(patterns: list[str], tag: str) -> None:
-    compiling = []
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error:
-            continue
-        compiling.append(pattern)
+    some = compiling(patterns)
+    index = TagIndex((tag_pattern(pattern), number) for number, pattern in enumerate(some))
 
-    index = TagIndex((tag_pattern(pattern), number) for number, pattern in enumerate(compiling))
+    assert sorted(index.matching(tag)) == naive(some, tag)
 
-    assert sorted(index.matching(tag)) == naive(compiling, tag)
+
+@given(pattern=_PATTERNS, tag=_TAGS, other=_TAGS)
+@example(r"salt/job/\d+/ret/", "salt/job/12/ret/web", "x")
+@example("salt/job", "salt/jobs/1", "x")
+def test_tags_that_are_alike_up_to_the_slash_an_index_names_are_matched_alike(
+    pattern: str, tag: str, other: str
+) -> None:
+    index = TagIndex((tag_pattern(one), number) for number, one in enumerate(compiling([pattern])))
+    parts = tag.split("/")
+    assume(index.slashes is not None and index.slashes < len(parts))
+
+    same = "/".join([*parts[: index.slashes], other])
+
+    assert index.matching(same) == index.matching(tag)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "slashes"),
+    [
+        pytest.param([r"salt/job/\d+/new", r"salt/job/\d+/ret/"], 4, id="the default rules"),
+        pytest.param([r"salt/job/[^/]+/ret/", "salt/key"], 4, id="a run of anything but slashes"),
+        pytest.param([r"salt/job/\d+/ret/web"], 5, id="a part of a minion id"),
+        pytest.param([r"salt/job/\d+/ret/", "salt/.*"], None, id="anything"),
+        pytest.param([r"salt/job/\d+"], None, id="a run that no slash ends"),
+        pytest.param(["(?i)salt/"], None, id="capitals"),
+        pytest.param([], 0, id="nothing"),
+    ],
+)
+def test_with_which_slash_it_is_decided(patterns: list[str], slashes: int | None) -> None:
+    index = TagIndex((tag_pattern(pattern), number) for number, pattern in enumerate(patterns))
+
+    assert index.slashes == slashes
 
 
 def test_a_pattern_of_several_rules_finds_them_all() -> None:
