@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from tests.support.proxy import Relay
 
-#: The first byte of a query, and of a request for a file.
-_QUERY, _FILE = 0x03, b"\xfb"
+#: The first byte of a query, of one that is prepared, and of a request for a file.
+_QUERIES, _FILE = (0x03, 0x16), b"\xfb"
 
 
 class Hijack(Relay):
@@ -38,7 +38,7 @@ class Hijack(Relay):
 
     def _is_query(self, data: bytes) -> bool:
         """Say whether it is the query to answer. A client waits for each answer, so a query begins what is read."""
-        return data[3] == 0 and data[4] == _QUERY and data[5:].startswith(self._beginning)
+        return data[3] == 0 and data[4] in _QUERIES and data[5:].startswith(self._beginning)
 
     def _ask(self, client: socket.socket) -> None:
         request = _FILE + self._path

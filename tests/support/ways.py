@@ -1,8 +1,8 @@
 """
-Force how rows get into databases: in their quickest way whenever they have one, or never.
+Force how rows get into databases: in their quickest way whenever they have one, or in that of large rows, or never.
 
-``EVENTSD_WAY=quickly`` and ``EVENTSD_WAY=carefully`` force it for all tests of a run, and for the masters and writers
-that they start.
+``EVENTSD_WAY=quickly``, ``EVENTSD_WAY=large`` and ``EVENTSD_WAY=carefully`` force it for all tests of a run, and for
+the masters and writers that they start.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ from pathlib import Path
 from unittest import mock
 
 from salt_eventsd.database.dialects.base import quickly
+from salt_eventsd.database.dialects.mysql import prepared
 
-#: How many rows are tried quickly, and how many failures do not matter.
-_WAYS = {"quickly": (1, sys.maxsize), "carefully": (0, 0)}
+#: How many rows are tried quickly, how many failures do not matter, and how long no value of a small row is.
+_WAYS = {
+    "quickly": (1, sys.maxsize, quickly.LARGE_VALUE),
+    "large": (1, sys.maxsize, -1),
+    "carefully": (0, 0, quickly.LARGE_VALUE),
+}
 WAYS = tuple(_WAYS)
 
 
@@ -28,8 +33,11 @@ def forced(way: str) -> Iterator[None]:
 
     :param way: one of :data:`WAYS`, "" for none.
     """
-    fewest, chances = _WAYS.get(way) or (quickly.FEWEST_ROWS, quickly.CHANCES)
-    with mock.patch.multiple(quickly, FEWEST_ROWS=fewest, CHANCES=chances):
+    fewest, chances, small = _WAYS.get(way) or (quickly.FEWEST_ROWS, quickly.CHANCES, quickly.LARGE_VALUE)
+    with (
+        mock.patch.multiple(quickly, FEWEST_ROWS=fewest, CHANCES=chances),
+        mock.patch.object(prepared, "LARGE_VALUE", small),
+    ):
         yield
 
 

@@ -77,7 +77,7 @@ def test_many_rows_are_loaded_by_a_user_without_further_rights(tables: Database)
 def test_nothing_that_was_changed_on_its_way_is_kept(altered: Database) -> None:
     # Given
     altered.execute("ALTER TABLE eventsd_returns ADD CHECK (json_valid(`return`))")
-    load = by_load(schema.returns, _COLUMNS)
+    load = by_load(schema.returns, _COLUMNS, 2**20)
     with make_engine(SqlOptions(url=altered.url)).connect() as connection:
         for column, value in _BAD:
             for modes in ("STRICT_ALL_TABLES", ""):

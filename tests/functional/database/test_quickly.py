@@ -81,7 +81,7 @@ def some_of_all(number: int, text: str, value: Any) -> list[Event]:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.tuples(_NAMES, _VALUES), min_size=1, max_size=8))
-def test_both_ways_leave_the_same_behind(tables: Database, parts: Sequence[tuple[str, Any]]) -> None:
+def test_all_ways_leave_the_same_behind(tables: Database, parts: Sequence[tuple[str, Any]]) -> None:
     # Given
     events = [one for number, (text, value) in enumerate(parts) for one in some_of_all(number, text, value)]
     left: dict[str, list[list[dict[str, Any]]]] = {}
@@ -97,7 +97,7 @@ def test_both_ways_leave_the_same_behind(tables: Database, parts: Sequence[tuple
         left[way] = [[{key: value for key, value in row.items() if key != "id"} for row in table] for table in rows]
 
     # Then
-    assert left["quickly"] == left["carefully"]
+    assert left["quickly"] == left["large"] == left["carefully"]
     assert all(left["quickly"])
 
 

@@ -88,11 +88,11 @@ class Lines:
         if kinds == {type(None)}:
             return repeat(self.null, len(values))
         if len(kinds) == 1:
-            return map(_WRITERS[kinds.pop()], values)
+            return map(WRITERS[kinds.pop()], values)
         return [self._text(value) for value in values]
 
     def _text(self, value: Any) -> str:
-        return self.null if value is None else _WRITERS[type(value)](value)
+        return self.null if value is None else WRITERS[type(value)](value)
 
     def _piece(self, rows: Sequence[Sequence[Any]], texts: Sequence[str]) -> bytes:
         text = END.join(texts) + END
@@ -108,7 +108,8 @@ class Lines:
         return BETWEEN.join(texts) + self.end
 
 
-_WRITERS: dict[type, Callable[[Any], str]] = {
+#: What writes a value that is not NULL, by its type.
+WRITERS: dict[type, Callable[[Any], str]] = {
     str: str,
     msgspec.Raw: lambda value: str(value, "utf-8"),
     bool: {True: "1", False: "0"}.__getitem__,

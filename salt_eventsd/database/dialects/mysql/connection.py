@@ -1,5 +1,5 @@
 """
-Connections of PyMySQL's that hand rows to ``LOAD DATA LOCAL``, and never a file.
+Connections of PyMySQL's that hand rows to ``LOAD DATA LOCAL``, and never a file; and values to prepared statements.
 
 In MySQL's protocol the server names the file that it wants, and it may do so in answer to any statement. A client that
 opens what is named hands any file of its machine to a server that is somebody else's. So PyMySQL's own way, which does
@@ -17,10 +17,12 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from pymysql.connections import Connection
-from pymysql.constants import CLIENT, CR
+from pymysql.constants import CLIENT, COMMAND, CR
 from pymysql.err import OperationalError
 from pymysql.protocol import MysqlPacket
 from sqlalchemy.engine import Engine
+
+from salt_eventsd.database.dialects.mysql.prepared import Given, execution, prepared
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,9 @@ class LoadingConnection(Connection):
     def __init__(self, *args: Any, **named: Any) -> None:
         self.can_send = bool(named.get("client_flag", 0) & CLIENT.LOCAL_FILES)
         self._offered: tuple[bytes, Iterable[bytes]] | None = None
+        self._given: Given | None = None
+        # The numbers of the statements that were prepared.
+        self._statements: dict[str | bytes, int] = {}
         self._awaits_first = False
         # Whether nothing was asked since the last transaction ended.
         self._is_clear = False
@@ -115,10 +120,35 @@ class LoadingConnection(Connection):
         finally:
             self._offered = None
 
-    def _execute_command(self, *args: Any, **named: Any) -> None:
-        self._awaits_first = True
+    @contextmanager
+    def giving(self, values: Given) -> Iterator[None]:
+        """
+        Have one statement within a ``with`` block prepared, if it is not, and executed with values.
+
+        :param values: one for each ``?`` in it.
+        """
+        self._given = values
+        try:
+            yield
+        finally:
+            self._given = None
+
+    def _execute_command(self, command: int, sql: str | bytes) -> None:
         inside: Any = super()
-        inside._execute_command(*args, **named)
+        given, self._given = self._given, None
+        if given is not None:
+            command, sql = COMMAND.COM_STMT_EXECUTE, execution(self._prepare(sql), given)
+        self._awaits_first = True
+        inside._execute_command(command, sql)
+
+    def _prepare(self, sql: str | bytes) -> int:
+        if sql not in self._statements:
+            self._execute_command(COMMAND.COM_STMT_PREPARE, sql)
+            number, following = prepared(self._read_packet().get_all_data())
+            for _ in range(following):
+                self._read_packet()
+            self._statements[sql] = number
+        return self._statements[sql]
 
     def _read_query_result(self, *args: Any, **named: Any) -> Any:
         # Also that of a statement behind the first.

@@ -48,7 +48,9 @@ class MySQLInserts(Inserts):
         carefully = self.bulk(
             connection, table, columns, lambda insert: insert.on_duplicate_key_update({first.name: first})
         )
-        return Quickly(by_load(table, columns), carefully) if can_load(connection, table) else carefully
+        if not can_load(connection, table):
+            return carefully
+        return Quickly(by_load(table, columns, packet_bytes(connection) // 2), carefully)
 
     def counts(self, connection: Connection) -> bool:
         """See :class:`Inserts`; not over a connection that counts what was found rather than what was changed."""

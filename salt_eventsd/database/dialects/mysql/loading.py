@@ -19,6 +19,7 @@ from salt_eventsd.database.dialects.base.faults import number_of, original_of
 from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, Lines
 from salt_eventsd.database.dialects.base.quickly import Quick
 from salt_eventsd.database.dialects.mysql.faults import MySQLFaults
+from salt_eventsd.database.dialects.mysql.prepared import NO_STATEMENTS, Prepared
 from salt_eventsd.database.dialects.mysql.reflection import MySQLReflection
 from salt_eventsd.exceptions import Transient
 
@@ -28,12 +29,13 @@ _ASKED = ("local_infile", "max_allowed_packet", "wsrep_on", "wsrep_load_data_spl
 _SETTINGS = f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({', '.join(map(repr, _ASKED))})"
 
 
-def by_load(table: sa.Table, columns: Sequence[str]) -> Quick:
+def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int) -> Quick:
     """
-    Return what loads rows into a table.
+    Return what loads rows into a table, and inserts large ones by prepared statements.
 
     :param table: one of ours.
     :param columns: its columns that are inserted.
+    :param packet_bytes: how long the values of a statement may be.
     """
     # One of them is a word of SQL.
     names = ", ".join(f"`{name}`" for name in columns)
@@ -44,23 +46,29 @@ def by_load(table: sa.Table, columns: Sequence[str]) -> Quick:
     )
     values = itemgetter(*columns)
     faults = MySQLFaults()
-    is_forbidden = False
+    statements = Prepared(table, columns, packet_bytes)
+    is_forbidden = lacks_statements = False
+
+    def has_loaded(connection: Connection, rows: Sequence[Row]) -> bool:
+        link: Any = connection.connection.dbapi_connection
+        with link.offering(_LINES.of(rows, values)) as name:
+            found: Any = connection.exec_driver_sql(f"LOAD DATA LOCAL INFILE '{name}' {into}")
+        return bool(found.rowcount == len(rows) and found.context.cursor.warning_count == 0)
 
     def load(connection: Connection, rows: Sequence[Row]) -> int | None:
-        nonlocal is_forbidden
+        nonlocal is_forbidden, lacks_statements
         if is_forbidden:
             return None
-        link: Any = connection.connection.dbapi_connection
+        large, others = ((), rows) if lacks_statements else statements.apart(rows)
         failed: Exception | None = None
         try:
             with connection.begin_nested() as savepoint:
                 try:
-                    with link.offering(_LINES.of(rows, values)) as name:
-                        found: Any = connection.exec_driver_sql(f"LOAD DATA LOCAL INFILE '{name}' {into}")
+                    is_whole = statements.insert(connection, large) and (not others or has_loaded(connection, others))
                 except Exception as exc:
                     failed = exc
                     raise
-                if found.rowcount == len(rows) and found.context.cursor.warning_count == 0:
+                if is_whole:
                     return len(rows)
                 savepoint.rollback()
         except Exception as exc:
@@ -69,7 +77,9 @@ def by_load(table: sa.Table, columns: Sequence[str]) -> Quick:
             if failed is not exc or isinstance(faults.classify(failed), Transient):
                 # A deadlock ends the transaction, savepoints and all.
                 raise failed from exc
-            is_forbidden = number_of(original_of(failed)) in _FORBIDDEN
+            number = number_of(original_of(failed))
+            is_forbidden = number in _FORBIDDEN
+            lacks_statements = lacks_statements or number in NO_STATEMENTS
         return None
 
     return load
