@@ -4,17 +4,20 @@ Run pytest, and try what failed once more, alone: ``python -m tests.support.atte
 Seven thousand tests with real daemons share two cores. One that fails because another took its time is no reason to
 refuse everything; one that fails alone, too, is. What passed only at the second try is said last of all, for that is a
 fault as well, of the test or of the program.
+
+``EVENTSD_CACHE`` names another folder for pytest's cache: who runs this beside others needs one of his own.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_CACHE = ROOT / ".pytest_cache"
+_CACHE = Path(os.environ.get("EVENTSD_CACHE") or ROOT / ".pytest_cache")
 _FAILED = _CACHE / "v/cache/lastfailed"
 #: More than so many do not fail by chance.
 MOST = 4

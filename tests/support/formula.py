@@ -98,7 +98,9 @@ def wheel(folder: Path, version: str) -> Path:
     :param version: the version.
     """
     copy = folder / "source"
-    ignored = shutil.ignore_patterns(".git", ".venv", ".tox", ".build", "build", "*.egg-info", "__pycache__", "tests")
+    # Whatever runs beside this changes its cache.
+    caches = (".*_cache", ".hypothesis", "__pycache__")
+    ignored = shutil.ignore_patterns(".git", ".venv", ".tox", ".build", "build", "*.egg-info", "tests", *caches)
     shutil.copytree(ROOT, copy, ignore=ignored)
     init = copy / "salt_eventsd" / "__init__.py"
     lines = init.read_text(encoding="utf-8").splitlines()

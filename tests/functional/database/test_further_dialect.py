@@ -73,7 +73,7 @@ with engine.connect() as connection:
 @pytest.fixture
 def extended(tmp_path: Path) -> Path:
     """A copy of the package with a further dialect."""
-    shutil.copytree(ROOT / "salt_eventsd", tmp_path / "salt_eventsd")
+    shutil.copytree(ROOT / "salt_eventsd", tmp_path / "salt_eventsd", ignore=shutil.ignore_patterns("__pycache__"))
     dialects = tmp_path / "salt_eventsd" / "database" / "dialects"
     (dialects / "further").mkdir()
     (dialects / "further" / "__init__.py").write_text(FOLDER)
