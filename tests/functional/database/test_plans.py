@@ -140,6 +140,12 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
             "sqlite postgresql",
             id="changes by an id",
         ),
+        pytest.param(
+            lambda reader: returns.find(reader, returns.Which(minion="minion01*", fun="service.*"), 9),
+            "eventsd_returns_by_fun",
+            "sqlite mysql",
+            id="a function on many minions",
+        ),
         pytest.param(lambda reader: missing.find(reader, None, NOW - DAY, 100), ONCE, "", id="missing"),
         pytest.param(
             lambda reader: missing.find(reader, None, NOW - DAY, 100), "eventsd_jobs_by_stamp", "", id="of a day"
