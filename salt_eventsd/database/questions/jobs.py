@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions import of_minion
 from salt_eventsd.database.questions.answers import FAILED, MISSING, NOBODY, Answers, answers_of, is_test
 from salt_eventsd.database.questions.missing import is_missing
-from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
+from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest_near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import HAS_TWIN, twins_of
 from salt_eventsd.database.questions.which import Condition, of_name, older, since
@@ -201,9 +201,7 @@ def _page(reader: Reader, wanted: Wanted, minion: str | None, size: int) -> list
         if minion is not None:
             jids = [jid for _, jid in of_minion.newest(reader, minion, wanted, size)]
         else:
-            jids = [
-                jid for _, jid in newest(reader, (jobs.c.stamp, jobs.c.jid), near(reader, jobs.c.stamp, wanted), size)
-            ]
+            jids = [jid for _, jid in newest_near(reader, (jobs.c.stamp, jobs.c.jid), wanted, size)]
         rows = [
             row
             for start in range(0, len(jids), _AT_ONCE)

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.questions.read import Reader, aware
@@ -130,7 +131,7 @@ def _rows_of(reader: Reader, names: Names) -> tuple[int, int]:
 
 
 def newest(
-    reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int
+    reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int, known: sa.Table | None = None
 ) -> list[tuple[Any, ...]]:
     """
     Return some columns of the newest rows.
@@ -139,11 +140,14 @@ def newest(
     :param columns: the times, and a column that tells rows of one time apart; then others.
     :param wanted: which rows.
     :param size: no more than so many.
+    :param known: the table whose index knows the columns and all conditions, but for those that no index does.
     """
-    return [] if wanted.is_nothing else reader.tuples(select(reader, columns, wanted, size))
+    return [] if wanted.is_nothing else reader.tuples(select(reader, columns, wanted, size, known))
 
 
-def select(reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int) -> sa.Select[Any]:
+def select(
+    reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int, known: sa.Table | None = None
+) -> sa.Select[Any]:
     """
     Return the question that :func:`newest` asks.
 
@@ -151,9 +155,14 @@ def select(reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wan
     :param columns: as in :func:`newest`.
     :param wanted: likewise; something may fit.
     :param size: likewise.
+    :param known: likewise.
     """
     order = [column.desc() for column in columns[:2]]
-    parts = [sa.select(*columns).where(one).order_by(*order).limit(size) for one in wanted.parts(reader)]
+    first = wanted if known is None else replace(wanted, rest=(), nearly=())
+    parts = [sa.select(*columns).where(one).order_by(*order).limit(size) for one in first.parts(reader)]
+    if known is not None:
+        later = (*wanted.nearly, *wanted.rest)
+        parts = [reader.dialect.questions.rows_later(part, known, *later) for part in parts]
     if len(parts) == 1:
         return parts[0]
     every = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
@@ -176,7 +185,7 @@ def names(reader: Reader, column: sa.ColumnElement[Any], glob: str | None) -> Wa
     known = questions.distinct(column).limit(_MOST_KNOWN + 1).subquery()
     told = reader.tuples(sa.select(known.c[0], questions.fits(known.c[0], glob)))
     if len(told) > _MOST_KNOWN:
-        return Wanted((questions.fits(questions.beside(column), glob),))
+        return Wanted((questions.fits(column if questions.estimates else questions.beside(column), glob),))
     return _one_of(reader, column, [name for name, is_meant in told if is_meant], len(told), _MOST_ALTERNATIVES)
 
 
@@ -230,6 +239,32 @@ def near(reader: Reader, stamp: sa.ColumnElement[Any], wanted: Wanted, cost: int
         return wanted
     reader.begin = begin
     return wanted.also(stamp >= begin)
+
+
+def newest_near(
+    reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int
+) -> list[tuple[Any, ...]]:
+    """
+    Return what :func:`newest` does, with the bound that :func:`near` says.
+
+    :param reader: of the history.
+    :param columns: as in :func:`newest`.
+    :param wanted: likewise.
+    :param size: likewise.
+    """
+    stamp = columns[0]
+    if wanted.rest and wanted.has_several and not wanted.has_begin:
+        # To find the bound may take as long as all else. That of all rows an index knows alone, and is the nearer one.
+        of_index = tuple(one for one in wanted.all if _columns_of(one) <= {column.name for column in columns})
+        begin = floor(reader, stamp, Wanted(of_index), reader.dialect.questions.reach)
+        found = newest(reader, columns, wanted.also(stamp >= begin), size) if begin is not None else []
+        if len(found) == size:
+            return found
+    return newest(reader, columns, near(reader, stamp, wanted), size)
+
+
+def _columns_of(condition: Condition) -> set[str]:
+    return {one.name for one in visitors.iterate(condition) if isinstance(one, sa.Column)}
 
 
 def _one_of(reader: Reader, column: sa.ColumnElement[Any], fitting: Sequence[Any], known: int, most: int) -> Wanted:

@@ -58,7 +58,8 @@ class Which:
             found = found.also(returns.c.jid == self.jid, *of_name(reader, returns.c.minion_id, self.minion))
         else:
             found = found.joined(names(reader, returns.c.minion_id, self.minion))
-        has_lead = self.jid is not None or self.minion is not None
+        # Many minions are found by no index.
+        has_lead = self.jid is not None or bool(found.names)
         return found.joined(functions(reader, returns.c.fun, self.fun, is_beside=has_lead))
 
 
@@ -95,7 +96,7 @@ def failures(
     wanted = which.wanted(reader)
     has_state = state is not None or sls is not None
     # Without indexes over some rows, that of a minion's returns tells what failed, and the rows of others are not read.
-    is_of_named = which.minion is not None and bool(wanted.names) and not reader.dialect.ddl.partial_indexes
+    is_of_named = _is_of_minions(wanted) and not reader.dialect.ddl.partial_indexes
     if which.is_of_few or (is_of_named and not has_state):
         wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
     else:
@@ -157,15 +158,25 @@ def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None) -> lis
         than = (datetime.fromisoformat(place[0]["stamp"]), before)
         wanted = wanted.also(older(returns.c.stamp, returns.c.id, than))
     which = wanted.whole
-    if wanted.has_several or wanted.is_nothing:
-        places = newest(reader, (returns.c.stamp, returns.c.id), wanted, limit)
+    # The index of a minion's returns may know all that is asked for: then no others are read.
+    is_known = _is_of_minions(wanted) and not reader.dialect.ddl.partial_indexes
+    if is_known or wanted.has_several or wanted.is_nothing:
+        places = newest(reader, (returns.c.stamp, returns.c.id), wanted, limit, returns if is_known else None)
         if not places:
             return []
         is_short = len(places) <= _MOST_NAMED
-        which = returns.c.id.in_([key for _, key in places]) if is_short else wanted.aside
+        if is_short:
+            which = returns.c.id.in_([key for _, key in places])
+        elif reader.dialect.ddl.partial_indexes:
+            which = wanted.aside
         which = sa.and_(which, returns.c.stamp >= aware(places[-1][0]))
     asked = sa.select(*_COLUMNS, _schedule(reader)).where(which)
     return reader.rows(asked.order_by(returns.c.stamp.desc(), returns.c.id.desc()).limit(limit))
+
+
+def _is_of_minions(wanted: Wanted) -> bool:
+    """Whether an index finds the returns of some minions, each by its name."""
+    return any(one.column is returns.c.minion_id for one in wanted.names)
 
 
 def _schedule(reader: Reader) -> sa.Label[Any]:

@@ -49,7 +49,8 @@ def changes(
     :param start: not before this.
     :param end: before this.
     """
-    rest = of_name(reader, states.c.minion_id, minion)
+    whose = of_name(reader, states.c.minion_id, minion)
+    rest: list[Condition] = []
     if state is not None:
         rest.append(of_state(reader, state))
     is_of_one = minion is not None and not is_glob(minion)
@@ -69,15 +70,21 @@ def changes(
     is_beside = bool(is_of_one or named)
     changed = questions.beside(states.c.changed) == sa.true() if is_beside else questions.among(states.c.changed, True)
     of_time = since(states.c.stamp, start, end)
-    wanted = Wanted((changed, *of_time), rest=tuple(rest), nearly=nearly, has_begin=start is not None)
+    wanted = Wanted((changed, *of_time), rest=(*whose, *rest), nearly=nearly, has_begin=start is not None)
     if not is_of_one and not is_name:
         wanted = near(reader, states.c.stamp, wanted)
+    # What the index of changes knows, in some databases also whose they are; and what only a row does.
+    known, unknown = [*wanted.all, *whose], [*rest, *nearly]
     conditions = [wanted.whole]
     # An index knows no more of the order than the time; so first comes how old the page is.
     times: set[datetime] = set()
     for one in named or [sa.true()]:
-        newest = sa.select(states.c.stamp).where(all_of([*conditions, one])).order_by(states.c.stamp.desc())
-        times.update(datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest.limit(limit)))
+        newest = sa.select(states.c.stamp).order_by(states.c.stamp.desc()).limit(limit)
+        if whose and not is_of_one:
+            newest = questions.rows_later(newest.where(all_of([*known, one])), states, *unknown)
+        else:
+            newest = newest.where(all_of([*conditions, one]))
+        times.update(datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest))
     if not times:
         return []
     moments = sorted(times)

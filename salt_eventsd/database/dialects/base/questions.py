@@ -17,11 +17,13 @@ class Questions:
 
     :cvar looks_within: a look into an index for each row of another table begins at a time that the question says.
     :cvar lateral: such a look may bring several columns at once.
+    :cvar estimates: the database knows whether few texts begin like a glob does.
     :cvar reach: so many rows can be read in a moment, where an index has no more of them than their order.
     """
 
     looks_within: ClassVar[bool] = True
     lateral: ClassVar[bool] = True
+    estimates: ClassVar[bool] = True
     reach: ClassVar[int] = 40_000
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
@@ -133,6 +135,16 @@ class Questions:
         :param asked: about a table.
         :param key: the table's primary key, which is in each index in some databases.
         :param conditions: which of its rows.
+        """
+        return asked.where(*conditions)
+
+    def rows_later(self, asked: sa.Select[Any], table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        """
+        Return a question that an index answers alone, with conditions that a look at a row each takes.
+
+        :param asked: about columns of an index, in its order.
+        :param table: the index's.
+        :param conditions: of other columns of it.
         """
         return asked.where(*conditions)
 

@@ -16,6 +16,7 @@ class SQLiteQuestions(Questions):
     """Pieces of questions."""
 
     lateral: ClassVar = False
+    estimates: ClassVar = False
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. Its ``LIKE`` takes upper and lower case for the same."""

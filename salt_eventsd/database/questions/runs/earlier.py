@@ -2,8 +2,8 @@
 The last run of states that each minion had had by a time, where a look for each minion would begin at its newest
 return, and not at the time.
 
-Instead, some time before is looked through for all minions together: first as much as has a few returns of each, and
-then, for those without a run in it, four times as much. Who has none in that either is asked for by its name.
+Instead, some time before is looked through for all minions together: as much as has a few returns of each. Who has no
+run in it is asked for by its name.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _ONE_RUN = (
 _WITHIN = " AND jid >= :first AND jid < :behind"
 #: No more returns than these are passed over on the way back to a time.
 _FEW_LATER = 10_000
-#: So much time is looked through as has so many returns for each minion, and then so many.
-_RETURNS = (20, 80)
+#: So much time is looked through as has so many returns for each minion. To look through more takes longer than to ask
+#: for all that are left by their names.
+_RETURNS = 20
 #: No database has to read a statement with more values than this.
 MOST_NAMES = 500
 #: So many are asked for by their names at once: each has a part of a statement of its own.
@@ -80,11 +81,9 @@ def earlier_runs(reader: Reader, conditions: list[Condition], at: datetime, with
     names = reader.values(sa.select(minions.c.minion_id).where(all_of(conditions)).order_by(minions.c.minion_id))
     found: dict[str, Row] = {}
     rest: list[str] = names
-    for each in _RETURNS:
-        if len(rest) <= _FEW:
-            break
+    if len(rest) > _FEW:
         known = reader.values(sa.select(sa.func.count()).select_from(minions))[0]
-        time, is_all = _before(reader, at, each * known)
+        time, is_all = _before(reader, at, _RETURNS * known)
         found.update(_by_name(reader.rows(_newest(rest, [*time, *_bounds(within)]))))
         rest = [] if is_all else [name for name in rest if name not in found]
     for some in grouped(rest, lambda _: 1, _FEW):

@@ -1,0 +1,233 @@
+"""
+MariaDB looks at no condition in an index that it goes through backwards, and so reads each row of it; and with several
+indexes to choose from, it takes that of the times alone. Questions are spelled so that it need not.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from benchmarks.history import MINIONS, fill
+from salt_eventsd.database import migrate
+from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.dialects.base.questions import Questions
+from salt_eventsd.database.dialects.mysql.questions import MySQLQuestions
+from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
+from salt_eventsd.database.questions import jobs, newest, of_minion, returns, states
+from salt_eventsd.database.questions.read import Reader, reading
+
+DAY = timedelta(days=1)
+NOW = datetime.now(timezone.utc)
+M = MINIONS[7]
+SOME = "minion001*"
+Ask = Callable[[Reader], Any]
+
+
+@pytest.fixture(scope="module")
+def history(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """Reads a history that is large enough for an index to be worth it."""
+    options = SqlOptions(url=request.getfixturevalue("mariadb").new_database())
+    engine = make_engine(options)
+    migrate.ensure(engine, dialect_of(engine))
+    fill(engine, 1500)
+    engine.dispose()
+    made = make_reader(options)
+    yield made
+    made.dispose()
+
+
+def _asked(engine: sa.Engine, ask: Ask) -> Any:
+    with reading(engine) as reader:
+        return ask(reader), reader.begin, reader.notes
+
+
+def _plan(engine: sa.Engine, ask: Ask, having: str) -> list[dict[str, Any]]:
+    """Return the plan of the first statement of a question that has a text in it."""
+    told: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if having in statement:
+            told.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        _asked(engine, ask)
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    statement, parameters = told[0]
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()]
+
+
+@pytest.mark.parametrize(
+    ("ask", "having", "index"),
+    [
+        pytest.param(
+            lambda reader: states.changes(reader, 9, minion=SOME, name="/etc/file1"),
+            "STRAIGHT_JOIN",
+            "eventsd_states_changed",
+            id="changes of a file on some minions",
+        ),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, minion=SOME),
+            "STRAIGHT_JOIN",
+            "eventsd_states_changed",
+            id="changes on some minions",
+        ),
+        pytest.param(
+            lambda reader: returns.failures(reader, returns.Which(minion=M), 9),
+            "success",
+            "eventsd_returns_of_minion",
+            id="failures of a minion",
+        ),
+        pytest.param(
+            lambda reader: returns.failures(reader, returns.Which(minion=M), 9, state="file"),
+            "STRAIGHT_JOIN",
+            "eventsd_returns_of_minion",
+            id="failed states of a minion",
+        ),
+        pytest.param(
+            lambda reader: returns.find(reader, returns.Which(minion=M, fun="pkg.*"), 9),
+            "coalesce",
+            "eventsd_returns_of_minion",
+            id="a function on a minion",
+        ),
+    ],
+)
+def test_what_an_index_knows_is_looked_at_in_it(history: sa.Engine, ask: Ask, having: str, index: str) -> None:
+    begin = _plan(history, ask, having)[0]
+    assert begin["key"] == index
+    assert "Using index" in begin["Extra"].split("; ")
+    assert "filesort" not in begin["Extra"]
+
+
+def test_jobs_of_several_functions_and_users_are_found_by_one_of_both(history: sa.Engine) -> None:
+    which = jobs.Which(fun="s*", user="*o*", outcome="missing")
+    plan = _plan(history, lambda reader: jobs.find(reader, which, 9), "UNION ALL")
+    keys = [(row["key"], row["possible_keys"]) for row in plan if row["table"] == "eventsd_jobs"]
+    # There is none to choose but the one that the question begins with.
+    assert set(keys) <= {(name, name) for name in ("eventsd_jobs_by_fun", "eventsd_jobs_by_user")}
+    assert keys
+
+
+def test_of_returns_of_a_minion_no_more_rows_are_read_than_are_looked_at(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given few jobs are looked through first
+    monkeypatch.setattr(MySQLQuestions, "reach", 400)
+
+    # When
+    plan = _plan(history, lambda reader: jobs.find(reader, jobs.Which(minion=SOME), 30), "AS answer")
+
+    # Then
+    by_index = [row for row in plan if row["table"] == "eventsd_returns" and row["select_type"] == "DERIVED"]
+    assert {row["key"] for row in by_index} == {"eventsd_returns_of_minion"}
+    assert all("Using index" in row["Extra"] for row in by_index)
+
+
+def test_an_answer_is_the_same_whether_rows_are_read_later_or_not(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> list[Any]:
+        chance = random.Random(3)
+        times = [None, NOW - 60 * DAY, NOW - 20 * DAY]
+        asks: list[Ask] = []
+        for minion in (M, SOME, "minion0*", "*", "gone", "gone*"):
+            for name in (None, "/etc/file7", "file 1", "/etc/file1*"):
+                start, end = chance.choice(times), chance.choice(times)
+                asks.append(
+                    lambda reader, minion=minion, name=name, start=start, end=end: states.changes(
+                        reader, 9, minion=minion, name=name, start=start, end=end
+                    )
+                )
+            for state, fun in ((None, None), ("file", None), ("pkg", "s*"), (None, "*.ping"), (None, "gone")):
+                which = returns.Which(minion=minion, fun=fun, since=chance.choice(times))
+                asks.append(lambda reader, which=which, state=state: returns.failures(reader, which, 9, state=state))
+                asks.append(lambda reader, which=which: returns.find(reader, which, chance.choice((1, 9, 600))))
+        return [_asked(history, ask) for ask in asks]
+
+    # When
+    later = found()
+    monkeypatch.setattr(MySQLQuestions, "rows_later", Questions.rows_later)
+    monkeypatch.setattr(MySQLQuestions, "beside", Questions.beside)
+
+    # Then
+    assert later == found()
+    assert sum(len(rows) for rows, *_ in later) > 500
+
+
+@pytest.mark.parametrize("reach", [40, 400, 4000])
+def test_jobs_are_the_same_whether_the_bound_comes_first_or_not(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch, reach: int
+) -> None:
+    # Given
+    monkeypatch.setattr(MySQLQuestions, "reach", reach)
+    known = _asked(history, lambda reader: jobs.find(reader, jobs.Which(), 900))[0][-1]["jid"]
+    whiches = [
+        jobs.Which(fun="s*", user=user, outcome=outcome, target=target, until=until)
+        for user in ("*o*", "root", "*")
+        for outcome in (None, "missing", "succeeded")
+        for target in ("*", "w*")
+        for until in (None, NOW - 50 * DAY)
+    ]
+
+    def found() -> list[Any]:
+        asks = [
+            lambda reader, one=one, before=before: jobs.find(reader, one, 9, before)
+            for one in whiches
+            for before in (None, known)
+        ]
+        return [
+            (len(rows), rows, begin if len(rows) < 9 else None) for rows, begin, _ in (_asked(history, a) for a in asks)
+        ]
+
+    # When
+    bound_later = found()
+
+    def bound_first(reader: Reader, columns: Any, wanted: newest.Wanted, size: int) -> list[Any]:
+        return newest.newest(reader, columns, newest.near(reader, columns[0], wanted), size)
+
+    monkeypatch.setattr(jobs, "newest_near", bound_first)
+
+    # Then
+    assert bound_later == found()
+    assert {count for count, *_ in bound_later} >= {0, 9}
+
+
+@pytest.mark.parametrize("more", [0, 14, 300])
+def test_jobs_that_minions_answered_are_found_however_many_returns_are_looked_at_first(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    # Given few jobs are looked through before
+    monkeypatch.setattr(of_minion, "_MORE_FIRST", more)
+    limit = 12
+    for minion in (M, SOME):
+        which = returns.Which(minion=minion)
+        answered = {
+            row["jid"] for row in _asked(history, lambda reader, which=which: returns.find(reader, which, 900))[0]
+        }
+        for outcome in (None, "failed", "missing"):
+            for until in (None, NOW - 45 * DAY):
+                one = jobs.Which(minion=minion, outcome=outcome, until=until)
+                monkeypatch.setattr(MySQLQuestions, "reach", 1_000_000)
+                known = _answered(history, one, 900, answered)
+                monkeypatch.setattr(MySQLQuestions, "reach", 800)
+
+                # When
+                found = _asked(history, lambda reader, one=one: jobs.find(reader, one, limit))[0]
+
+                # Then
+                of_them = [row["jid"] for row in found if row["jid"] in answered]
+                assert of_them == known[: len(of_them)]
+                assert len(found) == limit or of_them == known
+
+
+def _answered(engine: sa.Engine, which: jobs.Which, limit: int, answered: set[str]) -> list[str]:
+    rows = _asked(engine, lambda reader: jobs.find(reader, which, limit))[0]
+    return [row["jid"] for row in rows if row["jid"] in answered]
