@@ -12,13 +12,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.common.chances import CHANCES, Chances
+from salt_eventsd.common import chances
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row
 
 #: Fewer rows cost more in a try of their own than they save, unless they are large. 0 is never to try.
 FEWEST_ROWS = 20
 #: A row with a longer value is large, in bytes or characters: to take it out of a document costs a database more.
 LARGE_VALUE = 2**14
+
+#: So many failures in a row may be chance.
+CHANCES = chances.CHANCES
 
 #: Inserts all rows and returns how many the database counts, or leaves everything as it was and returns None.
 Quick = Callable[[Connection, Sequence[Row]], "int | None"]
@@ -38,7 +41,7 @@ class Quickly:
     def __init__(self, quick: Quick, carefully: Inserter) -> None:
         self._quick = quick
         self._carefully = carefully
-        self._chances = Chances(CHANCES)
+        self._chances = chances.Chances(CHANCES)
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> int:
         """
