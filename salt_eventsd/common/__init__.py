@@ -17,7 +17,8 @@ Tools for numbers:
 
 - ``timings`` counts how long something takes, for a histogram
 
-``machine`` has a clock that nobody sets, and says whether a process is there; ``heap`` has all threads share one heap.
+``machine`` has a clock that nobody sets, and says whether a process is there; ``heap`` has all threads share one heap;
+``chances`` says whether something is tried that may fail.
 
 ``salt_modules`` tells Salt's loader where this package's modules are; ``imports`` leaves out what a library would load.
 """

@@ -19,6 +19,7 @@ from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.rows.cells import Row
 from salt_eventsd.database.rows.merging import AnotherJob
+from salt_eventsd.database.rows.usual_return import Returns
 from salt_eventsd.database.schema import JID_LENGTH
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Failed, Writers
@@ -173,6 +174,8 @@ class Attempts:
             rows: Sequence[Row] = by_table.get(table, [])
             if table == "states" and (runs := [one.run for one in some if one.run]):
                 rows = Runs(runs, rows)
+            elif table == "returns" and (returned := [one.returned for one in some if one.returned]):
+                rows = Runs([Returns(returned)], rows)
             if rows:
                 try:
                     keep(self._connection, rows)

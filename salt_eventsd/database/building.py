@@ -15,6 +15,7 @@ import msgspec
 
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.rows.cells import Row
+from salt_eventsd.database.rows.usual_return import Values
 from salt_eventsd.database.rows.usual_run import UsualRun
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Writers
@@ -40,12 +41,14 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     :param rows: of built-in tables.
     :param own: of a table or statement of the user's own.
     :param run: further rows of the table of states.
+    :param returned: a row of the table of returns, the values of its columns.
     """
 
     position: int
     rows: Rows
     own: tuple[Writer, Row] | None
     run: UsualRun | None = None
+    returned: Values | None = None
 
     @property
     def targets(self) -> set[str]:
@@ -55,7 +58,8 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     @property
     def tables(self) -> list[str]:
         """The names of the tables of its rows; a run counts as one."""
-        names = [name for name, _ in self.rows]
+        names = ["returns"] if self.returned else []
+        names += [name for name, _ in self.rows]
         return [*names, "states"] if self.run else names
 
 
@@ -117,15 +121,18 @@ def build(builder: RowBuilder, writers: Writers, events: Sequence[Event], positi
     """
     built: list[Built] = []
     refusals: list[Refusal] = []
-    rows_of = builder.without_sighting
+    usual_of, rows_of = builder.usual, builder.without_sighting
     for position in positions:
         event = events[position]
         try:
+            if usual := usual_of(event):
+                built.append(Built(position, [], None, None, usual))
+                continue
             if event.into == OWN:
                 built.append(Built(position, [], user_tables.row_of(writers, event)))
             else:
-                rows, run = rows_of(event)
-                built.append(Built(position, rows, None, run))
+                rows, run, returned = rows_of(event)
+                built.append(Built(position, rows, None, run, returned))
         except Exception as exc:
             refusals.append((position, one_line(exc)))
     return built, refusals

@@ -17,8 +17,8 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.attempt import Attempts, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
 from salt_eventsd.database.building import PREFIX, Ahead, Built, parts
-from salt_eventsd.database.rows.build import seen_in
-from salt_eventsd.database.sightings import Sighting, Sightings, sighting_in
+from salt_eventsd.database.rows.seen import Sighting, seen_in, sighting_in
+from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import Writers
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import Doubted, Held, Refused
@@ -124,13 +124,12 @@ class Insertion:
         """Add to the rows of returns those of their minions, unless these were written a moment ago."""
         late, events = self.late, self._events
         for one in built:
-            rows = one.rows
-            if rows and rows[0][0] == "returns" and events[one.position].minion_id:
-                row = rows[0][1]
-                if is_fresh(row["minion_id"]):
-                    late.append((one.position, sighting_in(row)))
+            if one.returned and events[one.position].minion_id:
+                sighting = sighting_in(one.returned)
+                if is_fresh(sighting[0]):
+                    late.append((one.position, sighting))
                 else:
-                    rows.append(("minions", seen_in(row)))
+                    one.rows.append(("minions", seen_in(sighting)))
 
     def attempt(self, todo: Sequence[int]) -> None:
         """
@@ -243,7 +242,10 @@ class Insertion:
 
     def _note(self, some: Sequence[Built]) -> None:
         """Note what was taken."""
-        counts = Counter([name for one in some for name in one.tables])
+        more = [one for one in some if one.rows or one.run or not one.returned]
+        counts = Counter([name for one in more for name in one.tables])
+        if usual := len(some) - len(more):
+            counts["returns"] += usual
         for name, count in counts.items():
             self.taken[PREFIX + name] += count
         if "minions" in counts:

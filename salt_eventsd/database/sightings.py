@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from operator import itemgetter
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -20,6 +19,7 @@ from sqlalchemy.engine import Engine
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.rows.cells import Row
+from salt_eventsd.database.rows.seen import Sighting
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
@@ -30,11 +30,6 @@ EVERY_SECONDS = 10.0
 _LAST_SECONDS = 2.0
 #: Of no more minions than this is it known when they were written. Their names are as long as a column at most.
 _MOST_MINIONS = 20_000
-
-#: A minion's id, when it was seen, the job and the function it returned, "" for none, and the master it returned to.
-Sighting = tuple[str, str, str, str, str]
-#: Makes one of a return's row.
-sighting_in: Callable[[Row], Sighting] = itemgetter("minion_id", "stamp", "jid", "fun", "master_id")
 
 _KEY = "minion_id"
 _NEW = ("last_seen", "last_jid", "last_fun", "master_id")

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.common.chances import Chances
 from salt_eventsd.config.structs import EventRule
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.attempt import Spoilt
@@ -39,7 +40,8 @@ from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError
 from salt_eventsd.workers.write import Batch, Behind, Refusal
 
 #: A batch of no more events than this is tried without savepoints first. If something in it is refused, that costs it
-#: one more try; what many minions send is not to make every large batch be tried twice.
+#: one more try; what many minions send is not to make every large batch be tried twice. So a larger one is only where a
+#: savepoint costs much, and as long as that mostly succeeds.
 _BOLD_EVENTS = 100
 #: Where a connection keeps what is known of its database.
 _KNOWN = "eventsd_known"
@@ -91,6 +93,7 @@ class Store:
         self._sightings = Sightings(engine, self._dialect.session)
         self._suspects = Suspects(self._attempt)
         self._receipts = Receipts()
+        self._chances = Chances()
         self._has_been_up = False
         self._turns = Turns(self._dialect.inserts.has_one_writer)
         # One batch at a time makes rows before its turn: of two, neither would be ready before both are.
@@ -140,14 +143,23 @@ class Store:
 
         :raises Exception: nothing was written.
         """
-        boldly = len(batch.events) <= _BOLD_EVENTS and not (verdict.bad or verdict.pieces > 1 or batch.replay)
+        is_large = len(batch.events) > _BOLD_EVENTS
+        boldly = not verdict.bad and verdict.pieces == 1
+        if is_large:
+            boldly = boldly and self._dialect.inserts.spares_savepoints and self._chances.take()
+        else:
+            boldly = boldly and not batch.replay
         with self._engine.connect() as connection:
             known = self._known(connection)
             if ahead and ahead.builder is not known.tables.builder:
                 ahead = None
             try:
                 self._insert(connection, known, batch, verdict, ahead, boldly)
+                if is_large and boldly:
+                    self._chances.succeeded()
             except Spoilt:
+                if is_large:
+                    self._chances.failed()
                 self._insert(connection, known, batch, verdict)
 
     def _insert(

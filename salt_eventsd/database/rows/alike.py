@@ -57,7 +57,7 @@ class Alike:
         :param retcode: as in the payload.
         :param success: as in the payload.
         """
-        told = (event.jid, event.fun, arguments, retcode, success)
+        told = (event.__class__, event.jid, event.fun, arguments, retcode, success)
         # Another thread may change it in between.
         latest, found = self._latest
         if found is not None and latest == told:

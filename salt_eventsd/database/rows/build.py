@@ -8,7 +8,7 @@ from the bus to the database as one piece of text.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,7 +19,9 @@ from salt_eventsd.database.rows.alike import Alike, decoded
 from salt_eventsd.database.rows.cells import Cells, Row, milliseconds, narrow
 from salt_eventsd.database.rows.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.rows.jobs import begun_job, kind_of_begun, told_job
+from salt_eventsd.database.rows.seen import seen_in, sighting_in
 from salt_eventsd.database.rows.states import STATE_MARK, counts_of, states_of
+from salt_eventsd.database.rows.usual_return import COLUMNS, UsualReturns, Values, values_in
 from salt_eventsd.database.rows.usual_run import UsualRun, usual_run
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event import outcome
@@ -46,6 +48,20 @@ class _Return(msgspec.Struct, gc=False):
 
 
 _AS_RETURN = msgspec.json.Decoder(_Return).decode
+
+
+class Rows(NamedTuple):
+    """
+    The rows of an event.
+
+    :param others: each with the table it belongs into ("jobs", "states", ...).
+    :param run: those of a usual run of states.
+    :param returned: that of a return, the values of its columns.
+    """
+
+    others: list[tuple[str, Row]]
+    run: UsualRun | None = None
+    returned: Values | None = None
 
 
 class RowBuilder:
@@ -79,8 +95,7 @@ class RowBuilder:
         self._states = states
         self._load = load
         self._alike = Alike(cells)
-        # When the latest event was read, and that as a cell: many are read together.
-        self._latest = (0.0, cells.time(0.0))
+        self._usual = UsualReturns(cells, load)
 
     def of(self, node_id: str) -> RowBuilder:
         """
@@ -100,46 +115,60 @@ class RowBuilder:
 
         :param event: from the spool.
         """
-        rows, run = self.without_sighting(event)
+        usual = self.usual(event)
+        others, run, returned = Rows([], None, usual) if usual else self.without_sighting(event)
+        rows: list[tuple[str, Row]] = []
+        if returned:
+            rows.append(("returns", dict(zip(COLUMNS, returned, strict=True))))
+        rows += others
         if run:
             rows += [("states", row) for row in Runs([run], [])]
-        if event.into == "returns" and event.minion_id:
-            rows.append(("minions", seen_in(rows[0][1])))
+        if returned and event.minion_id:
+            rows.append(("minions", seen_in(sighting_in(returned))))
         return rows
 
-    def without_sighting(self, event: Event) -> tuple[list[tuple[str, Row]], UsualRun | None]:
+    def usual(self, event: Event) -> Values | None:
         """
-        Return the rows of an event, and apart from them those of a usual run of states. What a return says of its
-        minion is not among them: :func:`seen_in` makes that of its row.
+        Return the row of a usual return; it has no others but what it says of its minion. None if it is not usual.
+
+        :param event: any event.
+        """
+        return self._usual.row(event, self._node_id)
+
+    def without_sighting(self, event: Event) -> Rows:
+        """
+        Return the rows of an event that is not usual, but for what a return says of its minion: :func:`.seen_in` makes
+        that of its row.
 
         :param event: from the spool.
         """
         if event.into == "returns":
             return self._returned(event)
         if event.into == "jobs" and event.jid not in NO_JID:
-            return [("jobs", told_job(self._cells, event, self._node_id, self._load))], None
+            return Rows([("jobs", told_job(self._cells, event, self._node_id, self._load))])
         if event.into == "states":
-            rows, run = self._returned(event)
-            return [row for row in rows if row[0] == "states"], run
+            others, run, _ = self._returned(event)
+            return Rows([row for row in others if row[0] == "states"], run)
         if event.into == "minions" and event.minion_id:
-            return [("minions", self._minion(event))], None
+            return Rows([("minions", self._minion(event))])
         # What has no table of its own comes here, a job without a jid among it.
         rows = self.as_event(event)
         if event.minion_id and event.tag.startswith("salt/minion/"):
             rows.append(("minions", self._minion(event)))
-        return rows, None
+        return Rows(rows)
 
     def as_event(self, event: Event) -> list[tuple[str, Row]]:
         """Return the row of an event in the table for events of any kind."""
         return [("events", self._event(event))]
 
-    def _returned(self, event: Event) -> tuple[list[tuple[str, Row]], UsualRun | None]:
+    def _returned(self, event: Event) -> Rows:
         body, returned = event.body, event.returned
         ret = _AS_RETURN(body) if body.startswith(b"{") else _Return()
         text = bytes(ret.fun_args) or bytes(ret.arg)
         parts: list[outcome.Part] = []
         several = isinstance(ret.fun, (list, tuple))
         run = None
+        tells_nothing = False
         if not several and STATE_MARK in returned:
             run = usual_run(self._cells, event, is_test(event.fun, decoded(text)), self._node_id)
         if run:
@@ -149,6 +178,7 @@ class RowBuilder:
             parts = outcome.parts_of(ret.fun if several else event.fun, decoded(text), decoded(returned))
             common = self._alike.told(event, text, outcome.read(parts, ret.retcode, ret.success, event.kind == "run"))
         else:
+            tells_nothing = True
             common = self._alike.of(event, text, ret.retcode, ret.success)
         digest = common.digest
         row: Row = {
@@ -162,7 +192,7 @@ class RowBuilder:
             "return": self._value(returned),
             "duration_ms": None if ret.duration is None else milliseconds(ret.duration),
             "stamp": self._time(event.stamp),
-            "received": self._received(event.received),
+            "received": self._time(event.received),
             "master_id": self._node_id,
             "load": None,
             "digest": digest.of(returned) if digest and returned else of_return(event, common.retcode),
@@ -170,7 +200,7 @@ class RowBuilder:
             "states_changed": None,
             "states_failed": None,
         }
-        rows = [("returns", row)]
+        rows: list[tuple[str, Row]] = []
         states = states_of(self._cells, event, parts, self._node_id) if parts else []
         if states:
             # The duration of a return that has some is that of all its states.
@@ -186,19 +216,14 @@ class RowBuilder:
             run = self._kept_of(run)
         elif common.may_count:
             row.update(counts_of(common.fun, parts, [one for _, one in states]))
-        row["load"] = self._value(body if self._load else remainder.of_return(event, row, text))
-        if (ret.schedule or ret.tgt_type) and event.minion_id:
-            kind = kind_of_begun(event, ret.schedule, ret.tgt, ret.tgt_type)
-            if kind:
-                rows.append(("jobs", begun_job(self._cells, kind, row, ret.user)))
-        return rows, run
-
-    def _received(self, seconds: float) -> str:
-        # Another thread may change it in between.
-        latest = self._latest
-        if latest[0] != seconds:
-            latest = self._latest = (seconds, self._time(seconds))
-        return latest[1]
+        left = body if self._load else remainder.of_return(event, row, text)
+        row["load"] = self._value(left)
+        may_be_begun = ret.schedule or ret.tgt_type
+        if may_be_begun and event.minion_id and (kind := kind_of_begun(event, ret.schedule, ret.tgt, ret.tgt_type)):
+            rows.append(("jobs", begun_job(self._cells, kind, row, ret.user)))
+        elif tells_nothing and not may_be_begun:
+            self._usual.learn(event, row, digest, left)
+        return Rows(rows, run, values_in(row))
 
     def _is_kept(self, state: Row) -> bool:
         """Say whether a state's result gets a row. A dry run shows what would have changed, and that is no success."""
@@ -224,31 +249,9 @@ class RowBuilder:
         }
 
     def _minion(self, event: Event) -> Row:
-        return seen_in(
-            {
-                "minion_id": self._key(event.minion_id, NAME_LENGTH),
-                "stamp": self._time(event.stamp),
-                "jid": self._key(event.jid, JID_LENGTH),
-                "fun": self._clip(event.fun, NAME_LENGTH),
-                "master_id": self._node_id,
-            }
-        )
-
-
-def seen_in(row: Row) -> Row:
-    """
-    Return the row of the minion that a return shows to be there.
-
-    :param row: the return's.
-    """
-    return {
-        "minion_id": row["minion_id"],
-        "first_seen": row["stamp"],
-        "last_seen": row["stamp"],
-        "last_jid": row["jid"] or None,
-        "last_fun": row["fun"] or None,
-        "master_id": row["master_id"],
-    }
+        minion_id, jid = self._key(event.minion_id, NAME_LENGTH), self._key(event.jid, JID_LENGTH)
+        fun = self._clip(event.fun, NAME_LENGTH)
+        return seen_in((minion_id, self._time(event.stamp), jid, fun, self._node_id))
 
 
 def _tells(event: Event) -> bool:

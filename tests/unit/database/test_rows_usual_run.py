@@ -93,7 +93,7 @@ def test_the_rows_are_those_of_the_long_way(
 def test_the_lines_are_those_of_the_rows(lines: Lines, results: Any, minion_id: str) -> None:
     backend = "postgresql" if lines is copying._LINES else "mysql"
     event = returned(results, fun="state.apply", minion_id=minion_id)
-    _, run = builder(backend).without_sighting(event)
+    _, run, _ = builder(backend).without_sighting(event)
     if run is None:
         return
     values = values_of(run.columns)

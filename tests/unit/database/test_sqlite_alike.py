@@ -29,8 +29,9 @@ def keep() -> Callable[[list[tuple[Any, ...]]], tuple[list[tuple[Any, ...]], Sen
     sent: Sent = []
 
     @sa.event.listens_for(engine, "before_cursor_execute")
-    def _note(_connection: Any, _cursor: Any, _sql: str, values: Any, *_: Any) -> None:
-        sent.append(len(values))
+    def _note(_connection: Any, _cursor: Any, sql: str, values: Any, *_: Any) -> None:
+        if sql.startswith("INSERT"):
+            sent.append(len(values))
 
     def keep(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], Sent]:
         with engine.begin() as connection:

@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.common import chances
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row
 
 #: Fewer rows cost more in a try of their own than they save, unless they are large. 0 is never to try.
 FEWEST_ROWS = 20
 #: A row with a longer value is large, in bytes or characters: to take it out of a document costs a database more.
 LARGE_VALUE = 2**14
-#: So many failures in a row may be chance. From then on, each doubles how often the quick way is left out ...
-CHANCES = 2
-#: ... up to so many times.
-_MOST_LEFT_OUT = 64
+
+#: So many failures in a row may be chance.
+CHANCES = chances.CHANCES
 
 #: Inserts all rows and returns how many the database counts, or leaves everything as it was and returns None.
 Quick = Callable[[Connection, Sequence[Row]], "int | None"]
@@ -41,8 +41,7 @@ class Quickly:
     def __init__(self, quick: Quick, carefully: Inserter) -> None:
         self._quick = quick
         self._carefully = carefully
-        self._failures = 0
-        self._left_out = 0
+        self._chances = chances.Chances(CHANCES)
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> int:
         """
@@ -53,16 +52,13 @@ class Quickly:
         """
         if not FEWEST_ROWS or (len(rows) < FEWEST_ROWS and not any(map(_is_large, rows))):
             return self._carefully(connection, rows)
-        if self._left_out:
-            self._left_out -= 1
+        if not self._chances.take():
             return self._carefully(connection, rows)
         taken = self._quick(connection, rows)
         if taken is not None:
-            self._failures = 0
+            self._chances.succeeded()
             return taken
-        self._failures += 1
-        if self._failures >= CHANCES:
-            self._left_out = min(_MOST_LEFT_OUT, 2 ** min(self._failures, 16))
+        self._chances.failed()
         return self._carefully(connection, rows)
 
 

@@ -1,0 +1,38 @@
+"""Whether something is tried that costs less if it succeeds, and more if it does not."""
+
+from __future__ import annotations
+
+#: So many failures in a row may be chance. From then on, each doubles how often the try is left out ...
+CHANCES = 2
+#: ... up to so many times.
+_MOST_LEFT_OUT = 64
+
+
+class Chances:
+    """
+    Learns from the last tries. Where something always fails, it is tried now and then.
+
+    :param free: so many failures in a row change nothing.
+    """
+
+    def __init__(self, free: int = CHANCES) -> None:
+        self._free = free
+        self._failures = 0
+        self._left_out = 0
+
+    def take(self) -> bool:
+        """Return whether to try now; if so, the caller says how it went."""
+        if self._left_out:
+            self._left_out -= 1
+            return False
+        return True
+
+    def succeeded(self) -> None:
+        """Note that a try has succeeded."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Note that a try has failed."""
+        self._failures += 1
+        if self._failures >= self._free:
+            self._left_out = min(_MOST_LEFT_OUT, 2 ** min(self._failures, 16))
