@@ -39,10 +39,20 @@ class Returns(msgspec.Struct, frozen=True, gc=False):
 
     :param values: of each row.
     :cvar columns: the columns of the table.
+    :cvar may_be_large: a single row may be large.
     """
 
     columns: ClassVar[Sequence[str]] = COLUMNS
+    may_be_large: ClassVar[bool] = True
     values: list[Values]
+
+    def only(self, values: list[Values]) -> Returns:
+        """
+        Return some of them alone.
+
+        :param values: theirs.
+        """
+        return Returns(values)
 
     def text(self) -> str | None:
         """Return None: whether a sign of lines is in a value, is seen where they are written."""

@@ -56,9 +56,11 @@ class UsualRun(msgspec.Struct, frozen=True, gc=False):
     :param did: whether a state has changed something.
     :param may_be_lines: no value has a sign of :mod:`salt_eventsd.database.dialects.base.lines`.
     :cvar columns: the columns of the table.
+    :cvar may_be_large: a single row is small beside all of them.
     """
 
     columns: ClassVar[tuple[str, ...]] = _COLUMNS
+    may_be_large: ClassVar[bool] = False
     values: list[_Values]
     test: bool | None
     did: bool
@@ -92,8 +94,15 @@ class UsualRun(msgspec.Struct, frozen=True, gc=False):
 
     def changed_or_failed(self) -> UsualRun:
         """Return those alone that changed something or did not go well."""
-        some = [row for row in self.values if row[_CHANGED] or row[_RESULT] is not True]
-        return msgspec.structs.replace(self, values=some)
+        return self.only([row for row in self.values if row[_CHANGED] or row[_RESULT] is not True])
+
+    def only(self, values: list[_Values]) -> UsualRun:
+        """
+        Return some of them alone.
+
+        :param values: theirs.
+        """
+        return msgspec.structs.replace(self, values=values)
 
     def text(self) -> str | None:
         """See :class:`salt_eventsd.database.dialects.base.runs.Run`."""

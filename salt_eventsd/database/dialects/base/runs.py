@@ -20,6 +20,7 @@ class Run(Protocol):
 
     :ivar columns: the columns of their table that are inserted, in its order.
     :ivar values: of each row, in this order.
+    :ivar may_be_large: whether a single one of them may be large.
     """
 
     @property
@@ -28,8 +29,18 @@ class Run(Protocol):
     @property
     def values(self) -> Sequence[Values]: ...
 
+    @property
+    def may_be_large(self) -> bool: ...
+
     def text(self) -> str | None:
         """Return them as lines of text with the signs of :mod:`.lines`; None if a value has one of these in it."""
+
+    def only(self, values: list[Values]) -> Run:
+        """
+        Return some of them alone.
+
+        :param values: theirs.
+        """
 
 
 class Runs(Sequence[Row]):
@@ -77,3 +88,25 @@ def tuples_of(rows: Sequence[Row], values: Callable[[Row], Values]) -> list[Valu
     if isinstance(rows, Runs):
         return list(chain(map(values, rows.others), *(run.values for run in rows.runs)))
     return [values(row) for row in rows]
+
+
+def apart(
+    rows: Sequence[Row], values: Callable[[Row], Values], is_large: Callable[[Values], bool]
+) -> tuple[list[Values], Sequence[Row]]:
+    """
+    Return the values of the rows that are large, and the other rows.
+
+    :param rows: all with the same columns.
+    :param values: makes a row the tuple of its values, in the order of its table.
+    :param is_large: says of the values of a row whether it is large.
+    """
+    runs, others = (rows.runs, rows.others) if isinstance(rows, Runs) else ((), rows)
+    large = [one for run in runs if run.may_be_large for one in run.values if is_large(one)]
+    large += [one for one in map(values, others) if is_large(one)]
+    if not large:
+        return [], rows
+    rest = [row for row in others if not is_large(values(row))]
+    if not runs:
+        return large, rest
+    small = [run.only([one for one in run.values if not is_large(one)]) if run.may_be_large else run for run in runs]
+    return large, Runs(small, rest)

@@ -9,8 +9,7 @@ over the wire for them is made here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -22,7 +21,7 @@ from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.dialects.base.bulk import Row, values_of
 from salt_eventsd.database.dialects.base.lines import WRITERS
 from salt_eventsd.database.dialects.base.quickly import LARGE_VALUE
-from salt_eventsd.database.dialects.base.runs import Runs
+from salt_eventsd.database.dialects.base.runs import Values, apart
 
 #: A statement has no more rows. A connection prepares one for each number of rows, and the server keeps it.
 MOST_ROWS = 8
@@ -50,48 +49,44 @@ class Prepared:
 
     def __init__(self, table: sa.Table, columns: Sequence[str], packet_bytes: int) -> None:
         self._most_bytes = min(_MOST_BYTES, packet_bytes)
-        self._values = itemgetter(*columns)
-        self._long = values_of([name for name in columns if isinstance(table.c[name].type, (sa.JSON, sa.Text))])
+        self._values = values_of(columns)
+        long = [at for at, name in enumerate(columns) if isinstance(table.c[name].type, (sa.JSON, sa.Text))]
+        # Of one place, itemgetter returns no tuple.
+        self._long: Callable[[Values], Values] = itemgetter(*long, *long)
         names = ", ".join(f"`{name}`" for name in columns)
         self._head = f"INSERT INTO {table.name} ({names}) VALUES "
         self._places = f"({', '.join('?' * len(columns))})"
 
-    def apart(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
+    def apart(self, rows: Sequence[Row]) -> tuple[Sequence[Values], Sequence[Row]]:
         """
-        Return the rows that are worth a statement and fit into it, and the others.
+        Return the values of the rows that are worth a statement and fit into it, and the other rows.
 
         :param rows: all with the same columns.
         """
-        # Runs are of many small rows, which are not to be made mappings.
-        if isinstance(rows, Runs):
-            return (), rows
-        if max(map(len, filter(None, chain.from_iterable(map(self._long, rows)))), default=0) <= LARGE_VALUE:
-            return (), rows
-        large: list[Row] = []
-        others: list[Row] = []
-        for row in rows:
-            is_large = LARGE_VALUE < self._size(row) <= self._most_bytes
-            (large if is_large else others).append(row)
-        return large, others
+        return apart(rows, self._values, self._is_large)
 
-    def insert(self, connection: Connection, rows: Sequence[Row]) -> bool:
+    def insert(self, connection: Connection, rows: Sequence[Values]) -> bool:
         """
         Insert rows, and return whether the server took all of them as they are.
 
         :param connection: of :class:`~.connection.LoadingConnection`, in a savepoint.
-        :param rows: those that are worth it.
+        :param rows: the values of those that are worth it.
         """
         link: Any = connection.connection.dbapi_connection
         for some in grouped(rows, self._size, self._most_bytes, MOST_ROWS):
-            with link.giving([_bytes_of(value) for row in some for value in self._values(row)]):
+            with link.giving([_bytes_of(value) for row in some for value in row]):
                 found: Any = connection.exec_driver_sql(self._head + ", ".join([self._places] * len(some)))
             if found.rowcount != len(some) or found.context.cursor.warning_count:
                 return False
         return True
 
-    def _size(self, row: Row) -> int:
-        # A sign of a text has up to four bytes.
-        return sum([len(one) * (1 if isinstance(one, msgspec.Raw) else 4) for one in self._long(row) if one])
+    def _is_large(self, row: Values) -> bool:
+        longest = max(map(len, filter(None, self._long(row))), default=0)
+        return longest > LARGE_VALUE and self._size(row) <= self._most_bytes
+
+    def _size(self, row: Values) -> int:
+        # A sign of a text has up to four bytes. Each value is there twice.
+        return sum([len(one) * (1 if isinstance(one, msgspec.Raw) else 4) for one in self._long(row) if one]) // 2
 
 
 def prepared(answer: bytes) -> tuple[int, int]:
