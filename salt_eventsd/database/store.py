@@ -124,7 +124,7 @@ class Store:
             with self._turns.take(batch.is_prio):
                 self._transact(batch, verdict, ahead)
                 self._suspects.forget(batch)
-                self._receipts.tidying.run(self._engine)
+                self._receipts.tidying.run(self._engine, batch.is_prio)
             if self._ready:
                 self._ready.open()
         except SpoolError:
