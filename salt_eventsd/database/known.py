@@ -1,13 +1,18 @@
 """
-What is found out of a database over a connection: how its tables take rows, and how large values may be.
+What is found out of a database over a connection: how its tables take rows, and how large values may be. Each
+connection finds it out anew, with tens of statements, and may do so before a batch needs it.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import Pool, QueuePool
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.attempt import Tables
@@ -15,6 +20,9 @@ from salt_eventsd.database.dialects import Dialect
 from salt_eventsd.database.keeping import keeper
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.user_tables.values import Values
+from salt_eventsd.redact.error_text import one_line
+
+log = logging.getLogger(__name__)
 
 #: The built-in tables that have rows of events, by their names in the config, in the order in which they are written.
 TABLES = {
@@ -51,3 +59,54 @@ def learn(connection: Connection, dialect: Dialect, make_builder: Callable[..., 
     connection.rollback()
     builder = make_builder(largest=largest, wide_codes=wide_codes)
     return Known(Tables(dialect, builder, keepers), Values(dialect, largest, truncate))
+
+
+class Ready:
+    """
+    Opens those connections of a pool that nobody has needed yet, in a thread of its own: the first batch to need one
+    would wait ten times as long for it as for being written.
+
+    :param engine: of the database.
+    :param learn: finds out over a connection what is not known yet.
+    """
+
+    def __init__(self, engine: Engine, learn: Callable[[Connection], object]) -> None:
+        self._engine = engine
+        self._learn = learn
+        self._mutex = threading.Lock()
+        self._tried: Pool | None = None
+
+    def open(self) -> None:
+        """Begin to open what is missing; called whenever the database has just taken something."""
+        pool = self._engine.pool
+        with self._mutex:
+            # Once: a server that gives no more is not to be asked with each batch.
+            if pool is self._tried:
+                return
+            self._tried = pool
+        # What was written is written, even if the system has no thread to give.
+        with suppress(RuntimeError):
+            threading.Thread(target=self._open, args=(pool,), name="eventsd-connections", daemon=True).start()
+
+    def _open(self, pool: Pool) -> None:
+        try:
+            with ExitStack() as held:
+                taken = []
+                # The pool gives a new one only while none is free.
+                while self._engine.pool is pool and _is_short(pool):
+                    taken.append(held.enter_context(self._engine.connect()))
+                # Those that were free come first, and others have them again at once.
+                for connection in taken:
+                    self._learn(connection)
+                    if self._engine.pool is not pool:
+                        # Nobody will use it any more.
+                        connection.invalidate()
+                    connection.close()
+        except Exception as exc:
+            # The next batch that needs one finds out for itself.
+            log.debug("eventsd: connections cannot be opened ahead: %s", one_line(exc))
+
+
+def _is_short(pool: Pool) -> bool:
+    """Say whether a pool has fewer connections than it may have."""
+    return isinstance(pool, QueuePool) and pool.overflow() < 0

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
+from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
@@ -77,18 +78,21 @@ class Tidying:
         with self._mutex:
             self._given.update(dict.fromkeys(given, oldest))
 
-    def run(self, engine: Engine) -> None:
+    def run(self, engine: Engine, is_prio: bool = False) -> None:
         """
         Join and delete receipts where that is due; call it after a batch is written.
 
         :param engine: of the database.
+        :param is_prio: the next of these batches waits meanwhile, so it is left to others as long as they come.
         """
         with self._mutex:
-            if time.monotonic() < self._join_at:
+            if time.monotonic() < self._join_at + is_prio * _JOIN_SECONDS:
                 return
             first_time, self._join_at = not self._join_at, time.monotonic() + _JOIN_SECONDS
             given, self._given = self._given, {}
         try:
+            # Batches insert receipts meanwhile.
+            engine = dialect_of(engine).upkeep.gentle(engine)
             for (life, lane), oldest in given.items():
                 join(engine, life, lane, _FRESH, oldest)
             if first_time:

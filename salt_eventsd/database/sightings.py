@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.rows.cells import Row
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 #: How long a minion's row may be behind its returns, in seconds. 0 writes it with each.
 EVERY_SECONDS = 10.0
+#: So many rows are locked at a time: a return of one of these minions waits until they are written.
+_AT_ONCE = 25
 #: How long the end waits for the last of them, in seconds.
 _LAST_SECONDS = 2.0
 #: Of no more minions than this is it known when they were written. Their names are as long as a column at most.
@@ -110,9 +113,11 @@ class Sightings:
             return
         try:
             # A file that somebody has deleted is not made anew for this.
-            with self._session.to_look(self._engine).begin() as connection:
+            with self._session.to_look(self._engine).connect() as connection:
                 # Always in the same order, so that two engines cannot block each other.
-                connection.execute(_UPDATE, [_parameters(late[minion]) for minion in sorted(late)])
+                for some in grouped(sorted(late), lambda _: 1, _AT_ONCE):
+                    with connection.begin():
+                        connection.execute(_UPDATE, [_parameters(late[minion]) for minion in some])
         except Exception as exc:
             # The next return of each minion says it again.
             log.debug("eventsd: when minions were last seen cannot be written now: %s", one_line(exc))

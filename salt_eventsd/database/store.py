@@ -25,7 +25,7 @@ from salt_eventsd.database.building import Ahead, ahead_of
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.insertion import Insertion
 from salt_eventsd.database.keeping import keeper
-from salt_eventsd.database.known import TABLES, Known, learn
+from salt_eventsd.database.known import TABLES, Known, Ready, learn
 from salt_eventsd.database.migrations.builder import Builder
 from salt_eventsd.database.partitions import make
 from salt_eventsd.database.probe import try_out
@@ -96,6 +96,9 @@ class Store:
         self._chances = Chances()
         self._has_been_up = False
         self._turns = Turns(self._dialect.inserts.has_one_writer)
+        # Batches that take turns need one connection, and others wait for one as long as they like.
+        is_waited_for = any(rule.prio for rule in (rules or {}).values()) and not self._turns.are_taken
+        self._ready = Ready(engine, self._known) if is_waited_for else None
         # One batch at a time makes rows before its turn: of two, neither would be ready before both are.
         self._building = threading.Lock()
         # What the last connection makes rows with, if rows are made before their turn.
@@ -124,7 +127,9 @@ class Store:
             with self._turns.take(batch.is_prio):
                 self._transact(batch, verdict, ahead)
                 self._suspects.forget(batch)
-                self._receipts.tidying.run(self._engine)
+                self._receipts.tidying.run(self._engine, batch.is_prio)
+            if self._ready:
+                self._ready.open()
         except SpoolError:
             raise
         except Exception as exc:

@@ -1,11 +1,22 @@
-"""How many connections a worker has, however many rules of the user's own there are."""
+"""
+How many connections a worker has, however many rules of the user's own there are, and that an event with prio waits
+for none of them to be opened.
+"""
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+from contextlib import ExitStack
 
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from salt_eventsd.config.structs import EventRule
 from salt_eventsd.workers.load import BESIDE
+from tests.support.events import numbered
 from tests.support.lanes import eventually
 from tests.support.own import by_statement, carrying
 from tests.support.servers import PostgreSQL
@@ -13,6 +24,18 @@ from tests.support.stores import Database, batch_of
 
 #: That of the workers a test makes.
 CONCURRENCY = 2
+URGENT = {"alarms": msgspec.convert({"tag": "company/alarm/", "prio": 1}, EventRule)}
+USUAL = {"alarms": msgspec.convert({"tag": "company/alarm/"}, EventRule)}
+_OURS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE application_name = 'salt-eventsd' AND datname = current_database()",
+    "mysql": "SELECT count(*) FROM information_schema.processlist WHERE db = database() AND id <> connection_id()",
+}
+
+
+def connections(database: Database) -> int:
+    """How many connections workers have to a database."""
+    return int(database.query(_OURS[database.kind])[0][0])
 
 
 def test_three_hundred_rules_take_no_more_connections_than_a_few(postgresql: PostgreSQL) -> None:
@@ -46,3 +69,77 @@ def test_three_hundred_rules_take_no_more_connections_than_a_few(postgresql: Pos
     assert database.query("SELECT count(*) FROM slept") == [(16,)]
     assert 2 < max(count for (count,) in seen) <= CONCURRENCY + worker.behind.overlap + 1 + BESIDE
     database.close()
+
+
+@pytest.mark.parametrize("rules", [URGENT, USUAL], ids=["prio", "usual"])
+def test_an_event_with_prio_waits_for_no_connection_to_be_opened(served: Database, rules: dict[str, EventRule]) -> None:
+    # Given: all places but one are taken, by batches that nobody has written before
+    worker = served.worker(rules)
+    worker.write(batch_of(numbered(1)))
+    engine = worker.worker._engine
+    places = CONCURRENCY + worker.behind.overlap + 1
+    is_ready = rules is URGENT
+    if is_ready:
+        eventually(lambda: connections(served) == places and not engine.pool.checkedout())
+    asked: list[str] = []
+    sa.event.listen(engine, "connect", lambda *_: asked.append("a new connection"))
+    sa.event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+
+    # When
+    with ExitStack() as taken:
+        for _ in range(places - 1):
+            taken.enter_context(engine.connect())
+        worker.write(batch_of(numbered(1, start=1), first=2))
+
+    # Then: receipts, a return, its minion
+    assert ("a new connection" in asked) != is_ready
+    assert (len(asked) < 10) == is_ready
+
+
+def test_a_worker_that_is_closed_meanwhile_leaves_no_connection(served: Database) -> None:
+    # Given
+    worker = served.worker(URGENT)
+    served.make_tables()
+    begun, go = threading.Event(), threading.Event()
+
+    @sa.event.listens_for(worker.worker._engine, "connect")
+    def _wait(*_: object) -> None:
+        if threading.current_thread().name == "eventsd-connections":
+            begun.set()
+            assert go.wait(10)
+
+    worker.write(batch_of(numbered(1)))
+    assert begun.wait(10)
+
+    # When
+    served.close()
+    # Whatever is closed only because nobody has it any more does not count.
+    gc.disable()
+    try:
+        go.set()
+
+        # Then
+        eventually(lambda: connections(served) == 0)
+    finally:
+        gc.enable()
+
+
+def test_a_server_that_gives_no_more_connections_is_asked_once(served: Database) -> None:
+    # Given
+    worker = served.worker(URGENT)
+    tries: list[str] = []
+
+    @sa.event.listens_for(worker.worker._engine, "connect")
+    def _refuse(*_: object) -> None:
+        if threading.current_thread().name == "eventsd-connections":
+            tries.append("refused")
+            raise RuntimeError("too many connections")
+
+    # When
+    for number in range(1, 6):
+        worker.write(batch_of(numbered(1, start=number), first=number))
+        eventually(lambda: tries)
+
+    # Then
+    assert tries == ["refused"]
+    assert len(served.rows("returns")) == 5

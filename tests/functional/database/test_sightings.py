@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
+import sqlalchemy as sa
 
 from salt_eventsd.database import sightings
 from salt_eventsd.event.parse import Event
@@ -73,6 +74,30 @@ def test_it_is_written_after_a_while_though_nothing_more_comes(
 
     # Then
     eventually(lambda: known(tables) == {"web1": (7, "7")})
+
+
+def test_few_rows_are_locked_at_a_time(tables: Database, every: Callable[[float], None]) -> None:
+    # Given
+    every(60)
+    worker = tables.worker()
+    minions = [f"web{number}" for number in range(60)]
+    worker.write(batch_of([seen(1, minion) for minion in minions]))
+    worker.write(batch_of([seen(2, minion) for minion in minions], first=2))
+    engine = worker.worker._engine
+    rows: list[int] = []
+    commits: list[object] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *args: rows.append(len(args[3])))
+    sa.event.listen(engine, "commit", commits.append)
+
+    # When
+    tables.close()
+
+    # Then: a return that says more of one of them waits no longer than for a few others
+    rows = [count for count in rows if count]
+    assert sum(rows) == len(minions)
+    assert max(rows) < 30
+    assert len(commits) == len(rows)
+    assert set(known(tables).values()) == {(2, "2")}
 
 
 def test_a_minion_that_was_forgotten_meanwhile_does_not_come_back(
