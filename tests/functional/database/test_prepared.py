@@ -79,7 +79,8 @@ def test_values_of_all_lengths_arrive_whole(made: Database) -> None:
     texts = ["", None, *("z" * size for size in (1, 250, 251, 2**16 - 1, 2**16)), "\N{PILE OF POO}\0'\\" * 30_000]
     with connect(made) as connection:
         # When
-        assert Prepared(schema.jobs, _COLUMNS, 2**24).insert(connection, jobs(texts))
+        rows = [tuple(row[name] for name in _COLUMNS) for row in jobs(texts)]
+        assert Prepared(schema.jobs, _COLUMNS, 2**24).insert(connection, rows)
 
         # Then
         found = connection.execute(sa.select(schema.jobs.c.jid, schema.jobs.c.tgt)).all()
@@ -104,6 +105,20 @@ def test_nothing_that_was_changed_on_its_way_is_kept(made: Database, column: str
         left = connection.exec_driver_sql("SELECT count(*) FROM eventsd_jobs").scalar()
         assert (taken, left, done(connection, "load")) == (None, 0, 0)
         assert load(connection, jobs([_LARGE + "x"] * 10)) == 10
+
+
+def test_large_returns_are_sent_so_and_small_ones_are_not(made: Database) -> None:
+    # Given
+    worker = made.worker()
+    before = [int(made.query(f"SHOW GLOBAL STATUS LIKE 'Com_{what}'")[0][1]) for what in ("stmt_execute", "load")]
+
+    # When
+    worker.write(batch_of([*numbered(30), *large(MOST_ROWS, 30)]))
+
+    # Then
+    after = [int(made.query(f"SHOW GLOBAL STATUS LIKE 'Com_{what}'")[0][1]) for what in ("stmt_execute", "load")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1]
+    assert sorted(map(int, made.column("returns", "jid"))) == [*range(30 + MOST_ROWS)]
 
 
 def test_copies_are_left_out_and_bad_ones_set_aside(made: Database) -> None:
