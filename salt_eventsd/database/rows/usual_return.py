@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from salt_eventsd.common.chances import Chances
 from salt_eventsd.database.rows.cells import Cells, Row
 from salt_eventsd.database.rows.digest import NO_JID, Digest
 from salt_eventsd.database.rows.states import STATE_MARK
@@ -29,6 +30,8 @@ values_in: Callable[[Row], Values] = itemgetter(*COLUMNS)
 _HOLES = ("id", "jid", "_stamp")
 #: So many shapes are remembered, of payloads of no more bytes. Arguments are in a payload twice.
 _MOST_SHAPES, _LONGEST_BYTES = 64, 2048
+#: To learn a shape costs half as much as a row does: after so many of which none was met again, few are learned.
+_UNMET_SHAPES = 8
 _QUOTED = msgspec.json.Encoder().encode
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -92,6 +95,7 @@ class UsualReturns:
         self._load = load
         # By how long their payloads are without the names in their holes.
         self._shapes: dict[int, _Shape] = {}
+        self._chances = Chances(_UNMET_SHAPES)
         # The latest job, and its id as JSON; None if the column has it in another form.
         self._job: tuple[str, bytes | None] = ("", None)
         # When the latest return was read, and that as a cell: many are read together.
@@ -123,6 +127,7 @@ class UsualReturns:
             return None
         if not self._load and event.stamp == event.received:
             return None
+        self._chances.succeeded()
         received = self._received
         if received[0] != event.received:
             received = self._received = (event.received, self._time(event.received))
@@ -159,8 +164,10 @@ class UsualReturns:
         body = event.body
         if digest is None or event.kind != "job" or "state." in event.fun or not event.minion_id:
             return
-        if len(body) > _LONGEST_BYTES or not body.startswith(b"{"):
+        if len(body) > _LONGEST_BYTES or not body.startswith(b"{") or not self._chances.take():
             return
+        # Unless a shape is met again.
+        self._chances.failed()
         told = (_QUOTED(row["minion_id"]), _QUOTED(row["jid"]), _spelled(row["stamp"]))
         fields, pieces, behind = _FIELDS(body), [], body
         for name, text in zip(_HOLES, told, strict=True):

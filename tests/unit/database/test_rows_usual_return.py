@@ -175,13 +175,35 @@ def test_the_master_is_that_of_the_batch() -> None:
     assert "master2" in row
 
 
-def test_a_bounded_number_of_shapes_is_remembered() -> None:
+def test_shapes_are_learned_seldom_where_none_is_met_again() -> None:
     # Given
     made = builder()
 
     # When
-    for size in range(1000):
+    for size in range(60):
         made.rows(usual(fun_args=["x" * size]))
 
     # Then
-    assert len(made._usual._shapes) <= 64
+    assert 8 <= len(made._usual._shapes) <= 10
+
+    # And often again once one of them was
+    assert made.usual(usual(fun_args=[""]))
+    for size in range(60, 110):
+        made.rows(usual(fun_args=["x" * size]))
+        assert made.usual(usual(fun_args=[""]))
+    assert len(made._usual._shapes) > 20
+
+
+def test_a_bounded_number_of_shapes_is_remembered() -> None:
+    # Given
+    made = builder()
+    most = 0
+
+    # When
+    for size in range(1000):
+        made.rows(usual(fun_args=["x" * size]))
+        most = max(most, len(made._usual._shapes))
+        made._usual._chances.succeeded()
+
+    # Then
+    assert 20 < most <= 64
