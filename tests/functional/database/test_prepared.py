@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from pymysql.err import OperationalError
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects.base.quickly import LARGE_VALUE
+from salt_eventsd.database.dialects.mysql.connection import LoadingConnection
 from salt_eventsd.database.dialects.mysql.loading import by_load
-from salt_eventsd.database.dialects.mysql.prepared import MOST_ROWS, Prepared
+from salt_eventsd.database.dialects.mysql.prepared import MOST_ROWS, NO_STATEMENTS, Prepared
 from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import WorkerError
@@ -150,6 +152,24 @@ def test_a_server_without_statements_has_all_rows_loaded(tables: Database) -> No
             assert (taken, done(connection, "load")) == ([None, 3], 1)
     finally:
         tables.execute(f"SET GLOBAL max_prepared_stmt_count = {most}")
+
+
+@pytest.mark.parametrize("number", sorted(NO_STATEMENTS))
+def test_whatever_error_says_so_the_next_try_is_another(
+    tables: Database, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    def prepare(_connection: LoadingConnection, _sql: str) -> int:
+        raise OperationalError(number, "no")
+
+    monkeypatch.setattr(LoadingConnection, "_prepare", prepare)
+    load = by_load(schema.jobs, _COLUMNS, 2**20)
+    with connect(tables) as connection:
+        # When
+        taken = [load(connection, jobs([_LARGE + "x"] * 3)) for _ in range(2)]
+
+        # Then
+        assert taken == [None, 3]
 
 
 def test_a_statement_outlives_a_change_of_the_table(made: Database) -> None:

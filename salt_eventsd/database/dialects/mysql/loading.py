@@ -74,12 +74,14 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int) -> Quick
         except Exception as exc:
             if failed is None:
                 raise
-            if failed is not exc or isinstance(faults.classify(failed), Transient):
+            number = number_of(original_of(failed))
+            # Some of these are of a server that takes nothing at all: then what is tried next says so.
+            lacks = number in NO_STATEMENTS
+            if failed is not exc or (not lacks and isinstance(faults.classify(failed), Transient)):
                 # A deadlock ends the transaction, savepoints and all.
                 raise failed from exc
-            number = number_of(original_of(failed))
             is_forbidden = number in _FORBIDDEN
-            lacks_statements = lacks_statements or number in NO_STATEMENTS
+            lacks_statements = lacks_statements or lacks
         return None
 
     return load

@@ -28,8 +28,8 @@ MOST_ROWS = 8
 #: And no more bytes, whatever a packet has room for.
 _MOST_BYTES = 2**20
 #: The server has no prepared statements, or no more of them: a command that it does not know, a statement that is gone
-#: or cannot be prepared, too many of them, a packet that makes no sense to it.
-NO_STATEMENTS = frozenset((1047, 1243, 1295, 1461, 1835))
+#: or cannot be prepared, or has to be again and again, too many of them, a packet that makes no sense to it.
+NO_STATEMENTS = frozenset((1047, 1243, 1295, 1461, 1615, 1835))
 #: The type of each value: a text, which the server makes what the column is.
 _TEXT = b"\xfe\x00"
 _NO_CURSOR, _NEW_TYPES, _TIMES = b"\x00", b"\x01", struct.pack("<I", 1)
@@ -51,8 +51,8 @@ class Prepared:
         self._most_bytes = min(_MOST_BYTES, packet_bytes)
         self._values = values_of(columns)
         long = [at for at, name in enumerate(columns) if isinstance(table.c[name].type, (sa.JSON, sa.Text))]
-        # Of one place, itemgetter returns no tuple.
-        self._long: Callable[[Values], Values] = itemgetter(*long, *long)
+        # Of one place, itemgetter returns no tuple, and of none, it is an error.
+        self._long: Callable[[Values], Values] = itemgetter(*long, *long) if long else lambda _row: ()
         names = ", ".join(f"`{name}`" for name in columns)
         self._head = f"INSERT INTO {table.name} ({names}) VALUES "
         self._places = f"({', '.join('?' * len(columns))})"

@@ -35,10 +35,14 @@ class MySQLQuestions(Questions):
     def is_within(
         self, column: sa.ColumnElement[Any], texts: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]
     ) -> sa.ColumnElement[bool]:
-        """See :class:`Questions`. A table that is made of each list takes several times as long as to count."""
+        """
+        See :class:`Questions`. A table that is made of each list takes several times as long as to count. MySQL raises
+        an error for what is no JSON.
+        """
         listed = sa.func.json_contains(column, sa.func.json_quote(texts))
         count = sa.select(sa.func.count(sa.distinct(texts))).where(*conditions, listed)
-        return count.correlate_except(texts.table).scalar_subquery() >= sa.func.json_length(column)
+        is_all = count.correlate_except(texts.table).scalar_subquery() >= sa.func.json_length(column)
+        return sa.case((sa.func.json_valid(column) == 1, is_all), else_=sa.true())
 
     def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. To see that there is nothing like it in the text costs less than to read the list."""
