@@ -22,7 +22,7 @@ class Chances:
 
     def take(self) -> bool:
         """Return whether to try now; if so, the caller says how it went."""
-        if self._left_out:
+        if self._left_out > 0:
             self._left_out -= 1
             return False
         return True

@@ -6,9 +6,12 @@ connection finds it out anew, with tens of statements, and may do so before a ba
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
+import weakref
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection, Engine
@@ -23,6 +26,9 @@ from salt_eventsd.database.user_tables.values import Values
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
+
+#: Where a server has refused a connection, it is not asked for more than are needed before so many seconds have passed.
+_REFUSED_SECONDS = 600.0
 
 #: The built-in tables that have rows of events, by their names in the config, in the order in which they are written.
 TABLES = {
@@ -74,37 +80,50 @@ class Ready:
         self._engine = engine
         self._learn = learn
         self._mutex = threading.Lock()
-        self._tried: Pool | None = None
+        # What is in a pool that nobody uses any more is to be closed: so this does not keep it.
+        self._tried: Callable[[], Pool | None] = lambda: None
+        self._not_before = 0.0
 
     def open(self) -> None:
         """Begin to open what is missing; called whenever the database has just taken something."""
         pool = self._engine.pool
         with self._mutex:
-            # Once: a server that gives no more is not to be asked with each batch.
-            if pool is self._tried:
+            if pool is self._tried() or time.monotonic() < self._not_before:
                 return
-            self._tried = pool
+            self._tried = weakref.ref(pool)
         # What was written is written, even if the system has no thread to give.
         with suppress(RuntimeError):
             threading.Thread(target=self._open, args=(pool,), name="eventsd-connections", daemon=True).start()
 
+    def close(self) -> None:
+        """Open no more: the last batch may end after the worker's connections were closed."""
+        self._not_before = math.inf
+
     def _open(self, pool: Pool) -> None:
+        taken: list[Connection] = []
         try:
-            with ExitStack() as held:
-                taken = []
-                # The pool gives a new one only while none is free.
-                while self._engine.pool is pool and _is_short(pool):
-                    taken.append(held.enter_context(self._engine.connect()))
-                # Those that were free come first, and others have them again at once.
-                for connection in taken:
-                    self._learn(connection)
-                    if self._engine.pool is not pool:
-                        # Nobody will use it any more.
-                        connection.invalidate()
-                    connection.close()
+            # The pool gives a new one only while none is free.
+            while self._engine.pool is pool and _is_short(pool):
+                taken.append(self._engine.connect())
+            # Those that were free come first, and others have them again at once.
+            for connection in taken:
+                self._learn(connection)
+                self._give(connection, pool)
         except Exception as exc:
-            # The next batch that needs one finds out for itself.
+            # The next batch that needs one finds out for itself. A batch that has found none free while they were held
+            # here fails, and its next try has another pool: a server that gives no more is not asked with each of them.
+            self._not_before = max(self._not_before, time.monotonic() + _REFUSED_SECONDS)
             log.debug("eventsd: connections cannot be opened ahead: %s", one_line(exc))
+        finally:
+            for connection in taken:
+                self._give(connection, pool)
+
+    def _give(self, connection: Connection, pool: Pool) -> None:
+        """Let others have a connection, or close it if nobody will use its pool any more."""
+        if not connection.closed:
+            if self._engine.pool is not pool:
+                connection.invalidate()
+            connection.close()
 
 
 def _is_short(pool: Pool) -> bool:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
 #: So many rows are locked at a time: a return of one of these minions waits until they are written.
 _AT_ONCE = 25
+#: At the end hardly anybody waits for these rows, and time is short.
+_AT_ONCE_AT_THE_END = 1000
 #: How long the end waits for the last of them, in seconds.
 _LAST_SECONDS = 2.0
 #: Of no more minions than this is it known when they were written. Their names are as long as a column at most.
@@ -102,11 +104,13 @@ class Sightings:
         if timer is not None:
             timer.cancel()
             # A database that hangs does not hold up the end.
-            writing = threading.Thread(target=self._write, name="eventsd-sightings", daemon=True)
+            writing = threading.Thread(
+                target=self._write, args=(_AT_ONCE_AT_THE_END,), name="eventsd-sightings", daemon=True
+            )
             writing.start()
             writing.join(_LAST_SECONDS)
 
-    def _write(self) -> None:
+    def _write(self, at_once: int = _AT_ONCE) -> None:
         with self._mutex:
             late, self._late, self._timer = self._late, {}, None
         if not late:
@@ -115,7 +119,7 @@ class Sightings:
             # A file that somebody has deleted is not made anew for this.
             with self._session.to_look(self._engine).connect() as connection:
                 # Always in the same order, so that two engines cannot block each other.
-                for some in grouped(sorted(late), lambda _: 1, _AT_ONCE):
+                for some in grouped(sorted(late), lambda _: 1, at_once):
                     with connection.begin():
                         connection.execute(_UPDATE, [_parameters(late[minion]) for minion in some])
         except Exception as exc:

@@ -288,6 +288,8 @@ class Store:
 
     def close(self) -> None:
         """Write what was put off, and close the connections that are not in use."""
+        if self._ready:
+            self._ready.close()
         self._sightings.close()
         if self._nightly:
             self._nightly.stop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 from contextlib import ExitStack
 
 import msgspec
@@ -15,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from salt_eventsd.config.structs import EventRule
+from salt_eventsd.exceptions import Transient
 from salt_eventsd.workers.load import BESIDE
 from tests.support.events import numbered
 from tests.support.lanes import eventually
@@ -143,3 +145,66 @@ def test_a_server_that_gives_no_more_connections_is_asked_once(served: Database)
     # Then
     assert tries == ["refused"]
     assert len(served.rows("returns")) == 5
+
+
+def test_a_server_that_gives_one_connection_has_all_batches_written(served: Database) -> None:
+    # Given: a refusal takes a moment, in which a batch finds no connection free
+    worker = served.worker(URGENT)
+    served.make_tables()
+    given: weakref.WeakSet[object] = weakref.WeakSet()
+    failed = 0
+
+    @sa.event.listens_for(worker.worker._engine, "do_connect")
+    def _limit(dialect: sa.Dialect, _record: object, args: list[object], named: dict[str, object]) -> object:
+        if threading.current_thread().name == "eventsd-connections":
+            time.sleep(0.3)
+        if any(not getattr(one, "closed", not getattr(one, "open", True)) for one in given):
+            raise dialect.loaded_dbapi.OperationalError("too many connections")
+        made = dialect.connect(*args, **named)
+        given.add(made)
+        return made
+
+    # When
+    for number in range(1, 9):
+        for _ in range(3):
+            try:
+                worker.write(batch_of(numbered(1, start=number), first=number))
+                break
+            except Transient:
+                failed += 1
+                time.sleep(0.5)
+        time.sleep(0.1)
+
+    # Then
+    assert len(served.rows("returns")) == 8
+    assert failed <= 1
+
+
+def test_a_batch_that_ends_after_its_worker_was_closed_opens_none(served: Database) -> None:
+    # Given
+    worker = served.worker(URGENT)
+    served.make_tables()
+    worker.write(batch_of(numbered(1)))
+    eventually(lambda: "eventsd-connections" not in [one.name for one in threading.enumerate()])
+    begun, go = threading.Event(), threading.Event()
+
+    @sa.event.listens_for(worker.worker._engine, "commit")
+    def _wait(_connection: object) -> None:
+        begun.set()
+        assert go.wait(10)
+
+    late = threading.Thread(target=worker.write, args=(batch_of(numbered(1, start=2), first=2),))
+    late.start()
+    assert begun.wait(10)
+
+    # When
+    worker.worker.close()
+    opened: list[str] = []
+    sa.event.listen(worker.worker._engine, "connect", lambda *_: opened.append(threading.current_thread().name))
+    go.set()
+    late.join(10)
+
+    # Then
+    assert len(served.rows("returns")) == 2
+    time.sleep(0.5)
+    assert "eventsd-connections" not in opened
