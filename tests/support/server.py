@@ -208,8 +208,10 @@ class Server:
         self.execute("SELECT 1")
 
     def _environment(self) -> dict[str, str]:
-        # A developer's own PGDATA, LANG or MYSQL_HOME must not reach the throwaway server.
-        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(self.folder)}
+        # A developer's own PGDATA, LANG or MYSQL_HOME must not reach the throwaway server. A MariaDB that starts, even
+        # to make its tables, deletes what others have in a folder for temporary files that they share.
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+        return {**environment, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
 
     def _find(self) -> tuple[str, str]:
         raise NotImplementedError

@@ -127,8 +127,6 @@ class MariaDB(Server):
             f"--datadir={self.folder / 'data'}",
             f"--port={self.port}",
             f"--socket={self.folder / 'socket'}",
-            # A server that starts deletes what others have in a folder they share.
-            f"--tmpdir={self.folder}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'administrator.sql'}",
             *_options(self._settings),
