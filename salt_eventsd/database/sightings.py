@@ -20,7 +20,7 @@ from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects.base.session import Session
 from salt_eventsd.database.rows.cells import Row
-from salt_eventsd.database.rows.seen import Sighting
+from salt_eventsd.database.rows.seen import Sighting, seen_in
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
@@ -128,12 +128,5 @@ class Sightings:
 
 
 def _parameters(sighting: Sighting) -> Row:
-    minion, when, jid, fun, master = sighting
-    return {
-        "its_id": minion,
-        "its_time": when,
-        "last_seen": when,
-        "last_jid": jid or None,
-        "last_fun": fun or None,
-        "master_id": master,
-    }
+    row = seen_in(sighting)
+    return {"its_id": row[_KEY], "its_time": row["last_seen"], **{name: row[name] for name in _NEW}}

@@ -27,6 +27,7 @@ from salt_eventsd.database.questions import (
 )
 from salt_eventsd.database.questions.read import Reader, reading
 from salt_eventsd.database.questions.runs import earlier, last
+from tests.support.plans import statements
 
 DAY = timedelta(days=1)
 NOW = datetime.now(timezone.utc)
@@ -54,19 +55,7 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def _plans(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> list[str]:
     """Return the plans of those statements of a question that have a text in them, as the database tells them."""
-    told: list[tuple[str, Any]] = []
-
-    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if having in statement:
-            told.append((statement, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        with reading(engine) as reader:
-            told.clear()
-            ask(reader)
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
+    told = statements(engine, ask, having)
     words = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
     with engine.connect() as connection:
         plans = [connection.exec_driver_sql(f"{words} {statement}", parameters).all() for statement, parameters in told]

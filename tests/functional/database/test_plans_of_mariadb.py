@@ -21,6 +21,7 @@ from salt_eventsd.database.dialects.mysql.questions import MySQLQuestions
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.questions import jobs, newest, of_minion, returns, states
 from salt_eventsd.database.questions.read import Reader, reading
+from tests.support.plans import statements
 
 DAY = timedelta(days=1)
 NOW = datetime.now(timezone.utc)
@@ -49,18 +50,7 @@ def _asked(engine: sa.Engine, ask: Ask) -> Any:
 
 def _plan(engine: sa.Engine, ask: Ask, having: str) -> list[dict[str, Any]]:
     """Return the plan of the first statement of a question that has a text in it."""
-    told: list[tuple[str, Any]] = []
-
-    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if having in statement:
-            told.append((statement, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        _asked(engine, ask)
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
-    statement, parameters = told[0]
+    statement, parameters = statements(engine, ask, having)[0]
     with engine.connect() as connection:
         return [dict(row) for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()]
 

@@ -49,14 +49,14 @@ def by_driver(statement: Insert, columns: Sequence[str]) -> Inserter:
     return insert
 
 
-def values_of(columns: Sequence[str]) -> Callable[[Row], tuple[Any, ...]]:
+def values_of(columns: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
     """
     Return what makes a row the tuple of its values.
 
-    :param columns: in this order.
+    :param columns: their names, in this order; or their places, where rows are tuples.
     """
-    # Of one column, itemgetter returns no tuple.
-    return itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
+    # Of one column, itemgetter returns no tuple, and of none, it is an error.
+    return itemgetter(*columns) if len(columns) > 1 else lambda row: tuple([row[column] for column in columns])
 
 
 def documents(texts: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:

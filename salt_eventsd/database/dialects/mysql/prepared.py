@@ -9,8 +9,7 @@ over the wire for them is made here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -50,9 +49,9 @@ class Prepared:
     def __init__(self, table: sa.Table, columns: Sequence[str], packet_bytes: int) -> None:
         self._most_bytes = min(_MOST_BYTES, packet_bytes)
         self._values = values_of(columns)
-        long = [at for at, name in enumerate(columns) if isinstance(table.c[name].type, (sa.JSON, sa.Text))]
-        # Of one place, itemgetter returns no tuple, and of none, it is an error.
-        self._long: Callable[[Values], Values] = itemgetter(*long, *long) if long else lambda _row: ()
+        self._long = values_of(
+            [at for at, name in enumerate(columns) if isinstance(table.c[name].type, (sa.JSON, sa.Text))]
+        )
         names = ", ".join(f"`{name}`" for name in columns)
         self._head = f"INSERT INTO {table.name} ({names}) VALUES "
         self._places = f"({', '.join('?' * len(columns))})"
@@ -85,8 +84,8 @@ class Prepared:
         return longest > LARGE_VALUE and self._size(row) <= self._most_bytes
 
     def _size(self, row: Values) -> int:
-        # A sign of a text has up to four bytes. Each value is there twice.
-        return sum([len(one) * (1 if isinstance(one, msgspec.Raw) else 4) for one in self._long(row) if one]) // 2
+        # A sign of a text has up to four bytes.
+        return sum([len(one) * (1 if isinstance(one, msgspec.Raw) else 4) for one in self._long(row) if one])
 
 
 def prepared(answer: bytes) -> tuple[int, int]:
