@@ -26,7 +26,7 @@ class Writer(threading.Thread):
 
 
 def waiting(of: Turns) -> int:
-    return len(of._changed._waiters)  # type: ignore[attr-defined]
+    return len(of._changed._waiters)  # type: ignore[attr-defined]  # the insides of a Condition
 
 
 def test_who_is_urgent_has_the_next_turn_however_many_wait() -> None:
