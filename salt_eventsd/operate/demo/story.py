@@ -39,6 +39,11 @@ _COMMANDS = (
     ["salt", "*", "state.apply", "demo"],
     ["salt-run", "manage.up"],
 )
+#: Function -> what it prints if it did what it was asked to; the others print the minion's id.
+_SAYS = {"state.apply": "licence"}
+#: A minion that has just come up is not always let in at once where the machine is busy. Salt says so instead of running
+#: the states, and the next try is answered.
+_TRIES = 3
 _EXPECTED = ("test.ping", "cmd.run", "state.apply", "runner.manage.up")
 
 #: Title -> the query that is run and shown. They use nothing that PostgreSQL and MariaDB would not understand.
@@ -90,7 +95,7 @@ def tell(sandbox: Sandbox, terminal: Terminal, page: Path | None = None) -> None
     (sandbox.states / "demo.sls").write_text(_STATES.format(folder=sandbox.folder), encoding="utf-8")
     for command in _COMMANDS:
         with terminal.step(shlex.join(command)) as tick:
-            sandbox.run(command, tick)
+            _run_in_full(sandbox, command, tick)
     with terminal.step("waiting until the engine has written all of it") as tick:
         _wait_for_history(sandbox, tick)
 
@@ -119,6 +124,16 @@ def tell(sandbox: Sandbox, terminal: Terminal, page: Path | None = None) -> None
     with terminal.step("stopping salt-minion and salt-master") as tick:
         sandbox.stop(tick)
     terminal.line(f"That was all, in {time.monotonic() - began:.0f} s.")
+
+
+def _run_in_full(sandbox: Sandbox, command: list[str], tick: Tick) -> None:
+    """Run one of the commands, again where Salt did not do what it was asked to."""
+    expected = _SAYS.get(command[2] if command[0] == "salt" else command[1], "demo-minion")
+    for _ in range(_TRIES):
+        _, said = sandbox.run(command, tick)
+        if expected in said:
+            return
+    raise DemoError(f"`{shlex.join(command)}` did not answer with `{expected}`, tried {_TRIES} times; it said: {said}")
 
 
 def _run_well(sandbox: Sandbox, terminal: Terminal, doing: str, verb: str, *arguments: str) -> str:
