@@ -41,7 +41,7 @@ _COMMANDS = (
 )
 #: Function -> what it prints if it did what it was asked to; the others print the minion's id.
 _SAYS = {"state.apply": "licence"}
-#: A minion that has just come up is not always let in at once where the machine is busy. Salt says so instead of running
+#: A minion that has just come up is not always let in at once where the machine is busy. Salt says so, and does not run
 #: the states, and the next try is answered.
 _TRIES = 3
 _EXPECTED = ("test.ping", "cmd.run", "state.apply", "runner.manage.up")
