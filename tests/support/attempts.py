@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 _CACHE = Path(os.environ.get("EVENTSD_CACHE") or ROOT / ".pytest_cache")
 _FAILED = _CACHE / "v/cache/lastfailed"
 #: More than so many functions do not fail by chance. Where a daemon is shared, one fails with all its parameters.
-MOST = 4
+MOST = 8
 #: What pytest returns if tests have failed, and nothing else went wrong.
 _TESTS_FAILED = 1
 
