@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
-from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.common.globs import is_glob, matcher
 from salt_eventsd.database.questions.read import Reader, aware
 from salt_eventsd.database.questions.which import Condition, all_of
 
@@ -203,7 +202,8 @@ def functions(reader: Reader, column: sa.ColumnElement[Any], glob: str | None, *
     known = reader.values(reader.dialect.questions.distinct(column).limit(_MOST_KNOWN + 1))
     if len(known) > _MOST_KNOWN:
         return Wanted((reader.dialect.questions.fits(column, glob),))
-    fitting = [fun for fun in known if any(fnmatchcase(one, glob) for one in (fun, *fun.split(",")))]
+    fits = matcher(glob)
+    fitting = [fun for fun in known if any(map(fits, (fun, *fun.split(","))))]
     most = 0 if is_beside and fitting else _MOST_ALTERNATIVES
     return _one_of(reader, column, fitting, len(known), most)
 

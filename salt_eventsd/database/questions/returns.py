@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
