@@ -566,6 +566,21 @@ class TestKindsOfJobs:
         assert [row["outcome"] for row in ask("conformity")] == ["failed"]
         assert [row["minion_id"] for row in ask("failures")] == ["db1"]
 
+    def test_what_comes_late_tells_how_a_minion_was(self, ask: Asked) -> None:
+        # Given
+        ask.story.ping(["db1", "db2"])
+        ask.write()
+        ask.story.events.clear()
+        run = ask.story.at(timedelta(days=3)).states({"db1": "changed"})
+
+        # When
+        ask.write()
+
+        # Then
+        [row] = ask("conformity", at="2d")
+        assert (row["minion_id"], row["jid"], row["outcome"]) == ("db1", run.jid, "changed")
+        assert ask("conformity", at="4d") == []
+
     def test_a_run_of_states_that_is_long_ago_is_stale(self, ask: Asked) -> None:
         ask.story.at(timedelta(days=9)).states({"db1": "healthy"})
         ask.write()
