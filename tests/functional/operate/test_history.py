@@ -93,6 +93,24 @@ def test_what_is_unknown_is_said(url: str, question: str, arguments: dict[str, A
     assert _ask(url, question, **arguments)["note"].startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("question", "arguments"),
+    [
+        ("conformity", {"at": "0001-01-01"}),
+        ("conformity", {"stale": "99999y"}),
+        ("jobs", {"since": "0001-01-01", "until": "9999-12-31"}),
+        ("returns", {"before": 2**64}),
+        ("failures", {"limit": 10**30}),
+    ],
+    ids=str,
+)
+def test_a_number_or_time_may_be_as_large_or_small_as_there_are(
+    tables: Database, question: str, arguments: dict[str, Any]
+) -> None:
+    tables.close()
+    assert _ask(tables.url, question, **arguments) == []
+
+
 def test_hostile_names_find_nothing(tables: Database) -> None:
     # Given
     story = Story()
