@@ -154,6 +154,7 @@ def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None) -> lis
     if before is not None:
         place = reader.rows(sa.select(returns.c.stamp, returns.c.id).where(returns.c.id == before))
         if not place:
+            reader.notes.append(f"there is no return {before} (any more); until= the time of the last row goes on")
             return []
         than = (datetime.fromisoformat(place[0]["stamp"]), before)
         wanted = wanted.also(older(returns.c.stamp, returns.c.id, than))
