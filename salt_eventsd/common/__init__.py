@@ -11,7 +11,7 @@ Tools for messages:
 
 - ``english`` puts numbers into sentences, ``reminder`` limits a repeated message to one a minute
 - ``logins`` remembers the options with workers' passwords, which errors must not show
-- ``moments`` reads times as people give them to a command
+- ``moments`` reads times as people give them to a command, ``globs`` reads globs
 
 Tools for numbers:
 

@@ -28,12 +28,12 @@ def moment_of(value: Any, now: datetime | None = None) -> datetime:
     :raises ValueError: it is none; the message says what would be one.
     """
     now = now or datetime.now(timezone.utc)
-    if isinstance(value, datetime):
-        return _in_utc(value)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
     text = str(value).strip()
     try:
+        if isinstance(value, datetime):
+            return _in_utc(value)
+        if isinstance(value, date):
+            return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
         if found := _AGO.fullmatch(text):
             return now - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
         if _DAY.fullmatch(text):

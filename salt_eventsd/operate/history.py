@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.moments import moment_of
 from salt_eventsd.config.durations import duration_of
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config
-from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.engines import ANSWER_SECONDS
 from salt_eventsd.database.questions import job, jobs, minions, missing, returns, states
 from salt_eventsd.database.questions.answers import OUTCOMES
@@ -31,6 +31,10 @@ from salt_eventsd.exceptions import EventsdError
 
 #: An answer has no more rows than this.
 MOST = 100_000
+#: No history begins earlier, not every database knows earlier times, and a length of time before it there is still one.
+_FIRST = datetime(1000, 1, 1, tzinfo=timezone.utc)
+_LONGEST = timedelta(days=36_500)
+_LARGEST = 2**63 - 1
 #: The kinds of jobs.
 KINDS = ("job", "runner", "wheel", "call", "schedule")
 
@@ -77,12 +81,12 @@ class Asked:
         if value is None:
             return None
         try:
-            return moment_of(value)
+            return max(moment_of(value), _FIRST)
         except ValueError as exc:
             raise WrongArgument(f"{name}: {exc}") from None
 
     def number(self, name: str) -> int | None:
-        """Return a whole number above 0."""
+        """Return a whole number above 0, as large as a database knows them."""
         value = self._arguments.get(name)
         if value is None:
             return None
@@ -92,7 +96,7 @@ class Asked:
             found = 0
         if found < 1:
             raise WrongArgument(f"{name}: expected a number from 1 on, got {value!r}")
-        return found
+        return min(found, _LARGEST)
 
     @property
     def limit(self) -> int:
@@ -102,7 +106,7 @@ class Asked:
     def length(self, name: str) -> timedelta:
         """Return a length of time."""
         try:
-            return duration_of(self._arguments.get(name)) or timedelta(days=36_500)
+            return min(duration_of(self._arguments.get(name)) or _LONGEST, _LONGEST)
         except ValueError as exc:
             raise WrongArgument(f"{name}: {exc}") from None
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions import returns as of_returns
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.runs.last import last_runs
-from salt_eventsd.database.questions.which import of_name
+from salt_eventsd.database.questions.which import all_of, is_there, of_name
 from salt_eventsd.database.schema import STATE_RUNS, minions, returns, states
 from salt_eventsd.database.views import STALE_DAYS
 
@@ -67,12 +67,16 @@ def conformity(
 
     :param reader: of the history.
     :param minion: only such minions.
-    :param at: as it was then; minions that were first seen later are left out.
+    :param at: as it was then; minions that nothing was known of then are left out.
     :param stale: what is older says nothing.
     """
     conditions = of_name(reader, minions.c.minion_id, minion)
     if at is not None:
-        conditions.append(minions.c.first_seen <= at)
+        is_known = minions.c.first_seen <= at
+        # What was imported, or came late, is older than the row that the engine made when it first saw the minion.
+        is_older = is_there(returns, [returns.c.minion_id == minions.c.minion_id, returns.c.stamp <= at])
+        late = sa.select(minions.c.minion_id).where(all_of([*conditions, ~is_known, is_older])).limit(1)
+        conditions.append(sa.or_(is_known, is_older) if reader.values(late) else is_known)
     known = last_runs(reader, conditions, at)
     _count(reader, [row for row in known if row["id"] is not None and row["states"] is None])
     limit = (at or datetime.now().astimezone()) - stale

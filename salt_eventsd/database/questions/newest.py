@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
-from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.common.globs import is_glob, matcher
 from salt_eventsd.database.questions.read import Reader, aware
 from salt_eventsd.database.questions.which import Condition, all_of
 
 #: More names than this are not matched one by one: somebody sends names they made up.
 _MOST_KNOWN = 2000
+#: Unless none of so many of the newest rows fits: then all names are, if they are no more than these.
+_NEWEST = 2000
+_MOST_OF_ALL = 20_000
 #: So many names are looked for one by one. More are so many of all that the newest rows have some of them.
 _MOST_ALTERNATIVES = 50
 #: With more rows than this, one name is as good to begin with as another.
@@ -182,9 +184,11 @@ def names(reader: Reader, column: sa.ColumnElement[Any], glob: str | None) -> Wa
     if not is_glob(glob):
         return Wanted(names=(Names(column, reader.dialect.questions.beside(column), (glob,)),))
     questions = reader.dialect.questions
-    known = questions.distinct(column).limit(_MOST_KNOWN + 1).subquery()
-    told = reader.tuples(sa.select(known.c[0], questions.fits(known.c[0], glob)))
-    if len(told) > _MOST_KNOWN:
+    told = _known(reader, column, glob, most := _MOST_KNOWN)
+    if len(told) > most and not _is_among_newest(reader, column, glob):
+        # To look for what is rare, or not there at all, goes through all rows.
+        told = _known(reader, column, glob, most := _MOST_OF_ALL)
+    if len(told) > most:
         return Wanted((questions.fits(column if questions.estimates else questions.beside(column), glob),))
     return _one_of(reader, column, [name for name, is_meant in told if is_meant], len(told), _MOST_ALTERNATIVES)
 
@@ -203,7 +207,8 @@ def functions(reader: Reader, column: sa.ColumnElement[Any], glob: str | None, *
     known = reader.values(reader.dialect.questions.distinct(column).limit(_MOST_KNOWN + 1))
     if len(known) > _MOST_KNOWN:
         return Wanted((reader.dialect.questions.fits(column, glob),))
-    fitting = [fun for fun in known if any(fnmatchcase(one, glob) for one in (fun, *fun.split(",")))]
+    fits = matcher(glob)
+    fitting = [fun for fun in known if any(map(fits, (fun, *fun.split(","))))]
     most = 0 if is_beside and fitting else _MOST_ALTERNATIVES
     return _one_of(reader, column, fitting, len(known), most)
 
@@ -265,6 +270,19 @@ def newest_near(
 
 def _columns_of(condition: Condition) -> set[str]:
     return {one.name for one in visitors.iterate(condition) if isinstance(one, sa.Column)}
+
+
+def _known(reader: Reader, column: sa.ColumnElement[Any], glob: str, most: int) -> list[tuple[Any, ...]]:
+    """Return all names, each with whether it fits; one more than so many if there are more."""
+    questions = reader.dialect.questions
+    known = questions.distinct(column).limit(most + 1).subquery()
+    return reader.tuples(sa.select(known.c[0], questions.fits(known.c[0], glob)))
+
+
+def _is_among_newest(reader: Reader, column: sa.ColumnElement[Any], glob: str) -> bool:
+    """Say whether one of the newest rows fits a glob."""
+    rows = sa.select(column.label("name")).order_by(sa.literal_column("stamp").desc()).limit(_NEWEST).subquery()
+    return bool(reader.values(sa.select(rows.c.name).where(reader.dialect.questions.fits(rows.c.name, glob)).limit(1)))
 
 
 def _one_of(reader: Reader, column: sa.ColumnElement[Any], fitting: Sequence[Any], known: int, most: int) -> Wanted:

@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
@@ -154,6 +154,7 @@ def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None) -> lis
     if before is not None:
         place = reader.rows(sa.select(returns.c.stamp, returns.c.id).where(returns.c.id == before))
         if not place:
+            reader.notes.append(f"there is no return {before} (any more); until= the time of the last row goes on")
             return []
         than = (datetime.fromisoformat(place[0]["stamp"]), before)
         wanted = wanted.also(older(returns.c.stamp, returns.c.id, than))

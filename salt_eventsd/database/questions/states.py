@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.common.globs import is_glob
 from salt_eventsd.database.dialects.beginning import Beginning
 from salt_eventsd.database.questions.newest import Wanted, floor, near
 from salt_eventsd.database.questions.read import Reader, Row

@@ -20,6 +20,7 @@ from salt_eventsd.database.questions import (
     jobs,
     minions,
     missing,
+    newest,
     of_minion,
     returns,
     states,
@@ -350,3 +351,24 @@ def test_failures_of_a_minion_are_not_looked_for_in_an_index_of_all_answers(read
     assert not [
         line for line in plan.splitlines() if "eventsd_returns_once" in line or "eventsd_returns_failed" in line
     ]
+
+
+@pytest.mark.parametrize(("glob", "pages"), [("nobody*", 0), (f"{MINIONS[0][:-1]}?", 1), ("*", 1)])
+def test_rare_names_among_many_are_not_looked_for_in_all_rows(
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch, glob: str, pages: int
+) -> None:
+    # Given
+    which = returns.Which(minion=glob)
+    with reading(reader) as asked:
+        expected = [row["id"] for row in returns.find(asked, which, 50)]
+    monkeypatch.setattr(newest, "_MOST_KNOWN", 2)
+
+    # When
+    found: list[Any] = []
+    told = statements(
+        reader, lambda asked: found.extend(row["id"] for row in returns.find(asked, which, 50)), "fun_args"
+    )
+
+    # Then
+    assert found == expected
+    assert len(told) == pages

@@ -543,11 +543,43 @@ class TestKindsOfJobs:
         assert [(row["answered"], row["missing"]) for row in ask("jobs")] == [(2, 0), (5, 0)]
         assert sorted(row["minion_id"] for row in ask("job", jid=job.jid)[job.jid]["answers"]) == sorted(names)
 
+    @pytest.mark.parametrize(
+        "glob", ["[z-a]*", "[!z-a]*", "[[]*", "*[!]*", "a*[b]", "[]-]*", "[-a]*", "[^a]*", "[+--]*"]
+    )
+    def test_odd_globs_mean_what_they_mean_to_salt(self, ask: Asked, glob: str) -> None:
+        # Given
+        names = ["a1", "^1", "[1", "]1", "-1", ",1", "a[!]b", "a\nb"]
+        ask.story.states(dict.fromkeys(names, "changed"), names=names)
+        ask.write()
+        expected = sorted(name for name in names if fnmatchcase(name, glob))
+
+        # Then
+        for question in ("returns", "conformity"):
+            assert sorted(row["minion_id"] for row in ask(question, minion=glob)) == expected
+        assert {row["minion_id"] for row in ask("changes", minion=glob)} == set(expected)
+        assert {row["name"] for row in ask("changes", name=glob)} == {*expected} & {names[-1]}
+        assert len(ask("jobs", minion=glob)) == (1 if expected else 0)
+
     def test_a_false_state_with_retcode_0_is_failed(self, ask: Asked) -> None:
         ask.story.states({"db1": "failed"}, retcode=0)
         ask.write()
         assert [row["outcome"] for row in ask("conformity")] == ["failed"]
         assert [row["minion_id"] for row in ask("failures")] == ["db1"]
+
+    def test_what_comes_late_tells_how_a_minion_was(self, ask: Asked) -> None:
+        # Given
+        ask.story.ping(["db1", "db2"])
+        ask.write()
+        ask.story.events.clear()
+        run = ask.story.at(timedelta(days=3)).states({"db1": "changed"})
+
+        # When
+        ask.write()
+
+        # Then
+        [row] = ask("conformity", at="2d")
+        assert (row["minion_id"], row["jid"], row["outcome"]) == ("db1", run.jid, "changed")
+        assert ask("conformity", at="4d") == []
 
     def test_a_run_of_states_that_is_long_ago_is_stale(self, ask: Asked) -> None:
         ask.story.at(timedelta(days=9)).states({"db1": "healthy"})

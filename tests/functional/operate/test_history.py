@@ -86,11 +86,30 @@ def test_a_wrong_argument_is_one_line(url: str, question: str, arguments: dict[s
         ("missing", {"jid": "123"}, "unknown jid 123"),
         ("minion", {"minion": "nobody"}, "unknown minion nobody"),
         ("changes", {"minion": "nobody"}, "unknown minion nobody"),
+        ("returns", {"before": 2**64}, "there is no return 9223372036854775807"),
+        ("failures", {"before": 10**9}, "there is no return 1000000000"),
     ],
     ids=str,
 )
 def test_what_is_unknown_is_said(url: str, question: str, arguments: dict[str, Any], told: str) -> None:
     assert _ask(url, question, **arguments)["note"].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("question", "arguments"),
+    [
+        ("conformity", {"at": "0001-01-01"}),
+        ("conformity", {"stale": "99999y"}),
+        ("jobs", {"since": "0001-01-01", "until": "9999-12-31"}),
+        ("failures", {"limit": 10**30}),
+    ],
+    ids=str,
+)
+def test_a_number_or_time_may_be_as_large_or_small_as_there_are(
+    tables: Database, question: str, arguments: dict[str, Any]
+) -> None:
+    tables.close()
+    assert _ask(tables.url, question, **arguments) == []
 
 
 def test_hostile_names_find_nothing(tables: Database) -> None:

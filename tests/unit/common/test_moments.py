@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -51,7 +51,12 @@ def test_a_time_in_words(given: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["nonsense", "", "2026", 90, True, "7 parsecs", "2026-13-45", "999999y", ["7d"]], ids=str
+    "given",
+    [
+        *("nonsense", "", "2026", 90, True, "7 parsecs", "2026-13-45", "999999y", ["7d"]),
+        datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12))),
+    ],
+    ids=str,
 )
 def test_what_is_no_time_says_what_would_be(given: Any) -> None:
     with pytest.raises(ValueError, match="expected a time such as 90m, 7d"):

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
+from salt_eventsd.common.globs import OneOf, Part, Wild, expression_of, fits_nothing, is_glob, parts_of
+
 
 class Questions:
     """
@@ -18,12 +20,14 @@ class Questions:
     :cvar looks_within: a look into an index for each row of another table begins at a time that the question says.
     :cvar lateral: such a look may bring several columns at once.
     :cvar estimates: the database knows whether few texts begin like a glob does.
+    :cvar whole: a regular expression that a text fits as a whole.
     :cvar reach: so many rows can be read in a moment, where an index has no more of them than their order.
     """
 
     looks_within: ClassVar[bool] = True
     lateral: ClassVar[bool] = True
     estimates: ClassVar[bool] = True
+    whole: ClassVar[str] = "^{}$"
     reach: ClassVar[int] = 40_000
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
@@ -35,9 +39,12 @@ class Questions:
         """
         if not is_glob(glob):
             return column == glob
-        if "[" not in glob:
-            return column.like(like(glob), escape="!")
-        return column.regexp_match(_expression(glob))
+        parts = parts_of(glob)
+        if fits_nothing(parts):
+            return sa.false()
+        if not any(isinstance(one, OneOf) for one in parts):
+            return column.like(like(parts), escape="!")
+        return column.regexp_match(self.whole.format(expression_of(parts)))
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.FromClause | sa.TextClause, sa.ColumnElement[Any]]:
         """
@@ -197,35 +204,11 @@ class Questions:
         return sa.func.octet_length(sa.cast(column, sa.Text))
 
 
-def is_glob(text: str) -> bool:
+def like(parts: list[Part]) -> str:
     """
-    Say whether a text is more than a name.
+    Return parts of a glob as a pattern for ``LIKE``, with ``!`` to escape.
 
-    :param text: that somebody asked for.
+    :param parts: without any that only some characters fit.
     """
-    return any(mark in text for mark in "*?[")
-
-
-def like(glob: str) -> str:
-    """
-    Return a glob as a pattern for ``LIKE``, with ``!`` to escape.
-
-    :param glob: without brackets.
-    """
-    plain = re.sub(r"([!%_])", r"!\1", glob)
-    return plain.replace("*", "%").replace("?", "_")
-
-
-def _expression(glob: str) -> str:
-    """Return a glob as a regular expression that the databases read alike."""
-    parts: list[str] = []
-    rest = glob
-    while rest:
-        if found := re.match(r"\[([!^]?)(\][^\]]*|[^\]]+)\]", rest):
-            inside = re.sub(r"([\\\[\]^])", r"\\\1", found[2])
-            parts.append(f"[{'^' if found[1] else ''}{inside}]")
-            rest = rest[found.end() :]
-            continue
-        one, rest = rest[0], rest[1:]
-        parts.append({"*": ".*", "?": "."}.get(one) or re.sub(r"([^0-9A-Za-z_\s])", r"\\\1", one))
-    return f"^{''.join(parts)}$"
+    wild = {Wild.MANY: "%", Wild.ONE: "_"}
+    return "".join(wild[one] if isinstance(one, Wild) else re.sub(r"([!%_])", r"!\1", str(one)) for one in parts)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql.util import ClauseAdapter
 
-from salt_eventsd.database.dialects.base.questions import Questions, is_glob, like
+from salt_eventsd.common.globs import Part, Wild, is_glob, parts_of
+from salt_eventsd.database.dialects.base.questions import Questions, like
 
 #: A limit that no table reaches.
 _ALL = 2**62
@@ -21,6 +21,8 @@ class MySQLQuestions(Questions):
     # It begins at the newest row, however far that is from the time.
     looks_within: ClassVar = False
     lateral: ClassVar = False
+    # To ``.`` and ``$``, the end of a line is something else.
+    whole: ClassVar = r"(?s)^{}\z"
     # Each is looked up by its key.
     reach: ClassVar = 10_000
 
@@ -112,5 +114,8 @@ class MySQLQuestions(Questions):
 
 def _in_json(glob: str) -> str:
     """Return the pattern of all texts of JSON that fit a glob, and perhaps of others."""
-    # What stands for one character in a glob may be written as several.
-    return like(json.dumps(re.sub(r"\?|\[[!^]?(?:\][^\]]*|[^\]]+)\]", "*", glob), ensure_ascii=False))
+    parts: list[Part] = ['"']
+    for one in parts_of(glob):
+        # What stands for one character in a glob may be written as several.
+        parts += json.dumps(one, ensure_ascii=False)[1:-1] if isinstance(one, str) else [Wild.MANY]
+    return like([*parts, '"'])

@@ -40,9 +40,13 @@ _SET_PATH = (
 )
 
 
-#: For a transaction alone: a proxy may give the session to others.
+#: For a transaction alone: a proxy may give the session to others. Of tables that it has not looked through yet, new or
+#: restored ones, the server takes any few jobs for a quarter of all, and would read the whole for them.
 _TO_READ = (
-    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), pg_catalog.set_config('jit', 'off', true)"
+    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), pg_catalog.set_config('jit', 'off', true),"
+    " pg_catalog.set_config('enable_seqscan', CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_stats"
+    " WHERE tablename = 'eventsd_returns' AND schemaname = ANY (pg_catalog.current_schemas(false)))"
+    " THEN pg_catalog.current_setting('enable_seqscan') ELSE 'off' END, true)"
 )
 
 

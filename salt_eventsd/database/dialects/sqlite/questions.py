@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
-from salt_eventsd.database.dialects.base.questions import Questions, is_glob
+from salt_eventsd.common.globs import OneOf, Part, Wild, fits_nothing, is_glob, parts_of
+from salt_eventsd.database.dialects.base.questions import Questions
+
+#: Where a character has to stand between brackets to mean nothing else.
+_PLACES = {"]": 0, "-": 1, "^": 3}
 
 
 class SQLiteQuestions(Questions):
@@ -22,9 +26,10 @@ class SQLiteQuestions(Questions):
         """See :class:`Questions`. Its ``LIKE`` takes upper and lower case for the same."""
         if not is_glob(glob):
             return column == glob
-        # A bracket that is not closed is one, and elsewhere an exclamation mark negates.
-        own = re.sub(r"\[(?![!^]?(?:\][^\]]*|[^\]]+)\])", "[[]", glob)
-        return column.op("GLOB", is_comparison=True)(re.sub(r"\[!", "[^", own))
+        parts = parts_of(glob)
+        if fits_nothing(parts):
+            return sa.false()
+        return column.op("GLOB", is_comparison=True)("".join(map(_own, parts)))
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.FromClause, sa.ColumnElement[Any]]:
         """See :class:`Questions`."""
@@ -80,3 +85,28 @@ class SQLiteQuestions(Questions):
     def bytes_of(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """See :class:`Questions`. Older releases of SQLite count no bytes of texts."""
         return sa.func.length(sa.cast(column, sa.LargeBinary))
+
+
+def _own(part: Part) -> str:
+    """Return a part of a glob as SQLite reads it."""
+    if isinstance(part, Wild):
+        return "*" if part is Wild.MANY else "?"
+    if isinstance(part, str):
+        return f"[{part}]" if part in "*?[" else part
+    told = "".join(
+        first if first == last else f"{first}-{last}"
+        for first, last in sorted(_apart(part), key=lambda one: _PLACES.get(one[0], 2))
+    )
+    return told if told == "^" and not part.is_negated else f"[{'^' if part.is_negated else ''}{told}]"
+
+
+def _apart(part: OneOf) -> Iterator[tuple[str, str]]:
+    """Yield ranges of characters; what means something between brackets stands alone, and so in any place."""
+    for first, last in part.ranges:
+        if first != last and first in "]-^":
+            yield first, first
+            first = chr(ord(first) + 1)
+        if first != last and last == "]":
+            yield last, last
+            last = chr(ord(last) - 1)
+        yield first, last
