@@ -50,6 +50,8 @@ def only(postgresql: str, sqlite: str | None = None) -> dict[str, Any]:
 _PARTIAL = {"partial": True}
 #: An index for databases that have none over some rows only.
 _WHOLE = {"partial": False}
+#: Of a text that is longer than this, an index has the beginning.
+_BEGINNINGS = {"name": 64, "state_id": 64}
 _CHANGED = only("changed", "changed = 1")
 #: The same rows. SQLite finds an index only by the same spelling, and so takes this one where a name is known.
 _NAMED = only("changed", "+changed = 1")
@@ -105,8 +107,12 @@ returns = sa.Table(
     sa.Column("states_failed", sa.Integer),
     sa.UniqueConstraint("jid", "minion_id", "digest", name="eventsd_returns_once"),
     sa.Index("eventsd_returns_by_minion", "minion_id", "stamp", info=_PARTIAL),
-    # With all that tells a run of states or a failure, so that only those are read.
-    sa.Index("eventsd_returns_of_minion", "minion_id", "stamp", "id", "fun", "states", "test", "success", info=_WHOLE),
+    # With all that tells a job, a run of states or a failure, so that only those are read.
+    sa.Index(
+        "eventsd_returns_jobs_of_minion",
+        *("minion_id", "stamp", "id", "jid", "fun", "states", "test", "success"),
+        info=_WHOLE,
+    ),
     sa.Index("eventsd_returns_by_stamp", "stamp"),
     sa.Index("eventsd_returns_by_fun", "fun", "stamp"),
     sa.Index("eventsd_returns_failed", "success", "stamp", **only("NOT success", "success = 0")),
@@ -136,7 +142,15 @@ states = sa.Table(
     sa.Column("fun", _NAME),
     sa.Index("eventsd_states_by_minion", "minion_id", "stamp"),
     sa.Index("eventsd_states_by_result", "result", "stamp"),
-    sa.Index("eventsd_states_changed", "changed", "stamp", **_CHANGED),
+    sa.Index("eventsd_states_changed", "changed", "stamp", info=_PARTIAL, **_CHANGED),
+    # With all that a question about changes asks, so that of few texts more is read than the index has of them.
+    sa.Index(
+        "eventsd_states_changed_told",
+        *("changed", "stamp", "test", "state", "name", "state_id"),
+        info=_WHOLE,
+        mysql_length=_BEGINNINGS,
+        mariadb_length=_BEGINNINGS,
+    ),
     sa.Index("eventsd_states_changed_id", Beginning(sa.column("state_id")), "stamp", info=_PARTIAL, **_NAMED),
     sa.Index("eventsd_states_changed_name", Beginning(sa.column("name")), "stamp", info=_PARTIAL, **_NAMED),
     sa.Index("eventsd_states_slow", "duration_ms", "stamp", **only(IS_SLOW)),

@@ -195,7 +195,6 @@ def _cut_off(reader: Reader, which: Which, page: list[Row], limit: int) -> list[
 
 
 def _page(reader: Reader, wanted: Wanted, minion: str | None, size: int) -> list[Row]:
-    order = (jobs.c.stamp.desc(), jobs.c.jid.desc())
     if minion is not None or wanted.is_nothing or wanted.has_several:
         # First which jobs they are: some have the names of thousands of minions, which would be sorted along.
         if minion is not None:
@@ -208,8 +207,8 @@ def _page(reader: Reader, wanted: Wanted, minion: str | None, size: int) -> list
             for row in reader.rows(select(reader).where(jobs.c.jid.in_(jids[start : start + _AT_ONCE]), wanted.aside))
         ]
         return sorted(rows, key=lambda row: (row["stamp"], row["jid"]), reverse=True)[:size]
-    wanted = near(reader, jobs.c.stamp, wanted)
-    return reader.rows(select(reader).where(wanted.whole).order_by(*order).limit(size))
+    (part,) = near(reader, jobs.c.stamp, wanted).parts(reader)
+    return reader.rows(part.newest(select(reader), (jobs.c.stamp, jobs.c.jid), size))
 
 
 def about(job: Row, answers: Answers) -> Row:

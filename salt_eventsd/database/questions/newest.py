@@ -47,6 +47,29 @@ class Names:
 
 
 @dataclass(frozen=True)
+class Part:
+    """
+    Rows that an index has in the order of their times.
+
+    :param which: the conditions of a question.
+    :param lead: columns that all of the rows have alike, which the order has to begin with.
+    """
+
+    which: Condition
+    lead: tuple[sa.ColumnElement[Any], ...] = ()
+
+    def newest(self, asked: sa.Select[Any], order: Sequence[sa.ColumnElement[Any]], size: int) -> sa.Select[Any]:
+        """
+        Return a question for the newest of these rows.
+
+        :param asked: about all rows.
+        :param order: the times, and a column that tells rows of one time apart.
+        :param size: no more than so many.
+        """
+        return asked.where(self.which).order_by(*(column.desc() for column in (*self.lead, *order))).limit(size)
+
+
+@dataclass(frozen=True)
 class Wanted:
     """
     The conditions of a question.
@@ -109,17 +132,22 @@ class Wanted:
         """Whether there is no name that fits."""
         return not all(one.values for one in self.names)
 
-    def parts(self, reader: Reader) -> list[Condition]:
+    def parts(self, reader: Reader) -> list[Part]:
         """
         Return conditions that are true for different rows, and together for all: each begins with one name.
 
         :param reader: of the history.
         """
-        if not self.has_several:
-            return [self.whole]
+        questions = reader.dialect.questions
+        if not self.names or (questions.looks_within and not self.has_several):
+            return [Part(self.whole)]
         lead = self.names[0] if len(self.names) == 1 else min(self.names, key=lambda one: _rows_of(reader, one))
         rest = replace(self, names=tuple(one for one in self.names if one is not lead)).aside
-        return [sa.and_(lead.column == value, rest) for value in lead.values]
+        parts = []
+        for value in lead.values:
+            is_it, order = questions.led(lead.column, value)
+            parts.append(Part(sa.and_(is_it, rest), order))
+        return parts
 
 
 def _has(column: sa.ColumnElement[Any], values: Sequence[Any]) -> Condition:
@@ -159,9 +187,8 @@ def select(
     :param size: likewise.
     :param known: likewise.
     """
-    order = [column.desc() for column in columns[:2]]
     first = wanted if known is None else replace(wanted, rest=(), nearly=())
-    parts = [sa.select(*columns).where(one).order_by(*order).limit(size) for one in first.parts(reader)]
+    parts = [one.newest(sa.select(*columns), columns[:2], size) for one in first.parts(reader)]
     if known is not None:
         later = (*wanted.nearly, *wanted.rest)
         parts = [reader.dialect.questions.rows_later(part, known, *later) for part in parts]
@@ -191,6 +218,20 @@ def names(reader: Reader, column: sa.ColumnElement[Any], glob: str | None) -> Wa
     if len(told) > most:
         return Wanted((questions.fits(column if questions.estimates else questions.beside(column), glob),))
     return _one_of(reader, column, [name for name, is_meant in told if is_meant], len(told), _MOST_ALTERNATIVES)
+
+
+def flagged(reader: Reader, column: sa.ColumnElement[Any], value: bool) -> Wanted:
+    """
+    Return the condition that a boolean has a value.
+
+    :param reader: of the history.
+    :param column: of booleans; an index begins with it, and goes on with the time.
+    :param value: the value.
+    """
+    questions = reader.dialect.questions
+    if questions.looks_within:
+        return Wanted((questions.among(column, value),))
+    return Wanted(names=(Names(column, questions.beside(column), (value,)),))
 
 
 def functions(reader: Reader, column: sa.ColumnElement[Any], glob: str | None, *, is_beside: bool = False) -> Wanted:
@@ -223,7 +264,9 @@ def floor(reader: Reader, stamp: sa.ColumnElement[Any], wanted: Wanted, most: in
     :param most: so many rows.
     """
     known = replace(wanted, rest=(), nearly=())
-    found = reader.values(sa.select(stamp).where(known.whole).order_by(stamp.desc()).offset(most).limit(1))
+    # Of several names the index has no order, and knows all that it is asked.
+    part = Part(known.whole) if known.has_several or known.is_nothing else known.parts(reader)[0]
+    found = reader.values(part.newest(sa.select(stamp), [stamp], 1).offset(most))
     return aware(found[0]) if found else None
 
 

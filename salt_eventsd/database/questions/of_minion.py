@@ -105,15 +105,7 @@ def _page(reader: Reader, of_its: Wanted, wanted: Wanted, count: int) -> list[tu
     """Return so many returns, each with the place of its job if that is wanted."""
     if of_its.is_nothing or wanted.is_nothing:
         return []
-    if reader.dialect.ddl.partial_indexes:
-        page = by_name.select(reader, (*_RETURN, returns.c.jid), of_its, count).subquery()
-        stamp, key, jid = page.c
-        joined = page.outerjoin(jobs, sa.and_(jobs.c.jid == jid, wanted.aside))
-    else:
-        # The index of a minion's returns knows their place, but not their jobs: no more rows are read than are meant.
-        page = by_name.select(reader, _RETURN, of_its, count).subquery()
-        stamp, key = page.c
-        answer = returns.alias("answer")
-        joined = page.join(answer, answer.c.id == key)
-        joined = joined.outerjoin(jobs, sa.and_(jobs.c.jid == answer.c.jid, wanted.aside))
+    page = by_name.select(reader, (*_RETURN, returns.c.jid), of_its, count).subquery()
+    stamp, key, jid = page.c
+    joined = page.outerjoin(jobs, sa.and_(jobs.c.jid == jid, wanted.aside))
     return reader.tuples(sa.select(stamp, key, *_PLACE).select_from(joined).order_by(stamp.desc(), key.desc()))

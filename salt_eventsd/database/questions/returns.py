@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
+from salt_eventsd.database.questions.newest import Part, Wanted, flagged, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
 from salt_eventsd.database.schema import returns, states
@@ -101,12 +101,11 @@ def failures(
         wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
     else:
         # Failures are few, and have an index of their own.
-        is_failed = reader.dialect.questions.among(returns.c.success, False)
-        failed = (is_failed, *since(returns.c.stamp, which.since, which.until))
-        has_begin = which.since is not None
+        failed = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
         # Beside a look into states, PostgreSQL would look through all of another index for the names of many minions.
         is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
-        wanted = wanted if wanted.is_nothing else Wanted(failed, rest=(is_meant,), has_begin=has_begin)
+        if not wanted.is_nothing:
+            wanted = replace(failed, rest=(is_meant,), has_begin=which.since is not None)
     if has_state:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
         wanted = wanted if which.is_of_few else near(reader, returns.c.stamp, wanted, _LOOKS)
@@ -158,21 +157,21 @@ def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None) -> lis
             return []
         than = (datetime.fromisoformat(place[0]["stamp"]), before)
         wanted = wanted.also(older(returns.c.stamp, returns.c.id, than))
-    which = wanted.whole
+    asked = sa.select(*_COLUMNS, _schedule(reader))
+    order = (returns.c.stamp, returns.c.id)
     # The index of a minion's returns may know all that is asked for: then no others are read.
     is_known = _is_of_minions(wanted) and not reader.dialect.ddl.partial_indexes
     if is_known or wanted.has_several or wanted.is_nothing:
-        places = newest(reader, (returns.c.stamp, returns.c.id), wanted, limit, returns if is_known else None)
+        places = newest(reader, order, wanted, limit, returns if is_known else None)
         if not places:
             return []
-        is_short = len(places) <= _MOST_NAMED
-        if is_short:
+        which: Condition = wanted.aside if reader.dialect.ddl.partial_indexes else wanted.whole
+        if len(places) <= _MOST_NAMED:
             which = returns.c.id.in_([key for _, key in places])
-        elif reader.dialect.ddl.partial_indexes:
-            which = wanted.aside
-        which = sa.and_(which, returns.c.stamp >= aware(places[-1][0]))
-    asked = sa.select(*_COLUMNS, _schedule(reader)).where(which)
-    return reader.rows(asked.order_by(returns.c.stamp.desc(), returns.c.id.desc()).limit(limit))
+        part = Part(sa.and_(which, returns.c.stamp >= aware(places[-1][0])))
+    else:
+        (part,) = wanted.parts(reader)
+    return reader.rows(part.newest(asked, order, limit))
 
 
 def _is_of_minions(wanted: Wanted) -> bool:
@@ -197,7 +196,9 @@ def _failed_states(reader: Reader, found: Sequence[Row]) -> list[Row]:
     pairs = {(row["jid"], row["minion_id"]) for row in found if not _is_of_runner(row)}
     jids = {row["jid"] for row in found if _is_of_runner(row)}
     rows: list[Row] = []
-    for column, values in ((sa.tuple_(states.c.jid, states.c.minion_id), pairs), (states.c.jid, jids)):
-        for some in grouped(sorted(values), lambda _: 1, _MOST_NAMED):
-            rows += reader.rows(asked.where(column.in_(some)))
+    for some in grouped(sorted(pairs), lambda _: 1, _MOST_NAMED):
+        of_pairs = reader.dialect.questions.of_pairs(asked, (states.c.jid, states.c.minion_id), some)
+        rows += reader.rows(of_pairs)
+    for of_runners in grouped(sorted(jids), lambda _: 1, _MOST_NAMED):
+        rows += reader.rows(asked.where(states.c.jid.in_(of_runners)))
     return rows

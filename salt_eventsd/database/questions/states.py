@@ -5,13 +5,14 @@ States: what was changed on minions, and what took long.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
 from salt_eventsd.database.dialects.beginning import Beginning
-from salt_eventsd.database.questions.newest import Wanted, floor, near
+from salt_eventsd.database.questions.newest import Wanted, flagged, floor, near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
 from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
@@ -68,22 +69,19 @@ def changes(
     # One minion, or one name, has fewer states than there are changes.
     questions = reader.dialect.questions
     is_beside = bool(is_of_one or named)
-    changed = questions.beside(states.c.changed) == sa.true() if is_beside else questions.among(states.c.changed, True)
-    of_time = since(states.c.stamp, start, end)
-    wanted = Wanted((changed, *of_time), rest=(*whose, *rest), nearly=nearly, has_begin=start is not None)
+    changed = Wanted((questions.beside(states.c.changed) == sa.true(),))
+    if not is_beside:
+        changed = flagged(reader, states.c.changed, True)
+    changed = changed.also(*since(states.c.stamp, start, end))
+    wanted = replace(changed, rest=(*whose, *rest), nearly=nearly, has_begin=start is not None)
     if not is_of_one and not is_name:
         wanted = near(reader, states.c.stamp, wanted)
-    # What the index of changes knows, in some databases also whose they are; and what only a row does.
-    known, unknown = [*wanted.all, *whose], [*rest, *nearly]
     conditions = [wanted.whole]
     # An index knows no more of the order than the time; so first comes how old the page is.
     times: set[datetime] = set()
     for one in named or [sa.true()]:
-        newest = sa.select(states.c.stamp).order_by(states.c.stamp.desc()).limit(limit)
-        if whose and not is_of_one:
-            newest = questions.rows_later(newest.where(all_of([*known, one])), states, *unknown)
-        else:
-            newest = newest.where(all_of([*conditions, one]))
+        (part,) = wanted.also(one).parts(reader)
+        newest = part.newest(sa.select(states.c.stamp), [states.c.stamp], limit)
         times.update(datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest))
     if not times:
         return []

@@ -46,8 +46,9 @@ def large(served: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
             f"VALUES ('1', 'a', {number}, {number == 1}, {number != 0}, {stamp})"
             for number in range(3)
         ),
-        # An older release had it.
+        # Older releases had them.
         "CREATE INDEX eventsd_returns_of_states ON eventsd_returns (minion_id, fun, stamp)",
+        "CREATE INDEX eventsd_returns_of_minion ON eventsd_returns (minion_id, stamp, id, fun)",
     )
     return served
 

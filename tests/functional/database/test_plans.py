@@ -150,7 +150,10 @@ def test_a_question_takes_its_index(reader: sa.Engine, ask: Callable[[Reader], A
     if only and reader.dialect.name not in only.split():
         pytest.skip(f"there is no such index in {reader.dialect.name}")
     # SQLite gives the index of a key a name of its own.
-    other = {(ONCE, "sqlite"): "sqlite_autoindex_eventsd_returns", (OF_MINION, "mysql"): "eventsd_returns_of_minion"}
+    other = {
+        (ONCE, "sqlite"): "sqlite_autoindex_eventsd_returns",
+        (OF_MINION, "mysql"): "eventsd_returns_jobs_of_minion",
+    }
     name = other.get((index, reader.dialect.name), index)
     assert name in _plan(reader, ask)
 
@@ -186,7 +189,7 @@ def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, m
         assert "DEPENDENT SUBQUERY" not in plan
         together = _plans(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "row_number")[0]
         assert OF_MINION not in together
-        assert "eventsd_returns_of_minion" not in together
+        assert "eventsd_returns_jobs_of_minion" not in together
     else:
         assert "eventsd_returns_of_runs" in plan
 
@@ -310,7 +313,7 @@ def test_failures_of_some_minions_are_found_without_the_rows_of_others(reader: s
     # Then
     if reader.dialect.name == "mysql":
         # It names the indexes that it might have taken, too.
-        assert "'eventsd_returns_of_minion', '" in plan
+        assert "'eventsd_returns_jobs_of_minion', '" in plan
         assert "'eventsd_returns_failed', '" not in plan
     else:
         assert "eventsd_returns_failed" in plan

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -102,6 +103,18 @@ class Questions:
         # The server knows how often values are there.
         return column
 
+    def led(
+        self, column: sa.ColumnElement[Any], value: Any
+    ) -> tuple[sa.ColumnElement[bool], tuple[sa.ColumnElement[Any], ...]]:
+        """
+        Return the condition that a column has a value, and what the order of the rows has to begin with for an index
+        over that column and their times to be read from a time on.
+
+        :param column: of a table.
+        :param value: the value.
+        """
+        return column == value, ()
+
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """
         Return the condition that a boolean has a value, for an index over such rows alone that begins with it.
@@ -144,6 +157,18 @@ class Questions:
         :param conditions: which of its rows.
         """
         return asked.where(*conditions)
+
+    def of_pairs(
+        self, asked: sa.Select[Any], columns: tuple[sa.Column[Any], sa.Column[Any]], pairs: Sequence[tuple[str, str]]
+    ) -> sa.Select[Any]:
+        """
+        Return a question with the condition that two columns have one of some pairs of values.
+
+        :param asked: about a table.
+        :param columns: of texts; the table's primary key begins with them.
+        :param pairs: the values.
+        """
+        return asked.where(sa.tuple_(*columns).in_(pairs))
 
     def rows_later(self, asked: sa.Select[Any], table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """

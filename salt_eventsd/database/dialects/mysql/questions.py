@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from sqlalchemy.sql.util import ClauseAdapter
 from salt_eventsd.common.globs import Part, Wild, is_glob, parts_of
 from salt_eventsd.database.dialects.base.questions import Questions, like
 
+#: A text as our tables have it.
+_TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 #: A limit that no table reaches.
 _ALL = 2**62
 
@@ -30,7 +33,7 @@ class MySQLQuestions(Questions):
         """See :class:`Questions`."""
         rows = sa.text(
             f"JSON_TABLE(CASE WHEN JSON_VALID({column}) AND JSON_TYPE({column}) = 'ARRAY' THEN {column} ELSE '[]' END,"
-            " '$[*]' COLUMNS (value VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) AS told"
+            f" '$[*]' COLUMNS (value VARCHAR(255) {_TEXT} PATH '$')) AS told"
         )
         return rows, sa.literal_column("told.value", sa.String())
 
@@ -62,6 +65,13 @@ class MySQLQuestions(Questions):
         """See :class:`Questions`. With several indexes to choose from, it goes through all rows in their order."""
         return sa.func.coalesce(column)
 
+    def led(
+        self, column: sa.ColumnElement[Any], value: Any
+    ) -> tuple[sa.ColumnElement[bool], tuple[sa.ColumnElement[Any], ...]]:
+        """See :class:`Questions`. With ``=`` or ``BETWEEN`` the server may begin at the newest row."""
+        told = sa.literal(value, column.type)
+        return sa.and_(column >= told, column <= told), (column,)
+
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """See :class:`Questions`."""
         return column == (sa.true() if value else sa.false())
@@ -85,6 +95,15 @@ class MySQLQuestions(Questions):
         # With a limit it is a table, and with the word it comes second.
         keys = sa.select(key.label("key")).where(*conditions).limit(_ALL).subquery("those")
         return asked.prefix_with("STRAIGHT_JOIN").join(keys, keys.c.key == key)
+
+    def of_pairs(
+        self, asked: sa.Select[Any], columns: tuple[sa.Column[Any], sa.Column[Any]], pairs: Sequence[tuple[str, str]]
+    ) -> sa.Select[Any]:
+        """See :class:`Questions`. Of a list, the server compares each with all others, and looks into all indexes."""
+        told = ", ".join(f"c{place} VARCHAR(255) {_TEXT} PATH '$[{place}]'" for place in range(2))
+        rows = sa.text(f"JSON_TABLE(:pairs, '$[*]' COLUMNS ({told})) AS told").bindparams(pairs=json.dumps(pairs))
+        joined = (column == sa.literal_column(f"told.c{place}") for place, column in enumerate(columns))
+        return asked.prefix_with("STRAIGHT_JOIN").select_from(rows).where(*joined)
 
     def rows_later(self, asked: sa.Select[Any], table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """See :class:`Questions`. Backwards through an index, the server itself would read each row first."""
