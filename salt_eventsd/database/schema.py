@@ -6,6 +6,7 @@ Names and columns are an outside interface: operators query them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -218,6 +219,18 @@ def key_of(table: sa.Table) -> tuple[str, ...]:
     :param table: one of ours.
     """
     return _KEYS.get(table.name) or tuple(column.name for column in table.primary_key)
+
+
+def among(columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Sequence[Any]]) -> sa.ColumnElement[bool]:
+    """
+    Return the condition that a row is one of several.
+
+    :param columns: of a key, the first of which an index begins with.
+    :param keys: theirs.
+    """
+    firsts = columns[0].in_(list(dict.fromkeys(key[0] for key in keys)))
+    # PostgreSQL and SQLite look for lists of whole keys in all rows, and for the first column in the index.
+    return firsts if len(columns) == 1 else sa.and_(firsts, sa.tuple_(*columns).in_(keys))
 
 
 def indexes(*, partial: bool) -> list[tuple[str, sa.Index]]:

@@ -144,8 +144,7 @@ def which(name: str, keys: Sequence[tuple[Any, ...]]) -> sa.ColumnElement[bool]:
     :param name: of their table.
     :param keys: which rows, by the columns that order the table.
     """
-    order = _ORDER[name]
-    return order[0].in_([key for (key,) in keys]) if len(order) == 1 else sa.tuple_(*order).in_(keys)
+    return schema.among(_ORDER[name], keys)
 
 
 def place_of(name: str) -> tuple[str, ...]:

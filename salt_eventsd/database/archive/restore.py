@@ -115,8 +115,7 @@ def _missing(connection: Connection, texts: Sequence[bytes]) -> Iterator[tuple[s
 
 def _there(connection: Connection, table: sa.Table, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
     columns = [table.c[name] for name in schema.key_of(table)]
-    is_one = columns[0].in_([key for (key,) in keys]) if len(columns) == 1 else sa.tuple_(*columns).in_(keys)
-    found = connection.execute(sa.select(*columns).where(is_one)).all()
+    found = connection.execute(sa.select(*columns).where(schema.among(columns, keys))).all()
     return {_comparable(row) for row in found}
 
 

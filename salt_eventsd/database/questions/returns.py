@@ -16,7 +16,7 @@ from salt_eventsd.database.dialects.base.questions import is_glob
 from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
-from salt_eventsd.database.schema import returns, states
+from salt_eventsd.database.schema import among, returns, states
 
 #: No database has to read a statement with more values than this.
 _MOST_NAMED = 500
@@ -194,9 +194,9 @@ def _failed_states(reader: Reader, found: Sequence[Row]) -> list[Row]:
     asked = asked.order_by(states.c.jid, states.c.minion_id, states.c.run_num)
     # A job of thousands of minions has tens of thousands of states.
     pairs = {(row["jid"], row["minion_id"]) for row in found if not _is_of_runner(row)}
-    jids = {row["jid"] for row in found if _is_of_runner(row)}
+    jids = {(row["jid"],) for row in found if _is_of_runner(row)}
     rows: list[Row] = []
-    for column, values in ((sa.tuple_(states.c.jid, states.c.minion_id), pairs), (states.c.jid, jids)):
-        for some in grouped(sorted(values), lambda _: 1, _MOST_NAMED):
-            rows += reader.rows(asked.where(column.in_(some)))
+    for columns, keys in (((states.c.jid, states.c.minion_id), pairs), ((states.c.jid,), jids)):
+        for some in grouped(sorted(keys), lambda _: 1, _MOST_NAMED):
+            rows += reader.rows(asked.where(among(columns, some)))
     return rows
