@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.database.archive.lines import TABLES, columns, line_of
+from salt_eventsd.database.dialects.base.questions import among
 from salt_eventsd.database.retention import aged_jobs, aged_rows
 from salt_eventsd.database.retention.aged_jobs import JOBS, RETURNS, STATES, AgedJob, Counts, Piece
 from salt_eventsd.database.retention.keep import Limits
@@ -144,8 +145,7 @@ def which(name: str, keys: Sequence[tuple[Any, ...]]) -> sa.ColumnElement[bool]:
     :param name: of their table.
     :param keys: which rows, by the columns that order the table.
     """
-    order = _ORDER[name]
-    return order[0].in_([key for (key,) in keys]) if len(order) == 1 else sa.tuple_(*order).in_(keys)
+    return among(_ORDER[name], keys)
 
 
 def place_of(name: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from salt_eventsd.database.archive.file import BadArchive
 from salt_eventsd.database.archive.lines import TABLES, Line, key_of, read, row_of
 from salt_eventsd.database.archive.reading import Reading
 from salt_eventsd.database.dialects import Dialect, dialect_of
+from salt_eventsd.database.dialects.base.questions import among
 from salt_eventsd.database.keeping import Plain, keeper
 from salt_eventsd.database.retention.aged_jobs import in_utc
 from salt_eventsd.database.retention.pace import Pace
@@ -115,8 +116,7 @@ def _missing(connection: Connection, texts: Sequence[bytes]) -> Iterator[tuple[s
 
 def _there(connection: Connection, table: sa.Table, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
     columns = [table.c[name] for name in schema.key_of(table)]
-    is_one = columns[0].in_([key for (key,) in keys]) if len(columns) == 1 else sa.tuple_(*columns).in_(keys)
-    found = connection.execute(sa.select(*columns).where(is_one)).all()
+    found = connection.execute(sa.select(*columns).where(among(columns, keys))).all()
     return {_comparable(row) for row in found}
 
 

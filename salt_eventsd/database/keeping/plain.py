@@ -37,8 +37,7 @@ class Plain:
         self._key = schema.key_of(table)
         #: Keys that this connection has seen in the table; their rows may be replaced and need not be looked for again.
         self._seen: set[Key] = set()
-        # Another session may have committed the row since our transaction began; reading with a lock shows it.
-        self._locks = dialect.inserts.reads_old_rows
+        self._among = dialect.inserts.there
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
         """
@@ -86,15 +85,9 @@ class Plain:
         self, connection: Connection, wanted: Iterable[Key], more: Sequence[str] = ()
     ) -> Iterator[tuple[Key, Sequence[Any]]]:
         """Yield which keys are in the table, times left out, each with further columns of its row."""
-        # Columns without types: values are sent as they are when they are inserted.
         names = [name for name in self._key if name != "stamp"]
-        columns: list[Any] = [sa.column(name) for name in self._key]
-        key: Any = columns[0] if len(columns) == 1 else sa.tuple_(*columns)
-        select: Any = sa.select(*[sa.column(name) for name in (*names, *more)]).select_from(sa.table(self._table.name))
-        keys: list[Any] = list(wanted) if len(columns) > 1 else [one for (one,) in wanted]
+        keys = list(wanted)
         for start in range(0, len(keys), AT_ONCE):
-            some = select.where(key.in_(keys[start : start + AT_ONCE]))
-            if self._locks:
-                some = some.with_for_update(read=True)
-            for row in connection.execute(some):
+            some = keys[start : start + AT_ONCE]
+            for row in self._among(connection, self._table, self._key, some, (*names, *more)):
                 yield tuple(row[: len(names)]), row[len(names) :]

@@ -58,13 +58,16 @@ class States(Plain):
 def _digests(rows: Sequence[Row]) -> dict[int, int]:
     """Return a number for each row, by its ``id()``, computed from all results of its run."""
     runs: list[list[Row]] = []
+    latest: Key = ()
+    numbers: set[int] = set()
     for row in rows:
-        last = runs[-1][-1] if runs else None
-        is_next = last is not None and row["run_num"] > last["run_num"]
-        if last is not None and is_next and (row["jid"], row["minion_id"]) == (last["jid"], last["minion_id"]):
-            runs[-1].append(row)
-        else:
-            runs.append([row])
+        # A copy of a run may have other neighbours: so what tells where a run begins is in the run itself.
+        event = (row["jid"], row["minion_id"], row["stamp"])
+        if event != latest or row["run_num"] in numbers:
+            latest, numbers = event, set()
+            runs.append([])
+        numbers.add(row["run_num"])
+        runs[-1].append(row)
     return {id(row): digest for run in runs for digest in [of_content(map(_content, run))] for row in run}
 
 

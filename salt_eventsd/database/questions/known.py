@@ -16,6 +16,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from salt_eventsd.common.grouping import grouped
+from salt_eventsd.database.dialects.base.questions import among
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.rows import merging
 from salt_eventsd.database.rows.cells import Cells
@@ -67,9 +68,9 @@ def known(reader: Reader, jids: Iterable[str], pairs: Iterable[tuple[str, str]],
             else:
                 of_others.add(by_jid[jid])
     found: set[tuple[str, str]] = set()
-    key = sa.tuple_(returns.c.jid, returns.c.minion_id)
+    key = (returns.c.jid, returns.c.minion_id)
     for pairs_at_once in grouped(by_pair, _one, _AT_ONCE):
-        of_returns = sa.select(returns.c.jid, returns.c.minion_id).where(key.in_(pairs_at_once))
+        of_returns = sa.select(returns.c.jid, returns.c.minion_id).where(among(key, pairs_at_once))
         found.update(by_pair[pair] for jid, name in reader.tuples(of_returns) if (pair := (jid, name)) in by_pair)
     return Known(found_jobs, frozenset(found), frozenset(of_others.difference(found_jobs)))
 

@@ -98,13 +98,14 @@ class Numbers:
 
     def __init__(self) -> None:
         self._given: set[int] = set()
+        self._highest = -1
         self._first = 0
         self._place = -1
         self._free = 0
 
     def next_run(self) -> None:
         """Begin with the results of a further run."""
-        self._first = max(self._given, default=-1) + 1
+        self._first = self._highest + 1
         self._place = -1
 
     def of(self, wanted: Any) -> int:
@@ -123,6 +124,7 @@ class Numbers:
                 self._free += 1
             number = self._free
         self._given.add(number)
+        self._highest = max(self._highest, number)
         return number
 
 

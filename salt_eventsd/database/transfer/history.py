@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
+from salt_eventsd.database.dialects.base.questions import among
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.transfer.frames import Recorded, recorded
 from salt_eventsd.database.transfer.pages import AT_ONCE, Found, fetch
@@ -102,7 +103,7 @@ def _once(connection: Connection, found: Sequence[Found]) -> list[Found]:
         known.update(("new", jid, fun or "") for jid, fun in connection.execute(query))
     for pairs in grouped(returns, lambda _: 1, AT_ONCE):
         own = schema.returns.c
-        query = sa.select(own.jid, own.minion_id).where(sa.tuple_(own.jid, own.minion_id).in_(pairs)).distinct()
+        query = sa.select(own.jid, own.minion_id).where(among((own.jid, own.minion_id), pairs)).distinct()
         known.update(("ret", jid, minion_id) for jid, minion_id in connection.execute(query))
     return [each for each, jid, minion_id, phase in told if _key(each, jid, minion_id, phase) not in known]
 

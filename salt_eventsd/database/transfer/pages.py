@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.dialects.base.questions import among
 
 Key = tuple[Any, ...]
 #: What is read of a table at once, in bytes of its texts; a larger row is read by itself.
@@ -122,12 +123,7 @@ def among(table: sa.Table, keys: Sequence[Key]) -> sa.ColumnElement[bool]:
     :param table: one of ours.
     :param keys: theirs.
     """
-    columns = key_columns(table)
-    if len(columns) == 1:
-        return columns[0].in_([key[0] for key in keys])
-    # PostgreSQL and SQLite look for lists of whole keys in all rows, and for the first column in the index.
-    firsts = list(dict.fromkeys(key[0] for key in keys))
-    return sa.and_(columns[0].in_(firsts), sa.tuple_(*columns).in_(list(keys)))
+    return among(key_columns(table), keys)
 
 
 def size_of(connection: Connection, table: sa.Table) -> sa.ColumnElement[Any]:

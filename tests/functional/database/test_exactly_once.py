@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -149,6 +150,29 @@ def test_an_event_that_comes_twice_is_one_row(
 
     # Then
     assert len(tables.rows(table)) == 1
+
+
+@pytest.mark.parametrize("numbers", [[(0,), (1, 2)], [(1, 0), (1, 0)]], ids=["neighbours", "out-of-order"])
+def test_copies_of_further_runs_of_a_job_are_no_rows_whoever_stands_beside_them(
+    tables: Database, numbers: list[tuple[int, ...]]
+) -> None:
+    # Given: a first run of states, and two more in the same job
+    def run(name: str, stamp: str, numbers: Iterable[int]) -> Event:
+        results = {f"file_|-{name}{one}_|-x_|-managed": state_result(name, one) for one in numbers}
+        return returned(results, fun="state.apply", _stamp=stamp)
+
+    some, more = numbers
+    worker = tables.worker()
+    worker.write(batch_of([run("a", STAMP, range(4))]))
+
+    # When: they come together, and each by itself, as off another master's bus
+    worker.write(batch_of([run("b", STAMP, some), run("c", _OTHER_MASTER, more), run("b", STAMP, some)], first=2))
+    worker.write(batch_of([run("c", STAMP, more)], first=3))
+    worker.write(batch_of([run("b", _OTHER_MASTER, some)], first=4))
+
+    # Then
+    found = Counter(tables.column("states", "name"))
+    assert found == {"a": 4, "b": len(some), "c": len(more)}
 
 
 def test_different_returns_of_a_minion_for_one_job_are_kept(tables: Database) -> None:

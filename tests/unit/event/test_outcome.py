@@ -267,6 +267,15 @@ def test_numbering_states_costs_as_much_as_they_have_bytes(returned_value: Any) 
     assert_linear(builder.rows, lambda size: returned(returned_value(size // 64), fun="state.apply"), largest=2**20)
 
 
+def test_numbering_runs_costs_as_much_as_they_have_bytes() -> None:
+    builder = RowBuilder("master1", dialect_for("sqlite"))
+
+    def make(size: int) -> Event:
+        return returned([{"a_|-b": {}}] * (size // 16), fun=[""] * (size // 16))
+
+    assert_linear(builder.rows, make, largest=2**20)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -4,7 +4,7 @@ How rows get into tables: added, left out where their key is there already, or r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
@@ -84,6 +84,30 @@ class Inserts:
         return self.bulk(
             connection, table, columns, lambda insert: insert.on_conflict_do_nothing(index_elements=list(key))
         )
+
+    def there(
+        self,
+        connection: Connection,
+        table: sa.Table,
+        key: Sequence[str],
+        keys: Sequence[Sequence[Any]],
+        names: Sequence[str],
+    ) -> Iterable[Sequence[Any]]:
+        """
+        Return the rows of a table that have one of some keys.
+
+        :param connection: in a transaction.
+        :param table: one of ours.
+        :param key: the columns of the key.
+        :param keys: the values of these columns for each row, as they are when rows are inserted.
+        :param names: the columns that are wanted.
+        """
+        # Columns without types: values are sent as they are when they are inserted.
+        columns: list[Any] = [sa.column(name) for name in key]
+        is_one = columns[0].in_([one for (one,) in keys]) if len(key) == 1 else sa.tuple_(*columns).in_(keys)
+        select: Any = sa.select(*[sa.column(name) for name in names]).select_from(sa.table(table.name)).where(is_one)
+        # Another session may have committed the row since our transaction began; reading with a lock shows it.
+        return connection.execute(select.with_for_update(read=True) if self.reads_old_rows else select)
 
     def counts(self, connection: Connection) -> bool:
         """

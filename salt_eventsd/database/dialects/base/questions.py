@@ -168,7 +168,7 @@ class Questions:
         :param columns: of texts; the table's primary key begins with them.
         :param pairs: the values.
         """
-        return asked.where(sa.tuple_(*columns).in_(pairs))
+        return asked.where(among(columns, pairs))
 
     def rows_later(self, asked: sa.Select[Any], table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """
@@ -237,3 +237,15 @@ def like(parts: list[Part]) -> str:
     """
     wild = {Wild.MANY: "%", Wild.ONE: "_"}
     return "".join(wild[one] if isinstance(one, Wild) else re.sub(r"([!%_])", r"!\1", str(one)) for one in parts)
+
+
+def among(columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Sequence[Any]]) -> sa.ColumnElement[bool]:
+    """
+    Return the condition that a row is one of several.
+
+    :param columns: of a key, the first of which an index begins with.
+    :param keys: theirs.
+    """
+    firsts = columns[0].in_(list(dict.fromkeys(key[0] for key in keys)))
+    # PostgreSQL and SQLite look for lists of whole keys in all rows, and for the first column in the index.
+    return firsts if len(columns) == 1 else sa.and_(firsts, sa.tuple_(*columns).in_(keys))

@@ -4,7 +4,7 @@ How rows get into PostgreSQL: copied where none of them is there already, otherw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.dialects.base.bulk import Inserter
 from salt_eventsd.database.dialects.base.insert import Conflict, Inserts
 from salt_eventsd.database.dialects.base.quickly import Quickly
-from salt_eventsd.database.dialects.postgresql.bulk import by_recordset
+from salt_eventsd.database.dialects.postgresql.bulk import by_recordset, of_keys
 from salt_eventsd.database.dialects.postgresql.copying import by_copy, can_copy
 from salt_eventsd.database.dialects.postgresql.sequences import catch_up, pass_id
 
@@ -41,6 +41,22 @@ class PostgreSQLInserts(Inserts):
         """See :class:`Inserts`."""
         carefully = super().inserter(connection, table, columns, key)
         return Quickly(by_copy(table, columns), carefully) if can_copy(connection, table) else carefully
+
+    def there(
+        self,
+        connection: Connection,
+        table: sa.Table,
+        key: Sequence[str],
+        keys: Sequence[Sequence[Any]],
+        names: Sequence[str],
+    ) -> Iterable[Sequence[Any]]:
+        """
+        See :class:`Inserts`.
+
+        Of keys in a list the server takes out what they have in common. Where it does not know yet how many rows a
+        minion has, it would compare each of these with each key.
+        """
+        return connection.execute(of_keys(table, key, keys, names))
 
     def takes_silently(self, connection: Connection, table: sa.Table) -> bool:
         """See :class:`Inserts`. Before there were partitions, triggers sent rows to tables that inherit."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -83,6 +84,25 @@ def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
         return count
 
     return insert
+
+
+@lru_cache(maxsize=64)
+def of_keys(table: str, key: tuple[str, ...], count: int, names: tuple[str, ...]) -> str:
+    """
+    Return a question for the rows of a table that have one of some keys: each is looked for in the index.
+
+    :param table: the table.
+    :param key: the columns of the key.
+    :param count: how many keys.
+    :param names: the columns that are wanted.
+    """
+    marks = f"({', '.join('?' * len(key))})"
+    wanted = ", ".join(f"k{at}" for at in range(len(key)))
+    is_it = " AND ".join(f'there."{name}" = k{at}' for at, name in enumerate(key))
+    found = ", ".join(f'there."{name}"' for name in names)
+    given = f"WITH wanted ({wanted}) AS (VALUES {', '.join([marks] * count)})"
+    # What stands before a cross join is read first.
+    return f"{given} SELECT {found} FROM wanted CROSS JOIN {table} AS there ON {is_it}"
 
 
 def _rows_at_once(some: Sequence[tuple[Any, ...]], columns: int) -> int:

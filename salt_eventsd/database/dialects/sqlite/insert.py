@@ -4,7 +4,8 @@ How rows get into SQLite, which lives in the process: the driver takes their val
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects.base.bulk import Inserter
 from salt_eventsd.database.dialects.base.insert import Conflict, Inserts
-from salt_eventsd.database.dialects.sqlite.bulk import by_statements
+from salt_eventsd.database.dialects.sqlite.bulk import by_statements, of_keys
 
 
 class SQLiteInserts(Inserts):
@@ -30,3 +31,17 @@ class SQLiteInserts(Inserts):
     def bulk(self, connection: Connection, table: sa.Table, columns: Sequence[str], conflict: Conflict) -> Inserter:
         """See :class:`Inserts`."""
         return by_statements(conflict(self.insert(table)), columns)
+
+    def there(
+        self,
+        connection: Connection,
+        table: sa.Table,
+        key: Sequence[str],
+        keys: Sequence[Sequence[Any]],
+        names: Sequence[str],
+    ) -> Iterable[Sequence[Any]]:
+        """See :class:`Inserts`. For keys in a list it looks through the whole table."""
+        # Each number of keys is another statement, of which few are kept. What is NULL is no row's.
+        count = 1 << (len(keys) - 1).bit_length()
+        values = (*chain(*keys), *[None] * ((count - len(keys)) * len(key)))
+        return connection.exec_driver_sql(of_keys(table.name, tuple(key), count, tuple(names)), values)
