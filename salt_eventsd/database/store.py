@@ -197,7 +197,7 @@ class Store:
             batch.bury([*before, *refusals], chunks)
         self._evidence.took(insertion.taken, [batch.name_of(chunk) for chunk in chunks])
         refused = {at for at, _ in refusals}
-        self._sightings.note(insertion.seen, [one for at, one in insertion.late if at not in refused])
+        self._sightings.note(insertion.seen, insertion.put_off(refused))
         if refusals:
             # Somebody may mend the table and put back what was refused.
             self._user_tables.forget()

@@ -8,25 +8,20 @@ compares. Pure: no database in here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from salt_eventsd.common.chances import Chances
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK
 from salt_eventsd.database.rows.cells import Cells, Row
 from salt_eventsd.database.rows.digest import NO_JID, Digest
+from salt_eventsd.database.rows.returned import Like, Usual, around
 from salt_eventsd.database.rows.states import STATE_MARK
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
-from salt_eventsd.database.schema import returns as _TABLE
 from salt_eventsd.event.parse import Event
 
-Values = tuple[Any, ...]
-#: The columns of the row of a return, in the order of its values.
-COLUMNS = tuple(column.name for column in _TABLE.columns if column.name != "id")
-#: Makes the mapping of a return's row the tuple of its values.
-values_in: Callable[[Row], Values] = itemgetter(*COLUMNS)
 _HOLES = ("id", "jid", "_stamp")
 #: So many shapes are remembered, of payloads of no more bytes. Arguments are in a payload twice.
 _MOST_SHAPES, _LONGEST_BYTES = 64, 2048
@@ -36,33 +31,7 @@ _QUOTED = msgspec.json.Encoder().encode
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class Returns(msgspec.Struct, frozen=True, gc=False):
-    """
-    Rows of returns, as :class:`salt_eventsd.database.dialects.base.runs.Run` has them.
-
-    :param values: of each row.
-    :cvar columns: the columns of the table.
-    :cvar may_be_large: a single row may be large.
-    """
-
-    columns: ClassVar[Sequence[str]] = COLUMNS
-    may_be_large: ClassVar[bool] = True
-    values: list[Values]
-
-    def only(self, values: list[Values]) -> Returns:
-        """
-        Return some of them alone.
-
-        :param values: theirs.
-        """
-        return Returns(values)
-
-    def text(self) -> str | None:
-        """Return None: whether a sign of lines is in a value, is seen where they are written."""
-        return None
-
-
-class _Shape(msgspec.Struct, frozen=True, gc=False):
+class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
     """
     A payload with holes for a minion, a job and a time, and what follows from all else in it.
 
@@ -72,6 +41,7 @@ class _Shape(msgspec.Struct, frozen=True, gc=False):
     :param cells: the columns from ``fun`` to ``test``.
     :param duration_ms: another column.
     :param rest: the column ``load``, of use where it has only what no other has.
+    :param may_be_lines: no sign of lines is in it.
     """
 
     fun: str
@@ -80,77 +50,77 @@ class _Shape(msgspec.Struct, frozen=True, gc=False):
     cells: tuple[Any, Any, Any, Any, Any]
     duration_ms: float | None
     rest: Any
+    may_be_lines: bool
 
 
-class UsualReturns:
+class Shapes:
     """
-    Makes their rows. It remembers the shapes of those that have taken the long way.
+    Makes rows of usual returns. It remembers the shapes of those that have taken the long way.
 
     :param cells: makes cells.
     :param load: keep the whole of an event; else only what no column has.
+    :param has_lines: rows mostly go into the database as lines of text.
     """
 
-    def __init__(self, cells: Cells, load: bool) -> None:
-        self._key, self._time, self._value = cells.key, cells.time, cells.value
+    def __init__(self, cells: Cells, load: bool, has_lines: bool) -> None:
+        self._cells = cells
         self._load = load
+        self._has_lines = has_lines
         # By how long their payloads are without the names in their holes.
         self._shapes: dict[int, _Shape] = {}
         self._chances = Chances(_UNMET_SHAPES)
-        # The latest job, and its id as JSON; None if the column has it in another form.
-        self._job: tuple[str, bytes | None] = ("", None)
-        # When the latest return was read, and that as a cell: many are read together.
-        self._received = (0.0, cells.time(0.0))
+        self._is_met = True
 
-    def row(self, event: Event, node_id: str) -> Values | None:
+    def rows(self, node_id: str) -> Callable[[Event], Usual | None]:
         """
-        Return the row of a usual return, None if anything is odd.
+        Return what makes the rows of a batch: that of an event, or None if anything about it is odd. For one thread.
 
-        :param event: any event.
         :param node_id: the master's (or minion's) id.
         """
-        body, returned, minion_id, jid = event.body, event.returned, event.minion_id, event.jid
-        shape = self._shapes.get(len(body) - len(minion_id) - len(jid))
-        if shape is None or shape.fun != event.fun or event.into != "returns" or not returned or STATE_MARK in returned:
-            return None
-        # Another thread may change it in between.
-        job = self._job
-        if job[0] != jid:
-            is_usual = self._key(jid, JID_LENGTH) == jid and jid not in NO_JID
-            job = self._job = (jid, _QUOTED(jid) if is_usual else None)
-        if job[1] is None or event.kind != "job" or event.__class__ is not Event:
-            return None
-        if not minion_id or self._key(minion_id, NAME_LENGTH) != minion_id:
-            return None
-        stamp = self._time(event.stamp)
-        begin, middle, then, end = shape.pieces
-        if body != b"".join((begin, _QUOTED(minion_id), middle, job[1], then, _spelled(stamp), end)):
-            return None
-        if not self._load and event.stamp == event.received:
-            return None
-        self._chances.succeeded()
-        received = self._received
-        if received[0] != event.received:
-            received = self._received = (event.received, self._time(event.received))
-        fun, fun_args, retcode, success, test = shape.cells
-        return (
-            jid,
-            minion_id,
-            fun,
-            fun_args,
-            retcode,
-            success,
-            test,
-            self._value(returned),
-            shape.duration_ms,
-            stamp,
-            received[1],
-            node_id,
-            self._value(body) if self._load else shape.rest,
-            shape.digest.of(returned),
-            None,
-            None,
-            None,
+        shapes, text_of, value, spelled, has_load = (
+            self._shapes,
+            self._cells.text,
+            self._cells.value,
+            self._cells.spelled,
+            self._load,
         )
+        like_of = _Latest(self._cells, node_id, self._has_lines).of
+        # Most returns are like the one before.
+        told: Any = None
+        like: Like | None = None
+
+        def row(event: Event) -> Usual | None:
+            nonlocal told, like
+            body, minion_id, jid, returned = event.body, event.minion_id, event.jid, event.returned
+            shape = shapes.get(len(body) - len(minion_id) - len(jid))
+            if shape is None or shape.fun != event.fun or event.into != "returns" or not returned:
+                return None
+            if event.kind != "job" or event.__class__ is not Event or not minion_id:
+                return None
+            if len(minion_id) > NAME_LENGTH or text_of(minion_id) != minion_id:
+                return None
+            its = (shape, jid, returned, event.received)
+            if its != told:
+                told, like = its, like_of(*its)
+            if like is None:
+                return None
+            begin, middle, end = like.pieces
+            name, (stamp, written) = _QUOTED(minion_id), spelled(event.stamp)
+            if body != b"".join((begin, name, middle, written, end)):
+                return None
+            if has_load:
+                load = value(body)
+            elif event.stamp == event.received:
+                return None
+            else:
+                load = shape.rest
+            if not self._is_met:
+                self._is_met = True
+                self._chances.succeeded()
+            # No longer than the name is what JSON writes as it is.
+            return Usual(like, minion_id, stamp, load, like.around is not None and len(name) == len(minion_id) + 2)
+
+        return row
 
     def learn(self, event: Event, row: Row, digest: Digest | None, left: bytes) -> None:
         """
@@ -168,7 +138,8 @@ class UsualReturns:
             return
         # Unless a shape is met again.
         self._chances.failed()
-        told = (_QUOTED(row["minion_id"]), _QUOTED(row["jid"]), _spelled(row["stamp"]))
+        self._is_met = False
+        told = (_QUOTED(row["minion_id"]), _QUOTED(row["jid"]), self._cells.spelled(event.stamp)[1])
         fields, pieces, behind = _FIELDS(body), [], body
         for name, text in zip(_HOLES, told, strict=True):
             hole = b'"%b":%b' % (name.encode(), text)
@@ -188,9 +159,61 @@ class UsualReturns:
             cells=(row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"]),
             duration_ms=row["duration_ms"],
             rest=row["load"],
+            may_be_lines=not any(sign.encode() in body for sign in (MARK, BETWEEN, END)),
         )
 
 
-def _spelled(stamp: str) -> bytes:
-    """Return a time as Salt writes it into a payload, as JSON text."""
-    return f'"{stamp[:10]}T{stamp[11:26]}"'.encode()
+class _Latest:
+    """
+    Makes what returns have in common, and keeps what the next ones mostly have, too.
+
+    :param cells: makes cells.
+    :param node_id: the master's (or minion's) id.
+    :param has_lines: rows mostly become lines.
+    """
+
+    def __init__(self, cells: Cells, node_id: str, has_lines: bool) -> None:
+        self._key, self._time, self._value = cells.key, cells.time, cells.value
+        self._node_id = node_id
+        self._has_lines = has_lines
+        # A job and its id as JSON, None if the column has it in another form.
+        self._job: tuple[str, bytes | None] = ("", None)
+        # When a return was read, and that as a cell.
+        self._received = (0.0, cells.time(0.0))
+        # A shape, what was returned, that as a cell, and the digest.
+        self._returned: tuple[_Shape | None, bytes, Any, int] = (None, b"", None, 0)
+
+    def of(self, shape: _Shape, jid: str, returned: bytes, received: float) -> Like | None:
+        """
+        Return what a return has in common with those like it, None if anything is odd.
+
+        :param shape: of its payload.
+        :param jid: its job.
+        :param returned: what was returned, as JSON text.
+        :param received: when it was read.
+        """
+        if self._job[0] != jid:
+            is_usual = self._key(jid, JID_LENGTH) == jid and jid not in NO_JID
+            self._job = (jid, _QUOTED(jid) if is_usual else None)
+        if (job := self._job[1]) is None:
+            return None
+        if self._returned[0] is not shape or self._returned[1] != returned:
+            if STATE_MARK in returned:
+                return None
+            self._returned = (shape, returned, self._value(returned), shape.digest.of(returned))
+        if self._received[0] != received:
+            self._received = (received, self._time(received))
+        begin, before, behind, end = shape.pieces
+        like = Like(
+            pieces=(begin, before + job + behind, end),
+            jid=jid,
+            outcome=shape.cells,
+            returned=self._returned[2],
+            duration_ms=shape.duration_ms,
+            received=self._received[1],
+            master_id=self._node_id,
+            digest=self._returned[3],
+        )
+        if self._has_lines and shape.may_be_lines and len(returned) <= _LONGEST_BYTES:
+            like = msgspec.structs.replace(like, around=around(like))
+        return like

@@ -108,6 +108,15 @@ class Lines:
         return BETWEEN.join(texts) + self.end
 
 
+def text_of(values: Sequence[Any]) -> str:
+    """
+    Return values as part of a line in which :data:`MARK` is NULL.
+
+    :param values: none of them with a sign in it.
+    """
+    return BETWEEN.join([MARK if value is None else WRITERS[type(value)](value) for value in values])
+
+
 #: What writes a value that is not NULL, by its type.
 WRITERS: dict[type, Callable[[Any], str]] = {
     str: str,
