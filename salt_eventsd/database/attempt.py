@@ -159,7 +159,7 @@ class Attempts:
         """Insert all of these, which raises if one of them is refused."""
         by_table: defaultdict[str, list[Row]] = defaultdict(list)
         minions: dict[str, Row] = {}
-        for one in some:
+        for one in [one for one in some if one.rows]:
             for name, row in one.rows:
                 if name != "minions":
                     by_table[name].append(row)
@@ -185,6 +185,6 @@ class Attempts:
                     keep(self._connection, rows)
                 except Exception as exc:
                     raise Failed(f"{PREFIX}{table}") from exc
-        user_tables.write(self._connection, [one.own for one in some if one.own is not None])
+        user_tables.write(self._connection, [one.own for one in others if one.own is not None])
         if self._check_at_once:
             self._dialect.inserts.check_constraints(self._connection)

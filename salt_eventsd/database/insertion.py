@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.attempt import Attempts, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
 from salt_eventsd.database.building import PREFIX, Ahead, Built, parts
-from salt_eventsd.database.rows.returned import Like
+from salt_eventsd.database.rows.returned import Usual
 from salt_eventsd.database.rows.seen import Sighting, seen_in, sighting_in, sighting_of
 from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import Writers
@@ -71,9 +71,9 @@ class Insertion:
         self._probed: dict[tuple[str, bool, bool], bool] = {}
         self.taken: Counter[str] = Counter()
         self.seen: set[str] = set()
-        # When minions were seen whose rows were put off, each with the position of the event.
+        # The returns of minions whose rows were put off; of those that are not usual, what they say of their minions.
+        self._late_usual: list[Built] = []
         self._late: list[tuple[int, Sighting]] = []
-        self._late_usual: list[tuple[int, str, str, Like]] = []
 
     def run(self, todo: Sequence[int], pieces: int = 1, boldly: bool = False) -> list[Refusal]:
         """
@@ -124,14 +124,17 @@ class Insertion:
 
     def _add_sightings(self, built: Sequence[Built], due_of: Callable[[set[str]], Collection[str]]) -> None:
         """Add to the rows of returns those of their minions, unless these were written a moment ago."""
-        due = due_of({one.usual.minion_id for one in built if one.usual})
-        late = self._late_usual
+        minions = [one.usual.minion_id for one in built if one.usual]
+        due = due_of(set(minions))
+        if len(minions) == len(built) and not due:
+            self._late_usual += built
+            return
         for one in built:
             if usual := one.usual:
                 if usual.minion_id in due:
-                    one.rows.append(("minions", seen_in(sighting_of(usual.like, usual.minion_id, usual.stamp))))
+                    one.rows.append(("minions", seen_in(sighting_of(usual))))
                 else:
-                    late.append((one.position, usual.minion_id, usual.stamp, usual.like))
+                    self._late_usual.append(one)
             elif one.returned and self._events[one.position].minion_id:
                 sighting = sighting_in(one.returned)
                 if due_of({sighting[0]}):
@@ -145,13 +148,14 @@ class Insertion:
 
         :param refused: positions of events that were refused.
         """
-        usual: dict[str, tuple[str, Like]] = {}
-        for at, minion_id, stamp, like in self._late_usual:
-            known = usual.get(minion_id)
-            if at not in refused and (known is None or known[0] <= stamp):
-                usual[minion_id] = (stamp, like)
-        sightings = [sighting_of(like, minion_id, stamp) for minion_id, (stamp, like) in usual.items()]
-        return [*sightings, *(sighting for at, sighting in self._late if at not in refused)]
+        newest: dict[str, Usual] = {}
+        for one in self._late_usual:
+            if (usual := one.usual) and one.position not in refused:
+                known = newest.get(usual.minion_id)
+                if known is None or known.stamp <= usual.stamp:
+                    newest[usual.minion_id] = usual
+        late = [sighting for at, sighting in self._late if at not in refused]
+        return [*map(sighting_of, newest.values()), *late]
 
     def attempt(self, todo: Sequence[int]) -> None:
         """
@@ -272,7 +276,7 @@ class Insertion:
             self.taken[PREFIX + name] += count
         if "minions" in counts:
             self.seen.update([row["minion_id"] for one in some for name, row in one.rows if name == "minions"])
-        own_rows = [one.own for one in some if one.own]
+        own_rows = [one.own for one in more if one.own]
         self.taken.update(writer.key for writer, _ in own_rows)
         for writer, row in {writer.key: (writer, row) for writer, row in own_rows}.values():
             self._evidence.note_good(writer.key, row)

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from salt_eventsd.database.dialects.base.runs import Values
 from salt_eventsd.database.rows.cells import Row
-from salt_eventsd.database.rows.returned import COLUMNS, Like
+from salt_eventsd.database.rows.returned import COLUMNS, Usual
 
 #: A minion's id, when it was seen, the job and the function it returned, "" for none, and the master it returned to.
 Sighting = tuple[str, str, str, str, str]
@@ -17,15 +17,14 @@ sighting_in: Callable[[Values], Sighting] = itemgetter(
 )
 
 
-def sighting_of(like: Like, minion_id: str, stamp: str) -> Sighting:
+def sighting_of(usual: Usual) -> Sighting:
     """
     Return that of a usual return.
 
-    :param like: what its row has in common with others.
-    :param minion_id: the minion.
-    :param stamp: when it was fired.
+    :param usual: its row.
     """
-    return (minion_id, stamp, like.jid, like.outcome[0], like.master_id)
+    like = usual.like
+    return (usual.minion_id, usual.stamp, like.jid, like.outcome[0], like.master_id)
 
 
 def seen_in(sighting: Sighting) -> Row:
