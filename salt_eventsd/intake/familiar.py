@@ -23,6 +23,8 @@ from salt_eventsd.rules.rule import Route
 
 #: So many shapes of payloads are remembered, and what follows from them for so many jobs.
 _MOST_SHAPES, _MOST_JOBS = 64, 1000
+#: So many returns of a job are not familiar, before what follows for the others is made: it costs as much as they do.
+_FEWEST_RETURNS = 3
 #: To learn a shape costs as much as a return does: after so many of which none was met again, few are learned.
 _UNMET_SHAPES = 8
 #: What a shape has a hole for, in the order in which Salt has them; the job is anywhere.
@@ -82,6 +84,8 @@ class Familiar:
         self._rules = rules
         self._shapes: dict[bytes, _Shape] = {}
         self._of_jobs: dict[bytes, _Known] = {}
+        # How many returns of a job were not familiar.
+        self._counts: dict[bytes, int] = {}
         self._chances = Chances(_UNMET_SHAPES)
         self._is_met = True
         # What was returned, and that as JSON text: mostly the same.
@@ -95,12 +99,12 @@ class Familiar:
             looked and found nothing.
         :param received: when it was read, in seconds since 1970 UTC.
         """
-        head, _, payload = raw.partition(TAG_END)
-        if len(payload) > FEW_BYTES or not is_usual_tag(head) or TRIMMED in payload:
+        known = self._of_jobs.get(raw[:JOB_END])
+        if known is None:
             return None
-        known = self._of_jobs.get(raw[:JOB_END]) or self._introduce(head, self._shapes.get(_key(payload)))
+        head, _, payload = raw.partition(TAG_END)
         minion = head[JOB_END:]
-        if known is None or len(minion) > _LONGEST_NAME:
+        if len(payload) > FEW_BYTES or len(minion) > _LONGEST_NAME or not is_usual_tag(head) or TRIMMED in payload:
             return None
         before, between, behind, end = known.packed
         begin = before + _packed(minion) + between
@@ -151,9 +155,18 @@ class Familiar:
         :param raw: its frame.
         :param found: what becomes of it.
         """
-        event = found.event
+        event, job = found.event, raw[:JOB_END]
+        self._counts[job] = count = self._counts.get(job, 0) + 1
+        if count < _FEWEST_RETURNS or event is None or len(found.destinations) > 1 or len(raw) > FEW_BYTES:
+            if len(self._counts) > _MOST_JOBS:
+                self._counts.clear()
+            return
         head, _, payload = raw.partition(TAG_END)
-        if event is None or len(found.destinations) > 1 or len(payload) > FEW_BYTES or not self._chances.take():
+        key = _key(payload)
+        if (shape := self._shapes.get(key)) and self._introduce(head, shape) and self.take(raw, event.received):
+            return
+        self._of_jobs.pop(job, None)
+        if not self._chances.take():
             return
         # Unless it is met again.
         self._chances.failed()
@@ -163,33 +176,30 @@ class Familiar:
             return
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
-        self._shapes[_key(payload)] = shape
+        self._shapes[key] = shape
 
-    def _introduce(self, head: bytes, shape: _Shape | None) -> _Known | None:
-        """Return, and remember, what follows from a shape for the returns of a job."""
-        try:
-            tag, jid = head.decode(), head[len(BEGINNING) : RET_PLACE.start].decode()
-        except UnicodeDecodeError:
-            return None
-        if shape is None or not is_job_enough(self._rules):
-            return None
+    def _introduce(self, head: bytes, shape: _Shape) -> bool:
+        """Remember what follows from a shape for the returns of a job; return whether that is enough to know them."""
+        tag = head.decode("utf-8", "backslashreplace")
         candidates = self._rules.candidates(tag, tag)
-        routes = [] if candidates.looks_inside else candidates.routes(tag, shape.fun)
+        if candidates.looks_inside or not is_job_enough(self._rules):
+            return False
+        routes = candidates.routes(tag, shape.fun)
         if len(routes) != 1:
-            return None
+            return False
+        jid = tag[len(BEGINNING) : RET_PLACE.start]
         before, between, behind, end = (_packed(jid.encode()).join(pieces) for pieces in shape.packed)
         first, second, third = (quoted(jid).join(pieces) for pieces in shape.texts)
-        known = _Known(
+        if len(self._of_jobs) >= _MOST_JOBS:
+            self._of_jobs.clear()
+        self._of_jobs[head[:JOB_END]] = _Known(
             jid,
             shape.fun,
             (before, between, behind + _STAMP_HEAD, end),
             (first, second + b'"', b'"' + third),
             routes[0],
         )
-        if len(self._of_jobs) >= _MOST_JOBS:
-            self._of_jobs.clear()
-        self._of_jobs[head[:JOB_END]] = known
-        return known
+        return True
 
 
 def _shape_of(payload: bytes, event: Event) -> _Shape | None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, text_of
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, text_of
 from salt_eventsd.database.dialects.base.runs import Run, Values
 from salt_eventsd.database.rows.cells import Row
 from salt_eventsd.database.schema import returns as _TABLE
@@ -22,29 +22,29 @@ COLUMNS = tuple(column.name for column in _TABLE.columns if column.name != "id")
 values_in: Callable[[Row], Values] = itemgetter(*COLUMNS)
 #: What only runs of states have: how many there were, changed something, and failed.
 _NO_COUNTS = (None, None, None)
+#: How a line ends behind the digest.
+LINE_END = f"{BETWEEN}{text_of(_NO_COUNTS)}{END}"
 #: So many rows become lines at a time.
 _ROWS_AT_ONCE = 256
 
 
 class Like(msgspec.Struct, frozen=True, gc=False):
     """
-    What returns have in common that differ in minion and time alone.
+    What returns have in common that differ in job, minion and time alone.
 
-    :param pieces: what stands around these in the payload, as JSON text.
-    :param jid: this column, and so on.
     :param outcome: the columns from ``fun`` to ``test``.
-    :param around: what stands in a line around the minion's id, the time and the payload, as :func:`around` returns it.
+    :param returned: this column, and so on.
+    :param around: what stands in a line behind the minion's id, the time and the payload; None if there may be a sign
+        of lines in it.
     """
 
-    pieces: tuple[bytes, bytes, bytes]
-    jid: str
     outcome: tuple[Any, Any, Any, Any, Any]
     returned: Any
     duration_ms: float | None
     received: str
     master_id: str
     digest: int
-    around: tuple[str, str, str, str] | None = None
+    around: tuple[str, str, str] | None
 
 
 class Usual(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +57,7 @@ class Usual(msgspec.Struct, frozen=True, gc=False):
     """
 
     like: Like
+    jid: str
     minion_id: str
     stamp: str
     load: Any
@@ -67,7 +68,7 @@ class Usual(msgspec.Struct, frozen=True, gc=False):
         """The values of the row."""
         like = self.like
         return (
-            like.jid,
+            self.jid,
             self.minion_id,
             *like.outcome,
             like.returned,
@@ -79,25 +80,6 @@ class Usual(msgspec.Struct, frozen=True, gc=False):
             like.digest,
             *_NO_COUNTS,
         )
-
-
-def around(like: Like) -> tuple[str, str, str, str] | None:
-    """
-    Return what stands in lines around what each row has of its own; None if there may be a sign of lines in it.
-
-    :param like: what the rows have in common.
-    """
-    told: tuple[Values, ...] = (
-        (*like.outcome, like.returned, like.duration_ms),
-        (like.received, like.master_id),
-        (like.digest, *_NO_COUNTS),
-    )
-    jid, (begin, middle, end) = like.jid, map(text_of, told)
-    whole = f"{jid}{begin}{middle}{end}"
-    signs = [whole.count(sign) for sign in (END, BETWEEN, MARK)]
-    if signs != [0, sum(map(len, told)) - len(told), sum([some.count(None) for some in told])]:
-        return None
-    return f"{jid}{BETWEEN}", f"{BETWEEN}{begin}{BETWEEN}", f"{BETWEEN}{middle}{BETWEEN}", f"{BETWEEN}{end}{END}"
 
 
 class UsualReturns(msgspec.Struct, frozen=True, gc=False):
@@ -133,12 +115,12 @@ class UsualReturns(msgspec.Struct, frozen=True, gc=False):
         """See :class:`salt_eventsd.database.dialects.base.runs.Run`."""
         lines: list[str] = []
         for row in self.rows:
-            if (parts := row.like.around) is None:
+            if (around := row.like.around) is None:
                 return None
-            jid, begin, middle, end = parts
+            begin, middle, end = around
             load = row.load
             text = load if load.__class__ is str else text_of((load,))
-            lines.append(f"{jid}{row.minion_id}{begin}{row.stamp}{middle}{text}{end}")
+            lines.append(f"{row.jid}{BETWEEN}{row.minion_id}{begin}{row.stamp}{middle}{text}{end}")
         return "".join(lines)
 
 

@@ -24,7 +24,7 @@ def sighting_of(usual: Usual) -> Sighting:
     :param usual: its row.
     """
     like = usual.like
-    return (usual.minion_id, usual.stamp, like.jid, like.outcome[0], like.master_id)
+    return (usual.minion_id, usual.stamp, usual.jid, like.outcome[0], like.master_id)
 
 
 def seen_in(sighting: Sighting) -> Row:

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.common.chances import Chances
-from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, plain_text_of, text_of
+from salt_eventsd.database.dialects.base.runs import Values
 from salt_eventsd.database.rows.cells import Cells, Row
 from salt_eventsd.database.rows.digest import NO_JID, Digest
-from salt_eventsd.database.rows.returned import Like, Usual, around
+from salt_eventsd.database.rows.returned import LINE_END, Like, Usual
 from salt_eventsd.database.rows.states import STATE_MARK
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event.parse import Event
@@ -27,6 +28,8 @@ _HOLES = ("id", "jid", "_stamp")
 _MOST_SHAPES, _LONGEST_BYTES = 64, 2048
 #: To learn a shape costs half as much as a row does: after so many of which none was met again, few are learned.
 _UNMET_SHAPES = 8
+#: The signs of lines.
+_MARK, _BETWEEN, _END = (sign.encode() for sign in (MARK, BETWEEN, END))
 _QUOTED = msgspec.json.Encoder().encode
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -41,7 +44,7 @@ class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
     :param cells: the columns from ``fun`` to ``test``.
     :param duration_ms: another column.
     :param rest: the column ``load``, of use where it has only what no other has.
-    :param may_be_lines: no sign of lines is in it.
+    :param line: what stands in a line around what was returned; None if there is a sign of lines in the payload.
     """
 
     fun: str
@@ -50,7 +53,7 @@ class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
     cells: tuple[Any, Any, Any, Any, Any]
     duration_ms: float | None
     rest: Any
-    may_be_lines: bool
+    line: tuple[str, str] | None
 
 
 class Shapes:
@@ -77,20 +80,16 @@ class Shapes:
 
         :param node_id: the master's (or minion's) id.
         """
-        shapes, text_of, value, spelled, has_load = (
-            self._shapes,
-            self._cells.text,
-            self._cells.value,
-            self._cells.spelled,
-            self._load,
-        )
-        like_of = _Latest(self._cells, node_id, self._has_lines).of
+        cells, shapes, has_load = self._cells, self._shapes, self._load
+        text_of, value, spelled = cells.text, cells.value, cells.spelled
+        like_of = _Latest(cells, node_id, self._has_lines).of
         # Most returns are like the one before.
         told: Any = None
         like: Like | None = None
+        known_jid, job = "", b""
 
         def row(event: Event) -> Usual | None:
-            nonlocal told, like
+            nonlocal told, like, known_jid, job
             body, minion_id, jid, returned = event.body, event.minion_id, event.jid, event.returned
             shape = shapes.get(len(body) - len(minion_id) - len(jid))
             if shape is None or shape.fun != event.fun or event.into != "returns" or not returned:
@@ -99,14 +98,18 @@ class Shapes:
                 return None
             if len(minion_id) > NAME_LENGTH or text_of(minion_id) != minion_id:
                 return None
-            its = (shape, jid, returned, event.received)
+            if jid != known_jid:
+                known_jid, job = jid, _QUOTED(jid)
+                if cells.key(jid, JID_LENGTH) != jid or jid in NO_JID:
+                    job = b""
+            its = (shape, returned, event.received)
             if its != told:
                 told, like = its, like_of(*its)
-            if like is None:
+            if like is None or not job:
                 return None
-            begin, middle, end = like.pieces
+            begin, middle, then, end = shape.pieces
             name, (stamp, written) = _QUOTED(minion_id), spelled(event.stamp)
-            if body != b"".join((begin, name, middle, written, end)):
+            if body != b"".join((begin, name, middle, job, then, written, end)):
                 return None
             if has_load:
                 load = value(body)
@@ -117,8 +120,9 @@ class Shapes:
             if not self._is_met:
                 self._is_met = True
                 self._chances.succeeded()
-            # No longer than the name is what JSON writes as it is.
-            return Usual(like, minion_id, stamp, load, like.around is not None and len(name) == len(minion_id) + 2)
+            # What is no longer as JSON than it is itself, is written there as it is.
+            is_plain = len(name) + len(job) == len(minion_id) + len(jid) + 4
+            return Usual(like, jid, minion_id, stamp, load, is_plain and like.around is not None)
 
         return row
 
@@ -152,14 +156,15 @@ class Shapes:
             return
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
+        cells = (row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"])
         self._shapes[len(body) - len(event.minion_id) - len(event.jid)] = _Shape(
             fun=event.fun,
             pieces=(*pieces, behind),
             digest=digest,
-            cells=(row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"]),
+            cells=cells,
             duration_ms=row["duration_ms"],
             rest=row["load"],
-            may_be_lines=not any(sign.encode() in body for sign in (MARK, BETWEEN, END)),
+            line=_line_of(body, cells, row["duration_ms"]),
         )
 
 
@@ -173,47 +178,45 @@ class _Latest:
     """
 
     def __init__(self, cells: Cells, node_id: str, has_lines: bool) -> None:
-        self._key, self._time, self._value = cells.key, cells.time, cells.value
+        self._time, self._value = cells.time, cells.value
         self._node_id = node_id
-        self._has_lines = has_lines
-        # A job and its id as JSON, None if the column has it in another form.
-        self._job: tuple[str, bytes | None] = ("", None)
-        # When a return was read, and that as a cell.
-        self._received = (0.0, cells.time(0.0))
+        self._has_lines = has_lines and plain_text_of((node_id,)) is not None
+        # When a return was read, that as a cell, and that as a part of a line.
+        self._received = (-1.0, "", "")
         # A shape, what was returned, that as a cell, and the digest.
         self._returned: tuple[_Shape | None, bytes, Any, int] = (None, b"", None, 0)
 
-    def of(self, shape: _Shape, jid: str, returned: bytes, received: float) -> Like | None:
+    def of(self, shape: _Shape, returned: bytes, received: float) -> Like | None:
         """
-        Return what a return has in common with those like it, None if anything is odd.
+        Return what a return has in common with those like it, None if it may have states.
 
         :param shape: of its payload.
-        :param jid: its job.
         :param returned: what was returned, as JSON text.
         :param received: when it was read.
         """
-        if self._job[0] != jid:
-            is_usual = self._key(jid, JID_LENGTH) == jid and jid not in NO_JID
-            self._job = (jid, _QUOTED(jid) if is_usual else None)
-        if (job := self._job[1]) is None:
-            return None
-        if self._returned[0] is not shape or self._returned[1] != returned:
+        known, value, cell, digest = self._returned
+        if known is not shape or value != returned:
             if STATE_MARK in returned:
                 return None
-            self._returned = (shape, returned, self._value(returned), shape.digest.of(returned))
+            cell, digest = self._value(returned), shape.digest.of(returned)
+            self._returned = (shape, returned, cell, digest)
         if self._received[0] != received:
-            self._received = (received, self._time(received))
-        begin, before, behind, end = shape.pieces
-        like = Like(
-            pieces=(begin, before + job + behind, end),
-            jid=jid,
-            outcome=shape.cells,
-            returned=self._returned[2],
-            duration_ms=shape.duration_ms,
-            received=self._received[1],
-            master_id=self._node_id,
-            digest=self._returned[3],
-        )
-        if self._has_lines and shape.may_be_lines and len(returned) <= _LONGEST_BYTES:
-            like = msgspec.structs.replace(like, around=around(like))
-        return like
+            when = self._time(received)
+            self._received = (received, when, f"{BETWEEN}{when}{BETWEEN}{self._node_id}{BETWEEN}")
+        around = None
+        if self._has_lines and shape.line and len(returned) <= _LONGEST_BYTES and not _has_sign(returned):
+            before, behind = shape.line
+            text = cell if cell.__class__ is str else text_of((cell,))
+            around = (f"{before}{text}{behind}", self._received[2], f"{BETWEEN}{digest}{LINE_END}")
+        return Like(shape.cells, cell, shape.duration_ms, self._received[1], self._node_id, digest, around)
+
+
+def _has_sign(text: bytes) -> bool:
+    return _MARK in text or _BETWEEN in text or _END in text
+
+
+def _line_of(body: bytes, cells: Values, duration_ms: float | None) -> tuple[str, str] | None:
+    told, took = plain_text_of(cells), plain_text_of((duration_ms,))
+    if told is None or took is None or _has_sign(body):
+        return None
+    return f"{BETWEEN}{told}{BETWEEN}", f"{BETWEEN}{took}{BETWEEN}"
