@@ -14,12 +14,12 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database.blame.plain import plain_event
 from salt_eventsd.database.building import PREFIX, Ahead, Built, build
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.dialects.base.runs import Runs
+from salt_eventsd.database.dialects.base.runs import Run, Runs
 from salt_eventsd.database.keeping import Keeper
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.rows.cells import Row
 from salt_eventsd.database.rows.merging import AnotherJob
-from salt_eventsd.database.rows.usual_return import Returns
+from salt_eventsd.database.rows.returned import runs_of
 from salt_eventsd.database.schema import JID_LENGTH
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Failed, Writers
@@ -159,7 +159,7 @@ class Attempts:
         """Insert all of these, which raises if one of them is refused."""
         by_table: defaultdict[str, list[Row]] = defaultdict(list)
         minions: dict[str, Row] = {}
-        for one in some:
+        for one in [one for one in some if one.rows]:
             for name, row in one.rows:
                 if name != "minions":
                     by_table[name].append(row)
@@ -167,20 +167,24 @@ class Attempts:
                 known = minions.setdefault(row["minion_id"], row)
                 if row["last_seen"] >= known["last_seen"]:
                     minions[row["minion_id"]] = {**row, "first_seen": known["first_seen"]}
+        usual = [one.usual for one in some if one.usual]
+        others = [one for one in some if not one.usual] if len(usual) < len(some) else []
+        together: dict[str, list[Run]] = {
+            "returns": list(runs_of(usual, [one.returned for one in others if one.returned])),
+            "states": [one.run for one in others if one.run],
+        }
         # Always in the same order, so that two batches in flight cannot block each other.
         if minions:
             by_table["minions"] = [minions[key] for key in sorted(minions)]
         for table, keep in self._keepers.items():
             rows: Sequence[Row] = by_table.get(table, [])
-            if table == "states" and (runs := [one.run for one in some if one.run]):
-                rows = Runs(runs, rows)
-            elif table == "returns" and (returned := [one.returned for one in some if one.returned]):
-                rows = Runs([Returns(returned)], rows)
+            if together.get(table):
+                rows = Runs(together[table], rows)
             if rows:
                 try:
                     keep(self._connection, rows)
                 except Exception as exc:
                     raise Failed(f"{PREFIX}{table}") from exc
-        user_tables.write(self._connection, [one.own for one in some if one.own is not None])
+        user_tables.write(self._connection, [one.own for one in others if one.own is not None])
         if self._check_at_once:
             self._dialect.inserts.check_constraints(self._connection)

@@ -13,9 +13,10 @@ from itertools import accumulate
 
 import msgspec
 
+from salt_eventsd.database.dialects.base.runs import Values
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.rows.cells import Row
-from salt_eventsd.database.rows.usual_return import Values
+from salt_eventsd.database.rows.returned import Usual
 from salt_eventsd.database.rows.usual_run import UsualRun
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Writers
@@ -42,13 +43,15 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     :param own: of a table or statement of the user's own.
     :param run: further rows of the table of states.
     :param returned: a row of the table of returns, the values of its columns.
+    :param usual: that row of a usual return, which has no other but perhaps its minion's.
     """
 
     position: int
     rows: Rows
-    own: tuple[Writer, Row] | None
+    own: tuple[Writer, Row] | None = None
     run: UsualRun | None = None
     returned: Values | None = None
+    usual: Usual | None = None
 
     @property
     def targets(self) -> set[str]:
@@ -58,7 +61,7 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     @property
     def tables(self) -> list[str]:
         """The names of the tables of its rows; a run counts as one."""
-        names = ["returns"] if self.returned else []
+        names = ["returns"] if self.returned or self.usual else []
         names += [name for name, _ in self.rows]
         return [*names, "states"] if self.run else names
 
@@ -121,12 +124,12 @@ def build(builder: RowBuilder, writers: Writers, events: Sequence[Event], positi
     """
     built: list[Built] = []
     refusals: list[Refusal] = []
-    usual_of, rows_of = builder.usual, builder.without_sighting
+    usual_of, rows_of = builder.usual_rows(), builder.without_sighting
     for position in positions:
         event = events[position]
         try:
             if usual := usual_of(event):
-                built.append(Built(position, [], None, None, usual))
+                built.append(Built(position, [], usual=usual))
                 continue
             if event.into == OWN:
                 built.append(Built(position, [], user_tables.row_of(writers, event)))

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.attempt import Attempts, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
 from salt_eventsd.database.building import PREFIX, Ahead, Built, parts
-from salt_eventsd.database.rows.seen import Sighting, seen_in, sighting_in
+from salt_eventsd.database.rows.returned import Usual
+from salt_eventsd.database.rows.seen import Sighting, seen_in, sighting_in, sighting_of
 from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import Writers
 from salt_eventsd.event.parse import Event
@@ -45,7 +46,6 @@ class Insertion:
     :param ahead: rows of the events that were made before.
     :ivar taken: how many rows tables and rules have taken, by their names.
     :ivar seen: the ids of minions whose rows were taken.
-    :ivar late: when minions were seen whose rows were put off, with the position of the event.
     """
 
     def __init__(
@@ -71,7 +71,9 @@ class Insertion:
         self._probed: dict[tuple[str, bool, bool], bool] = {}
         self.taken: Counter[str] = Counter()
         self.seen: set[str] = set()
-        self.late: list[tuple[int, Sighting]] = []
+        # The returns of minions whose rows were put off; of those that are not usual, what they say of their minions.
+        self._late_usual: list[Built] = []
+        self._late: list[tuple[int, Sighting]] = []
 
     def run(self, todo: Sequence[int], pieces: int = 1, boldly: bool = False) -> list[Refusal]:
         """
@@ -110,7 +112,7 @@ class Insertion:
         """Insert some events, add to what was refused, and return of how many there were rows."""
         built, without_rows = self._attempts.build(todo)
         refusals += without_rows
-        self._add_sightings(built, self._sightings.fresh())
+        self._add_sightings(built, self._sightings.due)
         errors: list[tuple[int, Refused]] = []
         size = max(1, -(-len(built) // pieces))
         for start in range(0, len(built), size):
@@ -120,16 +122,40 @@ class Insertion:
         refused += [(built[at], error) for at, error in errors]
         return len(built)
 
-    def _add_sightings(self, built: Sequence[Built], is_fresh: Callable[[str], bool]) -> None:
+    def _add_sightings(self, built: Sequence[Built], due_of: Callable[[set[str]], Collection[str]]) -> None:
         """Add to the rows of returns those of their minions, unless these were written a moment ago."""
-        late, events = self.late, self._events
+        minions = [one.usual.minion_id for one in built if one.usual]
+        due = due_of(set(minions))
+        if len(minions) == len(built) and not due:
+            self._late_usual += built
+            return
         for one in built:
-            if one.returned and events[one.position].minion_id:
-                sighting = sighting_in(one.returned)
-                if is_fresh(sighting[0]):
-                    late.append((one.position, sighting))
+            if usual := one.usual:
+                if usual.minion_id in due:
+                    one.rows.append(("minions", seen_in(sighting_of(usual))))
                 else:
+                    self._late_usual.append(one)
+            elif one.returned and self._events[one.position].minion_id:
+                sighting = sighting_in(one.returned)
+                if due_of({sighting[0]}):
                     one.rows.append(("minions", seen_in(sighting)))
+                else:
+                    self._late.append((one.position, sighting))
+
+    def put_off(self, refused: Collection[int]) -> list[Sighting]:
+        """
+        Return when minions were seen whose rows were put off.
+
+        :param refused: positions of events that were refused.
+        """
+        newest: dict[str, Usual] = {}
+        for one in self._late_usual:
+            if (usual := one.usual) and one.position not in refused:
+                known = newest.get(usual.minion_id)
+                if known is None or known.stamp <= usual.stamp:
+                    newest[usual.minion_id] = usual
+        late = [sighting for at, sighting in self._late if at not in refused]
+        return [*map(sighting_of, newest.values()), *late]
 
     def attempt(self, todo: Sequence[int]) -> None:
         """
@@ -141,7 +167,7 @@ class Insertion:
         """
         if todo:
             built = self._attempts.build(todo)[0]
-            self._add_sightings(built, lambda _: False)
+            self._add_sightings(built, lambda minions: minions)
         else:
             built = [self._attempts.plain("returns")]
         if built:
@@ -242,7 +268,7 @@ class Insertion:
 
     def _note(self, some: Sequence[Built]) -> None:
         """Note what was taken."""
-        more = [one for one in some if one.rows or one.run or not one.returned]
+        more = [one for one in some if one.rows or not one.usual]
         counts = Counter([name for one in more for name in one.tables])
         if usual := len(some) - len(more):
             counts["returns"] += usual
@@ -250,7 +276,7 @@ class Insertion:
             self.taken[PREFIX + name] += count
         if "minions" in counts:
             self.seen.update([row["minion_id"] for one in some for name, row in one.rows if name == "minions"])
-        own_rows = [one.own for one in some if one.own]
+        own_rows = [one.own for one in more if one.own]
         self.taken.update(writer.key for writer, _ in own_rows)
         for writer, row in {writer.key: (writer, row) for writer, row in own_rows}.values():
             self._evidence.note_good(writer.key, row)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -65,10 +65,14 @@ class Sightings:
         self._late: dict[str, Sighting] = {}
         self._timer: threading.Timer | None = None
 
-    def fresh(self) -> Callable[[str], bool]:
-        """Return what says of a minion's id whether its row was written a moment ago, so that a new one may wait."""
+    def due(self, minions: Iterable[str]) -> set[str]:
+        """
+        Return those whose rows are to be written, because they were not a moment ago.
+
+        :param minions: their ids.
+        """
         written, since = self._written, time.monotonic() - EVERY_SECONDS
-        return lambda minion: written.get(minion, since) > since
+        return {minion for minion in minions if written.get(minion, since) <= since}
 
     def note(self, written: Iterable[str], late: Iterable[Sighting]) -> None:
         """

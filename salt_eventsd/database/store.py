@@ -40,8 +40,8 @@ from salt_eventsd.exceptions import ConfigError, Held, Lost, Refused, SpoolError
 from salt_eventsd.workers.write import Batch, Behind, Refusal
 
 #: A batch of no more events than this is tried without savepoints first. If something in it is refused, that costs it
-#: one more try; what many minions send is not to make every large batch be tried twice. So a larger one is only where a
-#: savepoint costs much, and as long as that mostly succeeds.
+#: one more try; what many minions send is not to make every large batch be tried twice. So a larger one is only as long
+#: as that mostly succeeds.
 _BOLD_EVENTS = 100
 #: Where a connection keeps what is known of its database.
 _KNOWN = "eventsd_known"
@@ -151,7 +151,7 @@ class Store:
         is_large = len(batch.events) > _BOLD_EVENTS
         boldly = not verdict.bad and verdict.pieces == 1
         if is_large:
-            boldly = boldly and self._dialect.inserts.spares_savepoints and self._chances.take()
+            boldly = boldly and self._chances.take()
         else:
             boldly = boldly and not batch.replay
         with self._engine.connect() as connection:
@@ -197,7 +197,7 @@ class Store:
             batch.bury([*before, *refusals], chunks)
         self._evidence.took(insertion.taken, [batch.name_of(chunk) for chunk in chunks])
         refused = {at for at, _ in refusals}
-        self._sightings.note(insertion.seen, [one for at, one in insertion.late if at not in refused])
+        self._sightings.note(insertion.seen, insertion.put_off(refused))
         if refusals:
             # Somebody may mend the table and put back what was refused.
             self._user_tables.forget()

@@ -33,7 +33,7 @@ _NO_LISTS = bytes(sorted({*range(256)} - {*range(0x90, 0xA0), 0xDC, 0xDD}))
 #: msgspec takes lists as keys, and it is easy to find lists of numbers with the same hash: a mapping of many such keys
 #: would take msgspec very long. Up to so many lists do no harm, and small payloads cannot hold more.
 _FEW_LISTS = 128
-_FEW_BYTES = 1024
+FEW_BYTES = 1024
 
 
 def decode(payload: bytes) -> Any:
@@ -64,7 +64,7 @@ def decode_as_texts(payload: bytes) -> tuple[Any, Texts | None]:
     :param payload: MessagePack, as Salt packs it.
     """
     try:
-        data = _DECODER.decode(payload) if len(payload) <= _FEW_BYTES else _decoded(payload)
+        data = _DECODER.decode(payload) if len(payload) <= FEW_BYTES else _decoded(payload)
         if type(data) is not dict or "return" not in data:
             return data, (_json(data), b"")
         value = data.pop("return")
@@ -76,8 +76,27 @@ def decode_as_texts(payload: bytes) -> tuple[Any, Texts | None]:
     return data, texts
 
 
+def quoted(text: str) -> bytes:
+    """
+    Return a text as JSON text, as :func:`decode_as_texts` writes it.
+
+    :param text: any text.
+    """
+    return _dumps(text)
+
+
+def value_as_text(packed: bytes) -> bytes:
+    """
+    Return a value of a payload of no more than :data:`FEW_BYTES` as :func:`decode_as_texts` does.
+
+    :param packed: the value, as MessagePack.
+    :raises Exception: it is not just one value, or an odd one.
+    """
+    return b"%b" % _dumps(_DECODER.decode(packed), _plain)
+
+
 def _decoded(payload: bytes) -> Any:
-    if len(payload) <= _FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
+    if len(payload) <= FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= _FEW_LISTS:
         return _DECODER.decode(payload)
     return msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
 

@@ -14,7 +14,8 @@ room does not know.
 :mod:`glance`      the first look for secrets, at many frames at once
 :mod:`pipeline`    what becomes of one frame; the tap and rule tests use it, too
 :mod:`usual`       the same for the returns of minions in which nothing is odd, at half of the cost
-:mod:`result`      what the two of them say of a frame
+:mod:`familiar`    the same for those that are like an earlier one, which need not be decoded
+:mod:`result`      what pipeline and usual say of a frame
 :mod:`origin`      events that are not what their tag says
 :mod:`withheld`    events that would take too long, kept without their payload
 :mod:`peers`       the other masters of a cluster, and their copies that nobody else keeps

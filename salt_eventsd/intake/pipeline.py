@@ -21,6 +21,7 @@ from salt_eventsd.event.beat import BEAT_TAG
 from salt_eventsd.event.codec import Texts
 from salt_eventsd.event.frame import OWN_TAGS, Frame, read_tag
 from salt_eventsd.event.parse import Event, build, for_route, function_of
+from salt_eventsd.intake.familiar import Familiar
 from salt_eventsd.intake.origin import EVERYTHING, PEER, Addressed, Origins, as_forged, origins_of
 from salt_eventsd.intake.result import IGNORED, Result
 from salt_eventsd.intake.usual import RET, RET_PLACE, usual_returns
@@ -66,6 +67,11 @@ class Pipeline:
     def usual(self) -> Callable[[bytes, float], Result | None]:
         """What :meth:`take` asks first for frames in which nothing was found; see :func:`.usual.usual_returns`."""
         return usual_returns(self.rules, self.redactor, self.origins)
+
+    @cached_property
+    def familiar(self) -> Familiar:
+        """Recognizes most of what :attr:`usual` finds; for the intake's thread."""
+        return Familiar(self.rules)
 
     def take(
         self,

@@ -78,6 +78,9 @@ class Taking:
         self.taken: Counter[str] = Counter()
         self.unanswered = Unanswered()
         self.counting = Counting()
+        # Usual returns that have come one after the other, and where they go.
+        self._together: list[Event] = []
+        self._to: Route | None = None
         self._policy = policy
         self._odd: set[str] = set()
         self._addressed = Addressed()
@@ -93,43 +96,63 @@ class Taking:
         :param cleared_by: the redactor that has looked at all of them and found nothing, if one has.
         """
         policy = self._policy()
-        pipeline = policy.pipeline
-        is_cleared = cleared_by is pipeline.redactor
+        is_cleared = cleared_by is policy.pipeline.redactor
+        # What is counted of jobs is looked for in the whole payload.
+        familiar = None if policy.metrics else policy.pipeline.familiar
         refuses = self.heard.refuses if self.heard.is_used else None
-        together: list[Event] = []
-        to: Route | None = None
         for raw, received in frames:
             try:
-                found = pipeline.usual(raw, received) if is_cleared and raw[RET_PLACE] == RET else None
-                if found is None:
-                    self._keep_together(to, together, policy)
-                    if raw.startswith(BEAT_FRAME):
-                        self.peers.hear(raw)
-                    self.one(raw, received, cleared_by)
-                elif (event := found.event) is None or (refuses and refuses(event)):
+                may_be_usual = is_cleared and raw[RET_PLACE] == RET
+                known = familiar.take(raw, received) if familiar and may_be_usual else None
+                if known is None:
+                    known = self._less_familiar(raw, received, cleared_by, may_be_usual)
+                elif refuses and refuses(known[1]):
                     self.ignored += 1
-                else:
-                    if policy.metrics:
-                        self.counting.kept(found, policy.metrics)
-                    its = found.destinations[0][0]
-                    if its is not to or len(found.destinations) > 1:
-                        self._keep_together(to, together, policy)
-                        to = its
-                    if len(found.destinations) > 1:
-                        self.unanswered.note(event, found.data)
-                        self._keep(found.destinations, policy)
-                    else:
-                        together.append(event)
+                    continue
+                if known is not None:
+                    to, event = known
+                    if to is not self._to:
+                        self._keep_together(policy)
+                        self._to = to
+                    self._together.append(event)
             except Exception as exc:
                 self.leave_out(exc, 1)
-        self._keep_together(to, together, policy)
+        self._keep_together(policy)
 
-    def _keep_together(self, to: Route | None, events: list[Event], policy: Policy) -> None:
+    def _less_familiar(
+        self, raw: bytes, received: float, cleared_by: Redactor | None, may_be_usual: bool
+    ) -> tuple[Route, Event] | None:
+        """Return where a usual return goes that is to be kept together with others; any other frame is taken here."""
+        policy = self._policy()
+        pipeline = policy.pipeline
+        found = pipeline.usual(raw, received) if may_be_usual else None
+        if found is None:
+            self._keep_together(policy)
+            if raw.startswith(BEAT_FRAME):
+                self.peers.hear(raw)
+            self.one(raw, received, cleared_by)
+            return None
+        event = found.event
+        if event is None or (self.heard.is_used and self.heard.refuses(event)):
+            self.ignored += 1
+            return None
+        if policy.metrics:
+            self.counting.kept(found, policy.metrics)
+        if len(found.destinations) > 1:
+            self._keep_together(policy)
+            self.unanswered.note(event, found.data)
+            self._keep(found.destinations, policy)
+            return None
+        if not policy.metrics:
+            pipeline.familiar.learn(raw, found)
+        return found.destinations[0]
+
+    def _keep_together(self, policy: Policy) -> None:
         """Keep the returns that have gathered, and begin anew."""
-        some = events[:]
-        events.clear()
+        some, to = self._together, self._to
         if not some or to is None:
             return
+        self._together = []
         try:
             self.unanswered.note_answers(some)
             self.matched += len(some)

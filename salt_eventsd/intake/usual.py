@@ -22,15 +22,34 @@ from salt_eventsd.rules.match import Candidates, Rules
 #: A larger frame is not usual, in bytes. In a smaller one no name is so long that it would be clipped.
 _MOST_BYTES = LONGEST_NAME
 #: ``salt/job/``, a job id of Salt's own, ``/ret/`` and the id of a minion.
-_BEGINNING, RET = b"salt/job/", b"/ret/"
+BEGINNING, RET = b"salt/job/", b"/ret/"
 #: Where the tag of a usual return has :data:`RET`, and where that ends.
-RET_PLACE = slice(len(_BEGINNING) + 20, len(_BEGINNING) + 20 + len(RET))
-_JOB_END = RET_PLACE.stop
+RET_PLACE = slice(len(BEGINNING) + 20, len(BEGINNING) + 20 + len(RET))
+JOB_END = RET_PLACE.stop
 _SLASHES = 4
 #: The rules that may take a job's returns are remembered for so many jobs.
 _MOST_JOBS = 1000
 #: As the tags of jobs' starts end, which are remembered.
 _NEW = b"/new"
+
+
+def is_usual_tag(tag: bytes) -> bool:
+    """
+    Say whether a tag is that of a usual return.
+
+    :param tag: of a frame that has :data:`RET` at :data:`RET_PLACE`.
+    """
+    # With so many slashes there is none in the job id, and none in the id of the minion.
+    return tag.startswith(BEGINNING) and len(tag) > JOB_END and tag.count(b"/") == _SLASHES and not tag.endswith(_NEW)
+
+
+def is_job_enough(rules: Rules) -> bool:
+    """
+    Say whether the same rules may take all returns of a job.
+
+    :param rules: which workers get an event.
+    """
+    return rules.slashes is not None and rules.slashes <= _SLASHES
 
 
 def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callable[[bytes, float], Result | None]:
@@ -43,20 +62,19 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
     :param origins: what becomes of an event that is not what its tag says.
     """
     candidates_of = rules.candidates
-    is_of_job = rules.slashes is not None and rules.slashes <= _SLASHES
+    is_of_job = is_job_enough(rules)
     of_jobs: dict[bytes, Candidates] = {}
     drops = bool(redactor.functions)
     leaves_copies = origins.peers != "take"
 
     def take(raw: bytes, received: float) -> Result | None:
-        if len(raw) > _MOST_BYTES or not raw.startswith(_BEGINNING):
+        if len(raw) > _MOST_BYTES:
             return None
         head, _, payload = raw.partition(TAG_END)
-        # With so many slashes there is none in the job id, and none in the id of the minion.
-        if len(head) <= _JOB_END or head.count(b"/") != _SLASHES or head.endswith(_NEW) or TRIMMED in payload:
+        if not is_usual_tag(head) or TRIMMED in payload:
             return None
         tag = head.decode("utf-8", "backslashreplace")
-        job = raw[:_JOB_END]
+        job = raw[:JOB_END]
         candidates = of_jobs.get(job)
         if candidates is None:
             candidates = candidates_of(tag, tag)

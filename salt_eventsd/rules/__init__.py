@@ -9,6 +9,7 @@ keys a rule may have, in :mod:`salt_eventsd.config`.
 :mod:`compile`     the configuration's rules become compiled rules
 :mod:`rule`        one compiled rule: what it takes, and where it sends that
 :mod:`tags`        which of many patterns match a tag
+:mod:`slashes`     how much of a tag decides that
 :mod:`match`       all rules: where an event goes
 :mod:`only`        one rule of all, for a replay
 ================== ================================================================

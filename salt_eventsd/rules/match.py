@@ -55,6 +55,11 @@ class Candidates:
     def __bool__(self) -> bool:
         return bool(self.rules)
 
+    @property
+    def looks_inside(self) -> bool:
+        """Whether it depends on more than the tag and the function where an event goes."""
+        return bool(self._fields)
+
     def routes(
         self, tag: str, fun: str, data: Any = None, full_tag: str = "", names: tuple[str, str] | None = None
     ) -> list[Route]:

@@ -9,25 +9,19 @@ way. A pattern that several rules share is tried once.
 from __future__ import annotations
 
 import fnmatch
-import importlib
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from salt_eventsd.common.patterns import Pattern, PatternTimeout, compile_pattern
+from salt_eventsd.rules.slashes import decided_with, parser
 
 #: Is told the numbers of a pattern that took too long on a tag, and so counts as not matching it.
 Undecided = Callable[[tuple[int, ...]], None]
-#: The parser behind :mod:`re`: only it can tell what literal text an expression begins with.
-_parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 #: The beginning of an expression that can match a tag in one way only: literal text and runs of digits or of anything
 #: but slashes, each run followed by a slash.
 _HEAD = re.compile(r"(?:[A-Za-z0-9_/-]*(?:\\d|\[0-9\]|\[\^/\])[*+]/(?![*+?{]))+")
-#: An expression of such beginnings, and after them nothing but literal text. The group is that text.
-_PLAIN = re.compile(r"(?:[A-Za-z0-9_-]*(?:(?:\\d|\[0-9\]|\[\^/\])[*+])?/)*([A-Za-z0-9_-]*)")
-_SLASH_OF_ITS_OWN = "[^/]"
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ class TagIndex:
         #: Asked for each event: this saves a look-up.
         self._in_plain = self._plain.matching
         #: To so many slashes of a tag the patterns look, and no further; None if that cannot be told.
-        self.slashes = _most_slashes(together)
+        self.slashes = decided_with(together)
 
     def matching(self, tag: str) -> tuple[int, ...]:
         """
@@ -155,32 +149,20 @@ def _head(regex: re.Pattern[str]) -> str:
     return found[0] if found else ""
 
 
-def _most_slashes(regexes: Iterable[re.Pattern[str]]) -> int | None:
-    """Return with which slash of a tag it is decided which expressions match it; None if that cannot be told."""
-    most = 0
-    for regex in regexes:
-        found = _PLAIN.fullmatch(regex.pattern)
-        if regex.flags != re.UNICODE or not found:
-            return None
-        # Whether a part of a tag is the literal text that was asked for, is known where it ends.
-        most = max(most, regex.pattern.replace(_SLASH_OF_ITS_OWN, "").count("/") + bool(found[1]))
-    return most
-
-
 def _prefix(expression: str) -> str:
     return _literal(_parsed(expression))
 
 
 def _suffix(expression: str) -> str:
     parsed = _parsed(expression)
-    if not parsed or parsed[-1] != (_parser.AT, _parser.AT_END_STRING):
+    if not parsed or parsed[-1] != (parser.AT, parser.AT_END_STRING):
         return ""
     return _literal(parsed[-2::-1])[::-1]
 
 
 def _parsed(expression: str) -> list[tuple[Any, Any]]:
     """Return the parts of an expression; none if it may match the same text in capitals."""
-    parsed = _parser.parse(expression)
+    parsed = parser.parse(expression)
     return [] if parsed.state.flags & re.IGNORECASE else list(parsed)
 
 
@@ -188,7 +170,7 @@ def _literal(parts: Iterable[tuple[Any, Any]]) -> str:
     """Return the literal text with which parts begin."""
     literal = []
     for operator, argument in parts:
-        if operator is not _parser.LITERAL:
+        if operator is not parser.LITERAL:
             break
         literal.append(chr(argument))
     return "".join(literal)

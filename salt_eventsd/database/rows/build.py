@@ -8,20 +8,22 @@ from the bus to the database as one piece of text.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from salt_eventsd.database.dialects import Dialect
-from salt_eventsd.database.dialects.base.runs import Runs
+from salt_eventsd.database.dialects.base.runs import Runs, Values
 from salt_eventsd.database.rows import remainder
 from salt_eventsd.database.rows.alike import Alike, decoded
 from salt_eventsd.database.rows.cells import Cells, Row, milliseconds, narrow
 from salt_eventsd.database.rows.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.rows.jobs import begun_job, kind_of_begun, told_job
+from salt_eventsd.database.rows.returned import COLUMNS, Usual, values_in
 from salt_eventsd.database.rows.seen import seen_in, sighting_in
 from salt_eventsd.database.rows.states import STATE_MARK, counts_of, states_of
-from salt_eventsd.database.rows.usual_return import COLUMNS, UsualReturns, Values, values_in
+from salt_eventsd.database.rows.usual_return import Shapes
 from salt_eventsd.database.rows.usual_run import UsualRun, usual_run
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event import outcome
@@ -95,7 +97,7 @@ class RowBuilder:
         self._states = states
         self._load = load
         self._alike = Alike(cells)
-        self._usual = UsualReturns(cells, load)
+        self._usual = Shapes(cells, load, dialect.inserts.takes_lines)
 
     def of(self, node_id: str) -> RowBuilder:
         """
@@ -116,7 +118,7 @@ class RowBuilder:
         :param event: from the spool.
         """
         usual = self.usual(event)
-        others, run, returned = Rows([], None, usual) if usual else self.without_sighting(event)
+        others, run, returned = Rows([], None, usual.values) if usual else self.without_sighting(event)
         rows: list[tuple[str, Row]] = []
         if returned:
             rows.append(("returns", dict(zip(COLUMNS, returned, strict=True))))
@@ -127,13 +129,17 @@ class RowBuilder:
             rows.append(("minions", seen_in(sighting_in(returned))))
         return rows
 
-    def usual(self, event: Event) -> Values | None:
+    def usual(self, event: Event) -> Usual | None:
         """
         Return the row of a usual return; it has no others but what it says of its minion. None if it is not usual.
 
         :param event: any event.
         """
-        return self._usual.row(event, self._node_id)
+        return self.usual_rows()(event)
+
+    def usual_rows(self) -> Callable[[Event], Usual | None]:
+        """Return what does so for many events in one thread, at less cost for each."""
+        return self._usual.rows(self._node_id)
 
     def without_sighting(self, event: Event) -> Rows:
         """

@@ -25,12 +25,14 @@ class Cells:
     :param truncate: keep the beginning of a larger value, rather than refuse its event.
     :ivar text: makes text for a text column.
     :ivar time: makes a time, of seconds since 1970.
+    :ivar spelled: makes the same, and with it the time as Salt writes it.
     :ivar leaves: whether all texts in JSON text are kept as they are.
     """
 
     def __init__(self, dialect: Dialect, largest: int | None, truncate: bool) -> None:
         self.text = dialect.text
         self.time = dialect.time
+        self.spelled = dialect.spelled
         self.leaves = dialect.leaves
         self._json = dialect.json
         self._largest = largest

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import itemgetter
 
+from salt_eventsd.database.dialects.base.runs import Values
 from salt_eventsd.database.rows.cells import Row
-from salt_eventsd.database.rows.usual_return import COLUMNS, Values
+from salt_eventsd.database.rows.returned import COLUMNS, Usual
 
 #: A minion's id, when it was seen, the job and the function it returned, "" for none, and the master it returned to.
 Sighting = tuple[str, str, str, str, str]
@@ -14,6 +15,16 @@ Sighting = tuple[str, str, str, str, str]
 sighting_in: Callable[[Values], Sighting] = itemgetter(
     *map(COLUMNS.index, ("minion_id", "stamp", "jid", "fun", "master_id"))
 )
+
+
+def sighting_of(usual: Usual) -> Sighting:
+    """
+    Return that of a usual return.
+
+    :param usual: its row.
+    """
+    like = usual.like
+    return (usual.minion_id, usual.stamp, usual.jid, like.outcome[0], like.master_id)
 
 
 def seen_in(sighting: Sighting) -> Row:

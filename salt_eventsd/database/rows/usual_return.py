@@ -8,61 +8,33 @@ compares. Pure: no database in here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from salt_eventsd.common.chances import Chances
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, plain_text_of, text_of
+from salt_eventsd.database.dialects.base.runs import Values
 from salt_eventsd.database.rows.cells import Cells, Row
 from salt_eventsd.database.rows.digest import NO_JID, Digest
+from salt_eventsd.database.rows.returned import LINE_END, Like, Usual
 from salt_eventsd.database.rows.states import STATE_MARK
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
-from salt_eventsd.database.schema import returns as _TABLE
 from salt_eventsd.event.parse import Event
 
-Values = tuple[Any, ...]
-#: The columns of the row of a return, in the order of its values.
-COLUMNS = tuple(column.name for column in _TABLE.columns if column.name != "id")
-#: Makes the mapping of a return's row the tuple of its values.
-values_in: Callable[[Row], Values] = itemgetter(*COLUMNS)
 _HOLES = ("id", "jid", "_stamp")
 #: So many shapes are remembered, of payloads of no more bytes. Arguments are in a payload twice.
 _MOST_SHAPES, _LONGEST_BYTES = 64, 2048
 #: To learn a shape costs half as much as a row does: after so many of which none was met again, few are learned.
 _UNMET_SHAPES = 8
+#: The signs of lines.
+_MARK, _BETWEEN, _END = (sign.encode() for sign in (MARK, BETWEEN, END))
 _QUOTED = msgspec.json.Encoder().encode
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class Returns(msgspec.Struct, frozen=True, gc=False):
-    """
-    Rows of returns, as :class:`salt_eventsd.database.dialects.base.runs.Run` has them.
-
-    :param values: of each row.
-    :cvar columns: the columns of the table.
-    :cvar may_be_large: a single row may be large.
-    """
-
-    columns: ClassVar[Sequence[str]] = COLUMNS
-    may_be_large: ClassVar[bool] = True
-    values: list[Values]
-
-    def only(self, values: list[Values]) -> Returns:
-        """
-        Return some of them alone.
-
-        :param values: theirs.
-        """
-        return Returns(values)
-
-    def text(self) -> str | None:
-        """Return None: whether a sign of lines is in a value, is seen where they are written."""
-        return None
-
-
-class _Shape(msgspec.Struct, frozen=True, gc=False):
+class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
     """
     A payload with holes for a minion, a job and a time, and what follows from all else in it.
 
@@ -72,6 +44,7 @@ class _Shape(msgspec.Struct, frozen=True, gc=False):
     :param cells: the columns from ``fun`` to ``test``.
     :param duration_ms: another column.
     :param rest: the column ``load``, of use where it has only what no other has.
+    :param line: what stands in a line around what was returned; None if there is a sign of lines in the payload.
     """
 
     fun: str
@@ -80,77 +53,78 @@ class _Shape(msgspec.Struct, frozen=True, gc=False):
     cells: tuple[Any, Any, Any, Any, Any]
     duration_ms: float | None
     rest: Any
+    line: tuple[str, str] | None
 
 
-class UsualReturns:
+class Shapes:
     """
-    Makes their rows. It remembers the shapes of those that have taken the long way.
+    Makes rows of usual returns. It remembers the shapes of those that have taken the long way.
 
     :param cells: makes cells.
     :param load: keep the whole of an event; else only what no column has.
+    :param has_lines: rows mostly go into the database as lines of text.
     """
 
-    def __init__(self, cells: Cells, load: bool) -> None:
-        self._key, self._time, self._value = cells.key, cells.time, cells.value
+    def __init__(self, cells: Cells, load: bool, has_lines: bool) -> None:
+        self._cells = cells
         self._load = load
+        self._has_lines = has_lines
         # By how long their payloads are without the names in their holes.
         self._shapes: dict[int, _Shape] = {}
         self._chances = Chances(_UNMET_SHAPES)
-        # The latest job, and its id as JSON; None if the column has it in another form.
-        self._job: tuple[str, bytes | None] = ("", None)
-        # When the latest return was read, and that as a cell: many are read together.
-        self._received = (0.0, cells.time(0.0))
+        self._is_met = True
 
-    def row(self, event: Event, node_id: str) -> Values | None:
+    def rows(self, node_id: str) -> Callable[[Event], Usual | None]:
         """
-        Return the row of a usual return, None if anything is odd.
+        Return what makes the rows of a batch: that of an event, or None if anything about it is odd. For one thread.
 
-        :param event: any event.
         :param node_id: the master's (or minion's) id.
         """
-        body, returned, minion_id, jid = event.body, event.returned, event.minion_id, event.jid
-        shape = self._shapes.get(len(body) - len(minion_id) - len(jid))
-        if shape is None or shape.fun != event.fun or event.into != "returns" or not returned or STATE_MARK in returned:
-            return None
-        # Another thread may change it in between.
-        job = self._job
-        if job[0] != jid:
-            is_usual = self._key(jid, JID_LENGTH) == jid and jid not in NO_JID
-            job = self._job = (jid, _QUOTED(jid) if is_usual else None)
-        if job[1] is None or event.kind != "job" or event.__class__ is not Event:
-            return None
-        if not minion_id or self._key(minion_id, NAME_LENGTH) != minion_id:
-            return None
-        stamp = self._time(event.stamp)
-        begin, middle, then, end = shape.pieces
-        if body != b"".join((begin, _QUOTED(minion_id), middle, job[1], then, _spelled(stamp), end)):
-            return None
-        if not self._load and event.stamp == event.received:
-            return None
-        self._chances.succeeded()
-        received = self._received
-        if received[0] != event.received:
-            received = self._received = (event.received, self._time(event.received))
-        fun, fun_args, retcode, success, test = shape.cells
-        return (
-            jid,
-            minion_id,
-            fun,
-            fun_args,
-            retcode,
-            success,
-            test,
-            self._value(returned),
-            shape.duration_ms,
-            stamp,
-            received[1],
-            node_id,
-            self._value(body) if self._load else shape.rest,
-            shape.digest.of(returned),
-            None,
-            None,
-            None,
-        )
+        cells, shapes, has_load = self._cells, self._shapes, self._load
+        text_of, value, spelled = cells.text, cells.value, cells.spelled
+        like_of = _Latest(cells, node_id, self._has_lines).of
+        # Most returns are like the one before.
+        told: Any = None
+        like: Like | None = None
+        known_jid, job = "", b""
+
+        def row(event: Event) -> Usual | None:
+            nonlocal told, like, known_jid, job
+            body, minion_id, jid, returned = event.body, event.minion_id, event.jid, event.returned
+            shape = shapes.get(len(body) - len(minion_id) - len(jid))
+            if shape is None or shape.fun != event.fun or event.into != "returns" or not returned:
+                return None
+            if event.kind != "job" or event.__class__ is not Event or not minion_id:
+                return None
+            if len(minion_id) > NAME_LENGTH or text_of(minion_id) != minion_id:
+                return None
+            if jid != known_jid:
+                known_jid, job = jid, _QUOTED(jid)
+                if cells.key(jid, JID_LENGTH) != jid or jid in NO_JID:
+                    job = b""
+            its = (shape, returned, event.received)
+            if its != told:
+                told, like = its, like_of(*its)
+            if like is None or not job:
+                return None
+            begin, middle, then, end = shape.pieces
+            name, (stamp, written) = _QUOTED(minion_id), spelled(event.stamp)
+            if body != b"".join((begin, name, middle, job, then, written, end)):
+                return None
+            if has_load:
+                load = value(body)
+            elif event.stamp == event.received:
+                return None
+            else:
+                load = shape.rest
+            if not self._is_met:
+                self._is_met = True
+                self._chances.succeeded()
+            # What is no longer as JSON than it is itself, is written there as it is.
+            is_plain = len(name) + len(job) == len(minion_id) + len(jid) + 4
+            return Usual(like, jid, minion_id, stamp, load, is_plain and like.around is not None)
+
+        return row
 
     def learn(self, event: Event, row: Row, digest: Digest | None, left: bytes) -> None:
         """
@@ -168,7 +142,8 @@ class UsualReturns:
             return
         # Unless a shape is met again.
         self._chances.failed()
-        told = (_QUOTED(row["minion_id"]), _QUOTED(row["jid"]), _spelled(row["stamp"]))
+        self._is_met = False
+        told = (_QUOTED(row["minion_id"]), _QUOTED(row["jid"]), self._cells.spelled(event.stamp)[1])
         fields, pieces, behind = _FIELDS(body), [], body
         for name, text in zip(_HOLES, told, strict=True):
             hole = b'"%b":%b' % (name.encode(), text)
@@ -181,16 +156,67 @@ class UsualReturns:
             return
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
+        cells = (row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"])
         self._shapes[len(body) - len(event.minion_id) - len(event.jid)] = _Shape(
             fun=event.fun,
             pieces=(*pieces, behind),
             digest=digest,
-            cells=(row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"]),
+            cells=cells,
             duration_ms=row["duration_ms"],
             rest=row["load"],
+            line=_line_of(body, cells, row["duration_ms"]),
         )
 
 
-def _spelled(stamp: str) -> bytes:
-    """Return a time as Salt writes it into a payload, as JSON text."""
-    return f'"{stamp[:10]}T{stamp[11:26]}"'.encode()
+class _Latest:
+    """
+    Makes what returns have in common, and keeps what the next ones mostly have, too.
+
+    :param cells: makes cells.
+    :param node_id: the master's (or minion's) id.
+    :param has_lines: rows mostly become lines.
+    """
+
+    def __init__(self, cells: Cells, node_id: str, has_lines: bool) -> None:
+        self._time, self._value = cells.time, cells.value
+        self._node_id = node_id
+        self._has_lines = has_lines and plain_text_of((node_id,)) is not None
+        # When a return was read, that as a cell, and that as a part of a line.
+        self._received = (-1.0, "", "")
+        # A shape, what was returned, that as a cell, and the digest.
+        self._returned: tuple[_Shape | None, bytes, Any, int] = (None, b"", None, 0)
+
+    def of(self, shape: _Shape, returned: bytes, received: float) -> Like | None:
+        """
+        Return what a return has in common with those like it, None if it may have states.
+
+        :param shape: of its payload.
+        :param returned: what was returned, as JSON text.
+        :param received: when it was read.
+        """
+        known, value, cell, digest = self._returned
+        if known is not shape or value != returned:
+            if STATE_MARK in returned:
+                return None
+            cell, digest = self._value(returned), shape.digest.of(returned)
+            self._returned = (shape, returned, cell, digest)
+        if self._received[0] != received:
+            when = self._time(received)
+            self._received = (received, when, f"{BETWEEN}{when}{BETWEEN}{self._node_id}{BETWEEN}")
+        around = None
+        if self._has_lines and shape.line and len(returned) <= _LONGEST_BYTES and not _has_sign(returned):
+            before, behind = shape.line
+            text = cell if cell.__class__ is str else text_of((cell,))
+            around = (f"{before}{text}{behind}", self._received[2], f"{BETWEEN}{digest}{LINE_END}")
+        return Like(shape.cells, cell, shape.duration_ms, self._received[1], self._node_id, digest, around)
+
+
+def _has_sign(text: bytes) -> bool:
+    return _MARK in text or _BETWEEN in text or _END in text
+
+
+def _line_of(body: bytes, cells: Values, duration_ms: float | None) -> tuple[str, str] | None:
+    told, took = plain_text_of(cells), plain_text_of((duration_ms,))
+    if told is None or took is None or _has_sign(body):
+        return None
+    return f"{BETWEEN}{told}{BETWEEN}", f"{BETWEEN}{took}{BETWEEN}"

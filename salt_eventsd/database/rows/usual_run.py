@@ -66,6 +66,9 @@ class UsualRun(msgspec.Struct, frozen=True, gc=False):
     did: bool
     may_be_lines: bool
 
+    def __len__(self) -> int:
+        return len(self.values)
+
     def outcome(self, retcode: Any, success: Any) -> outcome.Outcome:
         """
         Return the outcome of the return.

@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salt_eventsd.database.dialects import dialect_for
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, Lines
+from salt_eventsd.database.dialects.base.runs import Runs
+from salt_eventsd.database.dialects.mysql import loading
+from salt_eventsd.database.dialects.postgresql import copying
 from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.database.rows.returned import runs_of, values_in
 from salt_eventsd.event.parse import Event
 from salt_eventsd.event.replayed import Replayed
 from tests.support.events import RECEIVED, fired
@@ -100,8 +105,8 @@ def test_returns_that_differ_in_minion_job_and_time_take_the_short_way(load: boo
 
     # Then
     assert row is not None
-    assert row[:2] == (other.jid, other.minion_id)
-    assert ("returns", dict(zip(made.rows(other)[0][1], row, strict=True))) == builder(load=load).rows(other)[0]
+    assert row.values[:2] == (other.jid, other.minion_id)
+    assert ("returns", dict(zip(made.rows(other)[0][1], row.values, strict=True))) == builder(load=load).rows(other)[0]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,47 @@ def test_the_master_is_that_of_the_batch() -> None:
 
     # Then
     assert row is not None
-    assert "master2" in row
+    assert "master2" in row.values
+
+
+@pytest.mark.parametrize(("backend", "lines"), [("postgresql", copying._LINES), ("mysql", loading._LINES)])
+@pytest.mark.parametrize("load", [True, False])
+@pytest.mark.parametrize("master", [MASTER, f"master{BETWEEN}1"])
+@pytest.mark.parametrize("fun", ["test.ping", f"test{MARK}.ping", f"test{END}.ping"])
+def test_usual_rows_are_the_lines_that_each_makes_alone(
+    backend: str, lines: Lines, load: bool, master: str, fun: str
+) -> None:
+    # Given
+    made = RowBuilder(master, dialect_for(backend), load=load)
+    names = ["web1", f"web{BETWEEN}", f"web{END}x", f"{MARK}web", "w\u00ebb", "web2", 'we"b', "w\\n"]
+    told: list[Any] = [True, "a\\b\n", None, {"a": "\N{SNOWMAN}"}, f"{MARK}{BETWEEN}", "x" * 5000]
+    events = [usual(id=name, fun=fun, **{"return": value}) for name in names for value in told]
+    made.rows(events[0])
+
+    # When
+    rows = [row for row in map(made.usual_rows(), events) if row]
+
+    # Then
+    assert len(rows) >= 2 * len(told)
+    together = b"".join(lines.of(Runs(list(runs_of(rows, [])), []), values_in))
+    alone = [b"".join(lines.pieces([row.values])) for row in rows]
+    assert len(together) == sum(map(len, alone))
+    assert all(line in together for line in alone)
+
+
+def test_usual_rows_are_lines_in_the_order_of_their_events() -> None:
+    # Given
+    made = builder("postgresql")
+    events = [usual(id=f"web{number}") for number in range(300)]
+    made.rows(events[0])
+
+    # When
+    rows = [row for row in map(made.usual_rows(), events) if row]
+    together = b"".join(copying._LINES.of(Runs(list(runs_of(rows, [])), []), values_in))
+
+    # Then
+    assert together == b"".join(copying._LINES.pieces([row.values for row in rows]))
+    assert [run.may_be_large for run in runs_of(rows, [])] == [False, False]
 
 
 def test_shapes_are_learned_seldom_where_none_is_met_again() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from salt_eventsd.config.structs import default_events
 from salt_eventsd.rules.tags import TagIndex, tag_glob, tag_pattern
 
 PATTERNS = [
@@ -42,10 +43,8 @@ def test_an_index_finds_what_each_pattern_matches(tag: str) -> None:
     assert sorted(index.matching(tag)) == naive(PATTERNS, tag)
 
 
-_PATTERNS = st.lists(
-    st.sampled_from(["salt/", "job/", r"\d+/", r"[^/]+/", "ret/", "web", "1", r"\w*", "?", "*", "|", ".", r"\Z", "-"]),
-    max_size=6,
-).map("".join)
+_PIECES = ["salt/", "job/", r"\d+/", r"[^/]+/", "ret/", "web", "1", r"\w*", "?", "*", "|", ".", r"\Z", "-"]
+_PATTERNS = st.lists(st.sampled_from([*_PIECES, "(", ")", "(job/|x)"]), max_size=6).map("".join)
 _TAGS = st.lists(st.sampled_from(["salt/", "job/", "12/", "ret/", "web", "1", "-", "/", "x"]), max_size=6).map("".join)
 
 
@@ -87,11 +86,18 @@ def test_tags_that_are_alike_up_to_the_slash_an_index_names_are_matched_alike(
 @pytest.mark.parametrize(
     ("patterns", "slashes"),
     [
-        pytest.param([r"salt/job/\d+/new", r"salt/job/\d+/ret/"], 4, id="the default rules"),
+        pytest.param([rule.tag for rule in default_events("history").values()], 4, id="the default rules"),
+        pytest.param([r"salt/job/\d+/new", r"salt/job/\d+/ret/"], 4, id="jobs and returns"),
         pytest.param([r"salt/job/[^/]+/ret/", "salt/key"], 4, id="a run of anything but slashes"),
         pytest.param([r"salt/job/\d+/ret/web"], 5, id="a part of a minion id"),
         pytest.param([r"salt/job/\d+/ret/", "salt/.*"], None, id="anything"),
-        pytest.param([r"salt/job/\d+"], None, id="a run that no slash ends"),
+        pytest.param([r"salt/job/\d+"], 3, id="a run that no slash ends"),
+        pytest.param([r"salt/(a/b|c/d/)?e"], None, id="slashes that may be there"),
+        pytest.param([r"salt/(a/b|c/d/e/)f/"], 5, id="one of several"),
+        pytest.param([r"salt/[^a]+/"], None, id="a run that has slashes"),
+        pytest.param([r"salt/[!-9]/"], None, id="a sign that may be a slash"),
+        pytest.param([r"salt/job/x$"], None, id="an end before a line feed"),
+        pytest.param([r"salt/(?i:job)/"], None, id="capitals in a part"),
         pytest.param(["(?i)salt/"], None, id="capitals"),
         pytest.param([], 0, id="nothing"),
     ],

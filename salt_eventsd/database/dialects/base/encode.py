@@ -44,9 +44,19 @@ class Encoder:
 
         :param seconds: since 1970.
         """
+        return self.spelled(seconds)[0]
+
+    def spelled(self, seconds: float) -> tuple[str, bytes]:
+        """
+        Return a time as :meth:`time` does, and as Salt writes it into a payload, as JSON text.
+
+        :param seconds: since 1970.
+        """
         micros = round(seconds * 1_000_000)
         millis = micros // 1000
-        return f"{_second(millis // 1000)}.{_DIGITS[millis % 1000]}{_DIGITS[micros % 1000]}{self.zone}"
+        second, written = _second(millis // 1000)
+        part = f"{_DIGITS[millis % 1000]}{_DIGITS[micros % 1000]}"
+        return f"{second}{part}{self.zone}", b'%b%b"' % (written, part.encode())
 
     def moment(self, when: datetime) -> Any:
         """
@@ -106,6 +116,7 @@ class Encoder:
 
 
 @lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
+def _second(seconds: int) -> tuple[str, bytes]:
     """Events come by the hundred in one second, and writing out a date costs as much as the rest of a row."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    text = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.")
+    return text, f'"{text.replace(" ", "T")}'.encode()

@@ -40,7 +40,7 @@ class Inserts:
     :cvar behind: how a worker catches up. While a server has one batch, the rows of the next are made; and each batch
         costs some ten statements, however large it is.
     :cvar has_one_writer: the database has one writer at a time.
-    :cvar spares_savepoints: a savepoint costs something for each row, and not only for a batch.
+    :cvar takes_lines: rows of tables of ours mostly go into it as lines of text (:mod:`.lines`).
     :cvar sorts_upserts: two upserts that name the same rows in different orders can block each other.
     """
 
@@ -48,7 +48,7 @@ class Inserts:
     counts_upserts: ClassVar[bool] = True
     reads_old_rows: ClassVar[bool] = False
     has_one_writer: ClassVar[bool] = False
-    spares_savepoints: ClassVar[bool] = False
+    takes_lines: ClassVar[bool] = False
     sorts_upserts: ClassVar[bool] = False
 
     def insert(self, table: sa.Table) -> Any:

@@ -108,6 +108,26 @@ class Lines:
         return BETWEEN.join(texts) + self.end
 
 
+def text_of(values: Sequence[Any]) -> str:
+    """
+    Return values as part of a line in which :data:`MARK` is NULL.
+
+    :param values: none of them with a sign in it.
+    """
+    return BETWEEN.join([MARK if value is None else WRITERS[type(value)](value) for value in values])
+
+
+def plain_text_of(values: Sequence[Any]) -> str | None:
+    """
+    Return the same, or None if a value has a sign in it.
+
+    :param values: any values.
+    """
+    text = text_of(values)
+    signs = (text.count(END), text.count(BETWEEN), text.count(MARK))
+    return text if signs == (0, len(values) - 1, sum(value is None for value in values)) else None
+
+
 #: What writes a value that is not NULL, by its type.
 WRITERS: dict[type, Callable[[Any], str]] = {
     str: str,

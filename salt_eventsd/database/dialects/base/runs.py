@@ -23,6 +23,8 @@ class Run(Protocol):
     :ivar may_be_large: whether a single one of them may be large.
     """
 
+    def __len__(self) -> int: ...
+
     @property
     def columns(self) -> Sequence[str]: ...
 
@@ -54,7 +56,7 @@ class Runs(Sequence[Row]):
     def __init__(self, runs: Sequence[Run], others: Sequence[Row]) -> None:
         self.runs = runs
         self.others = others
-        self._count = len(others) + sum(len(run.values) for run in runs)
+        self._count = len(others) + sum(map(len, runs))
 
     @cached_property
     def _rows(self) -> list[Row]:

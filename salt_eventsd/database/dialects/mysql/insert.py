@@ -30,6 +30,7 @@ class MySQLInserts(Inserts):
 
     counts_upserts: ClassVar = False
     reads_old_rows: ClassVar = True
+    takes_lines: ClassVar = True
 
     def insert(self, table: sa.Table) -> Any:
         """See :class:`Inserts`."""

@@ -28,6 +28,7 @@ class PostgreSQLInserts(Inserts):
     """Makes the inserters of PostgreSQL."""
 
     sorts_upserts: ClassVar = True
+    takes_lines: ClassVar = True
 
     def insert(self, table: sa.Table) -> Any:
         """See :class:`Inserts`."""

@@ -21,8 +21,6 @@ class SQLiteInserts(Inserts):
     """Makes the inserters of SQLite."""
 
     has_one_writer: ClassVar = True
-    # It keeps a copy of each page that is changed behind it.
-    spares_savepoints: ClassVar = True
 
     def insert(self, table: sa.Table) -> Any:
         """See :class:`Inserts`."""
