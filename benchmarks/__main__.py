@@ -32,7 +32,7 @@ from benchmarks.databases import KINDS, POSTGRESQL, Databases
 from benchmarks.fleet import __main__ as fleet
 from benchmarks.rig import RigError
 from benchmarks.table import plain, render
-from benchmarks.targets import targets
+from benchmarks.targets import FEW_CHANGES, targets
 from benchmarks.yardstick import Yardsticks
 from salt_eventsd.common.heap import collect_rarely
 from salt_eventsd.event.parse import Event
@@ -93,8 +93,11 @@ class Bench:
         self._one("latency", name, lambda: engine.prio(self._fresh(kind)(), seconds))
 
     def highstate(self, kind: str) -> None:
-        """Fire returns of state runs."""
-        self._one("highstate", f"engine, {kind}", lambda: engine.highstate(self._fresh(kind)(), self._sizes.highstates))
+        """Fire returns of state runs in which everything has changed, and such in which little has."""
+        events = self._sizes.highstates
+        self._one("highstate", f"engine, {kind}", lambda: engine.highstate(self._fresh(kind)(), events))
+        name = f"engine, {kind}{FEW_CHANGES}"
+        self._one("highstate", name, lambda: engine.highstate(self._fresh(kind)(), events, usual=True))
 
     def event_return(self) -> None:
         """Fire the burst into Salt's own ``event_return``."""
@@ -179,6 +182,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what the engine carries.")
     names = (*KINDS, *SECTIONS)
     parser.add_argument("--events", type=int, metavar="N", help="returns in the burst (30000)")
+    parser.add_argument("--highstates", type=int, metavar="N", help="returns of state runs (500)")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_EVENTS} returns, and less of everything")
     verdict.add_arguments(parser)
@@ -200,7 +204,7 @@ def _arguments() -> argparse.Namespace:
     if chosen.events < 1:
         parser.error("--events: expected 1 or more")
     chosen.staged = min(chosen.events, 20_000) if chosen.events > 1000 else 1000
-    chosen.highstates = 100 if chosen.quick else 500
+    chosen.highstates = chosen.highstates or (100 if chosen.quick else 500)
     chosen.seconds = 5.0 if chosen.quick else 15.0
     return chosen
 

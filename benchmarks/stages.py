@@ -91,7 +91,7 @@ def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Eve
     pipeline = _pipeline()
     found: list[Event] = []
     with watch.time("parse, match, redact", events):
-        for some, cleared_by in glance(frames, lambda: pipeline.redactor):
+        for some, cleared_by in glance(frames, lambda: pipeline.redactor, pipeline.may_take):
             for one, received in some:
                 found += [event for _, event in pipeline.take(one, received, None, cleared_by).destinations]
 

@@ -29,7 +29,7 @@ from salt_eventsd.workers.write import Refusal
 #: The names of the built-in tables begin so.
 PREFIX = "eventsd_"
 #: The rows of so many bytes of events are made and inserted at a time: the rows of states take several times as much.
-_AT_ONCE_BYTES = 2**20
+_AT_ONCE_BYTES = 5 * 2**18
 #: Rows of built-in tables, each with the name of its table.
 Rows = list[tuple[str, Row]]
 
@@ -98,16 +98,20 @@ class Ahead:
 
 def parts(events: Sequence[Event], positions: Sequence[int]) -> Iterator[list[int]]:
     """
-    Yield positions of events whose rows are made and inserted at a time.
+    Yield positions of events whose rows are made and inserted at a time: as few parts as that takes, and about alike,
+    for the last few events by themselves cost as many statements as many do.
 
     :param events: of a batch.
     :param positions: of those that are written.
     """
     sizes = [len(event.body) + len(event.returned) for event in events]
     ends = list(accumulate([sizes[position] for position in positions]))
+    total = ends[-1] if ends else 0
+    fair = total // max(1, -(-total // _AT_ONCE_BYTES)) + max(sizes, default=0)
+    most = min(_AT_ONCE_BYTES, fair)
     start = before = 0
     while start < len(ends):
-        end = max(start + 1, bisect_right(ends, before + _AT_ONCE_BYTES))
+        end = max(start + 1, bisect_right(ends, before + most))
         yield list(positions[start:end])
         start, before = end, ends[end - 1]
 

@@ -19,7 +19,7 @@ import msgspec
 from salt_eventsd.config.structs import Config
 from salt_eventsd.event.beat import BEAT_TAG
 from salt_eventsd.event.codec import Texts
-from salt_eventsd.event.frame import OWN_TAGS, Frame, read_tag
+from salt_eventsd.event.frame import OWN_TAGS, TAG_END, Frame, read_tag
 from salt_eventsd.event.parse import Event, build, for_route, function_of
 from salt_eventsd.intake.familiar import Familiar
 from salt_eventsd.intake.origin import EVERYTHING, PEER, Addressed, Origins, as_forged, origins_of
@@ -99,6 +99,15 @@ class Pipeline:
         # What the engine says of itself makes it no work; that a minion pretends to be the engine is kept.
         return found if found.forged or not frame.full_tag.startswith(_OWN) else IGNORED
 
+    def may_take(self, raw: bytes) -> bool:
+        """
+        Say whether a rule may take a frame, by its tag alone.
+
+        :param raw: the frame.
+        """
+        frame = read_tag(raw[: raw.find(TAG_END) + len(TAG_END)], 0.0)
+        return bool(self.rules.candidates(frame.tag, frame.full_tag).rules)
+
     def show(
         self, raw: bytes, received: float, addressed: Addressed | None = None
     ) -> tuple[Event, Sequence[tuple[Route, Event]]]:
@@ -137,7 +146,7 @@ class Pipeline:
             if len(frame.payload) <= _QUICK_BYTES:
                 return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
             with in_time(frame):
-                return self._follow(frame, candidates, addressed, *unpack(frame))
+                return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
         except TooMuch as exc:
             frame, data = withheld(frame, str(exc))
             data = self.redactor.apply(data, "")

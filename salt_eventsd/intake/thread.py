@@ -29,6 +29,8 @@ from salt_eventsd.spool.keep import Spool
 #: Frames are taken in gulps of this long: each gulp costs a wake-up, and an event with prio waits no longer for one.
 #: Shorter than the reader naps, so that what it has read mostly finds this thread waiting.
 _GULP_SECONDS = 0.006
+#: Where so many bytes wait already, the next gulp is large without a wait.
+_MUCH_BYTES = 2**18
 #: How long the thread sleeps when nothing comes.
 _IDLE_SECONDS = 1.0
 
@@ -80,7 +82,7 @@ class Intake(threading.Thread):
         """Run until stopped; what was read by then is kept."""
         while not (self._stopping.is_set() and not self._inbox.waiting_bytes):
             self.turns += 1
-            for frames, cleared_by in glance(self._inbox.take(self._patience()), self._redactor):
+            for frames, cleared_by in glance(self._inbox.take(self._patience()), self._redactor, self._may_take):
                 self.taking.lot(frames, cleared_by)
                 if self._stage.bytes >= MOST_BYTES:
                     self._commit()
@@ -95,7 +97,7 @@ class Intake(threading.Thread):
             if not (self._stage or self._committer.waiting):
                 self.kept_offers = self._taken_offers
                 self.taking.peers.committed()
-            if not self._stopping.is_set():
+            if not self._stopping.is_set() and self._inbox.waiting_bytes < _MUCH_BYTES:
                 time.sleep(_GULP_SECONDS)
         self._take_left(is_last=True)
         self._commit()
@@ -179,6 +181,9 @@ class Intake(threading.Thread):
 
     def _redactor(self) -> Redactor:
         return self._policy().pipeline.redactor
+
+    def _may_take(self, raw: bytes) -> bool:
+        return self._policy().pipeline.may_take(raw)
 
     def _take_left(self, is_last: bool = False) -> None:
         """Take what was left to engines that have not kept it."""

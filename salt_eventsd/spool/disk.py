@@ -17,6 +17,8 @@ _FREE_SHARE = 1 / 16
 _PAGE_BYTES = 4096
 #: How many pages are given back at a time.
 _PAGES_AT_ONCE = 1024
+#: A longer log is copied into the file while there is time for it: until then, a copy of the file alone is an old one.
+_LONG_LOG_BYTES = 4 * 2**20
 
 
 class Disk:
@@ -54,10 +56,13 @@ class Disk:
     def _size_and_free(self) -> tuple[int, int]:
         """Return the disk's size and what is free of it, less what the log will need once more in the file."""
         disk = os.statvfs(self._file.folder)
-        free = disk.f_bavail * disk.f_frsize
-        with suppress(FileNotFoundError):
-            free -= os.stat(f"{self._file.path}-wal").st_size
-        return disk.f_blocks * disk.f_frsize, free
+        return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize - self._log_bytes()
+
+    def _log_bytes(self) -> int:
+        try:
+            return os.stat(f"{self._file.path}-wal").st_size
+        except FileNotFoundError:
+            return 0
 
     def used_bytes(self) -> int:
         """Return what the spool takes on disk, in bytes, files that are set aside included."""
@@ -69,10 +74,13 @@ class Disk:
 
     def shrink(self) -> None:
         """
-        Give disk space back that an outage's backlog has left free; does nothing while little is free.
+        Give disk space back that an outage's backlog has left free, and copy a long log into the file; does nothing
+        while little is free and the log is short.
 
         :raises SpoolError: the file cannot be written.
         """
+        if self._log_bytes() > _LONG_LOG_BYTES:
+            self._file.rows("PRAGMA wal_checkpoint(PASSIVE)")
         kept = min(_FREE_PAGES_KEPT, int(self._file.max_bytes * _FREE_SHARE) // _PAGE_BYTES)
         if self._file.rows("PRAGMA freelist_count")[0][0] > kept:
             self._file.rows(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")

@@ -35,6 +35,10 @@ _LACKING = ("no such table", "no such column", "has no column named")
 #: The log may be this part of what the spool may be, and no larger than 64 MiB, nor smaller than 1 MiB.
 _LOG_SHARE = 1 / 16
 _LOG_BYTES = (2**20, 64 * 2**20)
+#: Once half of that is in it, it is copied into the file, and never before so much is, in bytes. Each time waits for
+#: the disk, with all who use the file behind it, and what was forgotten by then is never copied.
+_LEAST_COPIED_BYTES = 4 * 2**20
+_PAGE_BYTES = 4096
 
 
 class SpoolFile:
@@ -84,7 +88,8 @@ class SpoolFile:
     def max_bytes(self, size: int) -> None:
         if size != self._max_bytes:
             self._max_bytes = size
-            self.rows(self._log_limit())
+            for limit in self._log_limits():
+                self.rows(limit)
 
     def put_back(self) -> None:
         """
@@ -166,7 +171,8 @@ class SpoolFile:
     def _connect(self) -> sqlite3.Connection:
         db = connect(self.path)
         try:
-            db.execute(self._log_limit())
+            for limit in self._log_limits():
+                db.execute(limit)
             self.ids.opened(db)
             self.lives.opened(db)
         except BaseException:
@@ -228,9 +234,11 @@ class SpoolFile:
         except (sqlite3.Error, OSError) as exc:
             raise SpoolError(f"eventsd: spool.dir: {self.path}: {exc}") from exc
 
-    def _log_limit(self) -> str:
+    def _log_limits(self) -> tuple[str, str]:
         least, most = _LOG_BYTES
-        return f"PRAGMA journal_size_limit={min(max(least, int(self._max_bytes * _LOG_SHARE)), most)}"
+        size = min(max(least, int(self._max_bytes * _LOG_SHARE)), most)
+        pages = max(_LEAST_COPIED_BYTES, size // 2) // _PAGE_BYTES
+        return f"PRAGMA journal_size_limit={size}", f"PRAGMA wal_autocheckpoint={pages}"
 
 
 def _is_broken(error: Exception) -> bool:

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES
-from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, Lines
+from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, PIECE_BYTES, Lines
 from salt_eventsd.database.dialects.mysql import loading
 from salt_eventsd.database.dialects.postgresql import copying
 
@@ -40,7 +39,7 @@ def test_together_as_alone(lines: Lines, rows: Sequence[tuple[Any, ...]]) -> Non
 @pytest.mark.parametrize("lines", _FORMATS)
 def test_many_rows_come_in_pieces_of_bounded_size(lines: Lines) -> None:
     # Given: some rows are as large as several pieces
-    rows = [(str(number), None, "x" * (USUAL_DOCUMENT_BYTES * 2 if number % 300 == 7 else 50)) for number in range(700)]
+    rows = [(str(number), None, "x" * (PIECE_BYTES * 2 if number % 300 == 7 else 50)) for number in range(700)]
 
     # When
     pieces = list(lines.pieces(rows))
@@ -50,7 +49,7 @@ def test_many_rows_come_in_pieces_of_bounded_size(lines: Lines) -> None:
     assert [line.split(BETWEEN.encode())[0] for piece in pieces for line in _split(piece, ends)] == [
         row[0].encode() for row in rows
     ]
-    assert all(len(piece) <= USUAL_DOCUMENT_BYTES * 1.1 or len(_split(piece, ends)) == 1 for piece in pieces)
+    assert all(len(piece) <= PIECE_BYTES * 1.1 or len(_split(piece, ends)) == 1 for piece in pieces)
 
 
 @pytest.mark.parametrize("lines", _FORMATS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -390,3 +392,38 @@ def test_disk_space_is_given_back_after_a_backlog(tmp_path: Path) -> None:
 
     # Then
     assert sum(path.stat().st_size for path in spool.folder.glob("spool.db*")) < before - 10 * 2**20
+
+
+def alone(spool: Spool, folder: Path) -> list[int]:
+    """Return the ids of the chunks that a copy of the file has, without its log."""
+    shutil.copy(spool.folder / "spool.db", folder / "copy.db")
+    with closing(sqlite3.connect(folder / "copy.db")) as db:
+        return [id_ for (id_,) in db.execute("SELECT id FROM chunks ORDER BY id")]
+
+
+def test_what_is_forgotten_soon_goes_through_the_log_alone_and_the_rest_is_in_the_file_once_there_is_time(
+    tmp_path: Path,
+) -> None:
+    # Given: a megabyte after the other is written, and one waits
+    with closing(Spool(tmp_path / "spool")) as spool:
+        (waits,) = spool.put([chunk()])
+        for _ in range(16):
+            spool.settle(ids(spool.put([Chunk("history", False, 1, 1.0, b"x" * 2**20)])))
+
+        # Then
+        assert (spool.folder / "spool.db").stat().st_size < 2**20
+
+        # When
+        spool.disk.shrink()
+
+        # Then
+        assert alone(spool, tmp_path) == [waits.id]
+
+
+def test_the_log_of_a_small_spool_stays_small(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path / "spool")) as spool:
+        spool.file.max_bytes = 2**24
+        for _ in range(32):
+            spool.settle(ids(spool.put([Chunk("history", False, 1, 1.0, b"x" * 2**20)])))
+
+        assert (spool.folder / "spool.db-wal").stat().st_size < 2**23

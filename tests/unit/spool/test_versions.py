@@ -230,7 +230,8 @@ def test_a_machine_put_back_in_time_is_known_by_its_clocks(spool: Spool, monkeyp
 def test_an_older_file_put_back_beside_a_newer_log_is_not_mixed_with_it(tmp_path: Path, seed: int) -> None:
     # Given: an engine is killed, and only the file is put back, as it was some time before
     draw = random.Random(seed)
-    spool = Spool(tmp_path / "spool")
+    # The log of a small spool is copied into the file more often.
+    spool = Spool(tmp_path / "spool", max_bytes=2**24)
     put_back = tmp_path / "put-back"
     put_back.mkdir()
     waiting: list[StoredChunk] = []

@@ -15,11 +15,13 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.dialects.base.bulk import USUAL_DOCUMENT_BYTES, Row
+from salt_eventsd.database.dialects.base.bulk import Row
 from salt_eventsd.database.dialects.base.runs import Run, Runs, Values
 
 # None of these is in a usual text: JSON escapes them.
 MARK, BETWEEN, END = "\x1d", "\x1e", "\x1f"
+#: A piece is about so large, in characters. With each one sent, Python's global lock is given away and waited for.
+PIECE_BYTES = 2**19
 #: The values of so many rows are made text together.
 _ROWS_AT_ONCE = 256
 
@@ -52,7 +54,7 @@ class Lines:
             return
         yield from self.pieces(map(values, rows.others))
         odd: list[Run] = []
-        for part in grouped(self._usual_of(rows.runs, odd), len, USUAL_DOCUMENT_BYTES):
+        for part in grouped(self._usual_of(rows.runs, odd), len, PIECE_BYTES):
             yield self.usual("".join(part)).encode()
         yield from self.pieces(one for run in odd for one in run.values)
 
@@ -73,7 +75,7 @@ class Lines:
         while some := list(islice(waiting, _ROWS_AT_ONCE)):
             texts = self._texts(some)
             at = 0
-            for part in grouped(texts, len, USUAL_DOCUMENT_BYTES):
+            for part in grouped(texts, len, PIECE_BYTES):
                 yield self._piece(some[at : at + len(part)], part)
                 at += len(part)
 
