@@ -85,7 +85,7 @@ def fetch(connection: Connection, table: sa.Table, keys: Sequence[Key]) -> list[
     names = [column.name for column in table.columns]
     places = [names.index(name) for name in schema.key_of(table)]
     found: dict[Key, dict[str, Any]] = {}
-    for row in connection.execute(sa.select(*columns).where(among(table, keys))):
+    for row in connection.execute(sa.select(*columns).where(among(key_columns(table), keys))):
         values = in_utc(row)
         found[tuple(values[place] for place in places)] = dict(zip(names, values, strict=True))
     return [Found(key, found[key]) for key in keys if key in found]
@@ -102,7 +102,7 @@ def present(connection: Connection, table: sa.Table, keys: Sequence[Key]) -> set
     there: set[Key] = set()
     for start in range(0, len(keys), AT_ONCE):
         some = keys[start : start + AT_ONCE]
-        found = connection.execute(sa.select(*key_columns(table)).where(among(table, some)))
+        found = connection.execute(sa.select(*key_columns(table)).where(among(key_columns(table), some)))
         there.update(in_utc(row) for row in found)
     return there
 
@@ -114,16 +114,6 @@ def key_columns(table: sa.Table) -> list[sa.Column[Any]]:
     :param table: one of ours.
     """
     return [table.c[name] for name in schema.key_of(table)]
-
-
-def among(table: sa.Table, keys: Sequence[Key]) -> sa.ColumnElement[bool]:
-    """
-    Return the condition that a row is one of several.
-
-    :param table: one of ours.
-    :param keys: theirs.
-    """
-    return among(key_columns(table), keys)
 
 
 def size_of(connection: Connection, table: sa.Table) -> sa.ColumnElement[Any]:
