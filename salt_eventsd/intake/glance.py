@@ -48,10 +48,10 @@ def glance(
         redactor = redactor_now()
         pieces = [raw for raw, _ in some]
         large = [number for number, raw in enumerate(pieces) if len(raw) > _SMALL_BYTES]
-        left = [number for number in large if len(pieces[number]) > _LARGE_BYTES or not is_wanted(pieces[number])]
-        for number in left:
-            pieces[number] = b""
         try:
+            left = [number for number in large if len(pieces[number]) > _LARGE_BYTES or not is_wanted(pieces[number])]
+            for number in left:
+                pieces[number] = b""
             suspects = redactor.suspects(pieces)
         except Exception:
             # The closer look at each frame will meet the same error, and counts it for that frame alone.
