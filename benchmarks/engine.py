@@ -4,8 +4,8 @@ The runs with the engine in a master, each in a master of its own:
 - *burst*: small returns as fast as the bus takes them, with the engine's default rules;
 - *latency*: small returns at a steady rate that keeps nothing busy, so that the figure is the engine's own delay;
 - *prio*: a few events of a rule with ``prio: 1`` beside that same steady rate;
-- *highstate*: returns of state runs, 100 KB each, as fast as the bus takes them. Each is some 260 rows. In the first run
-  every state has changed something, in the second one in twenty has, as is usual.
+- *highstate*: returns of state runs, 100 KB each, as fast as the bus takes them. Each is some 260 rows. In the first
+  run every state has changed something, in the second one in twenty has, as is usual.
 """
 
 from __future__ import annotations
