@@ -80,6 +80,10 @@ def test_targets_say_which_figure_misses_them() -> None:
             {"run": "event_return, queue 1000", "lost": 9, "yardsticks": 900.0, "peak RSS MB": 900.0},
         ],
         "latency": [{"run": "500/s, sqlite", "p99 ms": 1100.0}, {"run": "20/s prio beside it, sqlite", "p99 ms": 31.0}],
+        "highstate": [
+            {"run": "engine, postgresql", "lost": 0, "peak RSS MB": 151.0, "stored MB/s": 1.0},
+            {"run": "engine, mariadb, few changes", "lost": 0, "peak RSS MB": 150.0, "stored MB/s": 19.9},
+        ],
         "stages": [
             {"stage": "build rows"},
             {"stage": "sqlite: drain the spool", "of plain insert": math.nan},
@@ -104,6 +108,11 @@ def test_targets_say_which_figure_misses_them() -> None:
         ("engine, postgresql", "peak RSS MB", True),
         ("500/s, sqlite", "p99 ms", True),
         ("20/s prio beside it, sqlite", "p99 ms", False),
+        ("engine, postgresql", "lost", True),
+        ("engine, postgresql", "peak RSS MB", False),
+        ("engine, mariadb, few changes", "lost", True),
+        ("engine, mariadb, few changes", "peak RSS MB", True),
+        ("engine, mariadb, few changes", "stored MB/s", False),
         ("sqlite: drain the spool", "of plain insert", False),
         ("mariadb: drain the spool", "of plain insert", True),
         ("postgresql: drain the spool", "of plain insert", False),
