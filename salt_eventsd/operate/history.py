@@ -14,7 +14,7 @@ from salt_eventsd.common.moments import moment_of
 from salt_eventsd.config.durations import duration_of
 from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import Config
-from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.dialects.base.globs import is_glob
 from salt_eventsd.database.engines import ANSWER_SECONDS
 from salt_eventsd.database.questions import job, jobs, minions, missing, returns, states
 from salt_eventsd.database.questions.answers import OUTCOMES

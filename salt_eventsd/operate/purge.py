@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from salt_eventsd.database.dialects.base.questions import is_glob
+from salt_eventsd.database.dialects.base.globs import is_glob
 from salt_eventsd.database.partitions.make import MOST_OUTSIDE
 from salt_eventsd.database.retention.forget import FORGOTTEN, Forget
 from salt_eventsd.database.retention.pace import Pace

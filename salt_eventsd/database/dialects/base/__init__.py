@@ -22,7 +22,8 @@ part            module              what it knows
 =============== =================== ==============================================================
 
 ``bulk`` inserts many rows at little cost; ``quickly`` at still less, where nothing is there already, and ``lines``
-writes them for that; ``runs`` are rows that come many at a time; ``insert`` chooses how.
+writes them for that; ``runs`` are rows that come many at a time; ``insert`` chooses how. ``globs`` reads
+patterns of names.
 """
 
 from __future__ import annotations

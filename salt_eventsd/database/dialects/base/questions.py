@@ -5,11 +5,12 @@ What questions to the history need besides standard SQL: globs, and lists in col
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
+
+from salt_eventsd.database.dialects.base.globs import expression, is_glob, like
 
 
 class Questions:
@@ -38,7 +39,7 @@ class Questions:
             return column == glob
         if "[" not in glob:
             return column.like(like(glob), escape="!")
-        return column.regexp_match(_expression(glob))
+        return column.regexp_match(expression(glob))
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.FromClause | sa.TextClause, sa.ColumnElement[Any]]:
         """
@@ -220,37 +221,3 @@ class Questions:
         :param column: of texts or JSON.
         """
         return sa.func.octet_length(sa.cast(column, sa.Text))
-
-
-def is_glob(text: str) -> bool:
-    """
-    Say whether a text is more than a name.
-
-    :param text: that somebody asked for.
-    """
-    return any(mark in text for mark in "*?[")
-
-
-def like(glob: str) -> str:
-    """
-    Return a glob as a pattern for ``LIKE``, with ``!`` to escape.
-
-    :param glob: without brackets.
-    """
-    plain = re.sub(r"([!%_])", r"!\1", glob)
-    return plain.replace("*", "%").replace("?", "_")
-
-
-def _expression(glob: str) -> str:
-    """Return a glob as a regular expression that the databases read alike."""
-    parts: list[str] = []
-    rest = glob
-    while rest:
-        if found := re.match(r"\[([!^]?)(\][^\]]*|[^\]]+)\]", rest):
-            inside = re.sub(r"([\\\[\]^])", r"\\\1", found[2])
-            parts.append(f"[{'^' if found[1] else ''}{inside}]")
-            rest = rest[found.end() :]
-            continue
-        one, rest = rest[0], rest[1:]
-        parts.append({"*": ".*", "?": "."}.get(one) or re.sub(r"([^0-9A-Za-z_\s])", r"\\\1", one))
-    return f"^{''.join(parts)}$"

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.sql.util import ClauseAdapter
 
-from salt_eventsd.database.dialects.base.questions import Questions, is_glob, like
+from salt_eventsd.database.dialects.base.globs import is_glob, like
+from salt_eventsd.database.dialects.base.questions import Questions
 
 #: A text as our tables have it.
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"

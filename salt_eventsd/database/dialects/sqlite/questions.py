@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
-from salt_eventsd.database.dialects.base.questions import Questions, is_glob
+from salt_eventsd.database.dialects.base.globs import is_glob
+from salt_eventsd.database.dialects.base.questions import Questions
 
 
 class SQLiteQuestions(Questions):
