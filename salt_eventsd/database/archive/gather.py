@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.database.archive.lines import TABLES, columns, line_of
-from salt_eventsd.database.dialects.base.questions import among
+from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.retention import aged_jobs, aged_rows
 from salt_eventsd.database.retention.aged_jobs import JOBS, RETURNS, STATES, AgedJob, Counts, Piece
 from salt_eventsd.database.retention.keep import Limits

@@ -16,7 +16,7 @@ from salt_eventsd.database.archive.file import BadArchive
 from salt_eventsd.database.archive.lines import TABLES, Line, key_of, read, row_of
 from salt_eventsd.database.archive.reading import Reading
 from salt_eventsd.database.dialects import Dialect, dialect_of
-from salt_eventsd.database.dialects.base.questions import among
+from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.keeping import Plain, keeper
 from salt_eventsd.database.retention.aged_jobs import in_utc
 from salt_eventsd.database.retention.pace import Pace

@@ -8,6 +8,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ================ ======================================================================================================
 ``read``         the door: connects to read, and makes plain values of what the database returns
 ``which``        conditions that several questions share: globs, times, limits
+``wanted``       the conditions of a question, and which of them an index knows
 ``newest``       the newest rows that fit several names, and how far back a question looks
 ``answers``      who was asked and who answered, and how it went, for a page of jobs
 ``jobs``         jobs, who ran what

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions import of_minion
 from salt_eventsd.database.questions.answers import FAILED, MISSING, NOBODY, Answers, answers_of, is_test
 from salt_eventsd.database.questions.missing import is_missing
-from salt_eventsd.database.questions.newest import Wanted, functions, names, near, newest_near
+from salt_eventsd.database.questions.newest import functions, names, near, newest_near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import HAS_TWIN, twins_of
+from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, of_name, older, since
 from salt_eventsd.database.schema import jobs, returns
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.dialects.base.questions import among
+from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.rows import merging
 from salt_eventsd.database.rows.cells import Cells

@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.answers import MISSING, answers_of
-from salt_eventsd.database.questions.newest import Wanted, near
+from salt_eventsd.database.questions.newest import near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import HAS_TWIN
+from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, older, since
 from salt_eventsd.database.schema import jobs, returns
 

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from salt_eventsd.database.questions import newest as by_name
 from salt_eventsd.database.questions.answers import SLACK
-from salt_eventsd.database.questions.newest import Wanted
 from salt_eventsd.database.questions.read import Reader, aware, plain_time
+from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older
 from salt_eventsd.database.schema import jobs, returns
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.questions.newest import Part, Wanted, flagged, functions, names, near, newest
+from salt_eventsd.database.questions.newest import flagged, functions, names, near, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
+from salt_eventsd.database.questions.wanted import Part, Wanted
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
 from salt_eventsd.database.schema import returns, states
 

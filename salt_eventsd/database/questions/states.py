@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
 from salt_eventsd.database.dialects.beginning import Beginning
-from salt_eventsd.database.questions.newest import Wanted, flagged, floor, near
+from salt_eventsd.database.questions.newest import flagged, floor, near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
+from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
 from salt_eventsd.database.schema import IS_SLOW, RUNS_STATES, SLOW_MS, jobs, returns, states
 

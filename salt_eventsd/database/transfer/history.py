@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
-from salt_eventsd.database.dialects.base.questions import among
+from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.transfer.frames import Recorded, recorded
 from salt_eventsd.database.transfer.pages import AT_ONCE, Found, fetch

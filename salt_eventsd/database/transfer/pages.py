@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import dialect_of
-from salt_eventsd.database.dialects.base.questions import among
+from salt_eventsd.database.dialects.base.conditions import among
 
 Key = tuple[Any, ...]
 #: What is read of a table at once, in bytes of its texts; a larger row is read by itself.

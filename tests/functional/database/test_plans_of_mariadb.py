@@ -23,6 +23,7 @@ from salt_eventsd.database.dialects.mysql.questions import MySQLQuestions
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.questions import jobs, newest, of_minion, returns, states
 from salt_eventsd.database.questions.read import Reader, reading
+from salt_eventsd.database.questions.wanted import Wanted
 from tests.support.plans import statements
 
 DAY = timedelta(days=1)
@@ -212,7 +213,7 @@ def test_jobs_are_the_same_whether_the_bound_comes_first_or_not(
     # When
     bound_later = found()
 
-    def bound_first(reader: Reader, columns: Any, wanted: newest.Wanted, size: int) -> list[Any]:
+    def bound_first(reader: Reader, columns: Any, wanted: Wanted, size: int) -> list[Any]:
         return newest.newest(reader, columns, newest.near(reader, columns[0], wanted), size)
 
     monkeypatch.setattr(jobs, "newest_near", bound_first)

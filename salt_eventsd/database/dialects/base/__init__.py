@@ -23,6 +23,7 @@ part            module              what it knows
 
 ``bulk`` inserts many rows at little cost; ``quickly`` at still less, where nothing is there already, and ``lines``
 writes them for that; ``runs`` are rows that come many at a time; ``insert`` chooses how.
+``conditions`` are those that all databases read alike.
 """
 
 from __future__ import annotations

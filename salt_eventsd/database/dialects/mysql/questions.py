@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql.util import ClauseAdapter
 
 from salt_eventsd.common.globs import Part, Wild, is_glob, parts_of
-from salt_eventsd.database.dialects.base.questions import Questions, like
+from salt_eventsd.database.dialects.base.conditions import like
+from salt_eventsd.database.dialects.base.questions import Questions
 
 #: A text as our tables have it.
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.questions.newest import Wanted, floor
+from salt_eventsd.database.questions.newest import floor
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, all_of, since
 from salt_eventsd.database.schema import IS_RUN, minions, returns
 
