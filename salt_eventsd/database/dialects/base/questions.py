@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 
 from salt_eventsd.common.globs import OneOf, expression_of, fits_nothing, is_glob, parts_of
-from salt_eventsd.database.dialects.base.conditions import like
+from salt_eventsd.database.dialects.base.conditions import among, like
 
 
 class Questions:
