@@ -62,6 +62,10 @@ class MySQLQuestions(Questions):
         """See :class:`Questions`. With several indexes to choose from, it goes through all rows in their order."""
         return sa.func.coalesce(column)
 
+    def sorted_by(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """See :class:`Questions`."""
+        return self.beside(column)
+
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """See :class:`Questions`."""
         return column == (sa.true() if value else sa.false())
