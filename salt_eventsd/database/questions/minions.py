@@ -75,8 +75,9 @@ def conformity(
         is_known = minions.c.first_seen <= at
         # What was imported, or came late, is older than the row that the engine made when it first saw the minion.
         is_older = is_there(returns, [returns.c.minion_id == minions.c.minion_id, returns.c.stamp <= at])
-        late = sa.select(minions.c.minion_id).where(all_of([*conditions, ~is_known, is_older])).limit(1)
-        conditions.append(sa.or_(is_known, is_older) if reader.values(late) else is_known)
+        later = sa.select(minions.c.minion_id).where(all_of([*conditions, ~is_known])).limit(1)
+        has_older = reader.values(later) and reader.values(later.where(is_older))
+        conditions.append(sa.or_(is_known, is_older) if has_older else is_known)
     known = last_runs(reader, conditions, at)
     _count(reader, [row for row in known if row["id"] is not None and row["states"] is None])
     limit = (at or datetime.now().astimezone()) - stale

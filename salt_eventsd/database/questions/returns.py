@@ -73,7 +73,7 @@ def find(reader: Reader, which: Which, limit: int, before: int | None = None) ->
     :param limit: no more than so many.
     :param before: only returns that come after this one, by its ``id``: the last one of a page gives the next.
     """
-    return _page(reader, which.wanted(reader), limit, before)
+    return _page(reader, which, which.wanted(reader), limit, before)
 
 
 def failures(
@@ -110,7 +110,7 @@ def failures(
     if has_state:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
         wanted = wanted if which.is_of_few else near(reader, returns.c.stamp, wanted, _LOOKS)
-    found = _page(reader, wanted, limit, before)
+    found = _page(reader, which, wanted, limit, before)
     known = _failed_states(reader, found)
     for row in found:
         is_runner = _is_of_runner(row)
@@ -150,7 +150,7 @@ def _has_failed(reader: Reader, state: str | None, sls: str | None) -> Condition
     )
 
 
-def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None) -> list[Row]:
+def _page(reader: Reader, asked_for: Which, wanted: Wanted, limit: int, before: int | None) -> list[Row]:
     if before is not None:
         place = reader.rows(sa.select(returns.c.stamp, returns.c.id).where(returns.c.id == before))
         if not place:
@@ -172,7 +172,8 @@ def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None) -> lis
         part = Part(sa.and_(which, returns.c.stamp >= aware(places[-1][0])))
     else:
         (part,) = wanted.parts(reader)
-    return reader.rows(part.newest(asked, order, limit))
+    stamp = returns.c.stamp if asked_for.jid is None else reader.dialect.questions.sorted_by(returns.c.stamp)
+    return reader.rows(part.newest(asked, (stamp, returns.c.id), limit))
 
 
 def _is_of_minions(wanted: Wanted) -> bool:

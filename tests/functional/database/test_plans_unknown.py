@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import jobs
+from salt_eventsd.database.questions import jobs, returns
 from salt_eventsd.database.questions.read import reading
 from tests.support.plans import statements
 
@@ -34,6 +34,9 @@ def reader(postgresql: Any) -> Iterator[sa.Engine]:
             connection.exec_driver_sql(f"ALTER TABLE eventsd_{table} SET (autovacuum_enabled = off)")
         for statement in _FILL:
             connection.exec_driver_sql(statement)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # It counts the rows, and looks at none.
+        connection.exec_driver_sql("VACUUM eventsd_returns")
     engine.dispose()
     made = make_reader(options)
     yield made
@@ -46,6 +49,14 @@ def test_jobs_are_looked_up_and_not_searched_for(reader: sa.Engine) -> None:
         plans = ["\n".join(connection.exec_driver_sql(f"EXPLAIN {one}", values).scalars()) for one, values in told]
     assert plans
     assert [plan for plan in plans if "Seq Scan on eventsd_returns" in plan] == []
+
+
+def test_a_job_is_found_by_its_id_and_not_by_a_look_at_all_newer_returns(reader: sa.Engine) -> None:
+    which = returns.Which(jid="20260101000000010000")
+    [(statement, values)] = statements(reader, lambda asked: returns.find(asked, which, 5), "fun_args")
+    with reader.connect() as connection:
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
+    assert "eventsd_returns_once" in plan
 
 
 def test_what_is_known_decides(reader: sa.Engine) -> None:

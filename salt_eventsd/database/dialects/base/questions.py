@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -114,6 +115,16 @@ class Questions:
         :param value: the value.
         """
         return column == value, ()
+
+    def sorted_by(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """
+        Return a column of times to sort a few rows by, which another condition finds: no index in its order is gone
+        through for them.
+
+        :param column: of a table.
+        """
+        # Without statistics the server takes a job's returns for so many that it would soon meet them.
+        return column + timedelta(0)
 
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """

@@ -73,6 +73,10 @@ class MySQLQuestions(Questions):
         told = sa.literal(value, column.type)
         return sa.and_(column >= told, column <= told), (column,)
 
+    def sorted_by(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """See :class:`Questions`."""
+        return self.beside(column)
+
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """See :class:`Questions`."""
         return column == (sa.true() if value else sa.false())

@@ -52,6 +52,10 @@ class SQLiteQuestions(Questions):
         """See :class:`Questions`. It takes any index for as good as another, but none for an expression."""
         return sa.type_coerce(UnaryExpression(column, operator=operators.custom_op("+")), column.type)
 
+    def sorted_by(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """See :class:`Questions`."""
+        return self.beside(column)
+
     def among(self, column: sa.ColumnElement[Any], value: bool) -> sa.ColumnElement[bool]:
         """See :class:`Questions`."""
         return column == (sa.true() if value else sa.false())
