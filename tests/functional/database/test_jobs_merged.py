@@ -73,7 +73,7 @@ def test_salts_job_cache_tells_each_master_what_came_to_it(tables: Database) -> 
     answered = {"top": ["w0", "w1", "w2"], "eu_master": ["w1", "w2"], "west": ["w2"]}
     with reading(make_reader(SqlOptions(url=tables.url))) as reader:
         assert {one: jobcache.load_of(reader, JID, one)["Minions"] for one in seen} == seen
-        assert {one: list(jobcache.answers_to(reader, JID, one)) for one in seen} == answered
+        assert {one: sorted(jobcache.answers_to(reader, JID, one)) for one in seen} == answered
 
 
 def test_many_that_tell_of_the_same_jobs_at_one_moment(tables: Database) -> None:
