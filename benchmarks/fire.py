@@ -19,9 +19,12 @@ from typing import Any
 import salt.payload
 import salt.transport.frame
 import salt.utils.msgpack
+import salt.version
 
 MINIONS = 500
 _JID_HEAD = "20260102030405"
+#: Since this release, times of events say that they are in UTC.
+_HAS_ZONE = salt.version.__saltstack_version__.major >= 3008
 _MINION_HEAD = "minion-"
 #: How many bytes are sent at once. All events in them count as fired when the sending begins.
 _CHUNK_BYTES = 16_384
@@ -109,7 +112,8 @@ def number_of(jid: str, minion_id: str) -> int:
 
 def frame(tag: str, data: dict[str, Any]) -> bytes:
     """Return an event as the bus carries it."""
-    stamp = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
+    now = datetime.now(timezone.utc)
+    stamp = (now if _HAS_ZONE else now.replace(tzinfo=None)).isoformat()
     body = tag.encode() + b"\n\n" + salt.payload.dumps({**data, "_stamp": stamp}, use_bin_type=True)
     framed: bytes = salt.transport.frame.frame_msg_ipc(body, raw_body=True)
     return framed

@@ -43,7 +43,7 @@ def moment_of(value: Any, now: datetime | None = None) -> datetime:
         if isinstance(value, (bool, int, float)) or not text or text.isdigit():
             raise ValueError
         return _by_words(text, now)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         raise ValueError(f"{_EXPECTED}, got {text!r}") from None
 
 

@@ -8,7 +8,7 @@ batch is written. So the writer has little more to do than to hand over rows.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import msgspec
@@ -157,3 +157,18 @@ def ahead_of(builder: RowBuilder, events: Sequence[Event], master: str) -> Ahead
     if any(events[position].into == OWN for position in first):
         return None
     return Ahead(builder, first, build(builder.of(master) if master else builder, {}, events, first))
+
+
+def newest_of(built: Iterable[Built]) -> Iterable[Built]:
+    """
+    Return the newest of each minion.
+
+    :param built: usual returns.
+    """
+    newest: dict[str, tuple[str, Built]] = {}
+    for one in built:
+        if usual := one.usual:
+            known = newest.get(usual.minion_id)
+            if known is None or known[0] <= usual.stamp:
+                newest[usual.minion_id] = (usual.stamp, one)
+    return [one for _, one in newest.values()]

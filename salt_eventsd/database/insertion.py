@@ -16,8 +16,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.attempt import Attempts, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
-from salt_eventsd.database.building import PREFIX, Ahead, Built, parts
-from salt_eventsd.database.rows.returned import Usual
+from salt_eventsd.database.building import PREFIX, Ahead, Built, newest_of, parts
 from salt_eventsd.database.rows.seen import Sighting, seen_in, sighting_in, sighting_of
 from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import Writers
@@ -71,8 +70,7 @@ class Insertion:
         self._probed: dict[tuple[str, bool, bool], bool] = {}
         self.taken: Counter[str] = Counter()
         self.seen: set[str] = set()
-        # The returns of minions whose rows were put off; of those that are not usual, what they say of their minions.
-        self._late_usual: list[Built] = []
+        # When minions were seen whose rows were put off, with the position of the event.
         self._late: list[tuple[int, Sighting]] = []
 
     def run(self, todo: Sequence[int], pieces: int = 1, boldly: bool = False) -> list[Refusal]:
@@ -112,35 +110,43 @@ class Insertion:
         """Insert some events, add to what was refused, and return of how many there were rows."""
         built, without_rows = self._attempts.build(todo)
         refusals += without_rows
-        self._add_sightings(built, self._sightings.due)
+        put_off = self._add_sightings(built, self._sightings.due)
         errors: list[tuple[int, Refused]] = []
         size = max(1, -(-len(built) // pieces))
         for start in range(0, len(built), size):
             errors += [(start + at, error) for at, error in self._separated(built[start : start + size])]
         bad = {at for at, _ in errors}
+        without = {built[at].position for at in bad}
+        # Rows are not kept beyond their part: all of a batch may be large.
+        newest = newest_of(one for one in put_off if one.position not in without)
+        self._late += [(one.position, sighting_of(one.usual)) for one in newest if one.usual]
         self._note([one for at, one in enumerate(built) if at not in bad] if bad else built)
         refused += [(built[at], error) for at, error in errors]
         return len(built)
 
-    def _add_sightings(self, built: Sequence[Built], due_of: Callable[[set[str]], Collection[str]]) -> None:
-        """Add to the rows of returns those of their minions, unless these were written a moment ago."""
+    def _add_sightings(self, built: Sequence[Built], due_of: Callable[[set[str]], Collection[str]]) -> Sequence[Built]:
+        """
+        Add to the rows of returns those of their minions, unless these were written a moment ago; return the usual
+        returns whose minions' rows are put off.
+        """
         minions = [one.usual.minion_id for one in built if one.usual]
         due = due_of(set(minions))
         if len(minions) == len(built) and not due:
-            self._late_usual += built
-            return
+            return built
+        put_off: list[Built] = []
         for one in built:
             if usual := one.usual:
                 if usual.minion_id in due:
                     one.rows.append(("minions", seen_in(sighting_of(usual))))
                 else:
-                    self._late_usual.append(one)
+                    put_off.append(one)
             elif one.returned and self._events[one.position].minion_id:
                 sighting = sighting_in(one.returned)
                 if due_of({sighting[0]}):
                     one.rows.append(("minions", seen_in(sighting)))
                 else:
                     self._late.append((one.position, sighting))
+        return put_off
 
     def put_off(self, refused: Collection[int]) -> list[Sighting]:
         """
@@ -148,14 +154,7 @@ class Insertion:
 
         :param refused: positions of events that were refused.
         """
-        newest: dict[str, Usual] = {}
-        for one in self._late_usual:
-            if (usual := one.usual) and one.position not in refused:
-                known = newest.get(usual.minion_id)
-                if known is None or known.stamp <= usual.stamp:
-                    newest[usual.minion_id] = usual
-        late = [sighting for at, sighting in self._late if at not in refused]
-        return [*map(sighting_of, newest.values()), *late]
+        return [sighting for at, sighting in self._late if at not in refused]
 
     def attempt(self, todo: Sequence[int]) -> None:
         """

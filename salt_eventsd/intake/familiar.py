@@ -29,10 +29,10 @@ _FEWEST_RETURNS = 3
 _UNMET_SHAPES = 8
 #: What a shape has a hole for, in the order in which Salt has them; the job is anywhere.
 _HOLES = ("id", "return", "_stamp")
-#: The length of a time as Salt writes it, and how MessagePack begins a text of so many bytes.
-_STAMP_BYTES, _STAMP_HEAD = 26, b"\xba"
-#: Where it has a sign that Python takes for any other.
-_T_AT = 10
+#: The length of a time as Salt writes it, without a zone. How MessagePack begins such a text -> the zone behind it,
+#: which Salt 3008 writes, too.
+_STAMP_BYTES = 26
+_ZONES = {b"\xba": b"", b"\xd9\x20": b"+00:00"}
 #: A minion with a longer id is not familiar, in bytes.
 _LONGEST_NAME = 255
 #: How a payload begins that has a few fields, and how the name of the function does.
@@ -49,28 +49,34 @@ class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
     :param fun: the function.
     :param packed: what stands around the minion's id, what was returned and the time, each in pieces around the job.
     :param texts: likewise for the payload as JSON text, in which what was returned has no place.
+    :param head: how the time begins, one of those of :data:`_ZONES`.
     """
 
     fun: str
     packed: list[list[bytes]]
     texts: list[list[bytes]]
+    head: bytes
 
 
-class _Known(msgspec.Struct, frozen=True, eq=False, gc=False):
+class _Known(msgspec.Struct, eq=False, gc=False):
     """
     What follows from a shape for the returns of a job.
 
     :param jid: the job.
     :param packed: what stands around the holes that are left.
     :param texts: likewise.
+    :param zone: of the time.
     :param to: where the returns go.
+    :ivar is_met: a return was like it since one was not.
     """
 
     jid: str
     fun: str
     packed: tuple[bytes, bytes, bytes, bytes]
     texts: tuple[bytes, bytes, bytes]
+    zone: bytes
     to: Route
+    is_met: bool = False
 
 
 class Familiar:
@@ -121,8 +127,8 @@ class Familiar:
             if value != self._returned[0]:
                 self._returned = (value, value_as_text(value))
             tag, minion_id = head.decode(), minion.decode()
-            stamp = payload[stamp_at : stamp_at + _STAMP_BYTES]
-            seconds = seconds_of(stamp.decode("ascii"), 0.0) if stamp[_T_AT : _T_AT + 1] == b"T" else 0.0
+            stamp = (payload[stamp_at : stamp_at + _STAMP_BYTES] + known.zone).decode("ascii")
+            seconds = seconds_of(stamp, 0.0)
         except Exception:
             # Whatever it is, others say what becomes of it.
             return None
@@ -131,6 +137,7 @@ class Familiar:
         if not self._is_met:
             self._is_met = True
             self._chances.succeeded()
+        known.is_met = True
         first, second, third = known.texts
         to = known.to
         return to, Event(
@@ -142,7 +149,7 @@ class Familiar:
             known.fun,
             "job",
             "ret",
-            b"".join((first, quoted(minion_id), second, stamp, third)),
+            b"".join((first, quoted(minion_id), second, quoted(stamp), third)),
             self._returned[1],
             to.rule,
             to.into or "returns",
@@ -157,9 +164,14 @@ class Familiar:
         """
         event, job = found.event, raw[:JOB_END]
         self._counts[job] = count = self._counts.get(job, 0) + 1
-        if count < _FEWEST_RETURNS or event is None or len(found.destinations) > 1 or len(raw) > FEW_BYTES:
+        # Where some returns of a job are unlike the others, ever fewer are looked at: a look costs as much as they do.
+        is_left = count < _FEWEST_RETURNS or (count > _FEWEST_RETURNS and count & (count - 1))
+        if is_left or event is None or len(found.destinations) > 1 or len(raw) > FEW_BYTES:
             if len(self._counts) > _MOST_JOBS:
                 self._counts.clear()
+            return
+        if (known := self._of_jobs.get(job)) and known.is_met:
+            known.is_met = False
             return
         head, _, payload = raw.partition(TAG_END)
         key = _key(payload)
@@ -180,9 +192,11 @@ class Familiar:
 
     def _introduce(self, head: bytes, shape: _Shape) -> bool:
         """Remember what follows from a shape for the returns of a job; return whether that is enough to know them."""
+        if not is_job_enough(self._rules):
+            return False
         tag = head.decode("utf-8", "backslashreplace")
         candidates = self._rules.candidates(tag, tag)
-        if candidates.looks_inside or not is_job_enough(self._rules):
+        if candidates.looks_inside:
             return False
         routes = candidates.routes(tag, shape.fun)
         if len(routes) != 1:
@@ -195,8 +209,9 @@ class Familiar:
         self._of_jobs[head[:JOB_END]] = _Known(
             jid,
             shape.fun,
-            (before, between, behind + _STAMP_HEAD, end),
-            (first, second + b'"', b'"' + third),
+            (before, between, behind + shape.head, _ZONES[shape.head] + end),
+            (first, second, third),
+            _ZONES[shape.head],
             routes[0],
         )
         return True
@@ -214,16 +229,17 @@ def _shape_of(payload: bytes, event: Event) -> _Shape | None:
                 texts += [("", b"," * (len(texts) > 1) + quoted(name) + b":"), (name, value_as_text(value))]
         texts.append(("", b"}"))
         told = {"id": _packed(event.minion_id.encode()), "jid": _packed(event.jid.encode())}
+        head = next(head for head in _ZONES if fields["_stamp"].startswith(head))
     except Exception:
         return None
     is_as_made = (
         [name for name in fields if name in _HOLES] == list(_HOLES)
         and all(fields.get(name) == value for name, value in told.items())
-        and fields["_stamp"].startswith(_STAMP_HEAD)
+        and fields["_stamp"][len(head) + _STAMP_BYTES :] == _ZONES[head]
         and b"".join([part for _, part in packed]) == payload
         and b"".join([part for _, part in texts]) == event.body
     )
-    return _Shape(event.fun, _pieces(packed), _pieces(texts)) if is_as_made else None
+    return _Shape(event.fun, _pieces(packed), _pieces(texts), head) if is_as_made else None
 
 
 def _pieces(parts: Sequence[tuple[str, bytes]]) -> list[list[bytes]]:
@@ -240,7 +256,7 @@ def _pieces(parts: Sequence[tuple[str, bytes]]) -> list[list[bytes]]:
 
 
 def _key(payload: bytes) -> bytes:
-    """Return what payloads of one shape have in common: the name of the function, with all before it."""
+    """Return what payloads of one shape have in common: the name of the function."""
     at = payload.rfind(_FUN)
     start = at + len(_FUN)
     return payload[at : start + 1 + payload[start] % _SHORT_TEXT] if 0 <= at < len(payload) - len(_FUN) else b""

@@ -33,6 +33,8 @@ from salt_eventsd.rules.rule import Route
 
 #: An event with a smaller payload has no time limit: the limit would cost more than the event does.
 _QUICK_BYTES = 16 * 2**10
+#: What was found of so many tags is kept for the frame itself.
+_MOST_ASKED = 64
 #: The keys of a payload that tell an event from others.
 _TELLING = ("jid", "id", "_stamp")
 #: How the tags begin of what the engine says of itself.
@@ -52,6 +54,11 @@ class Pipeline:
     rules: Rules
     redactor: Redactor
     origins: Origins = EVERYTHING
+
+    @cached_property
+    def _asked(self) -> dict[str, Candidates]:
+        # What was found of a tag, for the frame that comes soon: a pattern that takes long is tried, and told, once.
+        return {}
 
     @cached_property
     def trusting(self) -> Pipeline:
@@ -92,7 +99,7 @@ class Pipeline:
         if is_cleared and raw[RET_PLACE] == RET and (usual := self.usual(raw, received)) is not None:
             return usual
         frame = read_tag(raw, received)
-        candidates = self.rules.candidates(frame.tag, frame.full_tag)
+        candidates = self._asked.pop(frame.full_tag, None) or self.rules.candidates(frame.tag, frame.full_tag)
         if not candidates.rules:
             return IGNORED
         found = self._limited(frame, candidates, addressed, is_cleared)
@@ -106,7 +113,11 @@ class Pipeline:
         :param raw: the frame.
         """
         frame = read_tag(raw[: raw.find(TAG_END) + len(TAG_END)], 0.0)
-        return bool(self.rules.candidates(frame.tag, frame.full_tag).rules)
+        candidates = self.rules.candidates(frame.tag, frame.full_tag)
+        if len(self._asked) >= _MOST_ASKED:
+            self._asked.clear()
+        self._asked[frame.full_tag] = candidates
+        return bool(candidates.rules)
 
     def show(
         self, raw: bytes, received: float, addressed: Addressed | None = None

@@ -105,7 +105,7 @@ class Taking:
                 may_be_usual = is_cleared and raw[RET_PLACE] == RET
                 known = familiar.take(raw, received) if familiar and may_be_usual else None
                 if known is None:
-                    known = self._less_familiar(raw, received, cleared_by, may_be_usual)
+                    known = self._less_familiar(raw, received, cleared_by, may_be_usual, policy)
                 elif refuses and refuses(known[1]):
                     self.ignored += 1
                     continue
@@ -120,10 +120,9 @@ class Taking:
         self._keep_together(policy)
 
     def _less_familiar(
-        self, raw: bytes, received: float, cleared_by: Redactor | None, may_be_usual: bool
+        self, raw: bytes, received: float, cleared_by: Redactor | None, may_be_usual: bool, policy: Policy
     ) -> tuple[Route, Event] | None:
         """Return where a usual return goes that is to be kept together with others; any other frame is taken here."""
-        policy = self._policy()
         pipeline = policy.pipeline
         found = pipeline.usual(raw, received) if may_be_usual else None
         if found is None:
@@ -154,10 +153,11 @@ class Taking:
             return
         self._together = []
         try:
+            batch = policy.batches[to.worker]
             self.unanswered.note_answers(some)
             self.matched += len(some)
             self.taken[to.rule] += len(some)
-            self.stage.add_run(to, some, policy.batches[to.worker])
+            self.stage.add_run(to, some, batch)
         except Exception as exc:
             self.leave_out(exc, len(some))
 

@@ -70,7 +70,7 @@ class Redactor:
         """
         Look at many frames at once; return the positions of those that need the closer look of :meth:`clean`.
 
-        :param raws: whole frames as they came from the bus, none of them large.
+        :param raws: whole frames as they came from the bus, of less than a megabyte in all.
         """
         return frozenset(range(len(raws))) if self.values else self.masker.suspects(raws)
 

@@ -27,7 +27,10 @@ def decided_with(regexes: Iterable[re.Pattern[str]]) -> int | None:
     """
     most = 0
     for regex in regexes:
-        found = _of_all(parser.parse(regex.pattern)) if regex.flags == re.UNICODE else None
+        try:
+            found = _of_all(parser.parse(regex.pattern)) if regex.flags == re.UNICODE else None
+        except RecursionError:
+            found = None
         if found is None:
             return None
         # Whether a part of a tag is what was asked for, is known where it ends.

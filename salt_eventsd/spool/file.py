@@ -35,8 +35,8 @@ _LACKING = ("no such table", "no such column", "has no column named")
 #: The log may be this part of what the spool may be, and no larger than 64 MiB, nor smaller than 1 MiB.
 _LOG_SHARE = 1 / 16
 _LOG_BYTES = (2**20, 64 * 2**20)
-#: Once half of that is in it, it is copied into the file, and never before so much is, in bytes. Each time waits for
-#: the disk, with all who use the file behind it, and what was forgotten by then is never copied.
+#: Once a quarter of that is in it, it is copied into the file, and never before so much is, in bytes. Each time waits
+#: for the disk, with all who use the file behind it, and what was forgotten by then is never copied.
 _LEAST_COPIED_BYTES = 4 * 2**20
 _PAGE_BYTES = 4096
 
@@ -237,7 +237,7 @@ class SpoolFile:
     def _log_limits(self) -> tuple[str, str]:
         least, most = _LOG_BYTES
         size = min(max(least, int(self._max_bytes * _LOG_SHARE)), most)
-        pages = max(_LEAST_COPIED_BYTES, size // 2) // _PAGE_BYTES
+        pages = max(_LEAST_COPIED_BYTES, size // 4) // _PAGE_BYTES
         return f"PRAGMA journal_size_limit={size}", f"PRAGMA wal_autocheckpoint={pages}"
 
 

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from salt_eventsd.common.grouping import grouped
+from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.syndics import minions_seen, own_minions
 from salt_eventsd.database.questions.twins import own_of, twins_of, whose
@@ -99,12 +100,11 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
         back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], its.c.fun == fun)
         latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
         asked = sa.select(known.c[0], latest)
-    newest = [(minion, aware(stamp)) for minion, stamp in reader.tuples(asked) if stamp is not None]
-    which = sa.tuple_(returns.c.minion_id, returns.c.stamp)
+    newest = [(aware(stamp), minion) for minion, stamp in reader.tuples(asked) if stamp is not None]
     found = [
         row
         for some in grouped(newest, lambda _: 1, _AT_ONCE)
-        for row in reader.rows(_RETURNS.where(returns.c.fun == fun, which.in_(some)).order_by(returns.c.id))
+        for row in reader.rows(_RETURNS.where(returns.c.fun == fun, among(_PLACE, some)).order_by(returns.c.id))
     ]
     return {row["minion_id"]: whole_return(row) for row in found}
 
@@ -153,6 +153,7 @@ def whole_return(row: Mapping[str, Any]) -> Row:
 
 _OF_RETURN = ("jid", "minion_id", "fun", "fun_args", "retcode", "success", "return", "load", "master_id")
 _RETURNS = sa.select(*[returns.c[name] for name in _OF_RETURN])
+_PLACE = (returns.c.stamp, returns.c.minion_id)
 _THIS = sa.bindparam("jid", type_=jobs.c.jid.type)
 # In one question, and made once: to make one takes as long as its answer.
 _IS_SHARED = sa.or_(jobs.c.apart != "", jobs.c.syndics.is_not(None))

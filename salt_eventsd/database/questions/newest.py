@@ -26,6 +26,8 @@ _MOST_KNOWN = 2000
 #: Unless none of so many of the newest rows fits: then all names are, if they are no more than these.
 _NEWEST = 2000
 _MOST_OF_ALL = 20_000
+#: And no more than so many of these fit: a statement does not take any number of values.
+_MOST_FITTING = 500
 #: So many names are looked for one by one. More are so many of all that the newest rows have some of them.
 _MOST_ALTERNATIVES = 50
 
@@ -85,9 +87,10 @@ def names(reader: Reader, column: sa.ColumnElement[Any], glob: str | None) -> Wa
     if len(told) > most and not _is_among_newest(reader, column, glob):
         # To look for what is rare, or not there at all, goes through all rows.
         told = _known(reader, column, glob, most := _MOST_OF_ALL)
-    if len(told) > most:
+    fitting = [name for name, is_meant in told if is_meant]
+    if len(told) > most or (most > _MOST_KNOWN and len(fitting) > _MOST_FITTING):
         return Wanted((questions.fits(column if questions.estimates else questions.beside(column), glob),))
-    return _one_of(reader, column, [name for name, is_meant in told if is_meant], len(told), _MOST_ALTERNATIVES)
+    return _one_of(reader, column, fitting, len(told), _MOST_ALTERNATIVES)
 
 
 def flagged(reader: Reader, column: sa.ColumnElement[Any], value: bool) -> Wanted:

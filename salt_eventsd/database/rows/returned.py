@@ -155,15 +155,15 @@ class Returns(msgspec.Struct, frozen=True, gc=False):
 
 def runs_of(usual: Sequence[Usual], others: list[Values]) -> Iterator[Run]:
     """
-    Yield rows as they are inserted together.
+    Yield rows as they are inserted together. The first returns of a job are not usual yet, and come first.
 
     :param usual: the usual ones.
     :param others: the values of all others.
     """
     lines = [row for row in usual if row.may_be_line]
-    for start in range(0, len(lines), _ROWS_AT_ONCE):
-        yield UsualReturns(lines[start : start + _ROWS_AT_ONCE])
     if len(lines) < len(usual):
         others = [*others, *(row.values for row in usual if not row.may_be_line)]
     if others:
         yield Returns(others)
+    for start in range(0, len(lines), _ROWS_AT_ONCE):
+        yield UsualReturns(lines[start : start + _ROWS_AT_ONCE])

@@ -23,7 +23,10 @@ from salt_eventsd.database.rows.states import STATE_MARK
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
 from salt_eventsd.event.parse import Event
 
-_HOLES = ("id", "jid", "_stamp")
+_STAMP = "_stamp"
+_HOLES = ("id", "jid", _STAMP)
+#: What may stand behind a time: Salt 3008 writes the zone, too.
+_BEHIND_STAMP = (b'"', b'+00:00"')
 #: So many shapes are remembered, of payloads of no more bytes. Arguments are in a payload twice.
 _MOST_SHAPES, _LONGEST_BYTES = 64, 2048
 #: To learn a shape costs half as much as a row does: after so many of which none was met again, few are learned.
@@ -148,7 +151,9 @@ class Shapes:
         for name, text in zip(_HOLES, told, strict=True):
             hole = b'"%b":%b' % (name.encode(), text)
             # It may stand deeper in the payload, too, as among the arguments.
-            if bytes(fields.get(name, b"")) != text or body.count(hole) > 1 or hole not in behind:
+            field = bytes(fields.get(name, b""))
+            is_told = field == text or (name == _STAMP and field in [text + end for end in _BEHIND_STAMP])
+            if not is_told or body.count(hole) > 1 or hole not in behind:
                 return
             before, _, behind = behind.partition(hole)
             pieces.append(before + hole.removesuffix(text))

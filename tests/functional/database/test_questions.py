@@ -544,7 +544,7 @@ class TestKindsOfJobs:
         assert sorted(row["minion_id"] for row in ask("job", jid=job.jid)[job.jid]["answers"]) == sorted(names)
 
     @pytest.mark.parametrize(
-        "glob", ["[z-a]*", "[!z-a]*", "[[]*", "*[!]*", "a*[b]", "[]-]*", "[-a]*", "[^a]*", "[+--]*"]
+        "glob", ["[z-a]*", "[!z-a]*", "[[]*", "*[!]*", "a*[b]", "[]-]*", "[-a]*", "[^a]*", "[+--]*", "[-a-]*", "[^^]*"]
     )
     def test_odd_globs_mean_what_they_mean_to_salt(self, ask: Asked, glob: str) -> None:
         # Given

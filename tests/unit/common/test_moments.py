@@ -53,7 +53,7 @@ def test_a_time_in_words(given: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        *("nonsense", "", "2026", 90, True, "7 parsecs", "2026-13-45", "999999y", ["7d"]),
+        *("nonsense", "", "2026", 90, True, "7 parsecs", "2026-13-45", "999999y", "@99999999999999999", ["7d"]),
         datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12))),
     ],
     ids=str,

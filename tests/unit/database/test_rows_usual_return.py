@@ -26,6 +26,7 @@ JID, TIME = "20260102030405678901", "2026-01-02T03:04:05.678901"
 NAMES = ["web1", "web2", "w", "", 'a"b', "a\\", "a\0b", "\N{SNOWMAN}", "x" * 300, '","schedule":"x']
 JIDS = [JID, "20260102030405678902", "7", "req", "", "y" * 100]
 TIMES = [TIME, "2026-01-02T03:04:06.000001", "2026-01-02T03:04:05", "2026-01-02T03:04:05.678901Z", "never", None]
+TIMES += [f"{TIME}+00:00", "2026-01-02T03:04:06.000001+00:00", f"{TIME}+01:00"]
 #: The first ones are usual.
 FIELDS: dict[str, list[Any]] = {
     "cmd": ["_return"],
@@ -93,12 +94,14 @@ def test_the_rows_are_those_of_the_long_way(
             assert both.rows(event) == made().rows(event)
 
 
+@pytest.mark.parametrize("zone", ["", "+00:00"], ids=["as Salt 3007 has it", "as Salt 3008 has it"])
 @pytest.mark.parametrize("load", [True, False])
-def test_returns_that_differ_in_minion_job_and_time_take_the_short_way(load: bool) -> None:
+def test_returns_that_differ_in_minion_job_and_time_take_the_short_way(load: bool, zone: str) -> None:
     # Given
     made = builder(load=load)
-    made.rows(usual())
-    other = usual(id="database-7.example.com", jid="20260102030405678999", _stamp=TIMES[1], **{"return": "text"})
+    made.rows(usual(_stamp=TIME + zone))
+    stamp = TIMES[1] + zone
+    other = usual(id="database-7.example.com", jid="20260102030405678999", _stamp=stamp, **{"return": "text"})
 
     # When
     row = made.usual(other)

@@ -48,7 +48,7 @@ class Encoder:
 
     def spelled(self, seconds: float) -> tuple[str, bytes]:
         """
-        Return a time as :meth:`time` does, and as Salt writes it into a payload, as JSON text.
+        Return a time as :meth:`time` does, and as Salt writes it into a payload, as JSON up to where a zone may be.
 
         :param seconds: since 1970.
         """
@@ -56,7 +56,7 @@ class Encoder:
         millis = micros // 1000
         second, written = _second(millis // 1000)
         part = f"{_DIGITS[millis % 1000]}{_DIGITS[micros % 1000]}"
-        return f"{second}{part}{self.zone}", b'%b%b"' % (written, part.encode())
+        return f"{second}{part}{self.zone}", b"%b%b" % (written, part.encode())
 
     def moment(self, when: datetime) -> Any:
         """

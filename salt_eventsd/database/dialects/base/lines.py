@@ -55,6 +55,9 @@ class Lines:
         yield from self.pieces(map(values, rows.others))
         odd: list[Run] = []
         for part in grouped(self._usual_of(rows.runs, odd), len, PIECE_BYTES):
+            if odd:
+                yield from self.pieces([one for run in odd for one in run.values])
+                odd.clear()
             yield self.usual("".join(part)).encode()
         yield from self.pieces(one for run in odd for one in run.values)
 

@@ -44,8 +44,10 @@ _SET_PATH = (
 #: restored ones, the server takes any few jobs for a quarter of all, and would read the whole for them.
 _TO_READ = (
     "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), pg_catalog.set_config('jit', 'off', true),"
-    " pg_catalog.set_config('enable_seqscan', CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_stats"
-    " WHERE tablename = 'eventsd_returns' AND schemaname = ANY (pg_catalog.current_schemas(false)))"
+    " pg_catalog.set_config('enable_seqscan', CASE WHEN EXISTS (SELECT 1 FROM"
+    " (SELECT pg_catalog.to_regclass('eventsd_returns')::oid UNION ALL SELECT inhrelid FROM pg_catalog.pg_inherits"
+    " WHERE inhparent = pg_catalog.to_regclass('eventsd_returns')) AS one (oid) WHERE coalesce("
+    "pg_catalog.pg_stat_get_last_analyze_time(oid), pg_catalog.pg_stat_get_last_autoanalyze_time(oid)) IS NOT NULL)"
     " THEN pg_catalog.current_setting('enable_seqscan') ELSE 'off' END, true)"
 )
 

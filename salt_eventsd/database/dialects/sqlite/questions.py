@@ -99,7 +99,7 @@ def _own(part: Part) -> str:
         return f"[{part}]" if part in "*?[" else part
     told = "".join(
         first if first == last else f"{first}-{last}"
-        for first, last in sorted(_apart(part), key=lambda one: _PLACES.get(one[0], 2))
+        for first, last in sorted(dict.fromkeys(_apart(part)), key=lambda one: _PLACES.get(one[0], 2))
     )
     return told if told == "^" and not part.is_negated else f"[{'^' if part.is_negated else ''}{told}]"
 
