@@ -13,11 +13,14 @@ class Chances:
     Learns from the last tries. Where something always fails, it is tried now and then.
 
     :param free: so many failures in a row change nothing.
+    :param keeps: what part of the failures is not made up for by a success: where both come in turn, it is the failures
+        that count.
     """
 
-    def __init__(self, free: int = CHANCES) -> None:
+    def __init__(self, free: int = CHANCES, keeps: float = 0.0) -> None:
         self._free = free
-        self._failures = 0
+        self._keeps = keeps
+        self._failures = 0.0
         self._left_out = 0
 
     def take(self) -> bool:
@@ -29,10 +32,10 @@ class Chances:
 
     def succeeded(self) -> None:
         """Note that a try has succeeded."""
-        self._failures = 0
+        self._failures *= self._keeps
 
     def failed(self) -> None:
         """Note that a try has failed."""
         self._failures += 1
         if self._failures >= self._free:
-            self._left_out = min(_MOST_LEFT_OUT, 2 ** min(self._failures, 16))
+            self._left_out = min(_MOST_LEFT_OUT, 2 ** min(int(self._failures), 16))

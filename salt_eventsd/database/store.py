@@ -43,6 +43,8 @@ from salt_eventsd.workers.write import Batch, Behind, Refusal
 #: one more try; what many minions send is not to make every large batch be tried twice. So a larger one is only as long
 #: as that mostly succeeds.
 _BOLD_EVENTS = 100
+#: A refusal in one table is not forgotten for what others take: all of them share what is learned.
+_KEPT_FAILURES = 0.75
 #: Where a connection keeps what is known of its database.
 _KNOWN = "eventsd_known"
 
@@ -93,7 +95,7 @@ class Store:
         self._sightings = Sightings(engine, self._dialect.session)
         self._suspects = Suspects(self._attempt)
         self._receipts = Receipts()
-        self._chances = Chances()
+        self._chances = Chances(keeps=_KEPT_FAILURES)
         self._has_been_up = False
         self._turns = Turns(self._dialect.inserts.has_one_writer)
         # Batches that take turns need one connection, and others wait for one as long as they like.
@@ -150,6 +152,8 @@ class Store:
         """
         is_large = len(batch.events) > _BOLD_EVENTS
         boldly = not verdict.bad and verdict.pieces == 1
+        # What a table keeps that knows no transactions would be there twice.
+        boldly = boldly and (self._dialect.inserts.undoes_all or all(event.into != OWN for event in batch.events))
         if is_large:
             boldly = boldly and self._chances.take()
         else:

@@ -80,7 +80,7 @@ class Disk:
         :raises SpoolError: the file cannot be written.
         """
         if self._log_bytes() > _LONG_LOG_BYTES:
-            self._file.rows("PRAGMA wal_checkpoint(PASSIVE)")
+            self._file.copy_log()
         kept = min(_FREE_PAGES_KEPT, int(self._file.max_bytes * _FREE_SHARE) // _PAGE_BYTES)
         if self._file.rows("PRAGMA freelist_count")[0][0] > kept:
             self._file.rows(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")

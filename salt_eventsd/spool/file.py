@@ -22,7 +22,7 @@ from salt_eventsd.spool.ids import Ids
 from salt_eventsd.spool.lives import Lives
 from salt_eventsd.spool.lock import Identity, copied, identity, lock, lock_again, sign
 from salt_eventsd.spool.log import part_from_stray_log
-from salt_eventsd.spool.schema import connect
+from salt_eventsd.spool.schema import BUSY_SECONDS, connect
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +139,17 @@ class SpoolFile:
                 return self._at_hand().execute(sql, parameters).fetchall()
         finally:
             self._mutex.release()
+
+    def copy_log(self) -> None:
+        """Copy the log into the file and make it short, unless that is not possible now: it will be, some time."""
+        with self._mutex, suppress(SpoolError), self._repairing():
+            db = self._at_hand()
+            # Nobody waits for somebody who reads the file.
+            db.execute("PRAGMA busy_timeout=0")
+            try:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                db.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
     def close(self, patience_seconds: float = -1) -> bool:
         """

@@ -2,7 +2,8 @@
 The log beside a spool's file (SQLite's ``-wal``). An engine that is killed leaves it behind.
 
 If somebody then puts an older copy of the file back and leaves the log, file and log are of different times. SQLite
-would merge them, and the result would be broken, or only look whole. The file without the log is still good.
+would merge them, and the result would be broken, or only look whole. The file without the log is still good, if older:
+a new one has nothing in it until the log is first copied.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from salt_eventsd.exceptions import SpoolError
 
+#: How long a connection waits for another one that has the file.
+BUSY_SECONDS = 10
 #: The version this release writes. The first release wrote none, which reads as 0.
 VERSION = 3
 
@@ -130,7 +132,7 @@ def connect(path: Path) -> sqlite3.Connection:
     :raises SpoolError: it is of a later release.
     """
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     try:
         refuse_later(db, path)
         # WAL with NORMAL: a commit outlives the engine's death without an fsync each time.

@@ -39,6 +39,34 @@ def test_one_success_makes_up_for_all_failures() -> None:
     assert chances.take()
 
 
+def test_failures_that_come_in_turn_with_successes_are_not_forgotten() -> None:
+    # Given
+    chances, tried = Chances(keeps=0.75), 0
+
+    # When: every second one fails
+    for number in range(1000):
+        if chances.take():
+            tried += 1
+            (chances.failed if number % 2 else chances.succeeded)()
+
+    # Then
+    assert tried < 300
+
+
+def test_rare_failures_are_forgotten() -> None:
+    # Given
+    chances, tried = Chances(keeps=0.75), 0
+
+    # When
+    for number in range(1000):
+        if chances.take():
+            tried += 1
+            (chances.failed if number % 20 == 0 else chances.succeeded)()
+
+    # Then
+    assert tried == 1000
+
+
 def test_so_many_failures_as_one_likes_change_nothing() -> None:
     # Given
     chances = Chances(free=5)

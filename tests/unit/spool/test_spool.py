@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
@@ -407,7 +408,7 @@ def test_what_is_forgotten_soon_goes_through_the_log_alone_and_the_rest_is_in_th
     # Given: a megabyte after the other is written, and one waits
     with closing(Spool(tmp_path / "spool")) as spool:
         (waits,) = spool.put([chunk()])
-        for _ in range(16):
+        for _ in range(8):
             spool.settle(ids(spool.put([Chunk("history", False, 1, 1.0, b"x" * 2**20)])))
 
         # Then
@@ -418,6 +419,24 @@ def test_what_is_forgotten_soon_goes_through_the_log_alone_and_the_rest_is_in_th
 
         # Then
         assert alone(spool, tmp_path) == [waits.id]
+        assert (spool.folder / "spool.db-wal").stat().st_size == 0
+
+
+def test_somebody_who_reads_the_file_holds_up_nobody(tmp_path: Path) -> None:
+    # Given: a long log, and a reader in the midst of it
+    with closing(Spool(tmp_path / "spool")) as spool, closing(sqlite3.connect(spool.folder / "spool.db")) as reader:
+        spool.put([chunk()])
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM chunks").fetchall()
+        spool.settle(ids(spool.put([Chunk("history", False, 1, 1.0, b"x" * 2**23)])))
+        began = time.monotonic()
+
+        # When
+        spool.disk.shrink()
+
+        # Then
+        assert time.monotonic() - began < 5
+        assert spool.put([chunk()])
 
 
 def test_the_log_of_a_small_spool_stays_small(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class Inserts:
         costs some ten statements, however large it is.
     :cvar has_one_writer: the database has one writer at a time.
     :cvar takes_lines: rows of tables of ours mostly go into it as lines of text (:mod:`.lines`).
+    :cvar undoes_all: there are no tables that know no transactions.
     :cvar sorts_upserts: two upserts that name the same rows in different orders can block each other.
     """
 
@@ -49,6 +50,7 @@ class Inserts:
     reads_old_rows: ClassVar[bool] = False
     has_one_writer: ClassVar[bool] = False
     takes_lines: ClassVar[bool] = False
+    undoes_all: ClassVar[bool] = True
     sorts_upserts: ClassVar[bool] = False
 
     def insert(self, table: sa.Table) -> Any:

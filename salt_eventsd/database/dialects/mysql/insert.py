@@ -31,6 +31,7 @@ class MySQLInserts(Inserts):
     counts_upserts: ClassVar = False
     reads_old_rows: ClassVar = True
     takes_lines: ClassVar = True
+    undoes_all: ClassVar = False
 
     def insert(self, table: sa.Table) -> Any:
         """See :class:`Inserts`."""

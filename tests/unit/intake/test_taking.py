@@ -1,0 +1,44 @@
+"""Frames are taken by the rules of one moment, whatever is reloaded meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from salt_eventsd.config.structs import BatchLimits, EventRule
+from salt_eventsd.intake.heard import Heard
+from salt_eventsd.intake.origin import Origins
+from salt_eventsd.intake.peers import Peers
+from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.intake.taking import Policy, Taking
+from salt_eventsd.redact import compile_redactor
+from salt_eventsd.rules.compile import compile_rules
+from tests.support.events import RECEIVED
+from tests.unit.intake.test_familiar import usual
+
+
+def _policy(worker: str) -> Policy:
+    rules = compile_rules({"returns": EventRule(tag=r"salt/job/\d+/ret/", worker=worker)})
+    pipeline = Pipeline(rules, compile_redactor((), (), {}), Origins(places=frozenset((worker,))))
+    return Policy(pipeline, {worker: BatchLimits()})
+
+
+@pytest.mark.parametrize("asked", range(1, 8))
+def test_a_reload_in_the_midst_of_a_lot_loses_nothing(asked: int) -> None:
+    # Given: the worker has another name from some moment on
+    old, new = _policy("old"), _policy("new")
+    times = iter(range(10_000))
+    taking = Taking(lambda: old if next(times) < asked else new, Heard(lambda _: False), Peers())
+
+    # When
+    for _ in range(3):
+        taking.lot([(usual(id=f"web{number}"), RECEIVED) for number in range(6)], old.pipeline.redactor)
+
+    # Then
+    kept = Counter[str]()
+    for chunk in taking.stage.take():
+        kept[chunk.lane] += chunk.events
+    assert kept.total() == taking.matched == 18
+    assert set(kept) <= {"old", "new"}
+    assert taking.left_out == 0
