@@ -23,8 +23,8 @@ import salt.version
 
 MINIONS = 500
 _JID_HEAD = "20260102030405"
-#: Since this release, times of events say that they are in UTC.
-_HAS_ZONE = salt.version.__saltstack_version__.major >= 3008
+#: Since this release, times of events say that they are in UTC, and returns when they were sent.
+_IS_3008 = salt.version.__saltstack_version__.major >= 3008
 _MINION_HEAD = "minion-"
 #: How many bytes are sent at once. All events in them count as fired when the sending begins.
 _CHUNK_BYTES = 16_384
@@ -113,8 +113,10 @@ def number_of(jid: str, minion_id: str) -> int:
 def frame(tag: str, data: dict[str, Any]) -> bytes:
     """Return an event as the bus carries it."""
     now = datetime.now(timezone.utc)
-    stamp = (now if _HAS_ZONE else now.replace(tzinfo=None)).isoformat()
-    body = tag.encode() + b"\n\n" + salt.payload.dumps({**data, "_stamp": stamp}, use_bin_type=True)
+    end: dict[str, Any] = {"_stamp": (now if _IS_3008 else now.replace(tzinfo=None)).isoformat()}
+    if _IS_3008 and data.get("cmd") == "_return":
+        end["ts"] = int(now.timestamp())
+    body = tag.encode() + b"\n\n" + salt.payload.dumps({**data, **end}, use_bin_type=True)
     framed: bytes = salt.transport.frame.frame_msg_ipc(body, raw_body=True)
     return framed
 

@@ -8,6 +8,7 @@ compares. Pure: no database in here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,9 @@ _STAMP = "_stamp"
 _HOLES = ("id", "jid", _STAMP)
 #: What may stand behind a time: Salt 3008 writes the zone, too.
 _BEHIND_STAMP = (b'"', b'+00:00"')
+#: So ends the payload of a minion of Salt 3008: when it has sent that, in whole seconds.
+_TS = re.compile(rb'((?:\+00:00)?","ts":)[0-9]{10}\}')
+_TS_BEGIN = -11
 #: So many shapes are remembered, of payloads of no more bytes. Arguments are in a payload twice.
 _MOST_SHAPES, _LONGEST_BYTES = 64, 2048
 #: To learn a shape costs half as much as a row does: after so many of which none was met again, few are learned.
@@ -42,7 +46,8 @@ class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
     A payload with holes for a minion, a job and a time, and what follows from all else in it.
 
     :param fun: the function, as events have it.
-    :param pieces: what stands around the holes.
+    :param pieces: what stands around the holes; without the number at the end, if there is a hole for that.
+    :param has_ts: there is.
     :param digest: makes the digest of such a return.
     :param cells: the columns from ``fun`` to ``test``.
     :param duration_ms: another column.
@@ -52,6 +57,7 @@ class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     fun: str
     pieces: tuple[bytes, ...]
+    has_ts: bool
     digest: Digest
     cells: tuple[Any, Any, Any, Any, Any]
     duration_ms: float | None
@@ -112,7 +118,8 @@ class Shapes:
                 return None
             begin, middle, then, end = shape.pieces
             name, (stamp, written) = _QUOTED(minion_id), spelled(event.stamp)
-            if body != b"".join((begin, name, middle, job, then, written, end)):
+            last = _last(body) if shape.has_ts else b""
+            if body != b"".join((begin, name, middle, job, then, written, end, last)):
                 return None
             if has_load:
                 load = value(body)
@@ -161,10 +168,13 @@ class Shapes:
             return
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
+        # Without the whole payload, the column ``load`` has this number.
+        has_ts = self._load and (found := _TS.fullmatch(behind))
         cells = (row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"])
         self._shapes[len(body) - len(event.minion_id) - len(event.jid)] = _Shape(
             fun=event.fun,
-            pieces=(*pieces, behind),
+            pieces=(*pieces, found[1] if has_ts and found else behind),
+            has_ts=bool(has_ts),
             digest=digest,
             cells=cells,
             duration_ms=row["duration_ms"],
@@ -214,6 +224,10 @@ class _Latest:
             text = cell if cell.__class__ is str else text_of((cell,))
             around = (f"{before}{text}{behind}", self._received[2], f"{BETWEEN}{digest}{LINE_END}")
         return Like(shape.cells, cell, shape.duration_ms, self._received[1], self._node_id, digest, around)
+
+
+def _last(body: bytes) -> bytes:
+    return body[_TS_BEGIN:] if body[_TS_BEGIN:-1].isdigit() else b""
 
 
 def _has_sign(text: bytes) -> bool:

@@ -42,6 +42,7 @@ FIELDS: dict[str, list[Any]] = {
     "tgt": ["web1"],
     "tgt_type": ["glob", "list"],
     "_stamp": TIMES,
+    "ts": [1767323045, 1767323046, 1, 2**40, "x"],
 }
 USUAL = ("cmd", "id", "success", "return", "retcode", "jid", "fun", "fun_args", "_stamp")
 ODD = st.sampled_from([*FIELDS, "order", "no-id", "no-stamp"])
@@ -94,14 +95,22 @@ def test_the_rows_are_those_of_the_long_way(
             assert both.rows(event) == made().rows(event)
 
 
-@pytest.mark.parametrize("zone", ["", "+00:00"], ids=["as Salt 3007 has it", "as Salt 3008 has it"])
-@pytest.mark.parametrize("load", [True, False])
-def test_returns_that_differ_in_minion_job_and_time_take_the_short_way(load: bool, zone: str) -> None:
+@pytest.mark.parametrize(
+    ("load", "zone", "end", "ends"),
+    [
+        pytest.param(True, "", {}, {}, id="as Salt 3007 has it"),
+        pytest.param(True, "+00:00", {"ts": 1767323045}, {"ts": 1767323046}, id="as Salt 3008 has it"),
+        pytest.param(False, "+00:00", {}, {}, id="without the whole payload"),
+    ],
+)
+def test_returns_that_differ_in_minion_job_and_time_take_the_short_way(
+    load: bool, zone: str, end: dict[str, int], ends: dict[str, int]
+) -> None:
     # Given
     made = builder(load=load)
-    made.rows(usual(_stamp=TIME + zone))
+    made.rows(usual(_stamp=TIME + zone, **end))
     stamp = TIMES[1] + zone
-    other = usual(id="database-7.example.com", jid="20260102030405678999", _stamp=stamp, **{"return": "text"})
+    other = usual(id="database-7.example.com", jid="20260102030405678999", _stamp=stamp, **{"return": "text"}, **ends)
 
     # When
     row = made.usual(other)

@@ -35,9 +35,10 @@ FIELDS: dict[str, list[Any]] = {
         *('2026-01-02"03:04:05.678901', '2026-01-02T03Z\0","a":"bbb"', f"{TIME}+01:00", "2026-01-02T03:04+01:00xxx"),
         *("2026-01-02T03:04:05", "never", None),
     ],
+    "ts": [1767323045, 1767323046, 1, 2**40, "x"],
     PEER: ["other_master"],
 }
-USUAL = tuple(FIELDS)[:-1]
+USUAL = tuple(FIELDS)[:-2]
 ODD = st.sampled_from([*FIELDS, "order", "no-id", "no-return", "no-_stamp", "no-jid"])
 TAGS = st.sampled_from([None, None, None, f"salt/job/{JID}/ret/web1", f"salt/job/{OTHER}/ret/new", "salt/job/x/ret/w"])
 
@@ -121,12 +122,20 @@ def test_what_is_recognized_is_what_the_long_way_finds(parts: Any, raws: list[by
         pytest.param({"_stamp": "2026-01-02T03:04:06.000001"}, id="another time"),
     ],
 )
-@pytest.mark.parametrize("zone", ["", "+00:00"], ids=["as Salt 3007 has it", "as Salt 3008 has it"])
-def test_returns_that_differ_in_what_usually_differs_are_recognized(more: dict[str, Any], zone: str) -> None:
+@pytest.mark.parametrize(
+    ("zone", "end", "ends"),
+    [
+        pytest.param("", {}, {}, id="as Salt 3007 has it"),
+        pytest.param("+00:00", {"ts": 1767323045}, {"ts": 1767323046}, id="as Salt 3008 has it"),
+    ],
+)
+def test_returns_that_differ_in_what_usually_differs_are_recognized(
+    more: dict[str, Any], zone: str, end: dict[str, int], ends: dict[str, int]
+) -> None:
     # Given
     pipeline = Pipeline(*PIPELINES[0])
-    learn(pipeline.familiar, pipeline, usual(_stamp=TIME + zone))
-    raw = usual(**{**more, "_stamp": more.get("_stamp", TIME) + zone})
+    learn(pipeline.familiar, pipeline, usual(_stamp=TIME + zone, **end))
+    raw = usual(**{**more, "_stamp": more.get("_stamp", TIME) + zone}, **ends)
 
     # When
     known = pipeline.familiar.take(raw, RECEIVED)
