@@ -8,6 +8,7 @@ does no I/O: the same bytes always become the same event.
 :mod:`frame`       a frame off the bus: its tag is read, its payload is not
 :mod:`codec`       payloads from and to MessagePack, and to JSON text
 :mod:`parse`       a frame and its decoded payload become an event
+:mod:`shape`       what the payloads of a job's usual returns have in common
 :mod:`replayed`    an event that comes out of a history
 :mod:`beat`        what engines of a cluster say to each other
 :mod:`handed`      what Salt hands to its job cache, as the bus has it

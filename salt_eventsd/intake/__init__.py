@@ -15,7 +15,6 @@ room does not know.
 :mod:`pipeline`    what becomes of one frame; the tap and rule tests use it, too
 :mod:`usual`       the same for the returns of minions in which nothing is odd, at half of the cost
 :mod:`familiar`    the same for those that are like an earlier one, which need not be decoded
-:mod:`shape`       what the payloads of returns have in common
 :mod:`result`      what pipeline and usual say of a frame
 :mod:`origin`      events that are not what their tag says
 :mod:`withheld`    events that would take too long, kept without their payload

@@ -14,8 +14,8 @@ from salt_eventsd.common.chances import Chances
 from salt_eventsd.event.codec import FEW_BYTES, quoted, value_as_text
 from salt_eventsd.event.frame import TAG_END
 from salt_eventsd.event.parse import TRIMMED, Event, seconds_of
+from salt_eventsd.event.shape import STAMP_BYTES, TS_BYTES, ZONES, Shape, key_of, packed_text, shape_of
 from salt_eventsd.intake.result import Result
-from salt_eventsd.intake.shape import STAMP_BYTES, TS_BYTES, ZONES, Shape, key_of, packed_text, shape_of
 from salt_eventsd.intake.usual import BEGINNING, JOB_END, RET_PLACE, is_job_enough, is_usual_tag
 from salt_eventsd.rules.match import Rules
 from salt_eventsd.rules.rule import Route
