@@ -38,7 +38,7 @@ class _Known(msgspec.Struct, eq=False, gc=False):
     :param packed: what stands around the holes that are left.
     :param texts: likewise.
     :param zone: of the time.
-    :param end: of the text behind the number at the end of the payload; empty if there is none.
+    :param end: of the text behind the second at the end of the payload; empty if there is none.
     :param to: where the returns go.
     :ivar is_met: a return was like it since one was not.
     """
@@ -68,8 +68,9 @@ class Familiar:
         self._counts: dict[bytes, int] = {}
         self._chances = Chances(_UNMET_SHAPES)
         self._is_met = True
-        # What was returned, and that as JSON text: mostly the same.
+        # What was returned, and that as JSON text: mostly the same. So is the second in which it was sent.
         self._returned = (b"", b"")
+        self._sent = (b"", b"")
 
     def take(self, raw: bytes, received: float) -> tuple[Route, Event] | None:
         """
@@ -114,9 +115,9 @@ class Familiar:
             self._chances.succeeded()
         known.is_met = True
         first, second, third = known.texts
-        body = b"".join((first, quoted(minion_id), second, quoted(stamp), third))
-        if known.end:
-            body += b"%d%b" % (int.from_bytes(payload[length:], "big"), known.end)
+        if known.end and self._sent[0] != payload[length:]:
+            self._sent = (payload[length:], b"%d%b" % (int.from_bytes(payload[length:], "big"), known.end))
+        last = self._sent[1] if known.end else b""
         to = known.to
         return to, Event(
             tag,
@@ -127,7 +128,7 @@ class Familiar:
             known.fun,
             "job",
             "ret",
-            body,
+            b"".join((first, quoted(minion_id), second, quoted(stamp), third, last)),
             self._returned[1],
             to.rule,
             to.into or "returns",
