@@ -17,6 +17,7 @@ from salt_eventsd.database.dialects.base.runs import Values
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.database.rows.cells import Row
 from salt_eventsd.database.rows.returned import Usual
+from salt_eventsd.database.rows.seen import Sighting, sighting_of
 from salt_eventsd.database.rows.usual_run import UsualRun
 from salt_eventsd.database.user_tables import tables as user_tables
 from salt_eventsd.database.user_tables.tables import Writers
@@ -159,16 +160,16 @@ def ahead_of(builder: RowBuilder, events: Sequence[Event], master: str) -> Ahead
     return Ahead(builder, first, build(builder.of(master) if master else builder, {}, events, first))
 
 
-def newest_of(built: Iterable[Built]) -> Iterable[Built]:
+def sightings_of(built: Iterable[Built]) -> list[tuple[int, Sighting]]:
     """
-    Return the newest of each minion.
+    Return what the newest return of each minion says of it, with the position of its event.
 
     :param built: usual returns.
     """
-    newest: dict[str, tuple[str, Built]] = {}
+    newest: dict[str, tuple[int, Usual]] = {}
     for one in built:
         if usual := one.usual:
             known = newest.get(usual.minion_id)
-            if known is None or known[0] <= usual.stamp:
-                newest[usual.minion_id] = (usual.stamp, one)
-    return [one for _, one in newest.values()]
+            if known is None or known[1].stamp <= usual.stamp:
+                newest[usual.minion_id] = (one.position, usual)
+    return [(position, sighting_of(usual)) for position, usual in newest.values()]

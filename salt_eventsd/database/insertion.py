@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.attempt import Attempts, Tables
 from salt_eventsd.database.blame.evidence import Evidence, Rejected
-from salt_eventsd.database.building import PREFIX, Ahead, Built, newest_of, parts
+from salt_eventsd.database.building import PREFIX, Ahead, Built, parts, sightings_of
 from salt_eventsd.database.rows.seen import Sighting, seen_in, sighting_in, sighting_of
 from salt_eventsd.database.sightings import Sightings
 from salt_eventsd.database.user_tables.tables import Writers
@@ -118,8 +118,7 @@ class Insertion:
         bad = {at for at, _ in errors}
         without = {built[at].position for at in bad}
         # Rows are not kept beyond their part: all of a batch may be large.
-        newest = newest_of(one for one in put_off if one.position not in without)
-        self._late += [(one.position, sighting_of(one.usual)) for one in newest if one.usual]
+        self._late += sightings_of(one for one in put_off if one.position not in without)
         self._note([one for at, one in enumerate(built) if at not in bad] if bad else built)
         refused += [(built[at], error) for at, error in errors]
         return len(built)

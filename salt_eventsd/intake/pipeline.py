@@ -99,7 +99,9 @@ class Pipeline:
         if is_cleared and raw[RET_PLACE] == RET and (usual := self.usual(raw, received)) is not None:
             return usual
         frame = read_tag(raw, received)
-        candidates = self._asked.pop(frame.full_tag, None) or self.rules.candidates(frame.tag, frame.full_tag)
+        candidates = self._asked.pop(frame.full_tag, None)
+        if candidates is None:
+            candidates = self.rules.candidates(frame.tag, frame.full_tag)
         if not candidates.rules:
             return IGNORED
         found = self._limited(frame, candidates, addressed, is_cleared)

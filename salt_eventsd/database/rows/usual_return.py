@@ -169,12 +169,12 @@ class Shapes:
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
         # Without the whole payload, the column ``load`` has this number.
-        has_ts = self._load and (found := _TS.fullmatch(behind))
+        found = _TS.fullmatch(behind) if self._load else None
         cells = (row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"])
         self._shapes[len(body) - len(event.minion_id) - len(event.jid)] = _Shape(
             fun=event.fun,
-            pieces=(*pieces, found[1] if has_ts and found else behind),
-            has_ts=bool(has_ts),
+            pieces=(*pieces, found[1] if found else behind),
+            has_ts=found is not None,
             digest=digest,
             cells=cells,
             duration_ms=row["duration_ms"],

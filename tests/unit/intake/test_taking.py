@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgpack
 import pytest
 
 from salt_eventsd.config.structs import BatchLimits, EventRule
+from salt_eventsd.event.frame import TAG_END
+from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.peers import Peers
@@ -42,3 +45,20 @@ def test_a_reload_in_the_midst_of_a_lot_loses_nothing(asked: int) -> None:
     assert kept.total() == taking.matched == 18
     assert set(kept) <= {"old", "new"}
     assert taking.left_out == 0
+
+
+@pytest.mark.parametrize("size", [100, 6000], ids=["small", "large"])
+def test_a_pattern_that_takes_too_long_is_told_once_for_a_frame(size: int) -> None:
+    # Given: one that tries very many ways
+    rules = compile_rules({"slow": EventRule(tag=r"my/(a|a|b?a)*(a*)*(\w|a)*c", worker="old")})
+    pipeline = Pipeline(rules, compile_redactor((), (), {}), Origins(places=frozenset(("old",))))
+    policy = Policy(pipeline, {"old": BatchLimits()})
+    taking = Taking(lambda: policy, Heard(lambda _: False), Peers())
+    raw = b"my/" + b"a" * 3000 + b"!" + TAG_END + msgpack.packb({"x": "y" * size})
+
+    # When
+    for frames, cleared_by in glance([(raw, RECEIVED)], lambda: pipeline.redactor, pipeline.may_take):
+        taking.lot(frames, cleared_by)
+
+    # Then
+    assert rules.undecided.events == {"slow": 1}
