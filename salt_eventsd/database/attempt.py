@@ -159,7 +159,7 @@ class Attempts:
         """Insert all of these, which raises if one of them is refused."""
         by_table: defaultdict[str, list[Row]] = defaultdict(list)
         minions: dict[str, Row] = {}
-        for one in [one for one in some if one.rows]:
+        for one in some:
             for name, row in one.rows:
                 if name != "minions":
                     by_table[name].append(row)
