@@ -4,12 +4,15 @@ What Salt's job cache is asked: jobs as the loads that Salt knows, returns as Sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from salt_eventsd.common import documents
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.questions.read import Reader, Row, aware
@@ -24,6 +27,8 @@ _FEW = 5000
 #: So many returns are asked for in one statement.
 _AT_ONCE = 200
 _BEGUN_BY_MINION = ("call", "schedule")
+#: What may be a number that PostgreSQL has written out.
+_MANY_DIGITS = re.compile(r"(?<![\d\"])\d{20}")
 #: What an event has besides what Salt has handed over.
 _OF_EVENTS = frozenset(("_stamp", "minions", "missing", "eventsd_trimmed"))
 #: What is told of a job.
@@ -109,17 +114,25 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
     return {row["minion_id"]: whole_return(row) for row in found}
 
 
-def end_of(reader: Reader, jid: str) -> str | None:
+def end_of(reader: Reader, jid: str) -> datetime | None:
     """
     Return when the last answer to a job came, in UTC; None if none did.
 
     :param reader: of the history.
     :param jid: the job id.
     """
-    found = reader.rows(
-        sa.select(returns.c.received).where(returns.c.jid == jid).order_by(returns.c.id.desc()).limit(1)
-    )
-    return str(found[0]["received"]) if found else None
+    [found] = reader.values(sa.select(_LAST).where(returns.c.jid == jid))
+    return aware(found) if found is not None else None
+
+
+def ends(reader: Reader) -> Iterator[tuple[str, datetime]]:
+    """
+    Yield the id of each job that somebody has answered, and when the last answer came.
+
+    :param reader: of the history.
+    """
+    for jid, found in reader.each(sa.select(returns.c.jid, _LAST).group_by(returns.c.jid)):
+        yield jid, aware(found)
 
 
 def minion_ids(reader: Reader) -> list[str]:
@@ -154,6 +167,7 @@ def whole_return(row: Mapping[str, Any]) -> Row:
 _OF_RETURN = ("jid", "minion_id", "fun", "fun_args", "retcode", "success", "return", "load", "master_id")
 _RETURNS = sa.select(*[returns.c[name] for name in _OF_RETURN])
 _PLACE = (returns.c.stamp, returns.c.minion_id)
+_LAST: sa.ColumnElement[Any] = sa.func.max(returns.c.received)
 _THIS = sa.bindparam("jid", type_=jobs.c.jid.type)
 # In one question, and made once: to make one takes as long as its answer.
 _IS_SHARED = sa.or_(jobs.c.apart != "", jobs.c.syndics.is_not(None))
@@ -229,6 +243,6 @@ def decoded(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        return documents.loads(text) if _MANY_DIGITS.search(text) else msgspec.json.decode(text)
+    except (ValueError, msgspec.DecodeError):
         return None
