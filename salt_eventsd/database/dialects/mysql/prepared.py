@@ -24,7 +24,9 @@ from salt_eventsd.database.dialects.base.runs import Values, apart
 
 #: A statement has no more rows. A connection prepares one for each number of rows, and the server keeps it.
 MOST_ROWS = 8
-#: And no more bytes, whatever a packet has room for.
+#: And no more bytes, if it has several: a longer one takes memory that is new each time.
+_USUAL_BYTES = 2**19
+#: And never more, whatever a packet has room for.
 _MOST_BYTES = 2**20
 #: The server has no prepared statements, or no more of them: a command that it does not know, a statement that is gone
 #: or cannot be prepared, or has to be again and again, too many of them, a packet that makes no sense to it.
@@ -74,7 +76,7 @@ class Prepared:
         :param rows: the values of those that are worth it.
         """
         link: Any = connection.connection.dbapi_connection
-        for some in grouped(rows, self._size, self._most_bytes, MOST_ROWS):
+        for some in grouped(rows, self._size, min(self._most_bytes, _USUAL_BYTES), MOST_ROWS):
             with link.giving([_bytes_of(value) for row in some for value in row], self._type):
                 found: Any = connection.exec_driver_sql(self._head + ", ".join([self._places] * len(some)))
             if found.rowcount != len(some) or found.context.cursor.warning_count:
