@@ -85,6 +85,12 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
             lambda reader: states.slow(reader, 50, NOW - DAY), "eventsd_states_by_result", "sqlite", id="slow of a day"
         ),
         pytest.param(
+            lambda reader: totals.of_slow_states(reader, NOW - DAY, NOW, 9),
+            "eventsd_states_by_result",
+            "",
+            id="slow states of a report",
+        ),
+        pytest.param(
             lambda reader: jobs.find(reader, jobs.Which(user="nobody"), 50), "eventsd_jobs_by_user", "", id="user"
         ),
         pytest.param(lambda reader: jobs.find(reader, jobs.Which(outcome="failed"), 9), ONCE, "", id="failed jobs"),
