@@ -110,6 +110,8 @@ def failures(
         is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
         if not has_state and (funs := _only_functions(wanted)):
             by_index = reader.dialect.questions.told_by_index(returns.c.fun, funs, returns.c.stamp, returns.c.id)
+            # Where the table has partitions, each look would be one into each of them.
+            by_index = None if by_index is None or reader.partitions_of(returns) else by_index
             is_meant = is_meant if by_index is None else by_index
         if not wanted.is_nothing:
             wanted = replace(failed, rest=(is_meant,), has_begin=which.since is not None)

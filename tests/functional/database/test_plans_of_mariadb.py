@@ -135,6 +135,14 @@ def test_failures_of_functions_are_found_without_the_rows_of_other_failures(hist
     assert all("Using index" in row["Extra"].split("; ") for row in read)
 
 
+def test_failures_of_functions_are_not_looked_for_in_each_partition(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "partitions_of", lambda *_: 12)
+    which = returns.Which(fun="s*")
+    assert not statements(history, lambda reader: returns.failures(reader, which, 9), "its.fun")
+
+
 @pytest.mark.parametrize("limit", [1, 40, 1000])
 @pytest.mark.parametrize("fun", ["state.apply", "s*", "service.restart", "*", "gone"])
 def test_failures_of_functions_are_the_same_whether_two_indexes_find_them_or_one(
