@@ -18,12 +18,16 @@ from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.syndics import minions_seen, own_minions
 from salt_eventsd.database.questions.twins import own_of, twins_of, whose
+from salt_eventsd.database.questions.wanted import Part
+from salt_eventsd.database.questions.which import Condition, all_of
 from salt_eventsd.database.schema import jobs, minions, returns
 from salt_eventsd.event.handed import answer_of, readable
 
 _RUNNERS = ("runner", "wheel")
-#: Of no more returns of a function, all are looked at.
+#: So many returns of a function are looked at first, and then twice as many each time.
 _FEW = 5000
+#: No more minions than these are asked for one by one: to look through all returns of one may take as long as a page.
+_FEW_MINIONS = 100
 #: So many returns are asked for in one statement.
 _AT_ONCE = 200
 _BEGUN_BY_MINION = ("call", "schedule")
@@ -95,23 +99,52 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
     :param reader: of the history.
     :param fun: the function.
     """
-    # By time: what was restored from an archive is numbered anew.
-    latest: sa.ColumnElement[Any] = sa.func.max(returns.c.stamp)
-    asked = sa.select(returns.c.minion_id, latest).where(returns.c.fun == fun).group_by(returns.c.minion_id)
-    if reader.values(sa.select(returns.c.stamp).where(returns.c.fun == fun).offset(_FEW).limit(1)):
-        # A look back for each minion soon meets one; to read all of them takes as long as there are many.
-        known = reader.dialect.questions.distinct(returns.c.minion_id).subquery()
-        its = returns.alias()
-        back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], its.c.fun == fun)
-        latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
-        asked = sa.select(known.c[0], latest)
-    newest = [(aware(stamp), minion) for minion, stamp in reader.tuples(asked) if stamp is not None]
+    # Those of one time stand beside one another.
+    newest = sorted((stamp, minion) for minion, stamp in _times_of_latest(reader, fun).items())
     found = [
         row
         for some in grouped(newest, lambda _: 1, _AT_ONCE)
         for row in reader.rows(_RETURNS.where(returns.c.fun == fun, among(_PLACE, some)).order_by(returns.c.id))
     ]
     return {row["minion_id"]: whole_return(row) for row in found}
+
+
+def _times_of_latest(reader: Reader, fun: str) -> dict[str, datetime]:
+    """Return each minion, and when its newest return of a function was: restored ones are numbered anew."""
+    found: dict[str, datetime] = {}
+    is_it, lead = reader.dialect.questions.led(returns.c.fun, fun)
+    bound: list[Condition] = []
+    known: list[str] = []
+    count = _FEW
+    while True:
+        # Most minions are soon met among the newest returns.
+        part = Part(all_of([is_it, *bound]), lead)
+        page = part.newest(sa.select(returns.c.minion_id, returns.c.stamp), [returns.c.stamp], count).subquery()
+        stamp = page.c.stamp
+        asked = sa.select(page.c.minion_id, sa.func.max(stamp), sa.func.min(stamp), sa.func.count())
+        told = reader.tuples(asked.group_by(page.c.minion_id))
+        for minion, last, *_ in told:
+            found.setdefault(minion, aware(last))
+        if sum(number for *_, number in told) < count:
+            return found
+        known = known or reader.values(reader.dialect.questions.distinct(returns.c.minion_id))
+        rest = [minion for minion in known if minion not in found]
+        if len(rest) <= _FEW_MINIONS:
+            found.update(_looked_back(reader, fun, rest))
+            return found
+        bound = [returns.c.stamp <= aware(min(first for _, _, first, _ in told))]
+        count *= 2
+
+
+def _looked_back(reader: Reader, fun: str, minion_ids: list[str]) -> dict[str, datetime]:
+    """Ask for the newest return of each of a few minions, which may have none."""
+    known = reader.dialect.questions.distinct(returns.c.minion_id).subquery()
+    its = returns.alias()
+    is_it = reader.dialect.questions.beside(its.c.fun) == fun
+    back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], is_it)
+    latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
+    told = reader.tuples(sa.select(known.c[0], latest).where(known.c[0].in_(minion_ids))) if minion_ids else []
+    return {minion: aware(stamp) for minion, stamp in told if stamp is not None}
 
 
 def end_of(reader: Reader, jid: str) -> datetime | None:
