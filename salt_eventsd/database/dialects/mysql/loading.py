@@ -105,7 +105,7 @@ def can_load(connection: Connection, table: sa.Table) -> bool:
     return may_load and MySQLReflection().can_undo(connection, table.name)
 
 
-def _usual(text: str) -> str:
+def _usual(text: bytes) -> bytes:
     return text
 
 

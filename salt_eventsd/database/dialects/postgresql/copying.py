@@ -22,6 +22,8 @@ from salt_eventsd.exceptions import Transient
 _SOURCE = "eventsd_copied"
 #: Signs that have a meaning in lines, the one that escapes the others first.
 _ESCAPED = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"))
+_ESCAPED_BYTES = tuple((sign.encode(), escaped.encode()) for sign, escaped in _ESCAPED)
+_END = END.encode()
 _RULES = sa.text("SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = to_regclass(:table)")
 
 
@@ -105,20 +107,18 @@ def prepare(engine: Engine) -> None:
         return True
 
 
-def _escaped(text: str) -> str:
-    for sign, escaped in _ESCAPED:
-        # To see that a sign is nowhere takes a tenth of the time of replacing it nowhere.
+def _usual(text: bytes) -> bytes:
+    for sign, escaped in _ESCAPED_BYTES:
+        # Bytes are copied even where nothing is replaced.
         if sign in text:
             text = text.replace(sign, escaped)
-    return text
-
-
-def _usual(text: str) -> str:
-    return _escaped(text).replace(END, "\n")
+    return text.replace(_END, b"\n")
 
 
 def _odd(text: str) -> str:
-    return _escaped(text).replace(BETWEEN, "\\" + BETWEEN).replace(MARK, "\\" + MARK)
+    for sign, escaped in (*_ESCAPED, (BETWEEN, "\\" + BETWEEN), (MARK, "\\" + MARK)):
+        text = text.replace(sign, escaped)
+    return text
 
 
 _LINES = Lines(null=MARK, usual=_usual, odd=_odd, end="\n")
