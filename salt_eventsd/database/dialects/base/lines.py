@@ -25,8 +25,8 @@ PIECE_BYTES = 2**19
 #: The values of so many rows are made text together.
 _ROWS_AT_ONCE = 256
 _SIGNS = (MARK, BETWEEN, END)
-#: To see that a sign is nowhere in a text takes a tenth of the time of counting it. So in rows that are longer than this
-#: by and large, in characters, it is looked for in each value.
+#: To see that a sign is nowhere in a text takes a tenth of the time of counting it. So in rows that are longer than
+#: this by and large, in characters, it is looked for in each value.
 _LONG = 4096
 
 

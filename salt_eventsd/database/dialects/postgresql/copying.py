@@ -20,6 +20,8 @@ from salt_eventsd.exceptions import Transient
 
 #: The option of a statement that says what is copied.
 _SOURCE = "eventsd_copied"
+#: Where a connection keeps how many savepoints its transaction has.
+_SAVEPOINTS = "eventsd_savepoints"
 #: Signs that have a meaning in lines, the one that escapes the others first.
 _ESCAPED = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"))
 _ESCAPED_BYTES = tuple((sign.encode(), escaped.encode()) for sign, escaped in _ESCAPED)
@@ -65,16 +67,29 @@ def by_copy(table: sa.Table, columns: Sequence[str]) -> Quick:
 
     def copy(connection: Connection, rows: Sequence[Row]) -> int | None:
         source = Source(_LINES.of(rows, values))
+        savepoint = _name_of_savepoint(connection)
         try:
-            with connection.begin_nested():
-                connection.exec_driver_sql(sql, execution_options={_SOURCE: source})
+            connection.exec_driver_sql(f"SAVEPOINT {savepoint}; {sql}", execution_options={_SOURCE: source})
         except Exception as exc:
             if not source.broke and isinstance(faults.classify(exc), Transient):
                 raise
+            connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {savepoint}")
             return None
         return source.taken
 
     return copy
+
+
+def _name_of_savepoint(connection: Connection) -> str:
+    """
+    Return the name of a savepoint that the transaction does not have yet. It goes to the server together with what is
+    copied, and ends with the transaction: by itself, to make it and to let go of it costs as much as ten rows.
+    """
+    before, number = connection.info.get(_SAVEPOINTS, (None, 0))
+    now = connection.get_transaction()
+    number = number + 1 if now is before else 1
+    connection.info[_SAVEPOINTS] = (now, number)
+    return f"eventsd_copied_{number}"
 
 
 def can_copy(connection: Connection, table: sa.Table) -> bool:
