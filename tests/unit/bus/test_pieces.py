@@ -46,6 +46,7 @@ def test_large_frames_and_small_ones_keep_their_order(together: int) -> None:
     found = []
     ours, its = socket.socketpair()
     its.setblocking(False)
+    ours.settimeout(5.0)
 
     # When: the socket is full at times
     with ours, its:
