@@ -87,6 +87,8 @@ class Familiar:
         minion = head[JOB_END:]
         if len(payload) > FEW_BYTES or len(minion) > _LONGEST_NAME or not is_usual_tag(head) or TRIMMED in payload:
             return None
+        if minion.endswith(b" "):
+            return None
         before, between, behind, end = known.packed
         begin = before + packed_text(minion) + between
         length = len(payload) - TS_BYTES if known.end else len(payload)

@@ -88,9 +88,11 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
         if texts is None or type(data) is not dict:
             return None
         fun, jid, minion_id = data.get("fun"), data.get("jid"), data.get("id")
-        if not (type(fun) is str and type(jid) is str and type(minion_id) is str and jid and minion_id):
+        if not (type(fun) is str and type(jid) is str and type(minion_id) is str):
             return None
-        is_odd = data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
+        # Whoever looks at everything says what is kept in place of these.
+        is_odd = not jid or not minion_id or jid[-1] == " " or minion_id[-1] == " "
+        is_odd = is_odd or data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
         if is_odd or ((drops or RUNNER in fun) and redactor.dropped(fun)):
             return None
         routes = candidates.routes(tag, fun, data, tag, (jid, minion_id))
