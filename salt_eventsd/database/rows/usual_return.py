@@ -35,6 +35,8 @@ _TS_BEGIN = -11
 _MOST_SHAPES, _LONGEST_BYTES = 64, 2048
 #: To learn a shape costs half as much as a row does: after so many of which none was met again, few are learned.
 _UNMET_SHAPES = 8
+#: What follows from so many jobs, and values that were returned, is kept for the next returns of a batch.
+_MOST_LATEST = 64
 #: The signs of lines.
 _MARK, _BETWEEN, _END = (sign.encode() for sign in (MARK, BETWEEN, END))
 _QUOTED = msgspec.json.Encoder().encode
@@ -91,8 +93,9 @@ class Shapes:
         """
         cells, shapes, has_load = self._cells, self._shapes, self._load
         text_of, value, spelled = cells.text, cells.value, cells.spelled
-        like_of = _Latest(cells, node_id, self._has_lines).of
-        # Most returns are like the one before.
+        latest = _Latest(cells, node_id, self._has_lines)
+        like_of, job_of = latest.of, latest.job
+        # Most returns are like the one before, and those of jobs that take turns like one shortly before.
         told: Any = None
         like: Like | None = None
         known_jid, job = "", b""
@@ -108,9 +111,7 @@ class Shapes:
             if len(minion_id) > NAME_LENGTH or text_of(minion_id) != minion_id:
                 return None
             if jid != known_jid:
-                known_jid, job = jid, _QUOTED(jid)
-                if cells.key(jid, JID_LENGTH) != jid or jid in NO_JID:
-                    job = b""
+                known_jid, job = jid, job_of(jid)
             its = (shape, returned, event.received)
             if its != told:
                 told, like = its, like_of(*its)
@@ -193,13 +194,29 @@ class _Latest:
     """
 
     def __init__(self, cells: Cells, node_id: str, has_lines: bool) -> None:
-        self._time, self._value = cells.time, cells.value
+        self._time, self._value, self._key = cells.time, cells.value, cells.key
         self._node_id = node_id
         self._has_lines = has_lines and plain_text_of((node_id,)) is not None
         # When a return was read, that as a cell, and that as a part of a line.
         self._received = (-1.0, "", "")
-        # A shape, what was returned, that as a cell, and the digest.
-        self._returned: tuple[_Shape | None, bytes, Any, int] = (None, b"", None, 0)
+        # By job id, as it stands in payloads; nothing for an odd one.
+        self._jobs: dict[str, bytes] = {}
+        # A shape and what was returned, if that is short -> that as a cell, the digest, and with the time the rest.
+        self._latest: dict[tuple[_Shape, bytes], tuple[Any, int, float, Like]] = {}
+
+    def job(self, jid: str) -> bytes:
+        """
+        Return a job id as it stands in payloads; b"" for one that names no job, or that its column has in another form.
+
+        :param jid: the job id.
+        """
+        known = self._jobs.get(jid)
+        if known is None:
+            known = b"" if self._key(jid, JID_LENGTH) != jid or jid in NO_JID else _QUOTED(jid)
+            if len(self._jobs) >= _MOST_LATEST:
+                self._jobs = {}
+            self._jobs[jid] = known
+        return known
 
     def of(self, shape: _Shape, returned: bytes, received: float) -> Like | None:
         """
@@ -209,21 +226,30 @@ class _Latest:
         :param returned: what was returned, as JSON text.
         :param received: when it was read.
         """
-        known, value, cell, digest = self._returned
-        if known is not shape or value != returned:
-            if STATE_MARK in returned:
-                return None
+        is_short, key = len(returned) <= _LONGEST_BYTES, (shape, returned)
+        known = self._latest.get(key) if is_short else None
+        if known is not None:
+            cell, digest, when_read, like = known
+            if when_read == received:
+                return like
+        elif STATE_MARK in returned:
+            return None
+        else:
             cell, digest = self._value(returned), shape.digest.of(returned)
-            self._returned = (shape, returned, cell, digest)
         if self._received[0] != received:
             when = self._time(received)
             self._received = (received, when, f"{BETWEEN}{when}{BETWEEN}{self._node_id}{BETWEEN}")
         around = None
-        if self._has_lines and shape.line and len(returned) <= _LONGEST_BYTES and not _has_sign(returned):
+        if self._has_lines and shape.line and is_short and not _has_sign(returned):
             before, behind = shape.line
             text = cell if cell.__class__ is str else text_of((cell,))
             around = (f"{before}{text}{behind}", self._received[2], f"{BETWEEN}{digest}{LINE_END}")
-        return Like(shape.cells, cell, shape.duration_ms, self._received[1], self._node_id, digest, around)
+        like = Like(shape.cells, cell, shape.duration_ms, self._received[1], self._node_id, digest, around)
+        if is_short:
+            if len(self._latest) >= _MOST_LATEST:
+                self._latest = {}
+            self._latest[key] = (cell, digest, received, like)
+        return like
 
 
 def _last(body: bytes) -> bytes:
