@@ -20,6 +20,7 @@ from salt_eventsd.event.shape import STAMP_BYTES, TS_BYTES, ZONES, Shape, key_of
 from salt_eventsd.intake.job_counts import STATE_MARK, Told, told_of
 from salt_eventsd.intake.result import Result
 from salt_eventsd.intake.usual import BEGINNING, JOB_END, RET_PLACE, is_job_enough, is_usual_tag
+from salt_eventsd.redact import Redactor
 from salt_eventsd.rules.match import Candidates, Rules
 from salt_eventsd.rules.rule import Route
 
@@ -81,10 +82,13 @@ class Familiar:
     Recognizes returns. For one thread.
 
     :param rules: which workers get an event.
+    :param redactor: what is masked.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, redactor: Redactor) -> None:
         self._rules = rules
+        # What the payloads of a shape have in common was looked at when it was learned.
+        self._may_find = redactor.may_find if redactor.values else None
         self._shapes: dict[bytes, Shape] = {}
         self._of_jobs: dict[bytes, Known] = {}
         # Where events go, each list of it once: it is the same for many jobs.
@@ -128,11 +132,12 @@ class Familiar:
         value = payload[start:stop]
         try:
             if value != self._returned[0]:
-                text = value_as_text(value)
-                self._returned = (value, text, STATE_MARK in text)
+                self._look_at(value)
             tag, minion_id = head.decode(), minion.decode()
             stamp = (payload[stamp_at : stamp_at + STAMP_BYTES] + known.zone).decode("ascii")
             seconds = seconds_of(stamp, 0.0)
+            if self._may_find:
+                self._must_be_clean(minion_id, minion_id, stamp)
             if by_minion := known.by_minion:
                 to = by_minion.candidates.routes(tag, known.fun, by_minion.data, tag, (known.jid, minion_id))
             else:
@@ -140,9 +145,8 @@ class Familiar:
         except Exception:
             # Whatever it is, others say what becomes of it.
             return None
-        if not seconds or not to or (is_counted and known.told is None):
-            return None
-        if self._returned[2] and (is_counted or known.is_plain):
+        is_told_apart = (self._returned[2] and (is_counted or known.is_plain)) or (is_counted and known.told is None)
+        if not seconds or not to or is_told_apart:
             return None
         if not self._is_met:
             self._is_met = True
@@ -168,6 +172,22 @@ class Familiar:
             place.into or "returns",
         )
         return to, event, known
+
+    def _look_at(self, value: bytes) -> None:
+        """
+        Keep what was returned, and what is to be known of it.
+
+        :raises Exception: it is odd.
+        """
+        text = value_as_text(value)
+        if self._may_find:
+            self._must_be_clean("", msgspec.json.decode(text))
+        self._returned = (value, text, STATE_MARK in text)
+
+    def _must_be_clean(self, name: str, *values: Any) -> None:
+        # In a tag with such a sign, secrets are looked for.
+        if "=" in name or (self._may_find and self._may_find(*values)):
+            raise ValueError("there may be something to mask")
 
     def learn(self, raw: bytes, found: Result, is_counted: bool = False) -> None:
         """

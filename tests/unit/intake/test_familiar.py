@@ -25,7 +25,7 @@ OTHER, TIME = "20260102030405678902", "2026-01-02T03:04:05.678901"
 #: What may stand in a return; the first of each is usual.
 FIELDS: dict[str, list[Any]] = {
     "cmd": ["_return", "_minion_event"],
-    "id": ["web1", "web2", "w" * 32, "w" * 256, "w\N{SNOWMAN}", 'w"', "VALUE_TRIMMED", "", 1],
+    "id": ["web1", "web2", "w" * 32, "w" * 256, "w=1", "w\N{SNOWMAN}", 'w"', "VALUE_TRIMMED", "", 1],
     "success": [True, False],
     "return": [
         True,
@@ -49,11 +49,12 @@ FIELDS: dict[str, list[Any]] = {
         *('2026-01-02"03:04:05.678901', '2026-01-02T03Z\0","a":"bbb"', f"{TIME}+01:00", "2026-01-02T03:04+01:00xxx"),
         *("2026-01-02T03:04:05", "never", None),
     ],
+    "order": [1, "x"],
     "ts": [1767323045, 1767323046, 1, 2**40, "x"],
     PEER: ["other_master"],
 }
-USUAL = tuple(FIELDS)[:-2]
-ODD = st.sampled_from([*FIELDS, "order", "no-id", "no-return", "no-_stamp", "no-jid"])
+USUAL = tuple(FIELDS)[:-3]
+ODD = st.sampled_from([*FIELDS, "mix", "no-id", "no-return", "no-_stamp", "no-jid"])
 TAGS = st.sampled_from([None, None, None, f"salt/job/{JID}/ret/web1", f"salt/job/{OTHER}/ret/new", "salt/job/x/ret/w"])
 
 _EVERYTHING = Origins(places=frozenset(("history",)))
@@ -79,6 +80,12 @@ PIPELINES = [
         ({"whose": EventRule(tag=r"salt/job/", where={"data.id": "web1"}, worker="history")}, {}, _EVERYTHING),
     )
 ]
+#: With patterns of which some match what differs, and some what does not, and a key.
+VALUES = ("web2", r"^w=", r"04:06\.", r"text|\ba\b", "cmd.run", r"890.$", "order")
+PIPELINES += [
+    (compile_rules(default_events("history")), compile_redactor((), VALUES[start:], {}), _EVERYTHING)
+    for start in (0, 3, len(VALUES) - 1)
+]
 
 
 class Thorough(Pipeline):
@@ -97,7 +104,7 @@ def frames(draw: st.DrawFn) -> list[bytes]:
     for _ in range(draw(st.integers(1, 6))):
         one = dict(draw(st.sampled_from(told)))
         for name in draw(st.lists(ODD, max_size=3)):
-            if name == "order":
+            if name == "mix":
                 one = dict(draw(st.permutations(list(one.items()))))
             elif name.startswith("no-"):
                 one.pop(name.removeprefix("no-"), None)
@@ -201,6 +208,36 @@ def test_anything_else_is_not(more: dict[str, Any]) -> None:
     # Then
     assert pipeline.familiar.take(usual(**more), RECEIVED) is None
     assert pipeline.familiar.take(usual(), RECEIVED) is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "is_known"),
+    [
+        pytest.param({}, True, id="nothing"),
+        pytest.param({"return": {"a": ["4711"]}}, True, id="much like it"),
+        pytest.param({"return": {"a": ["x 4711-42"]}}, False, id="in a value"),
+        pytest.param({"return": {"4711-42": 1}}, False, id="in a key"),
+        pytest.param({"id": "web4711-42"}, False, id="in a name"),
+        pytest.param({"_stamp": "2026-01-02T03:04:06.471142"}, False, id="in a time"),
+        pytest.param({"id": "w=1"}, False, id="perhaps in a tag"),
+    ],
+)
+def test_where_a_pattern_of_the_users_own_may_find_something_nothing_is_recognized(
+    more: dict[str, Any], is_known: bool
+) -> None:
+    # Given
+    parts = (PIPELINES[0][0], compile_redactor((), (r"4711-?42$",), {}), _EVERYTHING)
+    pipeline = Pipeline(*parts)
+    learn(pipeline.familiar, pipeline, usual())
+
+    # When
+    known = pipeline.familiar.take(usual(**more), RECEIVED)
+
+    # Then
+    assert (known is not None) is is_known
+    found = pipeline.take(usual(**more), RECEIVED, None, pipeline.redactor).event
+    assert found is not None
+    assert b"4711-42" not in found.json()
 
 
 def test_a_few_that_differ_do_not_make_the_others_unfamiliar() -> None:
