@@ -102,6 +102,8 @@ def test_the_rows_are_those_of_the_long_way(
         pytest.param(True, "", {}, {}, id="as Salt 3007 has it"),
         pytest.param(True, "+00:00", {"ts": 1767323045}, {"ts": 1767323046}, id="as Salt 3008 has it"),
         pytest.param(False, "+00:00", {}, {}, id="without the whole payload"),
+        pytest.param(False, "+00:00", {"ts": 1767323045}, {"ts": 1767323046}, id="with its end alone"),
+        pytest.param(False, "", {"retcode": "0", "ts": 1767323045}, {"retcode": "0", "ts": 1767323046}, id="and more"),
     ],
 )
 def test_returns_that_differ_in_minion_job_and_time_take_the_short_way(
@@ -248,6 +250,7 @@ def test_the_rows_of_jobs_that_take_turns_are_those_of_each_alone(load: bool) ->
                 "id": f"web{number}",
                 "jid": chance.choice([JID, JIDS[1], "req", *(f"202601020304056790{one:02}" for one in range(80))]),
                 "fun": chance.choice(["test.ping", "cmd.run"]),
+                "ts": 1767323045 + number // 20,
             }
         ]
     ]
