@@ -170,19 +170,9 @@ def told_of(event: Event, data: Mapping[Any, Any]) -> Told | None:
     :param event: the return of one function.
     :param data: its payload, without its ``return``.
     """
-    if tells_of_states(event.fun, event.returned) or event.fun.startswith("state."):
+    if _has_states(event) or runs_states(event.fun) or event.fun.startswith("state."):
         return None
     return Told(event.fun, "", _WORDS[_outcome(event, data, None).success], bool(data.get("schedule")))
-
-
-def tells_of_states(fun: str, returned: bytes) -> bool:
-    """
-    Say whether what was returned may tell of states, or why there are none.
-
-    :param fun: the function.
-    :param returned: as JSON text.
-    """
-    return STATE_MARK in returned or runs_states(fun)
 
 
 def _outcome(event: Event, data: Mapping[Any, Any], returned: Any) -> outcome.Outcome:
