@@ -49,6 +49,10 @@ _PIPELINES = [
         ({"web": EventRule(tag=r"salt/job/\d+/ret/web", worker="history")}, {}, Origins("take")),
     )
 ]
+_PIPELINES += [
+    (compile_rules(default_events("history")), compile_redactor((), (one,), {}), Origins(places=_WORKERS))
+    for one in ("web", r"\A\w{3}\Z", "2026|_return", "ret/w=")
+]
 _ODD = st.none() | st.integers(-2, 2**63) | st.floats() | st.text(max_size=3) | st.binary(max_size=3) | st.booleans()
 _VALUES = st.recursive(_ODD, lambda some: st.lists(some, max_size=2) | st.dictionaries(_ODD, some, max_size=2))
 _FIELDS = st.dictionaries(
@@ -73,10 +77,14 @@ _FIELDS = st.dictionaries(
     max_size=4,
 )
 _PARTS = st.sampled_from([JID, MINION, "salt", "job", "ret", "new", "", "syndic", "x" * 20, "20260102030405/78901"])
+_NAMES = ("", "new", "a/b", "\N{SNOWMAN}", "web", "w=1", "m" * 5000)
 _TAGS = (
     st.just(f"salt/job/{JID}/ret/{MINION}")
     | st.sampled_from(
-        [f"salt/job/{JID}/ret/{name}" for name in ("", "new", "a/b", f"{MINION} ", "\N{SNOWMAN}", "web", "m" * 5000)]
+        [
+            f"salt/job/{JID}/ret/{name}"
+            for name in ("", "new", "a/b", f"{MINION} ", "\N{SNOWMAN}", "web", "w=1", "m" * 5000)
+        ]
     )
     | st.lists(_PARTS | st.text(max_size=3), max_size=7).map("/".join)
 )
