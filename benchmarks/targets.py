@@ -16,6 +16,9 @@ FEW_CHANGES = ", few changes"
 #: How many MB of such highstates are stored in a second, and drained of a backlog.
 _HIGHSTATES = {POSTGRESQL: 25.0, MARIADB: 20.0}
 _YARDSTICKS = {POSTGRESQL: 7.0, MARIADB: 7.0, SQLITE: 8.0}
+#: How fast rules with something of the user's own write, of the built-in tables' rate. A statement may be anything, and
+#: is executed for each event: it does not go the servers' ways for many rows at once, as rows of a table do.
+_OWN_TABLE, _OWN_STATEMENT = 0.8, 0.5
 
 
 def targets(figures: Mapping[str, Sequence[Figures]]) -> list[Figures]:
@@ -50,7 +53,8 @@ def _targets(figures: Mapping[str, Sequence[Figures]]) -> Iterator[Figures]:
             least = _of(_DRAIN, row["stage"])
             yield _target(row, "of plain insert", f">= {least:.1f}", least.__le__)
         if "of built-in" in row:
-            yield _target(row, "of built-in", ">= 0.8", lambda value: value >= 0.8)
+            least = _OWN_STATEMENT if "statement" in row["stage"] else _OWN_TABLE
+            yield _target(row, "of built-in", f">= {least:.1f}", least.__le__)
         if "us more than one" in row:
             yield _target(row, "us more than one", "<= 10", lambda value: value <= 10)
 
