@@ -46,15 +46,17 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
     asked = sa.select(*(jobs.c[name] for name in _NAMES), told).order_by(jobs.c.stamp.desc(), jobs.c.jid.desc())
     found: list[Row] = []
     page: list[Row] = []
+    # Each of them has somebody who is missing, but for those of one id.
+    size = min(limit, _AT_ONCE)
     while len(found) < limit:
         behind: list[Condition] = []
         if page:
             behind.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(page[-1]["stamp"]), page[-1]["jid"])))
-        page = reader.rows(asked.where(wanted.also(*behind).whole).limit(_AT_ONCE))
+        page = reader.rows(asked.where(wanted.also(*behind).whole).limit(size))
         for job, missing in zip(page, _missing_of(reader, page), strict=True):
             about = {name: job[name] for name in _TOLD}
             found += [{"minion_id": minion_id, **about, "outcome": MISSING} for minion_id in missing]
-        if len(page) < _AT_ONCE:
+        if len(page) < size:
             break
     return found[:limit]
 
