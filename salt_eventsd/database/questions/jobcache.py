@@ -5,6 +5,7 @@ What Salt's job cache is asked: jobs as the loads that Salt knows, returns as Sa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -19,8 +20,12 @@ from salt_eventsd.database.schema import jobs, minions, returns
 from salt_eventsd.event.handed import answer_of, readable
 
 _RUNNERS = ("runner", "wheel")
-#: Of no more returns of a function, all are looked at.
+#: So many of the newest returns of a function are looked at first.
 _FEW = 5000
+#: Then as many as can be read in a moment, and then so many times as many.
+_TIMES = 4
+#: To look back for so many minions takes no longer.
+_FEW_OTHERS = 50
 #: So many returns are asked for in one statement.
 _AT_ONCE = 200
 _BEGUN_BY_MINION = ("call", "schedule")
@@ -90,23 +95,43 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
     :param reader: of the history.
     :param fun: the function.
     """
-    # By time: what was restored from an archive is numbered anew.
-    latest: sa.ColumnElement[Any] = sa.func.max(returns.c.stamp)
-    asked = sa.select(returns.c.minion_id, latest).where(returns.c.fun == fun).group_by(returns.c.minion_id)
-    if reader.values(sa.select(returns.c.stamp).where(returns.c.fun == fun).offset(_FEW).limit(1)):
-        # A look back for each minion soon meets one; to read all of them takes as long as there are many.
-        known = reader.dialect.questions.distinct(returns.c.minion_id).subquery()
-        its = returns.alias()
-        back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], its.c.fun == fun)
-        latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
-        asked = sa.select(known.c[0], latest)
-    newest = [(aware(stamp), minion) for minion, stamp in reader.tuples(asked) if stamp is not None]
+    newest = [(aware(stamp), minion) for minion, stamp in sorted(_last_times(reader, fun).items())]
     found = [
         row
         for some in grouped(newest, lambda _: 1, _AT_ONCE)
         for row in reader.rows(_RETURNS.where(returns.c.fun == fun, among(_PLACE, some)).order_by(returns.c.id))
     ]
     return {row["minion_id"]: whole_return(row) for row in found}
+
+
+def _last_times(reader: Reader, fun: str) -> dict[str, datetime]:
+    """Return when each minion last returned a function. By time: what was restored from an archive is numbered anew."""
+    of_fun = sa.select(returns.c.minion_id, returns.c.stamp).where(returns.c.fun == fun)
+    reach = reader.dialect.questions.reach
+    rest: list[str] | None = None
+    found: dict[str, datetime] = {}
+    # Most have returned it of late. Who has not at all, is known for sure when all of its returns have been looked at.
+    for most in (_FEW, reach, _TIMES * reach):
+        rows = of_fun.order_by(returns.c.stamp.desc()).limit(most).subquery()
+        asked = sa.select(rows.c.minion_id, sa.func.max(rows.c.stamp), sa.func.count()).group_by(rows.c.minion_id)
+        told = reader.tuples(asked)
+        found = {minion: stamp for minion, stamp, _ in told}
+        if sum(count for _, _, count in told) < most:
+            return found
+        names = reader.values(reader.dialect.questions.distinct(returns.c.minion_id)) if rest is None else rest
+        rest = [name for name in names if name not in found]
+        if len(rest) <= _FEW_OTHERS:
+            break
+    if rest:
+        # A look back for each soon meets one, or goes through all that the minion has returned.
+        known = reader.dialect.questions.distinct(returns.c.minion_id).subquery()
+        its = returns.alias()
+        back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], its.c.fun == fun)
+        latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
+        asked = sa.select(known.c[0], latest)
+        told = reader.tuples(asked.where(known.c[0].in_(rest)) if len(rest) <= _AT_ONCE else asked)
+        found.update((minion, stamp) for minion, stamp in told if stamp is not None)
+    return found
 
 
 def end_of(reader: Reader, jid: str) -> str | None:
