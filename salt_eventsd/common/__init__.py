@@ -16,6 +16,7 @@ Tools for messages:
 Tools for numbers:
 
 - ``timings`` counts how long something takes, for a histogram
+- ``documents`` reads the numbers in a database's JSON as they were
 
 ``machine`` has a clock that nobody sets, and says whether a process is there; ``heap`` has all threads share one heap;
 ``chances`` says whether something is tried that may fail.

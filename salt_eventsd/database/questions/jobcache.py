@@ -4,31 +4,35 @@ What Salt's job cache is asked: jobs as the loads that Salt knows, returns as Sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from salt_eventsd.common import documents
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.syndics import minions_seen, own_minions
 from salt_eventsd.database.questions.twins import own_of, twins_of, whose
+from salt_eventsd.database.questions.wanted import Part
+from salt_eventsd.database.questions.which import Condition, all_of
 from salt_eventsd.database.schema import jobs, minions, returns
 from salt_eventsd.event.handed import answer_of, readable
 
 _RUNNERS = ("runner", "wheel")
-#: So many of the newest returns of a function are looked at first.
+#: So many returns of a function are looked at first, and then twice as many each time.
 _FEW = 5000
-#: Then as many as can be read in a moment, and then so many times as many.
-_TIMES = 4
-#: To look back for so many minions takes no longer.
-_FEW_OTHERS = 50
+#: No more minions than these are asked for one by one: to look through all returns of one may take as long as a page.
+_FEW_MINIONS = 100
 #: So many returns are asked for in one statement.
 _AT_ONCE = 200
 _BEGUN_BY_MINION = ("call", "schedule")
+#: What may be a number that PostgreSQL has written out.
+_MANY_DIGITS = re.compile(r"(?<![\d\"])\d{20}")
 #: What an event has besides what Salt has handed over.
 _OF_EVENTS = frozenset(("_stamp", "minions", "missing", "eventsd_trimmed"))
 #: What is told of a job.
@@ -95,7 +99,8 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
     :param reader: of the history.
     :param fun: the function.
     """
-    newest = [(aware(stamp), minion) for minion, stamp in sorted(_last_times(reader, fun).items())]
+    # Those of one time stand beside one another.
+    newest = sorted((stamp, minion) for minion, stamp in _times_of_latest(reader, fun).items())
     found = [
         row
         for some in grouped(newest, lambda _: 1, _AT_ONCE)
@@ -104,47 +109,63 @@ def latest_of(reader: Reader, fun: str) -> dict[str, Row]:
     return {row["minion_id"]: whole_return(row) for row in found}
 
 
-def _last_times(reader: Reader, fun: str) -> dict[str, datetime]:
-    """Return when each minion last returned a function. By time: what was restored from an archive is numbered anew."""
-    of_fun = sa.select(returns.c.minion_id, returns.c.stamp).where(returns.c.fun == fun)
-    reach = reader.dialect.questions.reach
-    rest: list[str] | None = None
+def _times_of_latest(reader: Reader, fun: str) -> dict[str, datetime]:
+    """Return each minion, and when its newest return of a function was: restored ones are numbered anew."""
     found: dict[str, datetime] = {}
-    # Most have returned it of late. Who has not at all, is known for sure when all of its returns have been looked at.
-    for most in (_FEW, reach, _TIMES * reach):
-        rows = of_fun.order_by(returns.c.stamp.desc()).limit(most).subquery()
-        asked = sa.select(rows.c.minion_id, sa.func.max(rows.c.stamp), sa.func.count()).group_by(rows.c.minion_id)
-        told = reader.tuples(asked)
-        found = {minion: stamp for minion, stamp, _ in told}
-        if sum(count for _, _, count in told) < most:
+    is_it, lead = reader.dialect.questions.led(returns.c.fun, fun)
+    bound: list[Condition] = []
+    known: list[str] = []
+    count = _FEW
+    while True:
+        # Most minions are soon met among the newest returns.
+        part = Part(all_of([is_it, *bound]), lead)
+        page = part.newest(sa.select(returns.c.minion_id, returns.c.stamp), [returns.c.stamp], count).subquery()
+        stamp = page.c.stamp
+        asked = sa.select(page.c.minion_id, sa.func.max(stamp), sa.func.min(stamp), sa.func.count())
+        told = reader.tuples(asked.group_by(page.c.minion_id))
+        for minion, last, *_ in told:
+            found.setdefault(minion, aware(last))
+        if sum(number for *_, number in told) < count:
             return found
-        names = reader.values(reader.dialect.questions.distinct(returns.c.minion_id)) if rest is None else rest
-        rest = [name for name in names if name not in found]
-        if len(rest) <= _FEW_OTHERS:
-            break
-    if rest:
-        # A look back for each soon meets one, or goes through all that the minion has returned.
-        known = reader.dialect.questions.distinct(returns.c.minion_id).subquery()
-        its = returns.alias()
-        back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], its.c.fun == fun)
-        latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
-        asked = sa.select(known.c[0], latest)
-        told = reader.tuples(asked.where(known.c[0].in_(rest)) if len(rest) <= _AT_ONCE else asked)
-        found.update((minion, stamp) for minion, stamp in told if stamp is not None)
-    return found
+        known = known or reader.values(reader.dialect.questions.distinct(returns.c.minion_id))
+        rest = [minion for minion in known if minion not in found]
+        if len(rest) <= _FEW_MINIONS:
+            found.update(_looked_back(reader, fun, rest))
+            return found
+        bound = [returns.c.stamp <= aware(min(first for _, _, first, _ in told))]
+        count *= 2
 
 
-def end_of(reader: Reader, jid: str) -> str | None:
+def _looked_back(reader: Reader, fun: str, minion_ids: list[str]) -> dict[str, datetime]:
+    """Ask for the newest return of each of a few minions, which may have none."""
+    known = reader.dialect.questions.distinct(returns.c.minion_id).subquery()
+    its = returns.alias()
+    is_it = reader.dialect.questions.beside(its.c.fun) == fun
+    back = sa.select(its.c.stamp).where(its.c.minion_id == known.c[0], is_it)
+    latest = back.order_by(its.c.stamp.desc()).limit(1).correlate(known).scalar_subquery()
+    told = reader.tuples(sa.select(known.c[0], latest).where(known.c[0].in_(minion_ids))) if minion_ids else []
+    return {minion: aware(stamp) for minion, stamp in told if stamp is not None}
+
+
+def end_of(reader: Reader, jid: str) -> datetime | None:
     """
     Return when the last answer to a job came, in UTC; None if none did.
 
     :param reader: of the history.
     :param jid: the job id.
     """
-    found = reader.rows(
-        sa.select(returns.c.received).where(returns.c.jid == jid).order_by(returns.c.id.desc()).limit(1)
-    )
-    return str(found[0]["received"]) if found else None
+    [found] = reader.values(sa.select(_LAST).where(returns.c.jid == jid))
+    return aware(found) if found is not None else None
+
+
+def ends(reader: Reader) -> Iterator[tuple[str, datetime]]:
+    """
+    Yield the id of each job that somebody has answered, and when the last answer came.
+
+    :param reader: of the history.
+    """
+    for jid, found in reader.each(sa.select(returns.c.jid, _LAST).group_by(returns.c.jid)):
+        yield jid, aware(found)
 
 
 def minion_ids(reader: Reader) -> list[str]:
@@ -179,6 +200,7 @@ def whole_return(row: Mapping[str, Any]) -> Row:
 _OF_RETURN = ("jid", "minion_id", "fun", "fun_args", "retcode", "success", "return", "load", "master_id")
 _RETURNS = sa.select(*[returns.c[name] for name in _OF_RETURN])
 _PLACE = (returns.c.stamp, returns.c.minion_id)
+_LAST: sa.ColumnElement[Any] = sa.func.max(returns.c.received)
 _THIS = sa.bindparam("jid", type_=jobs.c.jid.type)
 # In one question, and made once: to make one takes as long as its answer.
 _IS_SHARED = sa.or_(jobs.c.apart != "", jobs.c.syndics.is_not(None))
@@ -254,6 +276,6 @@ def decoded(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        return documents.loads(text) if _MANY_DIGITS.search(text) else msgspec.json.decode(text)
+    except (ValueError, msgspec.DecodeError):
         return None

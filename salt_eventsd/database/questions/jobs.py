@@ -66,6 +66,9 @@ class Which:
             *of_name(reader, jobs.c.tgt, self.target),
             *of_name(reader, jobs.c.kind, self.kind),
         ]
+        if self.outcome == NOBODY:
+            # It comes first: few are for nobody, and each of the other conditions is a look into an index.
+            more.append(jobs.c.minion_count == 0)
         # What else makes an outcome is seen only when all answers of a job are.
         if self.outcome == FAILED:
             more.append(_HAS_FAILED)
@@ -74,8 +77,6 @@ class Which:
             more.append(sa.or_(~_HAS_FAILED, HAS_TWIN))
         if self.outcome == MISSING:
             more.append(sa.or_(is_missing(reader), ~sa.exists().where(returns.c.jid == jobs.c.jid)))
-        if self.outcome == NOBODY:
-            more.append(jobs.c.minion_count == 0)
         found = functions(reader, jobs.c.fun, self.fun).joined(names(reader, jobs.c.user, self.user))
         if self.kind in ("runner", "wheel"):
             # Their functions begin so, which an index knows.

@@ -23,6 +23,8 @@ from salt_eventsd.database.schema import returns, states
 _MOST_NAMED = 500
 #: To look into the states of a return takes as long as to read so many.
 _LOOKS = 4
+#: Each function is looked for by itself.
+_FEW_FUNCTIONS = 8
 _NAMES = ("id", "jid", "minion_id", "fun", "fun_args", "retcode", "success", "test", "return", "duration_ms", "stamp")
 _COLUMNS = tuple(returns.c[name] for name in (*_NAMES, "master_id"))
 
@@ -98,6 +100,7 @@ def failures(
     has_state = state is not None or sls is not None
     # Without indexes over some rows, that of a minion's returns tells what failed, and the rows of others are not read.
     is_of_named = _is_of_minions(wanted) and not reader.dialect.ddl.partial_indexes
+    by_index: Condition | None = None
     if which.is_of_few or (is_of_named and not has_state):
         wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
     else:
@@ -105,13 +108,18 @@ def failures(
         failed = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
         # Beside a look into states, PostgreSQL would look through all of another index for the names of many minions.
         is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
+        if not has_state and (funs := _only_functions(wanted)):
+            by_index = reader.dialect.questions.told_by_index(returns.c.fun, funs, returns.c.stamp, returns.c.id)
+            # Where the table has partitions, each look would be one into each of them.
+            by_index = None if by_index is None or reader.partitions_of(returns) else by_index
+            is_meant = is_meant if by_index is None else by_index
         if not wanted.is_nothing:
             wanted = replace(failed, rest=(is_meant,), has_begin=which.since is not None)
     if has_state:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
 
     def page(bounded: Wanted) -> list[Row]:
-        return _page(reader, which, bounded, limit, before)
+        return _page(reader, which, bounded, limit, before, is_of_index=by_index is not None)
 
     is_near = has_state and not which.is_of_few
     found = found_near(reader, returns.c.stamp, wanted, limit, page, _LOOKS) if is_near else page(wanted)
@@ -154,7 +162,16 @@ def _has_failed(reader: Reader, state: str | None, sls: str | None) -> Condition
     )
 
 
-def _page(reader: Reader, asked_for: Which, wanted: Wanted, limit: int, before: int | None) -> list[Row]:
+def _only_functions(wanted: Wanted) -> tuple[str, ...]:
+    """Return the functions if they are a few, and nothing else but times is asked for."""
+    names = wanted.names[0] if len(wanted.names) == 1 and not (wanted.rest or wanted.nearly) else None
+    return names.values if names and names.column is returns.c.fun and len(names.values) <= _FEW_FUNCTIONS else ()
+
+
+def _page(
+    reader: Reader, asked_for: Which, wanted: Wanted, limit: int, before: int | None, *, is_of_index: bool = False
+) -> list[Row]:
+    """Return a page of returns; ``is_of_index`` if indexes know all that is asked for."""
     if before is not None:
         place = reader.rows(sa.select(returns.c.stamp, returns.c.id).where(returns.c.id == before))
         if not place:
@@ -166,10 +183,19 @@ def _page(reader: Reader, asked_for: Which, wanted: Wanted, limit: int, before: 
     order = (returns.c.stamp, returns.c.id)
     # The index of a minion's returns may know all that is asked for: then no others are read.
     is_known = _is_of_minions(wanted) and not reader.dialect.ddl.partial_indexes
-    if is_known or wanted.has_several or wanted.is_nothing:
+    if is_known or is_of_index or wanted.has_several or wanted.is_nothing:
         places = newest(reader, order, wanted, limit, returns if is_known else None)
         if not places:
             return []
+        if is_of_index:
+            # Of more of them, the conditions would be looked at once more, each with its row.
+            keys = [key for _, key in places]
+            rows = [
+                row
+                for some in grouped(keys, lambda _: 1, _MOST_NAMED)
+                for row in reader.rows(asked.where(returns.c.id.in_(some)))
+            ]
+            return sorted(rows, key=lambda row: (row["stamp"], row["id"]), reverse=True)
         which: Condition = wanted.aside if reader.dialect.ddl.partial_indexes else wanted.whole
         if len(places) <= _MOST_NAMED:
             which = returns.c.id.in_([key for _, key in places])

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
+from salt_eventsd.database.questions.states import RESULTS
 from salt_eventsd.database.questions.which import Condition, all_of, since
 from salt_eventsd.database.schema import jobs, minions, returns, states
 
@@ -150,7 +151,8 @@ def of_slow_states(reader: Reader, start: datetime, end: datetime, limit: int) -
         sa.func.sum(took).label("total_ms"),
         sa.func.count().over().label("of"),
     )
-    return _grouped(reader, asked, [took.is_not(None), *since(states.c.stamp, start, end)], names, longest, limit)
+    conditions = [took.is_not(None), sa.or_(*RESULTS), *since(states.c.stamp, start, end)]
+    return _grouped(reader, asked, conditions, names, longest, limit)
 
 
 def name_of(column: sa.ColumnElement[Any], label: str) -> sa.Label[str]:

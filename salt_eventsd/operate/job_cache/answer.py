@@ -84,4 +84,13 @@ def end(opts: Mapping[str, Any], jid: str) -> str | bool:
     if not opts.get("job_cache_store_endtime"):
         return False
     found = ask(opts, lambda reader: jobcache.end_of(reader, str(jid)), lambda: None)
-    return datetime.fromisoformat(found).astimezone(timezone.utc).strftime(_FORMAT) if found else False
+    return end_time(found) if found else False
+
+
+def end_time(when: datetime) -> str:
+    """
+    Return a time as Salt writes it, in UTC.
+
+    :param when: the time.
+    """
+    return when.astimezone(timezone.utc).strftime(_FORMAT)

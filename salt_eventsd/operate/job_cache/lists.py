@@ -6,6 +6,7 @@ jobs that look the same, and the name of a month once for each day.
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import salt.utils.jid
 from salt.exceptions import CommandExecutionError
 
-from salt_eventsd.database.questions import joblists
+from salt_eventsd.database.questions import jobcache, joblists
 from salt_eventsd.database.questions.read import Reader
 from salt_eventsd.operate.job_cache import fresh
+from salt_eventsd.operate.job_cache.answer import end_time
 from salt_eventsd.operate.job_cache.ask import ask, own_id
 from salt_eventsd.spool.doorstep import Load
+
+log = logging.getLogger(__name__)
 
 #: The list of all jobs has no end, and whoever asks for it reckons with that.
 _LIST_SECONDS = 120.0
@@ -44,10 +48,23 @@ def jobs(opts: Mapping[str, Any]) -> dict[str, Any]:
     told = ask(opts, all_of, dict[str, Any], _LIST_SECONDS)
     told.update({jid: shown(jid, load) for jid, load in fresh.loads(opts, told).items()})
     if opts.get("job_cache_store_endtime"):
-        for one in fresh.on_doorstep(opts, lambda doorstep: doorstep.loads(), list[Load]):
-            if one.endtime and one.jid in told:
-                told[one.jid]["EndTime"] = one.endtime
+        for jid, end in _ends(opts).items():
+            if jid in told:
+                told[jid]["EndTime"] = end
     return told
+
+
+def _ends(opts: Mapping[str, Any]) -> dict[str, str]:
+    """Return when jobs ended, as Salt writes it. A list that does not tell it is better than none."""
+    found: dict[str, str] = {}
+    try:
+        found = ask(
+            opts, lambda reader: {jid: end_time(end) for jid, end in jobcache.ends(reader)}, dict, _LIST_SECONDS
+        )
+    except CommandExecutionError as exc:
+        log.warning("%s; the list of jobs does not tell when those ended that ended long ago", exc)
+    loads = fresh.on_doorstep(opts, lambda doorstep: doorstep.loads(), list[Load])
+    return {**found, **{one.jid: one.endtime for one in loads if one.endtime}}
 
 
 def newest_jobs(opts: Mapping[str, Any], count: Any, without_find_job: bool = True) -> list[dict[str, Any]]:

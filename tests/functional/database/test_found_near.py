@@ -13,7 +13,7 @@ from benchmarks.history import MINIONS, fill
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import jobcache, jobs, missing, newest, returns, states
+from salt_eventsd.database.questions import jobs, missing, newest, returns, states
 from salt_eventsd.database.questions.read import Reader, reading
 from tests.support.plans import statements
 
@@ -85,32 +85,3 @@ def test_a_near_page_is_that_of_all_that_is_looked_through(
 
     # Then
     assert near == found()
-
-
-def test_the_newest_returns_of_a_function_are_the_same_however_few_are_looked_at_first(
-    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    functions = ("test.ping", "state.highstate", "service.restart", "gone.fun")
-
-    def found() -> list[Any]:
-        with reading(reader) as asked:
-            return [list(jobcache.latest_of(asked, fun).items()) for fun in functions]
-
-    # When all are looked at, or minions are looked back for after some, or after all that may be looked through
-    monkeypatch.setattr(jobcache, "_FEW", 10**6)
-    all_of_them = found()
-
-    # Then
-    pings, states_run, restarts, gone = map(len, all_of_them)
-    assert (pings, states_run, gone) == (1000, 1000, 0)
-    assert 0 < restarts < 1000
-    for few, others in ((1, 0), (50, 0), (50, 400), (1200, 50)):
-        monkeypatch.setattr(jobcache, "_FEW", few)
-        monkeypatch.setattr(jobcache, "_FEW_OTHERS", others)
-        monkeypatch.setattr(jobcache, "_TIMES", 1 if few == 1 else 4)
-        assert found() == all_of_them
-
-
-def test_minions_are_not_looked_back_for_if_all_returns_of_a_function_are_known(reader: sa.Engine) -> None:
-    told = statements(reader, lambda asked: list(jobcache.latest_of(asked, "gone.fun")))
-    assert len(told) == 1

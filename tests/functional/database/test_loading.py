@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import MySQL
+from salt_eventsd.database.dialects.base.quickly import LARGE_VALUE
 from salt_eventsd.database.dialects.mysql import connection as connections
-from salt_eventsd.database.dialects.mysql.loading import by_load
+from salt_eventsd.database.dialects.mysql.loading import by_load, takes_bytes
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.rows import RowBuilder
 from salt_eventsd.exceptions import WorkerError
@@ -74,10 +75,11 @@ def test_many_rows_are_loaded_by_a_user_without_further_rights(tables: Database)
     assert loads(tables) == before + 1
 
 
-def test_nothing_that_was_changed_on_its_way_is_kept(altered: Database) -> None:
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_nothing_that_was_changed_on_its_way_is_kept(altered: Database, as_bytes: bool) -> None:
     # Given
     altered.execute("ALTER TABLE eventsd_returns ADD CHECK (json_valid(`return`))")
-    load = by_load(schema.returns, _COLUMNS, 2**20)
+    load = by_load(schema.returns, _COLUMNS, 2**20, as_bytes)
     with make_engine(SqlOptions(url=altered.url)).connect() as connection:
         for column, value in _BAD:
             for modes in ("STRICT_ALL_TABLES", ""):
@@ -92,6 +94,27 @@ def test_nothing_that_was_changed_on_its_way_is_kept(altered: Database) -> None:
                 left = connection.exec_driver_sql("SELECT count(*) FROM eventsd_returns").scalar()
                 assert (taken, left) == (None, 0), (column, value, modes)
         assert load(connection, rows_of(40)) == 40
+
+
+def test_texts_go_as_bytes_unless_the_table_has_other_signs(altered: Database) -> None:
+    # Given
+    altered.execute("ALTER TABLE eventsd_returns CONVERT TO CHARACTER SET latin1 COLLATE latin1_bin")
+    with make_engine(SqlOptions(url=altered.url)).connect() as connection:
+        assert [takes_bytes(connection, table) for table in (schema.states, schema.returns)] == [True, False]
+        # MySQL has other ways with bytes.
+        with mock.patch.object(connection.dialect, "is_mariadb", False):
+            assert not takes_bytes(connection, schema.states)
+    texts = [f"\N{LATIN SMALL LETTER U WITH DIAERESIS} {number}" for number in range(30)]
+    texts.append("\N{LATIN SMALL LETTER U WITH DIAERESIS}" * LARGE_VALUE)
+    before = loads(altered)
+
+    # When
+    with forced("quickly"):
+        altered.worker().write(batch_of([returned(text, jid=str(at)) for at, text in enumerate(texts)]))
+
+    # Then
+    assert sorted(altered.column("returns", "return")) == sorted(texts)
+    assert loads(altered) == before + 1
 
 
 def test_copies_are_left_out_and_the_rest_is_written(tables: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -27,7 +27,7 @@ from salt_eventsd.database.questions import (
     totals,
 )
 from salt_eventsd.database.questions.read import Reader, reading
-from salt_eventsd.database.questions.runs import earlier, last
+from salt_eventsd.database.questions.runs import earlier, last, together
 from tests.support.plans import statements
 
 DAY = timedelta(days=1)
@@ -83,6 +83,12 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
         ),
         pytest.param(
             lambda reader: states.slow(reader, 50, NOW - DAY), "eventsd_states_by_result", "sqlite", id="slow of a day"
+        ),
+        pytest.param(
+            lambda reader: totals.of_slow_states(reader, NOW - DAY, NOW, 9),
+            "eventsd_states_by_result",
+            "",
+            id="slow states of a report",
         ),
         pytest.param(
             lambda reader: jobs.find(reader, jobs.Which(user="nobody"), 50), "eventsd_jobs_by_user", "", id="user"
@@ -187,32 +193,40 @@ def test_how_minions_were_is_not_looked_for_from_today_back(reader: sa.Engine, m
     if reader.dialect.name == "mysql":
         assert "range" in plan
         assert "DEPENDENT SUBQUERY" not in plan
-        together = _plans(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "row_number")[0]
-        assert OF_MINION not in together
-        assert "eventsd_returns_jobs_of_minion" not in together
+        newest_runs = _plans(reader, lambda reader: minions.conformity(reader, at=NOW - 60 * DAY), "row_number")[0]
+        assert "eventsd_returns_by_fun" in newest_runs
     else:
         assert "eventsd_returns_of_runs" in plan
 
 
+@pytest.mark.parametrize("is_far", [True, False])
 def test_how_minions_were_is_the_same_whichever_way_it_is_looked_for(
-    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    reader: sa.Engine, monkeypatch: pytest.MonkeyPatch, is_far: bool
 ) -> None:
     if reader.dialect.name == "sqlite":
         pytest.skip("a look into its index begins at the time")
-    # Given
-    monkeypatch.setattr(last, "has_many_later", lambda *_: False)
     chance = random.Random(7)
     times = [NOW - DAY * chance.uniform(-1, 92) for _ in range(5)]
+    known = set()
 
     with reading(reader) as asked:
-        for at in times:
-            by_looks = last.last_runs(asked, [], at)
-            for most, few in ((1, 1), (3, 300), (20, 100)):
+        for at in times if is_far else [None, *times]:
+
+            def look(some: Sequence[str], at: datetime | None = at) -> list[dict[str, Any]]:
+                if is_far and at:
+                    return earlier.one_by_one(asked, some, at, None)
+                return last._each(asked, [schema.minions.c.minion_id.in_(some)], at, None)
+
+            by_looks = last._each(asked, [], at, None)
+            for runs, most, few in (((1,), 2000, 1), ((1, 1), 2000, 1), ((1, 2), 2000, 300), ((2, 6), 3, 100)):
                 # When
-                monkeypatch.setattr(earlier, "_RETURNS", most)
-                monkeypatch.setattr(earlier, "_FEW", few)
+                monkeypatch.setattr(together, "_RUNS", runs)
+                monkeypatch.setattr(together, "_MOST_FUNCTIONS", most)
+                monkeypatch.setattr(earlier, "FEW", few)
                 # Then
-                assert earlier.earlier_runs(asked, [], at, None) == by_looks
+                assert earlier.runs_of(asked, list(MINIONS), at, None, look) == by_looks
+            known.update(row["id"] for row in by_looks)
+    assert len(known) > len(MINIONS)
 
 
 @pytest.mark.parametrize(

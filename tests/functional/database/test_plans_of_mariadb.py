@@ -21,8 +21,9 @@ from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.dialects.base.questions import Questions
 from salt_eventsd.database.dialects.mysql.questions import MySQLQuestions
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
-from salt_eventsd.database.questions import jobs, newest, of_minion, returns, states
+from salt_eventsd.database.questions import jobs, minions, newest, of_minion, returns, states
 from salt_eventsd.database.questions.read import Reader, reading
+from salt_eventsd.database.questions.runs import earlier, together
 from salt_eventsd.database.questions.wanted import Wanted
 from tests.support.plans import statements
 
@@ -92,6 +93,84 @@ def test_what_an_index_knows_is_looked_at_in_it(history: sa.Engine, ask: Ask, ha
     assert begin["key"] == index
     assert "Using index" in begin["Extra"].split("; ")
     assert "filesort" not in begin["Extra"]
+
+
+def _plans_of(engine: sa.Engine, ask: Ask, having: str) -> list[list[dict[str, Any]]]:
+    with engine.connect() as connection:
+        return [
+            [dict(row) for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()]
+            for statement, parameters in statements(engine, ask, having)
+        ]
+
+
+@pytest.mark.parametrize("at", [None, NOW - 10 * DAY], ids=["now", "then"])
+def test_how_minions_are_is_read_off_the_newest_runs(history: sa.Engine, at: datetime | None) -> None:
+    (plan,) = _plans_of(history, lambda reader: minions.conformity(reader, at=at), "row_number")
+    assert {row["key"] for row in plan if row["table"] == "eventsd_returns"} == {"eventsd_returns_by_fun"}
+
+
+def test_only_who_has_none_of_the_newest_runs_is_looked_for_by_name(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given no more than the newest runs of a few
+    monkeypatch.setattr(together, "_RUNS", (1,))
+    monkeypatch.setattr(earlier, "FEW", 5)
+
+    # When
+    ((_, values),) = statements(history, lambda reader: minions.conformity(reader), "last_id")
+
+    # Then
+    asked = {one for one in values.values() if one in MINIONS}
+    assert 5 < len(asked) < len(MINIONS) / 2
+
+
+def test_failures_of_functions_are_found_without_the_rows_of_other_failures(history: sa.Engine) -> None:
+    # Given: of most functions, no failure is among the newest
+    which = returns.Which(fun="s*")
+    plan = _plan(history, lambda reader: returns.failures(reader, which, 500), "its.fun")
+    read = [row for row in plan if str(row["table"]).startswith(("eventsd_returns", "its"))]
+
+    # Then
+    assert {row["key"] for row in read} == {"eventsd_returns_failed", "eventsd_returns_by_fun"}
+    assert all("Using index" in row["Extra"].split("; ") for row in read)
+
+
+def test_failures_of_functions_are_not_looked_for_in_each_partition(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "partitions_of", lambda *_: 12)
+    which = returns.Which(fun="s*")
+    assert not statements(history, lambda reader: returns.failures(reader, which, 9), "its.fun")
+
+
+@pytest.mark.parametrize("limit", [1, 40, 1000])
+@pytest.mark.parametrize("fun", ["state.apply", "s*", "service.restart", "*", "gone"])
+def test_failures_of_functions_are_the_same_whether_two_indexes_find_them_or_one(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch, fun: str, limit: int
+) -> None:
+    known = _asked(history, lambda reader: returns.failures(reader, returns.Which(), 900))[0]
+    assert len(known) > 300
+    before = known[len(known) // 3]["id"]
+
+    def found() -> list[Any]:
+        times = (None, NOW - 50 * DAY)
+        asks: list[Ask] = [
+            lambda reader, page=page, start=start, end=end: returns.failures(
+                reader, returns.Which(fun=fun, since=start, until=end), limit, page
+            )
+            for page in (None, before)
+            for start in times
+            for end in times
+        ]
+        return [_asked(history, ask) for ask in asks]
+
+    # When
+    by_two = found()
+    monkeypatch.setattr(MySQLQuestions, "told_by_index", Questions.told_by_index)
+
+    # Then
+    assert by_two == found()
+    assert any(rows for rows, *_ in by_two) == (fun != "gone")
 
 
 def test_jobs_of_several_functions_and_users_are_found_by_one_of_both(history: sa.Engine) -> None:

@@ -37,6 +37,7 @@ _BAD = [
     ("stamp", "2026-13-45 00:00:00"),
     ("master_id", None),
     ("load", "{"),
+    ("load", msgspec.Raw(b'"\xff"')),
     ("fun", "\ud800"),
 ]
 
@@ -77,24 +78,28 @@ def test_each_way_takes_the_rows_it_is_best_at(made: Database) -> None:
         assert sorted(tuple(row) for row in found) == sorted(2 * [(str(at), text) for at, text in enumerate(texts)])
 
 
-def test_values_of_all_lengths_arrive_whole(made: Database) -> None:
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_values_of_all_lengths_arrive_whole(made: Database, as_bytes: bool) -> None:
     texts = ["", None, *("z" * size for size in (1, 250, 251, 2**16 - 1, 2**16)), "\N{PILE OF POO}\0'\\" * 30_000]
     with connect(made) as connection:
         # When
         rows = [tuple(row[name] for name in _COLUMNS) for row in jobs(texts)]
-        assert Prepared(schema.jobs, _COLUMNS, 2**24).insert(connection, rows)
+        assert Prepared(schema.jobs, _COLUMNS, 2**24, as_bytes).insert(connection, rows)
 
         # Then
         found = connection.execute(sa.select(schema.jobs.c.jid, schema.jobs.c.tgt)).all()
         assert {int(jid): tgt for jid, tgt in found} == dict(enumerate(texts))
 
 
+@pytest.mark.parametrize("as_bytes", [False, True])
 @pytest.mark.parametrize("modes", ["STRICT_ALL_TABLES", ""])
 @pytest.mark.parametrize(("column", "value"), _BAD)
-def test_nothing_that_was_changed_on_its_way_is_kept(made: Database, column: str, value: Any, modes: str) -> None:
+def test_nothing_that_was_changed_on_its_way_is_kept(
+    made: Database, column: str, value: Any, modes: str, as_bytes: bool
+) -> None:
     # Given
     made.execute("ALTER TABLE eventsd_jobs ADD CHECK (json_valid(`load`))")
-    load = by_load(schema.jobs, _COLUMNS, 2**20)
+    load = by_load(schema.jobs, _COLUMNS, 2**20, as_bytes)
     with connect(made) as connection:
         connection.exec_driver_sql("SET SESSION sql_mode = %s", (modes,))
         rows = jobs([_LARGE + "x"] * 10)

@@ -197,6 +197,16 @@ def test_returns_without_a_job_id_go_one_by_one(database: Database) -> None:
     assert sorted(database.column("returns", "minion_id")) == ["web2", "web3"]
 
 
+def test_states_without_a_job_id_are_counted_once(database: Database) -> None:
+    # Given: a schedule with ``return_job: nocache`` applies states
+    answers = [Answer("web1", 40, states=2), Answer("web2", 40, failed=True, states=3), Answer("web3", 10, states=1)]
+    database.worker().write(batch_of(job_events("nocache", 40, *answers, is_told=False)))
+
+    # Then: what is counted is what goes
+    assert purge(database, {"returns": "90d", "states": "30d"}) == {("states", "succeeded"): 4, ("states", "failed"): 1}
+    assert sorted(database.column("returns", "minion_id")) == ["web1", "web2", "web3"]
+
+
 def test_what_one_minion_has_answered_without_end_goes_in_steps(database: Database) -> None:
     # Given
     jid = jid_of(100)

@@ -440,6 +440,27 @@ def test_the_end_of_a_job(cache: JobCache, database: Database) -> None:
     assert cache.get_jids()[jid]["EndTime"] == "2026, Jan 31 12:00:00.000000"
     _written(cache, database)
     assert time.strptime(cache.get_endtime(jid), "%Y, %b %d %H:%M:%S.%f")
+    assert cache.get_jids()[jid]["EndTime"] == cache.get_endtime(jid)
+
+
+def test_large_numbers_are_answered_as_they_came(cache: JobCache, database: Database) -> None:
+    # Given
+    told = [1e300, -1.5e30, 1e20, 2**64 - 1, -(2**63), 12345678901234567890, 0.1, "12345678901234567890123", 7]
+    jid = cache.publish(["web1"], arg=told)
+    cache.store(return_data(told, jid=jid, id="web1"))
+
+    # When
+    _written(cache, database)
+
+    # Then
+    for answer in (
+        cache.get_load(jid)["arg"],
+        cache.get_jids()[jid]["Arguments"],
+        cache.get_jids_filter(1)[0]["Arguments"],
+        cache.get_jid(jid)["web1"]["return"],
+    ):
+        assert answer == told
+        assert list(map(type, answer)) == list(map(type, told))
 
 
 def test_a_minion_without_an_engine_writes_the_same_row_itself(tmp_path: Path, database: Database) -> None:

@@ -121,6 +121,20 @@ class Questions:
         # The server knows how often values are there.
         return column
 
+    def told_by_index(
+        self, column: sa.Column[Any], values: Sequence[Any], stamp: sa.Column[Any], key: sa.Column[Any]
+    ) -> sa.ColumnElement[bool] | None:
+        """
+        Return the condition that a column has one of a few values, by a look for each into an index over it and the
+        times, for rows of which another index tells the time and the key; None where to read a row costs no more.
+
+        :param column: of a table.
+        :param values: the values.
+        :param stamp: the times.
+        :param key: the table's primary key.
+        """
+        return None
+
     def led(
         self, column: sa.ColumnElement[Any], value: Any
     ) -> tuple[sa.ColumnElement[bool], tuple[sa.ColumnElement[Any], ...]]:

@@ -22,7 +22,7 @@ from pymysql.err import OperationalError
 from pymysql.protocol import MysqlPacket
 from sqlalchemy.engine import Engine
 
-from salt_eventsd.database.dialects.mysql.prepared import Given, execution, prepared
+from salt_eventsd.database.dialects.mysql.prepared import TEXT, Given, execution, prepared
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class LoadingConnection(Connection):
     def __init__(self, *args: Any, **named: Any) -> None:
         self.can_send = bool(named.get("client_flag", 0) & CLIENT.LOCAL_FILES)
         self._offered: tuple[bytes, Iterable[bytes]] | None = None
-        self._given: Given | None = None
+        self._given: tuple[Given, bytes] | None = None
         # The numbers of the statements that were prepared.
         self._statements: dict[str | bytes, int] = {}
         self._awaits_first = False
@@ -121,13 +121,14 @@ class LoadingConnection(Connection):
             self._offered = None
 
     @contextmanager
-    def giving(self, values: Given) -> Iterator[None]:
+    def giving(self, values: Given, kind: bytes = TEXT) -> Iterator[None]:
         """
         Have one statement within a ``with`` block prepared, if it is not, and executed with values.
 
         :param values: one for each ``?`` in it.
+        :param kind: of all of them.
         """
-        self._given = values
+        self._given = values, kind
         try:
             yield
         finally:
@@ -137,7 +138,7 @@ class LoadingConnection(Connection):
         inside: Any = super()
         given, self._given = self._given, None
         if given is not None:
-            command, sql = COMMAND.COM_STMT_EXECUTE, execution(self._prepare(sql), given)
+            command, sql = COMMAND.COM_STMT_EXECUTE, execution(self._prepare(sql), *given)
         self._awaits_first = True
         inside._execute_command(command, sql)
 

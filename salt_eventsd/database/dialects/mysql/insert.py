@@ -16,7 +16,7 @@ from salt_eventsd.database.dialects.base.bulk import Inserter, by_driver
 from salt_eventsd.database.dialects.base.insert import Conflict, Inserts, Upsert
 from salt_eventsd.database.dialects.base.quickly import Quickly
 from salt_eventsd.database.dialects.mysql.bulk import by_json_table
-from salt_eventsd.database.dialects.mysql.loading import by_load, can_load
+from salt_eventsd.database.dialects.mysql.loading import by_load, can_load, takes_bytes
 from salt_eventsd.database.dialects.mysql.session import packet_bytes
 
 #: A document of rows is no longer than this, in bytes.
@@ -52,7 +52,8 @@ class MySQLInserts(Inserts):
         )
         if not can_load(connection, table):
             return carefully
-        return Quickly(by_load(table, columns, packet_bytes(connection) // 2), carefully)
+        load = by_load(table, columns, packet_bytes(connection) // 2, takes_bytes(connection, table))
+        return Quickly(load, carefully)
 
     def counts(self, connection: Connection) -> bool:
         """See :class:`Inserts`; not over a connection that counts what was found rather than what was changed."""

@@ -28,25 +28,31 @@ _FORBIDDEN = frozenset((1148, 2068, 3948, 4166))
 _ASKED = ("local_infile", "max_allowed_packet", "wsrep_on", "wsrep_load_data_splitting")
 _SETTINGS = f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({', '.join(map(repr, _ASKED))})"
 
+_CHARSETS = sa.text(
+    "SELECT DISTINCT character_set_name FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name = :name AND character_set_name IS NOT NULL"
+)
 
-def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int) -> Quick:
+
+def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes: bool = False) -> Quick:
     """
     Return what loads rows into a table, and inserts large ones by prepared statements.
 
     :param table: one of ours.
     :param columns: its columns that are inserted.
     :param packet_bytes: how long the values of a statement may be.
+    :param as_bytes: :func:`takes_bytes` says so.
     """
     # One of them is a word of SQL.
     names = ", ".join(f"`{name}`" for name in columns)
     into = (
-        f"INTO TABLE {table.name} CHARACTER SET utf8mb4"
+        f"INTO TABLE {table.name} CHARACTER SET {'binary' if as_bytes else 'utf8mb4'}"
         f" FIELDS TERMINATED BY {_literal(BETWEEN)} ESCAPED BY {_literal(MARK)}"
         f" LINES TERMINATED BY {_literal(END)} ({names})"
     )
     values = itemgetter(*columns)
     faults = MySQLFaults()
-    statements = Prepared(table, columns, packet_bytes)
+    statements = Prepared(table, columns, packet_bytes, as_bytes)
     is_forbidden = lacks_statements = False
 
     def has_loaded(connection: Connection, rows: Sequence[Row]) -> bool:
@@ -103,6 +109,20 @@ def can_load(connection: Connection, table: sa.Table) -> bool:
     has_room = int(found.get("max_allowed_packet", 0)) > link.packet_bytes
     may_load = found.get("local_infile") == "ON" and has_room and not splits
     return may_load and MySQLReflection().can_undo(connection, table.name)
+
+
+def takes_bytes(connection: Connection, table: sa.Table) -> bool:
+    """
+    Return whether the server keeps what it is told are bytes as the text they are, having looked once at whether they
+    are that; as text, they would be gone through sign by sign before.
+
+    :param connection: to the database.
+    :param table: one of ours.
+    """
+    if not getattr(connection.dialect, "is_mariadb", False):
+        return False
+    # In a table of another character set, bytes would become other signs.
+    return set(connection.execute(_CHARSETS, {"name": table.name}).scalars()) == {"utf8mb4"}
 
 
 def _usual(text: str) -> str:

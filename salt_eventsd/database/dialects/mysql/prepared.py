@@ -24,13 +24,15 @@ from salt_eventsd.database.dialects.base.runs import Values, apart
 
 #: A statement has no more rows. A connection prepares one for each number of rows, and the server keeps it.
 MOST_ROWS = 8
-#: And no more bytes, whatever a packet has room for.
+#: And no more bytes, if it has several: a longer one takes memory that is new each time.
+_USUAL_BYTES = 2**19
+#: And never more, whatever a packet has room for.
 _MOST_BYTES = 2**20
 #: The server has no prepared statements, or no more of them: a command that it does not know, a statement that is gone
 #: or cannot be prepared, or has to be again and again, too many of them, a packet that makes no sense to it.
 NO_STATEMENTS = frozenset((1047, 1243, 1295, 1461, 1615, 1835))
-#: The type of each value: a text, which the server makes what the column is.
-_TEXT = b"\xfe\x00"
+#: The types of values, which the server makes what the column is: texts, and bytes.
+TEXT, BYTES = b"\xfe\x00", b"\xfc\x00"
 _NO_CURSOR, _NEW_TYPES, _TIMES = b"\x00", b"\x01", struct.pack("<I", 1)
 
 #: The values of a statement.
@@ -44,9 +46,11 @@ class Prepared:
     :param table: one of ours.
     :param columns: its columns that are inserted.
     :param packet_bytes: how long the values of a statement may be.
+    :param as_bytes: the server takes texts as bytes.
     """
 
-    def __init__(self, table: sa.Table, columns: Sequence[str], packet_bytes: int) -> None:
+    def __init__(self, table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes: bool = False) -> None:
+        self._type = BYTES if as_bytes else TEXT
         self._most_bytes = min(_MOST_BYTES, packet_bytes)
         self._values = values_of(columns)
         self._long = values_of(
@@ -72,8 +76,8 @@ class Prepared:
         :param rows: the values of those that are worth it.
         """
         link: Any = connection.connection.dbapi_connection
-        for some in grouped(rows, self._size, self._most_bytes, MOST_ROWS):
-            with link.giving([_bytes_of(value) for row in some for value in row]):
+        for some in grouped(rows, self._size, min(self._most_bytes, _USUAL_BYTES), MOST_ROWS):
+            with link.giving([_bytes_of(value) for row in some for value in row], self._type):
                 found: Any = connection.exec_driver_sql(self._head + ", ".join([self._places] * len(some)))
             if found.rowcount != len(some) or found.context.cursor.warning_count:
                 return False
@@ -84,8 +88,7 @@ class Prepared:
         return longest > LARGE_VALUE and self._size(row) <= self._most_bytes
 
     def _size(self, row: Values) -> int:
-        # A sign of a text has up to four bytes.
-        return sum([len(one) * (1 if isinstance(one, msgspec.Raw) else 4) for one in self._long(row) if one])
+        return sum([_most_bytes_of(one) for one in self._long(row) if one])
 
 
 def prepared(answer: bytes) -> tuple[int, int]:
@@ -98,15 +101,16 @@ def prepared(answer: bytes) -> tuple[int, int]:
     return number, sum(many + 1 for many in (columns, places) if many)
 
 
-def execution(number: int, given: Given) -> bytes:
+def execution(number: int, given: Given, kind: bytes) -> bytes:
     """
     Return the command that executes a statement.
 
     :param number: of the statement.
     :param given: its values.
+    :param kind: :data:`TEXT` or :data:`BYTES`.
     """
     nulls = sum(1 << at for at, value in enumerate(given) if value is None).to_bytes((len(given) + 7) // 8, "little")
-    head = struct.pack("<I", number) + _NO_CURSOR + _TIMES + nulls + _NEW_TYPES + _TEXT * len(given)
+    head = struct.pack("<I", number) + _NO_CURSOR + _TIMES + nulls + _NEW_TYPES + kind * len(given)
     return head + b"".join(_with_lengths(given))
 
 
@@ -121,6 +125,11 @@ def _length(size: int) -> bytes:
     if size < 251:
         return bytes((size,))
     return b"\xfc" + size.to_bytes(2, "little") if size < 2**16 else b"\xfd" + size.to_bytes(3, "little")
+
+
+def _most_bytes_of(value: Any) -> int:
+    # A sign of a text has up to four bytes.
+    return len(value) * (1 if isinstance(value, msgspec.Raw) or value.isascii() else 4)
 
 
 def _bytes_of(value: Any) -> bytes | None:

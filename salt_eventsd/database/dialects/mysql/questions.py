@@ -69,6 +69,17 @@ class MySQLQuestions(Questions):
         """See :class:`Questions`. With several indexes to choose from, it goes through all rows in their order."""
         return sa.func.coalesce(column)
 
+    def told_by_index(
+        self, column: sa.Column[Any], values: Sequence[Any], stamp: sa.Column[Any], key: sa.Column[Any]
+    ) -> sa.ColumnElement[bool]:
+        """See :class:`Questions`. Each row is a page of its own, which may have to be read from the disk."""
+        its = column.table.alias("its")
+        # Of the key itself, the server would take the index of keys, and read the row.
+        is_it = (its.c[stamp.name] == stamp, self.beside(its.c[key.name]) == key)
+        row: sa.Select[Any] = sa.select(sa.literal_column("1")).where(*is_it).correlate(column.table).limit(1)
+        # One by one: of a list, it would take the index of times, and read the rows of each.
+        return sa.or_(*(row.where(its.c[column.name] == one).scalar_subquery().is_not(None) for one in values))
+
     def led(
         self, column: sa.ColumnElement[Any], value: Any
     ) -> tuple[sa.ColumnElement[bool], tuple[sa.ColumnElement[Any], ...]]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.common import documents
 from salt_eventsd.database.dialects.base.session import Session, begin_with
 from salt_eventsd.database.dialects.postgresql import copying
 
@@ -62,11 +63,8 @@ class PostgreSQLSession(Session):
 
     def engine_args(self, driver: str) -> Mapping[str, Any]:
         """Statements of the user's own go out by the hundred; psycopg2 itself sends each alone, and waits."""
-        return (
-            {"executemany_mode": "values_plus_batch", "executemany_batch_page_size": 500}
-            if driver == "psycopg2"
-            else {}
-        )
+        by_the_hundred = {"executemany_mode": "values_plus_batch", "executemany_batch_page_size": 500}
+        return {"json_deserializer": documents.loads, **(by_the_hundred if driver == "psycopg2" else {})}
 
     def connect_args(self, driver: str, connect_seconds: float, timeout: float) -> dict[str, Any]:
         """Notice a host that is gone without a word: keepalives while idle, a user timeout while busy."""

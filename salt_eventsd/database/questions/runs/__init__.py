@@ -1,8 +1,9 @@
 """
 The last run of states of each minion.
 
-=========== ===========================================================================================================
-``last``    the door: as it is now, or as of a time; also where the table has partitions
-``earlier`` as of a time, where a look for each minion would begin at its newest return
-=========== ===========================================================================================================
+============ ==========================================================================================================
+``last``     the door: as it is now, or as of a time; also where the table has partitions
+``earlier``  of many minions, and as of a time, where a look for each minion would begin at its newest return
+``together`` the newest runs of all minions
+============ ==========================================================================================================
 """

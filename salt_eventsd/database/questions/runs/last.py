@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.runs.earlier import MOST_NAMES, RUN, Within, earlier_runs, has_many_later
+from salt_eventsd.database.questions.runs.earlier import FEW, Within, has_many_later, one_by_one, runs_of
+from salt_eventsd.database.questions.runs.together import MOST_NAMES, RUN
 from salt_eventsd.database.questions.which import Condition, all_of
 from salt_eventsd.database.schema import IS_RUN, minions, returns
 
@@ -62,8 +63,18 @@ def last_runs(reader: Reader, conditions: list[Condition], at: datetime | None) 
 def _looked_up(
     reader: Reader, conditions: list[Condition], at: datetime | None, within: Within | None = None
 ) -> list[Row]:
-    if at is not None and not reader.dialect.questions.looks_within and has_many_later(reader, at):
-        return earlier_runs(reader, conditions, at, within)
+    if reader.dialect.questions.looks_within:
+        return _each(reader, conditions, at, within)
+    names = reader.values(sa.select(minions.c.minion_id).where(all_of(conditions)).order_by(minions.c.minion_id))
+    if at is not None and has_many_later(reader, at):
+        return runs_of(reader, names, at, within, lambda some: one_by_one(reader, some, at, within))
+    if len(names) <= FEW:
+        return _each(reader, conditions, at, within)
+    return runs_of(reader, names, at, within, lambda some: _each(reader, [minions.c.minion_id.in_(some)], at, within))
+
+
+def _each(reader: Reader, conditions: list[Condition], at: datetime | None, within: Within | None) -> list[Row]:
+    """Look for each minion by itself, from its newest return back."""
     bounds = within.conditions() if within else []
     is_its: list[Any] = [returns.c.minion_id == minions.c.minion_id, sa.text(IS_RUN), *bounds]
     if at is not None:
