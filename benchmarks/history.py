@@ -27,6 +27,7 @@ from benchmarks.table import plain, render
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import Dialect, Inserter, dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
+from salt_eventsd.database.migrations.builder import build
 from salt_eventsd.database.schema import STATE_RUNS
 
 MINIONS = questions.MINIONS
@@ -62,7 +63,9 @@ def main() -> int:
     wanted = int(os.environ.get("BENCH_ROWS", "1000000").replace("_", "").replace(",", ""))
     options = SqlOptions(url=url, timeout=600.0)
     engine = make_engine(options)
-    migrate.ensure(engine, dialect_of(engine))
+    if not migrate.ensure(engine, dialect_of(engine)):
+        # Of an older release: questions are timed with the indexes of this one.
+        build(engine)
     fill(engine, wanted // PER_JOB)
     yardstick_us = yardstick.measure()
     rounds = int(os.environ.get("BENCH_ROUNDS", "20"))

@@ -43,7 +43,7 @@ class Hopper:
         self._most_bytes = most_bytes
         self._lines = 0
         self._sent = 0
-        self._pieces: deque[bytearray] = deque()
+        self._pieces: deque[bytearray | bytes] = deque()
         self._piece = bytearray()
 
     def put(self, raws: Sequence[bytes]) -> bool:
@@ -63,6 +63,12 @@ class Hopper:
                 continue
             room -= size + _HEAD_BYTES
             piece += pack(size, now)
+            if size >= PIECE_BYTES:
+                # It is a piece by itself, and need not be copied.
+                self._pieces += (piece, raw)
+                piece = self._piece = bytearray()
+                has_piece = True
+                continue
             piece += raw
             if len(piece) >= PIECE_BYTES:
                 self._pieces.append(piece)

@@ -1,5 +1,8 @@
 """
 Clip: names that minions choose (tags, job ids, minion ids) are cut to a length that can be kept, looked up and shown.
+
+Salt takes ``web1`` and ``web1`` with a blank behind it for two minions, and MySQL and MariaDB for one. So that none of
+them passes for the other, an id that ends in blanks has a hash in their place, whatever the database.
 """
 
 from __future__ import annotations
@@ -24,7 +27,18 @@ def clipped(text: str, longest: int) -> str:
     """
     if len(text) <= longest:
         return text
-    return f"{text[: longest - len(_MARK) - _DIGITS]}{_MARK}{_hash(text.encode('utf-8', 'backslashreplace'))}"
+    return _with_hash(text, text, longest)
+
+
+def named(text: str) -> str:
+    """
+    Return the id of a job or a minion as it is kept: not too long, and without blanks at its end.
+
+    :param text: the id.
+    """
+    if text[-1:] != " ":
+        return clipped(text, LONGEST_NAME)
+    return _with_hash(text.rstrip(" "), text, LONGEST_NAME)
 
 
 def clipped_bytes(text: bytes, longest: int) -> bytes:
@@ -37,6 +51,10 @@ def clipped_bytes(text: bytes, longest: int) -> bytes:
     if len(text) <= longest:
         return text
     return text[: longest - len(_MARK) - _DIGITS] + f"{_MARK}{_hash(text)}".encode()
+
+
+def _with_hash(kept: str, text: str, longest: int) -> str:
+    return f"{kept[: longest - len(_MARK) - _DIGITS]}{_MARK}{_hash(text.encode('utf-8', 'backslashreplace'))}"
 
 
 def _hash(text: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from salt_eventsd.event.clip import LONGEST_NAME, clipped
+from salt_eventsd.event.clip import LONGEST_NAME, named
 from salt_eventsd.event.codec import Texts, encode
 from salt_eventsd.event.frame import Frame, syndics_of
 
@@ -182,8 +182,8 @@ def identity(data: Any, tag: str) -> tuple[str, str, str, str]:
         jid = jid or of_tag
         if not minion_id and rest and phase == "ret":
             minion_id = rest[0]
-    if len(jid) > LONGEST_NAME or len(minion_id) > LONGEST_NAME:
-        jid, minion_id = clipped(jid, LONGEST_NAME), clipped(minion_id, LONGEST_NAME)
+    if len(jid) > LONGEST_NAME or len(minion_id) > LONGEST_NAME or jid[-1:] == " " or minion_id[-1:] == " ":
+        jid, minion_id = named(jid), named(minion_id)
     return jid, minion_id, kind, phase
 
 

@@ -6,10 +6,12 @@ Counting: which of the events that come through the intake are counted for metri
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from salt_eventsd.config.structs import MetricsConfig
 from salt_eventsd.event.frame import read_tag
-from salt_eventsd.intake.job_counts import BEACON, JobCounts
+from salt_eventsd.event.parse import Event
+from salt_eventsd.intake.job_counts import BEACON, JobCounts, Told
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.result import Result
 from salt_eventsd.redact.error_text import location
@@ -44,6 +46,18 @@ class Counting:
                     self.counts.note(event, found.data, found.returned, metrics.minion_label, moment)
                 else:
                     self.counts.beat(event.tag, event.received)
+        except Exception as exc:
+            self._complain(exc)
+
+    def again(self, returns: Iterable[tuple[Told, Event]], metrics: MetricsConfig) -> None:
+        """
+        Count returns that have just come over the bus.
+
+        :param returns: each with what it is counted as.
+        :param metrics: how jobs are counted.
+        """
+        try:
+            self.counts.again(returns, metrics.minion_label)
         except Exception as exc:
             self._complain(exc)
 

@@ -8,6 +8,8 @@ to that.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import msgspec
 
 from salt_eventsd.common.chances import Chances
@@ -15,9 +17,11 @@ from salt_eventsd.event.codec import FEW_BYTES, quoted, value_as_text
 from salt_eventsd.event.frame import TAG_END
 from salt_eventsd.event.parse import TRIMMED, Event, seconds_of
 from salt_eventsd.event.shape import STAMP_BYTES, TS_BYTES, ZONES, Shape, key_of, packed_text, shape_of
+from salt_eventsd.intake.job_counts import STATE_MARK, Told, told_of
 from salt_eventsd.intake.result import Result
 from salt_eventsd.intake.usual import BEGINNING, JOB_END, RET_PLACE, is_job_enough, is_usual_tag
-from salt_eventsd.rules.match import Rules
+from salt_eventsd.redact import Redactor
+from salt_eventsd.rules.match import Candidates, Rules
 from salt_eventsd.rules.rule import Route
 
 #: So many shapes of payloads are remembered, and what follows from them for so many jobs.
@@ -28,9 +32,11 @@ _FEWEST_RETURNS = 3
 _UNMET_SHAPES = 8
 #: A minion with a longer id is not familiar, in bytes.
 _LONGEST_NAME = 255
+#: What differs between payloads of one shape. The job's id is the same in all that are known of a job.
+_DIFFERS = ("id", "return", "_stamp", "ts")
 
 
-class _Known(msgspec.Struct, eq=False, gc=False):
+class Known(msgspec.Struct, eq=False, gc=False):
     """
     What follows from a shape for the returns of a job.
 
@@ -39,7 +45,10 @@ class _Known(msgspec.Struct, eq=False, gc=False):
     :param texts: likewise.
     :param zone: of the time.
     :param end: of the text behind the second at the end of the payload; empty if there is none.
-    :param to: where the returns go.
+    :param to: where the returns go; none if that depends on the minion.
+    :param by_minion: where they go, by the minion; None if that is the same for all.
+    :param told: what they are counted as; None if that depends on what was returned.
+    :param is_plain: where they go depends on how the function went, which is known if no states are told of.
     :ivar is_met: a return was like it since one was not.
     """
 
@@ -49,8 +58,23 @@ class _Known(msgspec.Struct, eq=False, gc=False):
     texts: tuple[bytes, bytes, bytes]
     zone: bytes
     end: bytes
-    to: Route
+    to: list[Route]
+    by_minion: _ByMinion | None
+    told: Told | None
+    is_plain: bool
     is_met: bool = False
+
+
+class _ByMinion(NamedTuple):
+    """
+    Says where the returns of a job go.
+
+    :param candidates: the rules that may take them.
+    :param data: a payload with all that their conditions look at, but for the minion's id.
+    """
+
+    candidates: Candidates
+    data: dict[Any, Any]
 
 
 class Familiar:
@@ -58,27 +82,34 @@ class Familiar:
     Recognizes returns. For one thread.
 
     :param rules: which workers get an event.
+    :param redactor: what is masked.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, redactor: Redactor) -> None:
         self._rules = rules
+        # What the payloads of a shape have in common was looked at when it was learned.
+        self._may_find = redactor.may_find if redactor.values else None
         self._shapes: dict[bytes, Shape] = {}
-        self._of_jobs: dict[bytes, _Known] = {}
+        self._of_jobs: dict[bytes, Known] = {}
+        # Where events go, each list of it once: it is the same for many jobs.
+        self._routes: dict[tuple[Route, ...], list[Route]] = {}
         # How many returns of a job were not familiar.
         self._counts: dict[bytes, int] = {}
         self._chances = Chances(_UNMET_SHAPES)
         self._is_met = True
         # What was returned, and that as JSON text: mostly the same. So is the second in which it was sent.
-        self._returned = (b"", b"")
+        self._returned = (b"", b"", False)
         self._sent = (b"", b"")
 
-    def take(self, raw: bytes, received: float) -> tuple[Route, Event] | None:
+    def take(self, raw: bytes, received: float, is_counted: bool = False) -> tuple[list[Route], Event, Known] | None:
         """
-        Return where an event goes, and the event; None if it is not familiar.
+        Return where an event goes, the event as it is kept in the first of these places, and what is known of it; None
+        if it is not familiar.
 
         :param raw: its frame, which has :data:`.usual.RET` at :data:`.usual.RET_PLACE`, and in which the redactor has
             looked and found nothing.
         :param received: when it was read, in seconds since 1970 UTC.
+        :param is_counted: it must be known what it is counted as.
         """
         known = self._of_jobs.get(raw[:JOB_END])
         if known is None:
@@ -86,6 +117,8 @@ class Familiar:
         head, _, payload = raw.partition(TAG_END)
         minion = head[JOB_END:]
         if len(payload) > FEW_BYTES or len(minion) > _LONGEST_NAME or not is_usual_tag(head) or TRIMMED in payload:
+            return None
+        if minion.endswith(b" "):
             return None
         before, between, behind, end = known.packed
         begin = before + packed_text(minion) + between
@@ -101,14 +134,21 @@ class Familiar:
         value = payload[start:stop]
         try:
             if value != self._returned[0]:
-                self._returned = (value, value_as_text(value))
+                self._look_at(value)
             tag, minion_id = head.decode(), minion.decode()
             stamp = (payload[stamp_at : stamp_at + STAMP_BYTES] + known.zone).decode("ascii")
             seconds = seconds_of(stamp, 0.0)
+            if self._may_find:
+                self._must_be_clean(minion_id, minion_id, stamp)
+            if by_minion := known.by_minion:
+                to = by_minion.candidates.routes(tag, known.fun, by_minion.data, tag, (known.jid, minion_id))
+            else:
+                to = known.to
         except Exception:
             # Whatever it is, others say what becomes of it.
             return None
-        if not seconds:
+        is_told_apart = (self._returned[2] and (is_counted or known.is_plain)) or (is_counted and known.told is None)
+        if not seconds or not to or is_told_apart:
             return None
         if not self._is_met:
             self._is_met = True
@@ -118,8 +158,8 @@ class Familiar:
         if known.end and self._sent[0] != payload[length:]:
             self._sent = (payload[length:], b"%d%b" % (int.from_bytes(payload[length:], "big"), known.end))
         last = self._sent[1] if known.end else b""
-        to = known.to
-        return to, Event(
+        place = to[0]
+        event = Event(
             tag,
             received,
             seconds,
@@ -130,22 +170,40 @@ class Familiar:
             "ret",
             b"".join((first, quoted(minion_id), second, quoted(stamp), third, last)),
             self._returned[1],
-            to.rule,
-            to.into or "returns",
+            place.rule,
+            place.into or "returns",
         )
+        return to, event, known
 
-    def learn(self, raw: bytes, found: Result) -> None:
+    def _look_at(self, value: bytes) -> None:
+        """
+        Keep what was returned, and what is to be known of it.
+
+        :raises Exception: it is odd.
+        """
+        text = value_as_text(value)
+        if self._may_find:
+            self._must_be_clean("", msgspec.json.decode(text))
+        self._returned = (value, text, STATE_MARK in text)
+
+    def _must_be_clean(self, name: str, *values: Any) -> None:
+        # In a tag with such a sign, secrets are looked for.
+        if "=" in name or (self._may_find and self._may_find(*values)):
+            raise ValueError("there may be something to mask")
+
+    def learn(self, raw: bytes, found: Result, is_counted: bool = False) -> None:
         """
         Remember the shape of a usual return.
 
         :param raw: its frame.
         :param found: what becomes of it.
+        :param is_counted: it must be known what returns are counted as.
         """
         event, job = found.event, raw[:JOB_END]
         self._counts[job] = count = self._counts.get(job, 0) + 1
         # Where some returns of a job are unlike the others, ever fewer are looked at: a look costs as much as they do.
         is_left = count < _FEWEST_RETURNS or (count > _FEWEST_RETURNS and count & (count - 1))
-        if is_left or event is None or len(found.destinations) > 1 or len(raw) > FEW_BYTES:
+        if is_left or event is None or len(raw) > FEW_BYTES:
             if len(self._counts) > _MOST_JOBS:
                 self._counts.clear()
             return
@@ -153,8 +211,13 @@ class Familiar:
             known.is_met = False
             return
         head, _, payload = raw.partition(TAG_END)
+        told = told_of(event, found.data)
+        if is_counted and told is None:
+            return
         key = key_of(payload)
-        if (shape := self._shapes.get(key)) and self._introduce(head, shape) and self.take(raw, event.received):
+        shape = self._shapes.get(key)
+        is_known = shape and self._introduce(head, shape, found, told)
+        if is_known and self.take(raw, event.received, is_counted):
             return
         self._of_jobs.pop(job, None)
         if not self._chances.take():
@@ -163,35 +226,38 @@ class Familiar:
         self._chances.failed()
         self._is_met = False
         shape = shape_of(payload, event)
-        if shape is None or not self._introduce(head, shape):
+        if shape is None or not self._introduce(head, shape, found, told):
             return
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
         self._shapes[key] = shape
 
-    def _introduce(self, head: bytes, shape: Shape) -> bool:
+    def _introduce(self, head: bytes, shape: Shape, found: Result, told: Told | None) -> bool:
         """Remember what follows from a shape for the returns of a job; return whether that is enough to know them."""
         if not is_job_enough(self._rules):
             return False
         tag = head.decode("utf-8", "backslashreplace")
         candidates = self._rules.candidates(tag, tag)
-        if candidates.looks_inside:
+        looks = candidates.looks(_DIFFERS)
+        if looks is None or (looks.at_outcome and told is None):
             return False
-        routes = candidates.routes(tag, shape.fun)
-        if len(routes) != 1:
-            return False
+        routes = tuple(to for to, _ in found.destinations)
         jid = tag[len(BEGINNING) : RET_PLACE.start]
         before, between, behind, end, *_ = (packed_text(jid.encode()).join(pieces) for pieces in shape.packed)
         first, second, third, *last = (quoted(jid).join(pieces) for pieces in shape.texts)
         if len(self._of_jobs) >= _MOST_JOBS:
             self._of_jobs.clear()
-        self._of_jobs[head[:JOB_END]] = _Known(
+            self._routes.clear()
+        self._of_jobs[head[:JOB_END]] = Known(
             jid,
             shape.fun,
             (before, between, behind + shape.head, ZONES[shape.head] + end),
             (first, second, third),
             ZONES[shape.head],
             b"".join(last),
-            routes[0],
+            self._routes.setdefault(routes, [*routes]),
+            _ByMinion(candidates, {**found.data, "return": found.returned}) if looks.at_minion else None,
+            told,
+            looks.at_outcome,
         )
         return True

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from salt_eventsd.event import outcome
 from salt_eventsd.event.dry_run import runs_states
@@ -26,10 +26,27 @@ _NAMED_BY = {"state.apply": "mods", "state.sls": "mods", "state.single": "fun"}
 BEACON = "salt/beacon/"
 #: The tag of a minion's ``status`` beacon; the group is the minion's id.
 _STATUS = re.compile(BEACON + r"([^/]+)/status(?:/|\Z)")
-_STATE_MARK = outcome.STATE_SEPARATOR.encode()
+#: What was returned does not tell of states without it.
+STATE_MARK = outcome.STATE_SEPARATOR.encode()
 #: Results of states in a larger return are not looked through, in bytes: its code says how it went.
 _MOST_LOOKED_AT = 2 * 2**20
 _WORDS = {True: "true", False: "false", None: "unknown"}
+
+
+class Told(NamedTuple):
+    """
+    What a return is counted as.
+
+    :param fun: its function.
+    :param state: what a function of the module ``state`` has run; "" for any other function.
+    :param success: how it went, a word.
+    :param is_scheduled: it is that of a scheduled job.
+    """
+
+    fun: str
+    state: str
+    success: str
+    is_scheduled: bool
 
 
 class JobCounts:
@@ -76,15 +93,24 @@ class JobCounts:
         :param moment: when it happened, in seconds since 1970 UTC.
         """
         if has_minion is not self._has_minion:
-            # Series with another number of labels do not go together.
-            self._has_minion = has_minion
-            for series in (self.responses, self.scheduled, self.seconds):
-                series.clear()
+            self._label_by_minion(has_minion)
         if event.kind in ("job", "run") and isinstance(data, Mapping):
             if event.phase == "ret":
                 self._returned(event, data, returned, has_minion, moment)
             elif event.phase == "new":
                 self._begun(event, data)
+
+    def again(self, returns: Iterable[tuple[Told, Event]], has_minion: bool) -> None:
+        """
+        Count returns that have just come over the bus, of which the payload need not be looked at.
+
+        :param returns: each with what :func:`told_of` says of it.
+        :param has_minion: as of :meth:`note`.
+        """
+        if has_minion is not self._has_minion:
+            self._label_by_minion(has_minion)
+        for told, event in returns:
+            self._answered(told, self._minions.of(event.minion_id), has_minion, event.received)
 
     def beat(self, tag: str, received: float) -> None:
         """
@@ -96,6 +122,12 @@ class JobCounts:
         found = _STATUS.match(tag)
         if found and (self.accepted is None or found[1] in self.accepted):
             self.beats.set((self._beating.of(found[1]),), "", received)
+
+    def _label_by_minion(self, has_minion: bool) -> None:
+        """Begin anew where series have another number of labels than before: they do not go together."""
+        self._has_minion = has_minion
+        for series in (self.responses, self.scheduled, self.seconds):
+            series.clear()
 
     def _begun(self, event: Event, data: Mapping[Any, Any]) -> None:
         key = (event.fun, _state_of(event.fun, data))
@@ -110,11 +142,8 @@ class JobCounts:
         minion = self._minions.of(event.minion_id or _MASTER)
         state = _state_of(fun, data) if fun.startswith("state.") else ""
         found = _outcome(event, data, returned)
-        success = _WORDS[found.success]
-        counted = self.scheduled if data.get("schedule") else self.responses
-        counted.add((fun, state, success, minion) if has_minion else (fun, state, success), minion)
-        self.by_minion.add((minion, success), "")
-        self.answered.rise((minion,), "", moment)
+        told = Told(fun, state, _WORDS[found.success], bool(data.get("schedule")))
+        self._answered(told, minion, has_minion, moment)
         if not state or found.test or found.success is None:
             return
         if self._ran.rise((minion, fun, state), minion, moment):
@@ -122,8 +151,28 @@ class JobCounts:
             if (seconds := _seconds(returned, event)) is not None:
                 self.seconds.set((fun, state, minion) if has_minion else (fun, state), minion, seconds)
 
+    def _answered(self, told: Told, minion: str, has_minion: bool, moment: float) -> None:
+        fun, state, success, is_scheduled = told
+        counted = self.scheduled if is_scheduled else self.responses
+        counted.add((fun, state, success, minion) if has_minion else (fun, state, success), minion)
+        self.by_minion.add((minion, success), "")
+        self.answered.rise((minion,), "", moment)
+
 
 _WELL = outcome.Outcome(0, True, None)
+
+
+def told_of(event: Event, data: Mapping[Any, Any]) -> Told | None:
+    """
+    Return what a minion's return is counted as, and any other with the same payload but for what was returned, if that
+    does not tell of states either; None if it may.
+
+    :param event: the return of one function.
+    :param data: its payload, without its ``return``.
+    """
+    if _has_states(event) or runs_states(event.fun) or event.fun.startswith("state."):
+        return None
+    return Told(event.fun, "", _WORDS[_outcome(event, data, None).success], bool(data.get("schedule")))
 
 
 def _outcome(event: Event, data: Mapping[Any, Any], returned: Any) -> outcome.Outcome:
@@ -138,7 +187,7 @@ def _outcome(event: Event, data: Mapping[Any, Any], returned: Any) -> outcome.Ou
 
 
 def _has_states(event: Event) -> bool:
-    return _STATE_MARK in event.returned
+    return STATE_MARK in event.returned
 
 
 def _state_of(fun: str, data: Mapping[Any, Any]) -> str:

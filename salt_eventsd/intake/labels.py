@@ -108,9 +108,13 @@ class Series:
         :param by: as of :meth:`add`.
         :param value: the number.
         """
-        if value < self._values.get(key, value):
+        known = self._values.get(key)
+        if known is None:
+            self.set(key, by, value)
+        elif value < known:
             return False
-        self.set(key, by, value)
+        else:
+            self._values[key] = value
         return True
 
     def items(self) -> Iterator[tuple[Key, float]]:

@@ -22,7 +22,7 @@ import msgspec
 
 from salt_eventsd.common.remembered import Remembered
 from salt_eventsd.config.structs import Config
-from salt_eventsd.event.clip import LONGEST_NAME, clipped
+from salt_eventsd.event.clip import named
 from salt_eventsd.event.codec import encode
 from salt_eventsd.event.frame import STATS_TAG, Frame
 from salt_eventsd.event.parse import Event, text_of
@@ -213,7 +213,7 @@ def as_forged(event: Event, data: Any, full_tag: str, why: str) -> Event:
     # The master has checked the id of a request; any other id is only a claim.
     sender = text_of(data.get("id")) if isinstance(data, dict) and data.get("cmd") == MINION_EVENT else ""
     return msgspec.structs.replace(
-        event, tag=full_tag, jid="", minion_id=clipped(sender, LONGEST_NAME), kind="", phase="", body=encode(marked)
+        event, tag=full_tag, jid="", minion_id=named(sender), kind="", phase="", body=encode(marked)
     )
 
 

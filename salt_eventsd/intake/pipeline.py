@@ -78,7 +78,7 @@ class Pipeline:
     @cached_property
     def familiar(self) -> Familiar:
         """Recognizes most of what :attr:`usual` finds; for the intake's thread."""
-        return Familiar(self.rules)
+        return Familiar(self.rules, self.redactor)
 
     def take(
         self,

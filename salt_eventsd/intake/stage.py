@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from salt_eventsd.config.structs import BatchLimits
 from salt_eventsd.event.chunk import Chunk
-from salt_eventsd.event.parse import Event
+from salt_eventsd.event.parse import Event, for_route
 from salt_eventsd.event.sharing import add_run
 from salt_eventsd.intake.parts import Common, Group, Part, Place, Run, chunk_of, common_of
 from salt_eventsd.rules.rule import Route
@@ -108,6 +108,23 @@ class Stage:
                     return
                 self._begin_run(destinations, size, limits)
             self._added(len(routes), size, any(to.prio for to in routes))
+
+    def add_run_to_all(self, routes: list[Route], events: Sequence[Event], limits: Mapping[str, BatchLimits]) -> None:
+        """
+        Add events to each lane that gets them.
+
+        :param routes: where they go, several places.
+        :param events: as they are kept in the first of these, in their order.
+        :param limits: those of the workers' batches.
+        """
+        is_prio = any(to.prio for to in routes)
+        for event in events:
+            size = len(event.body) + len(event.returned) + _ENVELOPE_BYTES
+            if self._run is not None and self._run.takes(routes, event, size):
+                self._added(len(routes), size, is_prio)
+                continue
+            others = [(to, for_route(event, to.rule, to.into)) for to in routes[1:]]
+            self.add_to_all([(routes[0], event), *others], limits)
 
     def take(self) -> list[Chunk]:
         """Return all events as chunks, and begin anew."""

@@ -18,6 +18,7 @@ from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.counting import Counting
 from salt_eventsd.intake.glance import Frames
 from salt_eventsd.intake.heard import Heard
+from salt_eventsd.intake.job_counts import Told
 from salt_eventsd.intake.origin import Addressed
 from salt_eventsd.intake.peers import Peers
 from salt_eventsd.intake.pipeline import Pipeline
@@ -80,7 +81,9 @@ class Taking:
         self.counting = Counting()
         # Usual returns that have come one after the other, and where they go.
         self._together: list[Event] = []
-        self._to: Route | None = None
+        self._to: list[Route] = []
+        # Those of which it is known what they are counted as.
+        self._told: list[tuple[Told, Event]] = []
         self._policy = policy
         self._odd: set[str] = set()
         self._addressed = Addressed()
@@ -97,31 +100,37 @@ class Taking:
         """
         policy = self._policy()
         is_cleared = cleared_by is policy.pipeline.redactor
-        # What is counted of jobs is looked for in the whole payload.
-        familiar = None if policy.metrics else policy.pipeline.familiar
+        familiar = policy.pipeline.familiar
+        is_counted = policy.metrics is not None
         refuses = self.heard.refuses if self.heard.is_used else None
         for raw, received in frames:
             try:
                 may_be_usual = is_cleared and raw[RET_PLACE] == RET
-                known = familiar.take(raw, received) if familiar and may_be_usual else None
-                if known is None:
-                    known = self._less_familiar(raw, received, cleared_by, may_be_usual, policy)
-                elif refuses and refuses(known[1]):
-                    self.ignored += 1
-                    continue
-                if known is not None:
-                    to, event = known
-                    if to is not self._to:
+                found = familiar.take(raw, received, is_counted) if may_be_usual else None
+                if found is None:
+                    usual = self._less_familiar(raw, received, cleared_by, may_be_usual, policy)
+                    if usual is None:
+                        continue
+                    to, event = usual
+                else:
+                    to, event, known = found
+                    if refuses and refuses(event):
+                        self.ignored += 1
+                        continue
+                    if is_counted and known.told:
+                        self._told.append((known.told, event))
+                if to is not self._to:
+                    if to != self._to:
                         self._keep_together(policy)
-                        self._to = to
-                    self._together.append(event)
+                    self._to = to
+                self._together.append(event)
             except Exception as exc:
                 self.leave_out(exc, 1)
         self._keep_together(policy)
 
     def _less_familiar(
         self, raw: bytes, received: float, cleared_by: Redactor | None, may_be_usual: bool, policy: Policy
-    ) -> tuple[Route, Event] | None:
+    ) -> tuple[list[Route], Event] | None:
         """Return where a usual return goes that is to be kept together with others; any other frame is taken here."""
         pipeline = policy.pipeline
         found = pipeline.usual(raw, received) if may_be_usual else None
@@ -136,30 +145,35 @@ class Taking:
             self.ignored += 1
             return None
         if policy.metrics:
+            self._count(policy)
             self.counting.kept(found, policy.metrics)
-        if len(found.destinations) > 1:
-            self._keep_together(policy)
-            self.unanswered.note(event, found.data)
-            self._keep(found.destinations, policy)
-            return None
-        if not policy.metrics:
-            pipeline.familiar.learn(raw, found)
-        return found.destinations[0]
+        pipeline.familiar.learn(raw, found, policy.metrics is not None)
+        return [to for to, _ in found.destinations], event
 
     def _keep_together(self, policy: Policy) -> None:
         """Keep the returns that have gathered, and begin anew."""
+        self._count(policy)
         some, to = self._together, self._to
-        if not some or to is None:
+        if not some:
             return
         self._together = []
         try:
-            batch = policy.batches[to.worker]
             self.unanswered.note_answers(some)
             self.matched += len(some)
-            self.taken[to.rule] += len(some)
-            self.stage.add_run(to, some, batch)
+            for one in to:
+                self.taken[one.rule] += len(some)
+            if len(to) == 1:
+                self.stage.add_run(to[0], some, policy.batches[to[0].worker])
+            else:
+                self.stage.add_run_to_all(to, some, policy.batches)
         except Exception as exc:
             self.leave_out(exc, len(some))
+
+    def _count(self, policy: Policy) -> None:
+        told = self._told
+        if told and policy.metrics:
+            self._told = []
+            self.counting.again(told, policy.metrics)
 
     def one(
         self,

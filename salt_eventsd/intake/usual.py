@@ -16,7 +16,7 @@ from salt_eventsd.event.parse import TRIMMED, Event, for_route, seconds_of
 from salt_eventsd.intake.origin import MINION_EVENT, PEER, Origins
 from salt_eventsd.intake.result import IGNORED, Result
 from salt_eventsd.redact import Redactor
-from salt_eventsd.redact.redactor import RUNNER
+from salt_eventsd.redact.redactor import RUNNER, is_plain_tag
 from salt_eventsd.rules.match import Candidates, Rules
 
 #: A larger frame is not usual, in bytes. In a smaller one no name is so long that it would be clipped.
@@ -64,7 +64,7 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
     candidates_of = rules.candidates
     is_of_job = is_job_enough(rules)
     of_jobs: dict[bytes, Candidates] = {}
-    drops = bool(redactor.functions)
+    drops, looks = bool(redactor.functions), bool(redactor.values)
     leaves_copies = origins.peers != "take"
 
     def take(raw: bytes, received: float) -> Result | None:
@@ -88,9 +88,12 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
         if texts is None or type(data) is not dict:
             return None
         fun, jid, minion_id = data.get("fun"), data.get("jid"), data.get("id")
-        if not (type(fun) is str and type(jid) is str and type(minion_id) is str and jid and minion_id):
+        if not (type(fun) is str and type(jid) is str and type(minion_id) is str):
             return None
-        is_odd = data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
+        # Whoever looks at everything says what is kept in place of these.
+        is_odd = not jid or not minion_id or jid[-1] == " " or minion_id[-1] == " "
+        is_odd = is_odd or data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
+        is_odd = is_odd or (looks and (redactor.may_find(data) or not is_plain_tag(tag)))
         if is_odd or ((drops or RUNNER in fun) and redactor.dropped(fun)):
             return None
         routes = candidates.routes(tag, fun, data, tag, (jid, minion_id))

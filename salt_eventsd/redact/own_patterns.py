@@ -9,7 +9,9 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from salt_eventsd.common.budget import step
 from salt_eventsd.common.patterns import TIME_LIMIT_SECONDS, Pattern, PatternTimeout
 from salt_eventsd.redact.text import MASK
 
@@ -18,6 +20,10 @@ log = logging.getLogger(__name__)
 #: How long expensive patterns may search one event, and how long a pattern that was slow before may search one text.
 _SECONDS_AN_EVENT = 0.4
 _SECONDS_ONCE_SLOW = 0.02
+#: Salt's own keys. They are not masked even if a pattern matches them: without them, a payload is useless.
+FIELDS = frozenset(
+    ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
+).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
 
 
 @dataclass
@@ -31,6 +37,31 @@ class Tally:
 
     told: set[str] = field(default_factory=set)
     texts: int = 0
+
+
+def may_find(values: Sequence[Pattern], value: Any) -> bool:
+    """
+    Say whether patterns may find something in a value: a look that masks nothing, for most have nothing to mask.
+
+    :param values: the patterns.
+    :param value: a decoded payload, or a part of one.
+    """
+    inside = [value]
+    while inside:
+        step()
+        one = inside.pop()
+        if type(one) is str:
+            for pattern in values:
+                if (pattern.cheap_chars is not None and len(one) > pattern.cheap_chars) or pattern.search(one):
+                    return True
+        elif type(one) is dict:
+            inside += [key for key in one if key not in FIELDS]
+            inside += one.values()
+        elif type(one) is list:
+            inside += one
+        elif one is not None and not isinstance(one, (int, float)):
+            return True
+    return False
 
 
 class OwnPatterns:

@@ -15,7 +15,7 @@ from salt_eventsd.common.patterns import Pattern, compile_pattern
 from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.parse import function_of
 from salt_eventsd.redact.families import chosen
-from salt_eventsd.redact.own_patterns import Tally
+from salt_eventsd.redact.own_patterns import Tally, may_find
 from salt_eventsd.redact.structure import Walk
 from salt_eventsd.redact.text import MASK, TextMasker
 
@@ -68,11 +68,21 @@ class Redactor:
 
     def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
         """
-        Look at many frames at once; return the positions of those that need the closer look of :meth:`clean`.
+        Look at many frames at once; return the positions of those that need the closer look of :meth:`clean`. What the
+        patterns of ``values`` find is not looked for.
 
         :param raws: whole frames as they came from the bus, of less than a megabyte in all.
         """
-        return frozenset(range(len(raws))) if self.values else self.masker.suspects(raws)
+        return self.masker.suspects(raws)
+
+    def may_find(self, *values: Any) -> bool:
+        """
+        Say whether a pattern of ``values`` may find something. Where the answer is no, and :meth:`suspects` has found
+        nothing either, there is nothing to mask.
+
+        :param values: decoded payloads, or parts of them.
+        """
+        return bool(self.values) and may_find(self.values, [*values])
 
     def dropped(self, fun: str) -> str:
         """Return what to drop of this function's events: "", "return", "arguments" or "both"."""
@@ -94,15 +104,14 @@ class Redactor:
         :param fun: its function.
         :param is_cleared: whether :meth:`suspects` has looked at the frame and not returned it.
         """
-        if is_cleared and not self.dropped(fun):
+        is_left = self.values and (not is_plain_tag(frame.tag) or self.may_find(data)) if is_cleared else True
+        if not is_left and not self.dropped(fun):
             return frame, data, fun
         if self.concerns(frame.payload, fun):
             data = self.apply(data, fun)
             fun = function_of(data)
         # Most tags are those of returns. They hold a jid and a minion id, which Salt has checked: no need to look.
-        tag = frame.tag
-        is_usual = tag.startswith("salt/job/") and tag[9:29].isdigit() and tag[29:34] == "/ret/" and "=" not in tag
-        return frame if is_usual else self.tag(frame), data, fun
+        return frame if is_plain_tag(frame.tag) else self.tag(frame), data, fun
 
     def tag(self, frame: Frame) -> Frame:
         """
@@ -156,6 +165,15 @@ def compile_redactor(keys: Sequence[str], values: Sequence[str], functions: dict
         values=tuple(compile_pattern(value) for value in values),
         functions=tuple(functions.items()),
     )
+
+
+def is_plain_tag(tag: str) -> bool:
+    """
+    Say whether there can be no secret in a tag.
+
+    :param tag: the tag, without a syndic's prefix.
+    """
+    return tag.startswith("salt/job/") and tag[9:29].isdigit() and tag[29:34] == "/ret/" and "=" not in tag
 
 
 def _of_own(fun: str) -> str:

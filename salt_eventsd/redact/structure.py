@@ -14,7 +14,7 @@ from salt_eventsd.redact.commands import in_words
 from salt_eventsd.redact.hidden import is_hidden
 from salt_eventsd.redact.inside import Inside, as_text
 from salt_eventsd.redact.names import Kind
-from salt_eventsd.redact.own_patterns import OwnPatterns, Tally
+from salt_eventsd.redact.own_patterns import FIELDS, OwnPatterns, Tally
 from salt_eventsd.redact.text import MASK, TextMasker
 
 #: How Salt separates the parts of a state result's key.
@@ -34,10 +34,6 @@ _NOTHING: frozenset[str] = frozenset()
 _MANIFEST_FIELDS = frozenset(("data", "stringData"))
 #: Texts with more characters are not decoded as JSON.
 _LONGEST_JSON = 2**22
-#: Salt's own keys. They are not masked even if a pattern matches them: without them, a payload is useless.
-_FIELDS = frozenset(
-    ["_stamp", "arg", "cmd", "data", "fun", "fun_args", "full_ret", "id", "jid", "kwargs", "metadata", "minions"]
-).union(["out", "pretag", "retcode", "return", "schedule", "success", "tag", "tgt", "tgt_type", "user", "undecodable"])
 #: Of so few texts, a look at each is cheaper than to find out where there is none to look at.
 _FEW_TEXTS = 64
 _NOTHING_CLEAN: frozenset[int] = frozenset()
@@ -239,7 +235,7 @@ class Walk:
             if self._looks > self._most:
                 return MASK
             masked = _STATE_SEPARATOR.join([self._masker.masked(part) for part in text.split(_STATE_SEPARATOR)])
-        return self._own.masked(masked) if self._values and text not in _FIELDS else masked
+        return self._own.masked(masked) if self._values and text not in FIELDS else masked
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ workers, and also to those of each of its sub-events that takes it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from salt_eventsd.common.remembered import Remembered
 from salt_eventsd.config.language.conditions import Subject
@@ -25,6 +26,18 @@ _TRIAL = 20_000
 _CHARS_A_RULE = 200
 #: A longer text is not remembered, in characters.
 _LONGEST_REMEMBERED = 256
+
+
+class Looks(NamedTuple):
+    """
+    What conditions look at, in returns that are the same in nearly all.
+
+    :param at_minion: the minion's id.
+    :param at_outcome: how the function went.
+    """
+
+    at_minion: bool
+    at_outcome: bool
 
 
 class Candidates:
@@ -55,10 +68,25 @@ class Candidates:
     def __bool__(self) -> bool:
         return bool(self.rules)
 
-    @property
-    def looks_inside(self) -> bool:
-        """Whether it depends on more than the tag and the function where an event goes."""
-        return bool(self._fields)
+    def looks(self, differs: Collection[str]) -> Looks | None:
+        """
+        Return what it depends on where returns go that are of one job and function, and have the same payload but for
+        what differs; None if it depends on that.
+
+        :param differs: keys of the payload.
+        """
+        at_minion = at_outcome = False
+        for one in self._fields:
+            if one.outcome:
+                at_outcome = True
+            elif one.root == "minion_id":
+                at_minion = True
+            elif one.root == "data":
+                if not one.path or one.path[0] in differs:
+                    return None
+            elif one.root not in ("fun", "jid"):
+                return None
+        return Looks(at_minion, at_outcome)
 
     def routes(
         self, tag: str, fun: str, data: Any = None, full_tag: str = "", names: tuple[str, str] | None = None

@@ -7,8 +7,9 @@ Both are compiled here from the configuration alone. Whether the database has su
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as made
 from typing import Any, Protocol
 
 from salt_eventsd.config.language.fields import MISSING, Constant, Facts, Field, compile_value
@@ -70,6 +71,14 @@ class Destination:
     values: Mapping[str, Field | Constant]
     upsert: tuple[str, ...]
     refuses: bool
+    _sources: tuple[tuple[str, Callable[[Facts], Any], bool], ...] = made(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        of_each = [
+            (key, source.of, isinstance(source, Field) and source.root in _OFTEN_MISSING)
+            for key, source in self.values.items()
+        ]
+        object.__setattr__(self, "_sources", tuple(of_each))
 
     def row(self, facts: Facts) -> dict[str, Any]:
         """
@@ -79,10 +88,11 @@ class Destination:
         :raises Refused: the event lacks a field, and :attr:`refuses` is set.
         """
         row = {}
-        for key, source in self.values.items():
-            value = source.of(facts)
-            if value is MISSING or (value == "" and isinstance(source, Field) and source.root in _OFTEN_MISSING):
+        for key, of, may_be_empty in self._sources:
+            value = of(facts)
+            if value is MISSING or (may_be_empty and value == ""):
                 if self.refuses:
+                    source = self.values[key]
                     raise Refused(f"the event has no {source.text if isinstance(source, Field) else key}")
                 value = None
             row[key] = value

@@ -27,6 +27,8 @@ ROOTS = (
 )
 #: Roots that are known before an event is kept; conditions may ask only for these.
 EARLY_ROOTS = ("data", "tag", "jid", "minion_id", "fun")
+#: What an event has at hand under the same name.
+_AT_HAND = frozenset(("tag", "jid", "minion_id", "fun", "kind", "phase", "rule"))
 _EXPRESSION = re.compile(r"""([a-z_]+)((?:\.(?:[^."'|\s]+|"[^"]*"|'[^']*'))*)\s*(?:\|\s*(\w+)\s*)?\Z""")
 _SEGMENT = re.compile(r"""\.(?:"([^"]*)"|'([^']*)'|([^."'|\s]+))""")
 _QUOTED = re.compile(r"""'([^']*)'\Z|"([^"]*)"\Z""")
@@ -56,6 +58,7 @@ class Field:
     :param as_json: whether the value is wanted as JSON text.
     :ivar outcome: the field of a return's outcome that it asks for, one of
         :data:`salt_eventsd.event.outcome.FIELDS`; "" if none.
+    :ivar at_hand: whether the event has the value as an attribute of that name.
     """
 
     text: str
@@ -63,13 +66,17 @@ class Field:
     path: tuple[str, ...] = ()
     as_json: bool = False
     outcome: str = made(init=False, default="", compare=False)
+    at_hand: bool = made(init=False, default=False, compare=False)
 
     def __post_init__(self) -> None:
         asks = self.root == "data" and len(self.path) == 1 and self.path[0] in outcome.FIELDS
         object.__setattr__(self, "outcome", self.path[0] if asks else "")
+        object.__setattr__(self, "at_hand", self.root in _AT_HAND and not self.path and not self.as_json)
 
     def of(self, facts: Facts) -> Any:
         """Return the value, :data:`MISSING` if the event has none."""
+        if self.at_hand:
+            return getattr(facts.event, self.root)
         if self.outcome and (found := facts.outcome(self)) is not MISSING:
             return msgspec.json.encode(found).decode() if self.as_json else found
         return facts.value(self.root, self.path, self.as_json)
@@ -94,10 +101,10 @@ class Facts:
     :param node_id: the id of the master (or minion) that the engine runs on.
     """
 
-    __slots__ = ("_body", "_event", "_node_id", "_returned")
+    __slots__ = ("_body", "_node_id", "_returned", "event")
 
     def __init__(self, event: Event, node_id: str) -> None:
-        self._event = event
+        self.event = event
         self._node_id = node_id
         self._body: Any = MISSING
         self._returned: Any = MISSING
@@ -110,7 +117,7 @@ class Facts:
         :param path: keys and positions below it.
         :param as_json: whether to return it as JSON text.
         """
-        event = self._event
+        event = self.event
         if as_json and root == "data" and len(path) < 2:
             # It is JSON text already: there is no need to decode and encode it.
             if not path:
@@ -124,13 +131,13 @@ class Facts:
 
     def outcome(self, field: Field) -> Any:
         """Return a field of a return's outcome; :data:`MISSING` if it does not say, or the event is no return."""
-        event = self._event
+        event = self.event
         if not event.returned:
             return MISSING
         return outcome_of({**self._data(("",)), **self._data(("return",))}, field, event.kind == "run")
 
     def _root(self, root: str, path: tuple[str, ...]) -> Any:
-        event = self._event
+        event = self.event
         if root == "data":
             return self._data(path)
         if root in ("stamp", "received", "now"):
@@ -139,7 +146,7 @@ class Facts:
         return self._node_id if root == "master_id" else getattr(event, root)
 
     def _data(self, path: tuple[str, ...]) -> Any:
-        event = self._event
+        event = self.event
         if not path:
             return event.data
         if path[0] == "return":

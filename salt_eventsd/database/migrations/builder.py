@@ -36,6 +36,8 @@ class Builder:
         self._stop = threading.Event()
         self._mutex = threading.Lock()
         self._thread: threading.Thread | None = None
+        # What went wrong at the last try, which is told once.
+        self._said = ""
 
     def start(self) -> None:
         """Start the thread, if it does not run."""
@@ -62,7 +64,9 @@ class Builder:
         try:
             return build(engine, lambda: not self._stop.is_set())
         except Exception as exc:
-            log.warning("eventsd: an index was not made, which only makes questions slower: %s", one_line(exc))
+            said, self._said = self._said, one_line(exc)
+            level = logging.DEBUG if said == self._said else logging.WARNING
+            log.log(level, "eventsd: an index was not made, which only makes questions slower: %s", self._said)
             return False
 
 

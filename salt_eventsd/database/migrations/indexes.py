@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +21,8 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import Dialect, dialect_of
 from salt_eventsd.database.migrations.fill import count_states
+from salt_eventsd.exceptions import EventsdError, Lost
+from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,18 @@ SMALL = 32 * 2**20
 #: Indexes that earlier releases made, each with its table.
 GONE = dict.fromkeys(("eventsd_returns_of_states", "eventsd_returns_of_minion"), "eventsd_returns")
 _PREFIX = "indexes "
+
+
+class NotMade(EventsdError):
+    """
+    Some indexes could not be made, or dropped; all others are.
+
+    :param failed: what was said of each.
+    """
+
+    def __init__(self, failed: Mapping[str, Exception]) -> None:
+        super().__init__("; ".join(f"{name}: {one_line(error)}" for name, error in failed.items()))
+        self.failed = failed
 
 
 def are_made(connection: Connection) -> bool:
@@ -62,22 +77,39 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
     :param beside: hold up nobody who writes meanwhile.
     :param go_on: asked before each index; if it says no, the rest is left.
     :returns: whether all are made.
+    :raises NotMade: some are not, and all others are.
     """
-    ddl = dialect_of(connection).ddl
+    dialect = dialect_of(connection)
+    ddl = dialect.ddl
+    failed: dict[str, Exception] = {}
+
+    def attempt(name: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as exc:
+            # What is made in one transaction is made as a whole, and over a lost connection nothing is.
+            if not beside or isinstance(dialect.faults.classify(exc), Lost):
+                raise
+            failed.setdefault(name, exc)
+
+    def drop(found: Iterable[tuple[str, str]]) -> None:
+        for name, table in found:
+            attempt(name, partial(ddl.drop_index, connection, name, table, beside=beside))
+
     # One that was interrupted is in the way of its successor, and every writer pays for it.
-    for name, table in ddl.broken_indexes(connection):
-        ddl.drop_index(connection, name, table, beside=beside)
+    drop(ddl.broken_indexes(connection))
     for _, index in _missing(connection):
         if not go_on():
             return False
         begun = time.monotonic()
-        ddl.make_index(connection, index, beside=beside)
-        if (took := time.monotonic() - begun) > 1:
+        attempt(str(index.name), partial(ddl.make_index, connection, index, beside=beside))
+        if (took := time.monotonic() - begun) > 1 and index.name not in failed:
             log.info("eventsd: made the index %s in %.0f s", index.name, took)
-    for name, table in _needless(connection):
-        ddl.drop_index(connection, name, table, beside=beside)
+    drop(ddl.broken_indexes(connection) if failed else _needless(connection))
     if not count_states(connection, go_on):
         return False
+    if failed:
+        raise NotMade(failed)
     name = _note(connection)
     connection.execute(sa.delete(schema.locks).where(schema.locks.c.name.like(f"{_PREFIX}%")))
     connection.execute(sa.insert(schema.locks).values(name=name, holder="", until=0, done=int(time.time())))

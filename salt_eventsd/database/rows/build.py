@@ -195,7 +195,7 @@ class RowBuilder:
             "retcode": common.retcode if self._wide_codes or common.retcode is None else narrow(common.retcode),
             "success": common.success,
             "test": common.test,
-            "return": self._value(returned),
+            "return": self._value(returned, is_left=run is not None),
             "duration_ms": None if ret.duration is None else milliseconds(ret.duration),
             "stamp": self._time(event.stamp),
             "received": self._time(event.received),

@@ -35,20 +35,22 @@ class Cells:
         self.spelled = dialect.spelled
         self.leaves = dialect.leaves
         self._json = dialect.json
+        self._left = dialect.left
         self._largest = largest
         self._fit = Values(dialect, largest, truncate).fit_json
 
-    def value(self, text: bytes) -> Any:
+    def value(self, text: bytes, is_left: bool = False) -> Any:
         """
         Return JSON text for a JSON column; what is too large for the database says so and keeps its beginning.
 
         :param text: the JSON text; nothing and ``null`` become NULL.
+        :param is_left: all texts in it are known to be kept as they are.
         """
         if not text or text == b"null":
             return None
         if self._largest is not None and len(text) > self._largest:
-            text = self._fit(text)
-        return self._json(text)
+            return self._json(self._fit(text))
+        return self._left(text) if is_left else self._json(text)
 
     def string(self, value: Any) -> str | None:
         """

@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.common.chances import Chances
-from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK, plain_text_of, text_of
+from salt_eventsd.database.dialects.base.lines import BETWEEN, plain_text_of
 from salt_eventsd.database.dialects.base.runs import Values
 from salt_eventsd.database.rows.cells import Cells, Row
-from salt_eventsd.database.rows.digest import NO_JID, Digest
-from salt_eventsd.database.rows.returned import LINE_END, Like, Usual
-from salt_eventsd.database.rows.states import STATE_MARK
-from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
+from salt_eventsd.database.rows.digest import Digest
+from salt_eventsd.database.rows.latest import LONGEST_BYTES, Latest, Shape, has_sign
+from salt_eventsd.database.rows.returned import Like, Usual
+from salt_eventsd.database.schema import NAME_LENGTH
 from salt_eventsd.event.parse import Event
 
 _STAMP = "_stamp"
@@ -31,38 +31,12 @@ _BEHIND_STAMP = (b'"', b'+00:00"')
 #: So ends the payload of a minion of Salt 3008: when it has sent that, in whole seconds.
 _TS = re.compile(rb'((?:\+00:00)?","ts":)[0-9]{10}\}')
 _TS_BEGIN = -11
-#: So many shapes are remembered, of payloads of no more bytes. Arguments are in a payload twice.
-_MOST_SHAPES, _LONGEST_BYTES = 64, 2048
+#: So many shapes are remembered.
+_MOST_SHAPES = 64
 #: To learn a shape costs half as much as a row does: after so many of which none was met again, few are learned.
 _UNMET_SHAPES = 8
-#: The signs of lines.
-_MARK, _BETWEEN, _END = (sign.encode() for sign in (MARK, BETWEEN, END))
 _QUOTED = msgspec.json.Encoder().encode
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-class _Shape(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """
-    A payload with holes for a minion, a job and a time, and what follows from all else in it.
-
-    :param fun: the function, as events have it.
-    :param pieces: what stands around the holes; without the number at the end, if there is a hole for that.
-    :param has_ts: there is.
-    :param digest: makes the digest of such a return.
-    :param cells: the columns from ``fun`` to ``test``.
-    :param duration_ms: another column.
-    :param rest: the column ``load``, of use where it has only what no other has.
-    :param line: what stands in a line around what was returned; None if there is a sign of lines in the payload.
-    """
-
-    fun: str
-    pieces: tuple[bytes, ...]
-    has_ts: bool
-    digest: Digest
-    cells: tuple[Any, Any, Any, Any, Any]
-    duration_ms: float | None
-    rest: Any
-    line: tuple[str, str] | None
 
 
 class Shapes:
@@ -79,7 +53,7 @@ class Shapes:
         self._load = load
         self._has_lines = has_lines
         # By how long their payloads are without the names in their holes.
-        self._shapes: dict[int, _Shape] = {}
+        self._shapes: dict[int, Shape] = {}
         self._chances = Chances(_UNMET_SHAPES)
         self._is_met = True
 
@@ -91,8 +65,9 @@ class Shapes:
         """
         cells, shapes, has_load = self._cells, self._shapes, self._load
         text_of, value, spelled = cells.text, cells.value, cells.spelled
-        like_of = _Latest(cells, node_id, self._has_lines).of
-        # Most returns are like the one before.
+        latest = Latest(cells, node_id, self._has_lines)
+        like_of, job_of, rest_of = latest.of, latest.job, latest.rest
+        # Most returns are like the one before, and those of jobs that take turns like one shortly before.
         told: Any = None
         like: Like | None = None
         known_jid, job = "", b""
@@ -108,9 +83,7 @@ class Shapes:
             if len(minion_id) > NAME_LENGTH or text_of(minion_id) != minion_id:
                 return None
             if jid != known_jid:
-                known_jid, job = jid, _QUOTED(jid)
-                if cells.key(jid, JID_LENGTH) != jid or jid in NO_JID:
-                    job = b""
+                known_jid, job = jid, job_of(jid)
             its = (shape, returned, event.received)
             if its != told:
                 told, like = its, like_of(*its)
@@ -126,7 +99,7 @@ class Shapes:
             elif event.stamp == event.received:
                 return None
             else:
-                load = shape.rest
+                load = rest_of(shape, last)
             if not self._is_met:
                 self._is_met = True
                 self._chances.succeeded()
@@ -148,7 +121,7 @@ class Shapes:
         body = event.body
         if digest is None or event.kind != "job" or "state." in event.fun or not event.minion_id:
             return
-        if len(body) > _LONGEST_BYTES or not body.startswith(b"{") or not self._chances.take():
+        if len(body) > LONGEST_BYTES or not body.startswith(b"{") or not self._chances.take():
             return
         # Unless a shape is met again.
         self._chances.failed()
@@ -168,74 +141,32 @@ class Shapes:
             return
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
-        # Without the whole payload, the column ``load`` has this number.
-        found = _TS.fullmatch(behind) if self._load else None
+        found = _TS.fullmatch(behind)
+        if found and not self._load:
+            # Without the whole payload, the column ``load`` has this number, too.
+            end = behind[_TS_BEGIN:]
+            if not left.endswith(b'"ts":' + end):
+                return
+            left = left.removesuffix(end)
         cells = (row["fun"], row["fun_args"], row["retcode"], row["success"], row["test"])
-        self._shapes[len(body) - len(event.minion_id) - len(event.jid)] = _Shape(
+        self._shapes[len(body) - len(event.minion_id) - len(event.jid)] = Shape(
             fun=event.fun,
             pieces=(*pieces, found[1] if found else behind),
             has_ts=found is not None,
             digest=digest,
             cells=cells,
             duration_ms=row["duration_ms"],
-            rest=row["load"],
+            rest=left,
             line=_line_of(body, cells, row["duration_ms"]),
         )
-
-
-class _Latest:
-    """
-    Makes what returns have in common, and keeps what the next ones mostly have, too.
-
-    :param cells: makes cells.
-    :param node_id: the master's (or minion's) id.
-    :param has_lines: rows mostly become lines.
-    """
-
-    def __init__(self, cells: Cells, node_id: str, has_lines: bool) -> None:
-        self._time, self._value = cells.time, cells.value
-        self._node_id = node_id
-        self._has_lines = has_lines and plain_text_of((node_id,)) is not None
-        # When a return was read, that as a cell, and that as a part of a line.
-        self._received = (-1.0, "", "")
-        # A shape, what was returned, that as a cell, and the digest.
-        self._returned: tuple[_Shape | None, bytes, Any, int] = (None, b"", None, 0)
-
-    def of(self, shape: _Shape, returned: bytes, received: float) -> Like | None:
-        """
-        Return what a return has in common with those like it, None if it may have states.
-
-        :param shape: of its payload.
-        :param returned: what was returned, as JSON text.
-        :param received: when it was read.
-        """
-        known, value, cell, digest = self._returned
-        if known is not shape or value != returned:
-            if STATE_MARK in returned:
-                return None
-            cell, digest = self._value(returned), shape.digest.of(returned)
-            self._returned = (shape, returned, cell, digest)
-        if self._received[0] != received:
-            when = self._time(received)
-            self._received = (received, when, f"{BETWEEN}{when}{BETWEEN}{self._node_id}{BETWEEN}")
-        around = None
-        if self._has_lines and shape.line and len(returned) <= _LONGEST_BYTES and not _has_sign(returned):
-            before, behind = shape.line
-            text = cell if cell.__class__ is str else text_of((cell,))
-            around = (f"{before}{text}{behind}", self._received[2], f"{BETWEEN}{digest}{LINE_END}")
-        return Like(shape.cells, cell, shape.duration_ms, self._received[1], self._node_id, digest, around)
 
 
 def _last(body: bytes) -> bytes:
     return body[_TS_BEGIN:] if body[_TS_BEGIN:-1].isdigit() else b""
 
 
-def _has_sign(text: bytes) -> bool:
-    return _MARK in text or _BETWEEN in text or _END in text
-
-
 def _line_of(body: bytes, cells: Values, duration_ms: float | None) -> tuple[str, str] | None:
     told, took = plain_text_of(cells), plain_text_of((duration_ms,))
-    if told is None or took is None or _has_sign(body):
+    if told is None or took is None or has_sign(body):
         return None
     return f"{BETWEEN}{told}{BETWEEN}", f"{BETWEEN}{took}{BETWEEN}"

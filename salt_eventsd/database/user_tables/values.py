@@ -141,6 +141,9 @@ class Values:
         return self._dialect.json(msgspec.json.encode(value)) if isinstance(value, list) else self._other(value)
 
     def _other(self, value: Any) -> Any:
+        # Nearly all are texts.
+        if type(value) is str:
+            return self._dialect.text(self._fit(value))
         if isinstance(value, bool):
             return self._dialect.boolean(value)
         if isinstance(value, int):
@@ -148,6 +151,8 @@ class Values:
         return value if isinstance(value, float) else self._text(value)
 
     def _parameter(self, value: Any) -> Any:
+        if type(value) is str:
+            return self._dialect.text(self._fit(value))
         if isinstance(value, datetime):
             return self._dialect.moment(value)
         if isinstance(value, (dict, list)):

@@ -232,3 +232,20 @@ def test_a_return_of_60_mb_is_kept_whole_or_marked(tables: Database) -> None:
         assert kept["2"]["beginning"].startswith('"xxx')
     else:
         assert kept["2"] == large
+
+
+def test_a_minion_whose_id_ends_in_a_blank_does_not_pass_for_the_one_without(database: Database) -> None:
+    # Given: a column that leaves blanks at the end out of account would take them for one
+    names = ("web1", "web1 ", "web1  ")
+    states = {"cmd_|-a_|-a_|-run": state_result("a", 0)}
+
+    # When
+    for first, name in enumerate(reversed(names), 1):
+        database.worker().write(batch_of([returned(states, minion_id=name, fun="state.apply")], first=first))
+
+    # Then
+    for table in ("returns", "states", "minions"):
+        assert len(set(database.column(table, "minion_id"))) == 3
+    for name in ("web1", "web1 "):
+        found = database.query(f"SELECT minion_id FROM eventsd_returns WHERE minion_id = '{name}'")
+        assert found in ([("web1",)], [])

@@ -37,6 +37,33 @@ def test_frames_come_out_as_they_went_in(frames: list[bytes], cut: int) -> None:
     assert hopper.waiting_bytes == 0
 
 
+@pytest.mark.parametrize("together", [1, 2, 5, 30])
+def test_large_frames_and_small_ones_keep_their_order(together: int) -> None:
+    # Given
+    hopper, unpacker = Hopper(), Unpacker()
+    sizes = [3, 3 * PIECE_BYTES, 300, PIECE_BYTES - 1, 1, PIECE_BYTES, PIECE_BYTES, 40_000, 40_000, 7] * 3
+    frames = [bytes([number]) * size for number, size in enumerate(sizes)]
+    found = []
+    ours, its = socket.socketpair()
+    its.setblocking(False)
+    ours.settimeout(5.0)
+
+    # When: the socket is full at times
+    with ours, its:
+        for start in range(0, len(frames), together):
+            some = frames[start : start + together]
+            assert hopper.put(some) or sum(map(len, some)) < PIECE_BYTES
+            hopper.send(its)
+            found += unpacker.feed(memoryview(ours.recv(50_000)))[0]
+        while len(found) < len(frames):
+            hopper.send(its)
+            found += unpacker.feed(memoryview(ours.recv(100_000)))[0]
+
+    # Then
+    assert [raw for raw, _ in found] == frames
+    assert (hopper.received, hopper.dropped, hopper.waiting_bytes) == (len(frames), 0, 0)
+
+
 @pytest.mark.parametrize("together", [1, 4, 10])
 def test_what_does_not_fit_is_counted(together: int) -> None:
     # Given

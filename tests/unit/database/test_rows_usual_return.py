@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -101,6 +102,8 @@ def test_the_rows_are_those_of_the_long_way(
         pytest.param(True, "", {}, {}, id="as Salt 3007 has it"),
         pytest.param(True, "+00:00", {"ts": 1767323045}, {"ts": 1767323046}, id="as Salt 3008 has it"),
         pytest.param(False, "+00:00", {}, {}, id="without the whole payload"),
+        pytest.param(False, "+00:00", {"ts": 1767323045}, {"ts": 1767323046}, id="with its end alone"),
+        pytest.param(False, "", {"retcode": "0", "ts": 1767323045}, {"retcode": "0", "ts": 1767323046}, id="and more"),
     ],
 )
 def test_returns_that_differ_in_minion_job_and_time_take_the_short_way(
@@ -230,6 +233,39 @@ def test_usual_rows_are_lines_in_the_order_of_their_events() -> None:
     # Then
     assert together == b"".join(copying._LINES.pieces([row.values for row in rows]))
     assert [run.may_be_large for run in runs_of(rows, [])] == [False, False]
+
+
+@pytest.mark.parametrize("load", [True, False])
+def test_the_rows_of_jobs_that_take_turns_are_those_of_each_alone(load: bool) -> None:
+    # Given: many jobs with two functions, whose returns come mixed and were read at different times
+    chance = random.Random(7)
+    made = builder("postgresql", load=load)
+    values: list[Any] = [True, None, "x", *({"a": number} for number in range(80))]
+    events = [
+        event_of({**payload, "return": chance.choice(values)}, RECEIVED + chance.choice([0, 0, 1, 2]))
+        for number in range(1500)
+        for payload in [
+            {
+                **{name: FIELDS[name][0] for name in USUAL},
+                "id": f"web{number}",
+                "jid": chance.choice([JID, JIDS[1], "req", *(f"202601020304056790{one:02}" for one in range(80))]),
+                "fun": chance.choice(["test.ping", "cmd.run"]),
+                "ts": 1767323045 + number // 20,
+            }
+        ]
+    ]
+    for event in events[:20]:
+        made.rows(event)
+
+    # When
+    rows = list(map(made.usual_rows(), events))
+
+    # Then
+    assert sum(1 for row in rows if row) > 1400
+    for event, row in zip(events, rows, strict=True):
+        if row:
+            other = builder("postgresql", load=load).without_sighting(event).returned
+            assert row.values == other
 
 
 def test_shapes_are_learned_seldom_where_none_is_met_again() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from salt_eventsd.event.chunk import decode_events, encode_events
 from salt_eventsd.event.codec import encode
 from salt_eventsd.event.parse import Event
-from tests.support.events import JID, MINION, RECEIVED, raw_frame, read, return_data
+from tests.support.events import JID, MINION, RECEIVED, frame, raw_frame, read, return_data
 
 
 def assert_keepable(event: Event) -> None:
@@ -228,3 +228,18 @@ def test_an_event_that_salt_has_trimmed_is_flagged(data: dict[str, Any], flagged
     # Then
     assert event.data.get("eventsd_trimmed", False) is flagged
     assert event.data["jid"] == JID
+
+
+@pytest.mark.parametrize("name", ["web1 ", "web1  ", " web1 ", " ", "w" * 5000 + " "])
+def test_an_id_does_not_end_in_blanks_and_is_that_of_nobody_else(name: str) -> None:
+    found = [read(frame(f"salt/job/{JID}/ret/x", return_data(jid=one, minion_id=one))) for one in (name, name + " ")]
+
+    for one in found:
+        assert_keepable(one)
+        assert one.jid == one.minion_id
+        assert not one.jid.endswith(" ")
+        assert one.jid.startswith(name.rstrip(" ")[:4000])
+        assert one.jid != name.rstrip(" ")
+        assert len(one.jid) <= 4096
+    assert found[0].jid != found[1].jid
+    assert found[0].data["id"] == name

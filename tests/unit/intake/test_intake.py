@@ -33,6 +33,8 @@ class Clumsy:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
+        self.values = redactor.values
+        self.functions = redactor.functions
 
     def suspects(self, raws: Sequence[bytes]) -> frozenset[int]:
         return self._redactor.suspects(raws)

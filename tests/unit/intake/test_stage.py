@@ -56,7 +56,10 @@ def test_each_lane_gets_its_events_in_order_and_within_its_limits(spool: Spool, 
             stage.add_run(routes[0], run, limits[routes[0].worker])
             expected.setdefault((routes[0].lane, routes[0].prio), []).extend(run)
             continue
-        stage.add_to_all(destinations, limits)
+        if len(routes) > 1 and chance.random() < 0.3:
+            stage.add_run_to_all(routes, [event], limits)
+        else:
+            stage.add_to_all(destinations, limits)
         for one, as_kept in destinations:
             expected.setdefault((one.lane, one.prio), []).append(as_kept)
         if chance.random() < 0.02:

@@ -49,19 +49,43 @@ _PIPELINES = [
         ({"web": EventRule(tag=r"salt/job/\d+/ret/web", worker="history")}, {}, Origins("take")),
     )
 ]
+_PIPELINES += [
+    (compile_rules(default_events("history")), compile_redactor((), (one,), {}), Origins(places=_WORKERS))
+    for one in ("web", r"\A\w{3}\Z", "2026|_return", "ret/w=")
+]
 _ODD = st.none() | st.integers(-2, 2**63) | st.floats() | st.text(max_size=3) | st.binary(max_size=3) | st.booleans()
 _VALUES = st.recursive(_ODD, lambda some: st.lists(some, max_size=2) | st.dictionaries(_ODD, some, max_size=2))
 _FIELDS = st.dictionaries(
     st.sampled_from(["jid", "id", "fun", "cmd", "return", "_stamp", "retcode", "data", "minions", PEER, "x", "x" * 999])
     | st.binary(max_size=2),
-    st.sampled_from(["", JID, MINION, "_minion_event", "runner.jobs.list_jobs", "cmd.run", "VALUE_TRIMMED", ["a.b"], 1])
+    st.sampled_from(
+        [
+            "",
+            JID,
+            MINION,
+            f"{MINION} ",
+            f"{JID} ",
+            "_minion_event",
+            "runner.jobs.list_jobs",
+            "cmd.run",
+            "VALUE_TRIMMED",
+            ["a.b"],
+            1,
+        ]
+    )
     | _VALUES,
     max_size=4,
 )
 _PARTS = st.sampled_from([JID, MINION, "salt", "job", "ret", "new", "", "syndic", "x" * 20, "20260102030405/78901"])
+_NAMES = ("", "new", "a/b", "\N{SNOWMAN}", "web", "w=1", "m" * 5000)
 _TAGS = (
     st.just(f"salt/job/{JID}/ret/{MINION}")
-    | st.sampled_from([f"salt/job/{JID}/ret/{name}" for name in ("", "new", "a/b", "\N{SNOWMAN}", "web", "m" * 5000)])
+    | st.sampled_from(
+        [
+            f"salt/job/{JID}/ret/{name}"
+            for name in ("", "new", "a/b", f"{MINION} ", "\N{SNOWMAN}", "web", "w=1", "m" * 5000)
+        ]
+    )
     | st.lists(_PARTS | st.text(max_size=3), max_size=7).map("/".join)
 )
 
@@ -143,3 +167,11 @@ def test_a_usual_return_goes_the_short_way() -> None:
     assert found is not None
     assert found.event is not None
     assert (found.event.jid, found.event.minion_id, found.event.into) == (JID, MINION, "returns")
+
+
+@pytest.mark.parametrize("pipelines", _BOTH)
+@pytest.mark.parametrize("data", [{"id": f"{MINION} "}, {"jid": f"{JID} "}])
+def test_an_id_that_ends_in_a_blank(pipelines: tuple[Pipeline, Pipeline], data: dict[str, str]) -> None:
+    raw = frame(f"salt/job/{JID}/ret/{MINION} ", {**return_data(), **data})
+
+    assert told(pipelines[0], raw) == told(pipelines[1], raw)

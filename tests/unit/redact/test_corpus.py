@@ -162,4 +162,4 @@ def test_a_token_is_found_among_many_frames(redactor: Redactor) -> None:
 def test_frames_with_nothing_in_them_are_no_suspects(redactor: Redactor) -> None:
     assert redactor.suspects([PLAIN_FRAME] * 100) == frozenset()
     assert redactor.suspects([]) == frozenset()
-    assert compile_redactor((), ["x"], {}).suspects([PLAIN_FRAME] * 2) == {0, 1}
+    assert compile_redactor((), ["x"], {}).suspects([PLAIN_FRAME] * 2) == frozenset()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from salt_eventsd.config.structs import RedactConfig
 from salt_eventsd.event.codec import decode, encode
-from salt_eventsd.event.frame import read_tag
+from salt_eventsd.event.frame import Frame, read_tag
 from salt_eventsd.redact import MASK, Redactor, compile_redactor
 
 SECRET = "hunter2"
@@ -318,6 +318,47 @@ def test_the_quick_look_never_misses_what_would_be_masked(data: Any, settings: d
 
     # Then
     assert masking.concerns(payload, fun) or not changed
+
+
+@given(
+    data=VALUES,
+    pattern=st.sampled_from(["hunter.", r"^x$", r"(?<!r)\b=", r"\A\Z|user", "[0-9]", r"(a|ab)*c|tok", "pässe"]),
+)
+def test_patterns_that_may_find_nothing_would_mask_nothing(data: Any, pattern: str) -> None:
+    # Given
+    masking = redactor(values=[pattern])
+    decoded = decode(msgpack.packb(data, unicode_errors="surrogatepass"))
+    is_clear = not masking.masker.concerns(encode(decoded)) and not masking.may_find(decoded)
+
+    # Then
+    assert not is_clear or encode(masking.apply(decoded, "")) == encode(decoded)
+
+
+@pytest.mark.parametrize(
+    ("tag", "data"),
+    [
+        pytest.param("my/4711-42", {"a": 1}, id="in the tag"),
+        pytest.param("my/tag", {"a": ["4711-42"]}, id="in a value"),
+        pytest.param("salt/job/20260102030405678901/ret/web=4711-42", {"4711-42": 1}, id="in both"),
+    ],
+)
+def test_where_nothing_else_is_found_patterns_still_are(tag: str, data: Any) -> None:
+    # Given
+    masking = redactor(values=["4711-42"])
+
+    # When
+    frame, clean, _ = masking.clean(Frame(tag, tag, b"", 0.0), data, "", is_cleared=True)
+
+    # Then
+    assert "4711-42" not in f"{frame.tag}{clean}"
+    assert "***" in f"{frame.tag}{clean}"
+
+
+def test_a_pattern_that_may_take_long_is_left_to_the_closer_look() -> None:
+    masking = redactor(values=[r"(a|b?a)*c"])
+
+    assert masking.may_find({"a": ["x" * 100_000]})
+    assert not masking.may_find({"a": ["x"]}, 1, None, [True, 1.5])
 
 
 @given(data=VALUES, payload=st.binary(max_size=60))

@@ -24,6 +24,10 @@ MARK, BETWEEN, END = "\x1d", "\x1e", "\x1f"
 PIECE_BYTES = 2**19
 #: The values of so many rows are made text together.
 _ROWS_AT_ONCE = 256
+_SIGNS = (MARK, BETWEEN, END)
+#: To see that a sign is nowhere in a text takes a tenth of the time of counting it. So in rows that are longer than
+#: this by and large, in characters, it is looked for in each value.
+_LONG = 4096
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,14 @@ class Lines:
     How rows are written.
 
     :param null: stands for NULL; begins with :data:`MARK`, and has it only there.
-    :param usual: makes lines of rows in whose values there is no sign of this module.
+    :param usual: makes lines of rows in whose values there is no sign of this module. It takes bytes: to replace a sign
+        in these takes a tenth of the time that it takes in a text.
     :param odd: writes a value with any sign in it, so that it may stand in a line.
     :param end: ends a line whose values are written so.
     """
 
     null: str
-    usual: Callable[[str], str]
+    usual: Callable[[bytes], bytes]
     odd: Callable[[str], str]
     end: str
 
@@ -58,7 +63,8 @@ class Lines:
             if odd:
                 yield from self.pieces([one for run in odd for one in run.values])
                 odd.clear()
-            yield self.usual("".join(part)).encode()
+            lines = "".join(part).encode()
+            yield self.usual(lines if self.null == MARK else lines.replace(MARK.encode(), self.null.encode()))
         yield from self.pieces(one for run in odd for one in run.values)
 
     def _usual_of(self, runs: Iterable[Run], odd: list[Run]) -> Iterator[str]:
@@ -66,7 +72,7 @@ class Lines:
             if (text := run.text()) is None:
                 odd.append(run)
             else:
-                yield text.replace(MARK, self.null)
+                yield text
 
     def pieces(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
         """
@@ -101,12 +107,20 @@ class Lines:
 
     def _piece(self, rows: Sequence[Sequence[Any]], texts: Sequence[str]) -> bytes:
         text = END.join(texts) + END
-        is_usual = (
+        if self._is_usual(rows, text):
+            return self.usual(text.encode())
+        return "".join(map(self._odd_line, rows)).encode()
+
+    def _is_usual(self, rows: Sequence[Sequence[Any]], text: str) -> bool:
+        """Say whether there is no sign in a value of some rows, which are this text."""
+        if len(text) > _LONG * len(rows):
+            values = [self._text(value) for row in rows for value in row if value is not None]
+            return not any(sign in value for value in values for sign in _SIGNS)
+        return (
             text.count(END) == len(rows)
             and text.count(BETWEEN) == sum(map(len, rows)) - len(rows)
             and text.count(MARK) == sum([values.count(None) for values in rows])
         )
-        return (self.usual(text) if is_usual else "".join(map(self._odd_line, rows))).encode()
 
     def _odd_line(self, values: Sequence[Any]) -> str:
         texts = [self.null if value is None else self.odd(self._text(value)) for value in values]

@@ -125,7 +125,7 @@ def takes_bytes(connection: Connection, table: sa.Table) -> bool:
     return set(connection.execute(_CHARSETS, {"name": table.name}).scalars()) == {"utf8mb4"}
 
 
-def _usual(text: str) -> str:
+def _usual(text: bytes) -> bytes:
     return text
 
 

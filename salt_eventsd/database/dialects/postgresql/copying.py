@@ -20,8 +20,12 @@ from salt_eventsd.exceptions import Transient
 
 #: The option of a statement that says what is copied.
 _SOURCE = "eventsd_copied"
+#: Where a connection keeps how many savepoints its transaction has.
+_SAVEPOINTS = "eventsd_savepoints"
 #: Signs that have a meaning in lines, the one that escapes the others first.
 _ESCAPED = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"))
+_ESCAPED_BYTES = tuple((sign.encode(), escaped.encode()) for sign, escaped in _ESCAPED)
+_END = END.encode()
 _RULES = sa.text("SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = to_regclass(:table)")
 
 
@@ -63,16 +67,29 @@ def by_copy(table: sa.Table, columns: Sequence[str]) -> Quick:
 
     def copy(connection: Connection, rows: Sequence[Row]) -> int | None:
         source = Source(_LINES.of(rows, values))
+        savepoint = _name_of_savepoint(connection)
         try:
-            with connection.begin_nested():
-                connection.exec_driver_sql(sql, execution_options={_SOURCE: source})
+            connection.exec_driver_sql(f"SAVEPOINT {savepoint}; {sql}", execution_options={_SOURCE: source})
         except Exception as exc:
             if not source.broke and isinstance(faults.classify(exc), Transient):
                 raise
+            connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {savepoint}")
             return None
         return source.taken
 
     return copy
+
+
+def _name_of_savepoint(connection: Connection) -> str:
+    """
+    Return the name of a savepoint that the transaction does not have yet. It goes to the server together with what is
+    copied, and ends with the transaction: by itself, to make it and to let go of it costs as much as ten rows.
+    """
+    before, number = connection.info.get(_SAVEPOINTS, (None, 0))
+    now = connection.get_transaction()
+    number = number + 1 if now is before else 1
+    connection.info[_SAVEPOINTS] = (now, number)
+    return f"eventsd_copied_{number}"
 
 
 def can_copy(connection: Connection, table: sa.Table) -> bool:
@@ -105,20 +122,18 @@ def prepare(engine: Engine) -> None:
         return True
 
 
-def _escaped(text: str) -> str:
-    for sign, escaped in _ESCAPED:
-        # To see that a sign is nowhere takes a tenth of the time of replacing it nowhere.
+def _usual(text: bytes) -> bytes:
+    for sign, escaped in _ESCAPED_BYTES:
+        # Bytes are copied even where nothing is replaced.
         if sign in text:
             text = text.replace(sign, escaped)
-    return text
-
-
-def _usual(text: str) -> str:
-    return _escaped(text).replace(END, "\n")
+    return text.replace(_END, b"\n")
 
 
 def _odd(text: str) -> str:
-    return _escaped(text).replace(BETWEEN, "\\" + BETWEEN).replace(MARK, "\\" + MARK)
+    for sign, escaped in (*_ESCAPED, (BETWEEN, "\\" + BETWEEN), (MARK, "\\" + MARK)):
+        text = text.replace(sign, escaped)
+    return text
 
 
 _LINES = Lines(null=MARK, usual=_usual, odd=_odd, end="\n")

@@ -63,6 +63,10 @@ class PostgreSQLEncoder(Encoder):
             text = text.replace(b"\\u0000", symbol) if simple else _NUL_IN_JSON.sub(rb"\1" + symbol, text)
         if self._codec and not text.isascii():
             text = text.decode().encode(self._codec, _ESCAPED_IN_JSON).decode(self._codec).encode()
+        return self.left(text)
+
+    def left(self, text: bytes) -> Any:
+        """See :class:`Encoder`."""
         return msgspec.Raw(text)
 
     def text(self, value: str) -> str:
