@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from salt_eventsd.database.questions import of_minion
 from salt_eventsd.database.questions.answers import FAILED, MISSING, NOBODY, Answers, answers_of, is_test
 from salt_eventsd.database.questions.missing import is_missing
-from salt_eventsd.database.questions.newest import functions, names, near, newest_near
+from salt_eventsd.database.questions.newest import found_near, functions, names, newest_near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import HAS_TWIN, twins_of
 from salt_eventsd.database.questions.wanted import Wanted
@@ -209,8 +209,12 @@ def _page(reader: Reader, wanted: Wanted, minion: str | None, size: int) -> list
             for row in reader.rows(select(reader).where(jobs.c.jid.in_(jids[start : start + _AT_ONCE]), wanted.aside))
         ]
         return sorted(rows, key=lambda row: (row["stamp"], row["jid"]), reverse=True)[:size]
-    (part,) = near(reader, jobs.c.stamp, wanted).parts(reader)
-    return reader.rows(part.newest(select(reader), (jobs.c.stamp, jobs.c.jid), size))
+
+    def found(bounded: Wanted) -> list[Row]:
+        (part,) = bounded.parts(reader)
+        return reader.rows(part.newest(select(reader), (jobs.c.stamp, jobs.c.jid), size))
+
+    return found_near(reader, jobs.c.stamp, wanted, size, found)
 
 
 def about(job: Row, answers: Answers) -> Row:

@@ -4,6 +4,7 @@ Missing: minions that were asked and did not answer.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +18,14 @@ from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, older, since
 from salt_eventsd.database.schema import jobs, returns
 
-_NAMES = ("jid", "apart", "fun", "tgt", "user", "stamp", "minions")
+_NAMES = ("jid", "apart", "fun", "tgt", "user", "stamp")
 _TOLD = ("jid", "fun", "tgt", "user", "stamp")
 #: So many jobs are looked at together.
 _AT_ONCE = 200
 #: A job of no more minions has a short list of them.
 _FEW_ASKED = 40
+#: What was no text in a list, of whose text a database and Python may think otherwise.
+_NO_NAME = re.compile(r"[\[{]|(?:true|false|-?[0-9]+(?:\.[0-9]+)?)\Z")
 
 
 def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) -> list[Row]:
@@ -37,22 +40,46 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
     # First the jobs, and only then who is missing: that of two jobs of one id no condition tells.
     wanted = Wanted(tuple(since(jobs.c.stamp, start)), rest=(is_missing(reader),), has_begin=start is not None)
     wanted = wanted.also(jobs.c.jid == jid) if jid is not None else near(reader, jobs.c.stamp, wanted)
-    asked = sa.select(*(jobs.c[name] for name in _NAMES)).order_by(jobs.c.stamp.desc(), jobs.c.jid.desc())
+    others = reader.dialect.questions.others_than(jobs.c.minions, returns.c.minion_id, returns.c.jid == jobs.c.jid)
+    # To have thousands of names brought here, and only then compared, takes as long as to find the jobs.
+    told = jobs.c.minions if others is None else sa.case((HAS_TWIN, None), else_=others).label("others")
+    asked = sa.select(*(jobs.c[name] for name in _NAMES), told).order_by(jobs.c.stamp.desc(), jobs.c.jid.desc())
     found: list[Row] = []
     page: list[Row] = []
+    # Each of them has somebody who is missing, but for those of one id.
+    size = min(limit, _AT_ONCE)
     while len(found) < limit:
         behind: list[Condition] = []
         if page:
             behind.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(page[-1]["stamp"]), page[-1]["jid"])))
-        page = reader.rows(asked.where(wanted.also(*behind).whole).limit(_AT_ONCE))
-        told = answers_of(reader, page, tells_failed=False)
-        for job in page:
+        page = reader.rows(asked.where(wanted.also(*behind).whole).limit(size))
+        for job, missing in zip(page, _missing_of(reader, page), strict=True):
             about = {name: job[name] for name in _TOLD}
-            missing = told[job["jid"], job["apart"]].missing
             found += [{"minion_id": minion_id, **about, "outcome": MISSING} for minion_id in missing]
-        if len(page) < _AT_ONCE:
+        if len(page) < size:
             break
     return found[:limit]
+
+
+def _missing_of(reader: Reader, page: list[Row]) -> list[list[str]]:
+    """Return who did not answer each job: as the database says it, or else by its list and its answers."""
+    others = [_names(job.get("others")) for job in page]
+    rest = [job for job, known in zip(page, others, strict=True) if known is None]
+    if rest and "others" in rest[0]:
+        jids = sorted({job["jid"] for job in rest})
+        names = ("jid", "apart", "stamp", "minions")
+        rest = reader.rows(sa.select(*(jobs.c[name] for name in names)).where(jobs.c.jid.in_(jids)))
+    told = answers_of(reader, rest, tells_failed=False)
+    return [
+        told[job["jid"], job["apart"]].missing if known is None else known
+        for job, known in zip(page, others, strict=True)
+    ]
+
+
+def _names(others: list[str | None] | None) -> list[str] | None:
+    """Return names in their order; None if some may be something else."""
+    known = [one for one in others or () if one is not None and not _NO_NAME.match(one)]
+    return sorted(known) if others is not None and len(known) == len(others) else None
 
 
 def is_missing(reader: Reader) -> Condition:

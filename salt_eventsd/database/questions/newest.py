@@ -8,10 +8,10 @@ there are is known quickly, from that same index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
@@ -28,8 +28,12 @@ _NEWEST = 2000
 _MOST_OF_ALL = 20_000
 #: And no more than so many of these fit: a statement does not take any number of values.
 _MOST_FITTING = 500
+#: Mostly there is enough in this part of what may be looked through.
+_PART = 16
 #: So many names are looked for one by one. More are so many of all that the newest rows have some of them.
 _MOST_ALTERNATIVES = 50
+
+Found = TypeVar("Found")
 
 
 def newest(
@@ -162,6 +166,33 @@ def near(reader: Reader, stamp: sa.ColumnElement[Any], wanted: Wanted, cost: int
     return wanted.also(stamp >= begin)
 
 
+def found_near(
+    reader: Reader,
+    stamp: sa.ColumnElement[Any],
+    wanted: Wanted,
+    size: int,
+    find: Callable[[Wanted], list[Found]],
+    cost: int = 1,
+) -> list[Found]:
+    """
+    Return what is found with the bound that :func:`near` says. To see where that is takes longer than to find what is
+    not rare, so a nearer one is tried first.
+
+    :param reader: of the history.
+    :param stamp: as in :func:`near`.
+    :param wanted: likewise.
+    :param size: no more than so many are asked for, the newest.
+    :param find: asks for them, with a bound.
+    :param cost: as in :func:`near`.
+    """
+    if wanted.rest and not (wanted.has_begin or wanted.is_nothing or wanted.has_several):
+        begin = floor(reader, stamp, wanted, reader.dialect.questions.reach // cost // _PART)
+        found = find(wanted.also(stamp >= begin)) if begin is not None else []
+        if len(found) >= size:
+            return found
+    return find(near(reader, stamp, wanted, cost))
+
+
 def newest_near(
     reader: Reader, columns: Sequence[sa.ColumnElement[Any]], wanted: Wanted, size: int
 ) -> list[tuple[Any, ...]]:
@@ -181,7 +212,7 @@ def newest_near(
         found = newest(reader, columns, wanted.also(stamp >= begin), size) if begin is not None else []
         if len(found) == size:
             return found
-    return newest(reader, columns, near(reader, stamp, wanted), size)
+    return found_near(reader, stamp, wanted, size, lambda bounded: newest(reader, columns, bounded, size))
 
 
 def _columns_of(condition: Condition) -> set[str]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.questions.newest import flagged, functions, names, near, newest
+from salt_eventsd.database.questions.newest import flagged, found_near, functions, names, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.wanted import Part, Wanted
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
@@ -117,8 +117,12 @@ def failures(
             wanted = replace(failed, rest=(is_meant,), has_begin=which.since is not None)
     if has_state:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
-        wanted = wanted if which.is_of_few else near(reader, returns.c.stamp, wanted, _LOOKS)
-    found = _page(reader, which, wanted, limit, before, is_of_index=by_index is not None)
+
+    def page(bounded: Wanted) -> list[Row]:
+        return _page(reader, which, bounded, limit, before, is_of_index=by_index is not None)
+
+    is_near = has_state and not which.is_of_few
+    found = found_near(reader, returns.c.stamp, wanted, limit, page, _LOOKS) if is_near else page(wanted)
     known = _failed_states(reader, found)
     for row in found:
         is_runner = _is_of_runner(row)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
 from salt_eventsd.database.dialects.beginning import Beginning
-from salt_eventsd.database.questions.newest import flagged, floor, near
+from salt_eventsd.database.questions.newest import flagged, floor, found_near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
 from salt_eventsd.database.questions.wanted import Wanted
@@ -75,18 +75,18 @@ def changes(
         changed = flagged(reader, states.c.changed, True)
     changed = changed.also(*since(states.c.stamp, start, end))
     wanted = replace(changed, rest=(*whose, *rest), nearly=nearly, has_begin=start is not None)
-    if not is_of_one and not is_name:
-        wanted = near(reader, states.c.stamp, wanted)
-    conditions = [wanted.whole]
+
+    def times(bounded: Wanted) -> list[datetime]:
+        parts = [part for one in named or [sa.true()] for part in bounded.also(one).parts(reader)]
+        newest = [one.newest(sa.select(states.c.stamp), [states.c.stamp], limit) for one in parts]
+        return [datetime.fromisoformat(row["stamp"]) for one in newest for row in reader.rows(one)]
+
     # An index knows no more of the order than the time; so first comes how old the page is.
-    times: set[datetime] = set()
-    for one in named or [sa.true()]:
-        (part,) = wanted.also(one).parts(reader)
-        newest = part.newest(sa.select(states.c.stamp), [states.c.stamp], limit)
-        times.update(datetime.fromisoformat(row["stamp"]) for row in reader.rows(newest))
-    if not times:
+    is_near = not is_of_one and not is_name
+    moments = sorted(set(found_near(reader, states.c.stamp, wanted, limit, times) if is_near else times(wanted)))
+    if not moments:
         return []
-    moments = sorted(times)
+    conditions = [wanted.whole]
     if named:
         # By their times now.
         conditions.append(questions.among(states.c.changed, True))

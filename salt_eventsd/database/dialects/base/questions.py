@@ -73,6 +73,23 @@ class Questions:
         listed = sa.select(sa.func.coalesce(sa.func.jsonb_agg(texts), sa.text("'[]'::jsonb"))).where(*conditions)
         return listed.correlate_except(texts.table).scalar_subquery().op("@>", is_comparison=True)(column)
 
+    def others_than(
+        self, column: sa.ColumnElement[Any], texts: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]
+    ) -> sa.ColumnElement[Any] | None:
+        """
+        Return the texts of a list in a column of JSON that are not among those of another table, as a list: each once,
+        in no order; what is no text stands there as JSON has it. None where it costs less to compare them elsewhere.
+
+        :param column: of JSON.
+        :param texts: a column of the other table.
+        :param conditions: of its rows.
+        """
+        rows, value = self.elements(column)
+        known = sa.select(texts).where(*conditions).correlate_except(texts.table)
+        # The time grows with both numbers, and not with one times the other.
+        others = sa.select(value.label("text")).select_from(rows).except_(known).subquery("others")
+        return sa.select(sa.func.coalesce(sa.func.jsonb_agg(others.c.text), sa.text("'[]'::jsonb"))).scalar_subquery()
+
     def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """
         Return the condition that a list in a column of JSON has a text that fits a glob.

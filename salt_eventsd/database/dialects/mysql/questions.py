@@ -50,6 +50,9 @@ class MySQLQuestions(Questions):
         is_all = count.correlate_except(texts.table).scalar_subquery() >= sa.func.json_length(column)
         return sa.case((sa.func.json_valid(column) == 1, is_all), else_=sa.true())
 
+    def others_than(self, *_: sa.ColumnElement[Any]) -> None:
+        """See :class:`Questions`. It would make a table of each list."""
+
     def has(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. To see that there is nothing like it in the text costs less than to read the list."""
         found = super().has(column, glob)

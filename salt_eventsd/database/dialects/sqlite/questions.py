@@ -42,6 +42,9 @@ class SQLiteQuestions(Questions):
     def is_within(self, *_: sa.ColumnElement[Any]) -> None:
         """See :class:`Questions`."""
 
+    def others_than(self, *_: sa.ColumnElement[Any]) -> None:
+        """See :class:`Questions`."""
+
     def lists(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. To look for its text first costs much less than to read each list."""
         rows, value = self.elements(column)
