@@ -164,7 +164,7 @@ class Lane:
         enough = None
         if not (behind or makes_way or self.fails or self._hurried) and (gathers := self._unordered()):
             enough = Enough(usual.events, gathers.gather_seconds)
-            limits = msgspec.structs.replace(usual, events=usual.events * gathers.gathers)
+            limits = msgspec.structs.replace(usual, events=int(usual.events * gathers.gathers))
         chunks, wait = self.backlog.claim(limits, False, now, enough)
         if not chunks or chunks[-1].id >= self._hurried:
             self._hurried = 0

@@ -144,7 +144,7 @@ class Behind:
     overlap: int = 0
     times: int = 1
     most_bytes: int = 2 * 2**20
-    gathers: int = 1
+    gathers: float = 1.0
     gather_seconds: float = 0.0
 
     def limits(self, usual: BatchLimits) -> BatchLimits:
