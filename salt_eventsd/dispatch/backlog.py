@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from salt_eventsd.config.structs import BatchLimits
-from salt_eventsd.dispatch.batching import companion, next_batch
+from salt_eventsd.dispatch.batching import Enough, companion, next_batch
 from salt_eventsd.event.chunk import StoredChunk, Totals
 from salt_eventsd.spool.keep import Spool
 
@@ -197,18 +197,21 @@ class Backlog:
 
     # What is written next.
 
-    def claim(self, limits: BatchLimits, prio: bool, now: float) -> tuple[list[StoredChunk], float]:
+    def claim(
+        self, limits: BatchLimits, prio: bool, now: float, enough: Enough | None = None
+    ) -> tuple[list[StoredChunk], float]:
         """
         Take the chunks of the next batch, if one is due; no other batch gets them, and they are not dropped.
 
         :param limits: of a batch.
         :param prio: whether the batch is of prio chunks, or of the others.
         :param now: seconds since 1970 UTC.
+        :param enough: less than the limits that a batch may have, too.
         :returns: the chunks, none if no batch is due, and the seconds until one may be.
         """
         with self._choosing:
             spared = self.claimed | self._not_now()
-            chunks, wait = next_batch(self._spool, self.name, limits, prio=prio, now=now, spared=spared)
+            chunks, wait = next_batch(self._spool, self.name, limits, prio=prio, now=now, spared=spared, enough=enough)
             self._claim(chunks)
         return chunks, wait
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from salt_eventsd.config.structs import BatchLimits
 from salt_eventsd.event.chunk import StoredChunk
@@ -18,8 +19,27 @@ _COMPANIONS = 1000
 NOTHING_DUE_SECONDS = 60.0
 
 
+class Enough(NamedTuple):
+    """
+    What is enough for a batch, though more would fit in.
+
+    :param events: so many.
+    :param seconds: once the oldest of them has waited for so long.
+    """
+
+    events: int
+    seconds: float
+
+
 def next_batch(
-    spool: Spool, lane: str, limits: BatchLimits, *, prio: bool, now: float, spared: Collection[int]
+    spool: Spool,
+    lane: str,
+    limits: BatchLimits,
+    *,
+    prio: bool,
+    now: float,
+    spared: Collection[int],
+    enough: Enough | None = None,
 ) -> tuple[list[StoredChunk], float]:
     """
     Return the chunks of a lane's next batch, none if it is not due, and the seconds until one may be.
@@ -30,6 +50,7 @@ def next_batch(
     :param prio: whether the batch is of prio chunks, which need not wait until it is full, or of the others.
     :param now: seconds since 1970 UTC.
     :param spared: ids of chunks that may not be in it.
+    :param enough: less than the limits; None if there is no such thing.
     """
     batch: list[StoredChunk] = []
     events = size = 0
@@ -53,9 +74,10 @@ def next_batch(
     full = full or events >= limits.events or size >= limits.bytes or len(batch) >= _MOST_CHUNKS
     # A clock that was set back makes an event look younger than it is, never older than a batch may wait.
     age = now - batch[0].oldest
-    if full or prio or age >= limits.seconds or age < 0:
+    seconds = min(limits.seconds, enough.seconds) if enough and events >= enough.events else limits.seconds
+    if full or prio or age >= seconds or age < 0:
         return batch, 0.0
-    return [], limits.seconds - age
+    return [], seconds - age
 
 
 def companion(

@@ -15,7 +15,7 @@ from salt_eventsd.common.timings import Timings
 from salt_eventsd.config.structs import WorkerConfig
 from salt_eventsd.dispatch.backlog import Backlog
 from salt_eventsd.dispatch.backoff import Backoff
-from salt_eventsd.dispatch.batching import NOTHING_DUE_SECONDS
+from salt_eventsd.dispatch.batching import NOTHING_DUE_SECONDS, Enough
 from salt_eventsd.dispatch.delivery import Delivery
 from salt_eventsd.dispatch.flights import HANGING_SECONDS, Flights
 from salt_eventsd.dispatch.lane_log import LaneLog
@@ -161,7 +161,11 @@ class Lane:
         limits = behind.limits(usual) if behind else self._way.limits(usual) if makes_way else usual
         if self._hurried:
             limits = msgspec.structs.replace(limits, seconds=_AT_ONCE_SECONDS)
-        chunks, wait = self.backlog.claim(limits, False, now)
+        enough = None
+        if not (behind or makes_way or self.fails or self._hurried) and (gathers := self._unordered()):
+            enough = Enough(usual.events, gathers.gather_seconds)
+            limits = msgspec.structs.replace(usual, events=int(usual.events * gathers.gathers))
+        chunks, wait = self.backlog.claim(limits, False, now, enough)
         if not chunks or chunks[-1].id >= self._hurried:
             self._hurried = 0
         return (self._claimed(chunks), 0.0) if chunks else ([], wait)
@@ -175,14 +179,17 @@ class Lane:
         self._hurried = newest
         self.retry.at_once()
 
-    def _behind(self) -> Behind | None:
+    def _unordered(self) -> Behind | None:
         """
-        Return what the worker does differently while more waits than the next batch takes, None if no more waits.
+        Return what the worker may do differently, None if nothing.
 
         The events of a rule with a table of its own are written in their order, one batch after the other.
         """
-        behind: Behind | None = getattr(self.worker, "behind", None)
-        if behind is None or self.owner != self.name:
+        return getattr(self.worker, "behind", None) if self.owner == self.name else None
+
+    def _behind(self) -> Behind | None:
+        """Return what the worker does differently while more waits than the next batch takes, None if no more waits."""
+        if (behind := self._unordered()) is None:
             return None
         usual, taken = self.config.batch, self.flights.places_taken(prio=False)
         limits = behind.limits(usual)

@@ -128,18 +128,24 @@ class Batch:
 @dataclass(frozen=True)
 class Behind:
     """
-    What a worker does differently while more waits for it than a batch. A worker that has one as ``behind`` is asked.
+    What a worker does differently while more waits for it than a batch, or much comes. A worker that has one as
+    ``behind`` is asked.
 
     :param overlap: how many batches more may be in flight, of those whose order does not matter. Each is smaller then,
         so that all of them take no more memory than one.
     :param times: how many times as many events a batch has; never more bytes.
     :param most_bytes: how large a batch is at most. Of large events, a few are as quick to write as many, and take less
         memory; larger than usual it is never.
+    :param gathers: how many times as many events a batch may take in that is full by its events while nothing else
+        waits: for a backend to which each batch costs much, however large it is.
+    :param gather_seconds: for how long it does so at most, from when its oldest event was read.
     """
 
     overlap: int = 0
     times: int = 1
     most_bytes: int = 2 * 2**20
+    gathers: float = 1.0
+    gather_seconds: float = 0.0
 
     def limits(self, usual: BatchLimits) -> BatchLimits:
         """

@@ -103,7 +103,7 @@ def test_the_lines_are_those_of_the_rows(lines: Lines, results: Any, minion_id: 
     found = b"".join(lines.of(runs, values))
 
     assert len(runs) == len(list(runs)) == 1 + 2 * len(run.values)
-    assert tuples_of(runs, values) == [values(row) for row in runs]
+    assert list(tuples_of(runs, values)) == [values(row) for row in runs]
     assert found == b"".join(lines.pieces(map(values, list(runs))))
 
 

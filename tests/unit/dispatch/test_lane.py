@@ -342,6 +342,89 @@ def test_what_fills_a_usual_batch_does_not_wait_for_a_larger_one(spool: Spool) -
     assert claimed(lane) == kept[:2]
 
 
+class Gathers(Recorder):
+    """Has full batches take in further events, as long as none waits for more than two seconds."""
+
+    behind = Behind(times=4, gathers=3, gather_seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "age", "batch"),
+    [
+        pytest.param([2, 1], 1.9, 0, id="enough, and more may come"),
+        pytest.param([2, 1], 2.0, 2, id="enough, and it has waited"),
+        pytest.param([1], 2.0, 0, id="not enough yet"),
+        pytest.param([1], 5.0, 1, id="as old as a batch may be"),
+        pytest.param([2, 2, 2], 0.0, 3, id="full to the brim"),
+        pytest.param([2, 2, 1, 2], 0.0, 3, id="the next chunk would be too much"),
+    ],
+)
+def test_a_full_batch_takes_in_further_events_for_a_while(
+    spool: Spool, sizes: list[int], age: float, batch: int
+) -> None:
+    # Given
+    lane = lane_of(spool, Gathers(), events=2, seconds=5)
+    kept = keep(lane, spool, *(chunk(size, oldest=NOW - age) for size in sizes))
+
+    # When, Then
+    assert claimed(lane) == [one.id for one in kept[:batch]]
+
+
+def test_a_batch_that_gathers_is_looked_at_when_it_has_waited(spool: Spool) -> None:
+    lane = lane_of(spool, Gathers(), events=2, seconds=5)
+    keep(lane, spool, chunk(3, oldest=NOW))
+
+    assert lane.claim(NOW) == ([], 2.0)
+
+
+def test_a_batch_gathers_no_longer_than_any_may_wait(spool: Spool) -> None:
+    lane = lane_of(spool, Gathers(), events=2, seconds=1)
+    kept = keep(lane, spool, chunk(3, oldest=NOW - 1))
+
+    assert claimed(lane) == [kept[0].id]
+
+
+def test_a_batch_gathers_no_more_bytes_than_any_may_have(spool: Spool) -> None:
+    size = len(chunk(1).payload)
+    lane = lane_of(spool, Gathers(), events=1, seconds=5, size=3 * size - 1)
+    kept = keep(lane, spool, *(chunk(1, oldest=NOW) for _ in range(3)))
+
+    assert claimed(lane) == [one.id for one in kept[:2]]
+
+
+def test_nothing_gathers_where_prio_events_would_wait_for_it(spool: Spool) -> None:
+    # Given
+    class MakesWay(Gathers):
+        """Its batches are in the way of prio batches."""
+
+        makes_way = True
+
+    lane = lane_of(spool, MakesWay(), events=2, seconds=5)
+    kept = keep(lane, spool, chunk(2, oldest=NOW))
+
+    # When, Then
+    assert [one.id for one in lane.claim(NOW, beside_prio=True)[0]] == [kept[0].id]
+
+
+def test_nothing_gathers_that_somebody_waits_for(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Gathers(), events=2, seconds=5)
+    kept = keep(lane, spool, chunk(2, oldest=NOW - 0.1))
+
+    # When
+    lane.hurry(kept[0].id)
+
+    # Then
+    assert claimed(lane) == [kept[0].id]
+
+
+def test_events_whose_order_matters_gather_nothing(spool: Spool) -> None:
+    lane = lane_of(spool, Gathers(), "history:raid", events=2, seconds=5, owner="history")
+    kept = keep(lane, spool, chunk(2, "history:raid", oldest=NOW))
+
+    assert claimed(lane) == [kept[0].id]
+
+
 def test_what_is_written_is_forgotten_and_counted(spool: Spool) -> None:
     # Given
     worker = Recorder()

@@ -80,16 +80,16 @@ class Runs(Sequence[Row]):
         return self._rows[place]
 
 
-def tuples_of(rows: Sequence[Row], values: Callable[[Row], Values]) -> list[Values]:
+def tuples_of(rows: Sequence[Row], values: Callable[[Row], Values]) -> Iterator[Values]:
     """
-    Return the values of each row, without making a mapping of what is a tuple already.
+    Return the values of each row, one after the other, without making a mapping of what is a tuple already.
 
     :param rows: all with the same columns.
     :param values: makes a row the tuple of its values, in the order of its table.
     """
     if isinstance(rows, Runs):
-        return list(chain(map(values, rows.others), *(run.values for run in rows.runs)))
-    return [values(row) for row in rows]
+        return chain(map(values, rows.others), chain.from_iterable(run.values for run in rows.runs))
+    return map(values, rows)
 
 
 def apart(

@@ -16,14 +16,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import Insert
 
 from salt_eventsd.database.dialects.base.bulk import Inserter, Row, by_driver, values_of
-from salt_eventsd.database.dialects.base.runs import tuples_of
+from salt_eventsd.database.dialects.base.runs import Values, tuples_of
 from salt_eventsd.database.dialects.sqlite.alike import Alike
 
 #: How many rows a statement has. SQLite keeps what it has made of a statement, and that is large for many rows: so
@@ -39,6 +39,7 @@ _MOST_VALUES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 _SAMPLE = 16
 #: Who else says what becomes of a row that is refused: a trigger's own statements, or a clause of a table.
 _CONFLICTS = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' OR sql LIKE '%CONFLICT%' LIMIT 1"
+_NONE: frozenset[int] = frozenset()
 
 
 def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
@@ -64,23 +65,32 @@ def by_statements(statement: Insert, columns: Sequence[str]) -> Inserter:
             statements[count, once, fails] = single.replace(marks, ", ".join([marks, *[others] * (count - 1)]), 1)
         return statements[count, once, fails]
 
-    def insert(connection: Connection, rows: Sequence[Row]) -> int:
-        tuples = tuples_of(rows, values)
+    def insert_some(connection: Connection, tuples: list[Values], fails: bool) -> int:
         most = _rows_at_once(tuples[:: max(1, len(tuples) // _SAMPLE)], len(columns))
-        if most < 2 or len(rows) == 1:
-            return one_by_one(connection, rows)
+        if most < 2:
+            return connection.exec_driver_sql(of_rows(1, _NONE, False, connection), tuples).rowcount
         cells = list(zip(*tuples, strict=True))
-        fails = not statement.table.schema and connection.exec_driver_sql(_CONFLICTS).first() is None
-        once = alike.of(cells) if min(most, len(rows)) >= _ALIKE_ROWS else frozenset()
+        once = alike.of(cells) if min(most, len(tuples)) >= _ALIKE_ROWS else _NONE
         count = start = 0
-        while start < len(rows):
-            some = min(most, len(rows) - start)
+        while start < len(tuples):
+            some = min(most, len(tuples) - start)
             end = start + next((usual for usual in _ROWS if usual <= some), some)
-            shared = once if end - start >= _ALIKE_ROWS else frozenset()
+            shared = once if end - start >= _ALIKE_ROWS else _NONE
             others = zip(*[one[start + 1 : end] for at, one in enumerate(cells) if at not in shared], strict=True)
             sent = (*[one[start] for one in cells], *chain.from_iterable(others))
             count += connection.exec_driver_sql(of_rows(end - start, shared, fails, connection), sent).rowcount
             start = end
+        return count
+
+    def insert(connection: Connection, rows: Sequence[Row]) -> int:
+        if len(rows) == 1:
+            return one_by_one(connection, rows)
+        fails = not statement.table.schema and connection.exec_driver_sql(_CONFLICTS).first() is None
+        waiting = tuples_of(rows, values)
+        count = 0
+        # Of all rows at a time, the values would be in memory twice.
+        while some := list(islice(waiting, _ROWS[0])):
+            count += insert_some(connection, some, fails)
         return count
 
     return insert
