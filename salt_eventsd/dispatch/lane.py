@@ -162,9 +162,9 @@ class Lane:
         if self._hurried:
             limits = msgspec.structs.replace(limits, seconds=_AT_ONCE_SECONDS)
         enough = None
-        if not (behind or makes_way or self.fails or self._hurried) and (gathers := self._unordered()):
-            enough = Enough(usual.events, gathers.gather_seconds)
-            limits = msgspec.structs.replace(usual, events=int(usual.events * gathers.gathers))
+        may_gather = None if behind or makes_way or self.fails or self._hurried else self._unordered()
+        if may_gather and (gathered := may_gather.gathered(usual)):
+            limits, enough = gathered, Enough(usual.events, may_gather.gather_seconds)
         chunks, wait = self.backlog.claim(limits, False, now, enough)
         if not chunks or chunks[-1].id >= self._hurried:
             self._hurried = 0

@@ -138,6 +138,7 @@ class Behind:
         memory; larger than usual it is never.
     :param gathers: how many times as many events a batch may take in that is full by its events while nothing else
         waits: for a backend to which each batch costs much, however large it is.
+    :param gathers_from: only batches of so many events do so. Whoever has smaller ones wants soon what is in them.
     :param gather_seconds: for how long it does so at most, from when its oldest event was read.
     """
 
@@ -145,6 +146,7 @@ class Behind:
     times: int = 1
     most_bytes: int = 2 * 2**20
     gathers: float = 1.0
+    gathers_from: int = 1
     gather_seconds: float = 0.0
 
     def limits(self, usual: BatchLimits) -> BatchLimits:
@@ -155,6 +157,16 @@ class Behind:
         """
         size = max(1, min(self.most_bytes, usual.bytes // (1 + self.overlap)))
         return msgspec.structs.replace(usual, events=usual.events * self.times, bytes=size)
+
+    def gathered(self, usual: BatchLimits) -> BatchLimits | None:
+        """
+        Return the limits of a batch that is full by its events; None if it takes in no more.
+
+        :param usual: as configured.
+        """
+        if self.gathers <= 1 or usual.events < self.gathers_from:
+            return None
+        return msgspec.structs.replace(usual, events=int(usual.events * self.gathers))
 
 
 class Worker(Protocol):

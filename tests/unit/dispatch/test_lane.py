@@ -392,6 +392,20 @@ def test_a_batch_gathers_no_more_bytes_than_any_may_have(spool: Spool) -> None:
     assert claimed(lane) == [one.id for one in kept[:2]]
 
 
+def test_a_small_batch_gathers_nothing(spool: Spool) -> None:
+    # Given
+    class OnlyLarge(Gathers):
+        """Has large batches take in further events."""
+
+        behind = Behind(gathers=3, gathers_from=3, gather_seconds=2)
+
+    lane = lane_of(spool, OnlyLarge(), events=2, seconds=5)
+    kept = keep(lane, spool, chunk(2, oldest=NOW))
+
+    # When, Then
+    assert claimed(lane) == [kept[0].id]
+
+
 def test_nothing_gathers_where_prio_events_would_wait_for_it(spool: Spool) -> None:
     # Given
     class MakesWay(Gathers):

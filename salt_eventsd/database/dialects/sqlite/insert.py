@@ -22,7 +22,7 @@ class SQLiteInserts(Inserts):
     """Makes the inserters of SQLite."""
 
     # A batch has returns of most minions, and so writes most pages of the index by minion that are in use.
-    behind: ClassVar = Behind(overlap=1, times=4, gathers=2.5, gather_seconds=0.5)
+    behind: ClassVar = Behind(overlap=1, times=4, gathers=2.5, gathers_from=500, gather_seconds=0.5)
     has_one_writer: ClassVar = True
 
     def insert(self, table: sa.Table) -> Any:
