@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import Dialect, dialect_of
-from salt_eventsd.database.migrations.fill import count_states
+from salt_eventsd.database.migrations.fill import count_states, mark_slow
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
         if not go_on():
             return False
         begun = time.monotonic()
+        if index.info.get("marked") and not _mark(connection, beside, go_on):
+            return False
         ddl.make_index(connection, index, beside=beside)
         if (took := time.monotonic() - begun) > 1:
             log.info("eventsd: made the index %s in %.0f s", index.name, took)
@@ -84,18 +86,28 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
     return True
 
 
+def _mark(connection: Connection, beside: bool, go_on: Callable[[], bool]) -> bool:
+    """Mark what took long, for an index over that; return whether all is done."""
+    ddl = dialect_of(connection).ddl
+    ddl.add_mark(connection, schema.states.name, schema.MARK, schema.MARKED, beside=beside)
+    return mark_slow(connection, go_on)
+
+
+def _wanted(connection: Connection) -> list[tuple[str, sa.Index]]:
+    ddl = dialect_of(connection).ddl
+    return schema.indexes(partial=ddl.partial_indexes, marked=ddl.marks(connection))
+
+
 def _missing(connection: Connection) -> list[tuple[str, sa.Index]]:
     there = {table: _names(connection, table) for table in schema.metadata.tables}
-    wanted = schema.indexes(partial=dialect_of(connection).ddl.partial_indexes)
-    return [(table, index) for table, index in wanted if index.name not in there[table]]
+    return [(table, index) for table, index in _wanted(connection) if index.name not in there[table]]
 
 
 def _needless(connection: Connection) -> list[tuple[str, str]]:
     """Return the indexes that are of no use here any more, each with its table."""
-    has_partial = dialect_of(connection).ddl.partial_indexes
-    others = {str(index.name): table for table, index in schema.indexes(partial=not has_partial)}
-    for _, index in schema.indexes(partial=has_partial):
-        others.pop(str(index.name), None)
+    wanted = {index.name for _, index in _wanted(connection)}
+    known = [(str(index.name), name) for name, table in schema.metadata.tables.items() for index in table.indexes]
+    others = {name: table for name, table in known if name not in wanted}
     there = {table: _names(connection, table) for table in schema.metadata.tables}
     return [(name, table) for name, table in (GONE | others).items() if name in there[table]]
 
@@ -106,5 +118,5 @@ def _names(connection: Connection, table: str) -> set[str | None]:
 
 def _note(connection: Connection) -> str:
     """The name of the note, which is another one if there are other indexes."""
-    names = ",".join(str(index.name) for _, index in schema.indexes(partial=dialect_of(connection).ddl.partial_indexes))
+    names = ",".join(str(index.name) for _, index in _wanted(connection))
     return f"{_PREFIX}{zlib.crc32(names.encode()):08x}"
