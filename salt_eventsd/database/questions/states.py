@@ -15,12 +15,11 @@ from salt_eventsd.database.dialects.beginning import Beginning
 from salt_eventsd.database.questions.newest import flagged, floor, near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
+from salt_eventsd.database.questions.totals import RESULTS
 from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
 from salt_eventsd.database.schema import IS_SLOW, MARK, RUNS_STATES, SLOW_MS, jobs, returns, states
 
-#: Of states, a time is found by an index over results and times: each of these begins in it.
-_RESULTS = (states.c.result == sa.true(), states.c.result == sa.false(), states.c.result.is_(None))
 #: No database has to read a statement with more values than this.
 _MOST_MOMENTS = 500
 #: So many rows there are for a return, at most places.
@@ -127,7 +126,7 @@ def _slowest(
     took = table.c.duration_ms
     columns = [table.c[name] for name in names]
     page = sa.select(*columns).where(*since(table.c.stamp, start)).order_by(took.desc()).limit(limit)
-    parts = _RESULTS if table is states and start is not None else (sa.true(),)
+    parts = RESULTS if table is states and start is not None else (sa.true(),)
     if is_short:
         # No index over what took long is wanted, and an expression has none.
         by_time = page.where(took.is_not(None)).order_by(None).order_by((took + 0).desc())
@@ -136,7 +135,7 @@ def _slowest(
     if not reader.dialect.ddl.partial_indexes:
         # The index has all rows, or all that took long is marked in it.
         is_marked = table is states and reader.has_marks()
-        mark = sa.column(MARK)
+        mark: sa.ColumnClause[float] = sa.column(MARK, sa.Double)
         whole = page.where(took.is_not(None))
         marked = page.where(mark >= SLOW_MS).order_by(None).order_by(mark.desc())
         # The times of what took longer at other times need no look at their rows.

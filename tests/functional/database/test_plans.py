@@ -79,6 +79,12 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
         ),
         pytest.param(lambda reader: states.slow(reader, 5), "eventsd_states_marked", "mysql", id="slow states"),
         pytest.param(
+            lambda reader: totals.of_slow_states(reader, NOW - DAY, NOW, 9),
+            "'eventsd_states_by_result', '10'",
+            "mysql",
+            id="slow states of a time",
+        ),
+        pytest.param(
             lambda reader: states.slow(reader, 5),
             "eventsd_returns_slow",
             "",
