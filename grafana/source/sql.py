@@ -23,12 +23,14 @@ class Database:
     :param source: Grafana's.
     :param text: the type that makes a text of anything.
     :param start: the beginning of the time that is looked at, as a time.
+    :param each_state: a condition that is true for each state ``s``, where an index is found only by it.
     """
 
     folder: str
     source: Source
     text: str
     start: str
+    each_state: str = ""
 
     def beginning(self, column: str, length: int = 300) -> str:
         """
@@ -47,7 +49,13 @@ DATABASES = (
         "text",
         "CAST($__timeFrom() AS timestamptz)",
     ),
-    Database("mysql", Source("mysql", "MariaDB"), "char", "$__timeFrom()"),
+    Database(
+        "mysql",
+        Source("mysql", "MariaDB"),
+        "char",
+        "$__timeFrom()",
+        " AND (s.result = TRUE OR s.result = FALSE OR s.result IS NULL)",
+    ),
 )
 
 

@@ -44,7 +44,7 @@ def states(database: Database) -> dict[str, Any]:
                     "Which states take longest?",
                     "SELECT s.state, SUBSTRING(s.state_id, 1, 100) AS id, COUNT(*) AS runs,"
                     " AVG(s.duration_ms) AS average, MAX(s.duration_ms) AS longest FROM eventsd_states s"
-                    " WHERE s.duration_ms IS NOT NULL AND $__timeFilter(s.stamp)"
+                    f" WHERE s.duration_ms IS NOT NULL AND $__timeFilter(s.stamp){database.each_state}"
                     " GROUP BY s.state, SUBSTRING(s.state_id, 1, 100) ORDER BY 5 DESC LIMIT 50",
                     width=12,
                     unit="ms",

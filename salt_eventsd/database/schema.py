@@ -34,6 +34,12 @@ IS_RUN = f"(fun IN ({', '.join(repr(fun) for fun in STATE_RUNS)}) OR states IS N
 #: What takes no longer is in no index of what took long, in milliseconds. A question is spelled like this, too.
 SLOW_MS = 1000
 IS_SLOW = f"duration_ms >= {SLOW_MS}"
+#: A column that MariaDB itself fills, of what it has no index over some rows only: the duration of what took long, and
+#: else NULL. New rows without a value come next to each other in its index. It is in no statement that writes.
+MARK = "slow_ms"
+#: The index over it is made when all rows have it.
+MARK_INDEX = "eventsd_states_marked"
+MARKED = f"CASE WHEN {IS_SLOW} THEN duration_ms END"
 
 
 def only(postgresql: str, sqlite: str | None = None) -> dict[str, Any]:
@@ -50,6 +56,9 @@ def only(postgresql: str, sqlite: str | None = None) -> dict[str, Any]:
 _PARTIAL = {"partial": True}
 #: An index for databases that have none over some rows only.
 _WHOLE = {"partial": False}
+#: An index that an index over a column with marks stands for, where the database fills one; and that one.
+_UNMARKED = {"marked": False}
+_MARKED = {"marked": True, "partial": False}
 #: Of a text that is longer than this, an index has the beginning.
 _BEGINNINGS = {"name": 64, "state_id": 64}
 _CHANGED = only("changed", "changed = 1")
@@ -153,7 +162,8 @@ states = sa.Table(
     ),
     sa.Index("eventsd_states_changed_id", Beginning(sa.column("state_id")), "stamp", info=_PARTIAL, **_NAMED),
     sa.Index("eventsd_states_changed_name", Beginning(sa.column("name")), "stamp", info=_PARTIAL, **_NAMED),
-    sa.Index("eventsd_states_slow", "duration_ms", "stamp", **only(IS_SLOW)),
+    sa.Index("eventsd_states_slow", "duration_ms", "stamp", info=_UNMARKED, **only(IS_SLOW)),
+    sa.Index(MARK_INDEX, sa.column(MARK), "stamp", info=_MARKED),
     **TABLE_OPTIONS,
 )
 
@@ -234,15 +244,16 @@ def key_of(table: sa.Table) -> tuple[str, ...]:
     return _KEYS.get(table.name) or tuple(column.name for column in table.primary_key)
 
 
-def indexes(*, partial: bool) -> list[tuple[str, sa.Index]]:
+def indexes(*, partial: bool, marked: bool) -> list[tuple[str, sa.Index]]:
     """
     Return the indexes that a database has, besides those of keys, each after the name of its table.
 
     :param partial: whether it has indexes over some rows only.
+    :param marked: whether it fills a column with marks by itself.
     """
     return [
         (table.name, index)
         for table in metadata.sorted_tables
         for index in sorted(table.indexes, key=lambda one: str(one.name))
-        if index.info.get("partial", partial) == partial
+        if index.info.get("partial", partial) == partial and index.info.get("marked", marked) == marked
     ]

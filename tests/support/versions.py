@@ -19,10 +19,12 @@ def differences(connection: sa.Connection, **options: Any) -> list[Any]:
     :param connection: to the database.
     :param options: of alembic's comparison.
     """
-    known = {index.name for _, index in schema.indexes(partial=dialect_of(connection).ddl.partial_indexes)}
+    ddl = dialect_of(connection).ddl
+    known = {index.name for _, index in schema.indexes(partial=ddl.partial_indexes, marked=ddl.marks(connection))}
 
     def is_there(_: Any, name: str | None, kind: str, is_found: bool, __: Any) -> bool:
-        return kind != "index" or is_found or name in known
+        # No model has the column of marks.
+        return name != schema.MARK if kind == "column" else kind != "index" or is_found or name in known
 
     told = {"version_table": schema.VERSION_TABLE, "include_object": is_there, **options}
     return list(compare_metadata(MigrationContext.configure(connection, opts=told), schema.metadata))

@@ -4,14 +4,21 @@ Fill new columns in old rows, some at a time, so that nobody waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.database.schema import IS_RUN, minions, returns, states
+from salt_eventsd.database.schema import IS_RUN, MARK, SLOW_MS, minions, returns, states
 
 _AT_ONCE = 200
+#: With the column of marks, which no model has: nothing that writes names it.
+_STATES = sa.table(
+    states.name,
+    *(sa.column(one.name, one.type) for one in (*states.primary_key, states.c.duration_ms)),
+    sa.column(MARK),
+)
 
 
 def count_states(connection: Connection, go_on: Callable[[], bool] = lambda: True) -> bool:
@@ -35,6 +42,38 @@ def count_states(connection: Connection, go_on: Callable[[], bool] = lambda: Tru
         some = returns.c.id.in_(ids[start : start + _AT_ONCE])
         connection.execute(_COUNT.where(some, returns.c.states.is_(None)))
     return True
+
+
+def mark_slow(connection: Connection, go_on: Callable[[], bool] = lambda: True) -> bool:
+    """
+    Mark the states that took long, where that was written before there were marks. The table is gone through once, in
+    the order of its key.
+
+    :param connection: as in :func:`count_states`.
+    :param go_on: likewise.
+    :returns: whether all is done.
+    """
+    took, mark = _STATES.c.duration_ms, _STATES.c[MARK]
+    key = [_STATES.c[one.name] for one in states.primary_key]
+    # An expression has no index: what took long, sorted anew for each step, would be read again and again.
+    is_left = sa.and_(took + 0 >= SLOW_MS, mark.is_(None))
+    asked = sa.select(*key).where(is_left).order_by(*key).limit(_AT_ONCE)
+    some = connection.execute(asked).all()
+    while some:
+        if not go_on():
+            return False
+        its = [sa.and_(*(one == value for one, value in zip(key, row, strict=True))) for row in some]
+        connection.execute(sa.update(_STATES).where(sa.or_(*its), mark.is_(None)).values({MARK: took}))
+        some = connection.execute(asked.where(_behind(key, some[-1]))).all() if len(some) == _AT_ONCE else []
+    return True
+
+
+def _behind(key: Sequence[sa.ColumnElement[Any]], last: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """The condition that a row comes after another one, as a database makes ranges of a key of it."""
+    ranges = [
+        sa.and_(*(one == value for one, value in zip(key[:at], last)), key[at] > last[at]) for at in range(len(key))
+    ]
+    return sa.or_(*ranges)
 
 
 def _number(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:

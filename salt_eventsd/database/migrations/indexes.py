@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import Dialect, dialect_of
-from salt_eventsd.database.migrations.fill import count_states
+from salt_eventsd.database.migrations.fill import count_states, mark_slow
 from salt_eventsd.exceptions import EventsdError, Lost
 from salt_eventsd.redact.error_text import one_line
 
@@ -83,14 +83,15 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
     ddl = dialect.ddl
     failed: dict[str, Exception] = {}
 
-    def attempt(name: str, step: Callable[[], None]) -> None:
+    def attempt(name: str, step: Callable[[], bool | None]) -> bool | None:
         try:
-            step()
+            return step()
         except Exception as exc:
             # What is made in one transaction is made as a whole, and over a lost connection nothing is.
             if not beside or isinstance(dialect.faults.classify(exc), Lost):
                 raise
             failed.setdefault(name, exc)
+            return None
 
     def drop(found: Iterable[tuple[str, str]]) -> None:
         for name, table in found:
@@ -102,7 +103,9 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
         if not go_on():
             return False
         begun = time.monotonic()
-        attempt(str(index.name), partial(ddl.make_index, connection, index, beside=beside))
+        step = partial(_made, connection, index, beside=beside, go_on=go_on)
+        if attempt(str(index.name), step) is False:
+            return False
         if (took := time.monotonic() - begun) > 1 and index.name not in failed:
             log.info("eventsd: made the index %s in %.0f s", index.name, took)
     drop(ddl.broken_indexes(connection) if failed else _needless(connection))
@@ -116,18 +119,33 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
     return True
 
 
+def _made(connection: Connection, index: sa.Index, *, beside: bool, go_on: Callable[[], bool]) -> bool:
+    """Make an index, after what it is over; return whether that is done."""
+    ddl = dialect_of(connection).ddl
+    if index.info.get("marked"):
+        ddl.add_mark(connection, schema.states.name, schema.MARK, schema.MARKED, beside=beside)
+        # Questions ask by the index as soon as it is there: so all that took long is marked before.
+        if not mark_slow(connection, go_on):
+            return False
+    ddl.make_index(connection, index, beside=beside)
+    return True
+
+
+def _wanted(connection: Connection) -> list[tuple[str, sa.Index]]:
+    ddl = dialect_of(connection).ddl
+    return schema.indexes(partial=ddl.partial_indexes, marked=ddl.marks(connection))
+
+
 def _missing(connection: Connection) -> list[tuple[str, sa.Index]]:
     there = {table: _names(connection, table) for table in schema.metadata.tables}
-    wanted = schema.indexes(partial=dialect_of(connection).ddl.partial_indexes)
-    return [(table, index) for table, index in wanted if index.name not in there[table]]
+    return [(table, index) for table, index in _wanted(connection) if index.name not in there[table]]
 
 
 def _needless(connection: Connection) -> list[tuple[str, str]]:
     """Return the indexes that are of no use here any more, each with its table."""
-    has_partial = dialect_of(connection).ddl.partial_indexes
-    others = {str(index.name): table for table, index in schema.indexes(partial=not has_partial)}
-    for _, index in schema.indexes(partial=has_partial):
-        others.pop(str(index.name), None)
+    wanted = {index.name for _, index in _wanted(connection)}
+    known = [(str(index.name), name) for name, table in schema.metadata.tables.items() for index in table.indexes]
+    others = {name: table for name, table in known if name not in wanted}
     there = {table: _names(connection, table) for table in schema.metadata.tables}
     return [(name, table) for name, table in (GONE | others).items() if name in there[table]]
 
@@ -138,5 +156,5 @@ def _names(connection: Connection, table: str) -> set[str | None]:
 
 def _note(connection: Connection) -> str:
     """The name of the note, which is another one if there are other indexes."""
-    names = ",".join(str(index.name) for _, index in schema.indexes(partial=dialect_of(connection).ddl.partial_indexes))
+    names = ",".join(str(index.name) for _, index in _wanted(connection))
     return f"{_PREFIX}{zlib.crc32(names.encode()):08x}"

@@ -100,6 +100,12 @@ class Reader:
         """
         return list(self._connection.execute(statement).scalars().all())
 
+    def has_marks(self) -> bool:
+        """Return whether states that took long are marked, all of them: the index over the marks is made last."""
+        ddl = self.dialect.ddl
+        has_any = ddl.marks(self._connection)
+        return has_any and ddl.has_index(self._connection, schema.states.name, schema.MARK_INDEX)
+
     def partitions_of(self, table: sa.Table) -> int:
         """
         Return how many partitions a table has; 0 if it has none.

@@ -15,12 +15,11 @@ from salt_eventsd.database.dialects.beginning import Beginning
 from salt_eventsd.database.questions.newest import flagged, floor, found_near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
+from salt_eventsd.database.questions.totals import RESULTS
 from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
-from salt_eventsd.database.schema import IS_SLOW, RUNS_STATES, SLOW_MS, jobs, returns, states
+from salt_eventsd.database.schema import IS_SLOW, MARK, RUNS_STATES, SLOW_MS, jobs, returns, states
 
-#: Of states, a time is found by an index over results and times: each of these begins in it.
-RESULTS = (states.c.result == sa.true(), states.c.result == sa.false(), states.c.result.is_(None))
 #: No database has to read a statement with more values than this.
 _MOST_MOMENTS = 500
 #: So many rows there are for a return, at most places.
@@ -132,13 +131,22 @@ def _slowest(
         # No index over what took long is wanted, and an expression has none.
         by_time = page.where(took.is_not(None)).order_by(None).order_by((took + 0).desc())
         return [row for part in parts for row in reader.rows(by_time.where(part))]
+    rows: list[Row]
     if not reader.dialect.ddl.partial_indexes:
-        # The index has all rows, and the times of what took longer at other times need no look at their rows.
+        # The index has all rows, or all that took long is marked in it.
+        is_marked = table is states and reader.has_marks()
+        mark: sa.ColumnClause[float] = sa.column(MARK, sa.Double)
+        whole = page.where(took.is_not(None))
+        marked = page.where(mark >= SLOW_MS).order_by(None).order_by(mark.desc())
+        # The times of what took longer at other times need no look at their rows.
         key = list(table.primary_key)
-        longest = page.with_only_columns(*key).where(took.is_not(None)).subquery()
-        return reader.rows(sa.select(*columns).join(longest, all_of(one == longest.c[one.name] for one in key)))
+        longest = (marked if is_marked else whole).with_only_columns(*key).subquery()
+        rows = reader.rows(sa.select(*columns).join(longest, all_of(one == longest.c[one.name] for one in key)))
+        if not is_marked:
+            return rows
+    else:
+        rows = reader.rows(page.where(sa.text(IS_SLOW)))
     # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through.
-    rows = reader.rows(page.where(sa.text(IS_SLOW)))
     if len(rows) < limit:
         rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
     return rows

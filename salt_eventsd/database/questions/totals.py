@@ -14,7 +14,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.states import RESULTS
 from salt_eventsd.database.questions.which import Condition, all_of, since
 from salt_eventsd.database.schema import jobs, minions, returns, states
 
@@ -22,6 +21,8 @@ from salt_eventsd.database.schema import jobs, minions, returns, states
 _MOST_AT_ONCE = 50
 #: Texts that a minion made up are told apart by so many of their first characters.
 NAME_LENGTH = 160
+#: Of states, a time is found by an index over results and times: each of these begins in it.
+RESULTS = (states.c.result == sa.true(), states.c.result == sa.false(), states.c.result.is_(None))
 
 
 def first_moment(reader: Reader, start: datetime, end: datetime) -> datetime | None:
@@ -151,6 +152,7 @@ def of_slow_states(reader: Reader, start: datetime, end: datetime, limit: int) -
         sa.func.sum(took).label("total_ms"),
         sa.func.count().over().label("of"),
     )
+    # True for all states: so the time is found by an index over results and times.
     conditions = [took.is_not(None), sa.or_(*RESULTS), *since(states.c.stamp, start, end)]
     return _grouped(reader, asked, conditions, names, longest, limit)
 

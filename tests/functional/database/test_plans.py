@@ -74,7 +74,16 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
             lambda reader: minions.conformity(reader), "eventsd_returns_of_runs", "sqlite postgresql", id="conformity"
         ),
         pytest.param(lambda reader: minions.conformity(reader), OF_MINION, "mysql", id="conformity"),
-        pytest.param(lambda reader: states.slow(reader, 5), "eventsd_states_slow", "", id="slow states"),
+        pytest.param(
+            lambda reader: states.slow(reader, 5), "eventsd_states_slow", "sqlite postgresql", id="slow states"
+        ),
+        pytest.param(lambda reader: states.slow(reader, 5), "eventsd_states_marked", "mysql", id="slow states"),
+        pytest.param(
+            lambda reader: totals.of_slow_states(reader, NOW - DAY, NOW, 9),
+            "'eventsd_states_by_result', '10'",
+            "mysql",
+            id="slow states of a time",
+        ),
         pytest.param(
             lambda reader: states.slow(reader, 5),
             "eventsd_returns_slow",

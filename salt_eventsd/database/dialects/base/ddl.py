@@ -74,6 +74,37 @@ class Ddl:
         """
         connection.exec_driver_sql(f"DROP INDEX {name}")
 
+    def has_index(self, connection: Connection, table: str, name: str) -> bool:
+        """
+        Return whether a table has an index.
+
+        :param connection: to the database.
+        :param table: the table's name.
+        :param name: the index's.
+        """
+        return name in {one["name"] for one in sa.inspect(connection).get_indexes(table)}
+
+    def marks(self, connection: Connection) -> bool:
+        """
+        Return whether a column that the database fills by itself, and that nobody sees who does not ask for it, is
+        added to a large table in no time.
+
+        :param connection: to the database.
+        """
+        return False
+
+    def add_mark(self, connection: Connection, table: str, name: str, value: str, *, beside: bool) -> None:
+        """
+        Add such a column to a table, unless it is there: new rows have a value in it, and those that are there NULL.
+
+        :param connection: as in :meth:`make_index`.
+        :param table: the table's name.
+        :param name: the column's, of numbers.
+        :param value: what it has, of the other columns of its row.
+        :param beside: as in :meth:`make_index`.
+        """
+        raise NotImplementedError
+
     def broken_indexes(self, connection: Connection) -> list[tuple[str, str]]:
         """
         Return the indexes of our tables that were interrupted while they were made, each with its table.
