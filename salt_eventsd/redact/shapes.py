@@ -172,7 +172,8 @@ SHAPES: tuple[Shape, ...] = (
         rb"(?m:^)([+ ]?[A-Za-z0-9_-]{0,64}[A-Za-z*.][A-Za-z0-9.*_-]{0,253}"
         rb":(?:[0-9]{2,5}|\*):[^:\s]{1,64}:[^:\s]{1,64}:)(?:[^\s:\\]|\\.)+(?m:$)",
         "PostgreSQL, .pgpass",
-        rb":(?:[0-9]{2,5}|\*):[^:\s]+:[^:\s]+:",
+        # With the end of a host, which no time of day has: in a payload, all sorts of bytes stand behind one.
+        rb"[A-Za-z*.][A-Za-z0-9.*_-]*:(?:[0-9]{2,5}|\*):[^:\s]+:[^:\s]+:",
     ),
     Shape("go_dsn", rb"([A-Za-z0-9_.-]+:)[^\s@/:'\"]+(@tcp\()", "Go, MySQL driver", rb"@tcp\("),
     Shape("oracle", rb"((?:thin|oci)(?::|://)[A-Za-z0-9_]+/)[^\s@/]+(@)", "Oracle, JDBC URLs", b"jdbc:oracle"),
