@@ -21,7 +21,7 @@ from salt_eventsd.intake.job_counts import STATE_MARK, Told, told_of
 from salt_eventsd.intake.result import Result
 from salt_eventsd.intake.usual import BEGINNING, JOB_END, RET_PLACE, is_job_enough, is_usual_tag
 from salt_eventsd.redact import Redactor
-from salt_eventsd.rules.match import Candidates, Rules
+from salt_eventsd.rules.match import Candidates, Looks, Rules
 from salt_eventsd.rules.rule import Route
 
 #: So many shapes of payloads are remembered, and what follows from them for so many jobs.
@@ -45,7 +45,7 @@ class Known(msgspec.Struct, eq=False, gc=False):
     :param texts: likewise.
     :param zone: of the time.
     :param end: of the text behind the second at the end of the payload; empty if there is none.
-    :param to: where the returns go; none if that depends on the minion.
+    :param to: where the returns go, or went that of the minion by which they were learned.
     :param by_minion: where they go, by the minion; None if that is the same for all.
     :param told: what they are counted as; None if that depends on what was returned.
     :param is_plain: where they go depends on how the function went, which is known if no states are told of.
@@ -256,8 +256,13 @@ class Familiar:
             ZONES[shape.head],
             b"".join(last),
             self._routes.setdefault(routes, [*routes]),
-            _ByMinion(candidates, {**found.data, "return": found.returned}) if looks.at_minion else None,
+            _ByMinion(candidates, _seen(looks, found.data)) if looks.at_minion else None,
             told,
             looks.at_outcome,
         )
         return True
+
+
+def _seen(looks: Looks, data: dict[Any, Any]) -> dict[Any, Any]:
+    """Return what conditions look at; what was returned decides nothing, but that there is such a thing does."""
+    return {**{name: data[name] for name in looks.keys if name in data}, "return": None}

@@ -26,6 +26,8 @@ _TRIAL = 20_000
 _CHARS_A_RULE = 200
 #: A longer text is not remembered, in characters.
 _LONGEST_REMEMBERED = 256
+#: What of a payload says how the function went, besides what was returned.
+_OF_OUTCOME = ("fun", "fun_args", "arg", "retcode", "success")
 
 
 class Looks(NamedTuple):
@@ -34,10 +36,12 @@ class Looks(NamedTuple):
 
     :param at_minion: the minion's id.
     :param at_outcome: how the function went.
+    :param keys: those of the payload.
     """
 
     at_minion: bool
     at_outcome: bool
+    keys: frozenset[str]
 
 
 class Candidates:
@@ -76,17 +80,20 @@ class Candidates:
         :param differs: keys of the payload.
         """
         at_minion = at_outcome = False
+        keys: set[str] = set()
         for one in self._fields:
             if one.outcome:
                 at_outcome = True
+                keys.update(_OF_OUTCOME, one.path)
             elif one.root == "minion_id":
                 at_minion = True
             elif one.root == "data":
                 if not one.path or one.path[0] in differs:
                     return None
+                keys.add(one.path[0])
             elif one.root not in ("fun", "jid"):
                 return None
-        return Looks(at_minion, at_outcome)
+        return Looks(at_minion, at_outcome, frozenset(keys))
 
     def routes(
         self, tag: str, fun: str, data: Any = None, full_tag: str = "", names: tuple[str, str] | None = None

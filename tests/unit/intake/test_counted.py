@@ -57,6 +57,7 @@ def taken(pipeline: Pipeline, lots: list[list[tuple[bytes, float]]], metrics: Me
     for lot in lots:
         taking.lot(lot, pipeline.redactor)
     assert taking.left_out == 0
+    assert taking._told == []
     return taking
 
 

@@ -25,7 +25,7 @@ OTHER, TIME = "20260102030405678902", "2026-01-02T03:04:05.678901"
 #: What may stand in a return; the first of each is usual.
 FIELDS: dict[str, list[Any]] = {
     "cmd": ["_return", "_minion_event"],
-    "id": ["web1", "web2", "w" * 32, "w" * 256, "w=1", "w\N{SNOWMAN}", 'w"', "VALUE_TRIMMED", "", 1],
+    "id": ["web1", "web2", "web1 ", "w" * 32, "w" * 256, "w=1", "w\N{SNOWMAN}", 'w"', "VALUE_TRIMMED", "", 1],
     "success": [True, False],
     "return": [
         True,
@@ -188,6 +188,7 @@ def test_returns_that_differ_in_what_usually_differs_are_recognized(
 @pytest.mark.parametrize(
     "more",
     [
+        pytest.param({"id": "web2 "}, id="a blank at the end of a name"),
         pytest.param({"retcode": 1}, id="another code"),
         pytest.param({"fun_args": ["x"]}, id="other arguments"),
         pytest.param({"fun": "test.version"}, id="another function"),
