@@ -104,7 +104,8 @@ class Redactor:
         :param fun: its function.
         :param is_cleared: whether :meth:`suspects` has looked at the frame and not returned it.
         """
-        is_left = self.values and (not is_plain_tag(frame.tag) or self.may_find(data)) if is_cleared else True
+        texts = (data,) if is_plain_tag(frame.tag) else (frame.tag, data)
+        is_left = self.may_find(*texts) if is_cleared else True
         if not is_left and not self.dropped(fun):
             return frame, data, fun
         if self.concerns(frame.payload, fun):

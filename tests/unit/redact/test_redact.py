@@ -389,6 +389,7 @@ def test_a_pattern_that_may_take_long_is_left_to_the_closer_look() -> None:
     masking = redactor(values=[r"(a|b?a)*c"])
 
     assert masking.may_find({"a": ["x" * 100_000]})
+    assert masking.may_find({"a": [b"x"]})
     assert not masking.may_find({"a": ["x"]}, 1, None, [True, 1.5])
 
 
