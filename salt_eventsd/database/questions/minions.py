@@ -14,6 +14,7 @@ from salt_eventsd.database.questions.runs.last import last_runs
 from salt_eventsd.database.questions.which import all_of, is_there, of_name
 from salt_eventsd.database.schema import STATE_RUNS, minions, returns, states
 from salt_eventsd.database.views import STALE_DAYS
+from salt_eventsd.event.clip import named
 
 #: After this a run of states says nothing of how a minion is.
 STALE = timedelta(days=STALE_DAYS)
@@ -43,6 +44,7 @@ def one(reader: Reader, minion_id: str, limit: int) -> Row | None:
     :param minion_id: the minion's.
     :param limit: no more returns than so many.
     """
+    minion_id = named(minion_id)
     known = reader.rows(sa.select(minions).where(minions.c.minion_id == minion_id))
     last = of_returns.find(reader, of_returns.Which(minion=minion_id), limit)
     if not known and not last:

@@ -20,6 +20,7 @@ from salt_eventsd.database.retention.aged_jobs import JOBS, RETURNS, STATES, Cou
 from salt_eventsd.database.retention.aged_rows import Part
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.steps import Steps
+from salt_eventsd.event.clip import named
 
 #: Stands where the name of a minion stood.
 FORGOTTEN = "(forgotten)"
@@ -43,6 +44,8 @@ class Forget:
     def __init__(self, engine: Engine, minion_id: str, pace: Pace | None = None) -> None:
         self._steps = Steps(engine, pace)
         self._id = minion_id
+        # As rows have it; payloads have it as it is.
+        self._kept = named(minion_id)
 
     def count(self) -> Counts:
         """
@@ -72,13 +75,13 @@ class Forget:
 
     def _rows(self) -> Iterator[Counts]:
         for name, table in (("states", STATES), ("returns", RETURNS)):
-            part = Part(name, table, table.c.minion_id == self._id, _ALL)
+            part = Part(name, table, table.c.minion_id == self._kept, _ALL)
             after = None
             while some := self._steps.ask(aged_rows.page, part, after, self._steps.pace.rows):
                 after = some.last
                 yield _deleted(self._steps.ask(aged_rows.count, part, some))
                 self._do([aged_rows.deletion(part, some)])
-        is_its = _MINIONS.c.minion_id == self._id
+        is_its = _MINIONS.c.minion_id == self._kept
         if self._steps.ask(_scalar, sa.select(sa.func.count()).select_from(_MINIONS).where(is_its)):
             yield Counts({("minions", "deleted"): 1})
             self._do([sa.delete(_MINIONS).where(is_its)])
@@ -94,13 +97,13 @@ class Forget:
                 for name in _NAMING:
                     value = row._mapping[name]
                     old = _tgt(value) if name == "tgt" else _decoded(value)
-                    if (left := without(old, self._id, name)) != old:
+                    if (left := self._without(old, name)) != old:
                         new[name] = left
                 if not new:
                     continue
                 if isinstance(new.get("minions"), list):
                     new["minion_count"] = len(new["minions"])
-                is_alone = new.get("minions") == [] and not self._steps.ask(_answers_of_others, jid, self._id)
+                is_alone = new.get("minions") == [] and not self._steps.ask(_answers_of_others, jid, self._kept)
                 is_job = sa.and_(JOBS.c.jid == jid, JOBS.c.apart == row.apart)
                 counts["jobs", "deleted" if is_alone else "changed"] += 1
                 statements.append(sa.delete(JOBS).where(is_job) if is_alone else _update(JOBS, new).where(is_job))
@@ -117,7 +120,7 @@ class Forget:
                 if self._id in row.tag.split("/") or (isinstance(old, dict) and old.get("id") == self._id):
                     counts["events", "deleted"] += 1
                     statements.append(sa.delete(_EVENTS).where(is_event))
-                elif (left := without(old, self._id)) != old:
+                elif (left := self._without(old)) != old:
                     counts["events", "changed"] += 1
                     statements.append(_update(_EVENTS, {"data": left}).where(is_event))
             self._do(statements)
@@ -128,9 +131,19 @@ class Forget:
         last = None
         while end := self._steps.ask(_end_of_page, key, last, self._steps.pace.rows):
             within = key <= end if last is None else sa.and_(key > last, key <= end)
-            may_name = sa.or_(*(sa.cast(column, sa.Text).contains(self._id, autoescape=True) for column in columns))
+            may_name = sa.or_(
+                *(
+                    sa.cast(column, sa.Text).contains(name, autoescape=True)
+                    for column in columns
+                    for name in {self._id, self._kept}
+                )
+            )
             yield self._steps.ask(_found, sa.select(key, *columns).where(within, may_name))
             last = end
+
+    def _without(self, value: Any, name: str = "") -> Any:
+        left = without(value, self._id, name)
+        return left if self._kept == self._id else without(left, self._kept, name)
 
     def _do(self, statements: Sequence[sa.Delete | sa.Update]) -> None:
         if statements and self._steps.changes:

@@ -13,6 +13,7 @@ from salt_eventsd.database.rows import remainder
 from salt_eventsd.database.rows.cells import Cells, Row, length_of
 from salt_eventsd.database.rows.digest import NO_JID
 from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH
+from salt_eventsd.event.clip import named
 from salt_eventsd.event.parse import Event
 
 _KINDS = {"job": "job", "run": "runner", "wheel": "wheel"}
@@ -43,6 +44,7 @@ def told_job(cells: Cells, event: Event, node_id: str, load: bool = True) -> Row
     """
     job = _AS_JOB(event.body) if event.body.startswith(b"{") else _Job()
     arg = bytes(job.arg) or bytes(job.fun_args)
+    minions = _as_kept(bytes(job.minions))
     row: Row = {
         "jid": cells.key(event.jid, JID_LENGTH),
         "apart": "",
@@ -52,14 +54,14 @@ def told_job(cells: Cells, event: Event, node_id: str, load: bool = True) -> Row
         "tgt": cells.string(job.tgt),
         "tgt_type": cells.short(job.tgt_type, 32),
         "user": cells.short(job.user, NAME_LENGTH),
-        "minions": cells.value(bytes(job.minions)),
-        "minion_count": length_of(bytes(job.minions)),
+        "minions": cells.value(minions),
+        "minion_count": length_of(minions),
         "stamp": cells.time(event.stamp),
         "master_id": node_id,
         "load": None,
-        "syndics": _under_syndic(cells, event.syndic, bytes(job.minions)),
+        "syndics": _under_syndic(cells, event.syndic, minions),
     }
-    row["load"] = cells.value(event.json() if load else remainder.of_job(event, row, arg, bytes(job.minions)))
+    row["load"] = cells.value(event.json() if load else remainder.of_job(event, row, arg, minions))
     return row
 
 
@@ -108,6 +110,16 @@ def kind_of_begun(event: Event, schedule: Any, tgt: Any, tgt_type: Any) -> str:
     if isinstance(schedule, str) and schedule:
         return "schedule"
     return "call" if tgt_type == "glob" and tgt == event.minion_id else ""
+
+
+def _as_kept(minions: bytes) -> bytes:
+    """Return the names of a job's minions as those of their returns are kept: without blanks at their ends."""
+    if b' "' not in minions:
+        return minions
+    names = msgspec.json.decode(minions)
+    if not isinstance(names, list):
+        return minions
+    return msgspec.json.encode([named(one) if isinstance(one, str) else one for one in names])
 
 
 def _under_syndic(cells: Cells, syndic: str, minions: bytes) -> Any:

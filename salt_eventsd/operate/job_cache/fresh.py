@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from salt_eventsd.event.clip import named
 from salt_eventsd.event.codec import decode
 from salt_eventsd.event.handed import FIND_JOB, answer_of, of_all_rounds, readable
 from salt_eventsd.exceptions import SpoolError
@@ -80,5 +81,5 @@ def answers(opts: Mapping[str, Any], jid: str) -> dict[str, Any]:
     for one in on_doorstep(opts, lambda doorstep: doorstep.returns(jid), list[Returned]):
         load = decode(one.payload)
         if isinstance(load, dict):
-            found.setdefault(str(load.get("id") or one.minion), answer_of(load))
+            found.setdefault(named(str(load.get("id") or one.minion)), answer_of(load))
     return found

@@ -15,7 +15,7 @@ from typing import Any
 import salt.utils.jid
 
 from salt_eventsd.common.reminder import Reminder
-from salt_eventsd.event.clip import LONGEST_NAME, clipped
+from salt_eventsd.event.clip import LONGEST_NAME, named
 from salt_eventsd.event.codec import pack
 from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.handed import as_fired, is_return, kind_of_runner, told_by, without_login
@@ -189,7 +189,7 @@ def _applied(redactor: Redactor, data: Any, fun: str) -> Any:
 
 
 def _named(names: Iterable[Any] | None) -> list[str] | None:
-    return None if names is None else [clipped(text_of(one), LONGEST_NAME) for one in names]
+    return None if names is None else [named(text_of(one)) for one in names]
 
 
 def _tell(what: str, exc: Exception) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from salt_eventsd.database import schema
+from salt_eventsd.database.engines import SqlOptions, make_reader
+from salt_eventsd.database.questions import minions, missing
+from salt_eventsd.database.questions.read import reading
 from salt_eventsd.operate.purge import forget
 from tests.support.aged import Answer, jid_of, job_events, stamp
-from tests.support.events import fired, job
+from tests.support.events import fired, job, returned
 from tests.support.stores import Database, batch_of
 
 GONE, STAYS = "web1.example.com", "web10.example.com"
@@ -98,3 +101,33 @@ def test_what_is_no_id_is_refused(opts: dict[str, Any], minion: Any) -> None:
     told = forget(opts, minion)
 
     assert told == {"problem": f"minion: expected the id of a minion, whole, got {minion!r}", "retcode": 2}
+
+
+def test_a_minion_whose_id_ends_in_a_blank_is_told_from_the_one_without(tables: Database, tmp_path: Path) -> None:
+    # Given: to MariaDB, both are one name
+    jids = ["20260102030405678901", "20260102030405678902"]
+    events = [
+        job(jids[0], minions=["web1 ", "web2"], tgt="*"),
+        *(returned("x", jid=jids[0], minion_id=name, fun="cmd.run") for name in ("web1 ", "web2")),
+        returned("x", jid=jids[1], minion_id="web1", fun="cmd.run"),
+    ]
+    tables.worker().write(batch_of(events))
+    opts = {
+        "id": "m",
+        "cachedir": str(tmp_path),
+        "eventsd": {"workers": {"history": {"module": "sql", "url": tables.url}}},
+    }
+
+    # When
+    with reading(make_reader(SqlOptions(url=tables.url))) as reader:
+        who = missing.find(reader, None, None, 9)
+        runs = minions.one(reader, "web1 ", 5)
+    forget(opts, "web1 ")
+
+    # Then
+    assert who == []
+    assert runs is not None
+    assert [one["jid"] for one in runs["last_runs"]] == jids[:1]
+    assert sorted(tables.column("returns", "minion_id")) == ["web1", "web2"]
+    assert sorted(tables.column("minions", "minion_id")) == ["web1", "web2"]
+    assert all("web1" not in str(one) for one in tables.column("jobs", "minions"))

@@ -443,6 +443,21 @@ def test_the_end_of_a_job(cache: JobCache, database: Database) -> None:
     assert cache.get_jids()[jid]["EndTime"] == cache.get_endtime(jid)
 
 
+def test_a_minion_whose_id_ends_in_a_blank_has_one_name(cache: JobCache, database: Database) -> None:
+    # Given
+    jid = cache.publish(["web1 ", "web2"])
+    for one in ("web1 ", "web2"):
+        cache.store(return_data(1, jid=jid, id=one))
+
+    # When
+    fresh = cache.get_load(jid)["Minions"], sorted(cache.get_jid(jid))
+    _written(cache, database)
+
+    # Then
+    assert fresh == (cache.get_load(jid)["Minions"], sorted(cache.get_jid(jid)))
+    assert fresh[0] == fresh[1]
+
+
 def test_large_numbers_are_answered_as_they_came(cache: JobCache, database: Database) -> None:
     # Given
     told = [1e300, -1.5e30, 1e20, 2**64 - 1, -(2**63), 12345678901234567890, 0.1, "12345678901234567890123", 7]

@@ -243,3 +243,6 @@ def test_an_id_does_not_end_in_blanks_and_is_that_of_nobody_else(name: str) -> N
         assert len(one.jid) <= 4096
     assert found[0].jid != found[1].jid
     assert found[0].data["id"] == name
+    for other in ({"jid": name, "minion_id": "x"}, {"jid": JID, "minion_id": name}):
+        one = read(frame(f"salt/job/{JID}/ret/x", return_data(**other)))
+        assert found[0].jid in (one.jid, one.minion_id)
