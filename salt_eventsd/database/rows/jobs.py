@@ -109,7 +109,7 @@ def kind_of_begun(event: Event, schedule: Any, tgt: Any, tgt_type: Any) -> str:
         return ""
     if isinstance(schedule, str) and schedule:
         return "schedule"
-    return "call" if tgt_type == "glob" and tgt == event.minion_id else ""
+    return "call" if tgt_type == "glob" and named(str(tgt)) == event.minion_id else ""
 
 
 def _as_kept(minions: bytes) -> bytes:

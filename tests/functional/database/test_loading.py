@@ -117,6 +117,22 @@ def test_texts_go_as_bytes_unless_the_table_has_other_signs(altered: Database) -
     assert loads(altered) == before + 1
 
 
+def test_texts_stay_what_they_are_when_a_table_is_changed_meanwhile(altered: Database) -> None:
+    # Given: a connection to a table that takes bytes
+    texts = [f"\N{LATIN SMALL LETTER U WITH DIAERESIS} {number}" for number in range(80)]
+    events = [returned(text, jid=str(at)) for at, text in enumerate(texts)]
+    worker = altered.worker()
+    with forced("quickly"):
+        worker.write(batch_of(events[:40]))
+    altered.execute("ALTER TABLE eventsd_returns CONVERT TO CHARACTER SET latin1 COLLATE latin1_bin")
+
+    # When
+    worker.write(batch_of(events[40:], first=2))
+
+    # Then
+    assert sorted(altered.column("returns", "return")) == sorted(texts)
+
+
 def test_copies_are_left_out_and_the_rest_is_written(tables: Database) -> None:
     # Given
     worker = tables.worker()

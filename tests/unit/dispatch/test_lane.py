@@ -420,6 +420,25 @@ def test_nothing_gathers_where_prio_events_would_wait_for_it(spool: Spool) -> No
     assert [one.id for one in lane.claim(NOW, beside_prio=True)[0]] == [kept[0].id]
 
 
+def test_nothing_gathers_while_more_waits_than_a_larger_batch_takes(spool: Spool) -> None:
+    lane = lane_of(spool, Gathers(), events=2, seconds=5)
+    kept = keep(lane, spool, *(chunk(2, oldest=NOW) for _ in range(5)))
+
+    assert claimed(lane) == [one.id for one in kept[:4]]
+
+
+def test_nothing_gathers_where_the_last_try_failed(spool: Spool) -> None:
+    # Given
+    lane = lane_of(spool, Gathers(), events=2, seconds=5)
+    kept = keep(lane, spool, chunk(2, oldest=NOW))
+
+    # When
+    lane.retry.failed()
+
+    # Then
+    assert claimed(lane) == [kept[0].id]
+
+
 def test_nothing_gathers_that_somebody_waits_for(spool: Spool) -> None:
     # Given
     lane = lane_of(spool, Gathers(), events=2, seconds=5)

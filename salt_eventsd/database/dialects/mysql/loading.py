@@ -53,6 +53,9 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
     values = itemgetter(*columns)
     faults = MySQLFaults()
     statements = Prepared(table, columns, packet_bytes, as_bytes)
+    charsets = ", ".join(
+        f"CHARSET(`{name}`)" for name in columns if isinstance(table.c[name].type, (sa.String, sa.JSON))
+    )
     is_forbidden = lacks_statements = False
 
     def has_loaded(connection: Connection, rows: Sequence[Row]) -> bool:
@@ -60,6 +63,13 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
         with link.offering(_LINES.of(rows, values)) as name:
             found: Any = connection.exec_driver_sql(f"LOAD DATA LOCAL INFILE '{name}' {into}")
         return bool(found.rowcount == len(rows) and found.context.cursor.warning_count == 0)
+
+    def takes_them_still(connection: Connection) -> bool:
+        # Whoever has written into a table keeps others from changing it, and not before.
+        if not as_bytes:
+            return True
+        found = connection.exec_driver_sql(f"SELECT {charsets} FROM {table.name} LIMIT 1").one()
+        return set(found) == {"utf8mb4"}
 
     def load(connection: Connection, rows: Sequence[Row]) -> int | None:
         nonlocal is_forbidden, lacks_statements
@@ -70,7 +80,11 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
         try:
             with connection.begin_nested() as savepoint:
                 try:
-                    is_whole = statements.insert(connection, large) and (not others or has_loaded(connection, others))
+                    is_whole = (
+                        statements.insert(connection, large)
+                        and (not others or has_loaded(connection, others))
+                        and takes_them_still(connection)
+                    )
                 except Exception as exc:
                     failed = exc
                     raise
