@@ -32,7 +32,7 @@ _FEW_MINIONS = 100
 _AT_ONCE = 200
 _BEGUN_BY_MINION = ("call", "schedule")
 #: What may be a number that PostgreSQL has written out.
-_MANY_DIGITS = re.compile(r"(?<![\d\"])\d{20}")
+_MANY_DIGITS = re.compile(r"(?<![\d\"])\d{20}|-\d{19}")
 #: What an event has besides what Salt has handed over.
 _OF_EVENTS = frozenset(("_stamp", "minions", "missing", "eventsd_trimmed"))
 #: What is told of a job.

@@ -19,6 +19,7 @@ from salt_eventsd.database.questions.which import Condition, older, since
 from salt_eventsd.database.schema import jobs, returns
 
 _NAMES = ("jid", "apart", "fun", "tgt", "user", "stamp")
+_PLACE = (jobs.c.stamp, jobs.c.jid, jobs.c.apart)
 _TOLD = ("jid", "fun", "tgt", "user", "stamp")
 #: So many jobs are looked at together.
 _AT_ONCE = 200
@@ -43,21 +44,24 @@ def find(reader: Reader, jid: str | None, start: datetime | None, limit: int) ->
     others = reader.dialect.questions.others_than(jobs.c.minions, returns.c.minion_id, returns.c.jid == jobs.c.jid)
     # To have thousands of names brought here, and only then compared, takes as long as to find the jobs.
     told = jobs.c.minions if others is None else sa.case((HAS_TWIN, None), else_=others).label("others")
-    asked = sa.select(*(jobs.c[name] for name in _NAMES), told).order_by(jobs.c.stamp.desc(), jobs.c.jid.desc())
+    asked = sa.select(*(jobs.c[name] for name in _NAMES), told).order_by(*(one.desc() for one in _PLACE))
     found: list[Row] = []
     page: list[Row] = []
-    # Each of them has somebody who is missing, but for those of one id.
+    # Of most of them somebody is missing.
     size = min(limit, _AT_ONCE)
     while len(found) < limit:
         behind: list[Condition] = []
         if page:
-            behind.append(older(jobs.c.stamp, jobs.c.jid, (datetime.fromisoformat(page[-1]["stamp"]), page[-1]["jid"])))
+            last = page[-1]
+            key = sa.tuple_(*_PLACE[1:])
+            behind.append(older(_PLACE[0], key, (datetime.fromisoformat(last["stamp"]), (last["jid"], last["apart"]))))
         page = reader.rows(asked.where(wanted.also(*behind).whole).limit(size))
         for job, missing in zip(page, _missing_of(reader, page), strict=True):
             about = {name: job[name] for name in _TOLD}
             found += [{"minion_id": minion_id, **about, "outcome": MISSING} for minion_id in missing]
         if len(page) < size:
             break
+        size = min(2 * size, _AT_ONCE)
     return found[:limit]
 
 

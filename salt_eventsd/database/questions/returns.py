@@ -108,7 +108,7 @@ def failures(
         failed = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
         # Beside a look into states, PostgreSQL would look through all of another index for the names of many minions.
         is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
-        if not has_state and (funs := _only_functions(wanted)):
+        if not has_state and which.minion is None and (funs := _few_functions(wanted)):
             by_index = reader.dialect.questions.told_by_index(returns.c.fun, funs, returns.c.stamp, returns.c.id)
             # Where the table has partitions, each look would be one into each of them.
             by_index = None if by_index is None or reader.partitions_of(returns) else by_index
@@ -162,10 +162,10 @@ def _has_failed(reader: Reader, state: str | None, sls: str | None) -> Condition
     )
 
 
-def _only_functions(wanted: Wanted) -> tuple[str, ...]:
-    """Return the functions if they are a few, and nothing else but times is asked for."""
-    names = wanted.names[0] if len(wanted.names) == 1 and not (wanted.rest or wanted.nearly) else None
-    return names.values if names and names.column is returns.c.fun and len(names.values) <= _FEW_FUNCTIONS else ()
+def _few_functions(wanted: Wanted) -> tuple[str, ...]:
+    """Return the functions that are asked for if they are a few; of no minion, that is all but times."""
+    names = wanted.names[0] if wanted.names else None
+    return names.values if names and len(names.values) <= _FEW_FUNCTIONS else ()
 
 
 def _page(
@@ -175,7 +175,9 @@ def _page(
     if before is not None:
         place = reader.rows(sa.select(returns.c.stamp, returns.c.id).where(returns.c.id == before))
         if not place:
-            reader.notes.append(f"there is no return {before} (any more); until= the time of the last row goes on")
+            note = f"there is no return {before} (any more); until= the time of the last row goes on"
+            # A near page is asked for before the whole.
+            reader.notes += [note] if note not in reader.notes else []
             return []
         than = (datetime.fromisoformat(place[0]["stamp"]), before)
         wanted = wanted.also(older(returns.c.stamp, returns.c.id, than))

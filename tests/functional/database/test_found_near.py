@@ -85,3 +85,9 @@ def test_a_near_page_is_that_of_all_that_is_looked_through(
 
     # Then
     assert near == found()
+
+
+def test_what_is_not_there_any_more_is_told_once(reader: sa.Engine) -> None:
+    with reading(reader) as asked:
+        assert not returns.failures(asked, returns.Which(), 5, before=10**9, state="file*")
+        assert len(asked.notes) == 1

@@ -154,10 +154,12 @@ def test_failures_of_functions_are_the_same_whether_two_indexes_find_them_or_one
 
     def found() -> list[Any]:
         times = (None, NOW - 50 * DAY)
+        # More minions fit than are looked for by their names.
         asks: list[Ask] = [
-            lambda reader, page=page, start=start, end=end: returns.failures(
-                reader, returns.Which(fun=fun, since=start, until=end), limit, page
+            lambda reader, page=page, start=start, end=end, minion=minion: returns.failures(
+                reader, returns.Which(fun=fun, minion=minion, since=start, until=end), limit, page
             )
+            for minion in (None, "minion00*")
             for page in (None, before)
             for start in times
             for end in times

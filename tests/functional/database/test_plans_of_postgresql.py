@@ -61,6 +61,10 @@ def reader(postgresql: Any) -> Iterator[sa.Engine]:
         for apart, minions in (("", ["a", "b"]), ("n", ["c"])):
             connection.exec_driver_sql(_JOB, ("twin", apart, "test.ping", json.dumps(minions), 2, NOW, apart or "m"))
         connection.exec_driver_sql(_ANSWER, ("twin", "a", NOW))
+        for apart, minion in (("", "a"), ("n", "c")):
+            values = ("twin of a moment", apart, "test.ping", json.dumps([minion]), 1, NOW, apart or "m")
+            connection.exec_driver_sql(_JOB, values)
+        connection.exec_driver_sql(_ANSWER, ("twin of a moment", "a", NOW))
     engine.dispose()
     made = make_reader(options)
     yield made
@@ -82,6 +86,12 @@ def test_who_is_missing_is_the_same_wherever_lists_are_compared(
     # Then
     assert there == found()
     assert jid or len(there) > 100
+
+
+def test_of_two_jobs_of_one_id_and_time_none_is_left_out(reader: sa.Engine) -> None:
+    with reading(reader) as asked:
+        for limit in (1, 2, 1000):
+            assert [row["minion_id"] for row in missing.find(asked, "twin of a moment", None, limit)] == ["c"]
 
 
 def test_names_are_compared_in_the_database_and_not_brought_here(reader: sa.Engine) -> None:

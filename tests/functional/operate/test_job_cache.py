@@ -460,7 +460,7 @@ def test_a_minion_whose_id_ends_in_a_blank_has_one_name(cache: JobCache, databas
 
 def test_large_numbers_are_answered_as_they_came(cache: JobCache, database: Database) -> None:
     # Given
-    told = [1e300, -1.5e30, 1e20, 2**64 - 1, -(2**63), 12345678901234567890, 0.1, "12345678901234567890123", 7]
+    told = [1e300, -1.5e30, 1e20, -9.3e18, 2**64 - 1, -(2**63), 12345678901234567890, 0.1, "12345678901234567890123", 7]
     jid = cache.publish(["web1"], arg=told)
     cache.store(return_data(told, jid=jid, id="web1"))
 
