@@ -97,8 +97,8 @@ class Familiar:
         self._counts: dict[bytes, int] = {}
         self._chances = Chances(_UNMET_SHAPES)
         self._is_met = True
-        # What was returned, and that as JSON text: mostly the same. So is the second in which it was sent.
-        self._returned = (b"", b"", False)
+        # What was returned, and what is to be known of it: mostly the same. So is the second in which it was sent.
+        self._returned = (b"", b"", False, True)
         self._sent = (b"", b"")
 
     def take(self, raw: bytes, received: float, is_counted: bool = False) -> tuple[list[Route], Event, Known] | None:
@@ -134,12 +134,13 @@ class Familiar:
         value = payload[start:stop]
         try:
             if value != self._returned[0]:
-                self._look_at(value)
+                self._returned = self._looked_at(value)
             tag, minion_id = head.decode(), minion.decode()
             stamp = (payload[stamp_at : stamp_at + STAMP_BYTES] + known.zone).decode("ascii")
             seconds = seconds_of(stamp, 0.0)
-            if self._may_find:
-                self._must_be_clean(minion_id, minion_id, stamp)
+            # In a tag with such a sign, secrets are looked for.
+            if self._may_find and ("=" in minion_id or self._may_find(minion_id, stamp)):
+                return None
             if by_minion := known.by_minion:
                 to = by_minion.candidates.routes(tag, known.fun, by_minion.data, tag, (known.jid, minion_id))
             else:
@@ -147,8 +148,9 @@ class Familiar:
         except Exception:
             # Whatever it is, others say what becomes of it.
             return None
-        is_told_apart = (self._returned[2] and (is_counted or known.is_plain)) or (is_counted and known.told is None)
-        if not seconds or not to or is_told_apart:
+        _, returned, has_states, is_clean = self._returned
+        is_told_apart = (has_states and (is_counted or known.is_plain)) or (is_counted and known.told is None)
+        if not seconds or not to or is_told_apart or not is_clean:
             return None
         if not self._is_met:
             self._is_met = True
@@ -169,27 +171,21 @@ class Familiar:
             "job",
             "ret",
             b"".join((first, quoted(minion_id), second, quoted(stamp), third, last)),
-            self._returned[1],
+            returned,
             place.rule,
             place.into or "returns",
         )
         return to, event, known
 
-    def _look_at(self, value: bytes) -> None:
+    def _looked_at(self, value: bytes) -> tuple[bytes, bytes, bool, bool]:
         """
-        Keep what was returned, and what is to be known of it.
+        Return what was returned, that as JSON text, whether it may tell of states, and whether nothing is to be masked.
 
         :raises Exception: it is odd.
         """
         text = value_as_text(value)
-        if self._may_find:
-            self._must_be_clean("", msgspec.json.decode(text))
-        self._returned = (value, text, STATE_MARK in text)
-
-    def _must_be_clean(self, name: str, *values: Any) -> None:
-        # In a tag with such a sign, secrets are looked for.
-        if "=" in name or (self._may_find and self._may_find(*values)):
-            raise ValueError("there may be something to mask")
+        is_clean = not (self._may_find and self._may_find(msgspec.json.decode(text)))
+        return value, text, STATE_MARK in text, is_clean
 
     def learn(self, raw: bytes, found: Result, is_counted: bool = False) -> None:
         """

@@ -4,12 +4,12 @@ Fill new columns in old rows, some at a time, so that nobody waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.database.dialects.base.conditions import behind
 from salt_eventsd.database.schema import IS_RUN, MARK, SLOW_MS, minions, returns, states
 
 _AT_ONCE = 200
@@ -64,16 +64,8 @@ def mark_slow(connection: Connection, go_on: Callable[[], bool] = lambda: True) 
             return False
         its = [sa.and_(*(one == value for one, value in zip(key, row, strict=True))) for row in some]
         connection.execute(sa.update(_STATES).where(sa.or_(*its), mark.is_(None)).values({MARK: took}))
-        some = connection.execute(asked.where(_behind(key, some[-1]))).all() if len(some) == _AT_ONCE else []
+        some = connection.execute(asked.where(behind(key, some[-1]))).all() if len(some) == _AT_ONCE else []
     return True
-
-
-def _behind(key: Sequence[sa.ColumnElement[Any]], last: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """The condition that a row comes after another one, as a database makes ranges of a key of it."""
-    ranges = [
-        sa.and_(*(one == value for one, value in zip(key[:at], last)), key[at] > last[at]) for at in range(len(key))
-    ]
-    return sa.or_(*ranges)
 
 
 def _number(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:

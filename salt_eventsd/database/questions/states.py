@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -131,25 +132,26 @@ def _slowest(
         # No index over what took long is wanted, and an expression has none.
         by_time = page.where(took.is_not(None)).order_by(None).order_by((took + 0).desc())
         return [row for part in parts for row in reader.rows(by_time.where(part))]
-    rows: list[Row]
-    if not reader.dialect.ddl.partial_indexes:
-        # The index has all rows, or all that took long is marked in it.
-        is_marked = table is states and reader.has_marks()
-        mark: sa.ColumnClause[float] = sa.column(MARK, sa.Double)
-        whole = page.where(took.is_not(None))
-        marked = page.where(mark >= SLOW_MS).order_by(None).order_by(mark.desc())
-        # The times of what took longer at other times need no look at their rows.
-        key = list(table.primary_key)
-        longest = (marked if is_marked else whole).with_only_columns(*key).subquery()
-        rows = reader.rows(sa.select(*columns).join(longest, all_of(one == longest.c[one.name] for one in key)))
-        if not is_marked:
-            return rows
-    else:
+    mark: sa.ColumnClause[float] = sa.column(MARK, sa.Double)
+    if reader.dialect.ddl.partial_indexes:
         rows = reader.rows(page.where(sa.text(IS_SLOW)))
+    elif table is states and reader.has_marks():
+        rows = reader.rows(_by_key(table, page.where(mark >= SLOW_MS).order_by(None).order_by(mark.desc())))
+    else:
+        # The index has all rows.
+        return reader.rows(_by_key(table, page.where(took.is_not(None))))
     # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through.
     if len(rows) < limit:
         rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
     return rows
+
+
+def _by_key(table: sa.Table, page: sa.Select[Any]) -> sa.Select[Any]:
+    """Find the keys of a page first: the times of what took longer at other times need no look at their rows."""
+    longest = page.with_only_columns(*table.primary_key).subquery()
+    return sa.select(*page.selected_columns).join(
+        longest, all_of(one == longest.c[one.name] for one in table.primary_key)
+    )
 
 
 def _is_short(reader: Reader, start: datetime) -> bool:

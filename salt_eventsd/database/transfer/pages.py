@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import dialect_of
-from salt_eventsd.database.dialects.base.conditions import among
+from salt_eventsd.database.dialects.base.conditions import among, behind
 
 Key = tuple[Any, ...]
 #: What is read of a table at once, in bytes of its texts; a larger row is read by itself.
@@ -60,7 +60,7 @@ def page(connection: Connection, table: sa.Table, after: Key | None, rows: int) 
     key = key_columns(table)
     query = sa.select(*key, size_of(connection, table)).order_by(*key).limit(rows)
     if after is not None:
-        query = query.where(_behind(key, after))
+        query = query.where(behind(key, after))
     return [Entry(in_utc(row[:-1]), int(row[-1] or 0)) for row in connection.execute(query)]
 
 
@@ -141,15 +141,6 @@ def in_utc(values: Iterable[Any]) -> Key:
 
 def _in_utc(when: datetime) -> datetime:
     return when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)
-
-
-def _behind(columns: Sequence[sa.ColumnElement[Any]], key: Key) -> sa.ColumnElement[bool]:
-    # A comparison of whole rows would be shorter, but MariaDB looks for that in no index.
-    first, value = columns[0], key[0]
-    behind: sa.ColumnElement[bool] = first > value
-    if len(columns) == 1:
-        return behind
-    return sa.and_(first >= value, sa.or_(behind, _behind(columns[1:], key[1:])))
 
 
 def _as_text(connection: Connection, column: sa.Column[Any]) -> sa.ColumnElement[Any]:

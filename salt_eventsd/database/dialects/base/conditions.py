@@ -33,3 +33,18 @@ def among(columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Sequence[Any]
     firsts = columns[0].in_(list(dict.fromkeys(key[0] for key in keys)))
     # PostgreSQL and SQLite look for lists of whole keys in all rows, and for the first column in the index.
     return firsts if len(columns) == 1 else sa.and_(firsts, sa.tuple_(*columns).in_(keys))
+
+
+def behind(columns: Sequence[sa.ColumnElement[Any]], key: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """
+    Return the condition that a row comes after another one, in the order of a key.
+
+    :param columns: of the key.
+    :param key: that of the other row.
+    """
+    # A comparison of whole rows would be shorter, but MariaDB looks for that in no index.
+    first, value = columns[0], key[0]
+    later: sa.ColumnElement[bool] = first > value
+    if len(columns) == 1:
+        return later
+    return sa.and_(first >= value, sa.or_(later, behind(columns[1:], key[1:])))

@@ -95,7 +95,8 @@ class Ddl:
 
     def add_mark(self, connection: Connection, table: str, name: str, value: str, *, beside: bool) -> None:
         """
-        Add such a column to a table, unless it is there: new rows have a value in it, and those that are there NULL.
+        Add such a column to a table, unless it is there: new rows have a value in it, and those that are there NULL. No
+        index asks for one where :meth:`marks` says no.
 
         :param connection: as in :meth:`make_index`.
         :param table: the table's name.

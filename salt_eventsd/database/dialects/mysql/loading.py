@@ -53,9 +53,6 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
     values = itemgetter(*columns)
     faults = MySQLFaults()
     statements = Prepared(table, columns, packet_bytes, as_bytes)
-    charsets = ", ".join(
-        f"CHARSET(`{name}`)" for name in columns if isinstance(table.c[name].type, (sa.String, sa.JSON))
-    )
     is_forbidden = lacks_statements = False
 
     def has_loaded(connection: Connection, rows: Sequence[Row]) -> bool:
@@ -63,13 +60,6 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
         with link.offering(_LINES.of(rows, values)) as name:
             found: Any = connection.exec_driver_sql(f"LOAD DATA LOCAL INFILE '{name}' {into}")
         return bool(found.rowcount == len(rows) and found.context.cursor.warning_count == 0)
-
-    def takes_them_still(connection: Connection) -> bool:
-        # Whoever has written into a table keeps others from changing it, and not before.
-        if not as_bytes:
-            return True
-        found = connection.exec_driver_sql(f"SELECT {charsets} FROM {table.name} LIMIT 1").one()
-        return set(found) == {"utf8mb4"}
 
     def load(connection: Connection, rows: Sequence[Row]) -> int | None:
         nonlocal is_forbidden, lacks_statements
@@ -83,7 +73,7 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
                     is_whole = (
                         statements.insert(connection, large)
                         and (not others or has_loaded(connection, others))
-                        and takes_them_still(connection)
+                        and (not as_bytes or _took_bytes(connection, table, columns))
                     )
                 except Exception as exc:
                     failed = exc
@@ -137,6 +127,13 @@ def takes_bytes(connection: Connection, table: sa.Table) -> bool:
         return False
     # In a table of another character set, bytes would become other signs.
     return set(connection.execute(_CHARSETS, {"name": table.name}).scalars()) == {"utf8mb4"}
+
+
+def _took_bytes(connection: Connection, table: sa.Table, columns: Sequence[str]) -> bool:
+    """Return whether a table that was just written into keeps bytes as texts; nobody changes it before the end."""
+    texts = [name for name in columns if isinstance(table.c[name].type, (sa.String, sa.JSON))]
+    charsets = ", ".join(f"CHARSET(`{name}`)" for name in texts)
+    return set(connection.exec_driver_sql(f"SELECT {charsets} FROM {table.name} LIMIT 1").one()) == {"utf8mb4"}
 
 
 def _usual(text: bytes) -> bytes:
