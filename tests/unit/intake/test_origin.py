@@ -85,6 +85,15 @@ def test_what_a_minion_fires_in_the_place_of_salt_is_diverted(
     assert event.data["data"] == data
 
 
+def test_a_forger_with_blanks_behind_its_name_does_not_pass_for_another_minion(
+    staged: Callable[..., list[Event]],
+) -> None:
+    [event] = staged(frame(f"salt/job/{JID}/new", minion_event(f"salt/job/{JID}/new", sender=f"{MINION} ")))
+
+    assert event.minion_id.rstrip(" ") != MINION
+    assert event.minion_id.startswith(MINION)
+
+
 @pytest.mark.parametrize(
     ("tag", "data"),
     [
