@@ -59,6 +59,7 @@ class Taking:
     :ivar stage: where events wait that some rule takes.
     :ivar matched: how many these are.
     :ivar ignored: events that no rule takes.
+    :ivar beside_jobs: events off the bus that some rule takes and no job cache has: neither starts of jobs nor returns.
     :ivar left_out: events that could not be read, because of a bug or for want of time at the end.
     :ivar forged: events that are not what their tag says.
     :ivar withheld: events that were kept without their payload.
@@ -72,6 +73,7 @@ class Taking:
         self.stage = Stage(self.leave_out)
         self.matched = 0
         self.ignored = 0
+        self.beside_jobs = 0
         self.left_out = 0
         self.forged = 0
         self.withheld = 0
@@ -208,6 +210,8 @@ class Taking:
                 if event is None and policy.metrics and not found.forged:
                     self.counting.ignored(raw, received, pipeline)
                 return
+            if not (event.kind or is_own or was_left):
+                self.beside_jobs += 1
             if event.kind == "job" and not was_left:
                 self.unanswered.note(event, found.data)
             if policy.metrics and not tells_again:
