@@ -22,7 +22,7 @@ from salt_eventsd.intake.job_counts import Told
 from salt_eventsd.intake.origin import Addressed
 from salt_eventsd.intake.peers import Peers
 from salt_eventsd.intake.pipeline import Pipeline
-from salt_eventsd.intake.result import Result
+from salt_eventsd.intake.result import Result, Unusual
 from salt_eventsd.intake.stage import Stage
 from salt_eventsd.intake.usual import RET, RET_PLACE
 from salt_eventsd.redact import Redactor
@@ -136,11 +136,11 @@ class Taking:
         """Return where a usual return goes that is to be kept together with others; any other frame is taken here."""
         pipeline = policy.pipeline
         found = pipeline.usual(raw, received) if may_be_usual else None
-        if found is None:
+        if not isinstance(found, Result):
             self._keep_together(policy)
             if raw.startswith(BEAT_FRAME):
                 self.peers.hear(raw)
-            self.one(raw, received, cleared_by)
+            self.one(raw, received, cleared_by, known=found)
             return None
         event = found.event
         if event is None or (self.heard.is_used and self.heard.refuses(event)):
@@ -185,6 +185,7 @@ class Taking:
         is_own: bool = False,
         tells_again: bool = False,
         was_left: bool = False,
+        known: Unusual | None = None,
     ) -> None:
         """
         Take a frame.
@@ -195,11 +196,12 @@ class Taking:
         :param is_own: it comes from Salt's own job cache, or another place that is trusted.
         :param tells_again: the bus has told of the same; only whoever makes one row of both gets it.
         :param was_left: it was left to the engine of another master, which has not kept it.
+        :param known: what is known of it, if it has been decoded.
         """
         policy = self._policy()
         pipeline = policy.pipeline.trusting if is_own else policy.pipeline.taking if was_left else policy.pipeline
         try:
-            found = self._found(pipeline, raw, received, cleared_by)
+            found = self._found(pipeline, raw, received, cleared_by, known)
             if found.forged:
                 self._tell_forged(found.forged, pipeline.origins.forged)
             if found.withheld:
@@ -231,9 +233,11 @@ class Taking:
             self.taken[one.rule] += 1
         self.stage.add_to_all(destinations, policy.batches)
 
-    def _found(self, pipeline: Pipeline, raw: bytes, received: float, cleared_by: Redactor | None) -> Result:
+    def _found(
+        self, pipeline: Pipeline, raw: bytes, received: float, cleared_by: Redactor | None, known: Unusual | None
+    ) -> Result:
         """Return what becomes of a frame, once it is known who keeps it."""
-        found = pipeline.take(raw, received, self._addressed, cleared_by)
+        found = pipeline.take(raw, received, self._addressed, cleared_by, known)
         if (copied := found.copied) is None:
             return found
         if not self.peers.leaves(found.peer, raw, received):
