@@ -40,7 +40,7 @@ _BUS_SECONDS = 2.0
 _LOADS, _RETURNS = 200, 500
 #: So long the thread waits for what an engine before this one has kept to be written: before, the history cannot say
 #: which of what is on the doorstep is new.
-_BEFORE_SECONDS = 10.0
+_BEFORE_SECONDS = 5.0
 #: So many jobs whose returns are not to be kept are known from before.
 _NOCACHE = 1000
 #: So long the thread waits for what it has offered to be in the spool, before it looks after other things.
@@ -136,10 +136,12 @@ class Drain(threading.Thread):
         new = [one for one in returns if not heard.has(one.jid, one.minion, one.stamp)]
         self._tell([load for load, is_known in zip(loads, known, strict=True) if not is_known], new)
         for load, is_known in zip(loads, known, strict=True):
-            self._offer(frames_of_load(load, self._intake.origins), is_known)
+            if self._offer(frames_of_load(load, self._intake.origins), is_known) and not is_known:
+                heard.hand_start(load.jid)
         for one in new:
             self.taken += 1
-            self._offer(frames_of_return(one))
+            if self._offer(frames_of_return(one)):
+                heard.hand(one.jid, one.minion, one.stamp)
         # What the bus has brought has to be on disk, too, before the doorstep lets go of it.
         self._ticket = self._intake.offer(b"")
         self._offered = loads, returns[-1].id if returns else 0
@@ -156,13 +158,16 @@ class Drain(threading.Thread):
             # A number that is wrong must not keep anything waiting.
             log.error("eventsd: what came from the doorstep of the job cache cannot be counted: %s", location(exc))
 
-    def _offer(self, frames: Iterator[bytes], tells_again: bool = False) -> None:
+    def _offer(self, frames: Iterator[bytes], tells_again: bool = False) -> bool:
+        """Offer frames, and return whether that could be done."""
         try:
             for frame in frames:
                 self._intake.offer(frame, tells_again)
+            return True
         except Exception as exc:
             # One that cannot be read must not keep the others waiting.
             log.error("eventsd: something on the doorstep of the job cache cannot be read: %s", location(exc))
+            return False
 
     def _settle(self) -> bool:
         """Let the doorstep know what was taken in, if it is in the spool by now; nothing is offered until it is."""

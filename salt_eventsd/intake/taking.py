@@ -212,9 +212,10 @@ class Taking:
                 if event is None and policy.metrics and not found.forged:
                     self.counting.ignored(raw, received, pipeline)
                 return
+            tells_again = tells_again or (not is_own and self.heard.was_begun(event))
             if not (event.kind or is_own or was_left):
                 self.beside_jobs += 1
-            if event.kind == "job" and not was_left:
+            if event.kind == "job" and not was_left and not tells_again:
                 self.unanswered.note(event, found.data)
             if policy.metrics and not tells_again:
                 self.counting.kept(found, policy.metrics, from_bus=not (is_own or was_left))

@@ -93,14 +93,13 @@ def usual_returns(
         fun, jid, minion_id = data.get("fun"), data.get("jid"), data.get("id")
         if not (type(fun) is str and type(jid) is str and type(minion_id) is str):
             return Unusual(data, texts)
-        if looks and redactor.may_find(data):
-            return Unusual(data, texts, is_found=True)
         # Whoever looks at everything says what is kept in place of these.
         is_odd = not jid or not minion_id or jid[-1] == " " or minion_id[-1] == " "
         is_odd = is_odd or data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
-        is_odd = is_odd or (looks and not is_plain_tag(tag))
+        is_found = looks and redactor.may_find(data)
+        is_odd = is_odd or is_found or (looks and not is_plain_tag(tag))
         if is_odd or ((drops or RUNNER in fun) and redactor.dropped(fun)):
-            return Unusual(data, texts)
+            return Unusual(data, texts, is_found)
         routes = candidates.routes(tag, fun, data, tag, (jid, minion_id))
         if not routes:
             return IGNORED
