@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from salt_eventsd.database.questions.read import Reader
@@ -24,6 +23,8 @@ from salt_eventsd.spool.doorstep import Doorstep
 
 #: With so many changed jobs on the doorstep, it is not looked whether all of them are younger than a gap.
 _MOST_LOADS = 200
+#: A history that has not answered is left alone for so long.
+_AGAIN_SECONDS = 60.0
 
 
 class Handed:
@@ -51,6 +52,7 @@ class Handed:
         self._node_id = node_id
         self._refused = refused
         self._counts: Counter[float] = Counter()
+        self._asked_again_at = 0.0
 
     def note(self, pieces: Sequence[tuple[Told, float]]) -> None:
         """
@@ -76,9 +78,14 @@ class Handed:
     def _ask(self, question: Callable[[Reader], Any]) -> Any:
         """Ask the history; while it does not answer, nobody can say that it has anything."""
         config = self._plan().config
-        with suppress(EventsdError):
-            return asking(config, config.asked)(question) if config.asked else None
-        return None
+        if not config.asked or time.monotonic() < self._asked_again_at:
+            return None
+        try:
+            return asking(config, config.asked)(question)
+        except EventsdError:
+            # What waits on the doorstep must not wait for a database that is away.
+            self._asked_again_at = time.monotonic() + _AGAIN_SECONDS
+            return None
 
     def has_all(self, until: float) -> bool:
         """

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from salt_eventsd.bus.gaps import Gap
+from salt_eventsd.engine.repair import handed
 from salt_eventsd.engine.repair import thread as repair
 from salt_eventsd.engine.service import Service
+from salt_eventsd.exceptions import Transient
 from salt_eventsd.intake import drain
 from salt_eventsd.operate.imports.gaps import repair as repair_verb
 from salt_eventsd.spool.doorstep import FILE
@@ -179,6 +181,31 @@ def test_what_the_job_cache_has_refused_is_missing(
     # Then
     eventually(lambda: _told(engine)[0] is not None, 20)
     assert _told(engine)[1] == MISSING * PART + 2
+
+
+def test_what_waits_on_the_doorstep_does_not_wait_for_a_history_that_does_not_answer(
+    tmp_path: Path, cache: JobCache, running: list[Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    asked = list[str]()
+
+    def fail(_config: Any, worker: str) -> Any:
+        asked.append(worker)
+        raise Transient("the database does not answer")
+
+    monkeypatch.setattr(handed, "asking", fail)
+    monkeypatch.setattr(drain, "_RETURNS", 1)
+    jid = cache.publish(["web1", "web2", "web3"])
+    for minion in ("web1", "web2", "web3"):
+        cache.store(_return(jid, minion, time.time()))
+
+    # When
+    engine = _engine(tmp_path, running, _gap(0.0), **OURS)
+    engine.service.start()
+
+    # Then
+    eventually(lambda: _told(engine) == (4, 0, True), 20)
+    assert asked == ["history"]
 
 
 def test_of_a_repair_from_salt_s_own_job_cache_only_what_it_does_not_have_is_left(
