@@ -49,7 +49,7 @@ def _family(pid: int) -> list[Process]:
 
 def cpu_seconds(pid: int) -> float:
     """
-    Return the CPU time of a process and its children; PostgreSQL ends some at any time.
+    Return the CPU time of a process and its children, also of those that have ended: PostgreSQL ends some at any time.
 
     :param pid: of the process.
     """
@@ -57,7 +57,7 @@ def cpu_seconds(pid: int) -> float:
     for process in _family(pid):
         with suppress(psutil.NoSuchProcess):
             times = psutil.Process(process.pid).cpu_times()
-            spent += times.user + times.system
+            spent += times.user + times.system + times.children_user + times.children_system
     return spent
 
 

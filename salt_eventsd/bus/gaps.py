@@ -42,6 +42,7 @@ class Gap(msgspec.Struct, array_like=True):
     :param missing: about how many events may be missing; None while the gap lasts.
     :param blind_since: the same in seconds since 1970 UTC, used where ``blind_at`` is 0.
     :param open: how many answers were still to come when the gap began, set where the last report gives that number.
+    :param beside: which part of the events is taken by rules and no job cache has it; None if that is not known.
     """
 
     since: float
@@ -52,6 +53,7 @@ class Gap(msgspec.Struct, array_like=True):
     missing: int | None = None
     blind_since: float = 0.0
     open: int = 0
+    beside: float | None = None
 
     def close(self, when: float) -> None:
         """

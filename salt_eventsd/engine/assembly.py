@@ -32,10 +32,11 @@ from salt_eventsd.engine.own_events.announcer import Announcer, to_bus
 from salt_eventsd.engine.own_events.beating import Beating
 from salt_eventsd.engine.own_events.stats import stats_frame
 from salt_eventsd.engine.plan import Plan, make_plan
-from salt_eventsd.engine.predecessor import predecessor
+from salt_eventsd.engine.predecessor import part_of, predecessor
 from salt_eventsd.engine.readings import Parts
-from salt_eventsd.engine.repair import Repair
-from salt_eventsd.engine.report import Report
+from salt_eventsd.engine.repair.handed import Handed
+from salt_eventsd.engine.repair.thread import Repair
+from salt_eventsd.engine.report import Report, ReportedGap
 from salt_eventsd.engine.reporter import Reporter
 from salt_eventsd.engine.state_file import to_data
 from salt_eventsd.engine.watch import Watch, sign_of
@@ -130,6 +131,9 @@ class Assembly:
         self.drain = Drain(self.doorstep, self.intake, self._oldest)
         self._observe(state_file)
 
+    def _gaps(self) -> list[ReportedGap]:
+        return self.ledger.gaps(self.link.gaps)
+
     def _life(self) -> str:
         """What tells a time in which the bus was read without a gap from others; "" while nobody reads it."""
         lost = self.link.lost + self.inbox.dropped
@@ -151,19 +155,23 @@ class Assembly:
         """Make the parts that look at the others: what was lost, who stands still, what there is to report."""
         self.live = Live(state_file)
         before = predecessor(state_file, self.spool.folder)
-        self.ledger = Ledger(before)
+        self.ledger = Ledger(before, lambda: part_of(self.intake.taking.beside_jobs, self.link.received))
         if before and (gap := before.gap()):
             self.link.away(gap)
             if before.restarted_with_its_master():
                 self.ledger.harmless(gap.why)
+        refused = before.spool.handed_refused if before else None
+        handed = Handed(self.doorstep, self._gaps, lambda: self.plan, str(self.opts.get("id", "")), refused)
         self.repair = Repair(
             self.opts,
             lambda: self.plan,
-            lambda: self.ledger.gaps(self.link.gaps),
+            self._gaps,
             self.ledger,
             self.intake,
             self._oldest,
+            handed,
         )
+        self.drain.observe(handed.note)
         self.watch = Watch(
             {
                 "reader": lambda: self.link.state.beat,

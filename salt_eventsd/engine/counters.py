@@ -131,6 +131,11 @@ BUS: Section[Reading] = Section(
     ),
     Counter("ignored", "Events that no rule takes.", lambda it: it.parts.intake.taking.ignored),
     Counter(
+        "beside_jobs",
+        "Events that a rule takes and that are in no job cache.",
+        lambda it: it.parts.intake.taking.beside_jobs,
+    ),
+    Counter(
         "lost",
         "Events that were read and lost before they could be spooled.",
         lambda it: it.parts.link.lost + it.parts.inbox.dropped + it.parts.intake.lost,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -28,9 +28,10 @@ class Ledger:
     Gaps and losses of this engine and of those before it. Every call is thread-safe.
 
     :param before: the engine before this one.
+    :param beside: returns which part of the events is taken by rules and no job cache has it; None if nobody knows.
     """
 
-    def __init__(self, before: Predecessor | None = None) -> None:
+    def __init__(self, before: Predecessor | None = None, beside: Callable[[], float | None] = lambda: None) -> None:
         self._mutex = threading.Lock()
         bus = before.bus if before else None
         #: Gaps of engines before this one, as they were reported.
@@ -46,8 +47,12 @@ class Ledger:
         self._known: set[float] = set()
         #: When those gaps of this engine began that an operator has looked at.
         self._seen: set[float] = set()
-        #: How many events of gaps of this engine Salt's job cache has had, by when they began.
-        self._repaired: dict[float, int] = {}
+        #: By when they began: how many events of gaps of this engine Salt's job cache has had, and how many of all it
+        #: should have are missing still; None if nobody knows.
+        self._repaired: dict[float, tuple[int, int | None]] = {}
+        self._beside = beside
+        #: What that was when those gaps were noticed.
+        self._parts: dict[float, float | None] = {}
         self._harmless: set[str] = set()
         #: When an operator looked last, in seconds since 1970 UTC; 0 if nobody has.
         self.seen_at = 0.0
@@ -72,30 +77,45 @@ class Ledger:
             began = {gap.since for gap in own}
             self.noticed += len(began - self._known)
             self._known = began
-            self._repaired = {since: events for since, events in self._repaired.items() if since in began}
+            self._repaired = {since: found for since, found in self._repaired.items() if since in began}
+            self._parts = {gap.since: self._part(gap) for gap in own}
             told = [self._reported(gap, unanswered) for gap in own]
             return [*self._old, *told][-_GAPS_KEPT:]
 
     def _reported(self, gap: Gap, unanswered: Unanswered | None) -> ReportedGap:
-        repaired = self._repaired.get(gap.since)
+        repaired, left = self._repaired.get(gap.since, (None, None))
+        part = self._parts[gap.since]
+        beside = None if part is None else round(gap.guess() * part)
         if repaired is None:
             missing = max(gap.guess(), _unanswered(gap, unanswered))
-        else:
+        elif left is None or beside is None:
             # The job cache has told all answers there were, so those that were still to come are accounted for.
             missing = max(0, gap.guess() - max(repaired, gap.open))
+        else:
+            missing = beside + left
         seen = gap.since in self._seen or (not missing and (gap.why in self._harmless or repaired is not None))
-        return ReportedGap(gap.since, gap.until, gap.why, missing, seen, repaired)
+        return ReportedGap(gap.since, gap.until, gap.why, missing, seen, repaired, beside)
 
-    def repaired(self, since: float, events: int) -> None:
+    def _part(self, gap: Gap) -> float | None:
+        """Which part of the events of a gap no job cache has, as far as that was known when it was noticed."""
+        if gap.beside is not None:
+            return gap.beside
+        return self._parts[gap.since] if gap.since in self._parts else self._beside()
+
+    def repaired(self, since: float, events: int, left: int | None = None) -> None:
         """
         Note that Salt's job cache has been asked for all that came in a gap.
 
         :param since: when the gap began.
         :param events: how many events were missing and are there now, besides those of earlier such notes.
+        :param left: how many starts of jobs and returns are missing still; None if the job cache does not have all.
         """
         with self._mutex:
-            self._repaired[since] = self._repaired.get(since, 0) + events
-            self._old = deque((_repaired(old, since, events) for old in self._old), maxlen=_GAPS_KEPT)
+            before, still = self._repaired.get(since, (0, None))
+            if left is None and still is not None:
+                left = max(0, still - events)
+            self._repaired[since] = before + events, left
+            self._old = deque((_repaired(old, since, events, left) for old in self._old), maxlen=_GAPS_KEPT)
 
     def losses(self, counts: Mapping[str, int]) -> dict[str, Loss]:
         """
@@ -124,10 +144,12 @@ class Ledger:
             self._losses.clear()
 
 
-def _repaired(gap: ReportedGap, since: float, events: int) -> ReportedGap:
+def _repaired(gap: ReportedGap, since: float, events: int, left: int | None) -> ReportedGap:
     if gap.since != since:
         return gap
     missing = None if gap.missing is None else max(0, gap.missing - events)
+    if left is not None and gap.beside_jobs is not None:
+        missing = gap.beside_jobs + left
     return msgspec.structs.replace(
         gap, missing=missing, seen=gap.seen or not missing, repaired=(gap.repaired or 0) + events
     )

@@ -31,6 +31,8 @@ class PastBus(msgspec.Struct, frozen=True):
     rate: float = 0.0
     connected: bool = False
     unanswered: int = 0
+    received: int = 0
+    beside_jobs: int | None = None
     gaps: list[ReportedGap] = []
 
 
@@ -38,6 +40,7 @@ class PastSpool(msgspec.Struct, frozen=True):
     """What an engine has left of its :class:`salt_eventsd.engine.report.SpoolReport`."""
 
     dir: str = ""
+    handed_refused: int | None = None
 
 
 class Predecessor(msgspec.Struct, frozen=True):
@@ -71,6 +74,8 @@ class Predecessor(msgspec.Struct, frozen=True):
             blind_at = max(blind_at, _began(os.getppid()))
         gap = Gap(self.bus.last or self.written, None, _ENDED if self.ended else _CRASHED, self.bus.rate, blind_at)
         gap.open = self.bus.unanswered
+        if self.bus.beside_jobs is not None:
+            gap.beside = part_of(self.bus.beside_jobs, self.bus.received)
         if not blind_at:
             # The machine was started again, and with it the monotonic clock; when it reported last is known.
             gap.blind_since = self.written
@@ -79,6 +84,16 @@ class Predecessor(msgspec.Struct, frozen=True):
     def restarted_with_its_master(self) -> bool:
         """Whether it was stopped together with the process it was in, and the bus with both."""
         return self.ended and self.parent != os.getppid()
+
+
+def part_of(some: int, received: int) -> float | None:
+    """
+    Return which part some events are of all that an engine has read; None if it has read none.
+
+    :param some: how many they are.
+    :param received: how many it has read.
+    """
+    return min(1.0, some / received) if received else None
 
 
 def _began(pid: int) -> float:

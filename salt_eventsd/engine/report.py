@@ -27,6 +27,7 @@ class ReportedGap(msgspec.Struct, frozen=True):
     :param seen: whether nobody needs to be told of it: an operator has looked, or nothing can be missing.
     :param repaired: how many events of it Salt's job cache has had, which are no longer missing; None if it has not
         been asked to the end.
+    :param beside_jobs: about how many events were missed that rules take and no job cache has; None if nobody can tell.
     """
 
     since: float = msgspec.field(name="from")
@@ -35,6 +36,7 @@ class ReportedGap(msgspec.Struct, frozen=True):
     missing: int | None = None
     seen: bool = True
     repaired: int | None = None
+    beside_jobs: int | None = None
 
 
 class Loss(msgspec.Struct, frozen=True):

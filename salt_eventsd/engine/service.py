@@ -45,17 +45,18 @@ class Service(Assembly):
         self.ledger.look(self.link.gaps)
         self.reporter.report()
 
-    def repaired(self, since: float, events: int) -> bool:
+    def repaired(self, since: float, events: int, still: int | None = None) -> bool:
         """
         Note that an operator has brought what a job cache had of a gap.
 
         :param since: when the gap began, as it is reported.
         :param events: how many events were missing and are there now.
+        :param still: how many starts of jobs and returns are missing still; None if the job cache does not have all.
         :returns: whether there is such a gap, and it has ended.
         """
         known = any(gap.since == since and gap.until is not None for gap in self.ledger.gaps(self.link.gaps))
         if known:
-            self.ledger.repaired(since, events)
+            self.ledger.repaired(since, events, still)
             self.reporter.report()
         return known
 

@@ -9,6 +9,7 @@ they agree.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ STATE_SEPARATOR = "_|-"
 LARGEST_CODE = 2**63 - 1
 #: How deep codes are looked for in lists and mappings.
 _DEEPEST = 3
+#: Of which types durations are.
+_NUMBERS = {float, int}
 _DIGITS = re.compile(r"\s*[+-]?\d{1,18}\s*\Z")
 _HEXADECIMAL = re.compile(r"\s*0[xX][0-9a-fA-F]{1,8}\s*\Z")
 
@@ -37,6 +40,20 @@ class Part(NamedTuple):
     fun: str
     value: Any
     test: bool | None
+
+
+class PlainRun(NamedTuple):
+    """
+    What the states of a run say.
+
+    :param failed: whether the result of one of them is false.
+    :param would: whether the result of one of them is null, which is that of a test.
+    :param seconds: how long they took together.
+    """
+
+    failed: bool
+    would: bool
+    seconds: float
 
 
 class Outcome(NamedTuple):
@@ -183,6 +200,53 @@ def states_of(results: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[str, An
         # Most are plain, and to ask the class of all mappings takes much longer.
         if isinstance(tag, str) and STATE_SEPARATOR in tag and isinstance(result, (dict, Mapping)):
             yield tag, result
+
+
+def plain_run(returned: Any) -> PlainRun | None:
+    """
+    Return what the states of a run say where all of it is plain, which takes a fraction of the time of
+    :func:`states_of`; None if something is odd, or there are no states.
+
+    :param returned: what a function returned.
+    """
+    if type(returned) is not dict:
+        return None
+    failed = would = False
+    durations: list[Any] = []
+    try:
+        for tag, state in returned.items():
+            if STATE_SEPARATOR in tag:
+                result = state["result"]
+                if result is not True:
+                    if result is False:
+                        failed = True
+                    elif result is None:
+                        would = True
+                    else:
+                        return None
+                durations.append(state["duration"])
+        seconds = sum(map(float, durations)) / 1000
+    except (TypeError, ValueError, KeyError, OverflowError):
+        return None
+    if not (durations and _NUMBERS.issuperset(map(type, durations)) and min(durations) >= 0 and seconds < math.inf):
+        return None
+    return PlainRun(failed, would, seconds)
+
+
+def of_plain(test: bool | None, run: PlainRun, returned: Mapping[Any, Any], retcode: Any, success: Any) -> Outcome:
+    """
+    Return the outcome of a return of one function that has run states.
+
+    :param test: whether it was called as a test; None if the return does not say.
+    :param run: from :func:`plain_run`.
+    :param returned: what the function returned.
+    :param retcode: as in the payload.
+    :param success: as in the payload.
+    """
+    code, is_test = code_of(retcode), bool(test)
+    if run.would and not is_test:
+        is_test = not any(one.get("changes") for _, one in states_of(returned) if one["result"] is not None)
+    return Outcome(code, _success_of(code, success, run.failed, True), is_test)
 
 
 def code_of(value: Any, depth: int = 0) -> int | None:

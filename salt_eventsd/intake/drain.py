@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from itertools import islice
 
 from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.event.codec import decode
@@ -21,11 +22,15 @@ from salt_eventsd.event.frame import pack_frame
 from salt_eventsd.event.handed import of_all_rounds, tag_of_load, told_by
 from salt_eventsd.exceptions import SpoolError
 from salt_eventsd.intake.origin import Origins
+from salt_eventsd.intake.past.told import Told
 from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact.error_text import location, one_line
 from salt_eventsd.spool.doorstep import Doorstep, Load, Returned
 
 log = logging.getLogger(__name__)
+
+#: Is told of starts of jobs and of returns, each with when it came, in seconds since 1970 UTC.
+Note = Callable[[list[tuple[Told, float]]], None]
 
 #: How often the thread looks.
 _SECONDS = 0.5
@@ -33,6 +38,9 @@ _SECONDS = 0.5
 _BUS_SECONDS = 2.0
 #: So much is taken in at once.
 _LOADS, _RETURNS = 200, 500
+#: So long the thread waits for what an engine before this one has kept to be written: before, the history cannot say
+#: which of what is on the doorstep is new.
+_BEFORE_SECONDS = 5.0
 #: So many jobs whose returns are not to be kept are known from before.
 _NOCACHE = 1000
 #: So long the thread waits for what it has offered to be in the spool, before it looks after other things.
@@ -75,7 +83,16 @@ class Drain(threading.Thread):
         self._marks: deque[tuple[float, int]] = deque()
         self._began = time.time()
         self._told = Reminder()
+        self._note: Note | None = None
         self._stopping = threading.Event()
+
+    def observe(self, note: Note) -> None:
+        """
+        Have a function told of what the bus has not brought, before it is taken in. Call this before :meth:`start`.
+
+        :param note: the function; it is given starts of jobs and returns, each with when it came.
+        """
+        self._note = note
 
     def run(self) -> None:
         """Run until stopped."""
@@ -108,28 +125,49 @@ class Drain(threading.Thread):
         if self._ticket and not self._settle():
             return False
         now = time.time()
+        if now < self._began + _BEFORE_SECONDS and 0 < self._oldest() < self._began:
+            return False
         loads = [one for one in self.doorstep.changed(_LOADS) if not now - _BUS_SECONDS <= one.stamp <= now]
         returns = self.doorstep.waiting(_RETURNS, now - _BUS_SECONDS)
         if not loads and not returns:
             return False
-        for load in loads:
-            self._offer(frames_of_load(load, self._intake.origins), self._intake.taking.heard.has_start(load.jid))
-        for one in returns:
-            if not self._intake.taking.heard.has(one.jid, one.minion, one.stamp):
-                self.taken += 1
-                self._offer(frames_of_return(one))
+        heard = self._intake.taking.heard
+        known = [heard.has_start(load.jid) for load in loads]
+        new = [one for one in returns if not heard.has(one.jid, one.minion, one.stamp)]
+        self._tell([load for load, is_known in zip(loads, known, strict=True) if not is_known], new)
+        for load, is_known in zip(loads, known, strict=True):
+            if self._offer(frames_of_load(load, self._intake.origins), is_known) and not is_known:
+                heard.hand_start(load.jid)
+        for one in new:
+            self.taken += 1
+            if self._offer(frames_of_return(one)):
+                heard.hand(one.jid, one.minion, one.stamp)
         # What the bus has brought has to be on disk, too, before the doorstep lets go of it.
         self._ticket = self._intake.offer(b"")
         self._offered = loads, returns[-1].id if returns else 0
         return self._settle()
 
-    def _offer(self, frames: Iterator[bytes], tells_again: bool = False) -> None:
+    def _tell(self, loads: list[Load], returns: list[Returned]) -> None:
+        if self._note is None or not (loads or returns):
+            return
+        try:
+            origins = self._intake.origins
+            pieces = [(told, load.stamp) for load in loads for told in told_by_load(load, origins)]
+            self._note(pieces + [(told, one.stamp or one.received) for one in returns for told in told_by_return(one)])
+        except Exception as exc:
+            # A number that is wrong must not keep anything waiting.
+            log.error("eventsd: what came from the doorstep of the job cache cannot be counted: %s", location(exc))
+
+    def _offer(self, frames: Iterator[bytes], tells_again: bool = False) -> bool:
+        """Offer frames, and return whether that could be done."""
         try:
             for frame in frames:
                 self._intake.offer(frame, tells_again)
+            return True
         except Exception as exc:
             # One that cannot be read must not keep the others waiting.
             log.error("eventsd: something on the doorstep of the job cache cannot be read: %s", location(exc))
+            return False
 
     def _settle(self) -> bool:
         """Let the doorstep know what was taken in, if it is in the spool by now; nothing is offered until it is."""
@@ -176,6 +214,28 @@ class Drain(threading.Thread):
             last = max(last, self._marks.popleft()[1])
         while self.doorstep.sweep(before, last, _SWEPT) >= _SWEPT and not self._stopping.wait(_PAUSE_SECONDS):
             pass
+
+
+def told_by_load(load: Load, origins: Origins) -> Iterator[Told]:
+    """
+    Yield a job's start.
+
+    :param load: the job; its load is that of a publication.
+    :param origins: says who is believed.
+    """
+    for frame in islice(frames_of_load(load, origins), 1):
+        yield Told(load.jid, True, "", None, frame)
+
+
+def told_by_return(one: Returned) -> Iterator[Told]:
+    """
+    Yield a return, after the start of its job where nobody else tells of it.
+
+    :param one: the return.
+    """
+    frames = list(frames_of_return(one))
+    for number, frame in enumerate(frames, 1):
+        yield Told(one.jid, number < len(frames), "" if len(frames) > 1 else one.minion, None, frame)
 
 
 def frames_of_load(load: Load, origins: Origins) -> Iterator[bytes]:

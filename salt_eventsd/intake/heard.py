@@ -2,11 +2,13 @@
 Heard: which returns have come over the bus lately, and which jobs are not to be kept.
 
 A master whose job cache is ours hands each return over twice: on the bus, and on the doorstep. What was heard on the
-bus need not be taken from the doorstep, too. Nothing depends on it: of two copies the database keeps one.
+bus need not be taken from the doorstep, too, and the other way round, should the bus be late. Of two copies the history
+keeps one in any case, but not all workers do.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 from salt_eventsd.event.parse import Event
@@ -30,6 +32,10 @@ class Heard:
         self._is_nocache = is_nocache
         self._latest: set[int] = set()
         self._before: set[int] = set()
+        # What was taken from the doorstep: returns, and when that was of starts of jobs.
+        self._handed: set[int] = set()
+        self._handed_before: set[int] = set()
+        self._begun: dict[str, float] = {}
         self._unkept: dict[str, None] = {}
 
     def begin(self, unkept: Iterable[str]) -> None:
@@ -58,8 +64,44 @@ class Heard:
             return False
         if event.jid in self._unkept:
             return True
+        if self._handed or self._handed_before:
+            key = hash((event.jid, event.minion_id, event.stamp))
+            if key in self._handed or key in self._handed_before:
+                return True
         self._note((event.jid, event.minion_id), (event.jid, event.minion_id, event.stamp))
         return False
+
+    def hand(self, jid: str, minion_id: str, stamp: float | None) -> None:
+        """
+        Remember that a return was taken from the doorstep.
+
+        :param jid: its job id.
+        :param minion_id: who returned it.
+        :param stamp: when it was fired, in seconds since 1970 UTC. What never was on the bus has none.
+        """
+        if stamp is None:
+            return
+        if len(self._handed) >= _RETURNS:
+            self._handed_before, self._handed = self._handed, set()
+        self._handed.add(hash((jid, minion_id, stamp)))
+
+    def hand_start(self, jid: str) -> None:
+        """
+        Remember that a job's start was taken from the doorstep.
+
+        :param jid: its job id.
+        """
+        self._begun[jid] = time.time()
+        if len(self._begun) > _JOBS:
+            del self._begun[next(iter(self._begun))]
+
+    def was_begun(self, event: Event) -> bool:
+        """
+        Say whether the start of a job was taken from the doorstep before it came over the bus.
+
+        :param event: of the bus. A later round of a batch has the same job id, and is another start.
+        """
+        return event.phase == "new" and event.kind == "job" and event.stamp <= self._begun.get(event.jid, 0.0)
 
     def has_start(self, jid: str) -> bool:
         """

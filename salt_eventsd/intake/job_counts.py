@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from salt_eventsd.event import outcome
-from salt_eventsd.event.dry_run import runs_states
+from salt_eventsd.event.dry_run import is_test, runs_states
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.labels import MOST_VALUES, Labels, Series
 
@@ -141,14 +141,17 @@ class JobCounts:
         fun = event.fun
         minion = self._minions.of(event.minion_id or _MASTER)
         state = _state_of(fun, data) if fun.startswith("state.") else ""
-        found = _outcome(event, data, returned)
+        is_small = len(event.returned) <= _MOST_LOOKED_AT
+        run = outcome.plain_run(returned) if is_small and _has_states(event) else None
+        found = _outcome(event, data, returned, run)
         told = Told(fun, state, _WORDS[found.success], bool(data.get("schedule")))
         self._answered(told, minion, has_minion, moment)
         if not state or found.test or found.success is None:
             return
         if self._ran.rise((minion, fun, state), minion, moment):
             self.status.set((minion, fun, state), minion, float(found.success))
-            if (seconds := _seconds(returned, event)) is not None:
+            seconds = run.seconds if run else _seconds(returned, event)
+            if seconds is not None:
                 self.seconds.set((fun, state, minion) if has_minion else (fun, state), minion, seconds)
 
     def _answered(self, told: Told, minion: str, has_minion: bool, moment: float) -> None:
@@ -175,13 +178,17 @@ def told_of(event: Event, data: Mapping[Any, Any]) -> Told | None:
     return Told(event.fun, "", _WORDS[_outcome(event, data, None).success], bool(data.get("schedule")))
 
 
-def _outcome(event: Event, data: Mapping[Any, Any], returned: Any) -> outcome.Outcome:
+def _outcome(
+    event: Event, data: Mapping[Any, Any], returned: Any, run: outcome.PlainRun | None = None
+) -> outcome.Outcome:
     fun, code, told = data.get("fun"), data.get("retcode"), data.get("success")
+    arguments = data.get("fun_args") if "fun_args" in data else data.get("arg")
+    if run and event.kind == "job" and isinstance(name := fun or event.fun, str):
+        return outcome.of_plain(is_test(name, arguments), run, returned, code, told)
     tells = isinstance(fun, (list, tuple)) or event.kind == "run" or _has_states(event)
     tells = tells or (isinstance(returned, list) and runs_states(event.fun))
     if not tells and code == 0 and told is True:
         return _WELL
-    arguments = data.get("fun_args") if "fun_args" in data else data.get("arg")
     value = returned if tells and len(event.returned) <= _MOST_LOOKED_AT else None
     return outcome.read(outcome.parts_of(fun or event.fun, arguments, value), code, told, event.kind == "run")
 

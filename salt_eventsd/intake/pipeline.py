@@ -23,7 +23,7 @@ from salt_eventsd.event.frame import OWN_TAGS, TAG_END, Frame, read_tag
 from salt_eventsd.event.parse import Event, build, for_route, function_of
 from salt_eventsd.intake.familiar import Familiar
 from salt_eventsd.intake.origin import EVERYTHING, PEER, Addressed, Origins, as_forged, origins_of
-from salt_eventsd.intake.result import IGNORED, Result
+from salt_eventsd.intake.result import IGNORED, Result, Unusual
 from salt_eventsd.intake.usual import RET, RET_PLACE, usual_returns
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.redact import Redactor, compile_redactor
@@ -71,7 +71,7 @@ class Pipeline:
         return replace(self, origins=replace(self.origins, peers="take"))
 
     @cached_property
-    def usual(self) -> Callable[[bytes, float], Result | None]:
+    def usual(self) -> Callable[[bytes, float], Result | Unusual | None]:
         """What :meth:`take` asks first for frames in which nothing was found; see :func:`.usual.usual_returns`."""
         return usual_returns(self.rules, self.redactor, self.origins)
 
@@ -86,6 +86,7 @@ class Pipeline:
         received: float,
         addressed: Addressed | None = None,
         cleared_by: Redactor | None = None,
+        known: Unusual | None = None,
     ) -> Result:
         """
         Return what becomes of a frame. One whose tag no rule matches is not decoded.
@@ -94,17 +95,21 @@ class Pipeline:
         :param received: when it was read, in seconds since 1970 UTC.
         :param addressed: the jobs the master has published; a job's start is added to it.
         :param cleared_by: the redactor that has looked at the frame and found nothing, if one has.
+        :param known: what :attr:`usual` knows of the frame, if it was asked and has decoded it.
         """
         is_cleared = cleared_by is self.redactor
-        if is_cleared and raw[RET_PLACE] == RET and (usual := self.usual(raw, received)) is not None:
-            return usual
+        if known is None and is_cleared and raw[RET_PLACE] == RET:
+            usual = self.usual(raw, received)
+            if isinstance(usual, Result):
+                return usual
+            known = usual
         frame = read_tag(raw, received)
         candidates = self._asked.pop(frame.full_tag, None)
         if candidates is None:
             candidates = self.rules.candidates(frame.tag, frame.full_tag)
         if not candidates.rules:
             return IGNORED
-        found = self._limited(frame, candidates, addressed, is_cleared)
+        found = self._limited(frame, candidates, addressed, is_cleared, known)
         # What the engine says of itself makes it no work; that a minion pretends to be the engine is kept.
         return found if found.forged or not frame.full_tag.startswith(_OWN) else IGNORED
 
@@ -154,10 +159,13 @@ class Pipeline:
         candidates: Candidates | None = None,
         addressed: Addressed | None = None,
         is_cleared: bool = False,
+        known: Unusual | None = None,
     ) -> Result:
         try:
             if len(frame.payload) <= _QUICK_BYTES:
-                return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
+                # Where something was found already, it need not be looked for.
+                is_cleared = is_cleared and not (known and known.is_found)
+                return self._follow(frame, candidates, addressed, *unpack(frame, known), is_cleared)
             with in_time(frame):
                 return self._follow(frame, candidates, addressed, *unpack(frame), is_cleared)
         except TooMuch as exc:

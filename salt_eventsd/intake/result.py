@@ -5,10 +5,11 @@ Result: what becomes of a frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from salt_eventsd.event.codec import Texts
 from salt_eventsd.event.parse import Event
 from salt_eventsd.rules.rule import Route
 
@@ -36,6 +37,20 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     withheld: str = ""
     copied: Event | None = None
     peer: str = ""
+
+
+class Unusual(NamedTuple):
+    """
+    What is known of a frame that has been decoded and turned out to be no usual return, for whoever takes it then.
+
+    :param data: its payload.
+    :param texts: the same as JSON text, if that is known.
+    :param is_found: a pattern of ``redact: values`` finds something in it.
+    """
+
+    data: Any
+    texts: Texts | None
+    is_found: bool = False
 
 
 #: No rule takes the event.

@@ -22,7 +22,7 @@ from salt_eventsd.intake.job_counts import Told
 from salt_eventsd.intake.origin import Addressed
 from salt_eventsd.intake.peers import Peers
 from salt_eventsd.intake.pipeline import Pipeline
-from salt_eventsd.intake.result import Result
+from salt_eventsd.intake.result import Result, Unusual
 from salt_eventsd.intake.stage import Stage
 from salt_eventsd.intake.usual import RET, RET_PLACE
 from salt_eventsd.redact import Redactor
@@ -59,6 +59,7 @@ class Taking:
     :ivar stage: where events wait that some rule takes.
     :ivar matched: how many these are.
     :ivar ignored: events that no rule takes.
+    :ivar beside_jobs: events off the bus that some rule takes and no job cache has: neither starts of jobs nor returns.
     :ivar left_out: events that could not be read, because of a bug or for want of time at the end.
     :ivar forged: events that are not what their tag says.
     :ivar withheld: events that were kept without their payload.
@@ -72,6 +73,7 @@ class Taking:
         self.stage = Stage(self.leave_out)
         self.matched = 0
         self.ignored = 0
+        self.beside_jobs = 0
         self.left_out = 0
         self.forged = 0
         self.withheld = 0
@@ -134,11 +136,11 @@ class Taking:
         """Return where a usual return goes that is to be kept together with others; any other frame is taken here."""
         pipeline = policy.pipeline
         found = pipeline.usual(raw, received) if may_be_usual else None
-        if found is None:
+        if not isinstance(found, Result):
             self._keep_together(policy)
             if raw.startswith(BEAT_FRAME):
                 self.peers.hear(raw)
-            self.one(raw, received, cleared_by)
+            self.one(raw, received, cleared_by, known=found)
             return None
         event = found.event
         if event is None or (self.heard.is_used and self.heard.refuses(event)):
@@ -183,6 +185,7 @@ class Taking:
         is_own: bool = False,
         tells_again: bool = False,
         was_left: bool = False,
+        known: Unusual | None = None,
     ) -> None:
         """
         Take a frame.
@@ -193,11 +196,12 @@ class Taking:
         :param is_own: it comes from Salt's own job cache, or another place that is trusted.
         :param tells_again: the bus has told of the same; only whoever makes one row of both gets it.
         :param was_left: it was left to the engine of another master, which has not kept it.
+        :param known: what is known of it, if it has been decoded.
         """
         policy = self._policy()
         pipeline = policy.pipeline.trusting if is_own else policy.pipeline.taking if was_left else policy.pipeline
         try:
-            found = self._found(pipeline, raw, received, cleared_by)
+            found = self._found(pipeline, raw, received, cleared_by, known)
             if found.forged:
                 self._tell_forged(found.forged, pipeline.origins.forged)
             if found.withheld:
@@ -208,7 +212,10 @@ class Taking:
                 if event is None and policy.metrics and not found.forged:
                     self.counting.ignored(raw, received, pipeline)
                 return
-            if event.kind == "job" and not was_left:
+            tells_again = tells_again or (not is_own and self.heard.was_begun(event))
+            if not (event.kind or is_own or was_left):
+                self.beside_jobs += 1
+            if event.kind == "job" and not was_left and not tells_again:
                 self.unanswered.note(event, found.data)
             if policy.metrics and not tells_again:
                 self.counting.kept(found, policy.metrics, from_bus=not (is_own or was_left))
@@ -227,9 +234,11 @@ class Taking:
             self.taken[one.rule] += 1
         self.stage.add_to_all(destinations, policy.batches)
 
-    def _found(self, pipeline: Pipeline, raw: bytes, received: float, cleared_by: Redactor | None) -> Result:
+    def _found(
+        self, pipeline: Pipeline, raw: bytes, received: float, cleared_by: Redactor | None, known: Unusual | None
+    ) -> Result:
         """Return what becomes of a frame, once it is known who keeps it."""
-        found = pipeline.take(raw, received, self._addressed, cleared_by)
+        found = pipeline.take(raw, received, self._addressed, cleared_by, known)
         if (copied := found.copied) is None:
             return found
         if not self.peers.leaves(found.peer, raw, received):

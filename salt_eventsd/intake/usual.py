@@ -14,7 +14,7 @@ from salt_eventsd.event.codec import decode_as_texts
 from salt_eventsd.event.frame import TAG_END
 from salt_eventsd.event.parse import TRIMMED, Event, for_route, seconds_of
 from salt_eventsd.intake.origin import MINION_EVENT, PEER, Origins
-from salt_eventsd.intake.result import IGNORED, Result
+from salt_eventsd.intake.result import IGNORED, Result, Unusual
 from salt_eventsd.redact import Redactor
 from salt_eventsd.redact.redactor import RUNNER, is_plain_tag
 from salt_eventsd.rules.match import Candidates, Rules
@@ -52,10 +52,13 @@ def is_job_enough(rules: Rules) -> bool:
     return rules.slashes is not None and rules.slashes <= _SLASHES
 
 
-def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callable[[bytes, float], Result | None]:
+def usual_returns(
+    rules: Rules, redactor: Redactor, origins: Origins
+) -> Callable[[bytes, float], Result | Unusual | None]:
     """
-    Return a function that says what becomes of a frame, or None if the frame is not that of a usual return. It takes a
-    frame that has :data:`RET` at :data:`RET_PLACE`, and in which the redactor has looked and found nothing.
+    Return a function that says what becomes of a frame, or what is known of it if it is not that of a usual return;
+    None if that is nothing. It takes a frame that has :data:`RET` at :data:`RET_PLACE`, and in which the redactor has
+    looked and found nothing.
 
     :param rules: which workers get an event.
     :param redactor: what is masked.
@@ -67,7 +70,7 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
     drops, looks = bool(redactor.functions), bool(redactor.values)
     leaves_copies = origins.peers != "take"
 
-    def take(raw: bytes, received: float) -> Result | None:
+    def take(raw: bytes, received: float) -> Result | Unusual | None:
         if len(raw) > _MOST_BYTES:
             return None
         head, _, payload = raw.partition(TAG_END)
@@ -86,16 +89,17 @@ def usual_returns(rules: Rules, redactor: Redactor, origins: Origins) -> Callabl
             return IGNORED
         data, texts = decode_as_texts(payload)
         if texts is None or type(data) is not dict:
-            return None
+            return Unusual(data, texts)
         fun, jid, minion_id = data.get("fun"), data.get("jid"), data.get("id")
         if not (type(fun) is str and type(jid) is str and type(minion_id) is str):
-            return None
+            return Unusual(data, texts)
         # Whoever looks at everything says what is kept in place of these.
         is_odd = not jid or not minion_id or jid[-1] == " " or minion_id[-1] == " "
         is_odd = is_odd or data.get("cmd") == MINION_EVENT or (leaves_copies and PEER in data)
-        is_odd = is_odd or (looks and (redactor.may_find(data) or not is_plain_tag(tag)))
+        is_found = looks and redactor.may_find(data)
+        is_odd = is_odd or is_found or (looks and not is_plain_tag(tag))
         if is_odd or ((drops or RUNNER in fun) and redactor.dropped(fun)):
-            return None
+            return Unusual(data, texts, is_found)
         routes = candidates.routes(tag, fun, data, tag, (jid, minion_id))
         if not routes:
             return IGNORED

@@ -22,6 +22,7 @@ from salt_eventsd.event.frame import Frame
 from salt_eventsd.event.parse import function_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy, most_values
 from salt_eventsd.intake.origin import MINION_EVENT, PEER
+from salt_eventsd.intake.result import Unusual
 
 #: The key that says why a payload was not kept.
 MARK = "eventsd_withheld"
@@ -75,17 +76,21 @@ def in_time(frame: Frame) -> Iterator[None]:
         raise TooMuch(f"it took longer than {seconds:.2g} s") from None
 
 
-def unpack(frame: Frame) -> tuple[Any, str, Texts | None]:
+def unpack(frame: Frame, known: Unusual | None = None) -> tuple[Any, str, Texts | None]:
     """
     Return the payload of a frame, decoded, its function, and the payload as JSON text if that is known.
 
     :param frame: the frame.
+    :param known: what is known of it, if it has been decoded.
     :raises TooMuch: decoding it, or a later step, would take too long.
     """
     payload = frame.payload
     if len(payload) > LIGHT_BYTES and is_heavy(payload):
         raise TooMuch(f"it holds more than {most_values(len(payload))} values")
-    data, texts = decode_as_texts(payload) if len(payload) <= _TEXTS_BYTES else (decode(payload), None)
+    if known is not None:
+        data, texts, _ = known
+    else:
+        data, texts = decode_as_texts(payload) if len(payload) <= _TEXTS_BYTES else (decode(payload), None)
     fun = function_of(data)
     if len(fun) > _LONGEST_FUN:
         raise TooMuch(f"its function has {len(fun)} characters")

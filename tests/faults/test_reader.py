@@ -178,7 +178,7 @@ def test_an_engine_that_stands_still_is_told_in_time_and_is_well_after_that(rig:
         time.sleep(TOLD_SECONDS)
         told = status_of(rig)
         os.kill(rig.engine.pid, signal.SIGCONT)
-        # A signal that is handled in C ends the sleep of who holds the lock.
+        # The sleep of who holds the lock is in C, where any signal ends it that has a handler.
         os.kill(rig.engine.pid, signal.SIGUSR1)
 
     # Then

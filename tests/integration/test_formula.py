@@ -127,7 +127,7 @@ def test_from_nothing_to_an_engine_that_writes(story: Story) -> None:
     assert "lookup" not in text
     assert SECRET not in states.text
     # And what happens is kept
-    wait_until(lambda: story.site.salt("test.ping"), "answer", 60)
+    wait_until(lambda: story.site.salt("test.ping"), "answer", 180)
     history = History.of_file(story.history)
     wait_until(lambda: history.count("eventsd_returns", "fun = 'test.ping'"), "return", 30)
 
@@ -179,7 +179,7 @@ def test_what_needs_a_restart_gets_one(story: Story) -> None:
     story.pid = status["pid"]
     assert status["version"] == "1.0.1"
     assert status["spool"]["dir"] == str(story.site.folder / "root" / "spool")
-    wait_until(lambda: story.site.salt("test.ping"), "answer", 60)
+    wait_until(lambda: story.site.salt("test.ping"), "answer", 180)
     assert story.site.apply().changed == set()
 
 
@@ -194,7 +194,7 @@ def test_clean_leaves_nothing_but_what_was_not_asked_for(story: Story) -> None:
     assert story.site.status() == {}
     assert story.history.exists()
     # And cleaning again changes nothing
-    wait_until(lambda: story.site.salt("test.ping"), "answer", 60)
+    wait_until(lambda: story.site.salt("test.ping"), "answer", 180)
     again = story.site.apply("eventsd.clean")
     assert again.failed() == ""
     assert again.changed == set()

@@ -37,12 +37,12 @@ _COLUMNS = "jid, minion_id, fun, fun_args, retcode, success, test, return, diges
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-@pytest.fixture(scope="module")
-def pair(start_master: StartMaster) -> Iterator[tuple[Master, str]]:
-    """A master with Salt's own job cache, and its minion."""
+@pytest.fixture(scope="module", params=["local_cache", "eventsd"])
+def pair(request: pytest.FixtureRequest, start_master: StartMaster) -> Iterator[tuple[Master, str]]:
+    """A master with Salt's own job cache or ours, and its minion."""
     options = {"workers": sqlite_history(batch={"seconds": 0.1}), "state_timer": 0.5}
-    with start_master("repairing", eventsd=options) as master:
-        minion = master.daemon.salt_minion_daemon("repairing-minion", overrides=minion_config())
+    with start_master(f"of-{request.param}", eventsd=options, master_job_cache=request.param) as master:
+        minion = master.daemon.salt_minion_daemon(f"minion-{request.param}", overrides=minion_config())
         with master.daemon.state_tree.base.temp_file("fails.sls", _FAILS), minion.started():
             yield master, minion.id
 
@@ -90,8 +90,22 @@ def test_a_dead_engine_misses_nothing(pair: tuple[Master, str]) -> None:
     # A page breaks its lines between words.
     page = " ".join(master.terminal("eventsd.status").stdout.split())
     assert f"{gap['repaired']} repaired" in page
+    # Nothing can be missing: the rules take jobs and returns alone
+    assert (gap["missing"], gap["seen"], gap["beside_jobs"]) == (0, True, 0)
+    assert (status["retcode"], status["notes"]) == (0, [])
 
-    # Then all the job cache has is there
+    # Then whoever asks for a repair is told the same
+    asked = master.run("eventsd.repair")
+    assert asked.returncode == 0
+    assert asked.data["source"] == master.daemon.config["master_job_cache"]
+    assert asked.data["repair"][-1]["unknown"] == 0
+    assert asked.data["repair"][-1]["repaired_by_engine"] == gap["repaired"]
+
+
+def test_an_import_finds_all_there(pair: tuple[Master, str]) -> None:
+    master, _ = pair
+    if master.daemon.config["master_job_cache"] == "eventsd":
+        pytest.skip("our own job cache is the history")
     told = master.run("eventsd.import_jobs", dry_run=True).data
     assert (told["added"], told["unreadable"]) == ({"jobs": 0, "returns": 0}, 0)
     assert told["known"]["returns"] >= 2 * len(JOBS)
@@ -100,6 +114,8 @@ def test_a_dead_engine_misses_nothing(pair: tuple[Master, str]) -> None:
 def test_what_is_imported_is_what_the_bus_has_brought(pair: tuple[Master, str]) -> None:
     # Given a history that the bus has brought, and that was lost
     master, minion_id = pair
+    if master.daemon.config["master_job_cache"] == "eventsd":
+        pytest.skip("our own job cache is the history")
     jids = _run_jobs(master, minion_id)
     wait_until(lambda: len(_returned(master, jids)) == len(JOBS), "the returns of the jobs", 30)
     by_bus = _returned(master, jids)

@@ -2,15 +2,13 @@
 An engine in a process of its own, which a test can kill: ``python -m tests.support.engine <file>``.
 
 Salt's process manager takes up to ten seconds to restart a dead engine; a test can start this one at any time. The file
-is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own. On SIGUSR1, it writes
-the stacks of its threads to its standard error. On SIGUSR2, its main thread holds Python's global lock for
-:data:`HELD_SECONDS`. ``EVENTSD_LOG`` is its log level (INFO).
+is JSON: ``master`` is the path of a running master's configuration, ``eventsd`` the engine's own. On SIGUSR2, its main
+thread holds Python's global lock for :data:`HELD_SECONDS`. ``EVENTSD_LOG`` is its log level (INFO).
 """
 
 from __future__ import annotations
 
 import ctypes
-import faulthandler
 import json
 import logging
 import os
@@ -39,7 +37,8 @@ def main(path: str) -> None:
 
     :param path: the path of the file.
     """
-    faulthandler.register(signal.SIGUSR1)
+    # SIGUSR1 is the engine's own: faulthandler would read the frames of threads that run meanwhile, and now and then
+    # crash the process.
     signal.signal(signal.SIGUSR2, _hold)
     given = json.loads(Path(path).read_text(encoding="utf-8"))
     salt._logging.shutdown_temp_handler()

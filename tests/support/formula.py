@@ -154,6 +154,8 @@ class Site:
             "id": "m",
             "acceptance_wait_time": 1,
             "random_reauth_delay": 1,
+            # What a master that restarts was asked is never answered, and the minion waits a minute for it by default.
+            "request_channel_timeout": 20,
             "sock_dir": str(folder / "t"),
             "return_retry_timer": 1,
             # Salt prefers an installed systemd, even if it does not run.

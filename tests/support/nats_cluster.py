@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 #: A node that was away replays what it has missed; on a busy machine that and an election take their time.
-_QUORUM_SECONDS = 90.0
+_QUORUM_SECONDS = 150.0
 #: Nodes of 2.9.10 that came back together may elect nobody for ever. Whoever runs them starts them again then, which
 #: takes no event with it; see "No leader" in docs/central.rst.
 _LEADERLESS_SECONDS = 45.0

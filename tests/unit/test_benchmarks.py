@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import salt.payload
 
 from benchmarks import fire, history, questions, soak, stages, writing
 from benchmarks.baseline import QUARTILE
+from benchmarks.fleet.spent import cpu_seconds
 from benchmarks.table import percentile, plain, render
 from benchmarks.targets import targets
 from benchmarks.watch import Sightings
@@ -243,3 +247,15 @@ def test_each_event_of_a_soak_is_one_of_its_own() -> None:
     assert frames[:1000] == volley
     told = [salt.payload.loads(fire.unframed(one).partition(b"\n\n")[2]) for one in frames]
     assert [fire.number_of(one["jid"], one["id"]) for one in told] == list(range(3000))
+
+
+def test_what_children_have_spent_that_have_ended_counts_still() -> None:
+    # Given
+    before = cpu_seconds(os.getpid())
+
+    # When
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+
+    # Then
+    assert cpu_seconds(os.getpid()) - before >= 0.29

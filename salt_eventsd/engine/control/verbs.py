@@ -71,11 +71,12 @@ def _rules(service: Service, _request: Request) -> Answer:
 def _repaired(service: Service, request: Request) -> Answer:
     try:
         since, events = float(request["since"]), int(request["events"])
+        still = None if request.get("still") is None else int(request["still"])
     except (KeyError, TypeError, ValueError, OverflowError):
-        return _refused("repaired: expected since= and events=, both numbers")
-    if events < 0:
-        return _refused(f"repaired: events: expected a number of events, got {events}")
-    if not service.repaired(since, events):
+        return _refused("repaired: expected since= and events=, and still= if it is known, all of them numbers")
+    if events < 0 or (still or 0) < 0:
+        return _refused(f"repaired: events, still: expected numbers of events, got {events} and {still}")
+    if not service.repaired(since, events, still):
         return _refused("repaired: since: no gap that has ended began then")
     return {"noted": True, "retcode": 0}
 
@@ -103,6 +104,7 @@ VERBS: dict[str, Verb] = {
         takes={
             "since": "when the gap began, in seconds since 1970 UTC, as it is reported",
             "events": "how many events were missing and are there now",
+            "still": "how many starts of jobs and returns are missing still; left out if the job cache has not all",
         },
     ),
     "pause": Verb(

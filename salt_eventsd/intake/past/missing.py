@@ -63,12 +63,14 @@ class Looked(NamedTuple):
 
     :param lacked: what the history lacks.
     :param known: what it has.
-    :param unwanted: what no rule sends into its jobs and returns.
+    :param unwanted: what no rule takes.
+    :param elsewhere: what rules take, but not into its jobs and returns, so that it does not say whether it has come.
     """
 
     lacked: list[Lacked]
     known: list[Told]
     unwanted: list[Told]
+    elsewhere: list[Lacked]
 
 
 def portions(items: Iterable[Item]) -> Iterator[Portion]:
@@ -103,7 +105,7 @@ def look(portion: Portion, pipeline: Pipeline, worker: str, node_id: str, ask: A
     :param node_id: of the master, under which the history has what runners return.
     :param ask: asks the history.
     """
-    found = Looked([], [], [])
+    found = Looked([], [], [], [])
     if not portion.told:
         return found
     pairs = [(one.jid, one.minion or node_id) for one in portion.told if not one.is_start]
@@ -130,6 +132,8 @@ def look(portion: Portion, pipeline: Pipeline, worker: str, node_id: str, ask: A
         result = taken.get(number) or pipeline.trusting.take(one.frame, time.time())
         if any(is_judged(worker, to, event) for to, event in result.destinations):
             found.lacked.append(Lacked(one, result.destinations, completes))
+        elif result.destinations:
+            found.elsewhere.append(Lacked(one, result.destinations))
         else:
             found.unwanted.append(one)
     return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from salt_eventsd.config.structs import Config
 from salt_eventsd.database.questions.read import asked_worker
 from salt_eventsd.engine.plan import Plan, make_plan
-from salt_eventsd.engine.repair import asking
+from salt_eventsd.engine.repair.asking import asking
 from salt_eventsd.event.clip import LONGEST_NAME, clipped
 from salt_eventsd.intake.past.missing import Lacked, Portion, is_judged, look, portions
 from salt_eventsd.intake.past.told import Told, Wanted
@@ -45,6 +45,7 @@ class Counts:
     :ivar left_out: those that no rule sends into the history's jobs and returns.
     :ivar refused: those that the database refuses.
     :ivar unreadable: pieces that could not be read.
+    :ivar elsewhere: those that some rule sends to others than the history's jobs and returns, which do not get them.
     :ivar unexpected: returns of minions that their job was not for.
     :ivar odd: some of these.
     :ivar named: some of those that were refused, or could not be read.
@@ -58,6 +59,7 @@ class Counts:
     left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KINDS, 0))
     refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KINDS, 0))
     unreadable: int = 0
+    elsewhere: int = 0
     unexpected: int = 0
     odd: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
@@ -177,7 +179,8 @@ class Bringer:
             if not told.is_expected:
                 counts.look_odd(told)
         _count(counts.known, looked.known)
-        _count(counts.left_out, looked.unwanted)
+        _count(counts.left_out, [*looked.unwanted, *(one.told for one in looked.elsewhere)])
+        counts.elsewhere += len(looked.elsewhere) + sum(self._goes_elsewhere(one) for one in looked.lacked)
         refused = self._write(looked.lacked)
         for number, lacked in enumerate(looked.lacked):
             if (why := refused.get(number)) is not None:
@@ -189,6 +192,9 @@ class Bringer:
                 _count(counts.known, [lacked.told])
             else:
                 _count(counts.added, [lacked.told])
+
+    def _goes_elsewhere(self, lacked: Lacked) -> bool:
+        return not all(is_judged(self.worker, to, event) for to, event in lacked.destinations)
 
     def _write(self, lacked: list[Lacked]) -> dict[int, str]:
         """Write what the history lacks, and return what was refused of it, by its number."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,20 @@ from salt_eventsd.config.load import load
 from salt_eventsd.config.structs import General
 from salt_eventsd.engine.control import ask, socket_path
 from salt_eventsd.engine.predecessor import left
-from salt_eventsd.engine.repair import SLACK_SECONDS, wanted_of
+from salt_eventsd.engine.repair.asking import SLACK_SECONDS, wanted_of
+from salt_eventsd.engine.repair.thread import OURS, has_all, job_cache_of
 from salt_eventsd.engine.report import ReportedGap
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.intake.past.told import Wanted
 from salt_eventsd.operate.databases import yes_or_no
 from salt_eventsd.operate.imports.bring import Bringer, Counts
+from salt_eventsd.operate.imports.handed import NO_GAP, UNKNOWN, handed, moment, told_of
 from salt_eventsd.operate.imports.run import problem_of, retcode_of, seconds_of
 from salt_eventsd.operate.imports.sources import Source, source_of
 from salt_eventsd.operate.imports.waiting import left_to_engine, note
 from salt_eventsd.spool.lock import is_locked
 
 _ASKED_FOR = "asked for"
-_UNKNOWN = (
-    "a job cache has jobs and returns only: whether other events were missed, such as those of beacons, nobody can know"
-)
 
 
 def repair(
@@ -55,8 +53,10 @@ def repair(
     try:
         is_dry = yes_or_no("dry_run", dry_run)
         config = load(opts)
+        if source is None and job_cache_of(opts) == OURS:
+            return handed(opts, config, _gaps(config.general, since, until), worker, is_dry)
         asked = source_of(opts, source)
-        gaps = _gaps(Path(config.general.state_file), Path(config.general.spool.dir), since, until)
+        gaps = _gaps(config.general, since, until)
         bringer = Bringer(opts, config, worker, is_dry, say)
         told: dict[str, Any] = {"source": asked.name, "worker": bringer.worker, "dry_run": is_dry, "repair": []}
         retcode, untold = 0, list[str]()
@@ -64,13 +64,16 @@ def repair(
             left = left_to_engine(config.general, bringer.worker)
             for gap in gaps:
                 counts = bringer.bring(asked, replace(_wanted(asked, gap), left=left))
-                told["repair"].append(_told(gap, counts))
+                still = _still(opts, asked, gap, counts) if _is_whole(gap, left) else None
+                told["repair"].append(_told(gap, counts, still))
                 retcode = max(retcode, retcode_of(counts))
-                if not is_dry and _is_whole(gap, left) and (problem := _tell_engine(config.general, gap, counts)):
+                if is_dry or not _is_whole(gap, left):
+                    continue
+                if problem := _tell_engine(config.general, gap, counts, still):
                     untold = [problem]
     except EventsdError as exc:
         return {"problem": problem_of(exc), "retcode": 2}
-    notes = [_UNKNOWN] if gaps else ["no gap is known; say since= and until= to repair a time"]
+    notes = [UNKNOWN if gaps else NO_GAP]
     if gaps and not asked.knows_when:
         notes.append(
             f"{asked.name} does not say when something came: of each time, the jobs that began in it were asked"
@@ -78,22 +81,24 @@ def repair(
     return {**told, "notes": [*notes, *note(left), *untold], "retcode": retcode}
 
 
-def _gaps(state_file: Path, folder: Path, since: Any, until: Any) -> list[ReportedGap]:
+def _gaps(general: General, since: Any, until: Any) -> list[ReportedGap]:
     now = time.time()
     if since is not None or until is not None:
         begin, end = seconds_of("since", since, 0.0), seconds_of("until", until, now)
         if begin >= end:
             raise EventsdError(
-                f"since: expected a time before until, got {_time(begin)}, which is not before {_time(end)}"
+                f"since: expected a time before until, got {moment(begin)}, which is not before {moment(end)}"
             )
         return [ReportedGap(begin, end, _ASKED_FOR)]
-    found = left(state_file)
+    found = left(Path(general.state_file))
     if found is None:
         return []
     found = found.before if found.before and not found.bus else found
     gaps = list(found.bus.gaps) if found.bus else []
-    if not is_locked(folder) and (gap := found.gap()):
-        gaps.append(ReportedGap(gap.since, None, "no engine runs", gap.guess()))
+    if not is_locked(Path(general.spool.dir)) and (gap := found.gap()):
+        missing = gap.guess()
+        beside = None if gap.beside is None else round(missing * gap.beside)
+        gaps.append(ReportedGap(gap.since, None, "no engine runs", missing, beside_jobs=beside))
     return gaps
 
 
@@ -111,12 +116,21 @@ def _is_whole(gap: ReportedGap, left: tuple[float, float]) -> bool:
     return gap.until + SLACK_SECONDS < left[0] or gap.since - SLACK_SECONDS > left[1]
 
 
-def _tell_engine(general: General, gap: ReportedGap, counts: Counts) -> str:
+def _still(opts: Mapping[str, Any], asked: Source, gap: ReportedGap, counts: Counts) -> int | None:
+    """Return how many starts of jobs and returns are missing still; None if that is not known."""
+    is_the_master_s = asked.name == job_cache_of(opts) and asked.knows_when and has_all(opts)
+    if not is_the_master_s or gap.beside_jobs is None or gap.repaired is not None:
+        return None
+    return sum(counts.refused.values()) + counts.unreadable + counts.elsewhere
+
+
+def _tell_engine(general: General, gap: ReportedGap, counts: Counts, still: int | None) -> str:
     """Tell a running engine, so that its status counts as missing what is missing still; return why it does not."""
     if not is_locked(Path(general.spool.dir)):
         return ""
+    known = {} if still is None else {"still": still}
     try:
-        answer = ask(socket_path(general.state_file), "repaired", since=gap.since, events=_brought(counts))
+        answer = ask(socket_path(general.state_file), "repaired", since=gap.since, events=_brought(counts), **known)
     except EventsdError as exc:
         problems = [str(exc)]
     else:
@@ -128,21 +142,14 @@ def _brought(counts: Counts) -> int:
     return sum(counts.added.values()) + counts.completed
 
 
-def _told(gap: ReportedGap, counts: Counts) -> dict[str, Any]:
+def _told(gap: ReportedGap, counts: Counts, still: int | None) -> dict[str, Any]:
     """Return what was found of a gap, and what is not known of it."""
-    found = {
-        "from": _time(gap.since),
-        "to": None if gap.until is None else _time(gap.until),
-        "why": gap.why,
-        **counts.told(),
-    }
+    found = {**told_of(gap), **counts.told()}
     if gap.repaired is not None:
         found["repaired_by_engine"] = gap.repaired
-    if gap.missing is not None:
+    if still is not None and gap.beside_jobs is not None:
+        found["unknown"] = gap.beside_jobs + still
+    elif gap.missing is not None:
         # What the engine has repaired itself is not in its estimate any more.
         found["unknown"] = max(0, gap.missing - _brought(counts))
     return found
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

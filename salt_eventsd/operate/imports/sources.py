@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from salt_eventsd.engine.repair.thread import OURS, job_cache_of
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.intake.origin import Origins
 from salt_eventsd.intake.past import local_cache, returner
 from salt_eventsd.intake.past.told import Items, Wanted
-
-#: Our own returner: what it would tell is in the history already.
-OURS = "eventsd"
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def source_of(opts: Mapping[str, Any], name: Any) -> Source:
     """
     chosen = name
     if name is None:
-        used = opts.get("master_job_cache") or local_cache.NAME
+        used = job_cache_of(opts)
         chosen = local_cache.NAME if used == OURS else used
     if not isinstance(chosen, str) or not chosen:
         raise EventsdError(f"source: expected local_cache or the name of a returner, got {chosen!r}")

@@ -106,6 +106,39 @@ def test_the_start_of_a_job_is_told_once_to_whoever_makes_no_row_of_it(
     engine.service.close()
     assert [row["tag"] for row in history.rows("events")].count(f"salt/job/{jid}/new") == 1
     assert _rows(history, "events") == 2
+    # One answer to each job is still to come.
+    assert engine.service.intake.taking.unanswered.since(0.0, time.time()) == 2
+
+
+def test_what_comes_late_over_the_bus_is_told_once(tmp_path: Path, cache: JobCache, history: Database) -> None:
+    # Given a job and its return that were taken from the doorstep, and whoever makes no row of a job
+    begun = {"tag": "salt/job/[^/]+/new", "worker": "history"}
+    answers = {"tag": "salt/job/[^/]+/ret", "worker": "history", "into": "events"}
+    rules = {"jobs": {**begun, "into": "jobs"}, "kept": {**begun, "into": "events"}, "answers": answers}
+    engine = Engine(tmp_path, events=rules)
+    engine.service.start()
+    cache.publish(["web1"])
+    eventually(lambda: engine.service.intake.taking.heard.is_used)
+    jid = cache.publish(["web1", "web2"])
+    fired = stamp_of()
+    told = return_data(1, jid=jid, id="web1", _stamp=fired)
+    cache.store(told)
+    eventually(lambda: (_rows(history, "jobs"), _rows(history, "events")) == (2, 3))
+
+    # When the bus brings both, another return, and another round of the same batch
+    engine.service.inbox.put(frame(f"salt/job/{jid}/new", job_data(jid, "test.arg", user="ann", _stamp=fired)))
+    engine.service.inbox.put(frame(f"salt/job/{jid}/ret/web1", told))
+    engine.service.inbox.put(frame(f"salt/job/{jid}/ret/web2", {**told, "id": "web2"}))
+    again = job_data(jid, "test.arg", user="ann", minions=["web3"], _stamp=stamp_of(time.time() + 1))
+    engine.service.inbox.put(frame(f"salt/job/{jid}/new", again))
+
+    # Then
+    eventually(lambda: _rows(history, "events") >= 5)
+    engine.service.close()
+    tags = [row["tag"] for row in history.rows("events")]
+    assert tags.count(f"salt/job/{jid}/new") == 2
+    assert tags.count(f"salt/job/{jid}/ret/web1") == tags.count(f"salt/job/{jid}/ret/web2") == 1
+    assert engine.service.intake.taking.unanswered.since(0.0, time.time()) == 2
 
 
 def test_a_doorstep_that_is_nearly_full_does_not_wait_for_a_database_that_is_away(
@@ -116,6 +149,7 @@ def test_a_doorstep_that_is_nearly_full_does_not_wait_for_a_database_that_is_awa
     # Given
     monkeypatch.setattr(drain, "KEEP_SECONDS", 0.0)
     monkeypatch.setattr(drain, "_SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(drain, "_BEFORE_SECONDS", 0.0)
     engine = _engine(tmp_path)
     monkeypatch.setattr(engine.service.drain, "_oldest", lambda: 1.0)
     jid = cache.publish(["web1"])

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from salt_eventsd.bus.gaps import Gap
-from salt_eventsd.engine import repair
 from salt_eventsd.engine.control.server import answering
 from salt_eventsd.engine.control.verbs import of_running
+from salt_eventsd.engine.repair import thread as repair
 from salt_eventsd.engine.service import Service
 from salt_eventsd.operate.imports.gaps import repair as repair_verb
 from salt_eventsd.operate.imports.run import import_jobs
@@ -178,7 +178,6 @@ def test_the_next_engine_repairs_what_this_one_has_not(
     ("master", "eventsd"),
     [
         pytest.param({}, {"repair": False}, id="switched-off"),
-        pytest.param({"master_job_cache": "eventsd"}, {}, id="our-job-cache"),
         pytest.param({"__role": "minion"}, {}, id="minion"),
     ],
 )

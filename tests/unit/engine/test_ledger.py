@@ -46,3 +46,29 @@ def test_what_is_repaired_in_several_turns_is_counted_together() -> None:
     # Then
     told = [(gap.missing, gap.seen, gap.repaired) for gap in ledger.gaps([own])]
     assert told == [(6, False, 24), (0, True, 10)]
+
+
+def test_of_a_gap_that_is_repaired_as_a_whole_only_what_no_job_cache_has_is_missing() -> None:
+    # Given a gap of the engine before this one, one of its own, and a tenth of the events is in no job cache
+    old = ReportedGap(0.5, 1.0, "killed", missing=30, seen=False, beside_jobs=3)
+    parts = [0.1, 0.9]
+    ledger = Ledger(Predecessor(bus=PastBus(gaps=[old])), lambda: parts[0])
+    own = [Gap(2.0, 3.0, "too slow", missing=20), Gap(4.0, 5.0, "cut off", missing=20, beside=0.0)]
+    ledger.gaps(own)
+    # What comes after a gap says nothing of it.
+    parts.reverse()
+
+    # When
+    for since, events, left in ((0.5, 4, 2), (2.0, 7, 1), (4.0, 6, 0)):
+        ledger.repaired(since, events, left)
+
+    # Then
+    told = [(gap.missing, gap.seen, gap.repaired, gap.beside_jobs) for gap in ledger.gaps(own)]
+    assert told == [(5, False, 4, 3), (3, False, 7, 2), (0, True, 6, 0)]
+
+    # When somebody brings one of those that were left
+    ledger.repaired(0.5, 1)
+    ledger.repaired(2.0, 1)
+
+    # Then
+    assert [(gap.missing, gap.repaired) for gap in ledger.gaps(own)] == [(4, 5), (2, 8), (0, 6)]

@@ -56,6 +56,31 @@ def test_the_gap_begins_with_the_last_frame_of_the_engine_before(
     assert predecessor(tmp_path / "none.json", parts.spool.folder) is None
 
 
+@pytest.mark.parametrize(
+    ("counts", "part"),
+    [
+        pytest.param({"received": 40, "beside_jobs": 10}, 0.25, id="a quarter"),
+        pytest.param({"received": 0, "beside_jobs": 0}, None, id="it has read nothing"),
+        pytest.param({"received": 40, "beside_jobs": None}, None, id="an older version"),
+    ],
+)
+def test_the_gap_knows_which_part_of_the_events_no_job_cache_has(
+    parts: Parts, tmp_path: Path, counts: dict[str, Any], part: float | None
+) -> None:
+    # Given
+    path = tmp_path / "status.json"
+    made = to_data(report(parts))
+    path.write_bytes(msgspec.json.encode({**made, "bus": {**made["bus"], **counts}}))
+
+    # When
+    found = predecessor(path, parts.spool.folder)
+    gap = found.gap() if found else None
+
+    # Then
+    assert gap is not None
+    assert gap.beside == part
+
+
 @pytest.mark.parametrize("of_this_boot", [pytest.param(True, id="master"), pytest.param(False, id="machine")])
 def test_while_no_master_ran_nothing_was_missed(parts: Parts, tmp_path: Path, of_this_boot: bool) -> None:
     # Given an engine that was stopped with its master a day ago, and a master that runs since a while

@@ -16,6 +16,7 @@ from salt_eventsd.event.parse import Event, for_route
 from salt_eventsd.intake.familiar import Familiar, Known
 from salt_eventsd.intake.origin import PEER, Origins
 from salt_eventsd.intake.pipeline import Pipeline
+from salt_eventsd.intake.result import Result
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.rules.rule import Route
@@ -131,7 +132,7 @@ def usual(**more: Any) -> bytes:
 
 def learn(familiar: Familiar, pipeline: Pipeline, raw: bytes, times: int = 3) -> None:
     """Do with a frame what the intake does, as often as it takes."""
-    if (found := pipeline.usual(raw, RECEIVED)) is not None and found.event is not None:
+    if isinstance(found := pipeline.usual(raw, RECEIVED), Result) and found.event is not None:
         for _ in range(times):
             familiar.learn(raw, found)
 
@@ -263,7 +264,7 @@ def test_the_third_return_of_a_job_introduces_it() -> None:
     pipeline = Pipeline(*PIPELINES[0])
     learn(pipeline.familiar, pipeline, usual())
     found = pipeline.usual(usual(jid=OTHER), RECEIVED)
-    assert found is not None
+    assert isinstance(found, Result)
     known = []
 
     # When

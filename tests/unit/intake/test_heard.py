@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from salt_eventsd.event.parse import Event
@@ -51,3 +53,36 @@ def test_returns_of_a_job_that_is_not_to_be_kept_are_refused(monkeypatch: pytest
     for jid in ("no1", "yes", "no2", "no3"):
         assert not known.refuses(_event(jid, phase="new"))
     assert [known.refuses(_event(jid)) for jid in ("no1", "no2", "no3", "yes")] == [False, True, True, False]
+
+
+def test_a_return_that_was_taken_from_the_doorstep_is_refused_when_the_bus_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given
+    monkeypatch.setattr(heard, "_RETURNS", 10)
+    known = Heard(lambda _: False)
+
+    # When
+    for number in range(25):
+        known.hand(str(number), "web1", 1.5)
+    known.hand("25", "web1", None)
+
+    # Then what is not among the latest may come twice, and another return of the same job is none of these
+    assert [number for number in range(26) if known.refuses(_event(str(number)))] == [*range(10, 25)]
+    assert not known.refuses(_event("24", "web2"))
+    assert not known.refuses(_event("24", stamp=2.5))
+
+
+def test_a_start_that_was_taken_from_the_doorstep_is_that_of_no_later_round() -> None:
+    # Given
+    known = Heard(lambda _: False)
+    before = time.time()
+
+    # When
+    known.hand_start("1")
+
+    # Then
+    assert known.was_begun(_event("1", "", "new", before))
+    assert not known.was_begun(_event("1", "", "new", time.time() + 1))
+    assert not known.was_begun(_event("2", "", "new", before))
+    assert not known.was_begun(_event("1", stamp=before))

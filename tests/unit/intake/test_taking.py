@@ -8,7 +8,10 @@ import msgpack
 import pytest
 
 from salt_eventsd.config.structs import BatchLimits, EventRule
+from salt_eventsd.event.codec import decode_as_texts
 from salt_eventsd.event.frame import TAG_END
+from salt_eventsd.intake import usual as usual_module
+from salt_eventsd.intake import withheld
 from salt_eventsd.intake.glance import glance
 from salt_eventsd.intake.heard import Heard
 from salt_eventsd.intake.origin import Origins
@@ -16,6 +19,7 @@ from salt_eventsd.intake.peers import Peers
 from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.intake.taking import Policy, Taking
 from salt_eventsd.redact import compile_redactor
+from salt_eventsd.redact.text import MASK
 from salt_eventsd.rules.compile import compile_rules
 from tests.support.events import RECEIVED
 from tests.unit.intake.test_familiar import usual
@@ -62,3 +66,25 @@ def test_a_pattern_that_takes_too_long_is_told_once_for_a_frame(size: int) -> No
 
     # Then
     assert rules.undecided.events == {"slow": 1}
+
+
+def test_a_return_in_which_a_pattern_of_the_user_s_finds_something_is_decoded_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given
+    decoded = list[bytes]()
+    for place in (usual_module, withheld):
+        monkeypatch.setattr(place, "decode_as_texts", lambda raw: [decoded.append(raw), decode_as_texts(raw)][1])
+    rules = compile_rules({"returns": EventRule(tag=r"salt/job/\d+/ret/", worker="old")})
+    redactor = compile_redactor((), ("CARD-[0-9]+",), {})
+    policy = Policy(Pipeline(rules, redactor, Origins(places=frozenset(("old",)))), {"old": BatchLimits()})
+    taking = Taking(lambda: policy, Heard(lambda _: False), Peers())
+    raw = usual(**{"return": {"paid": "CARD-123"}})
+
+    # When
+    taking.lot([(raw, RECEIVED)], redactor)
+
+    # Then
+    (chunk,) = taking.stage.take()
+    assert (b"CARD-123" in chunk.payload, MASK.encode() in chunk.payload) == (False, True)
+    assert len(decoded) == 1

@@ -164,7 +164,7 @@ def test_a_usual_return_goes_the_short_way() -> None:
 
     found = pipeline.usual(frame(f"salt/job/{JID}/ret/{MINION}", return_data()), RECEIVED)
 
-    assert found is not None
+    assert isinstance(found, Result)
     assert found.event is not None
     assert (found.event.jid, found.event.minion_id, found.event.into) == (JID, MINION, "returns")
 

@@ -241,6 +241,7 @@ def test_gaps_are_told_as_times(told: Told, parts: Parts) -> None:
             "missing": 4,
             "seen": False,
             "repaired": None,
+            "beside_jobs": None,
         },
         {
             "from": "2026-01-02 03:04:10 UTC",
@@ -249,6 +250,7 @@ def test_gaps_are_told_as_times(told: Told, parts: Parts) -> None:
             "missing": 0,
             "seen": False,
             "repaired": None,
+            "beside_jobs": None,
         },
     ]
 

@@ -25,7 +25,7 @@ def cluster(installed: Callable[[type[NatsCluster]], NatsCluster]) -> Iterator[N
         yield made
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_a_stream_outlives_its_leader(cluster: NatsCluster) -> None:
     # Given
     numbers = itertools.count(1)
@@ -55,7 +55,7 @@ def test_a_stream_outlives_its_leader(cluster: NatsCluster) -> None:
     assert cluster.ask(lambda js: js.stream_info(_STREAM)).state.messages == 20
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_a_node_that_stands_still_or_has_lost_its_disk_gets_all_again(cluster: NatsCluster) -> None:
     # Given
     leader = cluster.leader_of(_STREAM)
@@ -76,7 +76,7 @@ def test_a_node_that_stands_still_or_has_lost_its_disk_gets_all_again(cluster: N
     assert cluster.ask(lambda js: js.stream_info(_STREAM)).state.messages == before + 1
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_without_most_of_its_nodes_a_cluster_takes_nothing(cluster: NatsCluster) -> None:
     # Given
     cluster.wait_current(_STREAM)

@@ -1,6 +1,6 @@
 """
 Repair: the thread that asks Salt's own job cache for what came in a gap, and puts what the history lacks on the path of
-all events.
+all events. Where our own returner is the job cache, the drain does that, and this one notes when it has done so.
 
 It waits until all that was read before is written, for only then the history says what it lacks. It takes little of the
 processor, and puts no more into the spool than that keeps: nobody who reads the bus waits for it.
@@ -11,33 +11,34 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from salt_eventsd.common.english import counted
 from salt_eventsd.common.reminder import Reminder
-from salt_eventsd.config.structs import Config
-from salt_eventsd.database.questions.read import Reader, Unmade, reader_of, reading
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.dispatch.backoff import Backoff
 from salt_eventsd.engine.ledger import Ledger
 from salt_eventsd.engine.plan import Plan
+from salt_eventsd.engine.repair.asking import SLACK_SECONDS, asking, wanted_of
+from salt_eventsd.engine.repair.handed import Handed
 from salt_eventsd.engine.report import ReportedGap
 from salt_eventsd.exceptions import Transient
 from salt_eventsd.intake.past import local_cache
-from salt_eventsd.intake.past.missing import Ask, Lacked, look, portions
-from salt_eventsd.intake.past.told import Unread, Wanted
+from salt_eventsd.intake.past.missing import Lacked, look, portions
+from salt_eventsd.intake.past.told import Unread
 from salt_eventsd.intake.thread import Intake
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
 
+#: The name Salt has for our own returner.
+OURS = "eventsd"
+
 #: How often the thread looks for gaps.
 _SECONDS = 2.0
 #: The longest wait after a try that has failed.
 _MOST_SECONDS = 300.0
-#: Salt keeps a return about when it fires its event; so much earlier or later is looked at, too.
-SLACK_SECONDS = 5.0
 #: So long after a gap nothing of it is under way any more.
 _SETTLED_SECONDS = 2 * SLACK_SECONDS
 #: An older gap is left as it is: Salt cleans its job cache after a day.
@@ -61,6 +62,7 @@ class Repair(threading.Thread):
     :param intake: where the missing events go.
     :param oldest: returns when the oldest event was read that the history does not have yet, in seconds since 1970
         UTC; 0 if it has all.
+    :param handed: knows what the drain has taken in, where our own returner is the job cache.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Repair(threading.Thread):
         ledger: Ledger,
         intake: Intake,
         oldest: Callable[[], float],
+        handed: Handed,
     ) -> None:
         super().__init__(name="eventsd-repair", daemon=True)
         self._opts = opts
@@ -80,6 +83,7 @@ class Repair(threading.Thread):
         self._ledger = ledger
         self._intake = intake
         self._oldest = oldest
+        self._handed = handed
         self._told = Reminder()
         self._stopping = threading.Event()
 
@@ -91,9 +95,14 @@ class Repair(threading.Thread):
             config.general.repair
             and config.asked is not None
             and self._opts.get("__role") == "master"
-            and self._opts.get("master_job_cache", local_cache.NAME) == local_cache.NAME
+            and job_cache_of(self._opts) == local_cache.NAME
             and self._root.is_dir()
         )
+
+    @property
+    def is_handed(self) -> bool:
+        """Whether Salt hands all jobs and returns over to our own returner."""
+        return self._opts.get("__role") == "master" and job_cache_of(self._opts) == OURS and has_all(self._opts)
 
     def run(self) -> None:
         """Run until stopped."""
@@ -102,9 +111,11 @@ class Repair(threading.Thread):
         while not self._stopping.wait(wait):
             wait = _SECONDS
             try:
-                if self.applies and (gap := self.due()) is not None:
+                if self.is_handed:
+                    self._note_handed()
+                elif self.applies and (gap := self.due()) is not None:
                     self.repair(gap)
-                    failures = 0
+                failures = 0
             except Exception as exc:
                 failures += 1
                 wait = backoff.seconds(failures)
@@ -121,14 +132,22 @@ class Repair(threading.Thread):
 
         :raises SpoolError: the spool does not say what is written.
         """
-        now = time.time()
-        for gap in self._gaps():
-            if gap.until is None or gap.repaired is not None or gap.until < now - _OLDEST_SECONDS:
-                continue
-            oldest = self._oldest()
-            if now > gap.until + _SETTLED_SECONDS and not 0 < oldest <= gap.until + SLACK_SECONDS:
+        for gap, until in self._settled():
+            if not 0 < self._oldest() <= until + SLACK_SECONDS:
                 return gap
         return None
+
+    def _settled(self) -> Iterator[tuple[ReportedGap, float]]:
+        """Yield the gaps to repair of which nothing is under way any more, each with its end."""
+        now = time.time()
+        for gap in self._gaps():
+            if gap.until is not None and gap.repaired is None and _OLDEST_SECONDS > now - gap.until > _SETTLED_SECONDS:
+                yield gap, gap.until
+
+    def _note_handed(self) -> None:
+        for gap, until in self._settled():
+            if self._handed.has_all(until + SLACK_SECONDS):
+                self._ledger.repaired(gap.since, self._handed.take(gap.since), self._handed.refused())
 
     def repair(self, gap: ReportedGap) -> None:
         """
@@ -139,7 +158,7 @@ class Repair(threading.Thread):
         """
         wanted = wanted_of(gap.since, time.time() if gap.until is None else gap.until)
         pace = Pace(_SHARE, self._stopping)
-        found = unread = 0
+        found = unread = elsewhere = 0
         parts = iter(portions(local_cache.tell(self._root, wanted, self._plan().policy.pipeline.origins)))
         is_over = False
         while not is_over and not pace.stopped:
@@ -160,9 +179,12 @@ class Repair(threading.Thread):
                 )
                 self._offer(looked.lacked)
                 found += len(looked.lacked)
+                # Nobody can say whether others have them, but those that came in the gap itself were not heard.
+                stamps = [one.destinations[0][1].stamp for one in looked.elsewhere]
+                elsewhere += sum(gap.since < stamp < (gap.until or stamp) for stamp in stamps)
         if not is_over:
             return
-        self._ledger.repaired(gap.since, found)
+        self._ledger.repaired(gap.since, found, unread + elsewhere if has_all(self._opts) else None)
         log.info(
             "eventsd: %s of a gap came from Salt's job cache, which had %s that cannot be read",
             counted(found),
@@ -190,33 +212,19 @@ class Repair(threading.Thread):
                 log.warning("eventsd: Salt's job cache: %s cannot be read: %s%s", one.what, one.why, more)
 
 
-def wanted_of(since: float, until: float) -> Wanted:
+def job_cache_of(opts: Mapping[str, Any]) -> str:
     """
-    Return what is wanted of Salt's own job cache for a gap.
+    Return which returner is the master's job cache.
 
-    :param since: when it began, in seconds since 1970 UTC.
-    :param until: when it ended.
+    :param opts: Salt's options.
     """
-    return Wanted(since - SLACK_SECONDS, until + SLACK_SECONDS, as_kept=True)
+    return str(opts.get("master_job_cache") or local_cache.NAME)
 
 
-def asking(config: Config, worker: str) -> Ask:
+def has_all(opts: Mapping[str, Any]) -> bool:
     """
-    Return what asks the history for what it has.
+    Say whether the master gives its job cache all jobs and returns there are.
 
-    :param config: the configuration.
-    :param worker: whose database the history is.
-    :raises ConfigError: an option is wrong, or a driver is missing.
+    :param opts: Salt's options.
     """
-    engine = reader_of(config, worker)
-
-    def ask(question: Callable[[Reader], Any]) -> Any:
-        try:
-            with reading(engine) as reader:
-                return question(reader)
-        except Unmade:
-            return None
-        finally:
-            engine.dispose()
-
-    return ask
+    return bool(opts.get("job_cache", True) and opts.get("runner_returns", True)) and not opts.get("ext_job_cache")
