@@ -141,7 +141,8 @@ def _no_look(_: Connection) -> bool:
 def _look_for(table: sa.Table, columns: Sequence[str]) -> Callable[[Connection], bool]:
     """Return what says whether a table that was just written into keeps bytes as texts."""
     texts = [name for name in columns if isinstance(table.c[name].type, (sa.String, sa.JSON))]
-    look = f"SELECT {', '.join(f'CHARSET(`{name}`)' for name in texts)} FROM {table.name} LIMIT 1"
+    are_texts = " AND ".join(f"CHARSET(`{name}`) = 'utf8mb4'" for name in texts)
+    look = f"SELECT {are_texts} FROM {table.name} LIMIT 1"
     looked_in: Any = ()
 
     def took_bytes(connection: Connection) -> bool:
@@ -152,7 +153,7 @@ def _look_for(table: sa.Table, columns: Sequence[str]) -> Callable[[Connection],
         is_held = connection.get_nested_transaction() is None
         if is_held and looked_in is transaction:
             return True
-        if set(connection.exec_driver_sql(look).one()) != {"utf8mb4"}:
+        if connection.exec_driver_sql(look).scalar_one() != 1:
             return False
         if is_held:
             looked_in = transaction
