@@ -133,6 +133,48 @@ def test_texts_stay_what_they_are_when_a_table_is_changed_meanwhile(altered: Dat
     assert sorted(altered.column("returns", "return")) == sorted(texts)
 
 
+def test_a_table_is_looked_at_again_once_somebody_may_have_changed_it(altered: Database) -> None:
+    # Given
+    load = by_load(schema.returns, _COLUMNS, 2**20, as_bytes=True)
+    some, others, more = rows_of(90)[:30], rows_of(90)[30:60], rows_of(90)[60:]
+    with make_engine(SqlOptions(url=altered.url)).connect() as connection:
+        said: list[str] = []
+        sa.event.listen(connection, "before_cursor_execute", lambda *args: said.append(args[2]))
+        with connection.begin():
+            assert [load(connection, some), load(connection, others)] == [30, 30]
+        assert [one.split()[0] for one in said] == ["SAVEPOINT", "LOAD", "SELECT", "SAVEPOINT", "LOAD"]
+
+        with connection.begin() as transaction:
+            with connection.begin_nested() as savepoint:
+                assert load(connection, more) == 30
+                savepoint.rollback()
+            # Nothing holds the table any more.
+            altered.execute("ALTER TABLE eventsd_returns CONVERT TO CHARACTER SET latin1 COLLATE latin1_bin")
+
+            # When
+            with suppress(sa.exc.DBAPIError):
+                assert load(connection, more) is None
+            transaction.rollback()
+
+    # Then
+    assert len(altered.rows("returns")) == 60
+
+
+def test_what_was_written_before_stays_where_rows_are_not_loaded(altered: Database) -> None:
+    # Given
+    load = by_load(schema.returns, _COLUMNS, 2**20, as_bytes=True)
+    some, bad, others = rows_of(90)[:30], rows_of(90)[30:60], rows_of(90)[60:]
+    bad[-1]["retcode"] = "zz"
+
+    # When
+    with make_engine(SqlOptions(url=altered.url)).connect() as connection, connection.begin():
+        taken = [load(connection, rows) for rows in (some, bad, others)]
+
+    # Then
+    assert taken == [30, None, 30]
+    assert sorted(altered.column("returns", "minion_id")) == sorted(row["minion_id"] for row in (*some, *others))
+
+
 def test_copies_are_left_out_and_the_rest_is_written(tables: Database) -> None:
     # Given
     worker = tables.worker()

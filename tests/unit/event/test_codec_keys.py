@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salt_eventsd.event.codec import decode, decode_as_texts, encode
-from tests.support.growth import assert_linear
+from tests.support.growth import assert_linear, cpu_seconds
 
 PACKER = msgpack.Packer()
 
@@ -85,6 +85,27 @@ def test_no_value_is_lost(keys: list[Any]) -> None:
 )
 def test_naming_keys_costs_as_much_as_they_have_bytes(pairs: Callable[[int], list[tuple[Any, Any]]]) -> None:
     assert_linear(decode, lambda size: mapping(*pairs(size // 8)), largest=2**20)
+
+
+@pytest.mark.parametrize("lists", [1000, 8192])
+def test_lists_of_one_hash_as_keys_take_no_long_time(lists: int) -> None:
+    # Python has one hash for -1 and -2, and so for all lists of these two.
+    keys = [[-1 - (number >> bit & 1) for bit in range(13)] for number in range(lists)]
+    payload = mapping(*((key, None) for key in keys), ("a", "b" * 2**18))
+
+    assert len(decode(payload)) == lists + 1
+    assert cpu_seconds(decode, payload, tries=3) < 0.25
+
+
+def test_numbers_that_look_like_lists_take_a_run_of_states_no_slower_way() -> None:
+    # The bytes of which a duration consists are any bytes, those among them with which lists begin.
+    fields = dict.fromkeys(["name", "comment", "__sls__", "__id__", "__saltfunc__", "start_time"], "/etc/app.conf" * 3)
+    states = {f"file_|-{at}_|-{at}_|-managed": {**fields, "duration": at / 7} for at in range(1, 301)}
+    payload = PACKER.pack({"return": states})
+
+    assert decode(payload) == {"return": states}
+    slower = cpu_seconds(lambda one: msgpack.unpackb(one, strict_map_key=False), payload, tries=20)
+    assert cpu_seconds(decode, payload, tries=20) < slower * 1.05
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ warns of each, however the session is set. So it counts only if every row went i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -27,6 +27,10 @@ from salt_eventsd.exceptions import Transient
 _FORBIDDEN = frozenset((1148, 2068, 3948, 4166))
 _ASKED = ("local_infile", "max_allowed_packet", "wsrep_on", "wsrep_load_data_splitting")
 _SETTINGS = f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({', '.join(map(repr, _ASKED))})"
+
+#: One savepoint after the other: a further one of the same name takes the place of the one before. To release each, and
+#: to have SQLAlchemy make them, takes as long as to load many rows.
+_BEGIN, _UNDO = "SAVEPOINT eventsd_load", "ROLLBACK TO SAVEPOINT eventsd_load"
 
 _CHARSETS = sa.text(
     "SELECT DISTINCT character_set_name FROM information_schema.columns"
@@ -53,6 +57,7 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
     values = itemgetter(*columns)
     faults = MySQLFaults()
     statements = Prepared(table, columns, packet_bytes, as_bytes)
+    took_bytes = _look_for(table, columns) if as_bytes else _no_look
     is_forbidden = lacks_statements = False
 
     def has_loaded(connection: Connection, rows: Sequence[Row]) -> bool:
@@ -67,29 +72,29 @@ def by_load(table: sa.Table, columns: Sequence[str], packet_bytes: int, as_bytes
             return None
         large, others = ((), rows) if lacks_statements else statements.apart(rows)
         failed: Exception | None = None
+        connection.exec_driver_sql(_BEGIN)
         try:
-            with connection.begin_nested() as savepoint:
-                try:
-                    is_whole = (
-                        statements.insert(connection, large)
-                        and (not others or has_loaded(connection, others))
-                        and (not as_bytes or _took_bytes(connection, table, columns))
-                    )
-                except Exception as exc:
-                    failed = exc
-                    raise
-                if is_whole:
-                    return len(rows)
-                savepoint.rollback()
+            if (
+                statements.insert(connection, large)
+                and (not others or has_loaded(connection, others))
+                and took_bytes(connection)
+            ):
+                return len(rows)
+        except Exception as exc:
+            failed = exc
+        try:
+            connection.exec_driver_sql(_UNDO)
         except Exception as exc:
             if failed is None:
                 raise
+            # A deadlock ends the transaction, savepoints and all.
+            raise failed from exc
+        if failed:
             number = number_of(original_of(failed))
             # Some of these are of a server that takes nothing at all: then what is tried next says so.
             lacks = number in NO_STATEMENTS
-            if failed is not exc or (not lacks and isinstance(faults.classify(failed), Transient)):
-                # A deadlock ends the transaction, savepoints and all.
-                raise failed from exc
+            if not lacks and isinstance(faults.classify(failed), Transient):
+                raise failed
             is_forbidden = number in _FORBIDDEN
             lacks_statements = lacks_statements or lacks
         return None
@@ -129,11 +134,32 @@ def takes_bytes(connection: Connection, table: sa.Table) -> bool:
     return set(connection.execute(_CHARSETS, {"name": table.name}).scalars()) == {"utf8mb4"}
 
 
-def _took_bytes(connection: Connection, table: sa.Table, columns: Sequence[str]) -> bool:
-    """Return whether a table that was just written into keeps bytes as texts; nobody changes it before the end."""
+def _no_look(_: Connection) -> bool:
+    return True
+
+
+def _look_for(table: sa.Table, columns: Sequence[str]) -> Callable[[Connection], bool]:
+    """Return what says whether a table that was just written into keeps bytes as texts."""
     texts = [name for name in columns if isinstance(table.c[name].type, (sa.String, sa.JSON))]
-    charsets = ", ".join(f"CHARSET(`{name}`)" for name in texts)
-    return set(connection.exec_driver_sql(f"SELECT {charsets} FROM {table.name} LIMIT 1").one()) == {"utf8mb4"}
+    are_texts = " AND ".join(f"CHARSET(`{name}`) = 'utf8mb4'" for name in texts)
+    look = f"SELECT {are_texts} FROM {table.name} LIMIT 1"
+    looked_in: Any = ()
+
+    def took_bytes(connection: Connection) -> bool:
+        nonlocal looked_in
+        transaction: Any = connection.get_transaction()
+        # Nobody changes the table before the end of the transaction; but to go back to a savepoint lets go of it, and
+        # there may be one around this.
+        is_held = connection.get_nested_transaction() is None
+        if is_held and looked_in is transaction:
+            return True
+        if connection.exec_driver_sql(look).scalar_one() != 1:
+            return False
+        if is_held:
+            looked_in = transaction
+        return True
+
+    return took_bytes
 
 
 def _usual(text: bytes) -> bytes:

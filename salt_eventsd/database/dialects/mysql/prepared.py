@@ -111,7 +111,7 @@ def execution(number: int, given: Given, kind: bytes) -> bytes:
     """
     nulls = sum(1 << at for at, value in enumerate(given) if value is None).to_bytes((len(given) + 7) // 8, "little")
     head = struct.pack("<I", number) + _NO_CURSOR + _TIMES + nulls + _NEW_TYPES + kind * len(given)
-    return head + b"".join(_with_lengths(given))
+    return b"".join((head, *_with_lengths(given)))
 
 
 def _with_lengths(given: Given) -> Iterator[bytes]:
