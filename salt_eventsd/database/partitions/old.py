@@ -53,34 +53,52 @@ def find(connection: Connection, limits: Limits) -> list[Old]:
     return [one for one in _candidates(connection, limits) if may_go(connection, one, limits)]
 
 
-def drop(connection: Connection, old: Old, limits: Limits) -> Counts | None:
+def count(connection: Connection, old: Old) -> Counts:
     """
-    Drop partitions, and return how many rows they had; None if there is something to keep in them after all.
+    Count the rows of partitions.
 
-    :param connection: in a transaction.
+    :param connection: to the database.
     :param old: from :func:`find`.
-    :param limits: by which they were found.
     """
-    told = _told(connection)
-    # One that went a moment ago has left the next one its range.
-    now = [has for table, mine in old.parts for one, has in told.get(table, ()) if one == mine]
-    if len(now) < len(old.parts):
-        return None
-    lowest = None if any(has.lower is None for has in now) else min(has.lower for has in now if has.lower)
-    old = old._replace(has=Range(lowest, old.has.upper))
     counts = Counts()
+    if (now := _now(connection, old)) is None:
+        return counts
     for table, _ in old.parts:
         outcome = _OUTCOMES.get(table)
-        query = sa.select(sa.func.count()).where(make.within(table, old.has))
+        query = sa.select(sa.func.count()).where(make.within(table, now.has))
         rows = connection.execute(query if outcome is None else query.add_columns(outcome).group_by(outcome))
         for count, *how in rows:
             name = "" if not how else OUTCOMES[None if how[0] is None else bool(how[0])]
             if count:
                 counts[table.name.removeprefix("eventsd_"), name] += count
-    dropped = dialect_of(connection).partitions.drop(
-        connection, old.parts, old.looked_at, partial(may_go, connection, old, limits)
+    return counts
+
+
+def drop(connection: Connection, old: Old, limits: Limits, patience: float) -> bool:
+    """
+    Drop partitions, unless there is something to keep in them after all; return whether they were dropped.
+
+    :param connection: in a transaction.
+    :param old: from :func:`find`.
+    :param limits: by which they were found.
+    :param patience: so many seconds it may wait for whoever has the tables.
+    :raises Occupied: somebody has them for longer.
+    """
+    if (now := _now(connection, old)) is None:
+        return False
+    return dialect_of(connection).partitions.drop(
+        connection, now.parts, now.looked_at, partial(may_go, connection, now, limits), patience
     )
-    return counts if dropped else None
+
+
+def _now(connection: Connection, old: Old) -> Old | None:
+    """Return partitions with the range that they have now: one that went a moment ago has left the next one its own."""
+    told = _told(connection)
+    now = [has for table, mine in old.parts for one, has in told.get(table, ()) if one == mine]
+    if len(now) < len(old.parts):
+        return None
+    lowest = None if any(has.lower is None for has in now) else min(has.lower for has in now if has.lower)
+    return old._replace(has=Range(lowest, old.has.upper))
 
 
 def may_go(connection: Connection, old: Old, limits: Limits) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.dialects.base.partitions import Occupied
 from salt_eventsd.database.retention.lock import Busy, Lock
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.exceptions import EventsdError, Held, Transient, WorkerError
@@ -126,7 +127,7 @@ class Steps:
         for attempt in range(1, _TRIES + 1):
             try:
                 return once()
-            except Busy:
+            except (Busy, Occupied):
                 raise
             except Exception as exc:
                 found = exc if isinstance(exc, WorkerError) else self._dialect.faults.classify(exc)
@@ -137,6 +138,8 @@ class Steps:
 
     def _go_on(self, seconds: float) -> bool:
         self.pace.wait(seconds)
+        if self._lock:
+            self._try(self._lock.renew)
         return not self.pace.stopped
 
 

@@ -221,8 +221,8 @@ def test_what_one_minion_has_answered_without_end_goes_in_steps(database: Databa
     gone = []
     with database.engine.begin() as connection:
         found = aged_jobs.find(connection, [jid], old)
-        for statements in aged_jobs.steps(connection, found, 100, old):
-            gone.append(sum(connection.execute(one).rowcount for one in statements))
+        for step in aged_jobs.steps(connection, found, 100, old):
+            gone.append(sum(connection.execute(one).rowcount for one in step.statements))
 
     # Then
     assert (sum(gone), len(database.rows("returns")), len(database.rows("jobs"))) == (250 + 121 + 1 + 1, 0, 0)
