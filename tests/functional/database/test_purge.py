@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
+from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.retention import aged_jobs
-from salt_eventsd.database.retention.keep import Keep, limits
+from salt_eventsd.database.retention.keep import Keep, Limits, limits
 from tests.support.aged import Answer, answer_event, jid_of, job_events, purge, purging, stamp
 from tests.support.events import fired, return_data
 from tests.support.stores import Database, batch_of
@@ -241,3 +244,31 @@ def test_a_count_changes_nothing(database: Database) -> None:
     assert counts == {("jobs", ""): 1, ("returns", "succeeded"): 1, ("states", "succeeded"): 2}
     assert [len(database.rows(name)) for name in ("jobs", "returns", "states")] == [1, 1, 2]
     assert [row for row in database.rows("locks") if row["holder"]] == []
+
+
+def test_a_job_that_is_answered_before_it_is_deleted_stays_whole(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an answer that comes when the job was found to be too old
+    jid, other = jid_of(100), jid_of(100)
+    answers = [Answer("web1", 100, states=2), Answer("web2", 100, failed=True)]
+    database.worker().write(batch_of([*job_events(jid, 100, *answers), *job_events(other, 100, *answers)]))
+    find = aged_jobs.find
+
+    def find_then(connection: Connection, jids: Iterable[str], old: Limits) -> list[aged_jobs.AgedJob]:
+        found = find(connection, jids, old)
+        connection.commit()
+        monkeypatch.undo()
+        database.worker().write(batch_of([answer_event(jid, Answer("late", 0))], first=99))
+        return found
+
+    monkeypatch.setattr(aged_jobs, "find", find_then)
+
+    # When
+    with purging(database, {"returns": "90d"}) as one:
+        counts = one.run()
+
+    # Then
+    assert counts == {**BOTH, ("jobs", ""): 1}
+    assert sorted(database.column("returns", "minion_id")) == ["late", "web1", "web2"]
+    assert [_jids(database, name) for name in ("jobs", "returns", "states")] == [[jid]] * 3

@@ -75,6 +75,16 @@ class Partitions:
         """
         raise NotImplementedError
 
+    def source(self, table: sa.Table, one: Range) -> str:
+        """
+        Return what stands after ``FROM`` to read a partition and nothing else, without a bound of its range, which
+        would lead to other indexes.
+
+        :param table: one of ours.
+        :param one: its partition.
+        """
+        raise NotImplementedError
+
     def begin(self, connection: Connection, table: sa.Table) -> None:
         """
         Do what can be done before a table is turned into one of partitions, while others write.

@@ -51,6 +51,10 @@ class MySQLPartitions(Partitions):
             found.append(Range(lower, upper))
         return found
 
+    def source(self, table: sa.Table, one: Range) -> str:
+        """See :class:`Partitions`."""
+        return f"{table.name} PARTITION ({one.name})"
+
     def convert(
         self, connection: Connection, table: sa.Table, column: sa.Column[object], ranges: Sequence[Range]
     ) -> None:

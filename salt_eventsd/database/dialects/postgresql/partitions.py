@@ -66,6 +66,10 @@ class PostgreSQLPartitions(Partitions):
         found = [_range(text) for text in connection.execute(_PARTS, {"name": table.name}).scalars()]
         return sorted(found, key=lambda one: (one.upper is None, one.upper or date.min))
 
+    def source(self, table: sa.Table, one: Range) -> str:
+        """See :class:`Partitions`."""
+        return f"{table.name}_{one.name}"
+
     def begin(self, connection: Connection, table: sa.Table) -> None:
         """See :class:`Partitions`. Rows are found by ``id`` as before, which cannot be a key of all partitions."""
         with connection.begin():
