@@ -115,9 +115,10 @@ class Step(NamedTuple):
     statements: Sequence[sa.Delete]
 
 
-def delete(connection: Connection, step: Step, limits: Limits) -> list[str]:
+def delete(connection: Connection, step: Step, limits: Limits) -> tuple[list[str], int]:
     """
-    Take a step, and return the job ids of those that stay as a whole: one of their minions has answered since.
+    Take a step. Return the job ids of those that stay as a whole, since one of their minions has answered meanwhile,
+    and how many rows are gone.
 
     :param connection: in a transaction.
     :param step: from :func:`steps`.
@@ -125,10 +126,11 @@ def delete(connection: Connection, step: Step, limits: Limits) -> list[str]:
     """
     late = sa.select(RETURNS.c.jid).distinct().where(RETURNS.c.jid.in_(step.jids), ~old_return(limits))
     stay = list(connection.scalars(late))
+    rows = 0
     for statement in step.statements:
         of = statement.table.c.jid
-        connection.execute(statement.where(of.not_in(stay)) if stay else statement)
-    return stay
+        rows += connection.execute(statement.where(of.not_in(stay)) if stay else statement).rowcount
+    return stay, rows
 
 
 def steps(connection: Connection, jobs: Iterable[AgedJob], most_rows: int, limits: Limits) -> Iterator[Step]:

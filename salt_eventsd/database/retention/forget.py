@@ -90,10 +90,14 @@ class Forget:
 
     def _jobs(self) -> Iterator[Counts]:
         for rows in self._pages(JOBS.c.jid, _OF_JOB):
-            if rows:
-                yield self._steps.ask(self._change_jobs, rows)
+            if not rows:
+                continue
+            if self._steps.changes:
+                yield self._steps.change(self._change_jobs, rows)
+            else:
+                yield self._steps.ask(self._change_jobs, rows)[0]
 
-    def _change_jobs(self, connection: Connection, rows: Sequence[sa.Row[Any]]) -> Counts:
+    def _change_jobs(self, connection: Connection, rows: Sequence[sa.Row[Any]]) -> tuple[Counts, int]:
         if self._steps.changes:
             # Who writes may have told more of them since they were found, and is not to do so now.
             keys = [(row.jid, row.apart) for row in rows]
@@ -108,7 +112,7 @@ class Forget:
             counts["jobs", "deleted" if is_alone else "changed"] += 1
             if self._steps.changes:
                 connection.execute(sa.delete(JOBS).where(is_job) if is_alone else _update(JOBS, new).where(is_job))
-        return counts
+        return counts, sum(counts.values())
 
     def _left_of(self, row: sa.Row[Any]) -> dict[str, Any]:
         """Return what changes in a job whose minion is forgotten."""
@@ -141,7 +145,7 @@ class Forget:
     def _pages(self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]]) -> Iterator[Sequence[sa.Row[Any]]]:
         """Yield the rows in which the name may stand, from a table as a whole, some at a time."""
         last = None
-        while end := self._steps.ask(_end_of_page, key, last, self._steps.pace.rows):
+        while end := self._steps.ask(_end_of_page, key, last, self._steps.pace.looks):
             within = key <= end if last is None else sa.and_(key > last, key <= end)
             may_name = sa.or_(
                 *(

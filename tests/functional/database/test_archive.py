@@ -323,7 +323,7 @@ def test_a_file_that_is_cut_off_anywhere_adds_nothing(tmp_path: Path) -> None:
     # When each is restored
     for end in sorted(ends):
         cut.write_bytes(packed_bytes[:end])
-        with pytest.raises(BadArchive, match="is cut off|is no archive"):
+        with pytest.raises(BadArchive, match=r"is cut off|is no archive"):
             Restore(engine, cut, Pace(share=1)).run()
 
     # Then nothing is there, and what has its last line brings back all
