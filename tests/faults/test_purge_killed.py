@@ -13,8 +13,9 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -29,9 +30,11 @@ from salt_eventsd.database.retention.keep import Keep
 from salt_eventsd.database.retention.lock import LEASE_SECONDS
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.purge import Purge
+from salt_eventsd.exceptions import WorkerError
 from tests.support.aged import Answer, jid_of, job_events, stamp
 from tests.support.events import fired
 from tests.support.kinds import MARIADB, POSTGRESQL, SQLITE
+from tests.support.server import Server
 from tests.support.stores import Database, batch_of
 
 KILLS = int(os.environ.get("EVENTSD_PURGE_KILLS", "3"))
@@ -210,3 +213,55 @@ def test_one_that_is_killed_again_and_again(database: Database, policy: Kept) ->
             break
     _purge(database, policy)
     assert _content(database) == expected, seed
+
+
+def killed(server: Server) -> None:
+    server.kill()
+    time.sleep(1)
+    server.start()
+
+
+def frozen(server: Server) -> None:
+    server.pause()
+    time.sleep(5)
+    server.resume()
+
+
+@pytest.mark.parametrize("fault", [killed, frozen])
+@pytest.mark.parametrize("database", [POSTGRESQL, MARIADB], indirect=True)
+def test_one_whose_server_goes_away_in_the_midst(
+    database: Database, request: pytest.FixtureRequest, fault: Callable[[Server], None]
+) -> None:
+    # Given
+    seed = random.randrange(10**9)
+    chance = random.Random(seed)
+    jobs = _fill(database, chance, 300)
+    before = _content(database)
+    expected = _left(before, jobs, POLICIES[0])
+    engine = make_engine(SqlOptions(url=database.url, timeout=2.0))
+    ended: list[str] = []
+
+    def run() -> None:
+        try:
+            Purge(engine, Keep(**_keep(POLICIES[0])), Pace(share=0.5)).run()
+        except WorkerError as exc:
+            ended.append(str(exc))
+
+    # When
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(chance.uniform(0.1, 1.5))
+    fault(request.getfixturevalue("mariadb" if database.kind in ("mysql", "mariadb") else "postgresql"))
+    thread.join(120)
+
+    # Then it goes on by itself, or says so and leaves what is to be kept; and the next one comes to the end
+    assert not thread.is_alive()
+    now = _content(database)
+    for name in _TABLES:
+        there = set(map(repr, now[name]))
+        assert there.issuperset(map(repr, expected[name])), (seed, name, ended)
+        assert there.issubset(map(repr, before[name])), (seed, name, ended)
+    database.execute(f"UPDATE eventsd_locks SET until = until - {LEASE_SECONDS + 1} WHERE until > 0")
+    _purge(database, POLICIES[0])
+    assert _content(database) == expected, (seed, ended)
+    engine.dispose()

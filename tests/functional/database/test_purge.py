@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.database import schema
+from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.database.retention import aged_jobs
 from salt_eventsd.database.retention.keep import Keep, Limits, limits
+from salt_eventsd.database.retention.pace import Pace
+from salt_eventsd.database.retention.steps import Steps
+from salt_eventsd.exceptions import WorkerError
 from tests.support.aged import Answer, answer_event, jid_of, job_events, purge, purging, stamp
 from tests.support.events import fired, return_data
 from tests.support.stores import Database, batch_of
@@ -272,3 +281,26 @@ def test_a_job_that_is_answered_before_it_is_deleted_stays_whole(
     assert counts == {**BOTH, ("jobs", ""): 1}
     assert sorted(database.column("returns", "minion_id")) == ["late", "web1", "web2"]
     assert [_jids(database, name) for name in ("jobs", "returns", "states")] == [[jid]] * 3
+
+
+def test_in_sqlite_a_look_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    # Given
+    database = Database(f"sqlite:///{tmp_path / 'history.db'}")
+    database.make_tables()
+    database.close()
+    engine = make_engine(SqlOptions(url=database.url))
+    steps = Steps(engine, Pace(share=1))
+
+    def write(connection: Connection) -> tuple[int, int]:
+        connection.execute(sa.select(schema.jobs)).all()
+        with closing(sqlite3.connect(tmp_path / "history.db", timeout=0)) as other:
+            other.execute("DELETE FROM eventsd_stats")
+            other.commit()
+        return 1, 1
+
+    # Then somebody else may write while a purge looks, and not while it deletes
+    with steps.changing():
+        assert steps.ask(write) == (1, 1)
+        with pytest.raises(WorkerError, match="locked"):
+            steps.change(write)
+    engine.dispose()
