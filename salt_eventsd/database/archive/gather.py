@@ -59,7 +59,7 @@ def gather(steps: Steps, before: datetime) -> Iterator[tuple[str, bytes]]:
     for part, page in walk.rows():
         yield from _rows(steps, part.name, part.condition & page.within(part.table))
     for found in walk.jobs():
-        for piece in steps.ask(_pieces, found, steps.pace.rows):
+        for piece in steps.ask(_pieces, found, steps.pace.looks):
             yield from _piece(steps, piece)
     yield from _minions(steps)
 

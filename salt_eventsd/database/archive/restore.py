@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ class Restore:
         :raises WorkerError: the database is away, or its tables are of another version.
         """
         with self._steps.looking():
-            return self._all(_count)
+            return self._all(lambda some: self._steps.ask(_count, some))
 
     def run(self) -> Mapping[str, int]:
         """
@@ -62,14 +61,14 @@ class Restore:
         """
         with self._steps.changing():
             self._steps.ask(self._dialect.learn)
-            return self._all(partial(_add, dialect=self._dialect))
+            return self._all(lambda some: self._steps.change(_add, self._dialect, some))
 
-    def _all(self, work: Any) -> Mapping[str, int]:
+    def _all(self, step: Callable[[Sequence[bytes]], Mapping[str, int]]) -> Mapping[str, int]:
         file = Reading(self._path)
         try:
             file.verify()
             for some in self._groups(file):
-                for name, rows in self._steps.ask(work, some).items():
+                for name, rows in step(some).items():
                     self.added[name] = self.added.get(name, 0) + rows
         except BadArchive as exc:
             if self.added:
@@ -80,14 +79,17 @@ class Restore:
         return self.added
 
     def _groups(self, file: Reading) -> Iterator[list[bytes]]:
-        yield from grouped(file.lines(), len, _STEP_BYTES, min(_MOST_ROWS, self._steps.pace.rows))
+        yield from grouped(file.lines(), len, _STEP_BYTES, min(_MOST_ROWS, self._size()))
+
+    def _size(self) -> int:
+        return self._steps.pace.rows if self._steps.changes else self._steps.pace.looks
 
 
 def _count(connection: Connection, texts: Sequence[bytes]) -> Mapping[str, int]:
     return {name: len(lines) for name, lines in _missing(connection, texts) if lines}
 
 
-def _add(connection: Connection, texts: Sequence[bytes], *, dialect: Dialect) -> Mapping[str, int]:
+def _add(connection: Connection, dialect: Dialect, texts: Sequence[bytes]) -> tuple[Mapping[str, int], int]:
     counts: dict[str, int] = {}
     for name, lines in _missing(connection, texts):
         if not lines:
@@ -102,7 +104,7 @@ def _add(connection: Connection, texts: Sequence[bytes], *, dialect: Dialect) ->
             insert = dialect.inserts.inserter(connection, table, names, schema.key_of(table))
             Plain(dialect, table, insert, dialect.inserts.counts(connection))(connection, rows)
         counts[name] = len(rows)
-    return counts
+    return counts, sum(counts.values())
 
 
 def _missing(connection: Connection, texts: Sequence[bytes]) -> Iterator[tuple[str, list[Line]]]:

@@ -106,7 +106,7 @@ class Archive:
             # What the disk has is what counts, and not what was sent there.
             file.verify()
             for some in self._groups(file):
-                for name, rows in self._steps.ask(_delete, some).items():
+                for name, rows in self._steps.change(_delete, some).items():
                     self.told.deleted[name] = self.told.deleted.get(name, 0) + rows
         finally:
             file.close()
@@ -115,15 +115,18 @@ class Archive:
         yield from grouped(file.lines(), len, _STEP_BYTES, self._steps.pace.rows)
 
 
-def _delete(connection: Connection, texts: Sequence[bytes]) -> Mapping[str, int]:
-    """Delete the rows of some lines, in the order of the lines: a job comes after its returns."""
+def _delete(connection: Connection, texts: Sequence[bytes]) -> tuple[Mapping[str, int], int]:
+    """
+    Delete the rows of some lines, in the order of the lines: a job comes after its returns. Return how many of each
+    table are gone, and how many in all.
+    """
     counts: dict[str, int] = {}
     lines = [(text, read(text)) for text in texts]
     for name in ("events", "states", "returns", "jobs"):
         some = [(text, line) for text, line in lines if line.table == name]
         if some:
             counts[name] = connection.execute(_deletion(connection, name, some)).rowcount
-    return {name: rows for name, rows in counts.items() if rows}
+    return {name: rows for name, rows in counts.items() if rows}, sum(counts.values())
 
 
 def _deletion(connection: Connection, name: str, some: Sequence[tuple[bytes, Line]]) -> sa.Delete:

@@ -7,6 +7,8 @@ writes and what asks need not know of partitions: how rows are told apart stays 
 =========== ===========================================================================================================
 ``ranges``  which days a partition has. Pure: no database in here
 ``make``    turns tables into tables of partitions, and makes partitions ahead of time
+``tries``   how a change of a table waits for others, and they for it
 ``old``     drops the partitions of which all rows are too old, before a purge deletes the rest row by row
+``late``    whether something has come into them meanwhile
 =========== ===========================================================================================================
 """

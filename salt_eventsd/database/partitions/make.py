@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection, Engine
 from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.deadlines import PATIENCE
 from salt_eventsd.database.dialects import Dialect, dialect_of
-from salt_eventsd.database.dialects.base.partitions import Range, bound
+from salt_eventsd.database.dialects.base.partitions import Occupied, Range, bound
 from salt_eventsd.database.partitions import ranges
+from salt_eventsd.database.partitions.tries import tries
 from salt_eventsd.database.rows.digest import NO_JID
 from salt_eventsd.exceptions import Held
 from salt_eventsd.redact.error_text import one_line
@@ -30,6 +31,8 @@ COLUMNS: Mapping[sa.Table, sa.Column[Any]] = {
 }
 #: So many rows in no partition are counted.
 MOST_OUTSIDE = 10_000
+#: So long it is tried to add partitions to a table that others have, in seconds.
+_AHEAD_SECONDS = 5.0
 #: How long a large table may take, in seconds.
 _CONVERT_SECONDS = 24 * 3600.0
 
@@ -66,10 +69,20 @@ def ensure(connection: Connection, dialect: Dialect, every: str) -> None:
     for table in empty:
         _convert(connection, dialect, table, every, only_empty=True)
     for table in [table for table, parts in missing.items() if parts]:
-        with _locked(connection, dialect):
-            # Another master may have done it while we waited for the lock.
-            if parts := _missing(every, dialect.partitions.ranges(connection, table) or [], today):
-                dialect.partitions.add(connection, table, COLUMNS[table], parts)
+        _add(connection, dialect, table, every, today)
+
+
+def _add(connection: Connection, dialect: Dialect, table: sa.Table, every: str, today: date) -> None:
+    for patience in tries(_AHEAD_SECONDS):
+        try:
+            with _locked(connection, dialect):
+                # Another master may have done it while we waited for the lock.
+                if parts := _missing(every, dialect.partitions.ranges(connection, table) or [], today):
+                    dialect.partitions.add(connection, table, COLUMNS[table], parts, patience)
+        except Occupied:
+            continue
+        return
+    raise Occupied(f"somebody else has {table.name}, and did not leave it within {_AHEAD_SECONDS:g} s")
 
 
 def ensure_or_say(connection: Connection, dialect: Dialect, every: str) -> None:

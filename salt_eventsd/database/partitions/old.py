@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from sqlalchemy.engine import Connection
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.dialects.base.partitions import Range
-from salt_eventsd.database.partitions import make
+from salt_eventsd.database.partitions import late, make
 from salt_eventsd.database.retention.aged_jobs import JOBS, OUTCOMES, RETURNS, STATES, Counts
 from salt_eventsd.database.retention.keep import Limits
 
@@ -30,12 +29,14 @@ class Old(NamedTuple):
 
     :param parts: each with its table.
     :param has: which rows they have: those of their range, in some databases those of ranges that are gone, too.
-    :param looked_at: further tables that are looked at.
+    :param looked_at: further tables in which a late answer may be, which are partitions no more.
+    :param are_jobs: jobs keep them, too.
     """
 
     parts: tuple[tuple[sa.Table, Range], ...]
     has: Range
-    looked_at: tuple[sa.Table, ...]
+    looked_at: tuple[sa.Table, ...] = ()
+    are_jobs: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -53,34 +54,58 @@ def find(connection: Connection, limits: Limits) -> list[Old]:
     return [one for one in _candidates(connection, limits) if may_go(connection, one, limits)]
 
 
-def drop(connection: Connection, old: Old, limits: Limits) -> Counts | None:
+def count(connection: Connection, old: Old) -> Counts:
     """
-    Drop partitions, and return how many rows they had; None if there is something to keep in them after all.
+    Count the rows of partitions.
 
-    :param connection: in a transaction.
+    :param connection: to the database.
     :param old: from :func:`find`.
-    :param limits: by which they were found.
     """
-    told = _told(connection)
-    # One that went a moment ago has left the next one its range.
-    now = [has for table, mine in old.parts for one, has in told.get(table, ()) if one == mine]
-    if len(now) < len(old.parts):
-        return None
-    lowest = None if any(has.lower is None for has in now) else min(has.lower for has in now if has.lower)
-    old = old._replace(has=Range(lowest, old.has.upper))
     counts = Counts()
+    if (now := _now(connection, old)) is None:
+        return counts
     for table, _ in old.parts:
         outcome = _OUTCOMES.get(table)
-        query = sa.select(sa.func.count()).where(make.within(table, old.has))
+        query = sa.select(sa.func.count()).where(make.within(table, now.has))
         rows = connection.execute(query if outcome is None else query.add_columns(outcome).group_by(outcome))
         for count, *how in rows:
             name = "" if not how else OUTCOMES[None if how[0] is None else bool(how[0])]
             if count:
                 counts[table.name.removeprefix("eventsd_"), name] += count
-    dropped = dialect_of(connection).partitions.drop(
-        connection, old.parts, old.looked_at, partial(may_go, connection, old, limits)
-    )
-    return counts if dropped else None
+    return counts
+
+
+def drop(connection: Connection, old: Old, limits: Limits, patience: float) -> bool:
+    """
+    Drop partitions, unless there is something to keep in them after all; return whether they were dropped.
+
+    :param connection: in a transaction.
+    :param old: from :func:`find`.
+    :param limits: by which they were found.
+    :param patience: so many seconds it may wait for whoever has the tables.
+    :raises Occupied: somebody has them for longer.
+    """
+    if (now := _now(connection, old)) is None:
+        return False
+    # What takes long comes before anybody has to wait.
+    if not may_go(connection, now, limits):
+        return False
+
+    def is_still_old() -> bool:
+        others = [query for table, query in _kept(now, limits) if table in now.looked_at]
+        return not late.is_kept(connection, now.parts, limits) and not _has_any(connection, others)
+
+    return dialect_of(connection).partitions.drop(connection, now.parts, now.looked_at, is_still_old, patience)
+
+
+def _now(connection: Connection, old: Old) -> Old | None:
+    """Return partitions with the range that they have now: one that went a moment ago has left the next one its own."""
+    told = _told(connection)
+    now = [has for table, mine in old.parts for one, has in told.get(table, ()) if one == mine]
+    if len(now) < len(old.parts):
+        return None
+    lowest = None if any(has.lower is None for has in now) else min(has.lower for has in now if has.lower)
+    return old._replace(has=Range(lowest, old.has.upper))
 
 
 def may_go(connection: Connection, old: Old, limits: Limits) -> bool:
@@ -91,24 +116,28 @@ def may_go(connection: Connection, old: Old, limits: Limits) -> bool:
     :param old: which.
     :param limits: since when rows are too old.
     """
-    return not any(connection.scalar(query.limit(1)) for query in _kept(old, limits))
+    return not _has_any(connection, [query for _, query in _kept(old, limits)])
+
+
+def _has_any(connection: Connection, queries: Sequence[sa.Select[Any]]) -> bool:
+    return any(connection.scalar(query.limit(1)) for query in queries)
 
 
 def _candidates(connection: Connection, limits: Limits) -> Iterator[Old]:
     told = _told(connection)
     if limits.events is not None:
         for one, has in _ended(told.get(_EVENTS, ()), limits.events):
-            yield Old(((_EVENTS, one),), has, ())
+            yield Old(((_EVENTS, one),), has)
     if limits.strips and limits.states is not None:
         for one, has in _ended(told.get(STATES, ()), limits.states):
-            yield Old(((STATES, one),), has, ())
+            yield Old(((STATES, one),), has)
     if limits.jobs is None or (before := limits.any_return) is None:
         return
     ended = {*_ended(told.get(RETURNS, ()), before), *_ended(told.get(STATES, ()), before)}
     for one, has in sorted(ended, key=str):
         tables = [table for table in (RETURNS, STATES) if (one, has) in told.get(table, ())]
-        others = [table for table in (JOBS, RETURNS, STATES) if table not in tables]
-        yield Old(tuple((table, one) for table in tables), has, tuple(others))
+        others = tuple(table for table in (RETURNS, STATES) if table not in tables)
+        yield Old(tuple((table, one) for table in tables), has, others, are_jobs=True)
 
 
 def _told(connection: Connection) -> dict[sa.Table, list[tuple[Range, Range]]]:
@@ -133,22 +162,22 @@ def _ended(parts: Sequence[tuple[Range, Range]], before: datetime) -> list[tuple
     return [(one, has) for one, has in parts if one.upper is not None and one.upper <= last]
 
 
-def _kept(old: Old, limits: Limits) -> Iterator[sa.Select[Any]]:
-    """Yield questions for rows that are to be kept."""
+def _kept(old: Old, limits: Limits) -> Iterator[tuple[sa.Table, sa.Select[Any]]]:
+    """Yield questions for rows that are to be kept, each with its table."""
     table, one = old.parts[0][0], old.has
     some = sa.select(sa.literal(1))
     if table is _EVENTS:
-        yield some.where(make.within(table, one), _is_young(_EVENTS.c.stamp, limits.events))
+        yield table, some.where(make.within(table, one), _is_young(_EVENTS.c.stamp, limits.events))
         return
-    yield some.where(make.within(table, one, STATES.c.jid), _is_young(STATES.c.stamp, limits.states))
-    if not old.looked_at:
+    yield STATES, some.where(make.within(table, one, STATES.c.jid), _is_young(STATES.c.stamp, limits.states))
+    if not old.are_jobs:
         return
-    yield some.where(make.within(table, one, JOBS.c.jid), _is_young(JOBS.c.stamp, limits.jobs))
+    yield JOBS, some.where(make.within(table, one, JOBS.c.jid), _is_young(JOBS.c.stamp, limits.jobs))
     in_range = make.within(table, one, RETURNS.c.jid)
     has_failed = RETURNS.c.success.is_(sa.false())
-    yield some.where(in_range, has_failed, _is_young(RETURNS.c.stamp, limits.failed))
+    yield RETURNS, some.where(in_range, has_failed, _is_young(RETURNS.c.stamp, limits.failed))
     has_not = sa.or_(RETURNS.c.success.is_(None), RETURNS.c.success.is_(sa.true()))
-    yield some.where(in_range, has_not, _is_young(RETURNS.c.stamp, limits.returns))
+    yield RETURNS, some.where(in_range, has_not, _is_young(RETURNS.c.stamp, limits.returns))
 
 
 def _is_young(stamp: sa.Column[datetime], limit: datetime | None) -> sa.ColumnElement[bool]:

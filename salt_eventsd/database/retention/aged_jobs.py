@@ -103,10 +103,39 @@ def in_utc(stamp: datetime) -> datetime:
     return stamp.replace(tzinfo=timezone.utc) if stamp.tzinfo is None else stamp.astimezone(timezone.utc)
 
 
-def steps(connection: Connection, jobs: Iterable[AgedJob], most_rows: int, limits: Limits) -> Iterator[list[sa.Delete]]:
+class Step(NamedTuple):
     """
-    Yield the statements that delete some jobs, those of one transaction together: several small jobs, or a part of a
-    large one. What comes in after the jobs were found stays.
+    What is deleted in one transaction: several small jobs, or a part of a large one.
+
+    :param jids: their job ids.
+    :param statements: what deletes them.
+    """
+
+    jids: Sequence[str]
+    statements: Sequence[sa.Delete]
+
+
+def delete(connection: Connection, step: Step, limits: Limits) -> tuple[list[str], int]:
+    """
+    Take a step. Return the job ids of those that stay as a whole, since one of their minions has answered meanwhile,
+    and how many rows are gone.
+
+    :param connection: in a transaction.
+    :param step: from :func:`steps`.
+    :param limits: by which the jobs were found.
+    """
+    late = sa.select(RETURNS.c.jid).distinct().where(RETURNS.c.jid.in_(step.jids), ~old_return(limits))
+    stay = list(connection.scalars(late))
+    rows = 0
+    for statement in step.statements:
+        of = statement.table.c.jid
+        rows += connection.execute(statement.where(of.not_in(stay)) if stay else statement).rowcount
+    return stay, rows
+
+
+def steps(connection: Connection, jobs: Iterable[AgedJob], most_rows: int, limits: Limits) -> Iterator[Step]:
+    """
+    Yield the steps that delete some jobs. What comes in after the jobs were found stays.
 
     :param connection: to the database; where a job is large, it is asked for its minions.
     :param jobs: from :func:`find`.
@@ -115,9 +144,10 @@ def steps(connection: Connection, jobs: Iterable[AgedJob], most_rows: int, limit
     """
     for piece in pieces(connection, jobs, most_rows):
         if piece.minions is not None and len(piece.minions) == 1:
-            yield from _of_one(connection, piece.jids[0], piece.minions[0], most_rows, limits)
+            for page in _of_one(connection, piece.jids[0], piece.minions[0], most_rows, limits):
+                yield Step(piece.jids, page)
         found = _of_minions(piece.jids, piece.minions, limits)
-        yield found if piece.minions is not None else [*found, _of_jobs(piece.jids, limits)]
+        yield Step(piece.jids, found if piece.minions is not None else [*found, _of_jobs(piece.jids, limits)])
 
 
 class Piece(NamedTuple):

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database import schema
+from salt_eventsd.database.dialects.base.conditions import among
 from salt_eventsd.database.retention import aged_rows
 from salt_eventsd.database.retention.aged_jobs import JOBS, RETURNS, STATES, Counts
 from salt_eventsd.database.retention.aged_rows import Part
@@ -30,6 +31,7 @@ _ALL = datetime(9999, 1, 1, tzinfo=timezone.utc)
 _LISTS = ("minions", "missing", "tgt", "syndics")
 #: The columns of a job that may name a minion.
 _NAMING = ("minions", "syndics", "tgt", "arg", "load")
+_OF_JOB = (JOBS.c.apart, *(JOBS.c[name] for name in _NAMING))
 
 
 class Forget:
@@ -87,28 +89,42 @@ class Forget:
             self._do([sa.delete(_MINIONS).where(is_its)])
 
     def _jobs(self) -> Iterator[Counts]:
-        columns = [JOBS.c.apart, *(JOBS.c[name] for name in _NAMING)]
-        for rows in self._pages(JOBS.c.jid, columns):
-            statements: list[sa.Delete | sa.Update] = []
-            counts = Counts()
-            for row in rows:
-                new: dict[str, Any] = {}
-                jid = row.jid
-                for name in _NAMING:
-                    value = row._mapping[name]
-                    old = _tgt(value) if name == "tgt" else _decoded(value)
-                    if (left := self._without(old, name)) != old:
-                        new[name] = left
-                if not new:
-                    continue
-                if isinstance(new.get("minions"), list):
-                    new["minion_count"] = len(new["minions"])
-                is_alone = new.get("minions") == [] and not self._steps.ask(_answers_of_others, jid, self._kept)
-                is_job = sa.and_(JOBS.c.jid == jid, JOBS.c.apart == row.apart)
-                counts["jobs", "deleted" if is_alone else "changed"] += 1
-                statements.append(sa.delete(JOBS).where(is_job) if is_alone else _update(JOBS, new).where(is_job))
-            self._do(statements)
-            yield counts
+        for rows in self._pages(JOBS.c.jid, _OF_JOB):
+            if not rows:
+                continue
+            if self._steps.changes:
+                yield self._steps.change(self._change_jobs, rows)
+            else:
+                yield self._steps.ask(self._change_jobs, rows)[0]
+
+    def _change_jobs(self, connection: Connection, rows: Sequence[sa.Row[Any]]) -> tuple[Counts, int]:
+        if self._steps.changes:
+            # Who writes may have told more of them since they were found, and is not to do so now.
+            keys = [(row.jid, row.apart) for row in rows]
+            query = sa.select(JOBS.c.jid, *_OF_JOB).where(among((JOBS.c.jid, JOBS.c.apart), keys))
+            rows = connection.execute(query.with_for_update()).all()
+        counts = Counts()
+        for row in rows:
+            if not (new := self._left_of(row)):
+                continue
+            is_alone = new.get("minions") == [] and not _answers_of_others(connection, row.jid, self._kept)
+            is_job = sa.and_(JOBS.c.jid == row.jid, JOBS.c.apart == row.apart)
+            counts["jobs", "deleted" if is_alone else "changed"] += 1
+            if self._steps.changes:
+                connection.execute(sa.delete(JOBS).where(is_job) if is_alone else _update(JOBS, new).where(is_job))
+        return counts, sum(counts.values())
+
+    def _left_of(self, row: sa.Row[Any]) -> dict[str, Any]:
+        """Return what changes in a job whose minion is forgotten."""
+        new: dict[str, Any] = {}
+        for name in _NAMING:
+            value = row._mapping[name]
+            old = _tgt(value) if name == "tgt" else _decoded(value)
+            if (left := self._without(old, name)) != old:
+                new[name] = left
+        if isinstance(new.get("minions"), list):
+            new["minion_count"] = len(new["minions"])
+        return new
 
     def _events(self) -> Iterator[Counts]:
         for rows in self._pages(_EVENTS.c.id, [_EVENTS.c.tag, _EVENTS.c.data]):
@@ -129,7 +145,7 @@ class Forget:
     def _pages(self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]]) -> Iterator[Sequence[sa.Row[Any]]]:
         """Yield the rows in which the name may stand, from a table as a whole, some at a time."""
         last = None
-        while end := self._steps.ask(_end_of_page, key, last, self._steps.pace.rows):
+        while end := self._steps.ask(_end_of_page, key, last, self._steps.pace.looks):
             within = key <= end if last is None else sa.and_(key > last, key <= end)
             may_name = sa.or_(
                 *(

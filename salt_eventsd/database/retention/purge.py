@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from salt_eventsd.database.dialects.base.partitions import Occupied
 from salt_eventsd.database.partitions import make
 from salt_eventsd.database.partitions import old as partitions
+from salt_eventsd.database.partitions.tries import tries
 from salt_eventsd.database.retention import aged_jobs, aged_rows
 from salt_eventsd.database.retention.aged_jobs import AgedJob, Counts
 from salt_eventsd.database.retention.keep import Keep, Limits, limits
@@ -21,6 +23,9 @@ from salt_eventsd.exceptions import WorkerError
 from salt_eventsd.redact.error_text import one_line
 
 log = logging.getLogger(__name__)
+
+#: So long it is tried to drop a partition of a table that others have, in seconds.
+_DROP_SECONDS = 60.0
 
 
 class Purge:
@@ -78,29 +83,49 @@ class Purge:
         return counts
 
     def _drop(self, found: Sequence[partitions.Old], counts: Counts) -> None:
-        try:
-            for one in found:
-                if (rows := self._steps.ask(partitions.drop, one, self._limits)) is not None:
+        for one in found:
+            try:
+                rows = self._steps.ask(partitions.count, one)
+                if self._is_dropped(one):
                     self.partitions += one.names
                     counts.update(rows)
-        except (Busy, Stopped):
-            raise
-        except WorkerError as exc:
-            # Somebody reads the table for long, or the user may drop no parts of it: their rows go one by one.
-            log.warning("eventsd: a partition was not dropped, its rows are deleted instead: %s", one_line(exc))
+            except (Busy, Stopped):
+                raise
+            except WorkerError as exc:
+                # Somebody reads the table for long, or the user may drop no parts of it: their rows go one by one.
+                names = " and ".join(one.names)
+                log.warning("eventsd: %s was not dropped, its rows are deleted instead: %s", names, one_line(exc))
+                if not isinstance(exc, Occupied):
+                    return
+
+    def _is_dropped(self, one: partitions.Old) -> bool:
+        for patience in tries(_DROP_SECONDS, self._steps.pace.wait):
+            with suppress(Occupied):
+                return self._steps.change(_drop, one, self._limits, patience)
+        raise Occupied(f"somebody else has its table, and did not leave it within {_DROP_SECONDS:g} s")
 
     def _jobs(self, found: Sequence[AgedJob]) -> Counts:
         counts = Counts()
-        for job in found:
+        for job in self._delete(found) if self._steps.changes else found:
             counts.update(job.counts)
         if self._limits.strips:
             # They were told already, as they go by themselves.
             counts = Counts({key: rows for key, rows in counts.items() if key[0] != "states"})
-        if self._steps.changes and found:
-            for statements in self._steps.ask(_steps, found, self._steps.pace.rows, self._limits):
-                self._steps.execute(statements)
         return counts
 
+    def _delete(self, found: Sequence[AgedJob]) -> list[AgedJob]:
+        """Delete some jobs, and return those that are gone, without those that were answered meanwhile."""
+        stay: set[str] = set()
+        if found:
+            for step in self._steps.ask(_steps, found, self._steps.pace.rows, self._limits):
+                stay.update(self._steps.change(aged_jobs.delete, step, self._limits))
+        return [job for job in found if job.jid not in stay]
 
-def _steps(connection: Connection, found: Sequence[AgedJob], rows: int, limits_: Limits) -> list[list[sa.Delete]]:
+
+def _drop(connection: Connection, one: partitions.Old, limits_: Limits, patience: float) -> tuple[bool, int]:
+    # No row is deleted by itself, so it says nothing of how long that takes.
+    return partitions.drop(connection, one, limits_, patience), 0
+
+
+def _steps(connection: Connection, found: Sequence[AgedJob], rows: int, limits_: Limits) -> list[aged_jobs.Step]:
     return list(aged_jobs.steps(connection, found, rows, limits_))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database import migrate
 from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.dialects.base.partitions import Occupied
+from salt_eventsd.database.dialects.base.session import LOOKS
 from salt_eventsd.database.retention.lock import Busy, Lock
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.exceptions import EventsdError, Held, Transient, WorkerError
@@ -99,34 +102,55 @@ class Steps:
 
         :param statements: which.
         """
-        self.ask(_execute, statements)
+        self.change(_execute, statements)
 
     def ask(
         self, work: Callable[Concatenate[Connection, Args], Answer], *args: Args.args, **named: Args.kwargs
     ) -> Answer:
         """
-        Do something in a short transaction of its own, and rest.
+        Look at something in a short transaction of its own, and rest.
 
-        :param work: called with a connection and what else is given.
+        :param work: called with a connection and what else is given; changes no rows.
         :raises Stopped: it is time to stop.
         """
+        self._begin()
+        with self.pace.step():
+            return self._try(partial(self._once, True, work, *args, **named))
+
+    def change(
+        self, work: Callable[Concatenate[Connection, Args], tuple[Answer, int]], *args: Args.args, **named: Args.kwargs
+    ) -> Answer:
+        """
+        Change rows in a short transaction of its own, and rest.
+
+        :param work: called with a connection and what else is given; says how many rows it changed, too.
+        :raises Stopped: it is time to stop.
+        """
+        self._begin()
+        with self.pace.step() as changed:
+            answer, rows = self._try(partial(self._once, False, work, *args, **named))
+            changed.append(rows)
+            return answer
+
+    def _begin(self) -> None:
         if self.pace.stopped:
             raise Stopped
         if self._lock:
             self._try(self._lock.renew)
 
-        def once() -> Answer:
-            with self._engine.connect() as connection, connection.begin():
+    def _once(
+        self, looks: bool, work: Callable[Concatenate[Connection, Args], Answer], *args: Args.args, **named: Args.kwargs
+    ) -> Answer:
+        with self._engine.connect() as connection:
+            connection.execution_options(**{LOOKS: looks})
+            with connection.begin():
                 return work(connection, *args, **named)
-
-        with self.pace.step():
-            return self._try(once)
 
     def _try(self, once: Callable[[], Answer]) -> Answer:
         for attempt in range(1, _TRIES + 1):
             try:
                 return once()
-            except Busy:
+            except (Busy, Occupied):
                 raise
             except Exception as exc:
                 found = exc if isinstance(exc, WorkerError) else self._dialect.faults.classify(exc)
@@ -137,9 +161,10 @@ class Steps:
 
     def _go_on(self, seconds: float) -> bool:
         self.pace.wait(seconds)
+        if self._lock:
+            self._try(self._lock.renew)
         return not self.pace.stopped
 
 
-def _execute(connection: Connection, statements: Sequence[sa.Delete | sa.Update]) -> None:
-    for statement in statements:
-        connection.execute(statement)
+def _execute(connection: Connection, statements: Sequence[sa.Delete | sa.Update]) -> tuple[None, int]:
+    return None, sum(connection.execute(statement).rowcount for statement in statements)

@@ -30,9 +30,9 @@ class Walk:
         self._deletes = deletes
 
     def rows(self) -> Iterator[tuple[Part, Page]]:
-        """Yield rows that are too old by themselves, some at a time."""
+        """Yield rows that are too old by themselves, some at a time: as many as are deleted in one step."""
         for part in self._steps.ask(_parts, self._limits):
-            for some in self._pages(part):
+            for some in self._pages(part, deletes=self._deletes):
                 yield part, some
 
     def jobs(self) -> Iterator[list[AgedJob]]:
@@ -62,10 +62,10 @@ class Walk:
                     seen.update(job.jid for job in found)
                 yield found
 
-    def _pages(self, part: Part) -> Iterator[Page]:
+    def _pages(self, part: Part, *, deletes: bool = False) -> Iterator[Page]:
         """Yield the rows of a part that are too old, some at a time."""
-        after = None
-        while some := self._steps.ask(aged_rows.page, part, after, self._steps.pace.rows):
+        after, pace = None, self._steps.pace
+        while some := self._steps.ask(aged_rows.page, part, after, pace.rows if deletes else pace.looks):
             after = some.last
             yield some
 

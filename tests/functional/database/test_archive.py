@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,13 @@ import pytest
 import zstandard
 
 from salt_eventsd.database.archive import write
+from salt_eventsd.database.archive.file import BadArchive
+from salt_eventsd.database.archive.restore import Restore
 from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.database.questions import jobcache
 from salt_eventsd.database.questions.read import reading
 from salt_eventsd.database.retention.lock import Lock
+from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.operate import archive as verb
 from tests.support.aged import Answer, answer_event, jid_of, job_events, stamp
 from tests.support.events import fired, job_data, return_data
@@ -296,6 +300,38 @@ def test_a_file_that_is_not_whole_adds_nothing(database: Database, whole: Path, 
         assert words in told["problem"]
         assert "\n" not in told["problem"]
     assert content(database) == before
+
+
+def test_a_file_that_is_cut_off_anywhere_adds_nothing(tmp_path: Path) -> None:
+    # Given an archive of many rows, cut off at 200 places, of which the first and the last bytes are some; behind its
+    # last line it has four bytes that nothing needs
+    source = Database(f"sqlite:///{tmp_path / 'source.db'}")
+    jobs = [job_events(jid_of(100), 100, Answer("web1", 100, states=2)) for _ in range(150)]
+    source.worker().write(batch_of([event for events in jobs for event in events]))
+    source.close()
+    whole = tmp_path / "whole.zst"
+    archive(source, before="90d", to=str(whole))
+    packed_bytes, seed = whole.read_bytes(), random.randrange(10**9)
+    last = len(packed_bytes) - 4
+    ends = {*range(20), *range(last - 20, last), *random.Random(seed).sample(range(20, last - 20), 160)}
+    other = Database(f"sqlite:///{tmp_path / 'other.db'}")
+    other.make_tables()
+    other.close()
+    engine = make_engine(SqlOptions(url=other.url))
+    cut = tmp_path / "cut"
+
+    # When each is restored
+    for end in sorted(ends):
+        cut.write_bytes(packed_bytes[:end])
+        with pytest.raises(BadArchive, match=r"is cut off|is no archive"):
+            Restore(engine, cut, Pace(share=1)).run()
+
+    # Then nothing is there, and what has its last line brings back all
+    engine.dispose()
+    assert [other.rows(name) for name in TABLES] == [[]] * len(TABLES), seed
+    cut.write_bytes(packed_bytes[:last])
+    assert archive(other, restore=str(cut))["retcode"] == 0
+    assert content(other) == content(source)
 
 
 @pytest.mark.parametrize(

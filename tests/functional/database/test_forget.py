@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.engines import SqlOptions, make_reader
 from salt_eventsd.database.questions import minions, missing
 from salt_eventsd.database.questions.read import reading
+from salt_eventsd.database.retention import forget as module
 from salt_eventsd.operate.purge import forget
 from tests.support.aged import Answer, jid_of, job_events, stamp
 from tests.support.events import fired, job, returned
@@ -131,3 +135,27 @@ def test_a_minion_whose_id_ends_in_a_blank_is_told_from_the_one_without(tables: 
     assert sorted(tables.column("returns", "minion_id")) == ["web1", "web2"]
     assert sorted(tables.column("minions", "minion_id")) == ["web1", "web2"]
     assert all("web1" not in str(one) for one in tables.column("jobs", "minions"))
+
+
+def test_what_is_told_of_a_job_meanwhile_stays(
+    tables: Database, opts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a batch, which publishes its job again for more minions when the job was found to name the one
+    jid = "20260101000000000001"
+    find = module._found
+
+    def find_then(connection: Connection, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        found = find(connection, query)
+        connection.commit()
+        monkeypatch.undo()
+        tables.worker().write(batch_of([job(jid, minions=["web2.example.com"])], first=99))
+        return found
+
+    monkeypatch.setattr(module, "_found", find_then)
+
+    # When
+    forget(opts, GONE)
+
+    # Then
+    [row] = [row for row in tables.rows("jobs") if row["jid"] == jid]
+    assert (sorted(row["minions"]), row["minion_count"]) == ([STAYS, "web2.example.com"], 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import date, datetime, timedelta, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import sqlalchemy as sa
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import dialect_of
+from salt_eventsd.database.dialects.base.partitions import Occupied
 from salt_eventsd.database.engines import SqlOptions, make_engine
-from salt_eventsd.database.partitions import make, ranges
+from salt_eventsd.database.partitions import make, old, ranges
 from salt_eventsd.database.retention.forget import Forget
 from salt_eventsd.exceptions import ConfigError
 from salt_eventsd.operate.purge import purge
@@ -151,12 +153,12 @@ def test_writers_do_not_wait_for_somebody_who_reads_for_long(fresh: Database) ->
         new = [ranges.Range(last, last + timedelta(days=31))]
         with engine.connect() as connection:
             connection.begin()
-            with pytest.raises(sa.exc.DBAPIError, match=r"(?i)lock"):
-                dialect.partitions.add(connection, schema.returns, schema.returns.c.jid, new)
+            with pytest.raises(Occupied):
+                dialect.partitions.add(connection, schema.returns, schema.returns.c.jid, new, 0.1)
             connection.rollback()
 
         # Then it is given up soon
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 5
         reader.rollback()
     engine.dispose()
 
@@ -223,6 +225,10 @@ def years(fresh: Database) -> Database:
         events = job_events(jid_of(days), days, Answer("web1", days, states=2), Answer("web2", days))
         write(fresh, [*events, fired("my/event", {"_stamp": stamp(days)})], first=10 * at + 1)
     return fresh
+
+
+def age_of(row: dict[str, Any]) -> int:
+    return (datetime.now(timezone.utc) - row["stamp"]).days
 
 
 def age(database: Database, name: str) -> list[int]:
@@ -298,8 +304,9 @@ def test_what_came_into_the_place_of_a_dropped_partition_is_kept(years: Database
     assert {row["jid"] for row in years.rows("states")} >= {"1", "19990101000000000000", late}
 
 
-def test_a_reader_of_long_does_not_keep_a_purge_from_its_end(years: Database) -> None:
+def test_a_reader_of_long_does_not_keep_a_purge_from_its_end(years: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given somebody who has begun to read, and went home
+    monkeypatch.setattr("salt_eventsd.database.retention.purge._DROP_SECONDS", 1.0)
     opts = opts_of(years, keep={"returns": "100d", "events": "100d"})
     with years.engine.connect() as reader:
         for name in NAMES:
@@ -335,8 +342,6 @@ def test_who_may_drop_no_partition_deletes_its_rows(years: Database) -> None:
 
 def test_what_comes_between_two_drops_is_kept(years: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given an answer to a job whose partition has just gone, while the next one goes
-    from salt_eventsd.database.partitions import old
-
     late = jid_of(130)
     month = f"p{(TODAY - timedelta(days=130)).replace(day=1):%Y%m%d}"
     drop = old.drop
@@ -360,8 +365,6 @@ def test_what_comes_between_two_drops_is_kept(years: Database, monkeypatch: pyte
 
 def test_what_comes_between_look_and_drop_keeps_the_partition(years: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given an answer that arrives when the partition was found to be old
-    from salt_eventsd.database.partitions import old
-
     jid = next(row["jid"] for row in years.rows("jobs") if "web1" in row["minions"])
     drop = old.drop
 
@@ -377,6 +380,41 @@ def test_what_comes_between_look_and_drop_keeps_the_partition(years: Database, m
     assert told["retcode"] == 0
     assert [row["minion_id"] for row in years.rows("returns") if row["jid"] == jid] == ["web1", "web2", "late"]
     assert jid in years.column("jobs", "jid")
+
+
+@pytest.mark.parametrize(
+    ("late", "keep"),
+    [
+        pytest.param(Answer("late", 0), {"returns": "100d"}, id="an answer"),
+        pytest.param(Answer("late", 120, failed=True), {"returns": "100d", "failed": "1y"}, id="a failed one"),
+        pytest.param(Answer("late", 120), {"returns": "100d", "failed": "30d", "jobs": "50d"}, id="an old one"),
+        pytest.param(Answer("late", 120, states=1), {"returns": "100d", "states": "1y"}, id="states"),
+    ],
+)
+def test_what_comes_when_nobody_may_write_any_more_decides(
+    years: Database, monkeypatch: pytest.MonkeyPatch, late: Answer, keep: dict[str, str]
+) -> None:
+    # Given an answer that arrives after the last look before the tables are locked; all states of before are gone
+    years.execute("DELETE FROM eventsd_states")
+    jid = next(row["jid"] for row in years.rows("jobs") if age_of(row) == 130)
+    may_go, looks = old.may_go, count()
+
+    def may_go_then(connection: Any, one: Any, *args: Any) -> bool:
+        may = may_go(connection, one, *args)
+        if may and one.has.upper and make.bound(schema.returns.c.jid, one.has.upper) > jid and next(looks) == 1:
+            write(years, [answer_event(jid, late)], first=500)
+        return may
+
+    monkeypatch.setattr(old, "may_go", may_go_then)
+
+    # When
+    told = purge(opts_of(years, keep=keep))
+
+    # Then it keeps its partition, and its job, unless it is too old itself
+    assert told["retcode"] == 0
+    minions = [row["minion_id"] for row in years.rows("returns") if row["jid"] == jid]
+    assert minions == ([] if keep.get("failed") == "30d" else ["web1", "web2", "late"])
+    assert (jid in years.column("jobs", "jid")) == bool(minions)
 
 
 def test_others_keep_their_rights(fresh: Database) -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from salt_eventsd.database import schema
+from salt_eventsd.database.engines import SqlOptions, make_engine
 from salt_eventsd.database.retention import aged_jobs
-from salt_eventsd.database.retention.keep import Keep, limits
+from salt_eventsd.database.retention.keep import Keep, Limits, limits
+from salt_eventsd.database.retention.pace import Pace
+from salt_eventsd.database.retention.steps import Steps
+from salt_eventsd.exceptions import WorkerError
 from tests.support.aged import Answer, answer_event, jid_of, job_events, purge, purging, stamp
 from tests.support.events import fired, return_data
 from tests.support.stores import Database, batch_of
@@ -221,8 +233,8 @@ def test_what_one_minion_has_answered_without_end_goes_in_steps(database: Databa
     gone = []
     with database.engine.begin() as connection:
         found = aged_jobs.find(connection, [jid], old)
-        for statements in aged_jobs.steps(connection, found, 100, old):
-            gone.append(sum(connection.execute(one).rowcount for one in statements))
+        for step in aged_jobs.steps(connection, found, 100, old):
+            gone.append(sum(connection.execute(one).rowcount for one in step.statements))
 
     # Then
     assert (sum(gone), len(database.rows("returns")), len(database.rows("jobs"))) == (250 + 121 + 1 + 1, 0, 0)
@@ -241,3 +253,54 @@ def test_a_count_changes_nothing(database: Database) -> None:
     assert counts == {("jobs", ""): 1, ("returns", "succeeded"): 1, ("states", "succeeded"): 2}
     assert [len(database.rows(name)) for name in ("jobs", "returns", "states")] == [1, 1, 2]
     assert [row for row in database.rows("locks") if row["holder"]] == []
+
+
+def test_a_job_that_is_answered_before_it_is_deleted_stays_whole(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an answer that comes when the job was found to be too old
+    jid, other = jid_of(100), jid_of(100)
+    answers = [Answer("web1", 100, states=2), Answer("web2", 100, failed=True)]
+    database.worker().write(batch_of([*job_events(jid, 100, *answers), *job_events(other, 100, *answers)]))
+    find = aged_jobs.find
+
+    def find_then(connection: Connection, jids: Iterable[str], old: Limits) -> list[aged_jobs.AgedJob]:
+        found = find(connection, jids, old)
+        connection.commit()
+        monkeypatch.undo()
+        database.worker().write(batch_of([answer_event(jid, Answer("late", 0))], first=99))
+        return found
+
+    monkeypatch.setattr(aged_jobs, "find", find_then)
+
+    # When
+    with purging(database, {"returns": "90d"}) as one:
+        counts = one.run()
+
+    # Then
+    assert counts == {**BOTH, ("jobs", ""): 1}
+    assert sorted(database.column("returns", "minion_id")) == ["late", "web1", "web2"]
+    assert [_jids(database, name) for name in ("jobs", "returns", "states")] == [[jid]] * 3
+
+
+def test_in_sqlite_a_look_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    # Given
+    database = Database(f"sqlite:///{tmp_path / 'history.db'}")
+    database.make_tables()
+    database.close()
+    engine = make_engine(SqlOptions(url=database.url))
+    steps = Steps(engine, Pace(share=1))
+
+    def write(connection: Connection) -> tuple[int, int]:
+        connection.execute(sa.select(schema.jobs)).all()
+        with closing(sqlite3.connect(tmp_path / "history.db", timeout=0)) as other:
+            other.execute("DELETE FROM eventsd_stats")
+            other.commit()
+        return 1, 1
+
+    # Then somebody else may write while a purge looks, and not while it deletes
+    with steps.changing():
+        assert steps.ask(write) == (1, 1)
+        with pytest.raises(WorkerError, match="locked"):
+            steps.change(write)
+    engine.dispose()

@@ -13,6 +13,8 @@ from typing import ClassVar, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.exceptions import Transient
+
 #: The partition of what is too old for a range, and the one of what is in none: odd job ids, times to come.
 BEFORE, REST = "p_before", "p_rest"
 
@@ -46,6 +48,10 @@ def bound(column: sa.Column[str] | sa.Column[object], day: date) -> str:
     return f"{day:%Y-%m-%d}" if isinstance(column.type, sa.DateTime) else f"{day:%Y%m%d}"
 
 
+class Occupied(Transient):
+    """Somebody has the table, and writers would have had to wait for too long until it is free."""
+
+
 class Partitions:
     """
     Makes and drops partitions.
@@ -66,6 +72,16 @@ class Partitions:
 
         :param connection: to the database.
         :param table: one of ours.
+        """
+        raise NotImplementedError
+
+    def source(self, table: sa.Table, one: Range) -> str:
+        """
+        Return what stands after ``FROM`` to read a partition and nothing else, without a bound of its range, which
+        would lead to other indexes.
+
+        :param table: one of ours.
+        :param one: its partition.
         """
         raise NotImplementedError
 
@@ -91,7 +107,14 @@ class Partitions:
         """
         raise NotImplementedError
 
-    def add(self, connection: Connection, table: sa.Table, column: sa.Column[object], ranges: Sequence[Range]) -> None:
+    def add(
+        self,
+        connection: Connection,
+        table: sa.Table,
+        column: sa.Column[object],
+        ranges: Sequence[Range],
+        patience: float,
+    ) -> None:
         """
         Add partitions after the last one; what the rest has of their rows moves there.
 
@@ -99,6 +122,8 @@ class Partitions:
         :param table: one of ours.
         :param column: whose values decide.
         :param ranges: each begins where the one before ends.
+        :param patience: so many seconds it may wait for whoever has the table; writers wait behind it.
+        :raises Occupied: that was not enough, and nothing was done.
         """
         raise NotImplementedError
 
@@ -108,6 +133,7 @@ class Partitions:
         found: Sequence[tuple[sa.Table, Range]],
         looked_at: Sequence[sa.Table],
         may_go: Callable[[], bool],
+        patience: float,
     ) -> bool:
         """
         Drop partitions with their rows, unless something in them is to stay; nobody writes there meanwhile.
@@ -116,6 +142,8 @@ class Partitions:
         :param found: the partitions, each with its table.
         :param looked_at: further tables that ``may_go`` looks at.
         :param may_go: asked once nobody writes.
+        :param patience: so many seconds it may wait for whoever has the tables; writers wait behind it.
         :returns: whether they were dropped.
+        :raises Occupied: that was not enough, and nothing was done.
         """
         raise NotImplementedError

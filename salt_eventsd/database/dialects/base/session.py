@@ -13,6 +13,9 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
+#: The option of a connection whose transactions change nothing, over an engine that may change something.
+LOOKS = "eventsd_looks"
+
 
 class Session:
     """

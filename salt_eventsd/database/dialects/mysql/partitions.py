@@ -5,6 +5,7 @@ anew to get them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,15 +15,16 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.database.dialects.base.partitions import BEFORE, REST, Partitions, Range, bound
+from salt_eventsd.database.dialects.base.faults import number_of, original_of
+from salt_eventsd.database.dialects.base.partitions import BEFORE, REST, Occupied, Partitions, Range, bound
 
 _PARTS = sa.text(
     "SELECT partition_name, partition_description FROM information_schema.partitions"
     " WHERE table_schema = DATABASE() AND table_name = :name AND partition_name IS NOT NULL"
     " ORDER BY partition_ordinal_position"
 )
-#: So long a change waits for whoever has the table, such as a backup; writers wait behind it.
-_PATIENCE_SECONDS = 2
+#: A wait for a lock was too long; so was a statement.
+_TOO_LONG = frozenset((1205, 1969))
 _BOUND = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
 
 
@@ -49,6 +51,10 @@ class MySQLPartitions(Partitions):
             found.append(Range(lower, upper))
         return found
 
+    def source(self, table: sa.Table, one: Range) -> str:
+        """See :class:`Partitions`."""
+        return f"{table.name} PARTITION ({one.name})"
+
     def convert(
         self, connection: Connection, table: sa.Table, column: sa.Column[object], ranges: Sequence[Range]
     ) -> None:
@@ -58,9 +64,16 @@ class MySQLPartitions(Partitions):
             f"ALTER TABLE {table.name} {key} PARTITION BY RANGE COLUMNS({column.name}) ({_parts(column, ranges)})"
         )
 
-    def add(self, connection: Connection, table: sa.Table, column: sa.Column[object], ranges: Sequence[Range]) -> None:
+    def add(
+        self,
+        connection: Connection,
+        table: sa.Table,
+        column: sa.Column[object],
+        ranges: Sequence[Range],
+        patience: float,
+    ) -> None:
         """See :class:`Partitions`."""
-        with _hurry(connection):
+        with _locked(connection, [f"{table.name} WRITE"], patience):
             connection.exec_driver_sql(
                 f"ALTER TABLE {table.name} REORGANIZE PARTITION {REST} INTO ({_parts(column, ranges)})"
             )
@@ -71,38 +84,61 @@ class MySQLPartitions(Partitions):
         found: Sequence[tuple[sa.Table, Range]],
         looked_at: Sequence[sa.Table],
         may_go: Callable[[], bool],
+        patience: float,
     ) -> bool:
-        """See :class:`Partitions`. No transaction outlives a change of a table, but such a lock does."""
-        run = connection.exec_driver_sql
+        """See :class:`Partitions`."""
         written = sorted({table.name for table, _ in found})
         read = sorted({table.name for table in looked_at}.difference(written))
-        with _hurry(connection), _unlocking(connection):
-            run(f"LOCK TABLES {', '.join([f'{name} WRITE' for name in written] + [f'{name} READ' for name in read])}")
+        with _locked(connection, [f"{name} WRITE" for name in written] + [f"{name} READ" for name in read], patience):
             if not may_go():
                 return False
             for table, one in found:
-                run(f"ALTER TABLE {table.name} DROP PARTITION {one.name}")
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} DROP PARTITION {one.name}")
             return True
 
 
 @contextmanager
-def _hurry(connection: Connection) -> Iterator[None]:
+def _locked(connection: Connection, locks: Sequence[str], patience: float) -> Iterator[None]:
+    """
+    Have some tables for oneself. No transaction outlives a change of a table, but such a lock does.
+
+    :param connection: in a transaction.
+    :param locks: names of tables, each with ``READ`` or ``WRITE``.
+    :param patience: so many seconds it may wait for them.
+    :raises Occupied: somebody has one of them.
+    """
     run = connection.exec_driver_sql
-    run(f"SET @eventsd_waits = @@lock_wait_timeout, SESSION lock_wait_timeout = {_PATIENCE_SECONDS}")
+    try:
+        with _hurrying(connection, patience):
+            run(f"LOCK TABLES {', '.join(locks)}")
+    except sa.exc.DBAPIError as exc:
+        if number_of(original_of(exc)) in _TOO_LONG:
+            raise Occupied from exc
+        raise
     try:
         yield
     finally:
         if not connection.invalidated:
-            run("SET SESSION lock_wait_timeout = @eventsd_waits")
+            run("UNLOCK TABLES")
 
 
 @contextmanager
-def _unlocking(connection: Connection) -> Iterator[None]:
+def _hurrying(connection: Connection, seconds: float) -> Iterator[None]:
+    # A limit of locks is of whole seconds; MariaDB has a finer one of statements, and MySQL, which has not, reads a
+    # comment.
+    run = connection.exec_driver_sql
+    run(
+        "SET @eventsd_waits = @@lock_wait_timeout /*M!100101 , @eventsd_takes = @@max_statement_time */,"
+        f" SESSION lock_wait_timeout = {math.ceil(seconds)} /*M!100101 , SESSION max_statement_time = {seconds:.3f} */"
+    )
     try:
         yield
     finally:
         if not connection.invalidated:
-            connection.exec_driver_sql("UNLOCK TABLES")
+            run(
+                "SET SESSION lock_wait_timeout = @eventsd_waits"
+                " /*M!100101 , SESSION max_statement_time = @eventsd_takes */"
+            )
 
 
 def _parts(column: sa.Column[object], ranges: Sequence[Range]) -> str:

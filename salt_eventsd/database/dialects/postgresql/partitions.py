@@ -6,18 +6,24 @@ takes its name, its indexes, its views and its rights; no row is written anew.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from salt_eventsd.database.dialects.base.partitions import BEFORE, REST, Partitions, Range, bound
+from salt_eventsd.database.dialects.base.faults import original_of, state_of
+from salt_eventsd.database.dialects.base.partitions import BEFORE, REST, Occupied, Partitions, Range, bound
 from salt_eventsd.exceptions import Held
 
-#: So long a change waits for whoever has the table, such as a backup; writers wait behind it.
+#: So long a table that is turned waits for whoever has it, such as a backup; writers wait behind it.
 _PATIENCE = "2s"
+#: So long it waits for a vacuum by the server itself, which gives way after a second, and behind which nobody waits.
+_VACUUM = "3s"
+_NOT_AVAILABLE = "55P03"
 _OUR_VIEWS = "eventsd_v_"
 _PARTS = sa.text(
     "SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_inherits i"
@@ -59,6 +65,10 @@ class PostgreSQLPartitions(Partitions):
             return None
         found = [_range(text) for text in connection.execute(_PARTS, {"name": table.name}).scalars()]
         return sorted(found, key=lambda one: (one.upper is None, one.upper or date.min))
+
+    def source(self, table: sa.Table, one: Range) -> str:
+        """See :class:`Partitions`."""
+        return f"{table.name}_{one.name}"
 
     def begin(self, connection: Connection, table: sa.Table) -> None:
         """See :class:`Partitions`. Rows are found by ``id`` as before, which cannot be a key of all partitions."""
@@ -135,11 +145,19 @@ class PostgreSQLPartitions(Partitions):
         for of, grantee, privilege in grants:
             run(f"GRANT {privilege} ON {of} TO {grantee}")
 
-    def add(self, connection: Connection, table: sa.Table, column: sa.Column[object], ranges: Sequence[Range]) -> None:
+    def add(
+        self,
+        connection: Connection,
+        table: sa.Table,
+        column: sa.Column[object],
+        ranges: Sequence[Range],
+        patience: float,
+    ) -> None:
         """See :class:`Partitions`. A table that is attached locks out nobody who writes into others."""
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
-        for one in ranges:
-            self._make(connection, table, column, one)
+        with _occupied():
+            for one in ranges:
+                _hurry(connection, patience)
+                self._make(connection, table, column, one)
 
     def _make(self, connection: Connection, table: sa.Table, column: sa.Column[object], one: Range) -> None:
         run, name, part = connection.exec_driver_sql, table.name, f"{table.name}_{one.name}"
@@ -162,21 +180,44 @@ class PostgreSQLPartitions(Partitions):
         found: Sequence[tuple[sa.Table, Range]],
         looked_at: Sequence[sa.Table],
         may_go: Callable[[], bool],
+        patience: float,
     ) -> bool:
         """See :class:`Partitions`. Who writes locks the whole table first, so that its lock is enough."""
         run = connection.exec_driver_sql
-        run(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+        parts = [f"{table.name}_{one.name}" for table, one in found]
         modes = {
             **{table.name: "SHARE" for table in looked_at},
             **{table.name: "ACCESS EXCLUSIVE" for table, _ in found},
         }
-        for name, mode in sorted(modes.items()):
-            run(f"LOCK TABLE ONLY {name} IN {mode} MODE")
-        if not may_go():
-            return False
-        for table, one in found:
-            run(f"DROP TABLE {table.name}_{one.name}")
-        return True
+        with _occupied():
+            run(f"SET LOCAL lock_timeout = '{_VACUUM}'")
+            for part in parts:
+                run(f"LOCK TABLE ONLY {part} IN SHARE UPDATE EXCLUSIVE MODE")
+            until = time.monotonic() + patience
+            for name, mode in sorted(modes.items()):
+                _hurry(connection, until - time.monotonic())
+                run(f"LOCK TABLE ONLY {name} IN {mode} MODE")
+            if not may_go():
+                return False
+            for part in parts:
+                _hurry(connection, until - time.monotonic())
+                run(f"DROP TABLE {part}")
+            return True
+
+
+def _hurry(connection: Connection, seconds: float) -> None:
+    """Limit how long each lock may be waited for; no time at all would be no limit."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, round(seconds * 1000))}")
+
+
+@contextmanager
+def _occupied() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as exc:
+        if state_of(original_of(exc)) == _NOT_AVAILABLE:
+            raise Occupied from exc
+        raise
 
 
 def _range(text: str) -> Range:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
 from salt_eventsd.config.folders import why_unwritable
-from salt_eventsd.database.dialects.base.session import Session
+from salt_eventsd.database.dialects.base.session import LOOKS, Session
 
 #: The log is written back into the file when it has so many pages of 4 KiB.
 _CHECKPOINT_PAGES = 8000
@@ -90,7 +90,9 @@ class SQLiteSession(Session):
 
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            # Who only looks is not to have a writer wait.
+            looks = connection.get_execution_options().get(LOOKS, False)
+            connection.exec_driver_sql("BEGIN" if looks else "BEGIN IMMEDIATE")
 
     def to_read(self, url: URL) -> URL:
         """See :class:`Session`. To open a file that is not there would make it."""
