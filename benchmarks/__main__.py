@@ -82,7 +82,8 @@ class Bench:
 
     def burst(self, kind: str) -> None:
         """Fire the burst into the engine."""
-        self._one("burst", f"engine, {kind}", lambda: engine.burst(self._fresh(kind)(), self._sizes.events))
+        server = self._databases.process(kind)
+        self._one("burst", f"engine, {kind}", lambda: engine.burst(self._fresh(kind)(), self._sizes.events, server))
 
     def latency(self, kind: str) -> None:
         """Fire at a steady rate, then prio events beside it."""
@@ -94,10 +95,10 @@ class Bench:
 
     def highstate(self, kind: str) -> None:
         """Fire returns of state runs in which everything has changed, and such in which little has."""
-        events = self._sizes.highstates
-        self._one("highstate", f"engine, {kind}", lambda: engine.highstate(self._fresh(kind)(), events))
-        name = f"engine, {kind}{FEW_CHANGES}"
-        self._one("highstate", name, lambda: engine.highstate(self._fresh(kind)(), events, usual=True))
+        events, server = self._sizes.highstates, self._databases.process(kind)
+        for name, usual in ((f"engine, {kind}", False), (f"engine, {kind}{FEW_CHANGES}", True)):
+            run = partial(engine.highstate, events=events, usual=usual, server=server)
+            self._one("highstate", name, lambda run=run: run(self._fresh(kind)()))
 
     def event_return(self) -> None:
         """Fire the burst into Salt's own ``event_return``."""

@@ -42,6 +42,7 @@ class Subject:
     :param columns: the columns from which an event's number can be made.
     :param number: makes the number from these columns.
     :param where: a condition for the rows of the benchmark's events.
+    :param server: the first process of the database's server; None if it has none.
     """
 
     process: Process
@@ -50,6 +51,7 @@ class Subject:
     columns: tuple[str, ...]
     number: Callable[..., int]
     where: str = "1 = 1"
+    server: Process | None = None
 
     def newest(self) -> int:
         """Return the highest id there is."""
@@ -70,9 +72,9 @@ class Subject:
             return connection.exec_driver_sql(sql).fetchall()
 
 
-def returns_of(process: Process, database: sa.Engine) -> Subject:
+def returns_of(process: Process, database: sa.Engine, server: Process | None = None) -> Subject:
     """Return the engine as a subject, by the returns it stores."""
-    return Subject(process, database, "eventsd_returns", ("jid", "minion_id"), number_of)
+    return Subject(process, database, "eventsd_returns", ("jid", "minion_id"), number_of, server=server)
 
 
 def carry(
@@ -83,7 +85,8 @@ def carry(
     poll_seconds: float = 0.004,
 ) -> Figures:
     """
-    Make one run and return its figures. CPU time is divided by the number of stored events.
+    Make one run and return its figures. CPU time is divided by the number of stored events; that of a server includes
+    the looks for new rows.
 
     :param subject: the program under test, which stores events already.
     :param fire: fires the events, which are numbered from 0.
@@ -94,6 +97,7 @@ def carry(
     watch = Watch(subject.database, subject.table, poll_seconds)
     watch.start()
     cpu = subject.process.cpu_seconds()
+    of_server = subject.server.cpu_seconds() if subject.server else 0.0
     try:
         fired = fire()
         ended = time.monotonic()
@@ -104,6 +108,7 @@ def carry(
     finally:
         watch.stop()
     cpu = subject.process.cpu_seconds() - cpu
+    of_server = subject.server.cpu_seconds() - of_server if subject.server else math.nan
     rows = subject.numbers(after)
     seen = watch.sightings.of([id_ for id_, _ in rows])
     delays = [(at - fired.at[number]) * 1000 for at, (_, number) in zip(seen, rows)]
@@ -119,6 +124,7 @@ def carry(
         "fired/s": events / fired.seconds,
         "stored after s": max(seen) - fired.at[0] if seen else math.nan,
         "CPU us/event": cpu / stored * 1e6 if stored else math.nan,
+        "server's CPU us/event": of_server / stored * 1e6 if stored else math.nan,
         "peak RSS MB": subject.process.peak_mb(),
         "beside it MB": _beside(subject.process),
         "p50 ms": percentile(delays, 50),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from benchmarks.rig import RigError
+from benchmarks.rig import Process, RigError
 from tests.support.servers import MariaDB, PostgreSQL, Server, ServerMissing
 
 SQLITE, POSTGRESQL, MARIADB = "sqlite", "postgresql", "mariadb"
@@ -65,6 +65,14 @@ class Databases:
         :param kind: one of ``kinds``, but not SQLite.
         """
         return self._servers[kind]
+
+    def process(self, kind: str) -> Process | None:
+        """
+        Return the first process of a server; None for SQLite, which has none.
+
+        :param kind: one of ``kinds``.
+        """
+        return None if kind == SQLITE else Process(self._servers[kind].pid)
 
     def versions(self) -> dict[str, str]:
         """Return the version of each database."""

@@ -23,7 +23,7 @@ from benchmarks import fire
 from benchmarks.carry import Figures, Subject, carry, returns_of
 from benchmarks.databases import reader
 from benchmarks.fire import Fired, Gun
-from benchmarks.rig import Master, master
+from benchmarks.rig import Master, Process, master
 
 #: How many events are fired first, so that the engine makes its tables and opens its connections.
 WARM_UP = 50
@@ -42,17 +42,18 @@ _PRIO_RULES = {
 }
 
 
-def burst(url: str, events: int) -> Figures:
+def burst(url: str, events: int, server: Process | None = None) -> Figures:
     """
     Run *burst*.
 
     :param url: of an empty database.
     :param events: how many returns.
+    :param server: of the database.
     """
     frames = fire.returns(events + WARM_UP)
     with _engine(url) as (running, database):
         gun = Gun(running.pull_socket)
-        subject = _warm(running, gun, database, frames)
+        subject = _warm(running, gun, database, frames, server)
         return carry(subject, lambda: gun.burst(frames[:events]), events)
 
 
@@ -100,19 +101,20 @@ def prio(url: str, seconds: float) -> Figures:
     return {key: value for key, value in figures.items() if key != "CPU us/event"}
 
 
-def highstate(url: str, events: int, usual: bool = False) -> Figures:
+def highstate(url: str, events: int, usual: bool = False, server: Process | None = None) -> Figures:
     """
     Run *highstate*.
 
     :param url: of an empty database.
     :param events: how many returns.
     :param usual: one state in twenty has changed something, else all have.
+    :param server: of the database.
     """
     frames = fire.usual_highstates(events, HIGHSTATE_STATES) if usual else fire.highstates(events, HIGHSTATE_BYTES)
     warm_up = fire.returns(events + WARM_UP)[-WARM_UP:]
     with _engine(url) as (running, database):
         gun = Gun(running.pull_socket)
-        subject = _warm(running, gun, database, warm_up)
+        subject = _warm(running, gun, database, warm_up, server)
         figures = carry(subject, lambda: gun.burst(frames), events, poll_seconds=_HIGHSTATE_POLL_SECONDS)
         with database.connect() as connection:
             states = connection.exec_driver_sql("SELECT count(*) FROM eventsd_states").scalar()
@@ -137,9 +139,11 @@ def _engine(url: str, **options: Any) -> Iterator[tuple[Master, sa.Engine]]:
             database.dispose()
 
 
-def _warm(running: Master, gun: Gun, database: sa.Engine, frames: list[bytes]) -> Subject:
+def _warm(
+    running: Master, gun: Gun, database: sa.Engine, frames: list[bytes], server: Process | None = None
+) -> Subject:
     """Fire the last frames, wait until the engine has stored them, and return the engine as a subject."""
-    subject = returns_of(running.engine(), database)
+    subject = returns_of(running.engine(), database, server)
     gun.burst(frames[-WARM_UP:])
 
     def stored() -> bool:

@@ -69,11 +69,12 @@ def highstates(count: int, size: int) -> list[bytes]:
     ]
 
 
-def usual_highstates(count: int, states: int) -> list[bytes]:
+def usual_highstates(count: int, states: int, tells: str = "") -> list[bytes]:
     """
     Build returns of state runs of which one state in twenty has changed something, half a KB a state.
 
     :param states: how many states each has.
+    :param tells: stands in the comment of one of them, too.
     """
 
     def result(number: int, at: int) -> tuple[str, dict[str, Any]]:
@@ -82,6 +83,7 @@ def usual_highstates(count: int, states: int) -> list[bytes]:
             return tag, changed
         path = changed["name"]
         said = f"File {path} is in the correct state: owner root, group root, mode 0644, and all that its source has"
+        said += f"; {tells}" if tells and at == states // 2 + 1 else ""
         return tag, {**changed, "changes": {}, "comment": said, "__saltfunc__": "file.managed", "__state_ran__": True}
 
     return [

@@ -20,11 +20,14 @@ from benchmarks import fire
 from benchmarks.carry import Figures
 from benchmarks.fire import Gun
 from benchmarks.rig import RigError, master, master_opts
+from benchmarks.table import percentile
 from salt_eventsd.bus.inbox import Inbox
 from salt_eventsd.bus.listen import Bus
-from salt_eventsd.config.structs import RedactConfig, default_events
+from salt_eventsd.config.structs import RedactConfig, WorkerConfig, default_events
 from salt_eventsd.database.dialects import SQLite
 from salt_eventsd.database.rows import RowBuilder
+from salt_eventsd.dispatch.backoff import Backoff
+from salt_eventsd.dispatch.lane import Lane
 from salt_eventsd.event.chunk import Chunk, encode_events
 from salt_eventsd.event.parse import Event
 from salt_eventsd.intake.glance import glance
@@ -33,12 +36,17 @@ from salt_eventsd.intake.pipeline import Pipeline
 from salt_eventsd.redact import compile_redactor
 from salt_eventsd.rules.compile import compile_rules
 from salt_eventsd.spool.keep import Spool
+from salt_eventsd.workers.write import Batch
 
 #: How many events a commit of 0.1 s has at the speed of the bus.
 CHUNK_EVENTS = 900
 #: How many small events the reader hands over at a time.
 LOT_EVENTS = 200
 WORKER = "history"
+#: So many chunks wait while some are claimed, of so many events each: a batch takes ten of them.
+_WAITING, _EVENTS_A_CHUNK, _CLAIMS = 100_000, 100, 50
+#: So many highstates of 100 KB are looked through, with this in one of their comments.
+_TELLING, _TELLS = 20, "the token was renewed"
 _WAIT_SECONDS = 90.0
 #: A bus on a busy machine may pass nothing on for seconds. After so long, an event counts as missed and not as late.
 _QUIET_SECONDS = 12.0
@@ -108,7 +116,53 @@ def without_database(folder: Path, events: int) -> tuple[list[Figures], list[Eve
     with watch.time("build rows", events):
         for event in found:
             builder.rows(event)
+    _look_through(watch)
+    _claim(watch, folder / "waiting")
     return watch.rows, found
+
+
+class _Nowhere:
+    """A worker that is never asked to write."""
+
+    def write(self, batch: Batch) -> None:
+        """See :class:`Worker`."""
+
+
+def _look_through(watch: Stopwatch) -> None:
+    """Time what a highstate costs the intake that may hold a secret, and one that cannot."""
+    pipeline = _pipeline()
+    plain = [fire.unframed(one) for one in fire.usual_highstates(_TELLING, 200)]
+    telling = [fire.unframed(one) for one in fire.usual_highstates(_TELLING, 200, _TELLS)]
+    for what, raws in (("nothing found", plain), (f"{_TELLS!r} in it", telling)):
+        with watch.time(f"parse, match, redact: 100 KB, {what}", len(raws)):
+            for some, cleared_by in glance([(one, 0.0) for one in raws], lambda: pipeline.redactor, pipeline.may_take):
+                for one, received in some:
+                    pipeline.take(one, received, None, cleared_by)
+
+
+def _claim(watch: Stopwatch, folder: Path) -> None:
+    """Time how the next batch is found while much waits."""
+    spool = Spool(folder)
+    try:
+        chunk = Chunk(WORKER, False, _EVENTS_A_CHUNK, 0.0, encode_events([]))
+        spool.put([chunk] * _WAITING)
+        there, newest = spool.totals()[WORKER], spool.newest_id()
+        seconds: list[float] = []
+        cpu: list[float] = []
+        for _ in range(_CLAIMS):
+            # With one in flight, a lane gives no other.
+            lane = Lane(WORKER, WorkerConfig(), _Nowhere(), "", spool, Backoff())
+            lane.backlog.restore(there, newest)
+            began, own = time.perf_counter(), time.thread_time()
+            claimed, _ = lane.claim(time.time())
+            seconds.append(time.perf_counter() - began)
+            cpu.append(time.thread_time() - own)
+            if not claimed:
+                raise RigError("nothing was claimed")
+        what = f"dispatch: claim a batch of {_WAITING:,} waiting chunks"
+        watch.add(what, 1, percentile(seconds, 50), percentile(cpu, 50))
+    finally:
+        spool.close()
 
 
 def listening(events: int, highstates: int) -> list[Figures]:

@@ -60,6 +60,7 @@ class Sightings:
         self._engine = engine
         self._session = session
         self._mutex = threading.Lock()
+        self._writing = threading.Lock()
         # When each minion's row was last written, by the monotonic clock.
         self._written: dict[str, float] = {}
         self._late: dict[str, Sighting] = {}
@@ -107,6 +108,8 @@ class Sightings:
             timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
+        # A timer that has gone off is in the middle of it, and its process may be about to end.
+        if timer is not None or self._writing.locked():
             # A database that hangs does not hold up the end.
             writing = threading.Thread(
                 target=self._write, args=(_AT_ONCE_AT_THE_END,), name="eventsd-sightings", daemon=True
@@ -115,10 +118,13 @@ class Sightings:
             writing.join(_LAST_SECONDS)
 
     def _write(self, at_once: int = _AT_ONCE) -> None:
-        with self._mutex:
-            late, self._late, self._timer = self._late, {}, None
-        if not late:
-            return
+        with self._writing:
+            with self._mutex:
+                late, self._late, self._timer = self._late, {}, None
+            if late:
+                self._update(late, at_once)
+
+    def _update(self, late: dict[str, Sighting], at_once: int) -> None:
         try:
             # A file that somebody has deleted is not made anew for this.
             with self._session.to_look(self._engine).connect() as connection:

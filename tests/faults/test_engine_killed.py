@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from tests.support.kinds import POSTGRESQL, SQLITE
+from tests.support.kinds import MARIADB, POSTGRESQL, SQLITE
 from tests.support.rig import Rig
 
 KILLS = int(os.environ.get("EVENTSD_KILLS", "12"))
@@ -21,7 +21,7 @@ LIFE_SECONDS = (0.0, 1.2)
 
 
 @pytest.mark.timeout(120 + 8 * KILLS)
-@pytest.mark.parametrize("target", [SQLITE, POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("target", [SQLITE, POSTGRESQL, MARIADB], indirect=True)
 def test_nothing_is_doubled_and_only_what_was_in_memory_is_lost(rig: Rig) -> None:
     # Given
     stream = rig.stream(per_second=600)

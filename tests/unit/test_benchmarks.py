@@ -90,6 +90,8 @@ def test_targets_say_which_figure_misses_them() -> None:
         ],
         "stages": [
             {"stage": "build rows"},
+            {"stage": "parse, match, redact: 100 KB, 'a word' in it", "CPU us/event": 10_001.0},
+            {"stage": "dispatch: claim a batch", "CPU us/event": 200.0},
             {"stage": "sqlite: drain the spool", "of plain insert": math.nan},
             {"stage": "mariadb: drain the spool", "of plain insert": 1.0},
             {"stage": "postgresql: drain the spool", "of plain insert": 1.49},
@@ -117,6 +119,8 @@ def test_targets_say_which_figure_misses_them() -> None:
         ("engine, mariadb, few changes", "lost", True),
         ("engine, mariadb, few changes", "peak RSS MB", True),
         ("engine, mariadb, few changes", "stored MB/s", False),
+        ("parse, match, redact: 100 KB, 'a word' in it", "CPU us/event", False),
+        ("dispatch: claim a batch", "CPU us/event", True),
         ("sqlite: drain the spool", "of plain insert", False),
         ("mariadb: drain the spool", "of plain insert", True),
         ("postgresql: drain the spool", "of plain insert", False),
@@ -178,6 +182,9 @@ def test_each_stage_alone_carries_every_event(tmp_path: Path) -> None:
         "spool",
         "spool",
         "build rows",
+        "parse, match, redact",
+        "parse, match, redact",
+        "dispatch",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -74,6 +75,29 @@ def test_it_is_written_after_a_while_though_nothing_more_comes(
 
     # Then
     eventually(lambda: known(tables) == {"web1": (7, "7")})
+
+
+def test_the_end_waits_for_what_is_being_written(tables: Database, every: Callable[[float], None]) -> None:
+    # Given: somebody has locked the row when its time has come
+    every(0.5)
+    worker = tables.worker()
+    worker.write(batch_of([seen(1)]))
+    worker.write(batch_of([seen(7)], first=2))
+    with tables.engine.connect() as somebody:
+        somebody.exec_driver_sql("UPDATE eventsd_minions SET last_fun = 'x'")
+        eventually(lambda: worker.worker._sightings._timer is None)
+
+        # When
+        closing = threading.Thread(target=tables.close)
+        closing.start()
+        closing.join(0.3)
+        is_waiting = closing.is_alive()
+        somebody.rollback()
+
+    # Then
+    closing.join()
+    assert is_waiting
+    assert known(tables) == {"web1": (7, "7")}
 
 
 def test_few_rows_are_locked_at_a_time(tables: Database, every: Callable[[float], None]) -> None:
