@@ -105,8 +105,9 @@ def _plans_of(engine: sa.Engine, ask: Ask, having: str) -> list[list[dict[str, A
 
 @pytest.mark.parametrize("at", [None, NOW - 10 * DAY], ids=["now", "then"])
 def test_how_minions_are_is_read_off_the_newest_runs(history: sa.Engine, at: datetime | None) -> None:
-    (plan,) = _plans_of(history, lambda reader: minions.conformity(reader, at=at), "row_number")
-    assert {row["key"] for row in plan if row["table"] == "eventsd_returns"} == {"eventsd_returns_by_fun"}
+    plans = _plans_of(history, lambda reader: minions.conformity(reader, at=at), "row_number")
+    keys = [row["key"] for plan in plans for row in plan if row["table"] == "eventsd_returns"]
+    assert set(keys) == {"eventsd_returns_by_fun"}
 
 
 def test_only_who_has_none_of_the_newest_runs_is_looked_for_by_name(
