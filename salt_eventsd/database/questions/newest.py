@@ -247,6 +247,8 @@ def _one_of(
     beside = reader.dialect.questions.beside(column)
     if fitting and is_all:
         return Wanted((beside.is_not(None),))
+    names = Names(column, beside, tuple(fitting))
     if len(fitting) > most:
-        return Wanted((beside.in_(fitting),))
-    return Wanted(names=(Names(column, beside, tuple(fitting)),))
+        are_many = beside.in_(fitting)
+        return Wanted((are_many,), many=(are_many, names))
+    return Wanted(names=(names,))
