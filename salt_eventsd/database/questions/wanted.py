@@ -147,7 +147,11 @@ class Wanted:
         is_plain = questions.looks_within or (len(self.names) > 1 and not self.all)
         if not self.names or (is_plain and not self.has_several):
             return [Part(self.whole)]
-        lead = self.names[0] if len(self.names) == 1 else min(self.names, key=lambda one: _rows_of(reader, one))
+        lead = (
+            self.names[0]
+            if len(self.names) == 1
+            else min(self.names, key=lambda one: (rows_of(reader, one, _MANY), len(one.values)))
+        )
         rest = replace(self, names=tuple(one for one in self.names if one is not lead)).aside
         parts = []
         for value in lead.values:
@@ -160,7 +164,13 @@ def _has(column: sa.ColumnElement[Any], values: Sequence[Any]) -> Condition:
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 
-def _rows_of(reader: Reader, names: Names) -> tuple[int, int]:
-    """Return how many rows have such names, if they are few, and how many names these are."""
-    some = sa.select(names.column).where(_has(names.column, names.values)).limit(_MANY).subquery()
-    return reader.values(sa.select(sa.func.count()).select_from(some))[0], len(names.values)
+def rows_of(reader: Reader, names: Names, most: int) -> int:
+    """
+    Return how many rows have such names, or ``most`` if they are more.
+
+    :param reader: of the history.
+    :param names: the names.
+    :param most: so many are counted.
+    """
+    some = sa.select(names.column).where(_has(names.column, names.values)).limit(most).subquery()
+    return int(reader.values(sa.select(sa.func.count()).select_from(some))[0])
