@@ -192,7 +192,7 @@ def test_of_returns_of_a_minion_no_more_rows_are_read_than_are_looked_at(
     monkeypatch.setattr(MySQLQuestions, "reach", 400)
 
     # When
-    plan = _plan(history, lambda reader: jobs.find(reader, jobs.Which(minion=SOME), 30), "JOIN eventsd_jobs")
+    plan = _plan(history, lambda reader: jobs.find(reader, jobs.Which(minion=SOME), 30), "eventsd_returns.jid AS")
 
     # Then
     by_index = [row for row in plan if row["table"] == "eventsd_returns"]
