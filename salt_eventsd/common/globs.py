@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from enum import Enum
+from itertools import takewhile
 from typing import NamedTuple
 
 
@@ -52,6 +53,15 @@ def parts_of(glob: str) -> list[Part]:
     :param glob: the glob.
     """
     return list(_parts(glob))
+
+
+def beginning_of(glob: str) -> str:
+    """
+    Return what all texts begin with that fit a glob.
+
+    :param glob: the glob.
+    """
+    return "".join(takewhile(lambda one: isinstance(one, str), _parts(glob)))  # type: ignore[arg-type]
 
 
 def expression_of(parts: list[Part]) -> str:

@@ -16,15 +16,16 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
-from salt_eventsd.common.globs import is_glob, matcher
+from salt_eventsd.common.globs import beginning_of, is_glob, matcher
 from salt_eventsd.database.questions.read import Reader, aware
 from salt_eventsd.database.questions.wanted import Names, Part, Wanted
 from salt_eventsd.database.questions.which import Condition
 
 #: More names than this are not matched one by one: somebody sends names they made up.
 _MOST_KNOWN = 2000
-#: Unless none of so many of the newest rows fits: then all names are, if they are no more than these.
-_NEWEST = 2000
+#: Unless no more than a few of so many of the newest rows fit: then all names are, if they are no more than these.
+_NEWEST = 500
+_FEW_OF_NEWEST = 25
 _MOST_OF_ALL = 20_000
 #: And no more than so many of these fit: a statement does not take any number of values.
 _MOST_FITTING = 500
@@ -87,14 +88,15 @@ def names(reader: Reader, column: sa.ColumnElement[Any], glob: str | None) -> Wa
     if not is_glob(glob):
         return Wanted(names=(Names(column, reader.dialect.questions.beside(column), (glob,)),))
     questions = reader.dialect.questions
-    told = _known(reader, column, glob, most := _MOST_KNOWN)
-    if len(told) > most and not _is_among_newest(reader, column, glob):
-        # To look for what is rare, or not there at all, goes through all rows.
-        told = _known(reader, column, glob, most := _MOST_OF_ALL)
+    is_narrow, names = _names_like(reader, column, glob)
+    # To look for what is rare, or not there at all, goes through all rows.
+    most = _MOST_OF_ALL if is_narrow or not _is_often(reader, column, glob) else _MOST_KNOWN
+    known = names.limit(most + 1).subquery()
+    told = reader.tuples(sa.select(known.c[0], questions.fits(known.c[0], glob)))
     fitting = [name for name, is_meant in told if is_meant]
-    if len(told) > most or (most > _MOST_KNOWN and len(fitting) > _MOST_FITTING):
+    if len(told) > most or (len(told) > _MOST_KNOWN and len(fitting) > _MOST_FITTING):
         return Wanted((questions.fits(column if questions.estimates else questions.beside(column), glob),))
-    return _one_of(reader, column, fitting, len(told), _MOST_ALTERNATIVES)
+    return _one_of(reader, column, fitting, _MOST_ALTERNATIVES, is_all=not is_narrow and len(fitting) == len(told))
 
 
 def flagged(reader: Reader, column: sa.ColumnElement[Any], value: bool) -> Wanted:
@@ -128,7 +130,7 @@ def functions(reader: Reader, column: sa.ColumnElement[Any], glob: str | None, *
     fits = matcher(glob)
     fitting = [fun for fun in known if any(map(fits, (fun, *fun.split(","))))]
     most = 0 if is_beside and fitting else _MOST_ALTERNATIVES
-    return _one_of(reader, column, fitting, len(known), most)
+    return _one_of(reader, column, fitting, most, is_all=len(fitting) == len(known))
 
 
 def floor(reader: Reader, stamp: sa.ColumnElement[Any], wanted: Wanted, most: int) -> datetime | None:
@@ -219,23 +221,34 @@ def _columns_of(condition: Condition) -> set[str]:
     return {one.name for one in visitors.iterate(condition) if isinstance(one, sa.Column)}
 
 
-def _known(reader: Reader, column: sa.ColumnElement[Any], glob: str, most: int) -> list[tuple[Any, ...]]:
-    """Return all names, each with whether it fits; one more than so many if there are more."""
+def _names_like(reader: Reader, column: sa.ColumnElement[Any], glob: str) -> tuple[bool, sa.Select[Any]]:
+    """Return the question for all names, and whether it leaves out such as begin otherwise than a glob; some do."""
     questions = reader.dialect.questions
-    known = questions.distinct(column).limit(most + 1).subquery()
-    return reader.tuples(sa.select(known.c[0], questions.fits(known.c[0], glob)))
+    known, begins = questions.distinct(column), questions.begins(column, beginning_of(glob))
+    if begins is None:
+        return False, known
+    # In their order, those that begin alike stand together.
+    ends = reader.tuples(sa.select(sa.func.min(column), sa.func.max(column)))[0]
+    if all(str(one).startswith(beginning_of(glob)) for one in ends):
+        return False, known
+    return True, known.where(begins)
 
 
-def _is_among_newest(reader: Reader, column: sa.ColumnElement[Any], glob: str) -> bool:
-    """Say whether one of the newest rows fits a glob."""
+def _is_often(reader: Reader, column: sa.ColumnElement[Any], glob: str) -> bool:
+    """Say whether more than a few of the newest rows fit a glob."""
     rows = sa.select(column.label("name")).order_by(sa.literal_column("stamp").desc()).limit(_NEWEST).subquery()
-    return bool(reader.values(sa.select(rows.c.name).where(reader.dialect.questions.fits(rows.c.name, glob)).limit(1)))
+    few = sa.select(rows.c.name).where(reader.dialect.questions.fits(rows.c.name, glob)).limit(_FEW_OF_NEWEST + 1)
+    return len(reader.values(few)) > _FEW_OF_NEWEST
 
 
-def _one_of(reader: Reader, column: sa.ColumnElement[Any], fitting: Sequence[Any], known: int, most: int) -> Wanted:
+def _one_of(
+    reader: Reader, column: sa.ColumnElement[Any], fitting: Sequence[Any], most: int, *, is_all: bool
+) -> Wanted:
     beside = reader.dialect.questions.beside(column)
-    if fitting and len(fitting) == known:
+    if fitting and is_all:
         return Wanted((beside.is_not(None),))
+    names = Names(column, beside, tuple(fitting))
     if len(fitting) > most:
-        return Wanted((beside.in_(fitting),))
-    return Wanted(names=(Names(column, beside, tuple(fitting)),))
+        are_many = beside.in_(fitting)
+        return Wanted((are_many,), many=(are_many, names))
+    return Wanted(names=(names,))

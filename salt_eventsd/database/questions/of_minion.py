@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.questions import newest as by_name
 from salt_eventsd.database.questions.answers import SLACK
 from salt_eventsd.database.questions.read import Reader, aware, plain_time
@@ -28,6 +29,10 @@ _MORE_FIRST = 14
 _MOST_AT_ONCE = 6400
 #: And no more than so many: those of others are of jobs that the history does not have.
 _MOST_RETURNS = 10_000
+#: No database has to read a statement with more values than this.
+_JOBS_AT_ONCE = 500
+#: Twice as many returns may have come in so many times as long.
+_SLOWER = 3
 #: Of no more answers, the jobs are known by their ids.
 _FEW_ANSWERED = 1000
 #: A list of minions takes so many times as long to look through as a row.
@@ -79,33 +84,50 @@ def _has_answered(reader: Reader, minion: str, of_its: Wanted, begin: datetime |
 def _answered(reader: Reader, minion: str, of_its: Wanted, wanted: Wanted, size: int) -> list[Place]:
     found: set[Place] = set()
     best: list[Place] = []
+    seen: set[str] = set()
     looked = 0
     count = max(_FIRST, 2 * size) if reader.dialect.ddl.partial_indexes else size + _MORE_FIRST
     behind = of_its
-    while True:
-        page = _page(reader, behind, wanted, count)
-        found.update((plain_time(stamp), jid) for _, _, stamp, jid in page if jid is not None)
+    begin: datetime | None = None
+    while not (of_its.is_nothing or wanted.is_nothing):
+        page = _page(reader, behind, count, begin)
+        found.update(_jobs_of(reader, wanted, {jid for *_, jid in page} - seen))
+        seen.update(jid for *_, jid in page)
         best = sorted(found, reverse=True)[:size]
         if len(page) < count:
-            return best
+            break
         stamp, key = page[-1][:2]
         if len(best) == size and best[-1][0] >= plain_time(stamp):
-            return best
+            break
         looked += len(page)
         if looked >= _MOST_RETURNS:
             reader.notes.append(
                 f"of {minion}, {looked:,} returns were looked at, down to {plain_time(stamp)}; until= that time goes on"
             )
-            return best
+            break
         behind = of_its.also(older(*_RETURN, (aware(stamp), key)))
+        # Twice as many may have come in somewhat more than twice the time.
+        begin = aware(stamp) - _SLOWER * (page[0][0] - stamp)
         count = min(2 * count, _MOST_AT_ONCE)
+    return best
 
 
-def _page(reader: Reader, of_its: Wanted, wanted: Wanted, count: int) -> list[tuple[Any, ...]]:
-    """Return so many returns, each with the place of its job if that is wanted."""
-    if of_its.is_nothing or wanted.is_nothing:
-        return []
-    page = by_name.select(reader, (*_RETURN, returns.c.jid), of_its, count).subquery()
-    stamp, key, jid = page.c
-    joined = page.outerjoin(jobs, sa.and_(jobs.c.jid == jid, wanted.aside))
-    return reader.tuples(sa.select(stamp, key, *_PLACE).select_from(joined).order_by(stamp.desc(), key.desc()))
+def _page(reader: Reader, of_its: Wanted, count: int, begin: datetime | None) -> list[tuple[Any, ...]]:
+    """Return the times, keys and jobs of so many returns, the newest first; most likely, these came since a time."""
+    columns = (*_RETURN, returns.c.jid)
+    if begin is not None and (its := of_its.of_time(returns.c.stamp, begin)) and not reader.dialect.ddl.partial_indexes:
+        # An index has the returns of each minion in a time, of which no row is read. That of all times has no minions.
+        stamp = reader.dialect.questions.sorted_by(returns.c.stamp).label("stamp")
+        page = by_name.newest(reader, (stamp, *columns[1:]), its, count)
+        if len(page) == count:
+            return page
+    return by_name.newest(reader, columns, of_its, count)
+
+
+def _jobs_of(reader: Reader, wanted: Wanted, jids: set[str]) -> list[Place]:
+    """Return where those of some jobs that are wanted are in time: each is looked at once, however many returned it."""
+    return [
+        (plain_time(stamp), jid)
+        for some in grouped(sorted(jids), lambda _: 1, _JOBS_AT_ONCE)
+        for stamp, jid in reader.tuples(sa.select(*_PLACE).where(jobs.c.jid.in_(some), wanted.aside))
+    ]

@@ -15,7 +15,7 @@ from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.questions.newest import flagged, found_near, functions, names, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
-from salt_eventsd.database.questions.wanted import Part, Wanted
+from salt_eventsd.database.questions.wanted import Part, Wanted, rows_of
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
 from salt_eventsd.database.schema import returns, states
 
@@ -23,6 +23,8 @@ from salt_eventsd.database.schema import returns, states
 _MOST_NAMED = 500
 #: To look into the states of a return takes as long as to read so many.
 _LOOKS = 4
+#: Functions of fewer returns are rare.
+_RARE = 2000
 #: Each function is looked for by itself.
 _FEW_FUNCTIONS = 8
 _NAMES = ("id", "jid", "minion_id", "fun", "fun_args", "retcode", "success", "test", "return", "duration_ms", "stamp")
@@ -99,10 +101,15 @@ def failures(
     wanted = which.wanted(reader)
     has_state = state is not None or sls is not None
     # Without indexes over some rows, that of a minion's returns tells what failed, and the rows of others are not read.
-    is_of_named = _is_of_minions(wanted) and not reader.dialect.ddl.partial_indexes
+    is_of_named = not reader.dialect.ddl.partial_indexes and (
+        _is_of_minions(wanted) or _is_of_rare(reader, which, wanted)
+    )
+    has_begin = which.since is not None
     by_index: Condition | None = None
-    if which.is_of_few or (is_of_named and not has_state):
-        wanted = wanted.also(reader.dialect.questions.aside(returns.c.success, False))
+    # Without a begin, how far back states are looked at goes by all that failed.
+    if which.is_of_few or (is_of_named and (has_begin or not has_state)):
+        is_failed = reader.dialect.questions.aside(returns.c.success, False)
+        wanted = replace(wanted.also(is_failed), has_begin=has_begin)
     else:
         # Failures are few, and have an index of their own.
         failed = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
@@ -114,7 +121,7 @@ def failures(
             by_index = None if by_index is None or reader.partitions_of(returns) else by_index
             is_meant = is_meant if by_index is None else by_index
         if not wanted.is_nothing:
-            wanted = replace(failed, rest=(is_meant,), has_begin=which.since is not None)
+            wanted = replace(failed, rest=(is_meant,), has_begin=has_begin)
     if has_state:
         wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
 
@@ -206,6 +213,11 @@ def _page(
         (part,) = wanted.parts(reader)
     stamp = returns.c.stamp if asked_for.jid is None else reader.dialect.questions.sorted_by(returns.c.stamp)
     return reader.rows(part.newest(asked, (stamp, returns.c.id), limit))
+
+
+def _is_of_rare(reader: Reader, which: Which, wanted: Wanted) -> bool:
+    """Whether it is many minions, and functions that few returns are of: by these, fewer rows are read than failed."""
+    return which.minion is not None and bool(wanted.names) and rows_of(reader, wanted.names[0], _RARE) < _RARE
 
 
 def _is_of_minions(wanted: Wanted) -> bool:

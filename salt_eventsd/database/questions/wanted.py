@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,6 +66,7 @@ class Wanted:
     :param names: so are these.
     :param rest: so are these, which no index knows.
     :param nearly: so are these, which hold for nearly all rows.
+    :param many: one of ``all``, and what it says, if that is more names than are looked for one by one.
     :param has_begin: whoever asks has said how far back; all of that is looked through, however long it takes.
     """
 
@@ -73,6 +75,7 @@ class Wanted:
     rest: tuple[Condition, ...] = ()
     nearly: tuple[Condition, ...] = ()
     has_begin: bool = False
+    many: tuple[Condition, Names] | None = None
 
     def also(self, *conditions: Condition) -> Wanted:
         """
@@ -94,12 +97,26 @@ class Wanted:
             (*self.rest, *other.rest),
             (*self.nearly, *other.nearly),
             self.has_begin or other.has_begin,
+            self.many or other.many,
         )
 
     @property
     def whole(self) -> Condition:
         """All of it as one condition, for a database to find its way by."""
         return self._and(_has(one.column, one.values) for one in self.names)
+
+    def of_time(self, stamp: sa.ColumnElement[Any], begin: datetime) -> Wanted | None:
+        """
+        Return these conditions of a time, for an index to find all that several names have in it; None of other names.
+
+        :param stamp: the times.
+        :param begin: the beginning of the time.
+        """
+        condition, names = self.many or (None, self.names[0] if self.has_several else None)
+        if names is None or len(self.names) > (condition is None):
+            return None
+        rest = tuple(one for one in self.all if one is not condition)
+        return replace(self, all=(*rest, names.column.in_(names.values), stamp >= begin), names=(), many=None)
 
     @property
     def aside(self) -> Condition:
@@ -130,7 +147,11 @@ class Wanted:
         is_plain = questions.looks_within or (len(self.names) > 1 and not self.all)
         if not self.names or (is_plain and not self.has_several):
             return [Part(self.whole)]
-        lead = self.names[0] if len(self.names) == 1 else min(self.names, key=lambda one: _rows_of(reader, one))
+        lead = (
+            self.names[0]
+            if len(self.names) == 1
+            else min(self.names, key=lambda one: (rows_of(reader, one, _MANY), len(one.values)))
+        )
         rest = replace(self, names=tuple(one for one in self.names if one is not lead)).aside
         parts = []
         for value in lead.values:
@@ -143,7 +164,13 @@ def _has(column: sa.ColumnElement[Any], values: Sequence[Any]) -> Condition:
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 
-def _rows_of(reader: Reader, names: Names) -> tuple[int, int]:
-    """Return how many rows have such names, if they are few, and how many names these are."""
-    some = sa.select(names.column).where(_has(names.column, names.values)).limit(_MANY).subquery()
-    return reader.values(sa.select(sa.func.count()).select_from(some))[0], len(names.values)
+def rows_of(reader: Reader, names: Names, most: int) -> int:
+    """
+    Return how many rows have such names, or ``most`` if they are more.
+
+    :param reader: of the history.
+    :param names: the names.
+    :param most: so many are counted.
+    """
+    some = sa.select(names.column).where(_has(names.column, names.values)).limit(most).subquery()
+    return int(reader.values(sa.select(sa.func.count()).select_from(some))[0])

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from salt_eventsd.common.globs import is_glob, matcher
+from salt_eventsd.common.globs import beginning_of, is_glob, matcher
 
 
 def _by_chance(pick: random.Random) -> tuple[str, list[str]]:
@@ -56,3 +56,19 @@ def test_odd_brackets(glob: str, fitting: list[str], others: list[str]) -> None:
 def test_a_name_is_no_glob() -> None:
     assert not is_glob("web1.example.com]!^%_")
     assert is_glob("web*")
+
+
+@pytest.mark.parametrize(
+    ("glob", "begin"),
+    [
+        ("web*", "web"),
+        ("web[0-4]?", "web"),
+        ("*web", ""),
+        ("web1", "web1"),
+        ("we[b", "we[b"),
+        ("we[?]b*", "we"),
+        ("", ""),
+    ],
+)
+def test_what_all_begin_with_that_fit_a_glob(glob: str, begin: str) -> None:
+    assert beginning_of(glob) == begin

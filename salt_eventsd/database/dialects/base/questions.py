@@ -241,6 +241,15 @@ class Questions:
         found = found.union_all(sa.select(following).where(found.c.value.is_not(None)))
         return sa.select(found.c.value).where(found.c.value.is_not(None))
 
+    def begins(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool] | None:
+        """
+        Return the condition that a text begins with another, where :meth:`distinct` spares all others by it; else None.
+
+        :param column: of texts.
+        :param text: the other; "" is no condition.
+        """
+        return None
+
     def member(self, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[Any]:
         """
         Return a member of a mapping in a column of JSON, as text; NULL where there is none.

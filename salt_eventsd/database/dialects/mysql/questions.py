@@ -107,6 +107,10 @@ class MySQLQuestions(Questions):
         """See :class:`Questions`. The server itself goes from one value to the next."""
         return sa.select(column).where(column.is_not(None)).group_by(column)
 
+    def begins(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool] | None:
+        """See :class:`Questions`. Each value is a page of its own, which may have to be read from the disk."""
+        return column.like(like([*text, Wild.MANY]), escape="!") if text else None
+
     def that_are(
         self, asked: sa.Select[Any], key: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]
     ) -> sa.Select[Any]:

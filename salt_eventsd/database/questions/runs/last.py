@@ -8,19 +8,22 @@ not found so is looked for everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import sqlalchemy as sa
 
 from salt_eventsd.database.questions.read import Reader, Row
-from salt_eventsd.database.questions.runs.earlier import FEW, Within, has_many_later, one_by_one, runs_of
+from salt_eventsd.database.questions.runs.earlier import Within, has_many_later, one_by_one, runs_of
 from salt_eventsd.database.questions.runs.together import MOST_NAMES, RUN
 from salt_eventsd.database.questions.which import Condition, all_of
 from salt_eventsd.database.schema import IS_RUN, minions, returns
 
 #: With no more looks into partitions, all are looked at.
 _FEW_LOOKS = 20_000
+#: Of no more minions, a look for each from a time back takes no longer than to see how much is newer.
+_FEW_NAMES = 20
 #: The last days: most minions have a run in them, or none that is of interest.
 _LAST = timedelta(days=9)
 #: A job id is of the master's own time, which no zone puts further ahead than this.
@@ -66,11 +69,13 @@ def _looked_up(
     if reader.dialect.questions.looks_within:
         return _each(reader, conditions, at, within)
     names = reader.values(sa.select(minions.c.minion_id).where(all_of(conditions)).order_by(minions.c.minion_id))
-    if at is not None and has_many_later(reader, at):
-        return runs_of(reader, names, at, within, lambda some: one_by_one(reader, some, at, within))
-    if len(names) <= FEW:
-        return _each(reader, conditions, at, within)
-    return runs_of(reader, names, at, within, lambda some: _each(reader, [minions.c.minion_id.in_(some)], at, within))
+
+    def look(some: Sequence[str]) -> list[Row]:
+        if at is not None and (len(some) <= _FEW_NAMES or has_many_later(reader, at)):
+            return one_by_one(reader, some, at, within)
+        return _each(reader, [minions.c.minion_id.in_(some)], at, within)
+
+    return runs_of(reader, names, at, within, look)
 
 
 def _each(reader: Reader, conditions: list[Condition], at: datetime | None, within: Within | None) -> list[Row]:

@@ -23,9 +23,9 @@ RUN = (
     returns.c.states_changed.label("changed"),
     returns.c.states_failed.label("failed"),
 )
-#: So many runs for each minion are looked at first, and then so many more. To look at even more takes longer than to
-#: ask for all that are left by their names.
-_RUNS = (2, 6)
+#: So many runs for each minion are looked at first, and then so many more each time: each may be a page that has to be
+#: read from the disk. To look at even more takes longer than to ask for all that are left by their names.
+_RUNS = (1, 1, 2, 4)
 #: With more functions than this, somebody sends names they made up: so many returns for each minion are looked at.
 _MOST_FUNCTIONS = 2000
 _MOST_RUN_FUNCTIONS = 20
