@@ -622,7 +622,8 @@ def repair(
     """
     Bring into the history what came while nothing read the event bus, as far as a job cache of Salt's has kept it, and
     say for each gap what was found and what nobody can know. The engine does so by itself, if Salt keeps its jobs in
-    files of its own (``local_cache``).
+    files of its own (``local_cache``). Where our own returner is the master's job cache, the engine takes in all that
+    came meanwhile, and this only says what has become of it.
 
     :param since: repair the time from then on; else all gaps that the engine has noted.
     :param until: the end of that time; else now.

@@ -28,8 +28,13 @@ def wrong(problem: str) -> dict[str, Any]:
         pytest.param({"verb": "seen", "worker": "x"}, wrong("seen: worker: unknown; it takes nothing"), id="too-much"),
         pytest.param(
             {"verb": "repaired", "since": "x", "events": 1},
-            wrong("repaired: expected since= and events=, both numbers"),
+            wrong("repaired: expected since= and events=, and still= if it is known, all of them numbers"),
             id="repaired-when",
+        ),
+        pytest.param(
+            {"verb": "repaired", "since": 1, "events": 3, "still": -1},
+            wrong("repaired: events, still: expected numbers of events, got 3 and -1"),
+            id="repaired-less-than-nothing",
         ),
         pytest.param(
             {"verb": "repaired", "since": "1.5", "events": "3"},
