@@ -95,16 +95,18 @@ class Bench:
 
     def highstate(self, kind: str) -> None:
         """Fire returns of state runs in which everything has changed, and such in which little has."""
-        events, server = self._sizes.highstates, self._databases.process(kind)
-        for name, usual in ((f"engine, {kind}", False), (f"engine, {kind}{FEW_CHANGES}", True)):
-            run = partial(engine.highstate, events=events, usual=usual, server=server)
-            self._one("highstate", name, lambda run=run: run(self._fresh(kind)()))
+        self._one("highstate", f"engine, {kind}", partial(self._highstate, kind, False))
+        self._one("highstate", f"engine, {kind}{FEW_CHANGES}", partial(self._highstate, kind, True))
 
     def event_return(self) -> None:
         """Fire the burst into Salt's own ``event_return``."""
         for queue in event_return.QUEUES:
             name = f"event_return, queue {queue or 'default'}"
             self._one("burst", name, partial(self._event_return, queue))
+
+    def _highstate(self, kind: str, usual: bool) -> Figures:
+        server = self._databases.process(kind)
+        return engine.highstate(self._fresh(kind)(), self._sizes.highstates, usual, server)
 
     def _event_return(self, queue: int) -> Figures:
         return event_return.burst(self._fresh(POSTGRESQL)(), self._sizes.events, queue)

@@ -65,6 +65,7 @@ class Sightings:
         self._written: dict[str, float] = {}
         self._late: dict[str, Sighting] = {}
         self._timer: threading.Timer | None = None
+        self._is_closed = False
 
     def due(self, minions: Iterable[str]) -> set[str]:
         """
@@ -106,6 +107,7 @@ class Sightings:
         """Write what was put off, unless the database is away."""
         with self._mutex:
             timer, self._timer = self._timer, None
+            self._is_closed = True
         if timer is not None:
             timer.cancel()
         # A timer that has gone off is in the middle of it, and its process may be about to end.
@@ -133,8 +135,10 @@ class Sightings:
                     with connection.begin():
                         connection.execute(_UPDATE, [_parameters(late[minion]) for minion in some])
         except Exception as exc:
-            # The next return of each minion says it again.
             log.debug("eventsd: when minions were last seen cannot be written now: %s", one_line(exc))
+            if not self._is_closed:
+                # The next return of some minions may be long in coming.
+                self.note((), late.values())
 
 
 def _parameters(sighting: Sighting) -> Row:

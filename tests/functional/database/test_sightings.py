@@ -100,6 +100,25 @@ def test_the_end_waits_for_what_is_being_written(tables: Database, every: Callab
     assert known(tables) == {"web1": (7, "7")}
 
 
+def test_what_could_not_be_written_is_written_later(
+    tables: Database, every: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    every(0.5)
+    worker = tables.worker()
+    worker.write(batch_of([seen(1)]))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(sightings, "_UPDATE", sa.text("UPDATE no_such_table SET a = :its_id"))
+        worker.write(batch_of([seen(7)], first=2))
+        first = worker.worker._sightings._timer
+
+        # When
+        eventually(lambda: worker.worker._sightings._timer is not first)
+
+    # Then
+    eventually(lambda: known(tables) == {"web1": (7, "7")})
+
+
 def test_few_rows_are_locked_at_a_time(tables: Database, every: Callable[[float], None]) -> None:
     # Given
     every(60)
