@@ -286,10 +286,11 @@ def convert(path: str = "/etc/salt/eventsd") -> dict[str, Any] | str | None:
     """
     from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate.convert import convert_path
+    from salt_eventsd.operate.given import path_of
     from salt_eventsd.operate.tap import show
 
     try:
-        text = convert_path(Path(path))
+        text = convert_path(path_of("convert", "path", path))
     except EventsdError as exc:
         return _told("convert", {"problem": str(exc), "retcode": 2})
     # The text has passwords in it, and a result would go over the bus and into the job cache.
@@ -317,10 +318,11 @@ def test(path: str | None = None) -> dict[str, Any]:  # noqa: PT028 - a verb of 
     from salt_eventsd.config.load import load
     from salt_eventsd.exceptions import EventsdError
     from salt_eventsd.operate import ruletest
+    from salt_eventsd.operate.given import path_of
 
     try:
         config = load(__opts__)
-        tests = ruletest.read(Path(path) if path else ruletest.default_path(__opts__))
+        tests = ruletest.read(ruletest.default_path(__opts__) if path is None else path_of("test", "path", path))
     except EventsdError as exc:
         return _told("test", {"problems": str(exc).splitlines(), "retcode": 2})
     return _answer(ruletest.run(config, tests, str(__opts__.get("id", "master"))))

@@ -9,13 +9,27 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _AGO = re.compile(r"([0-9]{1,6})\s*([smhdwy])")
 _DAY = re.compile(r"[0-9]{8}")
 _FRACTION = re.compile(r"\.([0-9]+)")
 _EXPECTED = 'expected a time such as 90m, 7d, 2026-11-26, "2026-11-26 14:00" (UTC) or "last friday 14:00"'
+#: Lengths of time in words.
+_LENGTHS = re.compile(r"(?:[0-9]+ *(?:sec(?:ond)?|min(?:ute)?|hour|day|week|fortnight|month|year)s?(?: +|\Z))+")
+_WEEKDAY = re.compile(r"(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?(?:[ ,]|\Z)")
+#: Days that a month may not have: timelib would make those of the next month of them.
+_DATES = (
+    re.compile(r"(?P<y>[0-9]{4})[-/.](?P<m>[0-9]{1,2})[-/.](?P<d>[0-9]{1,2})(?![0-9])"),
+    re.compile(r"(?P<d>[0-9]{1,2})[-.](?P<m>[0-9]{1,2})[-.](?P<y>[0-9]{4})(?![0-9])"),
+    re.compile(r"(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})/(?P<y>[0-9]{4})(?![0-9])"),
+)
+#: What timelib makes a time of today in another time zone of: a unit or a number that was forgotten, or a sign.
+_ZONES = re.compile(r"[a-z]{1,2}(?: +[a-z]{1,2})*|[-+] *[0-9.:]+ *[a-z]?|[0-9]+[.,][0-9]+ *[a-z]{1,2}")
 
 
 def moment_of(value: Any, now: datetime | None = None) -> datetime:
@@ -23,7 +37,8 @@ def moment_of(value: Any, now: datetime | None = None) -> datetime:
     Return the time that a command was given, in UTC.
 
     :param value: ``90m`` or ``7d`` (so long ago; units are s, m, h, d, w, y), an ISO time, or words such as ``last
-        friday 14:00``, ``yesterday``, ``3 days ago``. YAML may have made a date of it.
+        friday 14:00``, ``yesterday``, ``3 days ago``. YAML may have made a date of it. Lengths of time and weekdays are
+        past ones, also where that is not said: what is asked for has been.
     :param now: what lengths of time and words are relative to.
     :raises ValueError: it is none; the message says what would be one.
     """
@@ -72,8 +87,20 @@ def _by_words(text: str, now: datetime) -> datetime:
         import timelib
     except ImportError:
         raise ValueError from None
-    seconds = timelib.strtotime(text.encode(), int(now.timestamp()))
-    return datetime.fromtimestamp(seconds, timezone.utc)
+    words = " ".join(text.lower().split())
+    if _ZONES.fullmatch(words):
+        raise ValueError
+    for form in _DATES:
+        if found := form.match(words):
+            date(int(found["y"]), int(found["m"]), int(found["d"]))
+    if _LENGTHS.fullmatch(words):
+        words += " ago"
+    when = _read(timelib.strtotime, words, now)
+    return _read(timelib.strtotime, f"last {words}", now) if when > now and _WEEKDAY.match(words) else when
+
+
+def _read(read: Callable[[bytes, int], int], words: str, now: datetime) -> datetime:
+    return datetime.fromtimestamp(read(words.encode(), int(now.timestamp())), timezone.utc)
 
 
 def _in_utc(when: datetime) -> datetime:

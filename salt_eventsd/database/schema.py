@@ -26,6 +26,8 @@ _NAME = sa.String(NAME_LENGTH)
 
 #: The functions that apply the states a minion is to have; ``state.single`` and the like apply what somebody typed.
 STATE_RUNS = ("state.apply", "state.highstate", "state.sls")
+#: What salt-ssh runs in place of them, and says that it has run. The counts of its row tell that it was such a run.
+RUN_BY_SSH = "state.pkg"
 #: The state of an orchestration that applies states on minions, which tell of them themselves.
 RUNS_STATES = "salt.state"
 #: Which returns tell how a minion is: runs of states that were no test. An index has these rows, and a question finds

@@ -23,6 +23,10 @@ _LOGIN = ("key", "token", "username", "password", "eauth")
 _ADDED = ("jid", "id", "success", "return", "fun", "user", "_stamp")
 #: What Salt says of each return, if the minion has said it.
 _SAID = ("retcode", "success", "out")
+#: All that salt-ssh hands over with a return. What it fires besides stands in what was returned.
+_OF_SSH = frozenset(("jid", "id", "fun", "return"))
+#: What a host may say there; it speaks for no other host, job or time.
+_SAID_BY_HOST = ("fun", "fun_args", "retcode", "success", "out", "stdout", "stderr", "parsed", "_error")
 
 
 def tag_of_load(jid: str) -> str:
@@ -96,6 +100,15 @@ def answer_of(whole: Mapping[str, Any]) -> dict[str, Any]:
     return {"return": whole.get("return"), **{name: whole[name] for name in _SAID if name in whole}}
 
 
+def is_of_ssh(load: Mapping[str, Any]) -> bool:
+    """
+    Say whether a return is one that salt-ssh hands over.
+
+    :param load: as Salt hands it over.
+    """
+    return load.keys() == _OF_SSH
+
+
 def as_fired(load: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return a return as its event has it, without what the master has written into it since. The load is not changed.
@@ -103,6 +116,8 @@ def as_fired(load: Mapping[str, Any]) -> dict[str, Any]:
     :param load: as Salt hands it over.
     """
     returned = load.get("return")
+    if is_of_ssh(load) and isinstance(returned, dict):
+        return _as_fired_by_ssh(load, returned)
     if not isinstance(returned, dict) or not load.get("retcode"):
         return dict(load)
     fun = load.get("fun")
@@ -111,6 +126,22 @@ def as_fired(load: Mapping[str, Any]) -> dict[str, Any]:
     else:
         plain = _plain_states(returned, load)
     return {**load, "return": plain}
+
+
+def _as_fired_by_ssh(load: Mapping[str, Any], returned: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what salt-ssh makes of a host's answer: Salt's own, or what a command has printed."""
+    is_printed = "return" not in returned
+    if is_printed and not ("retcode" in returned and ("stdout" in returned or "stderr" in returned)):
+        return dict(load)
+    fired = {**load, **{name: returned[name] for name in _SAID_BY_HOST if name in returned}}
+    if "retcode" in fired:
+        fired.setdefault("success", fired["retcode"] == 0)
+    if is_printed:
+        first, second = ("stdout", "stderr") if fired.get("success") else ("stderr", "stdout")
+        fired["return"] = returned.get(first, returned.get(second))
+    else:
+        fired["return"] = returned["return"]
+    return fired
 
 
 def told_by(load: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,6 +14,7 @@ itself (``_runners/eventsd.py``) holds no more than the verbs' documentation. No
 - ``schema`` looks after the tables of sql workers: their version, upgrades, copies into other databases
 - ``views`` makes views that are missing, and those for programs that read the tables of Salt's own returners
 - ``replay`` sends what the history holds through a rule as it is today
+- ``given`` says what is wrong with an argument that is no path
 - ``databases`` connects to the databases of sql workers, for verbs that need one; ``progress`` tells how far they are
 - ``imports`` brings into the history what a job cache of Salt's has kept: all of it, or what came in gaps
 - ``convert`` turns a configuration of salt-eventsd 0.9.3 into one of today

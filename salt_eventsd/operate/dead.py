@@ -48,7 +48,7 @@ def dead(
     """
     try:
         most, later_than = int(limit), int(after)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise EventsdError(f"eventsd.dead: expected numbers, got limit={limit!r} after={after!r}") from None
     if by not in (None, _BY):
         raise EventsdError(f"eventsd.dead: by: expected {_BY}, got {by!r}")

@@ -73,7 +73,8 @@ def forget(opts: Mapping[str, Any], minion: Any, worker: str | None = None, dry_
     """
     try:
         is_dry = yes_or_no("dry_run", dry_run)
-        if not isinstance(minion, str) or not minion or minion == FORGOTTEN or is_glob(minion):
+        is_name = isinstance(minion, str) and minion == minion.replace("\0", "").encode("utf-8", "replace").decode()
+        if not is_name or not minion or minion == FORGOTTEN or is_glob(minion):
             raise EventsdError(f"minion: expected the id of a minion, whole, got {minion!r}")
         contexts = sql_workers(opts, worker)
     except EventsdError as exc:

@@ -60,6 +60,23 @@ class LocalCache:
         self._functions["local_cache.save_load"](load["jid"], load)
         self._functions["local_cache.returner"](load)
 
+    def run_by_ssh(self, jid: str, answers: dict[str, dict[str, Any]], fun: str) -> None:
+        """
+        Do what salt-ssh does with a job.
+
+        :param jid: the job id.
+        :param answers: what hosts have answered, as salt-ssh reads it from them.
+        :param fun: the function.
+        """
+        load = {"jid": jid, "tgt_type": "glob", "tgt": "*", "user": "root", "fun": fun, "arg": []}
+        self._functions["local_cache.prep_jid"](passed_jid=jid)
+        self._functions["local_cache.save_load"](jid, load, minions=list(answers))
+        for host, answered in answers.items():
+            self._functions["local_cache.returner"]({"jid": jid, "id": host, "return": answered, "fun": fun})
+            told = {"fun": fun, "fun_args": [], "success": not answered["retcode"], **answered}
+            told.setdefault("return", answered.get("stdout" if told["success"] else "stderr"))
+            self.fired.append((f"salt/job/{jid}/ret/{host}", {**told, "id": host, "jid": jid, "_stamp": stamp()}))
+
     def folder(self, jid: str) -> Path:
         """Return the folder of a job."""
         return Path(salt.utils.jid.jid_dir(jid, str(Path(self.opts["cachedir"], "jobs")), self.opts["hash_type"]))

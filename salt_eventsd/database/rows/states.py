@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from salt_eventsd.database.rows.cells import LARGEST, SMALLEST, Cells, Row, milliseconds
-from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH, STATE_RUNS
+from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH, RUN_BY_SSH, STATE_RUNS
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
 
 #: A return without it tells of no states.
 STATE_MARK = outcome.STATE_SEPARATOR.encode()
 _AS_JSON = msgspec.json.Encoder().encode
+_COUNTED = (*STATE_RUNS, RUN_BY_SSH)
 #: The counts of a return that does not tell how a minion is.
 NO_RUN: Row = {"states": None, "states_changed": None, "states_failed": None}
 
@@ -30,13 +31,13 @@ def counts_of(fun: str, parts: list[outcome.Part], states: list[Row]) -> Row:
     :param parts: its functions, and what each has returned, if that is known.
     :param states: the rows of its states.
     """
-    if not any(one in STATE_RUNS for one in fun.split(",")):
+    if not any(one in _COUNTED for one in fun.split(",")):
         return NO_RUN
-    told = [row for row in states if row["fun"] in STATE_RUNS and not row["test"]]
+    told = [row for row in states if row["fun"] in _COUNTED and not row["test"]]
     failed = sum(row["result"] is False for row in told)
-    if "," in fun:
+    if "," in fun or fun == RUN_BY_SSH:
         # What cannot be rendered has no states. The success of the return is that of all its functions.
-        failed += sum(part.fun in STATE_RUNS and isinstance(part.value, (list, tuple)) for part in parts)
+        failed += sum(part.fun in _COUNTED and isinstance(part.value, (list, tuple)) for part in parts)
     return {"states": len(told), "states_changed": sum(row["changed"] for row in told), "states_failed": failed}
 
 

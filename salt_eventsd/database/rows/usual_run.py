@@ -15,7 +15,7 @@ import msgspec
 
 from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK
 from salt_eventsd.database.rows.cells import LARGEST, Cells, Row, milliseconds
-from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH, STATE_RUNS
+from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH, RUN_BY_SSH, STATE_RUNS
 from salt_eventsd.database.schema import states as _TABLE
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
@@ -85,7 +85,7 @@ class UsualRun(msgspec.Struct, frozen=True, gc=False):
 
         :param fun: the function.
         """
-        if fun not in STATE_RUNS:
+        if fun not in STATE_RUNS and fun != RUN_BY_SSH:
             return {}
         told = [row for row in self.values if not row[_TEST]]
         failed = [row[_RESULT] for row in told].count(False)

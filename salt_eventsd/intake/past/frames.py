@@ -15,7 +15,7 @@ import msgspec
 
 from salt_eventsd.event.codec import decode, pack
 from salt_eventsd.event.frame import TAG_END, pack_frame
-from salt_eventsd.event.handed import as_fired, kind_of_runner, told_by, without_login
+from salt_eventsd.event.handed import as_fired, is_of_ssh, kind_of_runner, told_by, without_login
 from salt_eventsd.event.outcome import STATE_SEPARATOR
 from salt_eventsd.event.parse import text_of
 from salt_eventsd.event.weight import LIGHT_BYTES, is_heavy
@@ -84,6 +84,7 @@ def returns(jid: str, minion: str, load: Mapping[str, Any] | None, found: Packed
         return [Told(jid, tag.endswith("/new"), "", None, pack_frame(tag, data)) for tag, data in told_by(runner)]
     if not base.get("fun") and "fun" not in found:
         return []
+    found = _as_fired_by_ssh(jid, minion, load or {}, found)
     data = {
         "_stamp": datetime.fromtimestamp(kept, timezone.utc).isoformat(),
         **without_login(base),
@@ -122,6 +123,15 @@ def _as_fired(jid: str, base: Mapping[str, Any], found: Packed) -> dict[str, Any
     if fired["return"] == plain["return"]:
         return dict(found)
     return {**found, "return": msgspec.Raw(pack(fired["return"]))}
+
+
+def _as_fired_by_ssh(jid: str, minion: str, load: Mapping[str, Any], found: Packed) -> Packed:
+    """Return a return as salt-ssh fires it, if it is of a job of its: a master's own has ``cmd`` in its load."""
+    if "cmd" in load or "fun" not in load or is_of_return(load) or found.keys() != {"return"} or _is_heavy(found):
+        return found
+    whole = {"jid": jid, "id": minion, "fun": load["fun"], "return": decode(bytes(found["return"]))}
+    assert is_of_ssh(whole)
+    return {name: msgspec.Raw(pack(value)) for name, value in as_fired(whole).items() if name not in ("jid", "id")}
 
 
 def _is_heavy(found: Packed) -> bool:

@@ -15,9 +15,10 @@ from salt_eventsd.config.pillar import look_at_pillar
 from salt_eventsd.config.structs import Config
 from salt_eventsd.config.switch import switch
 from salt_eventsd.engine.plan import make_plan
-from salt_eventsd.exceptions import ConfigError, Transient
+from salt_eventsd.exceptions import ConfigError, EventsdError, Transient
 from salt_eventsd.operate.check.places import places
 from salt_eventsd.operate.check.running import running
+from salt_eventsd.operate.given import path_of
 from salt_eventsd.redact.error_text import one_line
 from salt_eventsd.rules.compile import named
 from salt_eventsd.workers.load import close
@@ -77,6 +78,8 @@ def check(
             _look(opts, found, functions, runners, is_in_place=config is None)
     except ConfigError as exc:
         found.problems += exc.problems
+    except EventsdError as exc:
+        found.problems.append(str(exc))
     except Exception as exc:
         # An operator can do nothing with a runner's traceback.
         found.problems.append(f"eventsd: the check itself failed: {one_line(exc)}")
@@ -87,7 +90,7 @@ def _read(opts: Mapping[str, Any], config: str | None, replaces: str | None, fou
     """Look at the files, and return the options that would be in force; {} if the file given cannot be read."""
     files, notes = sources.read_sources(opts)
     if config is not None:
-        given = sources.read_file(config)
+        given = sources.read_file(str(path_of("check", "config", config)))
         if given.problem:
             found.told["looked_at"] = {"files": {config: given.told}}
             found.problems.append(f"eventsd: {config}: {given.problem}")

@@ -18,7 +18,7 @@ from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.event.clip import LONGEST_NAME, named
 from salt_eventsd.event.codec import pack
 from salt_eventsd.event.frame import Frame
-from salt_eventsd.event.handed import as_fired, is_return, kind_of_runner, told_by, without_login
+from salt_eventsd.event.handed import as_fired, is_of_ssh, is_return, kind_of_runner, told_by, without_login
 from salt_eventsd.event.parse import function_of, identity, seconds_of, text_of
 from salt_eventsd.intake.withheld import TooMuch, in_time, unpack, withheld
 from salt_eventsd.operate.job_cache.places import Places, places_of
@@ -133,6 +133,9 @@ def returned(opts: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         jid, minion_id, _, _ = identity(data, tag)
         # A runner's return is told with the time of its start. There is one of each job, so its time tells nothing.
         stamp = None if kind_of_runner(fired) else seconds_of(data.get("_stamp"), 0.0) or None
+        if is_of_ssh(told):
+            # Its hosts are told with the job's load to Salt's own job cache alone.
+            places.doorstep.add_minions(jid, [named(minion_id)], "")
         places.doorstep.put_return(jid, minion_id, stamp, packed)
     except Exception as exc:
         _tell("a return was not kept", exc)

@@ -47,7 +47,7 @@ def schema(opts: Mapping[str, Any], action: Any, arguments: Mapping[str, Any], t
     :param arguments: its arguments by name; None, or False, is one that was not given.
     :param tell: is told of progress.
     """
-    if action not in ACTIONS:
+    if not isinstance(action, str) or action not in ACTIONS:
         hint = meant(str(action), list(ACTIONS))
         return {"problem": f"action: expected one of {', '.join(ACTIONS)}, got {action!r}{hint}", "retcode": 2}
     work, names = ACTIONS[action]

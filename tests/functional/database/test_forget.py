@@ -100,7 +100,7 @@ def test_one_that_is_not_known_is_said(tables: Database, opts: dict[str, Any]) -
     assert len(tables.rows("returns")) == 5
 
 
-@pytest.mark.parametrize("minion", ["", 7, None, "web*"])
+@pytest.mark.parametrize("minion", ["", 7, None, "web*", "a\0b", "a\ud800b"], ids=ascii)
 def test_what_is_no_id_is_refused(opts: dict[str, Any], minion: Any) -> None:
     told = forget(opts, minion)
 

@@ -398,6 +398,24 @@ def test_conformity_looks_at_runs_among_several_functions(ask: Asked) -> None:
     }
 
 
+def test_conformity_looks_at_runs_by_salt_ssh(ask: Asked) -> None:
+    # Given: what salt-ssh says that it has run, after a run by the master
+    outcomes = {"web1": "healthy", "web2": "changed", "web3": "failed", "web4": "rendering"}
+    ask.story.at(timedelta(hours=2)).states(dict.fromkeys(outcomes, "changed"))
+    ask.story.at(timedelta(hours=1)).states(outcomes, fun="state.pkg")
+    ask.story.at(timedelta(minutes=1)).states(dict.fromkeys(outcomes, "changed"), fun="state.pkg", test=True)
+    ask.write()
+
+    # When
+    found = [ask("conformity"), ask("conformity", at=datetime.now(timezone.utc).isoformat())]
+    found += [[ask("conformity", minion=name)[0] for name in outcomes]]
+
+    # Then
+    expected = {**outcomes, "web4": "failed"}
+    assert [{row["minion_id"]: row["outcome"] for row in rows} for rows in found] == [expected] * 3
+    assert dict(ask.database.query("SELECT minion_id, outcome FROM eventsd_v_conformity")) == expected
+
+
 def test_what_an_orchestration_repeats_is_changed_once(ask: Asked) -> None:
     # Given: states that changed something, run by an orchestration, which tells of it, too, and did something itself
     run = ask.story.states({"db1": "changed"}, names=["/etc/motd"])

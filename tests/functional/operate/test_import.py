@@ -83,6 +83,33 @@ def test_what_is_imported_is_what_the_bus_would_have_brought(cache: LocalCache, 
     assert imported == _rows(tables)
 
 
+@pytest.mark.parametrize("is_on_bus", [False, True], ids=["without a master", "on the bus, too"])
+def test_what_salt_ssh_has_kept_is_what_it_fires(cache: LocalCache, tables: Database, is_on_bus: bool) -> None:
+    # Given
+    states = {"file_|-a_|-a_|-managed": state_result(result=False)}
+    answers: dict[str, dict[str, Any]] = {
+        "web1": {"id": "web1", "jid": "1", "fun": "state.pkg", "out": "highstate", "return": states, "retcode": 2},
+        "web2": {"stdout": "", "stderr": "ssh: no route", "retcode": 255},
+    }
+    cache.run_by_ssh(jid_of(time.time() - HOUR), answers, "state.apply")
+    if is_on_bus:
+        _bring_by_bus(cache, tables)
+
+    # When
+    import_jobs(cache.opts)
+
+    # Then
+    rows = {row["minion_id"]: row for row in tables.rows("returns")}
+    assert len(tables.rows("returns")) == 2
+    assert {name: (row["fun"], row["retcode"], row["success"]) for name, row in rows.items()} == {
+        "web1": ("state.pkg", 2, False),
+        "web2": ("state.apply", 255, False),
+    }
+    assert rows["web2"]["return"] == "ssh: no route"
+    assert [state["result"] for state in tables.rows("states")] == [False]
+    assert tables.rows("jobs")[0]["minion_count"] == 2
+
+
 @pytest.mark.parametrize("skip", [pytest.param(None, id="all"), pytest.param(2, id="half"), pytest.param(3, id="most")])
 def test_what_the_bus_has_brought_is_not_imported_again(cache: LocalCache, tables: Database, skip: int | None) -> None:
     # Given

@@ -339,6 +339,40 @@ def test_a_runner_is_a_job_with_its_whole_return(cache: JobCache, database: Data
     assert cache.get_jids()[jid]["User"] == "ann"
 
 
+def _run_by_ssh(cache: JobCache, host: str, answered: Any) -> tuple[str, dict[str, Any]]:
+    """Do what salt-ssh does with its job cache, and return the job id and what it would fire if there were a master."""
+    jid = str(cache.prep_jid(passed_jid=None))
+    cache.save_load(jid, {"jid": jid, "tgt_type": "glob", "tgt": "w*", "user": "root", "fun": "state.apply", "arg": []})
+    cache.returner({"jid": jid, "id": host, "return": answered, "fun": "state.apply"})
+    return jid, {"fun_args": [], "success": False, **answered, "id": host, "jid": jid}
+
+
+@pytest.mark.parametrize("is_fired", [True, False], ids=["beside its event", "without a master"])
+def test_a_host_of_salt_ssh_is_a_minion_that_has_answered(cache: JobCache, database: Database, is_fired: bool) -> None:
+    # Given
+    states = {"file_|-a_|-a_|-managed": state_result(result=False)}
+    answered = {"id": "web1", "jid": "1", "fun": "state.pkg", "out": "highstate", "return": states, "retcode": 2}
+
+    # When
+    jid, event = _run_by_ssh(cache, "web1", answered)
+    if is_fired:
+        on_bus = read(pack_frame(f"salt/job/{jid}/ret/web1", {**event, "_stamp": stamp_of()}), into="returns")
+        database.worker().write(batch_of([on_bus]))
+    before = cache.get_jid(jid), cache.get_load(jid)["Minions"]
+    _written(cache, database)
+
+    # Then
+    assert before == (
+        {"web1": {"return": states, "retcode": 2, "success": False, "out": "highstate"}},
+        ["web1"],
+    )
+    assert (cache.get_jid(jid), cache.get_load(jid)["Minions"]) == before
+    [row] = database.rows("returns")
+    assert (row["fun"], row["retcode"], row["success"]) == ("state.pkg", 2, False)
+    assert [state["result"] for state in database.rows("states")] == [False]
+    assert database.rows("jobs")[0]["minion_count"] == 1
+
+
 def test_a_question_of_ours_is_a_runners_whose_answer_is_masked_and_its_master_no_minion(
     cache: JobCache, database: Database
 ) -> None:

@@ -41,6 +41,16 @@ def test_a_time(given: Any, meant: str) -> None:
         ("last friday 14:00", "2025-12-26 14:00:00"),
         ("yesterday", "2026-01-01 00:00:00"),
         ("3 days ago", "2025-12-30 03:04:05"),
+        ("3 days", "2025-12-30 03:04:05"),
+        ("1 Day 2 hours", "2026-01-01 01:04:05"),
+        ("2weeks", "2025-12-19 03:04:05"),
+        ("friday", "2026-01-02 00:00:00"),
+        ("Monday 14:00", "2025-12-29 14:00:00"),
+        ("friday 14:00", "2025-12-26 14:00:00"),
+        ("fri, 26 dec 2025 14:00", "2025-12-26 14:00:00"),
+        ("26.12.2025", "2025-12-26 00:00:00"),
+        ("2025-12-26 2pm", "2025-12-26 14:00:00"),
+        ("today", "2026-01-02 00:00:00"),
     ],
     ids=str,
 )
@@ -54,6 +64,8 @@ def test_a_time_in_words(given: str, meant: str) -> None:
     "given",
     [
         *("nonsense", "", "2026", 90, True, "7 parsecs", "2026-13-45", "999999y", "@99999999999999999", ["7d"]),
+        # timelib would take these for a time of today in another zone, or for a day of the next month.
+        *("d", "m", "a b", "-90", "-3d", "+3", "1.5d", "2026-02-30", "2026/11/31 14:00", "31.02.2026", "02/30/2026"),
         datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12))),
     ],
     ids=str,

@@ -101,3 +101,42 @@ def test_no_minion_speaks_for_a_runner(more: dict[str, Any]) -> None:
 
     # Then
     assert list(told_by(load)) == [(f"salt/job/{JID}/ret/web1", load)]
+
+
+#: What hosts answer, and what salt-ssh fires of it.
+OF_SSH: list[tuple[Any, dict[str, Any]]] = [
+    (
+        {"id": "web1", "jid": "1", "fun": "state.pkg", "out": "highstate", "return": {TAG: 1}, "retcode": 2},
+        {"fun": "state.pkg", "out": "highstate", "return": {TAG: 1}, "retcode": 2, "success": False},
+    ),
+    ({"return": {"retcode": 5}, "retcode": 0}, {"return": {"retcode": 5}, "retcode": 0, "success": True}),
+    (
+        {"stdout": "out", "stderr": "", "retcode": 0},
+        {"stdout": "out", "stderr": "", "retcode": 0, "success": True, "return": "out"},
+    ),
+    (
+        {"stdout": "out", "stderr": "err", "retcode": 4, "_error": "failed", "parsed": None},
+        {"stdout": "out", "stderr": "err", "retcode": 4, "_error": "failed", "parsed": None, "success": False}
+        | {"return": "err"},
+    ),
+    # Who answers speaks for no other host, no runner and no time.
+    (
+        {"return": 1, "id": "web2", "jid": "2", "tgt": "web1", "cmd": "_return", "_stamp": "2026-01-01", "user": "ann"},
+        {"return": 1},
+    ),
+    ("ssh: no route to host", {"return": "ssh: no route to host"}),
+    ({"a": 1}, {"return": {"a": 1}}),
+]
+
+
+@pytest.mark.parametrize(("answered", "fired"), OF_SSH, ids=str)
+def test_what_salt_ssh_hands_over_is_what_it_fires(answered: Any, fired: dict[str, Any]) -> None:
+    load = {"jid": JID, "id": "web1", "fun": "test.arg", "return": answered}
+    assert as_fired(load) == {"jid": JID, "id": "web1", "fun": "test.arg", **fired}
+    [(tag, _)] = told_by(as_fired(load))
+    assert tag == f"salt/job/{JID}/ret/web1"
+
+
+def test_what_others_hand_over_is_not_taken_for_salt_ssh_s() -> None:
+    load = {"jid": JID, "id": "web1", "fun": "test.arg", "return": {"return": 1, "retcode": 3}, "retcode": 0}
+    assert as_fired(load) == load

@@ -15,7 +15,7 @@ from salt_eventsd.database.questions import newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.wanted import Names, Wanted
 from salt_eventsd.database.questions.which import Condition, since
-from salt_eventsd.database.schema import IS_RUN, STATE_RUNS, minions, returns
+from salt_eventsd.database.schema import IS_RUN, RUN_BY_SSH, STATE_RUNS, minions, returns
 
 #: What is told of a run.
 RUN = (
@@ -71,7 +71,8 @@ def _functions(reader: Reader) -> tuple[str, ...] | None:
     """Return the functions that run states, alone or among others; None if there are too many of any."""
     known = reader.values(reader.dialect.questions.distinct(returns.c.fun).limit(_MOST_FUNCTIONS + 1))
     # To some databases, blanks at the end of a name make no other name.
-    found = tuple(fun for fun in known if any(one.rstrip(" ") in STATE_RUNS for one in fun.split(",")))
+    runs = (*STATE_RUNS, RUN_BY_SSH)
+    found = tuple(fun for fun in known if any(one.rstrip(" ") in runs for one in fun.split(",")))
     return None if len(known) > _MOST_FUNCTIONS or len(found) > _MOST_RUN_FUNCTIONS else found
 
 
