@@ -32,8 +32,8 @@ _MOST_UNDECODABLE = 256 * 2**10
 _NO_LISTS = bytes(sorted({*range(256)} - {*range(0x90, 0xA0), 0xDC, 0xDD}))
 #: msgspec takes lists as keys, and it is easy to find lists of numbers with the same hash: a mapping of many such keys
 #: would take msgspec very long. Up to so many lists do no harm, and small payloads cannot hold more. What looks like
-#: the beginning of a list is mostly part of a number, so a larger payload may have one more for so many bytes; but never
-#: more than the last, as their number squared is what they cost: some 15 ms.
+#: the beginning of a list is mostly part of a number, so a larger payload may have one more for so many bytes; but
+#: never more than the last, as their number squared is what they cost: some 15 ms.
 _FEW_LISTS, _BYTES_A_LIST, _MOST_LISTS = 128, 256, 1024
 FEW_BYTES = 1024
 
