@@ -61,7 +61,7 @@ def beginning_of(glob: str) -> str:
 
     :param glob: the glob.
     """
-    return "".join(takewhile(lambda one: isinstance(one, str), _parts(glob)))  # type: ignore[arg-type]
+    return "".join(str(one) for one in takewhile(lambda one: isinstance(one, str), _parts(glob)))
 
 
 def expression_of(parts: list[Part]) -> str:

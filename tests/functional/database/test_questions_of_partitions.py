@@ -106,7 +106,7 @@ def test_the_last_days_are_looked_at_first(history: Database, monkeypatch: pytes
     with reading(history.engine) as reader:
         minions.conformity(reader, at=NOW - timedelta(days=30))
     sa.event.remove(history.engine, "before_cursor_execute", note)
-    statement, parameters = next(one for one in told if "LIMIT" in one[0] and "fun IN" in one[0])
+    statement, parameters = next(one for one in told if "LIMIT" in one[0] and re.search(r"fun\)? IN", one[0]))
 
     # Then the partitions of other days are not
     words = "EXPLAIN" if history.kind == "postgresql" else "EXPLAIN PARTITIONS"

@@ -25,7 +25,7 @@ RUN = (
 )
 #: So many runs for each minion are looked at first, and then so many more each time: each may be a page that has to be
 #: read from the disk. To look at even more takes longer than to ask for all that are left by their names.
-_RUNS = (1, 1, 2, 4)
+_RUNS = (2, 2, 4)
 #: With more functions than this, somebody sends names they made up: so many returns for each minion are looked at.
 _MOST_FUNCTIONS = 2000
 _MOST_RUN_FUNCTIONS = 20
