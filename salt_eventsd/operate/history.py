@@ -65,8 +65,9 @@ class Asked:
     def minion(self) -> str | None:
         """The id of a minion as it is kept, or a glob: to Salt, blanks at its end make another one."""
         told, value = self.text("minion"), self._arguments.get("minion")
-        has_blanks = told is not None and not is_glob(told) and isinstance(value, str) and value.endswith(" ")
-        return meant(value.lstrip()) if has_blanks else told and meant(told)
+        if told is None or is_glob(told):
+            return told
+        return meant(value.lstrip() if isinstance(value, str) and value.endswith(" ") else told)
 
     def jid(self, name: str = "jid") -> str | None:
         """Return a job id, which looks like a number to YAML."""

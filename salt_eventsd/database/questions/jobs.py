@@ -67,8 +67,9 @@ class Which:
             *of_name(reader, jobs.c.kind, self.kind),
         ]
         if self.outcome == NOBODY:
-            # It comes first: few are for nobody, and each of the other conditions is a look into an index.
-            more.append(jobs.c.minion_count == 0)
+            # It comes first: few are for nobody, and each of the other conditions is a look into an index. And spelled
+            # out, as an index over such rows alone has it.
+            more.append(jobs.c.minion_count == sa.literal_column("0"))
         # What else makes an outcome is seen only when all answers of a job are.
         if self.outcome == FAILED:
             more.append(_HAS_FAILED)
