@@ -120,19 +120,50 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
         ),
         pytest.param(
             lambda reader: returns.failures(reader, returns.Which(minion=MINIONS[0]), 9),
-            OF_MINION,
-            "sqlite",
+            "eventsd_returns_failed_of_minion",
+            "sqlite postgresql",
             id="failures of a minion",
+        ),
+        pytest.param(
+            lambda reader: returns.failures(reader, returns.Which(minion="minion000*", fun="s*"), 9),
+            "eventsd_returns_failed_of_minion",
+            "sqlite postgresql",
+            id="failures of some minions",
         ),
         pytest.param(
             lambda reader: returns.find(reader, returns.Which(jid="1", fun="test.ping"), 9), ONCE, "", id="in a job"
         ),
         pytest.param(
             lambda reader: states.changes(reader, 9, minion=MINIONS[0]),
-            "eventsd_states_by_minion",
-            "sqlite",
+            "eventsd_states_changed_of_minion",
+            "sqlite postgresql",
             id="changes of a minion",
         ),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, minion="minion000*", start=NOW - 60 * DAY),
+            "eventsd_states_changed_of_minion",
+            "sqlite postgresql",
+            id="changes of some minions",
+        ),
+        pytest.param(
+            lambda reader: states.changes(reader, 9, state="file", start=NOW - 60 * DAY),
+            "eventsd_states_changed_state",
+            "sqlite postgresql",
+            id="changes by a module",
+        ),
+        pytest.param(
+            lambda reader: jobs.find(reader, jobs.Which(kind="call", since=NOW - 60 * DAY), 9),
+            "eventsd_jobs_by_kind",
+            "postgresql",
+            id="jobs of a kind",
+        ),
+        pytest.param(
+            lambda reader: jobs.find(reader, jobs.Which(outcome="nobody", since=NOW - 60 * DAY), 9),
+            "eventsd_jobs_for_nobody",
+            "sqlite postgresql",
+            id="jobs for nobody",
+        ),
+        pytest.param(lambda reader: jobs.find(reader, jobs.Which(), 9), "eventsd_jobs_apart", "postgresql", id="twins"),
         pytest.param(
             lambda reader: states.changes(reader, 9, name="/etc/ntp.conf"),
             "eventsd_states_changed_name",
@@ -375,7 +406,7 @@ def test_failures_of_a_minion_are_not_looked_for_in_an_index_of_all_answers(read
     which = returns.Which(minion=MINIONS[0], since=NOW - 6 * DAY)
     plan = _plan(reader, lambda reader: returns.failures(reader, which, 9, state="file"), "eventsd_returns")
     assert not [
-        line for line in plan.splitlines() if "eventsd_returns_once" in line or "eventsd_returns_failed" in line
+        line for line in plan.splitlines() if "eventsd_returns_once" in line or "eventsd_returns_failed " in line
     ]
 
 
