@@ -138,8 +138,12 @@ def _failed(reader: Reader, which: Which, state: str | None, sls: str | None) ->
     if has_state and (jids := _jobs_of_few(reader, which, state, sls)) is not None:
         is_its = returns.c.jid.in_(jids) if jids else sa.false()
         return Wanted((is_its, is_false, wanted.aside), rest=rest, has_begin=True), _Way.SORTED
-    if which.is_of_few or (_is_of_minions(wanted) and not has_state):
-        # An index knows what failed of a minion, and the rows of others are not read.
+    is_partial = reader.dialect.ddl.partial_indexes
+    is_named = _is_of_minions(wanted) or (is_partial and bool(_few_functions(wanted)))
+    if which.is_of_few or (is_named and not has_state):
+        # Indexes know what failed of a name, and the rows of others are not read.
+        is_by_index = is_partial and wanted.has_several and not reader.partitions_of(returns)
+        way = _Way.BY_INDEX if is_by_index and which.jid is None else way
         wanted = wanted.also(is_false)
         return replace(wanted, rest=(*wanted.rest, *rest)), way
     # Failures are few, and have an index of their own.

@@ -60,7 +60,7 @@ def changes(
     is_name = name is not None and not is_glob(name)
     # Without indexes of names, all changes are looked through: whoever asks for a name wants its last change.
     named = of_named(name) if name and is_name and not is_of_one and reader.dialect.ddl.partial_indexes else []
-    if start is not None and not is_of_one and not is_name and reader.dialect.ddl.partial_indexes:
+    if not is_of_one and not is_name and reader.dialect.ddl.partial_indexes:
         ways = few_ways(reader, minion, state, name)
         if ways == ():
             return []

@@ -34,7 +34,7 @@ DAY = timedelta(days=1)
 NOW = datetime.now(timezone.utc)
 ONCE = "eventsd_returns_once"
 #: MariaDB has another one in its place.
-OF_MINION = "eventsd_returns_by_minion"
+OF_MINION = "eventsd_returns_of_minion_fun"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
