@@ -64,7 +64,7 @@ _BEGINNINGS = {"name": 64, "state_id": 64}
 _CHANGED = only("changed", "changed = 1")
 #: The same rows. SQLite finds an index only by the same spelling, and so takes this one where a name is known.
 _NAMED = only("changed", "+changed = 1")
-#: What failed, for whoever asks about a name: spelled as questions do that want no other index of such rows.
+#: What failed, for whoever asks about a name or a job: spelled as questions do that want no other index of such rows.
 _FAILED_OF_ONE = only("COALESCE(success, true) = false", "+success = 0")
 
 
@@ -133,6 +133,7 @@ returns = sa.Table(
     sa.Index("eventsd_returns_by_fun", "fun", "stamp"),
     sa.Index("eventsd_returns_failed", "success", "stamp", **only("NOT success", "success = 0")),
     sa.Index("eventsd_returns_failed_of_fun", "fun", "stamp", info=_PARTIAL, **_FAILED_OF_ONE),
+    sa.Index("eventsd_returns_failed_of_job", "jid", "minion_id", "stamp", info=_PARTIAL, **_FAILED_OF_ONE),
     sa.Index("eventsd_returns_failed_of_minion", "minion_id", "stamp", info=_PARTIAL, **_FAILED_OF_ONE),
     sa.Index("eventsd_returns_of_runs", "minion_id", "stamp", info=_PARTIAL, **only(IS_RUN)),
     sa.Index("eventsd_returns_slow", "duration_ms", "stamp", **only(IS_SLOW)),
