@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import hashlib
 
+from salt_eventsd.common.globs import is_glob
+
 #: Longer ids of jobs and minions are clipped, in characters; Salt's own are far shorter.
 LONGEST_NAME = 4096
 #: Longer tags are clipped, in bytes.
 LONGEST_TAG = 16 * 2**10
 _MARK = "...sha256:"
 _DIGITS = 32
+#: With more blanks at its end than this, an id is not found out from its hash.
+_MOST_BLANKS = 100
 
 
 def clipped(text: str, longest: int) -> str:
@@ -39,6 +43,28 @@ def named(text: str) -> str:
     if text[-1:] != " ":
         return clipped(text, LONGEST_NAME)
     return _with_hash(text.rstrip(" "), text, LONGEST_NAME)
+
+
+def meant(text: str) -> str:
+    """
+    Return the id of a minion as it is kept, of one that somebody asks for; a glob as it is.
+
+    :param text: as it was typed.
+    """
+    return text if is_glob(text) else named(text)
+
+
+def spelled(text: str) -> str:
+    """
+    Return the id of a minion as the minion spells it, with the blanks at its end.
+
+    :param text: the id as it is kept.
+    """
+    name = text[: -len(_MARK) - _DIGITS]
+    if text[len(name) : -_DIGITS] != _MARK:
+        return text
+    told = (name + " " * count for count in range(1, _MOST_BLANKS))
+    return next((one for one in told if named(one) == text), text)
 
 
 def clipped_bytes(text: bytes, longest: int) -> bytes:

@@ -27,6 +27,7 @@ from salt_eventsd.database.questions.read import (
     reader_of,
     reading,
 )
+from salt_eventsd.event.clip import meant
 from salt_eventsd.exceptions import EventsdError
 
 #: An answer has no more rows than this.
@@ -59,6 +60,14 @@ class Asked:
     def text(self, name: str) -> str | None:
         """Return a name or a glob; YAML may have made a number of it."""
         return self._word(name, "a name or a glob such as web*")
+
+    @property
+    def minion(self) -> str | None:
+        """The id of a minion as it is kept, or a glob: to Salt, blanks at its end make another one."""
+        told, value = self.text("minion"), self._arguments.get("minion")
+        if told is None or is_glob(told):
+            return told
+        return meant(value.lstrip() if isinstance(value, str) and value.endswith(" ") else told)
 
     def jid(self, name: str = "jid") -> str | None:
         """Return a job id, which looks like a number to YAML."""
@@ -142,7 +151,7 @@ def _missing(reader: Reader, asked: Asked) -> Answer:
 
 
 def _minion(reader: Reader, asked: Asked) -> Answer:
-    minion_id = asked.text("minion") or ""
+    minion_id = asked.minion or ""
     if is_glob(minion_id):
         raise WrongArgument(f"minion: expected the id of one minion, got {minion_id!r}")
     found = minions.one(reader, minion_id, asked.limit)
@@ -150,12 +159,14 @@ def _minion(reader: Reader, asked: Asked) -> Answer:
 
 
 def _changes(reader: Reader, asked: Asked) -> Answer:
-    names = {name: asked.text(name) for name in ("minion", "state", "name")}
-    return states.changes(reader, asked.limit, **names, start=asked.time("since"), end=asked.time("until"))
+    names = {name: asked.text(name) for name in ("state", "name")}
+    return states.changes(
+        reader, asked.limit, minion=asked.minion, **names, start=asked.time("since"), end=asked.time("until")
+    )
 
 
 def _conformity(reader: Reader, asked: Asked) -> Answer:
-    return minions.conformity(reader, asked.text("minion"), asked.time("at"), asked.length("stale"))
+    return minions.conformity(reader, asked.minion, asked.time("at"), asked.length("stale"))
 
 
 def _slow(reader: Reader, asked: Asked) -> Answer:
@@ -228,7 +239,7 @@ def asking(config: Config, worker: str | None, seconds: float = ANSWER_SECONDS) 
 
 
 def _which_jobs(asked: Asked) -> jobs.Which:
-    names = {name: asked.text(name) for name in ("fun", "user", "minion", "target")}
+    names = {"minion": asked.minion, **{name: asked.text(name) for name in ("fun", "user", "target")}}
     kind = asked.one_of("kind", KINDS)
     outcome = asked.one_of("outcome", OUTCOMES)
     since, until = asked.time("since"), asked.time("until")
@@ -236,7 +247,7 @@ def _which_jobs(asked: Asked) -> jobs.Which:
 
 
 def _which_returns(asked: Asked) -> returns.Which:
-    names = {name: asked.text(name) for name in ("minion", "fun")}
+    names = {"minion": asked.minion, "fun": asked.text("fun")}
     return returns.Which(asked.jid(), **names, since=asked.time("since"), until=asked.time("until"))
 
 
@@ -253,7 +264,7 @@ def _unknown(reader: Reader, asked: Asked) -> str:
     """Say it if the history does not know what a question was about."""
     if (jid := asked.jid()) is not None and not jobs.is_known(reader, jid):
         return f"unknown jid {jid}: neither such a job nor a return of it is in the history"
-    minion = asked.text("minion")
+    minion = asked.minion
     if minion is not None and not is_glob(minion) and not minions.one(reader, minion, 1):
         return f"unknown minion {minion}: the history has nothing of it"
     return ""

@@ -25,6 +25,7 @@ from salt_eventsd.bus.listen import Bus
 from salt_eventsd.common.english import counted
 from salt_eventsd.config.structs import Config
 from salt_eventsd.event.chunk import OWN
+from salt_eventsd.event.clip import meant
 from salt_eventsd.event.parse import Event
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.intake.origin import Addressed
@@ -60,7 +61,7 @@ class Filter:
         return (
             _fits(self.tag, [seen["tag"]])
             and _fits(self.fun, [seen["fun"]])
-            and _fits(self.minion, [seen["minion_id"]])
+            and _fits(self.minion and meant(self.minion), [seen["minion_id"]])
             and _fits(self.worker, [one["worker"] for one in taken])
             and _fits(self.rule, [one["rule"] for one in taken])
             and (self.taken is None or self.taken == bool(taken))

@@ -11,7 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 #: How many characters that is; PostgreSQL takes some 2,700 bytes, and a character has four of them at most.
-_LENGTH = 200
+LENGTH = 200
 
 
 class Beginning(FunctionElement[str]):
@@ -26,7 +26,7 @@ class Beginning(FunctionElement[str]):
 
 @compiles(Beginning)
 def _cut(element: Beginning, compiler: SQLCompiler, **more: Any) -> str:
-    return f"substr({compiler.process(element.clauses, **more)}, 1, {_LENGTH})"
+    return f"substr({compiler.process(element.clauses, **more)}, 1, {LENGTH})"
 
 
 @compiles(Beginning, "sqlite")

@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 #: In a table of no more than this, all indexes are made within a second or two, in bytes.
 SMALL = 32 * 2**20
 #: Indexes that earlier releases made, each with its table.
-GONE = dict.fromkeys(("eventsd_returns_of_states", "eventsd_returns_of_minion"), "eventsd_returns")
+GONE = dict.fromkeys(
+    ("eventsd_returns_of_states", "eventsd_returns_of_minion", "eventsd_returns_by_minion"), "eventsd_returns"
+)
 _PREFIX = "indexes "
 
 

@@ -22,7 +22,7 @@ room reads the tables and never changes them. How an answer is shown is up to ``
 ``jobcache``     what Salt asks of its job cache
 ``joblists``     its lists of jobs
 ``known``        which jobs and returns of a job cache the history has
-``runs``         the last run of states of each minion
+``runs``         the last run of states of each minion, and what changes are of
 ``minions``      what is known of a minion, and how minions are
 ``totals``       how much there was in a time: per interval, function, user, state
 ``troubles``     what went wrong in a time, by what it was, with one error each

@@ -97,7 +97,10 @@ def _minions(
     asked = sa.select(returns.c.jid, questions.listed(returns.c.minion_id), sa.func.count())
     asked = asked.where(returns.c.jid.in_(jids)).group_by(returns.c.jid)
     which: list[Condition] = []
-    if failed_since is not None:
+    if failed_since is not None and reader.dialect.ddl.partial_indexes:
+        # An index knows what failed in a job, and when.
+        which, has_many = [questions.aside(returns.c.success, False), returns.c.stamp >= failed_since], False
+    elif failed_since is not None:
         # Found either by the jobs or by what has failed since then, whichever is less.
         which = [questions.is_false(returns.c.success), returns.c.stamp >= failed_since]
         if has_many:

@@ -18,18 +18,13 @@ from salt_eventsd.database.questions.newest import found_near, functions, names,
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.twins import HAS_TWIN, twins_of
 from salt_eventsd.database.questions.wanted import Wanted
-from salt_eventsd.database.questions.which import Condition, of_name, older, since
+from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
 from salt_eventsd.database.schema import jobs, returns
 
 COLUMNS = tuple(jobs.c[name] for name in ("jid", "apart", "kind", "fun", "arg", "tgt", "tgt_type", "user", "minions"))
 COLUMNS += tuple(jobs.c[name] for name in ("minion_count", "stamp", "master_id"))
 #: What tells rows apart, and nothing of a job.
 _HIDDEN = ("minions", "schedule", "apart")
-# A look into the index for each job, whatever else the database thinks. And not with =: SQLite would look through all
-# failed returns for each job, by the index of those.
-_FAILED_RETURN: sa.Select[Any] = sa.select(sa.literal_column("1"))
-_FAILED_RETURN = _FAILED_RETURN.where(returns.c.jid == jobs.c.jid, returns.c.success.is_(sa.false()))
-_HAS_FAILED = _FAILED_RETURN.limit(1).correlate(jobs).scalar_subquery().is_not(None)
 #: Jobs of a certain outcome are looked for among so many at a time.
 _AT_ONCE = 200
 
@@ -67,14 +62,15 @@ class Which:
             *of_name(reader, jobs.c.kind, self.kind),
         ]
         if self.outcome == NOBODY:
-            # It comes first: few are for nobody, and each of the other conditions is a look into an index.
-            more.append(jobs.c.minion_count == 0)
+            # It comes first: few are for nobody, and each of the other conditions is a look into an index. And spelled
+            # out, as an index over such rows alone has it.
+            more.append(jobs.c.minion_count == sa.literal_column("0"))
         # What else makes an outcome is seen only when all answers of a job are.
         if self.outcome == FAILED:
-            more.append(_HAS_FAILED)
+            more.append(_has_failed(reader))
         elif self.outcome is not None:
             # Where two jobs have one id, it may be the other one that failed.
-            more.append(sa.or_(~_HAS_FAILED, HAS_TWIN))
+            more.append(sa.or_(~_has_failed(reader), HAS_TWIN))
         if self.outcome == MISSING:
             more.append(sa.or_(is_missing(reader), ~sa.exists().where(returns.c.jid == jobs.c.jid)))
         found = functions(reader, jobs.c.fun, self.fun).joined(names(reader, jobs.c.user, self.user))
@@ -84,6 +80,16 @@ class Which:
         nearly = () if self.but is None else (jobs.c.jid != self.but,)
         found = found.also(*since(jobs.c.stamp, self.since, self.until))
         return replace(found, rest=tuple(more), nearly=nearly, has_begin=self.since is not None)
+
+
+def _has_failed(reader: Reader) -> Condition:
+    """Return the condition that an answer to a job has failed."""
+    # A look into the index for each job, whatever else the database thinks: of what failed in jobs, if there is one.
+    is_partial = reader.dialect.ddl.partial_indexes
+    is_false = (
+        reader.dialect.questions.aside(returns.c.success, False) if is_partial else returns.c.success.is_(sa.false())
+    )
+    return is_there(returns, [returns.c.jid == jobs.c.jid, is_false])
 
 
 def find(reader: Reader, which: Which, limit: int, before: str | None = None) -> list[Row]:

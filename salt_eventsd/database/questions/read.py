@@ -102,9 +102,16 @@ class Reader:
 
     def has_marks(self) -> bool:
         """Return whether states that took long are marked, all of them: the index over the marks is made last."""
-        ddl = self.dialect.ddl
-        has_any = ddl.marks(self._connection)
-        return has_any and ddl.has_index(self._connection, schema.states.name, schema.MARK_INDEX)
+        return self.dialect.ddl.marks(self._connection) and self.has_index(schema.states, schema.MARK_INDEX)
+
+    def has_index(self, table: sa.Table, name: str) -> bool:
+        """
+        Return whether a table has an index: one that is new is made beside what is written.
+
+        :param table: one of ours.
+        :param name: the index's.
+        """
+        return self.dialect.ddl.has_index(self._connection, table.name, name)
 
     def partitions_of(self, table: sa.Table) -> int:
         """

@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
 from salt_eventsd.common.grouping import grouped
-from salt_eventsd.database.questions.newest import flagged, found_near, functions, names, newest
+from salt_eventsd.database.questions.newest import flagged, floor, found_near, functions, names, newest
 from salt_eventsd.database.questions.read import Reader, Row, aware
 from salt_eventsd.database.questions.wanted import Part, Wanted, rows_of
 from salt_eventsd.database.questions.which import Condition, is_there, of_name, older, since
@@ -27,8 +28,20 @@ _LOOKS = 4
 _RARE = 2000
 #: Each function is looked for by itself.
 _FEW_FUNCTIONS = 8
+#: Where more has failed in a time, it is seen first whether the states that are asked for failed in a few jobs only.
+_MANY_FAILED = 2000
+_FEW_FAILED = 1000
+_BY_FUN = "eventsd_returns_by_fun"
 _NAMES = ("id", "jid", "minion_id", "fun", "fun_args", "retcode", "success", "test", "return", "duration_ms", "stamp")
 _COLUMNS = tuple(returns.c[name] for name in (*_NAMES, "master_id"))
+
+
+class _Way(Enum):
+    """How a page of returns is found: in the order of times, by few rows that are sorted, or by indexes alone."""
+
+    BY_TIME = 1
+    SORTED = 2
+    BY_INDEX = 3
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,7 @@ def find(reader: Reader, which: Which, limit: int, before: int | None = None) ->
     :param limit: no more than so many.
     :param before: only returns that come after this one, by its ``id``: the last one of a page gives the next.
     """
-    return _page(reader, which, which.wanted(reader), limit, before)
+    return _page(reader, which.wanted(reader), limit, before, _Way.BY_TIME if which.jid is None else _Way.SORTED)
 
 
 def failures(
@@ -98,46 +111,73 @@ def failures(
     :param state: only where a state failed whose module, id or name fits this glob.
     :param sls: only where a state of such a file failed.
     """
-    wanted = which.wanted(reader)
-    has_state = state is not None or sls is not None
-    # Without indexes over some rows, that of a minion's returns tells what failed, and the rows of others are not read.
-    is_of_named = not reader.dialect.ddl.partial_indexes and (
-        _is_of_minions(wanted) or _is_of_rare(reader, which, wanted)
-    )
-    has_begin = which.since is not None
-    by_index: Condition | None = None
-    # Without a begin, how far back states are looked at goes by all that failed.
-    if which.is_of_few or (is_of_named and (has_begin or not has_state)):
-        is_failed = reader.dialect.questions.aside(returns.c.success, False)
-        wanted = replace(wanted.also(is_failed), has_begin=has_begin)
-    else:
-        # Failures are few, and have an index of their own.
-        failed = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
-        # Beside a look into states, PostgreSQL would look through all of another index for the names of many minions.
-        is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
-        if not has_state and which.minion is None and (funs := _few_functions(wanted)):
-            by_index = reader.dialect.questions.told_by_index(returns.c.fun, funs, returns.c.stamp, returns.c.id)
-            # Where the table has partitions, each look would be one into each of them.
-            by_index = None if by_index is None or reader.partitions_of(returns) else by_index
-            is_meant = is_meant if by_index is None else by_index
-        if not wanted.is_nothing:
-            wanted = replace(failed, rest=(is_meant,), has_begin=has_begin)
-    if has_state:
-        wanted = replace(wanted, rest=(*wanted.rest, _has_failed(reader, state, sls)))
+    wanted, way = _failed(reader, which, state, sls)
 
     def page(bounded: Wanted) -> list[Row]:
-        return _page(reader, which, bounded, limit, before, is_of_index=by_index is not None)
+        return _page(reader, bounded, limit, before, way)
 
+    has_state = state is not None or sls is not None
     is_near = has_state and not which.is_of_few
     found = found_near(reader, returns.c.stamp, wanted, limit, page, _LOOKS) if is_near else page(wanted)
-    known = _failed_states(reader, found)
+    of_one: dict[tuple[str, str], list[Row]] = {}
+    of_job: dict[str, list[Row]] = {}
+    for told in _failed_states(reader, found):
+        place = told.pop("jid"), told.pop("minion_id")
+        of_one.setdefault(place, []).append(told)
+        of_job.setdefault(place[0], []).append(told)
     for row in found:
-        is_runner = _is_of_runner(row)
-        told = [
-            one for one in known if one["jid"] == row["jid"] and (is_runner or one["minion_id"] == row["minion_id"])
-        ]
-        row["states"] = [{key: value for key, value in one.items() if key not in ("jid", "minion_id")} for one in told]
+        its = of_job.get(row["jid"], ()) if _is_of_runner(row) else of_one.get((row["jid"], row["minion_id"]), ())
+        row["states"] = [dict(one) for one in its]
     return found
+
+
+def _failed(reader: Reader, which: Which, state: str | None, sls: str | None) -> tuple[Wanted, _Way]:
+    """Return the conditions of :func:`failures`, and by which way they are found."""
+    wanted, way = which.wanted(reader), _Way.BY_TIME if which.jid is None else _Way.SORTED
+    is_false = reader.dialect.questions.aside(returns.c.success, False)
+    has_state = state is not None or sls is not None
+    rest = (_has_failed(reader, state, sls),) if has_state else ()
+    if has_state and (jids := _jobs_of_few(reader, which, state, sls)) is not None:
+        is_its = returns.c.jid.in_(jids) if jids else sa.false()
+        return Wanted((is_its, is_false, wanted.aside), rest=rest, has_begin=True), _Way.SORTED
+    has_begin = which.since is not None
+    if which.is_of_few or _is_of_names(reader, which, wanted, has_state):
+        is_partial = reader.dialect.ddl.partial_indexes
+        is_by_index = is_partial and wanted.has_several and not reader.partitions_of(returns)
+        way = _Way.BY_INDEX if is_by_index and which.jid is None else way
+        wanted = wanted.also(is_false)
+        return replace(wanted, rest=(*wanted.rest, *rest), has_begin=has_begin), way
+    # Failures are few, and have an index of their own.
+    flag = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
+    # Beside a look into states, PostgreSQL would look through all of another index for the names of many minions.
+    is_meant = sa.case((wanted.aside, 1), else_=0) == 1 if has_state else wanted.aside
+    if not has_state and which.minion is None and (funs := _few_functions(wanted)):
+        place = (returns.c.stamp, returns.c.id)
+        by_index = reader.dialect.questions.told_by_index(returns.c.fun, funs, *place, _BY_FUN)
+        # Where the table has partitions, each look would be one into each of them.
+        if by_index is not None and reader.has_index(returns, _BY_FUN) and not reader.partitions_of(returns):
+            is_meant, way = by_index, _Way.BY_INDEX
+    if not wanted.is_nothing:
+        wanted = replace(flag, rest=(is_meant,), has_begin=has_begin)
+    return replace(wanted, rest=(*wanted.rest, *rest)), way
+
+
+def _jobs_of_few(reader: Reader, which: Which, state: str | None, sls: str | None) -> list[str] | None:
+    """
+    Return the jobs in which a state failed that fits, if they are few and there is much else that failed in a time:
+    then less is read for them than to look into the states of all that failed.
+    """
+    if which.since is None or which.is_of_few:
+        return None
+    failed = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
+    if floor(reader, returns.c.stamp, failed, _MANY_FAILED) is None:
+        return None
+    fits = of_name(reader, states.c.sls, sls)
+    if state is not None:
+        fits.append(of_state(reader, state))
+    (part,) = flagged(reader, states.c.result, False).also(*fits).parts(reader)
+    found = reader.values(part.newest(sa.select(states.c.jid), [states.c.stamp], _FEW_FAILED + 1))
+    return sorted(set(found)) if len(found) <= _FEW_FAILED else None
 
 
 def of_state(reader: Reader, glob: str) -> Condition:
@@ -175,10 +215,9 @@ def _few_functions(wanted: Wanted) -> tuple[str, ...]:
     return names.values if names and len(names.values) <= _FEW_FUNCTIONS else ()
 
 
-def _page(
-    reader: Reader, asked_for: Which, wanted: Wanted, limit: int, before: int | None, *, is_of_index: bool = False
-) -> list[Row]:
-    """Return a page of returns; ``is_of_index`` if indexes know all that is asked for."""
+def _page(reader: Reader, wanted: Wanted, limit: int, before: int | None, way: _Way) -> list[Row]:
+    """Return a page of returns."""
+    is_of_index = way is _Way.BY_INDEX
     if before is not None:
         place = reader.rows(sa.select(returns.c.stamp, returns.c.id).where(returns.c.id == before))
         if not place:
@@ -211,8 +250,17 @@ def _page(
         part = Part(sa.and_(which, returns.c.stamp >= aware(places[-1][0])))
     else:
         (part,) = wanted.parts(reader)
-    stamp = returns.c.stamp if asked_for.jid is None else reader.dialect.questions.sorted_by(returns.c.stamp)
+    stamp = reader.dialect.questions.sorted_by(returns.c.stamp) if way is _Way.SORTED else returns.c.stamp
     return reader.rows(part.newest(asked, (stamp, returns.c.id), limit))
+
+
+def _is_of_names(reader: Reader, which: Which, wanted: Wanted, has_state: bool) -> bool:
+    """Whether indexes know what failed of the names that are asked for, and the rows of others are not read."""
+    if reader.dialect.ddl.partial_indexes:
+        return not has_state and (_is_of_minions(wanted) or bool(_few_functions(wanted)))
+    # Without a begin, how far back states are looked at goes by all that failed.
+    is_bounded = which.since is not None or not has_state
+    return is_bounded and (_is_of_minions(wanted) or _is_of_rare(reader, which, wanted))
 
 
 def _is_of_rare(reader: Reader, which: Which, wanted: Wanted) -> bool:

@@ -12,10 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
-from salt_eventsd.database.dialects.beginning import Beginning
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.questions.newest import flagged, floor, found_near
 from salt_eventsd.database.questions.read import Reader, Row
 from salt_eventsd.database.questions.returns import of_state
+from salt_eventsd.database.questions.runs.changed import few_ways, of_named
 from salt_eventsd.database.questions.totals import RESULTS
 from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
@@ -58,7 +59,12 @@ def changes(
     is_of_one = minion is not None and not is_glob(minion)
     is_name = name is not None and not is_glob(name)
     # Without indexes of names, all changes are looked through: whoever asks for a name wants its last change.
-    named = _named(name) if name and is_name and not is_of_one and reader.dialect.ddl.partial_indexes else []
+    named = of_named(name) if name and is_name and not is_of_one and reader.dialect.ddl.partial_indexes else []
+    if not is_of_one and not is_name and reader.dialect.ddl.partial_indexes:
+        ways = few_ways(reader, minion, state, name)
+        if ways == ():
+            return []
+        named = list(ways or ())
     if name is not None:
         fits = reader.dialect.questions.fits
         rest.append(sa.or_(fits(states.c.name, name), fits(states.c.state_id, name)))
@@ -84,26 +90,29 @@ def changes(
     # An index knows no more of the order than the time; so first comes how old the page is.
     is_near = not is_of_one and not is_name
     moments = sorted(set(found_near(reader, states.c.stamp, wanted, limit, times) if is_near else times(wanted)))
-    if not moments:
-        return []
-    conditions = [wanted.whole]
-    if named:
-        # By their times now.
-        conditions.append(questions.among(states.c.changed, True))
-    conditions.append(states.c.stamp.in_(moments) if len(moments) <= _MOST_MOMENTS else states.c.stamp >= moments[0])
     # The page, and only then who ran it.
-    order = (states.c.stamp.desc(), states.c.jid.desc(), states.c.minion_id, states.c.run_num)
-    names = (*_CHANGED, "duration_ms", "jid", "run_num")
-    asked = sa.select(*(states.c[one] for one in names)).where(all_of(conditions))
-    page = asked.order_by(*order).limit(limit)
-    found = reader.rows(page)
+    found = _of_moments(reader, wanted, moments[-limit:], limit, is_named=bool(named))
     who = _who(reader, {row["jid"] for row in found})
     return [{**row, **who.get(row["jid"], {"user": None, "kind": None})} for row in found]
 
 
-def _named(name: str) -> list[Condition]:
-    """Return the conditions of the two indexes over the beginnings of names and of ids."""
-    return [Beginning(column) == Beginning(sa.literal(name)) for column in (states.c.name, states.c.state_id)]
+def _of_moments(reader: Reader, wanted: Wanted, moments: list[datetime], limit: int, *, is_named: bool) -> list[Row]:
+    """Return the newest changes, whose times are among some; ``is_named`` if there may be many others between."""
+    conditions = [wanted.whole]
+    if is_named:
+        # By their times now.
+        conditions.append(reader.dialect.questions.among(states.c.changed, True))
+    order = (states.c.stamp.desc(), states.c.jid.desc(), states.c.minion_id, states.c.run_num)
+    names = (*_CHANGED, "duration_ms", "jid", "run_num")
+    page = sa.select(*(states.c[one] for one in names)).where(all_of(conditions)).order_by(*order)
+    if len(moments) > _MOST_MOMENTS and not is_named:
+        return reader.rows(page.where(states.c.stamp >= moments[0]).limit(limit))
+    found: list[Row] = []
+    for some in grouped(reversed(moments), lambda _: 1, _MOST_MOMENTS):
+        found += reader.rows(page.where(states.c.stamp.in_(some)).limit(limit - len(found)))
+        if len(found) == limit:
+            break
+    return found
 
 
 def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]:

@@ -21,7 +21,7 @@ from salt_eventsd.database.retention.aged_jobs import JOBS, RETURNS, STATES, Cou
 from salt_eventsd.database.retention.aged_rows import Part
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.steps import Steps
-from salt_eventsd.event.clip import named
+from salt_eventsd.event.clip import named, spelled
 
 #: Stands where the name of a minion stood.
 FORGOTTEN = "(forgotten)"
@@ -45,9 +45,9 @@ class Forget:
 
     def __init__(self, engine: Engine, minion_id: str, pace: Pace | None = None) -> None:
         self._steps = Steps(engine, pace)
-        self._id = minion_id
-        # As rows have it; payloads have it as it is.
-        self._kept = named(minion_id)
+        # As payloads have it, and as rows do.
+        self._id = spelled(minion_id)
+        self._kept = named(self._id)
 
     def count(self) -> Counts:
         """

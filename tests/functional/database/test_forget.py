@@ -16,6 +16,7 @@ from salt_eventsd.database.engines import SqlOptions, make_reader
 from salt_eventsd.database.questions import minions, missing
 from salt_eventsd.database.questions.read import reading
 from salt_eventsd.database.retention import forget as module
+from salt_eventsd.event.clip import named
 from salt_eventsd.operate.purge import forget
 from tests.support.aged import Answer, jid_of, job_events, stamp
 from tests.support.events import fired, job, returned
@@ -107,13 +108,17 @@ def test_what_is_no_id_is_refused(opts: dict[str, Any], minion: Any) -> None:
     assert told == {"problem": f"minion: expected the id of a minion, whole, got {minion!r}", "retcode": 2}
 
 
-def test_a_minion_whose_id_ends_in_a_blank_is_told_from_the_one_without(tables: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", ["web1 ", named("web1 ")])
+def test_a_minion_whose_id_ends_in_a_blank_is_told_from_the_one_without(
+    tables: Database, tmp_path: Path, asked: str
+) -> None:
     # Given: to MariaDB, both are one name
     jids = ["20260102030405678901", "20260102030405678902"]
     events = [
         job(jids[0], minions=["web1 ", "web2"], tgt="*"),
         *(returned("x", jid=jids[0], minion_id=name, fun="cmd.run") for name in ("web1 ", "web2")),
         returned("x", jid=jids[1], minion_id="web1", fun="cmd.run"),
+        fired("salt/presence/present", {"present": ["web1 ", "web2"], "_stamp": stamp(1)}),
     ]
     tables.worker().write(batch_of(events))
     opts = {
@@ -126,7 +131,7 @@ def test_a_minion_whose_id_ends_in_a_blank_is_told_from_the_one_without(tables: 
     with reading(make_reader(SqlOptions(url=tables.url))) as reader:
         who = missing.find(reader, None, None, 9)
         runs = minions.one(reader, "web1 ", 5)
-    forget(opts, "web1 ")
+    forget(opts, asked)
 
     # Then
     assert who == []
@@ -159,3 +164,4 @@ def test_what_is_told_of_a_job_meanwhile_stays(
     # Then
     [row] = [row for row in tables.rows("jobs") if row["jid"] == jid]
     assert (sorted(row["minions"]), row["minion_count"]) == ([STAYS, "web2.example.com"], 2)
+    assert [row["data"]["present"] for row in tables.rows("events")] == [["(forgotten)", "web2"]]

@@ -80,4 +80,4 @@ def test_a_look_back_goes_through_the_returns_of_a_minion_and_not_of_a_function(
 
     # Then
     assert "eventsd_returns_by_fun" not in plan
-    assert ("jobs_of_minion" if history.dialect.name == "mysql" else "eventsd_returns_by_minion") in plan
+    assert ("jobs_of_minion" if history.dialect.name == "mysql" else "eventsd_returns_of_minion_fun") in plan

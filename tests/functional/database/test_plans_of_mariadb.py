@@ -134,6 +134,16 @@ def test_failures_of_functions_are_found_without_the_rows_of_other_failures(hist
     # Then
     assert {row["key"] for row in read} == {"eventsd_returns_failed", "eventsd_returns_by_fun"}
     assert all("Using index" in row["Extra"].split("; ") for row in read)
+    # Of many returns of one time, each is found by itself.
+    assert {row["type"] for row in read if row["table"] == "its"} == {"eq_ref"}
+
+
+def test_failures_of_functions_are_found_without_the_index_over_functions(
+    history: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "has_index", lambda *_: False)
+    which = returns.Which(fun="s*")
+    assert not statements(history, lambda reader: returns.failures(reader, which, 9), "its.fun")
 
 
 def test_failures_of_functions_are_not_looked_for_in_each_partition(

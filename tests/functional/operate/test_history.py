@@ -13,8 +13,10 @@ import pytest
 
 from _runners import eventsd as runner
 from salt_eventsd.database.questions.read import reader_of
+from salt_eventsd.event.clip import named
 from salt_eventsd.exceptions import EventsdError
 from salt_eventsd.operate import history, history_page
+from tests.support.events import job, returned
 from tests.support.history import Story
 from tests.support.servers import Server
 from tests.support.stores import Database, batch_of
@@ -110,6 +112,38 @@ def test_a_number_or_time_may_be_as_large_or_small_as_there_are(
 ) -> None:
     tables.close()
     assert _ask(tables.url, question, **arguments) == []
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_minion_whose_id_ends_in_blanks_is_found_by_either_name(tables: Database, is_kept: bool) -> None:
+    # Given
+    jids = {"web1": "20260102030405678901", "web1  ": "20260102030405678902"}
+    run = {"file_|-a_|-/a_|-managed": {"result": True, "changes": {"a": 1}, "__run_num__": 0, "name": "/a"}}
+    events = [
+        one
+        for name, jid in jids.items()
+        for one in (
+            job(jid, minions=[name], tgt=name),
+            returned(run, jid=jid, minion_id=name, fun="state.apply", retcode=1),
+        )
+    ]
+    tables.worker().write(batch_of(events))
+    tables.close()
+    asked = named("web1  ") if is_kept else "web1  "
+
+    # When
+    found = {
+        question: _ask(tables.url, question, minion=asked)
+        for question in ("jobs", "audit", "returns", "failures", "changes", "conformity", "minion")
+    }
+
+    # Then
+    last = found.pop("minion")[named(asked)]["last_runs"]
+    assert [row["jid"] for row in last] == [jids["web1  "]]
+    for question, rows in found.items():
+        assert [row["jid"] for row in rows] == [jids["web1  "]], question
+    assert [row["jid"] for row in _ask(tables.url, "returns", minion=" web1")] == [jids["web1"]]
+    assert len(_ask(tables.url, "returns", minion="web1* ")) == 2
 
 
 def test_hostile_names_find_nothing(tables: Database) -> None:

@@ -122,7 +122,7 @@ class Questions:
         return column
 
     def told_by_index(
-        self, column: sa.Column[Any], values: Sequence[Any], stamp: sa.Column[Any], key: sa.Column[Any]
+        self, column: sa.Column[Any], values: Sequence[Any], stamp: sa.Column[Any], key: sa.Column[Any], index: str
     ) -> sa.ColumnElement[bool] | None:
         """
         Return the condition that a column has one of a few values, by a look for each into an index over it and the
@@ -132,6 +132,7 @@ class Questions:
         :param values: the values.
         :param stamp: the times.
         :param key: the table's primary key.
+        :param index: the name of the first index, which is there.
         """
         return None
 
@@ -230,14 +231,17 @@ class Questions:
         """
         return sa.func.string_agg(column, "\n")
 
-    def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    def distinct(self, column: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """
         Return the question which values a column has: from one to the next by the index, instead of by all rows.
 
         :param column: an index begins with it.
+        :param conditions: of its rows, if the index has those alone.
         """
-        found = sa.select(sa.func.min(column).label("value")).cte("found", recursive=True)
-        following = sa.select(sa.func.min(column)).where(column > found.c.value).correlate(found).scalar_subquery()
+        first = sa.select(sa.func.min(column).label("value")).where(*conditions)
+        found = first.cte("found", recursive=True)
+        behind = sa.select(sa.func.min(column)).where(column > found.c.value, *conditions)
+        following = behind.correlate(found).scalar_subquery()
         found = found.union_all(sa.select(following).where(found.c.value.is_not(None)))
         return sa.select(found.c.value).where(found.c.value.is_not(None))
 

@@ -72,13 +72,15 @@ class MySQLQuestions(Questions):
         return sa.func.coalesce(column)
 
     def told_by_index(
-        self, column: sa.Column[Any], values: Sequence[Any], stamp: sa.Column[Any], key: sa.Column[Any]
+        self, column: sa.Column[Any], values: Sequence[Any], stamp: sa.Column[Any], key: sa.Column[Any], index: str
     ) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. Each row is a page of its own, which may have to be read from the disk."""
         its = column.table.alias("its")
-        # Of the key itself, the server would take the index of keys, and read the row.
-        is_it = (its.c[stamp.name] == stamp, self.beside(its.c[key.name]) == key)
+        # Of its own will, the server would take the index of keys, and read the row. Without the key it would look at
+        # all rows of one time, and what was imported may have thousands.
+        is_it = (its.c[stamp.name] == stamp, its.c[key.name] == key)
         row: sa.Select[Any] = sa.select(sa.literal_column("1")).where(*is_it).correlate(column.table).limit(1)
+        row = row.with_hint(its, f"FORCE INDEX ({index})")
         # One by one: of a list, it would take the index of times, and read the rows of each.
         return sa.or_(*(row.where(its.c[column.name] == one).scalar_subquery().is_not(None) for one in values))
 
@@ -105,9 +107,9 @@ class MySQLQuestions(Questions):
         """See :class:`Questions`."""
         return column == sa.false()
 
-    def distinct(self, column: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    def distinct(self, column: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """See :class:`Questions`. The server itself goes from one value to the next."""
-        return sa.select(column).where(column.is_not(None)).group_by(column)
+        return sa.select(column).where(column.is_not(None), *conditions).group_by(column)
 
     def begins(self, column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool] | None:
         """
