@@ -103,8 +103,8 @@ class Reader:
     def has_marks(self) -> bool:
         """Return whether states that took long are marked, all of them: the index over the marks is made last."""
         ddl = self.dialect.ddl
-        has_any = ddl.marks(self._connection)
-        return has_any and ddl.has_index(self._connection, schema.states.name, schema.MARK_INDEX)
+        name = schema.MARK_INDEXES[ddl.partial_indexes]
+        return ddl.has_index(self._connection, schema.states.name, name)
 
     def partitions_of(self, table: sa.Table) -> int:
         """
