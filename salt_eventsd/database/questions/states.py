@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from salt_eventsd.common.globs import is_glob
+from salt_eventsd.common.grouping import grouped
 from salt_eventsd.database.dialects.beginning import Beginning
 from salt_eventsd.database.questions.newest import flagged, floor, found_near
 from salt_eventsd.database.questions.read import Reader, Row
@@ -139,27 +140,30 @@ def _with_states(reader: Reader, found: list[Row], limit: int, start: datetime |
     is_marked = sa.or_(mark.is_not(None), took >= _SLOW_MS) if is_partial else mark.is_not(None)
     marked = _slowest(reader, states, _SLOW, took if is_partial else mark, is_marked, limit, start)
     found = sorted(found + marked, key=_by_duration)[:limit]
-    for first in range(0, len(marked), _RUNS_AT_ONCE):
-        some = marked[first : first + _RUNS_AT_ONCE]
+    # A run may have several marks, the longest of which comes first.
+    runs: dict[tuple[str, str], float] = {}
+    for row in marked:
+        runs.setdefault((row["jid"], row["minion_id"]), row["duration_ms"])
+    for some in grouped(runs.items(), lambda _: 1, _RUNS_AT_ONCE):
         least = found[-1]["duration_ms"] if len(found) == limit else None
         # What took longer than that, and is not marked, is of a run of which something took longer still.
-        if least is not None and (least >= SLOW_MS or some[0]["duration_ms"] <= least):
+        if least is not None and (least >= SLOW_MS or some[0][1] <= least):
             break
-        found = sorted(found + _of_runs(reader, some, is_marked, limit, start, least), key=_by_duration)[:limit]
+        more = _of_runs(reader, [run for run, _ in some], is_marked, limit, start, least)
+        found = sorted(found + more, key=_by_duration)[:limit]
     return found
 
 
 def _of_runs(
     reader: Reader,
-    some: Sequence[Row],
+    runs: Sequence[tuple[str, str]],
     is_marked: sa.ColumnElement[bool],
     limit: int,
     start: datetime | None,
     least: float | None,
 ) -> list[Row]:
-    """Return the slowest states of the same runs as some of them that are not marked themselves, and took longer."""
+    """Return the slowest states of some runs that are not marked, and took longer than the least that matters."""
     asked = _asked(states, _SLOW).where(sa.not_(is_marked), *since(states.c.stamp, start))
-    runs = sorted({(row["jid"], row["minion_id"]) for row in some})
     asked = reader.dialect.questions.of_pairs(asked, (states.c.jid, states.c.minion_id), runs)
     # No index over what took long is wanted, and an expression has none.
     took = states.c.duration_ms + 0

@@ -75,9 +75,9 @@ def _plan(engine: sa.Engine, ask: Callable[[Reader], Any], having: str = "") -> 
         ),
         pytest.param(lambda reader: minions.conformity(reader), OF_MINION, "mysql", id="conformity"),
         pytest.param(
-            lambda reader: states.slow(reader, 5), "eventsd_states_slow", "sqlite postgresql", id="slow states"
+            lambda reader: states.slow(reader, 5), "eventsd_states_marked", "sqlite postgresql", id="slow states"
         ),
-        pytest.param(lambda reader: states.slow(reader, 5), "eventsd_states_marked", "mysql", id="slow states"),
+        pytest.param(lambda reader: states.slow(reader, 5), "eventsd_states_marks", "mysql", id="slow states"),
         pytest.param(
             lambda reader: totals.of_slow_states(reader, NOW - DAY, NOW, 9),
             "'eventsd_states_by_result', '10'",
