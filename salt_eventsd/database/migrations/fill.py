@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.dialects.base.conditions import behind
 from salt_eventsd.database.schema import IS_RUN, SLOW_MS, minions, returns, states
 
@@ -51,13 +52,14 @@ def mark_longest(connection: Connection, go_on: Callable[[], bool] = lambda: Tru
     :returns: whether all is done.
     """
     key = list(states.primary_key)
+    joined = not dialect_of(connection).ddl.partial_indexes
     edges = sa.select(*key).order_by(*key)
     first: Sequence[Any] | None = None
     while go_on():
         rest = edges if first is None else edges.where(behind(key, first))
         last = connection.execute(rest.offset(_ROWS).limit(1)).first()
         # A run that two steps share gets a mark in each.
-        connection.execute(_marked(_between(key, first, last)))
+        connection.execute(_marked(_between(key, first, last), joined=joined))
         if last is None:
             return True
         first = last
@@ -81,7 +83,7 @@ def _between(
     return found
 
 
-def _marked(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Update:
+def _marked(conditions: Sequence[sa.ColumnElement[bool]], *, joined: bool) -> sa.Update:
     took, key = states.c.duration_ms, list(states.primary_key)
     run = (states.c.jid, states.c.minion_id, states.c.stamp)
     place = sa.func.row_number().over(partition_by=run, order_by=took.desc())
@@ -89,8 +91,12 @@ def _marked(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Update:
     longest = sa.select(*(each.c[one.name] for one in key)).where(
         sa.or_(each.c.place == 1, each.c.duration_ms >= SLOW_MS)
     )
-    its = sa.tuple_(*key).in_(longest)
-    return sa.update(states).where(*conditions, states.c.slow_ms.is_(None), its).values(slow_ms=took)
+    update = sa.update(states).where(states.c.slow_ms.is_(None)).values(slow_ms=took)
+    if joined:
+        # MariaDB would look for them anew for each row.
+        found = longest.subquery("longest")
+        return update.where(*(one == found.c[one.name] for one in key))
+    return update.where(*conditions, sa.tuple_(*key).in_(longest))
 
 
 def _number(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:

@@ -26,6 +26,8 @@ from salt_eventsd.database.schema import RUNS_STATES, SLOW_MS, jobs, returns, st
 _MOST_MOMENTS = 500
 #: The states of so many runs are looked at together.
 _RUNS_AT_ONCE = 200
+#: Whoever asks for more of what took longest than so many asks for much.
+_OFTEN_ASKED = 250
 #: So many rows there are for a return, at most places.
 _STATES_OF_RETURN = 8
 #: No parameter, as in the condition of the index.
@@ -119,7 +121,7 @@ def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]
     :param limit: no more than so many.
     :param start: not before this.
     """
-    if start is not None and _is_short(reader, start):
+    if start is not None and _is_short(reader, start, limit):
         found = _of_time(reader, states, _SLOW, limit, start) + _of_time(reader, returns, _SLOW_RETURNS, limit, start)
         return sorted(found, key=_by_duration)[:limit]
     is_known = returns.c.duration_ms.is_not(None)
@@ -182,7 +184,7 @@ def _slowest(
 ) -> list[Row]:
     """Return the rows of a table that took longest, the slowest first: those that an index over that knows."""
     page = _asked(table, names).where(is_known, *since(table.c.stamp, start))
-    page = page.order_by(order.desc()).limit(limit)
+    page = page.where(order.is_not(None)).order_by(order.desc()).limit(limit)
     return reader.rows(page if reader.dialect.ddl.partial_indexes else _by_key(table, page, order))
 
 
@@ -206,9 +208,10 @@ def _by_key(table: sa.Table, page: sa.Select[Any], order: sa.ColumnElement[Any])
     return sa.select(*page.selected_columns).join(longest, is_it).order_by(longest.c.took.desc())
 
 
-def _is_short(reader: Reader, start: datetime) -> bool:
+def _is_short(reader: Reader, start: datetime, limit: int) -> bool:
     """Whether so little is newer than a time that to look through all of it is the least work."""
-    most = reader.dialect.questions.reach // _STATES_OF_RETURN
+    # The more are asked for, the more of other times an index over what took long is gone through.
+    most = reader.dialect.questions.reach // _STATES_OF_RETURN * max(1, limit // _OFTEN_ASKED)
     return floor(reader, returns.c.stamp, Wanted((returns.c.stamp >= start,)), most) is None
 
 

@@ -16,14 +16,15 @@ from salt_eventsd.database.schema import SLOW_MS
 
 def mark_longest(rows: Iterable[Row]) -> None:
     """
-    Mark rows of states. Those of one job, minion and time are a run.
+    Mark rows of states, besides those that have a mark. Those of one job, minion and time are a run.
 
     :param rows: whole runs, or a part of one by itself.
     """
     longest: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         took = row["duration_ms"]
-        row["slow_ms"] = took if took is not None and took >= SLOW_MS else None
+        is_marked = row.get("slow_ms") is not None
+        row["slow_ms"] = took if is_marked or (took is not None and took >= SLOW_MS) else None
         if took is None:
             continue
         run = (row["jid"], row["minion_id"], row["stamp"])
