@@ -28,6 +28,7 @@ from salt_eventsd.database import migrate, schema
 from salt_eventsd.database.dialects import Dialect, Inserter, dialect_of
 from salt_eventsd.database.engines import SqlOptions, make_engine, make_reader
 from salt_eventsd.database.migrations.builder import build
+from salt_eventsd.database.rows.longest import mark_longest
 from salt_eventsd.database.schema import STATE_RUNS
 
 MINIONS = questions.MINIONS
@@ -166,6 +167,7 @@ def _rows(numbers: range, begin: datetime, step: timedelta) -> Rows:
         for place, minion_id in enumerate(asked):
             if chance.random() > 0.02:
                 _answer(found, chance, about, minion_id, when + timedelta(milliseconds=100 + place))
+    mark_longest(found["eventsd_states"])
     return found
 
 

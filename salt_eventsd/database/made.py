@@ -68,7 +68,7 @@ def _look(connection: Connection) -> Made:
     views = set(inspector.get_view_names())
     tables: dict[str, int | None] = {}
     missing: list[str] = []
-    wanted = schema.indexes(partial=dialect.ddl.partial_indexes, marked=dialect.ddl.marks(connection))
+    wanted = schema.indexes(partial=dialect.ddl.partial_indexes)
     for name in sorted(schema.metadata.tables):
         if name not in there:
             missing.append(name)

@@ -19,7 +19,7 @@ from salt_eventsd.database.schema import VERSION_TABLE
 from salt_eventsd.exceptions import Held, Refused
 
 #: The newest version in ``migrations/versions``.
-HEAD = "0006"
+HEAD = "0007"
 
 #: How long a step of an upgrade may take.
 _UPGRADE_SECONDS = 6 * 3600.0

@@ -20,6 +20,7 @@ from salt_eventsd.database.keeping import Plain, keeper
 from salt_eventsd.database.retention.aged_jobs import in_utc
 from salt_eventsd.database.retention.pace import Pace
 from salt_eventsd.database.retention.steps import Steps
+from salt_eventsd.database.rows.longest import mark_longest
 
 _STEP_BYTES = 8 * 2**20
 _MOST_ROWS = 500
@@ -96,6 +97,9 @@ def _add(connection: Connection, dialect: Dialect, texts: Sequence[bytes]) -> tu
             continue
         table = TABLES[name]
         rows = [row_of(line, dialect) for line in lines]
+        if table is schema.states:
+            # An older archive has no marks, and what is there already may have been marked in its stead.
+            mark_longest(rows)
         if table is schema.minions:
             keeper(dialect, connection, table)(connection, rows)
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from salt_eventsd.database.dialects import Row
 from salt_eventsd.database.keeping.plain import Key, Plain
 from salt_eventsd.database.rows.digest import of_content
+from salt_eventsd.database.schema import states as _TABLE
 from salt_eventsd.exceptions import Doubtful
 
 #: How often results of states get other numbers before the batch is refused.
@@ -19,6 +21,8 @@ _FIRST_MOVED = _RUN_ROOM
 _MOST_RUNS = 2**15 - 1
 #: Two results of one number are the same if these are; the stamp of a copy is that of another master.
 _CONTENT = ("sls", "state_id", "state", "name", "result", "comment")
+#: What tells whether the longest of a run is marked.
+_MARKS = ("stamp", "duration_ms", "slow_ms")
 
 
 class States(Plain):
@@ -49,10 +53,31 @@ class States(Plain):
         if self._counts and taken == len(rows):
             return []
         wanted = self._by_key(rows)
-        there = self._there(connection, wanted, _CONTENT)
-        found = {key: _content(dict(zip(_CONTENT, more, strict=True))) for key, more in there}
+        there = {
+            key: dict(zip((*_CONTENT, *_MARKS), more, strict=True))
+            for key, more in self._there(connection, wanted, (*_CONTENT, *_MARKS))
+        }
+        found = {key: _content(row) for key, row in there.items()}
         self._must_be_there(wanted, found)
+        self._mark(connection, there)
         return [row for row in rows if found[tuple(row[name] for name in self._key)] != _content(row)]
+
+    def _mark(self, connection: Connection, there: Mapping[Key, Row]) -> None:
+        """
+        See to it that of each run the longest state in the table is marked: that which is marked in a later run may
+        be left out as the copy of another.
+        """
+        longest: dict[Key, tuple[Key, Row]] = {}
+        for key, row in there.items():
+            run = (*key[:2], row["stamp"])
+            if row["duration_ms"] is not None and (
+                run not in longest or longest[run][1]["duration_ms"] < row["duration_ms"]
+            ):
+                longest[run] = key, row
+        for key, row in longest.values():
+            if row["slow_ms"] is None:
+                is_it = [_TABLE.c[name] == value for name, value in zip(self._key, key, strict=True)]
+                connection.execute(sa.update(_TABLE).where(*is_it).values(slow_ms=_TABLE.c.duration_ms))
 
 
 def _digests(rows: Sequence[Row]) -> dict[int, int]:
@@ -73,7 +98,8 @@ def _digests(rows: Sequence[Row]) -> dict[int, int]:
 
 def _moved(row: Row, digest: int) -> Row:
     place = _FIRST_MOVED + digest % _MOST_RUNS * _RUN_ROOM + row["run_num"] % _RUN_ROOM
-    return {**row, "run_num": place}
+    # Some of a run are moved, and others not: so each has its mark.
+    return {**row, "run_num": place, "slow_ms": row["duration_ms"]}
 
 
 def _content(row: Row) -> Key:

@@ -4,21 +4,19 @@ Fill new columns in old rows, some at a time, so that nobody waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from salt_eventsd.database.dialects import dialect_of
 from salt_eventsd.database.dialects.base.conditions import behind
-from salt_eventsd.database.schema import IS_RUN, MARK, SLOW_MS, minions, returns, states
+from salt_eventsd.database.schema import IS_RUN, SLOW_MS, minions, returns, states
 
 _AT_ONCE = 200
-#: With the column of marks, which no model has: nothing that writes names it.
-_STATES = sa.table(
-    states.name,
-    *(sa.column(one.name, one.type) for one in (*states.primary_key, states.c.duration_ms)),
-    sa.column(MARK),
-)
+#: So many states are looked through together.
+_ROWS = 5000
 
 
 def count_states(connection: Connection, go_on: Callable[[], bool] = lambda: True) -> bool:
@@ -44,28 +42,61 @@ def count_states(connection: Connection, go_on: Callable[[], bool] = lambda: Tru
     return True
 
 
-def mark_slow(connection: Connection, go_on: Callable[[], bool] = lambda: True) -> bool:
+def mark_longest(connection: Connection, go_on: Callable[[], bool] = lambda: True) -> bool:
     """
-    Mark the states that took long, where that was written before there were marks. The table is gone through once, in
-    the order of its key.
+    Mark the states that took long, where that was written before there were marks: see
+    :mod:`salt_eventsd.database.rows.longest`. The table is gone through once, in the order of its key.
 
     :param connection: as in :func:`count_states`.
     :param go_on: likewise.
     :returns: whether all is done.
     """
-    took, mark = _STATES.c.duration_ms, _STATES.c[MARK]
-    key = [_STATES.c[one.name] for one in states.primary_key]
-    # An expression has no index: what took long, sorted anew for each step, would be read again and again.
-    is_left = sa.and_(took + 0 >= SLOW_MS, mark.is_(None))
-    asked = sa.select(*key).where(is_left).order_by(*key).limit(_AT_ONCE)
-    some = connection.execute(asked).all()
-    while some:
-        if not go_on():
-            return False
-        its = [sa.and_(*(one == value for one, value in zip(key, row, strict=True))) for row in some]
-        connection.execute(sa.update(_STATES).where(sa.or_(*its), mark.is_(None)).values({MARK: took}))
-        some = connection.execute(asked.where(behind(key, some[-1]))).all() if len(some) == _AT_ONCE else []
-    return True
+    key = list(states.primary_key)
+    joined = not dialect_of(connection).ddl.partial_indexes
+    edges = sa.select(*key).order_by(*key)
+    first: Sequence[Any] | None = None
+    while go_on():
+        rest = edges if first is None else edges.where(behind(key, first))
+        last = connection.execute(rest.offset(_ROWS).limit(1)).first()
+        # A run that two steps share gets a mark in each.
+        connection.execute(_marked(_between(key, first, last), joined=joined))
+        if last is None:
+            return True
+        first = last
+    return False
+
+
+def _between(
+    key: Sequence[sa.Column[Any]], first: Sequence[Any] | None, last: Sequence[Any] | None
+) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of what comes behind one key, and not behind another; None is an end of the table."""
+    found = []
+    if first is not None and last is not None:
+        # Of a job of many minions not all is looked through each time.
+        while first[0] == last[0]:
+            found.append(key[0] == first[0])
+            key, first, last = key[1:], first[1:], last[1:]
+    if first is not None:
+        found.append(behind(key, first))
+    if last is not None:
+        found += [key[0] <= last[0], sa.not_(behind(key, last))]
+    return found
+
+
+def _marked(conditions: Sequence[sa.ColumnElement[bool]], *, joined: bool) -> sa.Update:
+    took, key = states.c.duration_ms, list(states.primary_key)
+    run = (states.c.jid, states.c.minion_id, states.c.stamp)
+    place = sa.func.row_number().over(partition_by=run, order_by=took.desc())
+    each = sa.select(*key, took, place.label("place")).where(*conditions, took.is_not(None)).subquery()
+    longest = sa.select(*(each.c[one.name] for one in key)).where(
+        sa.or_(each.c.place == 1, each.c.duration_ms >= SLOW_MS)
+    )
+    update = sa.update(states).where(states.c.slow_ms.is_(None)).values(slow_ms=took)
+    if joined:
+        # MariaDB would look for them anew for each row.
+        found = longest.subquery("longest")
+        return update.where(*(one == found.c[one.name] for one in key))
+    return update.where(*conditions, sa.tuple_(*key).in_(longest))
 
 
 def _number(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:

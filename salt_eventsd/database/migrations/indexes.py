@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from salt_eventsd.database import schema
 from salt_eventsd.database.dialects import Dialect, dialect_of
-from salt_eventsd.database.migrations.fill import count_states, mark_slow
+from salt_eventsd.database.migrations.fill import count_states, mark_longest
 from salt_eventsd.exceptions import EventsdError, Lost
 from salt_eventsd.redact.error_text import one_line
 
@@ -29,9 +29,12 @@ log = logging.getLogger(__name__)
 #: In a table of no more than this, all indexes are made within a second or two, in bytes.
 SMALL = 32 * 2**20
 #: Indexes that earlier releases made, each with its table.
-GONE = dict.fromkeys(
-    ("eventsd_returns_of_states", "eventsd_returns_of_minion", "eventsd_returns_by_minion"), "eventsd_returns"
-)
+GONE = {
+    "eventsd_returns_of_states": "eventsd_returns",
+    "eventsd_returns_of_minion": "eventsd_returns",
+    "eventsd_returns_by_minion": "eventsd_returns",
+    "eventsd_states_slow": "eventsd_states",
+}
 _PREFIX = "indexes "
 
 
@@ -123,19 +126,15 @@ def make(connection: Connection, *, beside: bool, go_on: Callable[[], bool] = la
 
 def _made(connection: Connection, index: sa.Index, *, beside: bool, go_on: Callable[[], bool]) -> bool:
     """Make an index, after what it is over; return whether that is done."""
-    ddl = dialect_of(connection).ddl
-    if index.info.get("marked"):
-        ddl.add_mark(connection, schema.states.name, schema.MARK, schema.MARKED, beside=beside)
-        # Questions ask by the index as soon as it is there: so all that took long is marked before.
-        if not mark_slow(connection, go_on):
-            return False
-    ddl.make_index(connection, index, beside=beside)
+    # Questions ask by the index as soon as it is there: so all that took long is marked before.
+    if index.info.get("marks") and not mark_longest(connection, go_on):
+        return False
+    dialect_of(connection).ddl.make_index(connection, index, beside=beside)
     return True
 
 
 def _wanted(connection: Connection) -> list[tuple[str, sa.Index]]:
-    ddl = dialect_of(connection).ddl
-    return schema.indexes(partial=ddl.partial_indexes, marked=ddl.marks(connection))
+    return schema.indexes(partial=dialect_of(connection).ddl.partial_indexes)
 
 
 def _missing(connection: Connection) -> list[tuple[str, sa.Index]]:

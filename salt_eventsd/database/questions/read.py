@@ -102,7 +102,7 @@ class Reader:
 
     def has_marks(self) -> bool:
         """Return whether states that took long are marked, all of them: the index over the marks is made last."""
-        return self.dialect.ddl.marks(self._connection) and self.has_index(schema.states, schema.MARK_INDEX)
+        return self.has_index(schema.states, schema.MARK_INDEXES[self.dialect.ddl.partial_indexes])
 
     def has_index(self, table: sa.Table, name: str) -> bool:
         """

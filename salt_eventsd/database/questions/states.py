@@ -20,12 +20,18 @@ from salt_eventsd.database.questions.runs.changed import few_ways, of_named
 from salt_eventsd.database.questions.totals import RESULTS
 from salt_eventsd.database.questions.wanted import Wanted
 from salt_eventsd.database.questions.which import Condition, all_of, of_name, since
-from salt_eventsd.database.schema import IS_SLOW, MARK, RUNS_STATES, SLOW_MS, jobs, returns, states
+from salt_eventsd.database.schema import RUNS_STATES, SLOW_MS, jobs, returns, states
 
 #: No database has to read a statement with more values than this.
 _MOST_MOMENTS = 500
+#: The states of so many runs are looked at together.
+_RUNS_AT_ONCE = 200
+#: Whoever asks for more of what took longest than so many asks for much.
+_OFTEN_ASKED = 250
 #: So many rows there are for a return, at most places.
 _STATES_OF_RETURN = 8
+#: No parameter, as in the condition of the index.
+_SLOW_MS: sa.ColumnElement[int] = sa.literal_column(str(SLOW_MS))
 _CHANGED = ("stamp", "minion_id", "fun", "sls", "state_id", "state", "name", "result", "changes", "comment")
 _SLOW = ("duration_ms", "minion_id", "jid", "fun", "sls", "state_id", "state", "name", "result", "stamp")
 _SLOW_RETURNS = ("duration_ms", "minion_id", "jid", "fun", "success", "stamp")
@@ -123,49 +129,97 @@ def slow(reader: Reader, limit: int, start: datetime | None = None) -> list[Row]
     :param limit: no more than so many.
     :param start: not before this.
     """
-    is_short = start is not None and _is_short(reader, start)
-    found = [{"what": "state", **row} for row in _slowest(reader, states, _SLOW, limit, start, is_short)]
-    found += [{"what": "job", **row} for row in _slowest(reader, returns, _SLOW_RETURNS, limit, start, is_short)]
-    return sorted(found, key=lambda row: -row["duration_ms"])[:limit]
+    if start is not None and _is_short(reader, start, limit):
+        found = _of_time(reader, states, _SLOW, limit, start) + _of_time(reader, returns, _SLOW_RETURNS, limit, start)
+        return sorted(found, key=_by_duration)[:limit]
+    is_known = returns.c.duration_ms.is_not(None)
+    of_returns = _slowest(reader, returns, _SLOW_RETURNS, returns.c.duration_ms, is_known, limit, start)
+    return _with_states(reader, of_returns, limit, start)
+
+
+def _by_duration(row: Row) -> float:
+    return -float(row["duration_ms"])
+
+
+def _with_states(reader: Reader, found: list[Row], limit: int, start: datetime | None) -> list[Row]:
+    """Return what took longest of some rows and all states, the slowest first."""
+    if not reader.has_marks():
+        return sorted(found + _of_time(reader, states, _SLOW, limit, start), key=_by_duration)[:limit]
+    took, mark = states.c.duration_ms, states.c.slow_ms
+    is_partial = reader.dialect.ddl.partial_indexes
+    is_marked = sa.or_(mark.is_not(None), took >= _SLOW_MS) if is_partial else mark.is_not(None)
+    marked = _slowest(reader, states, _SLOW, took if is_partial else mark, is_marked, limit, start)
+    found = sorted(found + marked, key=_by_duration)[:limit]
+    # A run may have several marks, the longest of which comes first.
+    runs: dict[tuple[str, str], float] = {}
+    for row in marked:
+        runs.setdefault((row["jid"], row["minion_id"]), row["duration_ms"])
+    for some in grouped(runs.items(), lambda _: 1, _RUNS_AT_ONCE):
+        least = found[-1]["duration_ms"] if len(found) == limit else None
+        # What took longer than that, and is not marked, is of a run of which something took longer still.
+        if least is not None and (least >= SLOW_MS or some[0][1] <= least):
+            break
+        more = _of_runs(reader, [run for run, _ in some], is_marked, limit, start, least)
+        found = sorted(found + more, key=_by_duration)[:limit]
+    return found
+
+
+def _of_runs(
+    reader: Reader,
+    runs: Sequence[tuple[str, str]],
+    is_marked: sa.ColumnElement[bool],
+    limit: int,
+    start: datetime | None,
+    least: float | None,
+) -> list[Row]:
+    """Return the slowest states of some runs that are not marked, and took longer than the least that matters."""
+    asked = _asked(states, _SLOW).where(sa.not_(is_marked), *since(states.c.stamp, start))
+    asked = reader.dialect.questions.of_pairs(asked, (states.c.jid, states.c.minion_id), runs)
+    # No index over what took long is wanted, and an expression has none.
+    took = states.c.duration_ms + 0
+    asked = asked.where(took.is_not(None) if least is None else took > least)
+    return reader.rows(asked.order_by(took.desc()).limit(limit))
 
 
 def _slowest(
-    reader: Reader, table: sa.Table, names: Sequence[str], limit: int, start: datetime | None, is_short: bool
+    reader: Reader,
+    table: sa.Table,
+    names: Sequence[str],
+    order: sa.ColumnElement[Any],
+    is_known: sa.ColumnElement[bool],
+    limit: int,
+    start: datetime | None,
 ) -> list[Row]:
-    """Return the rows of a table that took longest, in no order, and some more."""
-    took = table.c.duration_ms
-    columns = [table.c[name] for name in names]
-    page = sa.select(*columns).where(*since(table.c.stamp, start)).order_by(took.desc()).limit(limit)
+    """Return the rows of a table that took longest, the slowest first: those that an index over that knows."""
+    page = _asked(table, names).where(is_known, *since(table.c.stamp, start))
+    page = page.where(order.is_not(None)).order_by(order.desc()).limit(limit)
+    return reader.rows(page if reader.dialect.ddl.partial_indexes else _by_key(table, page, order))
+
+
+def _of_time(reader: Reader, table: sa.Table, names: Sequence[str], limit: int, start: datetime | None) -> list[Row]:
+    """Return the same where all of a time is looked through: no index over what took long is wanted."""
+    took = table.c.duration_ms + 0
+    page = _asked(table, names).where(took.is_not(None), *since(table.c.stamp, start))
     parts = RESULTS if table is states and start is not None else (sa.true(),)
-    if is_short:
-        # No index over what took long is wanted, and an expression has none.
-        by_time = page.where(took.is_not(None)).order_by(None).order_by((took + 0).desc())
-        return [row for part in parts for row in reader.rows(by_time.where(part))]
-    mark: sa.ColumnClause[float] = sa.column(MARK, sa.Double)
-    if reader.dialect.ddl.partial_indexes:
-        rows = reader.rows(page.where(sa.text(IS_SLOW)))
-    elif table is states and reader.has_marks():
-        rows = reader.rows(_by_key(table, page.where(mark >= SLOW_MS).order_by(None).order_by(mark.desc())))
-    else:
-        # The index has all rows.
-        return reader.rows(_by_key(table, page.where(took.is_not(None))))
-    # Mostly there is enough of what took long, which has an index; if not, all of the time is looked through.
-    if len(rows) < limit:
-        rows += [row for part in parts for row in reader.rows(page.where(part, took < SLOW_MS))]
-    return rows
+    return [row for part in parts for row in reader.rows(page.where(part).order_by(took.desc()).limit(limit))]
 
 
-def _by_key(table: sa.Table, page: sa.Select[Any]) -> sa.Select[Any]:
+def _asked(table: sa.Table, names: Sequence[str]) -> sa.Select[Any]:
+    what: sa.Label[str] = sa.literal_column("'state'" if table is states else "'job'").label("what")
+    return sa.select(what, *(table.c[name] for name in names))
+
+
+def _by_key(table: sa.Table, page: sa.Select[Any], order: sa.ColumnElement[Any]) -> sa.Select[Any]:
     """Find the keys of a page first: the times of what took longer at other times need no look at their rows."""
-    longest = page.with_only_columns(*table.primary_key).subquery()
-    return sa.select(*page.selected_columns).join(
-        longest, all_of(one == longest.c[one.name] for one in table.primary_key)
-    )
+    longest = page.with_only_columns(*table.primary_key, order.label("took")).subquery()
+    is_it = all_of(one == longest.c[one.name] for one in table.primary_key)
+    return sa.select(*page.selected_columns).join(longest, is_it).order_by(longest.c.took.desc())
 
 
-def _is_short(reader: Reader, start: datetime) -> bool:
+def _is_short(reader: Reader, start: datetime, limit: int) -> bool:
     """Whether so little is newer than a time that to look through all of it is the least work."""
-    most = reader.dialect.questions.reach // _STATES_OF_RETURN
+    # The more are asked for, the more of other times an index over what took long is gone through.
+    most = reader.dialect.questions.reach // _STATES_OF_RETURN * max(1, limit // _OFTEN_ASKED)
     return floor(reader, returns.c.stamp, Wanted((returns.c.stamp >= start,)), most) is None
 
 

@@ -20,6 +20,7 @@ from salt_eventsd.database.rows.alike import Alike, decoded
 from salt_eventsd.database.rows.cells import Cells, Row, milliseconds, narrow
 from salt_eventsd.database.rows.digest import NO_JID, of_event, of_return
 from salt_eventsd.database.rows.jobs import begun_job, kind_of_begun, told_job
+from salt_eventsd.database.rows.longest import mark_longest
 from salt_eventsd.database.rows.returned import COLUMNS, Usual, values_in
 from salt_eventsd.database.rows.seen import seen_in, sighting_in
 from salt_eventsd.database.rows.states import STATE_MARK, counts_of, states_of
@@ -214,6 +215,7 @@ class RowBuilder:
             if durations:
                 row["duration_ms"] = milliseconds(sum(durations))
             rows += [one for one in states if self._is_kept(one[1])]
+            mark_longest(state for _, state in rows)
         if run:
             if (duration := run.duration()) is not None:
                 row["duration_ms"] = duration

@@ -15,7 +15,7 @@ import msgspec
 
 from salt_eventsd.database.dialects.base.lines import BETWEEN, END, MARK
 from salt_eventsd.database.rows.cells import LARGEST, Cells, Row, milliseconds
-from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH, RUN_BY_SSH, STATE_RUNS
+from salt_eventsd.database.schema import JID_LENGTH, NAME_LENGTH, RUN_BY_SSH, SLOW_MS, STATE_RUNS
 from salt_eventsd.database.schema import states as _TABLE
 from salt_eventsd.event import outcome
 from salt_eventsd.event.parse import Event
@@ -23,6 +23,8 @@ from salt_eventsd.event.parse import Event
 _Values = tuple[Any, ...]
 _COLUMNS = tuple(column.name for column in _TABLE.columns)
 _RESULT, _CHANGED, _DURATION, _TEST = map(_COLUMNS.index, ("result", "changed", "duration_ms", "test"))
+#: The mark is the last.
+_MARKED = _COLUMNS.index("slow_ms")
 #: What is larger takes the long way, in bytes: the lines of all results are made at once.
 _LARGEST_BYTES = 2**20
 #: How JSON writes any sign that a text may not have in it. An expression finds a few signs in half the time that
@@ -31,6 +33,7 @@ _ESCAPES = re.compile(rb"\\u00")
 #: And what stands between values and rows.
 _SIGNS = re.compile(rb"\\u001[d-fD-F]")
 _NOTHING = (b"{}", b"null")
+_NEVER = float("-inf")
 _TRUTH = {True: "1", False: "0", None: MARK}
 
 
@@ -106,22 +109,24 @@ class UsualRun(msgspec.Struct, frozen=True, gc=False):
 
         :param values: theirs.
         """
-        return msgspec.structs.replace(self, values=values)
+        return msgspec.structs.replace(self, values=_marked(values))
 
     def text(self) -> str | None:
         """See :class:`salt_eventsd.database.dialects.base.runs.Run`."""
         if not self.may_be_lines:
             return None
-        jid, minion_id, *_, stamp, _, fun = self.values[0]
+        jid, minion_id, *_, stamp, _, fun, _ = self.values[0]
         between, null, truth, rows = BETWEEN, MARK, _TRUTH, self.values
         head = f"{jid}{between}{minion_id}{between}"
-        tails = {test: f"{between}{stamp}{between}{truth[test]}{between}{fun}{END}" for test in (True, False)}
+        tails = {test: f"{between}{stamp}{between}{truth[test]}{between}{fun}{between}" for test in (True, False)}
+        ends = {test: f"{tail}{null}{END}" for test, tail in tails.items()}
         return "".join(
             [
-                f"{head}{number}{between}{sls}{between}{id_}{between}{state}{between}{name}{between}{truth[result]}"
+                f"{head}{at}{between}{sls}{between}{id_}{between}{state}{between}{name}{between}{truth[result]}"
                 f"{between}{truth[changed]}{between}{null if took is None else took}{between}{comment}{between}"
-                f"{changes if isinstance(changes, str) else str(changes, 'utf-8')}{tails[test]}"
-                for _, _, number, sls, id_, state, name, result, changed, took, comment, changes, _, test, _ in rows
+                f"{changes if isinstance(changes, str) else str(changes, 'utf-8')}"
+                f"{ends[test] if slow is None else f'{tails[test]}{slow}{END}'}"
+                for _, _, at, sls, id_, state, name, result, changed, took, comment, changes, _, test, _, slow in rows
             ]
         )
 
@@ -157,7 +162,7 @@ def usual_run(cells: Cells, event: Event, test: bool | None, node_id: str) -> Us
         parts = tag.split(between)
         if len(parts) < 2:
             return None
-        done, changes = one.result, bytes(one.changes)
+        done, changes, took = one.result, bytes(one.changes), one.duration
         is_test = bool(test) or done is None
         if changes in _NOTHING:
             changed, cell = False, nothing
@@ -177,14 +182,25 @@ def usual_run(cells: Cells, event: Event, test: bool | None, node_id: str) -> Us
                 one.name,
                 done,
                 changed and not is_test,
-                one.duration,
+                took,
                 one.comment,
                 cell,
                 stamp,
                 is_test,
                 fun,
+                None if took is None or took < SLOW_MS else took,
             )
         )
     has_signs = escapes and _SIGNS.search(text) is not None
     may_be_lines = not has_signs and not any(sign in f"{jid}{minion_id}{fun}" for sign in (MARK, BETWEEN, END))
-    return UsualRun(values, test, did, may_be_lines)
+    return UsualRun(_marked(values), test, did, may_be_lines)
+
+
+def _marked(values: list[_Values]) -> list[_Values]:
+    """Mark the state that took longest: see :mod:`.longest`."""
+    durations = [_NEVER if row[_DURATION] is None else row[_DURATION] for row in values]
+    longest = max(durations, default=_NEVER)
+    if _NEVER < longest < SLOW_MS:
+        place = durations.index(longest)
+        values[place] = (*values[place][:_MARKED], longest)
+    return values

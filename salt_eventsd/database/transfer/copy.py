@@ -18,6 +18,7 @@ from salt_eventsd.database.dialects import Inserter, Row
 from salt_eventsd.database.keeping import keeper
 from salt_eventsd.database.made import made
 from salt_eventsd.database.retention.pace import Pace
+from salt_eventsd.database.rows.longest import mark_longest
 from salt_eventsd.database.rows.merging import AnotherJob
 from salt_eventsd.database.transfer.cells import Recoder
 from salt_eventsd.database.transfer.pages import Entry, Found, Key, fetch, groups, page, present
@@ -151,6 +152,9 @@ class Copy:
 
     def _insert(self, connection: Connection, table: sa.Table, found: Sequence[Found]) -> None:
         rows = self._recoded(table, found)
+        if table is schema.states:
+            # In the history they may have no marks yet.
+            mark_longest(rows)
         if "id" not in table.c:
             self._inserter(connection, table)(connection, rows)
             return

@@ -161,6 +161,22 @@ def test_what_is_old_goes_into_the_file_and_then_from_the_database(database: Dat
     assert content(database) == before
 
 
+def test_states_of_an_older_archive_are_marked(database: Database, tmp_path: Path) -> None:
+    # Given
+    path = tmp_path / "old.jsonl.zst"
+    expected = sorted(str(row["slow_ms"]) for row in database.rows("states"))
+    database.execute("UPDATE eventsd_states SET slow_ms = NULL")
+    archive(database, before="1m", to=str(path))
+    database.empty()
+
+    # When
+    archive(database, restore=str(path))
+
+    # Then
+    assert len(set(expected)) > 1
+    assert sorted(str(row["slow_ms"]) for row in database.rows("states")) == expected
+
+
 def test_values_are_the_same_in_another_database(database: Database, tmp_path: Path) -> None:
     # Given an archive of all that there is, and an empty SQLite
     before = content(database)

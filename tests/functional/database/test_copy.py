@@ -168,6 +168,22 @@ def test_a_copy_that_was_stopped_goes_on(into: str, make: Make, monkeypatch: pyt
     assert _all(target) == _all(source)
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_states_get_the_marks_that_the_history_does_not_have_yet(kind: str, make: Make) -> None:
+    # Given: none is marked yet, but for one by the default that PostgreSQL has for what an older release writes
+    source, target = make("sqlite"), make(kind)
+    _fill(source)
+    expected = sorted(str(row["slow_ms"]) for row in source.rows("states"))
+    source.execute("UPDATE eventsd_states SET slow_ms = CASE WHEN jid = '3' THEN 0.0 END")
+
+    # When
+    _copy(source, target)
+
+    # Then
+    assert len(set(expected)) > 1
+    assert sorted(str(row["slow_ms"]) for row in target.rows("states")) == expected
+
+
 def test_jobs_and_minions_that_have_grown_since_are_brought_up_to_date(make: Make) -> None:
     # Given
     source, target = make("sqlite"), make("sqlite")

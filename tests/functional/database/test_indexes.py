@@ -182,7 +182,7 @@ def test_a_table_in_parts_gets_its_indexes_beside_what_is_written_too(large: Dat
     assert max(writer.waits) < LONGEST
     with large.engine.connect() as connection:
         names = {one["name"] for one in sa.inspect(connection).get_indexes("eventsd_states")}
-    assert {"eventsd_states_changed", "eventsd_states_slow", "eventsd_states_by_minion"} <= names
+    assert {"eventsd_states_changed", "eventsd_states_marked", "eventsd_states_by_minion"} <= names
     assert large.query("SELECT 1 FROM pg_index WHERE NOT indisvalid") == []
     engine.dispose()
 

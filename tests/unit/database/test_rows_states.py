@@ -45,6 +45,7 @@ def test_a_states_result_is_a_row() -> None:
         "stamp": TIME,
         "test": False,
         "fun": "state.apply",
+        "slow_ms": 1.5,
     }
 
 

@@ -84,27 +84,16 @@ class Ddl:
         """
         return name in {one["name"] for one in sa.inspect(connection).get_indexes(table)}
 
-    def marks(self, connection: Connection) -> bool:
+    def mark_others(self, connection: Connection, table: str, name: str, value: str) -> None:
         """
-        Return whether a column that the database fills by itself, and that nobody sees who does not ask for it, is
-        added to a large table in no time.
+        Have rows marked that an engine of an older release writes from now on, which does not know what to mark. Where
+        the database has no such default, or one engine at a time, they are not.
 
         :param connection: to the database.
-        """
-        return False
-
-    def add_mark(self, connection: Connection, table: str, name: str, value: str, *, beside: bool) -> None:
-        """
-        Add such a column to a table, unless it is there: new rows have a value in it, and those that are there NULL. No
-        index asks for one where :meth:`marks` says no.
-
-        :param connection: as in :meth:`make_index`.
         :param table: the table's name.
-        :param name: the column's, of numbers.
-        :param value: what it has, of the other columns of its row.
-        :param beside: as in :meth:`make_index`.
+        :param name: the column's of the marks, of numbers.
+        :param value: the column whose value is the mark.
         """
-        raise NotImplementedError
 
     def broken_indexes(self, connection: Connection) -> list[tuple[str, str]]:
         """

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 
 from salt_eventsd.common.globs import OneOf, expression_of, fits_nothing, is_glob, parts_of
-from salt_eventsd.database.dialects.base.conditions import among, like
+from salt_eventsd.database.dialects.base.conditions import like
 
 
 class Questions:
@@ -211,7 +211,10 @@ class Questions:
         :param columns: of texts; the table's primary key begins with them.
         :param pairs: the values.
         """
-        return asked.where(among(columns, pairs))
+        # Of a list of pairs, all rows of each first one would be read.
+        told = sa.values(*(sa.column(column.name, sa.String) for column in columns), name="told")
+        told_apart = told.data(list(dict.fromkeys(pairs))).cte("told")
+        return asked.where(*(column == told_apart.c[column.name] for column in columns))
 
     def rows_later(self, asked: sa.Select[Any], table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """

@@ -35,8 +35,8 @@ _INDEX = sa.text(
 )
 #: How an index is made and dropped while others write.
 _BESIDE = " ALGORITHM=INPLACE LOCK=NONE"
-#: Since this release, MariaDB adds a column in no time, invisible ones among them, and computes defaults.
-_MARKS_SINCE = (10, 3)
+#: Since these releases, MySQL and MariaDB compute defaults.
+_COMPUTES_SINCE = {False: (8, 0, 13), True: (10, 3)}
 
 
 class MySQLDdl(Ddl):
@@ -78,17 +78,11 @@ class MySQLDdl(Ddl):
         """See :class:`Ddl`. To read how the whole table is made takes longer."""
         return connection.execute(_INDEX, {"table": table, "name": name}).first() is not None
 
-    def marks(self, connection: Connection) -> bool:
-        """See :class:`Ddl`."""
-        version = connection.dialect.server_version_info or ()
-        return bool(getattr(connection.dialect, "is_mariadb", False)) and version >= _MARKS_SINCE
-
-    def add_mark(self, connection: Connection, table: str, name: str, value: str, *, beside: bool) -> None:
+    def mark_others(self, connection: Connection, table: str, name: str, value: str) -> None:
         """See :class:`Ddl`. A column that has its default from the beginning would have the table written anew."""
-        end = _BESIDE.replace(" ", ", ") * beside
-        added = f"ADD COLUMN IF NOT EXISTS {name} DOUBLE INVISIBLE"
-        for change in (added, f"ALTER COLUMN {name} SET DEFAULT ({value})"):
-            connection.exec_driver_sql(f"ALTER TABLE {table} {change}{end}")
+        is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
+        if (connection.dialect.server_version_info or ()) >= _COMPUTES_SINCE[is_mariadb]:
+            connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT ({value})")
 
     def bytes_of(self, connection: Connection, table: str) -> int:
         """See :class:`Ddl`."""

@@ -74,6 +74,14 @@ class PostgreSQLDdl(Ddl):
             name = f"CONCURRENTLY {name}"
         connection.exec_driver_sql(f"DROP INDEX {name}")
 
+    def mark_others(self, connection: Connection, table: str, name: str, value: str) -> None:
+        """See :class:`Ddl`. A default cannot be computed of other columns, and its index asks for any mark."""
+        connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT 0")
+
+    def has_index(self, connection: Connection, table: str, name: str) -> bool:
+        """See :class:`Ddl`. To read how the whole table is made takes longer."""
+        return connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": name}).scalar() is not None
+
     def broken_indexes(self, connection: Connection) -> list[tuple[str, str]]:
         """See :class:`Ddl`."""
         return [(str(name), str(table)) for name, table in connection.execute(_BROKEN)]

@@ -13,9 +13,15 @@ _MADE = sa.text(
     "SELECT type, sql FROM sqlite_master WHERE tbl_name = :table AND sql IS NOT NULL ORDER BY type = 'table' DESC"
 )
 
+_INDEX = sa.text("SELECT 1 FROM sqlite_master WHERE type = 'index' AND tbl_name = :table AND name = :name")
+
 
 class SQLiteDdl(Ddl):
     """Changes of the schema."""
+
+    def has_index(self, connection: Connection, table: str, name: str) -> bool:
+        """See :class:`Ddl`. To read how the whole table is made takes longer."""
+        return connection.execute(_INDEX, {"table": table, "name": name}).first() is not None
 
     def extend_key(self, connection: Connection, table: str, column: sa.Column[Any]) -> None:
         """See :class:`Ddl`. Indexes and triggers are made again as they were."""
