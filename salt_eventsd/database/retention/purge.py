@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: So long it is tried to drop a partition of a table that others have, in seconds.
 _DROP_SECONDS = 60.0
+#: So many steps are made beforehand.
+_AHEAD = 3
 
 
 class Purge:
@@ -116,8 +118,12 @@ class Purge:
     def _delete(self, found: Sequence[AgedJob]) -> list[AgedJob]:
         """Delete some jobs, and return those that are gone, without those that were answered meanwhile."""
         stay: set[str] = set()
-        if found:
-            for step in self._steps.ask(_steps, found, self._steps.pace.rows, self._limits):
+        begin = 0
+        while begin < len(found):
+            # What a step takes tells how large the next ones are, so these are made late.
+            some = _first(found[begin:], _AHEAD * self._steps.pace.rows)
+            begin += len(some)
+            for step in self._steps.ask(_steps, some, self._steps.pace.rows, self._limits):
                 stay.update(self._steps.change(aged_jobs.delete, step, self._limits))
         return [job for job in found if job.jid not in stay]
 
@@ -125,6 +131,16 @@ class Purge:
 def _drop(connection: Connection, one: partitions.Old, limits_: Limits, patience: float) -> tuple[bool, int]:
     # No row is deleted by itself, so it says nothing of how long that takes.
     return partitions.drop(connection, one, limits_, patience), 0
+
+
+def _first(jobs: Sequence[AgedJob], rows: int) -> Sequence[AgedJob]:
+    """Return the first jobs that have about so many rows."""
+    size = 0
+    for at, job in enumerate(jobs):
+        size += job.rows
+        if size >= rows:
+            return jobs[: at + 1]
+    return jobs
 
 
 def _steps(connection: Connection, found: Sequence[AgedJob], rows: int, limits_: Limits) -> list[aged_jobs.Step]:
