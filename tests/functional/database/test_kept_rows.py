@@ -109,6 +109,7 @@ def test_a_state_run(tables: Database) -> None:
         "stamp": _STAMP,
         "test": False,
         "fun": "state.apply",
+        "slow_ms": 2.25,
     }
     assert (second["result"], second["changed"], second["comment"]) == (False, False, "nginx is not there")
     [row] = tables.rows("returns")
