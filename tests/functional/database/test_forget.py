@@ -140,6 +140,7 @@ def test_a_minion_whose_id_ends_in_a_blank_is_told_from_the_one_without(
     assert sorted(tables.column("returns", "minion_id")) == ["web1", "web2"]
     assert sorted(tables.column("minions", "minion_id")) == ["web1", "web2"]
     assert all("web1" not in str(one) for one in tables.column("jobs", "minions"))
+    assert [row["data"]["present"] for row in tables.rows("events")] == [["(forgotten)", "web2"]]
 
 
 def test_what_is_told_of_a_job_meanwhile_stays(
@@ -164,4 +165,3 @@ def test_what_is_told_of_a_job_meanwhile_stays(
     # Then
     [row] = [row for row in tables.rows("jobs") if row["jid"] == jid]
     assert (sorted(row["minions"]), row["minion_count"]) == ([STAYS, "web2.example.com"], 2)
-    assert [row["data"]["present"] for row in tables.rows("events")] == [["(forgotten)", "web2"]]

@@ -66,7 +66,9 @@ def test_the_others_are_made_and_it_is_tried_again(
 
     # Then
     with large.engine.connect() as connection:
-        assert [(kind, index.name) for kind, index in differences(connection)] == [("add_index", _BAD)]
+        # One that is of no use any more stays until all are made.
+        left = [index.name for kind, index in differences(connection) if kind != "remove_index"]
+    assert left == [_BAD]
     assert not migrate.ensure(engine, dialect)
     [told] = [one.getMessage() for one in caplog.records if one.name == builder.__name__]
     assert f"{_BAD}: " in told

@@ -26,9 +26,10 @@ _SESSION = {
     "sql_notes": "1",
     "sql_quote_show_create": "1",
     "sql_safe_updates": "0",
-    "sql_select_limit": "18446744073709551615",
     "unique_checks": "1",
 }
+#: How many rows an answer may have.
+_ALL = 2**64 - 1
 
 #: What a statement takes of a packet besides its value, in bytes.
 _STATEMENT_BYTES = 2**16
@@ -81,9 +82,10 @@ class MySQLSession(Session):
 
         def say(cursor: Any) -> None:
             # In an SQL mode of somebody else's, even quotes mean something else.
-            # A limit that a server has set could end any of what follows; MySQL has no such limit, and reads a comment.
+            # A limit that a server has set could end any of what follows, or cut off its answer; MySQL has no limit of
+            # time, and reads a comment.
             cursor.execute(
-                f"SET SESSION sql_mode = '{_SQL_MODE}', SESSION time_zone = '+00:00'"
+                f"SET SESSION sql_mode = '{_SQL_MODE}', SESSION time_zone = '+00:00', SESSION sql_select_limit = {_ALL}"
                 f" /*M!100101 , SESSION max_statement_time = {timeout} */"
             )
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
