@@ -20,16 +20,21 @@ _DAY = re.compile(r"[0-9]{8}")
 _FRACTION = re.compile(r"\.([0-9]+)")
 _EXPECTED = 'expected a time such as 90m, 7d, 2026-11-26, "2026-11-26 14:00" (UTC) or "last friday 14:00"'
 #: Lengths of time in words.
-_LENGTHS = re.compile(r"(?:[0-9]+ *(?:sec(?:ond)?|min(?:ute)?|hour|day|week|fortnight|month|year)s?(?: +|\Z))+")
-_WEEKDAY = re.compile(r"(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?(?:[ ,]|\Z)")
+_LENGTH = r"[0-9]+ *(?:sec(?:ond)?|min(?:ute)?|hour|day|week|fortnight|month|year)s?(?: +|\Z)"
+_DAY_OF_WEEK = r"(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?(?: |\Z)"
+_LENGTHS = re.compile(f"(?:{_LENGTH})+")
+_WEEKDAY = re.compile(_DAY_OF_WEEK)
+#: Where these are told among other words, they may be meant in another way than timelib reads them.
+_RELATIVE = re.compile(rf"\b(?:{_LENGTH}|{_DAY_OF_WEEK})")
 #: Days that a month may not have: timelib would make those of the next month of them.
 _DATES = (
     re.compile(r"(?P<y>[0-9]{4})[-/.](?P<m>[0-9]{1,2})[-/.](?P<d>[0-9]{1,2})(?![0-9])"),
     re.compile(r"(?P<d>[0-9]{1,2})[-.](?P<m>[0-9]{1,2})[-.](?P<y>[0-9]{4})(?![0-9])"),
     re.compile(r"(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})/(?P<y>[0-9]{4})(?![0-9])"),
 )
-#: What timelib makes a time of today in another time zone of: a unit or a number that was forgotten, or a sign.
-_ZONES = re.compile(r"[a-z]{1,2}(?: +[a-z]{1,2})*|[-+] *[0-9.:]+ *[a-z]?|[0-9]+[.,][0-9]+ *[a-z]{1,2}")
+#: What timelib makes a time of today in another time zone of: a unit or a number that was forgotten, a word such as
+#: ``a``, or a sign; and numbers that are too large for it.
+_ZONES = re.compile(r"[a-z]{1,2}(?: .*)?|[-+] *[0-9.:]+ *[a-z]?|[0-9]+[. ][0-9]+ *[a-z]{1,2}|[^@].*[0-9]{10}.*")
 
 
 def moment_of(value: Any, now: datetime | None = None) -> datetime:
@@ -87,7 +92,7 @@ def _by_words(text: str, now: datetime) -> datetime:
         import timelib
     except ImportError:
         raise ValueError from None
-    words = " ".join(text.lower().split())
+    words = " ".join(text.lower().replace(",", " ").split())
     if _ZONES.fullmatch(words):
         raise ValueError
     for form in _DATES:
@@ -96,7 +101,11 @@ def _by_words(text: str, now: datetime) -> datetime:
     if _LENGTHS.fullmatch(words):
         words += " ago"
     when = _read(timelib.strtotime, words, now)
-    return _read(timelib.strtotime, f"last {words}", now) if when > now and _WEEKDAY.match(words) else when
+    if when > now and _WEEKDAY.match(words):
+        when = _read(timelib.strtotime, f"last {words}", now)
+    if when > now and _RELATIVE.search(words) and "next" not in words:
+        raise ValueError
+    return when
 
 
 def _read(read: Callable[[bytes, int], int], words: str, now: datetime) -> datetime:

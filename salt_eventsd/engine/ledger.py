@@ -147,7 +147,9 @@ class Ledger:
 def _repaired(gap: ReportedGap, since: float, events: int, left: int | None) -> ReportedGap:
     if gap.since != since:
         return gap
-    missing = None if gap.missing is None else max(0, gap.missing - events)
+    # What no job cache has, none can bring.
+    floor = min(gap.missing or 0, gap.beside_jobs or 0)
+    missing = None if gap.missing is None else max(floor, gap.missing - events)
     if left is not None and gap.beside_jobs is not None:
         missing = gap.beside_jobs + left
     return msgspec.structs.replace(

@@ -33,7 +33,9 @@ _NO_LISTS = bytes(sorted({*range(256)} - {*range(0x90, 0xA0), 0xDC, 0xDD}))
 #: msgspec takes lists as keys, and it is easy to find lists of numbers with the same hash: a mapping of many such keys
 #: would take msgspec very long. Up to so many lists do no harm, and small payloads cannot hold more. What looks like
 #: the beginning of a list is mostly part of a number, so a larger payload may have one more for so many bytes; but
-#: never more than the last, as their number squared is what they cost: some 15 ms.
+#: never more than the last, as their number squared is what they cost: some 15 ms. Of lists that may be long it may
+#: not, as each time all that is alike in them is compared.
+_LONG_LISTS = (b"\xdc", b"\xdd")
 _FEW_LISTS, _BYTES_A_LIST, _MOST_LISTS = 128, 256, 1024
 FEW_BYTES = 1024
 
@@ -100,7 +102,10 @@ def value_as_text(packed: bytes) -> bytes:
 def _decoded(payload: bytes) -> Any:
     size = len(payload)
     most = min(_MOST_LISTS, _FEW_LISTS + size // _BYTES_A_LIST)
-    if size <= FEW_BYTES or len(payload.translate(None, _NO_LISTS)) <= most:
+    if size <= FEW_BYTES:
+        return _DECODER.decode(payload)
+    lists = payload.translate(None, _NO_LISTS)
+    if len(lists) <= most and sum(map(lists.count, _LONG_LISTS)) <= _FEW_LISTS:
         return _DECODER.decode(payload)
     return msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)
 

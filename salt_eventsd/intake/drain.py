@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from itertools import islice
+from itertools import chain, islice
 
 from salt_eventsd.common.reminder import Reminder
 from salt_eventsd.event.codec import decode
@@ -30,7 +30,7 @@ from salt_eventsd.spool.doorstep import Doorstep, Load, Returned
 log = logging.getLogger(__name__)
 
 #: Is told of starts of jobs and of returns, each with when it came, in seconds since 1970 UTC.
-Note = Callable[[list[tuple[Told, float]]], None]
+Note = Callable[[Iterator[tuple[Told, float]]], None]
 
 #: How often the thread looks.
 _SECONDS = 0.5
@@ -152,8 +152,9 @@ class Drain(threading.Thread):
             return
         try:
             origins = self._intake.origins
-            pieces = [(told, load.stamp) for load in loads for told in told_by_load(load, origins)]
-            self._note(pieces + [(told, one.stamp or one.received) for one in returns for told in told_by_return(one)])
+            begun = ((told, load.stamp) for load in loads for told in told_by_load(load, origins))
+            answers = ((told, one.stamp or one.received) for one in returns for told in told_by_return(one))
+            self._note(chain(begun, answers))
         except Exception as exc:
             # A number that is wrong must not keep anything waiting.
             log.error("eventsd: what came from the doorstep of the job cache cannot be counted: %s", location(exc))

@@ -105,12 +105,13 @@ class Heard:
 
     def has_start(self, jid: str) -> bool:
         """
-        Say whether a job's start has come over the bus lately.
+        Say whether a job's start has come over the bus lately, or was taken from the doorstep.
 
         :param jid: its job id.
         """
         key = hash(("new", jid, "", ""))
-        return key in self._latest or key in self._before
+        # Whatever the doorstep is told of a job later, it began once.
+        return jid in self._begun or key in self._latest or key in self._before
 
     def has(self, jid: str, minion_id: str, stamp: float | None) -> bool:
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from salt_eventsd.database.questions.read import Reader
@@ -54,13 +54,16 @@ class Handed:
         self._counts: Counter[float] = Counter()
         self._asked_again_at = 0.0
 
-    def note(self, pieces: Sequence[tuple[Told, float]]) -> None:
+    def note(self, pieces: Iterable[tuple[Told, float]]) -> None:
         """
         Count what is taken in and has not come over the bus.
 
         :param pieces: starts of jobs and returns, each with when it came, in seconds since 1970 UTC.
         """
         gaps = [gap for gap in self._gaps() if gap.repaired is None]
+        if not gaps:
+            # To put the pieces together takes as long as to take them in.
+            return
         by_gap: dict[float, list[Told]] = {}
         for told, when in pieces:
             for gap in gaps:

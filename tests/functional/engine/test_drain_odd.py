@@ -42,6 +42,31 @@ def test_the_doorstep_keeps_what_the_bus_has_brought_until_it_is_in_the_spool(
     engine.service.close()
 
 
+def test_a_job_begins_once_however_often_the_doorstep_is_told_of_it(tmp_path: Path, cache: JobCache) -> None:
+    # Given a worker that makes no row of a job
+    out = tmp_path / "out.jsonl"
+    engine = Engine(
+        tmp_path,
+        events={"jobs": {"tag": "salt/job/[^/]+/new", "worker": "files"}},
+        workers={"files": {"module": "file", "path": str(out), "batch": {"seconds": 0.05}}},
+    )
+    engine.service.start()
+    jid = str(cache.prep_jid(passed_jid=None))
+
+    # When salt-ssh runs it, which tells the master of each host with its answer, and of none before
+    cache.save_load(jid, {"jid": jid, "tgt_type": "glob", "tgt": "w*", "user": "root", "fun": "test.ping", "arg": []})
+    eventually(lambda: out.exists() and out.read_text())
+    for host in ("web1", "web2"):
+        told = {"return": True, "retcode": 0, "jid": jid, "id": host, "fun": "test.ping"}
+        cache.returner({"jid": jid, "id": host, "fun": "test.ping", "return": told})
+        eventually(lambda: not engine.service.doorstep.changed(10))
+    time.sleep(1)
+    engine.service.close()
+
+    # Then
+    assert len(out.read_text().splitlines()) == 1
+
+
 def test_what_cannot_be_read_keeps_nothing_waiting(
     tmp_path: Path,
     cache: JobCache,

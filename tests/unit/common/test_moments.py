@@ -51,6 +51,9 @@ def test_a_time(given: Any, meant: str) -> None:
         ("26.12.2025", "2025-12-26 00:00:00"),
         ("2025-12-26 2pm", "2025-12-26 14:00:00"),
         ("today", "2026-01-02 00:00:00"),
+        ("7 days, 3 hours", "2025-12-26 00:04:05"),
+        ("next friday", "2026-01-09 00:00:00"),
+        ("@1767000000", "2025-12-29 09:20:00"),
     ],
     ids=str,
 )
@@ -66,6 +69,8 @@ def test_a_time_in_words(given: str, meant: str) -> None:
         *("nonsense", "", "2026", 90, True, "7 parsecs", "2026-13-45", "999999y", "@99999999999999999", ["7d"]),
         # timelib would take these for a time of today in another zone, or for a day of the next month.
         *("d", "m", "a b", "-90", "-3d", "+3", "1.5d", "2026-02-30", "2026/11/31 14:00", "31.02.2026", "02/30/2026"),
+        # What has been was meant, and timelib reads a time to come.
+        *("a week", "7 days 14:00", "14:00 saturday", "this saturday", f"{'1' * 30} days"),
         datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12))),
     ],
     ids=str,

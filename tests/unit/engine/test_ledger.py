@@ -72,3 +72,9 @@ def test_of_a_gap_that_is_repaired_as_a_whole_only_what_no_job_cache_has_is_miss
 
     # Then
     assert [(gap.missing, gap.repaired) for gap in ledger.gaps(own)] == [(4, 5), (2, 8), (0, 6)]
+
+    # When more than were left: none of them is what no job cache has
+    ledger.repaired(0.5, 9)
+
+    # Then
+    assert [(gap.missing, gap.seen) for gap in ledger.gaps(own)][0] == (3, False)

@@ -97,6 +97,16 @@ def test_lists_of_one_hash_as_keys_take_no_long_time(lists: int) -> None:
     assert cpu_seconds(decode, payload, tries=3) < 0.25
 
 
+def test_long_lists_of_one_hash_as_keys_take_no_long_time() -> None:
+    # Each time two of them are compared, all that is alike in them is.
+    same = [0x01010101] * 1000
+    keys = [[*same, *(-1 - (number >> bit & 1) for bit in range(10))] for number in range(1000)]
+    payload = mapping(*((key, None) for key in keys))
+
+    assert len(decode(payload)) == 1000
+    assert cpu_seconds(decode, payload, tries=3) < 1.0
+
+
 def test_numbers_that_look_like_lists_take_a_run_of_states_no_slower_way() -> None:
     # The bytes of which a duration consists are any bytes, those among them with which lists begin.
     fields = dict.fromkeys(["name", "comment", "__sls__", "__id__", "__saltfunc__", "start_time"], "/etc/app.conf" * 3)
