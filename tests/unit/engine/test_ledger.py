@@ -77,4 +77,4 @@ def test_of_a_gap_that_is_repaired_as_a_whole_only_what_no_job_cache_has_is_miss
     ledger.repaired(0.5, 9)
 
     # Then
-    assert [(gap.missing, gap.seen) for gap in ledger.gaps(own)][0] == (3, False)
+    assert next((gap.missing, gap.seen) for gap in ledger.gaps(own)) == (3, False)
