@@ -209,6 +209,8 @@ def _page(reader: Reader, wanted: Wanted, minion: str | None, size: int) -> list
             jids = [jid for _, jid in of_minion.newest(reader, minion, wanted, size)]
         else:
             jids = [jid for _, jid in newest_near(reader, (jobs.c.stamp, jobs.c.jid), wanted, size)]
+        # Two jobs of one id would be told twice, where one of them is the last of so many.
+        jids = list(dict.fromkeys(jids))
         rows = [
             row
             for start in range(0, len(jids), _AT_ONCE)

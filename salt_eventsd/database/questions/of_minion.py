@@ -9,7 +9,7 @@ not answered stand only in the lists of jobs, which no index knows; the answer s
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,6 +33,8 @@ _MOST_RETURNS = 10_000
 _JOBS_AT_ONCE = 500
 #: Twice as many returns may have come in so many times as long.
 _SLOWER = 3
+#: No history begins earlier, and not every database knows earlier times.
+_FIRST_TIME = datetime(1000, 1, 1, tzinfo=timezone.utc)
 #: Of no more answers, the jobs are known by their ids.
 _FEW_ANSWERED = 1000
 #: A list of minions takes so many times as long to look through as a row.
@@ -107,7 +109,9 @@ def _answered(reader: Reader, minion: str, of_its: Wanted, wanted: Wanted, size:
             break
         behind = of_its.also(older(*_RETURN, (aware(stamp), key)))
         # Twice as many may have come in somewhat more than twice the time.
-        begin = aware(stamp) - _SLOWER * (page[0][0] - stamp)
+        span = _SLOWER * (page[0][0] - stamp)
+        # A clock that is wrong may make it longer than there are times.
+        begin = aware(stamp) - span if span < aware(stamp) - _FIRST_TIME else None
         count = min(2 * count, _MOST_AT_ONCE)
     return best
 

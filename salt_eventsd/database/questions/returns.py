@@ -28,9 +28,9 @@ _LOOKS = 4
 _RARE = 2000
 #: Each function is looked for by itself.
 _FEW_FUNCTIONS = 8
-#: Where more has failed in a time, it is seen first whether the states that are asked for failed in a few jobs only.
-_MANY_FAILED = 2000
-_FEW_FAILED = 1000
+#: Where more has failed in a time, it is seen first whether the states that are asked for failed in a few jobs only:
+#: for that, all states that ever failed are gone through, unless they are many.
+_MANY_FAILED, _FEW_FAILED, _MOST_FAILED_STATES = 10_000, 1000, 40_000
 _BY_FUN = "eventsd_returns_by_fun"
 _NAMES = ("id", "jid", "minion_id", "fun", "fun_args", "retcode", "success", "test", "return", "duration_ms", "stamp")
 _COLUMNS = tuple(returns.c[name] for name in (*_NAMES, "master_id"))
@@ -171,6 +171,9 @@ def _jobs_of_few(reader: Reader, which: Which, state: str | None, sls: str | Non
         return None
     failed = flagged(reader, returns.c.success, False).also(*since(returns.c.stamp, which.since, which.until))
     if floor(reader, returns.c.stamp, failed, _MANY_FAILED) is None:
+        return None
+    # A copy of a state may be of another time than the return: so all are gone through, if not many failed.
+    if floor(reader, states.c.stamp, flagged(reader, states.c.result, False), _MOST_FAILED_STATES) is not None:
         return None
     fits = of_name(reader, states.c.sls, sls)
     if state is not None:

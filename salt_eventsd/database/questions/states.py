@@ -81,20 +81,25 @@ def changes(
     )
     # One minion, or one name, has fewer states than there are changes.
     questions = reader.dialect.questions
-    is_beside = bool(is_of_one or named)
-    changed = Wanted((questions.beside(states.c.changed) == sa.true(),))
-    if not is_beside:
-        changed = flagged(reader, states.c.changed, True)
-    changed = changed.also(*since(states.c.stamp, start, end))
-    wanted = replace(changed, rest=(*whose, *rest), nearly=nearly, has_begin=start is not None)
+    beside = Wanted((questions.beside(states.c.changed) == sa.true(),))
+    is_near = not is_of_one and not is_name
+    # How far back to look is known from the index over all changes, by whatever they are found then.
+    changed = flagged(reader, states.c.changed, True) if is_near else beside
+    wanted = replace(
+        changed.also(*since(states.c.stamp, start, end)),
+        rest=(*whose, *rest),
+        nearly=nearly,
+        has_begin=start is not None,
+    )
 
     def times(bounded: Wanted) -> list[datetime]:
+        if named and is_near:
+            bounded = replace(bounded, all=(*beside.all, *bounded.all[len(changed.all) :]))
         parts = [part for one in named or [sa.true()] for part in bounded.also(one).parts(reader)]
         newest = [one.newest(sa.select(states.c.stamp), [states.c.stamp], limit) for one in parts]
         return [datetime.fromisoformat(row["stamp"]) for one in newest for row in reader.rows(one)]
 
     # An index knows no more of the order than the time; so first comes how old the page is.
-    is_near = not is_of_one and not is_name
     moments = sorted(set(found_near(reader, states.c.stamp, wanted, limit, times) if is_near else times(wanted)))
     # The page, and only then who ran it.
     found = _of_moments(reader, wanted, moments[-limit:], limit, is_named=bool(named))

@@ -8,7 +8,7 @@ by their job id.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -115,22 +115,30 @@ class Step(NamedTuple):
     statements: Sequence[sa.Delete]
 
 
-def delete(connection: Connection, step: Step, limits: Limits) -> tuple[list[str], int]:
+def delete(
+    connection: Connection, step: Step, begun: Mapping[str, bool], limits: Limits
+) -> tuple[Mapping[str, bool], int]:
     """
-    Take a step. Return the job ids of those that stay as a whole, since one of their minions has answered meanwhile,
-    and how many rows are gone.
+    Take a step. Return which of its jobs stay as a whole, since one of their minions has answered meanwhile, and how
+    many rows are gone.
 
     :param connection: in a transaction.
     :param step: from :func:`steps`.
+    :param begun: of jobs of earlier steps, whether they stay: a large job is looked through only once.
     :param limits: by which the jobs were found.
     """
-    late = sa.select(RETURNS.c.jid).distinct().where(RETURNS.c.jid.in_(step.jids), ~old_return(limits))
-    stay = list(connection.scalars(late))
+    new = [jid for jid in step.jids if jid not in begun]
+    late = sa.select(RETURNS.c.jid).distinct().where(RETURNS.c.jid.in_(new), ~old_return(limits))
+    are_late = set(connection.scalars(late)) if new else set()
+    stays = {jid: begun.get(jid, jid in are_late) for jid in step.jids}
+    stay = [jid for jid, it_does in stays.items() if it_does]
+    if len(stay) == len(stays):
+        return stays, 0
     rows = 0
     for statement in step.statements:
         of = statement.table.c.jid
         rows += connection.execute(statement.where(of.not_in(stay)) if stay else statement).rowcount
-    return stay, rows
+    return stays, rows
 
 
 def steps(connection: Connection, jobs: Iterable[AgedJob], most_rows: int, limits: Limits) -> Iterator[Step]:

@@ -92,10 +92,11 @@ class Forget:
         for rows in self._pages(JOBS.c.jid, _OF_JOB):
             if not rows:
                 continue
-            if self._steps.changes:
-                yield self._steps.change(self._change_jobs, rows)
-            else:
-                yield self._steps.ask(self._change_jobs, rows)[0]
+            for some in self._changed_at_once(rows):
+                if self._steps.changes:
+                    yield self._steps.change(self._change_jobs, some)
+                else:
+                    yield self._steps.ask(self._change_jobs, some)[0]
 
     def _change_jobs(self, connection: Connection, rows: Sequence[sa.Row[Any]]) -> tuple[Counts, int]:
         if self._steps.changes:
@@ -128,19 +129,31 @@ class Forget:
 
     def _events(self) -> Iterator[Counts]:
         for rows in self._pages(_EVENTS.c.id, [_EVENTS.c.tag, _EVENTS.c.data]):
-            statements: list[sa.Delete | sa.Update] = []
-            counts = Counts()
-            for row in rows:
-                old = _decoded(row.data)
-                is_event = _EVENTS.c.id == row.id
-                if self._id in row.tag.split("/") or (isinstance(old, dict) and old.get("id") == self._id):
-                    counts["events", "deleted"] += 1
-                    statements.append(sa.delete(_EVENTS).where(is_event))
-                elif (left := self._without(old)) != old:
-                    counts["events", "changed"] += 1
-                    statements.append(_update(_EVENTS, {"data": left}).where(is_event))
-            self._do(statements)
-            yield counts
+            for some in self._changed_at_once(rows):
+                yield self._change_events(some)
+
+    def _change_events(self, rows: Sequence[sa.Row[Any]]) -> Counts:
+        statements: list[sa.Delete | sa.Update] = []
+        counts = Counts()
+        for row in rows:
+            old = _decoded(row.data)
+            is_event = _EVENTS.c.id == row.id
+            if self._id in row.tag.split("/") or (isinstance(old, dict) and old.get("id") == self._id):
+                counts["events", "deleted"] += 1
+                statements.append(sa.delete(_EVENTS).where(is_event))
+            elif (left := self._without(old)) != old:
+                counts["events", "changed"] += 1
+                statements.append(_update(_EVENTS, {"data": left}).where(is_event))
+        self._do(statements)
+        return counts
+
+    def _changed_at_once(self, rows: Sequence[sa.Row[Any]]) -> Iterator[Sequence[sa.Row[Any]]]:
+        """Yield some of the rows of a page: far fewer are changed in a moment than are looked at."""
+        start = 0
+        while start < len(rows):
+            end = start + (self._steps.pace.rows if self._steps.changes else len(rows))
+            yield rows[start:end]
+            start = end
 
     def _pages(self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]]) -> Iterator[Sequence[sa.Row[Any]]]:
         """Yield the rows in which the name may stand, from a table as a whole, some at a time."""

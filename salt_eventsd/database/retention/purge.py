@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from salt_eventsd.database.dialects.base.partitions import Occupied
@@ -85,7 +86,11 @@ class Purge:
         return counts
 
     def _drop(self, found: Sequence[partitions.Old], counts: Counts) -> None:
+        occupied: set[sa.Table] = set()
         for one in found:
+            tables = {table for table, _ in one.parts}.union(one.looked_at)
+            if tables & occupied:
+                continue
             try:
                 rows = self._steps.ask(partitions.count, one)
                 if self._is_dropped(one):
@@ -99,6 +104,8 @@ class Purge:
                 log.warning("eventsd: %s was not dropped, its rows are deleted instead: %s", names, one_line(exc))
                 if not isinstance(exc, Occupied):
                     return
+                # Who has a table has all its partitions, and each further minute of tries slows down who writes.
+                occupied |= tables
 
     def _is_dropped(self, one: partitions.Old) -> bool:
         for patience in tries(_DROP_SECONDS, self._steps.pace.wait):
@@ -117,15 +124,15 @@ class Purge:
 
     def _delete(self, found: Sequence[AgedJob]) -> list[AgedJob]:
         """Delete some jobs, and return those that are gone, without those that were answered meanwhile."""
-        stay: set[str] = set()
+        stays: dict[str, bool] = {}
         begin = 0
         while begin < len(found):
             # What a step takes tells how large the next ones are, so these are made late.
             some = _first(found[begin:], _AHEAD * self._steps.pace.rows)
             begin += len(some)
             for step in self._steps.ask(_steps, some, self._steps.pace.rows, self._limits):
-                stay.update(self._steps.change(aged_jobs.delete, step, self._limits))
-        return [job for job in found if job.jid not in stay]
+                stays.update(self._steps.change(aged_jobs.delete, step, stays, self._limits))
+        return [job for job in found if not stays.get(job.jid)]
 
 
 def _drop(connection: Connection, one: partitions.Old, limits_: Limits, patience: float) -> tuple[bool, int]:
