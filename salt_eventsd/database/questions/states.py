@@ -84,7 +84,8 @@ def changes(
     beside = Wanted((questions.beside(states.c.changed) == sa.true(),))
     is_near = not is_of_one and not is_name
     # How far back to look is known from the index over all changes, by whatever they are found then.
-    changed = flagged(reader, states.c.changed, True) if is_near else beside
+    is_beside = is_of_one or bool(named and not is_near)
+    changed = beside if is_beside else flagged(reader, states.c.changed, True)
     wanted = replace(
         changed.also(*since(states.c.stamp, start, end)),
         rest=(*whose, *rest),
