@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -239,6 +240,33 @@ def test_what_one_minion_has_answered_without_end_goes_in_steps(database: Databa
     # Then
     assert (sum(gone), len(database.rows("returns")), len(database.rows("jobs"))) == (250 + 121 + 1 + 1, 0, 0)
     assert max(gone) <= 101
+
+
+def test_a_job_of_many_steps_is_looked_through_for_late_answers_once(database: Database) -> None:
+    # Given
+    jid = jid_of(100)
+    answers = [
+        fired(f"salt/job/{jid}/ret/bad", return_data(number, jid, "bad", _stamp=stamp(100))) for number in range(250)
+    ]
+    database.worker().write(batch_of(answers))
+    pace, said = Pace(share=1), list[str]()
+    pace.rows = 50
+
+    def note(*args: Any) -> None:
+        said.append(args[2])
+
+    # When
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        with purging(database, KEEP, pace) as one:
+            one.run()
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+    # Then
+    assert database.rows("returns") == []
+    assert sum(one.startswith("DELETE FROM eventsd_returns") for one in said) > 2
+    assert sum(one.startswith("SELECT DISTINCT eventsd_returns.jid") and "NOT" in one for one in said) == 1
 
 
 def test_a_count_changes_nothing(database: Database) -> None:
