@@ -100,11 +100,10 @@ def value_as_text(packed: bytes) -> bytes:
 
 
 def _decoded(payload: bytes) -> Any:
-    size = len(payload)
-    most = min(_MOST_LISTS, _FEW_LISTS + size // _BYTES_A_LIST)
-    if size <= FEW_BYTES:
+    if (size := len(payload)) <= FEW_BYTES:
         return _DECODER.decode(payload)
     lists = payload.translate(None, _NO_LISTS)
+    most = min(_MOST_LISTS, _FEW_LISTS + size // _BYTES_A_LIST)
     if len(lists) <= most and sum(map(lists.count, _LONG_LISTS)) <= _FEW_LISTS:
         return _DECODER.decode(payload)
     return msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3, ext_hook=_ext)

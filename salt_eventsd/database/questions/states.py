@@ -64,13 +64,16 @@ def changes(
         rest.append(of_state(reader, state))
     is_of_one = minion is not None and not is_glob(minion)
     is_name = name is not None and not is_glob(name)
+    # One minion, or one name, has fewer states than there are changes.
+    is_near = not is_of_one and not is_name
     # Without indexes of names, all changes are looked through: whoever asks for a name wants its last change.
-    named = of_named(name) if name and is_name and not is_of_one and reader.dialect.ddl.partial_indexes else []
-    if not is_of_one and not is_name and reader.dialect.ddl.partial_indexes:
-        ways = few_ways(reader, minion, state, name)
-        if ways == ():
+    named: Sequence[Condition] | None = None
+    if is_near and reader.dialect.ddl.partial_indexes:
+        named = few_ways(reader, minion, state, name)
+        if named == ():
             return []
-        named = list(ways or ())
+    elif name and not is_of_one and reader.dialect.ddl.partial_indexes:
+        named = of_named(name)
     if name is not None:
         fits = reader.dialect.questions.fits
         rest.append(sa.or_(fits(states.c.name, name), fits(states.c.state_id, name)))
@@ -79,10 +82,8 @@ def changes(
         # An orchestration repeats what the minions have told themselves.
         sa.or_(states.c.state.is_(None), states.c.state != RUNS_STATES),
     )
-    # One minion, or one name, has fewer states than there are changes.
     questions = reader.dialect.questions
     beside = Wanted((questions.beside(states.c.changed) == sa.true(),))
-    is_near = not is_of_one and not is_name
     # How far back to look is known from the index over all changes, by whatever they are found then.
     is_beside = is_of_one or bool(named and not is_near)
     changed = beside if is_beside else flagged(reader, states.c.changed, True)

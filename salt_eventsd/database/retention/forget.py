@@ -90,8 +90,6 @@ class Forget:
 
     def _jobs(self) -> Iterator[Counts]:
         for rows in self._pages(JOBS.c.jid, _OF_JOB):
-            if not rows:
-                continue
             for some in self._changed_at_once(rows):
                 if self._steps.changes:
                     yield self._steps.change(self._change_jobs, some)

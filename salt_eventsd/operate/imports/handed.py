@@ -50,7 +50,8 @@ def handed(
     folder = Path(config.general.spool.dir)
     waiting = Doorstep(folder).queue().waiting
     runs = is_locked(folder)
-    notes = [UNKNOWN if gaps else NO_GAP, _HANDED, *([] if has_all(opts) else [_NOT_ALL])]
+    is_all = has_all(opts)
+    notes = [UNKNOWN if gaps else NO_GAP, _HANDED, *([] if is_all else [_NOT_ALL])]
     if waiting:
         notes.append(
             f"{counted(waiting, 'return', 'waits')} beside the spool for the engine{'' if runs else ', and none runs'}"
@@ -59,7 +60,7 @@ def handed(
         "source": OURS,
         "worker": worker or asked_worker(config),
         "dry_run": is_dry,
-        "repair": [_told(gap, has_all(opts)) for gap in gaps],
+        "repair": [_told(gap, is_all) for gap in gaps],
         "notes": notes,
         "retcode": int(bool(waiting and not runs)),
     }

@@ -163,6 +163,39 @@ def test_writers_do_not_wait_for_somebody_who_reads_for_long(fresh: Database) ->
     engine.dispose()
 
 
+def test_who_may_not_lock_a_table_makes_partitions_and_keeps_nobody_waiting(fresh: Database) -> None:
+    if fresh.kind != "mysql":
+        pytest.skip("only there, to lock a table is a right of its own")
+    # Given
+    write(fresh, [returned()], partitions="month")
+    rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW"
+    user = fresh.new_user(f"GRANT {rights} ON {sa.make_url(fresh.url).database}.* TO {{user}}")
+    engine = make_engine(SqlOptions(url=user))
+    dialect = dialect_of(engine)
+
+    def add() -> None:
+        with engine.connect() as connection, connection.begin():
+            dialect.partitions.add(connection, schema.returns, schema.returns.c.jid, new, 0.1)
+
+    with engine.connect() as connection, connection.begin():
+        last = max(one.upper for one in make.found(connection, dialect)[schema.returns] if one.upper)
+    new = [ranges.Range(last, last + timedelta(days=31))]
+    with fresh.engine.connect() as reader:
+        reader.execute(sa.select(sa.func.count()).select_from(sa.table(schema.returns.name)))
+
+        # When somebody reads for long, then it is given up soon
+        begun = time.monotonic()
+        with pytest.raises(Occupied):
+            add()
+        assert time.monotonic() - begun < 5
+        reader.rollback()
+
+    # When nobody does, then they are made
+    add()
+    assert new[0] in parts(fresh)["eventsd_returns"]
+    engine.dispose()
+
+
 def test_an_interrupted_turn_goes_on(fresh: Database) -> None:
     # Given one table that was turned before the command was killed
     write(fresh, [*job_events(jid_of(5), 5, Answer("web1", 5, states=2)), fired("my/event", {"_stamp": stamp(1)})])

@@ -82,8 +82,9 @@ class MySQLPartitions(Partitions):
         except sa.exc.DBAPIError as exc:
             if number_of(original_of(exc)) != _MAY_NOT_LOCK:
                 raise
-            # What has no right to lock a table waits for it as long as the session does for any.
-            connection.exec_driver_sql(change)
+            # Nor does the change itself wait for long; but once it has the table, it may take its time.
+            with _occupied(), _hurrying(connection, patience, ends=False):
+                connection.exec_driver_sql(change)
 
     def drop(
         self,
@@ -116,13 +117,8 @@ def _locked(connection: Connection, locks: Sequence[str], patience: float) -> It
     """
     run = connection.exec_driver_sql
     try:
-        with _hurrying(connection, patience):
+        with _occupied(), _hurrying(connection, patience, ends=True):
             run(f"LOCK TABLES {', '.join(locks)}")
-    except sa.exc.DBAPIError as exc:
-        if number_of(original_of(exc)) in _TOO_LONG:
-            raise Occupied from exc
-        raise
-    try:
         yield
     finally:
         if not connection.invalidated:
@@ -130,22 +126,39 @@ def _locked(connection: Connection, locks: Sequence[str], patience: float) -> It
 
 
 @contextmanager
-def _hurrying(connection: Connection, seconds: float) -> Iterator[None]:
+def _occupied() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as exc:
+        if number_of(original_of(exc)) in _TOO_LONG:
+            raise Occupied from exc
+        raise
+
+
+@contextmanager
+def _hurrying(connection: Connection, seconds: float, *, ends: bool) -> Iterator[None]:
+    """Limit how long a lock may be waited for; and, if it ``ends``, how long a statement may take."""
     # A limit of locks is of whole seconds; MariaDB has a finer one of statements, and MySQL, which has not, reads a
     # comment.
     run = connection.exec_driver_sql
+    takes = f", SESSION max_statement_time = {seconds:.3f}" if ends else ""
     run(
         "SET @eventsd_waits = @@lock_wait_timeout /*M!100101 , @eventsd_takes = @@max_statement_time */,"
-        f" SESSION lock_wait_timeout = {math.ceil(seconds)} /*M!100101 , SESSION max_statement_time = {seconds:.3f} */"
+        f" SESSION lock_wait_timeout = {math.ceil(seconds)} /*M!100101 {takes} */"
     )
     try:
         yield
     finally:
         if not connection.invalidated:
-            run(
-                "SET SESSION lock_wait_timeout = @eventsd_waits"
-                " /*M!100101 , SESSION max_statement_time = @eventsd_takes */"
-            )
+            try:
+                run(
+                    "SET SESSION lock_wait_timeout = @eventsd_waits"
+                    " /*M!100101 , SESSION max_statement_time = @eventsd_takes */"
+                )
+            except sa.exc.DBAPIError:
+                # Nobody is to get it from the pool with these limits, nor with a lock.
+                connection.invalidate()
+                raise
 
 
 def _parts(column: sa.Column[object], ranges: Sequence[Range]) -> str:

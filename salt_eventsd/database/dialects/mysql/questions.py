@@ -34,10 +34,9 @@ class MySQLQuestions(Questions):
 
     def fits(self, column: sa.ColumnElement[Any], glob: str) -> sa.ColumnElement[bool]:
         """See :class:`Questions`. By an index, ``LIKE`` leaves out what goes on with less than a blank: see begins."""
-        beginning = beginning_of(glob) if is_glob(glob) else ""
-        if not beginning or not isinstance(column, sa.Column):
+        begins = self.begins(column, beginning_of(glob)) if is_glob(glob) and isinstance(column, sa.Column) else None
+        if begins is None:
             return super().fits(column, glob)
-        begins = sa.and_(column >= f"{beginning}\0", column <= beginning + _LAST * 4)
         return sa.and_(begins, super().fits(self.beside(column), glob))
 
     def elements(self, column: sa.ColumnElement[Any]) -> tuple[sa.TextClause, sa.ColumnElement[Any]]:
